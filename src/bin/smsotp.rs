@@ -1,0 +1,3 @@
+//! `smsotp`.
+
+fn main() {}

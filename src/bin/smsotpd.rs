@@ -1,0 +1,3 @@
+//! `smsotpd`.
+
+fn main() {}

@@ -1,0 +1,66 @@
+//! Why a use case said no. The API maps each to one problem of the contract.
+
+use std::time::Duration;
+
+/// A refusal or a fault, with a sentence for a person.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    /// A field has a value that cannot be.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// The client may not do this.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// There is no such thing.
+    #[error("there is no {0}")]
+    NotFound(&'static str),
+    /// Its state does not allow it.
+    #[error("{0}")]
+    Conflict(String),
+    /// Not a telephone number.
+    #[error("{0}")]
+    InvalidNumber(String),
+    /// Policy forbids the destination.
+    #[error("{0}")]
+    DestinationBlocked(String),
+    /// More than the parts a text may take.
+    #[error("{0}")]
+    TextTooLong(String),
+    /// The service is not in the configuration.
+    #[error("no service of this name is configured")]
+    UnknownService,
+    /// The idempotency key came with another body before.
+    #[error("this Idempotency-Key was used with another body")]
+    IdempotencyMismatch,
+    /// The last send is too fresh.
+    #[error("the last message is too fresh; try again in {} s", seconds(.retry_after))]
+    Cooldown {
+        /// How long until it passes.
+        retry_after: Duration,
+    },
+    /// A limit would be exceeded.
+    #[error("the limit {limit} is used up; try again in {} s", seconds(.retry_after))]
+    RateLimited {
+        /// Which limit, without the number or name it is kept for.
+        limit: String,
+        /// How long until it passes.
+        retry_after: Duration,
+    },
+    /// Too many messages wait.
+    #[error("too many messages wait; the limit is queue.max_pending")]
+    QueueFull,
+    /// The store cannot write.
+    #[error("the store cannot write: {0}")]
+    Storage(String),
+    /// The daemon stops.
+    #[error("the daemon is shutting down")]
+    ShuttingDown,
+    /// A fault of the daemon itself.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Whole seconds, rounded up, as `Retry-After` wants them.
+pub(crate) fn seconds(span: &Duration) -> u64 {
+    span.as_secs() + u64::from(span.subsec_nanos() > 0)
+}

@@ -1,0 +1,174 @@
+//! What the gateway asks of a modem. The daemon ties a real modem session to it; tests tie what they like.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{oneshot, watch};
+
+use crate::outbox::Fault;
+use crate::secret::Secret;
+
+/// A modem that sends short messages, one order at a time.
+pub trait Submit: Send + Sync + 'static {
+    /// Its name in the configuration.
+    fn name(&self) -> &str;
+    /// What is known of it now.
+    fn facts(&self) -> ModemFacts;
+    /// Whether it can take an order now, and what SIM it has; changes wake the worker.
+    fn readiness(&self) -> watch::Receiver<Readiness>;
+    /// Sends the parts in order. The modem may open the dialogue at once, but no octet of a PDU leaves before the
+    /// gate opens; a gate that is dropped withdraws the order, and the outcome is `NotStarted`.
+    fn submit(&self, order: Order, gate: Gate) -> BoxFuture<'static, Outcome>;
+    /// An operator's command.
+    fn control(&self, control: Control) -> BoxFuture<'static, Result<Option<String>, ControlError>>;
+}
+
+/// Opens when the claim of a message is on disk.
+pub type Gate = oneshot::Receiver<()>;
+
+/// Whether a modem can take an order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Readiness {
+    /// It can.
+    pub ready: bool,
+    /// ICCID, else IMSI: the SIM whose ledger counts.
+    pub sim: Option<String>,
+}
+
+/// A message for a modem.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The parts, in order.
+    pub parts: Vec<OrderPart>,
+}
+
+/// One short message as `AT+CMGS` takes it.
+#[derive(Debug, Clone)]
+pub struct OrderPart {
+    /// SMSC field and TPDU.
+    pub pdu: Secret<Vec<u8>>,
+    /// The TPDU's octets: the number in `AT+CMGS=n`.
+    pub length: usize,
+}
+
+/// How an order ended. `references`: TP-MR of each part that was taken for certain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every part was taken.
+    Accepted {
+        /// One for each part.
+        references: Vec<u8>,
+    },
+    /// A part was refused.
+    Rejected {
+        /// One for each part before it.
+        references: Vec<u8>,
+        /// Why.
+        fault: Fault,
+    },
+    /// A part went to the modem, and nobody knows what became of it.
+    Unknown {
+        /// One for each part before it.
+        references: Vec<u8>,
+        /// What was seen, for a person.
+        reason: String,
+    },
+    /// No octet of a further part went to the modem.
+    NotStarted {
+        /// One for each part before.
+        references: Vec<u8>,
+        /// What was seen, for a person.
+        reason: String,
+    },
+}
+
+/// The contract's states of a modem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum ModemState {
+    /// No such device now.
+    #[default]
+    Absent,
+    /// It is being brought up.
+    Starting,
+    /// It waits for work.
+    Ready,
+    /// It sends.
+    Busy,
+    /// It failed and is being cured.
+    Recovering,
+    /// An operator paused it.
+    Paused,
+    /// It needs a person: PIN, no SIM.
+    Blocked,
+}
+
+impl ModemState {
+    /// The contract's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Busy => "busy",
+            Self::Recovering => "recovering",
+            Self::Paused => "paused",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// What is known of a modem.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModemFacts {
+    /// Its state.
+    pub state: ModemState,
+    /// The port, as opened or configured.
+    pub port: String,
+    /// `AT+CGMI`.
+    pub manufacturer: String,
+    /// `AT+CGMM`.
+    pub model: String,
+    /// `AT+CGMR`.
+    pub firmware: String,
+    /// `AT+CGSN`.
+    pub imei: String,
+    /// `AT+CIMI`.
+    pub imsi: Option<String>,
+    /// `AT+COPS?`.
+    pub operator: Option<String>,
+    /// `home`, `roaming`, `searching`, `denied`, `not registered` or `unknown`.
+    pub registration: String,
+    /// `AT+CSQ`, in dBm.
+    pub signal_dbm: Option<i32>,
+    /// The last fault, for a person.
+    pub last_error: Option<String>,
+}
+
+/// What an operator may do with a modem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    /// Take no more messages.
+    Pause,
+    /// Take messages again.
+    Resume,
+    /// Begin anew with the device.
+    Reset,
+    /// Ask the network something by USSD; answers its text.
+    Ussd {
+        /// Such as `*100#`.
+        code: String,
+        /// How long to wait for the network.
+        timeout: Duration,
+    },
+}
+
+/// Why an operator's command failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// Its state does not allow it.
+    #[error("{0}")]
+    Conflict(String),
+    /// The modem or the network refused.
+    #[error("{0}")]
+    Failed(String),
+}

@@ -1,0 +1,178 @@
+//! What the use cases answer: values without secrets, in the contract's terms.
+
+use std::time::Duration;
+
+use super::{ModemFacts, ModemState};
+use crate::clock::Timestamp;
+use crate::id::{MessageId, VerificationId};
+use crate::otp::{Verification, VerificationStatus};
+use crate::outbox::{Encoding, Message, MessageStatus};
+use crate::phone::PhoneNumber;
+
+/// A verification as a client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerificationView {
+    /// Its name.
+    pub id: VerificationId,
+    /// The service.
+    pub service: String,
+    /// The number.
+    pub to: PhoneNumber,
+    /// Where it stands now.
+    pub status: VerificationStatus,
+    /// Checks left.
+    pub attempts_left: u32,
+    /// When it was issued.
+    pub created_at: Timestamp,
+    /// When the code stops being accepted.
+    pub expires_at: Timestamp,
+    /// The earliest moment of a resend.
+    pub resend_at: Timestamp,
+    /// The newest message of it, and where that stands.
+    pub message: (MessageId, MessageStatus),
+}
+
+impl VerificationView {
+    /// What a client sees of `v` at `now`.
+    pub fn new(v: &Verification, message: MessageStatus, now: Timestamp) -> Self {
+        Self {
+            id: v.id,
+            service: v.service.clone(),
+            to: v.to.clone(),
+            status: v.status_at(now),
+            attempts_left: v.attempts_left(),
+            created_at: v.created_at,
+            expires_at: v.expires_at,
+            resend_at: v.resend_at,
+            message: (v.message, message),
+        }
+    }
+}
+
+/// The answer to a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckView {
+    /// Whether this very check approved it.
+    pub approved: bool,
+    /// The verification after it.
+    pub verification: VerificationView,
+}
+
+/// A message as a client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageView {
+    /// Its name.
+    pub id: MessageId,
+    /// The recipient.
+    pub to: PhoneNumber,
+    /// Whether it carries a code.
+    pub otp: bool,
+    /// Where it stands.
+    pub status: MessageStatus,
+    /// Short messages it takes.
+    pub parts: u8,
+    /// How its text is coded.
+    pub encoding: Encoding,
+    /// The modem that has it or had it last.
+    pub modem: Option<String>,
+    /// Sends begun.
+    pub attempts: u32,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When the service centre took it.
+    pub sent_at: Option<Timestamp>,
+    /// When the recipient had it.
+    pub delivered_at: Option<Timestamp>,
+    /// The last fault, for a person.
+    pub error: Option<String>,
+}
+
+impl From<&Message> for MessageView {
+    fn from(m: &Message) -> Self {
+        Self {
+            id: m.id,
+            to: m.to.clone(),
+            otp: matches!(m.kind, crate::outbox::Kind::Otp(_)),
+            status: m.status,
+            parts: m.parts,
+            encoding: m.encoding,
+            modem: m.modem.clone(),
+            attempts: m.attempts,
+            created_at: m.created_at,
+            sent_at: m.sent_at,
+            delivered_at: m.delivered_at,
+            error: m.error.clone(),
+        }
+    }
+}
+
+/// A listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// Newest first.
+    pub items: Vec<T>,
+    /// Ask with this cursor for what comes after them.
+    pub next: Option<String>,
+}
+
+/// A modem as a client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModemView {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What is known of it.
+    pub facts: ModemFacts,
+    /// Messages that only this modem may send and that wait.
+    pub queue: usize,
+    /// Messages sent since the start.
+    pub sent_total: u64,
+    /// Sends that failed since the start.
+    pub failed_total: u64,
+}
+
+/// How many messages wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueView {
+    /// Codes.
+    pub otp: usize,
+    /// Plain texts.
+    pub text: usize,
+    /// Among both, those whose time has not come.
+    pub delayed: usize,
+    /// On the air.
+    pub sending: usize,
+}
+
+/// The daemon at a glance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusView {
+    /// Since the start.
+    pub uptime: Duration,
+    /// What waits.
+    pub queue: QueueView,
+    /// How many modems are in each state that occurs.
+    pub modems: Vec<(ModemState, usize)>,
+}
+
+/// Something happened. Carries no secret; the API may show it to every reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Rises by one each.
+    pub id: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened, with the thing it happened to as it is after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventKind {
+    /// `verification.pending`, `.approved`, `.expired`, `.cancelled`, `.exhausted`; `.resent`, `.attempted` when
+    /// the status stayed.
+    Verification(&'static str, VerificationView),
+    /// `message.queued`, `.sending`, `.sent` and so on.
+    Message(MessageView),
+    /// `modem.ready`, `.absent` and so on.
+    Modem(ModemView),
+}

@@ -1,0 +1,94 @@
+//! Identifiers: opaque texts that sort by the time they were made and carry their kind, `ver_01j…`.
+//!
+//! The body is a ULID (48 bits of milliseconds, 80 random bits) in lower-case Crockford base 32.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand::RngExt as _;
+
+use crate::clock::Timestamp;
+
+/// A text that is no identifier of the wanted kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an id of this kind")]
+pub struct NotAnId;
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(ulid::Ulid);
+
+        impl $name {
+            /// What every id of this kind begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new id made at `now`.
+            pub fn new(now: Timestamp) -> Self {
+                Self(ulid::Ulid::from_parts(now.as_millis(), rand::rng().random()))
+            }
+
+            /// The 16 octets that stand for it in the store; they sort as the ids do.
+            pub fn to_bytes(self) -> [u8; 16] {
+                self.0.to_bytes()
+            }
+
+            /// The id of 16 octets.
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(ulid::Ulid::from_bytes(bytes))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}{}", Self::PREFIX, self.0.to_string().to_ascii_lowercase())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                let body = text.strip_prefix(Self::PREFIX).ok_or(NotAnId)?;
+                ulid::Ulid::from_string(body).map(Self).map_err(|_| NotAnId)
+            }
+        }
+    };
+}
+
+identifier!(
+    /// Names a verification.
+    VerificationId, "ver_"
+);
+identifier!(
+    /// Names an outgoing message.
+    MessageId, "msg_"
+);
+identifier!(
+    /// Names a received message.
+    InboxId, "in_"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time_and_carry_their_kind() {
+        let a = MessageId::new(Timestamp::from_millis(1_700_000_000_000));
+        let b = MessageId::new(Timestamp::from_millis(1_700_000_000_001));
+        assert!(a < b && a.to_string() < b.to_string() && a.to_bytes() < b.to_bytes());
+        assert_eq!(a.to_string().parse(), Ok(a));
+        assert_eq!(MessageId::from_bytes(a.to_bytes()), a);
+        assert!(a.to_string().starts_with("msg_"));
+        assert_eq!(a.to_string().parse::<VerificationId>(), Err(NotAnId));
+        assert_eq!("msg_💥".parse::<MessageId>(), Err(NotAnId));
+    }
+}

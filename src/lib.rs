@@ -1,0 +1,22 @@
+//! One-time passwords by SMS over your own GSM modem.
+//!
+//! An application asks for a code for a number; a random code, valid for a short time, is made; an SMS
+//! carries it; the person types it; it is accepted once, in time, and never again. `ARCHITECTURE.md` has the
+//! map of the rooms below and who may know whom.
+
+pub mod api;
+pub mod at;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod daemon;
+pub mod gateway;
+pub mod id;
+pub mod modem;
+pub mod otp;
+pub mod outbox;
+pub mod phone;
+pub mod secret;
+pub mod sim;
+pub mod sms;
+pub mod store;

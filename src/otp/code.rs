@@ -1,0 +1,105 @@
+//! A one-time code: drawn uniformly from the operating system's generator, kept only as a keyed hash bound to
+//! the verification, its service and its number, compared in constant time.
+
+use std::fmt;
+
+use rand::TryRng as _;
+use subtle::ConstantTimeEq as _;
+
+use super::Policy;
+use crate::id::VerificationId;
+use crate::phone::PhoneNumber;
+use crate::secret::{Key, Secret};
+
+/// A code in the clear: lives only until it is rendered into its message.
+#[derive(Clone, Debug)]
+pub struct Code(Secret<String>);
+
+/// HMAC-SHA-256 of a code under the installation's key, bound to verification, service and number.
+#[derive(Clone, Copy)]
+pub struct CodeHash([u8; 32]);
+
+impl Code {
+    /// Draws a code under `policy`. Uniform: an octet that would favour the first characters of the alphabet
+    /// is thrown away, not folded by a modulo.
+    ///
+    /// # Panics
+    /// When the operating system gives no random octets: a daemon without them must not make codes.
+    pub fn draw(policy: &Policy) -> Self {
+        Self(Secret::new(draw_with(policy, || {
+            let mut octet = [0];
+            rand::rngs::SysRng
+                .try_fill_bytes(&mut octet)
+                .expect("without the system's generator no code may be made");
+            octet[0]
+        })))
+    }
+
+    /// A code as the person typed it: blanks and dashes around and within it do not count.
+    pub fn typed(text: &str) -> Self {
+        Self(Secret::new(text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect()))
+    }
+
+    /// A code that was kept sealed.
+    pub fn restored(text: String) -> Self {
+        Self(Secret::new(text))
+    }
+
+    /// The code in the clear, to render it.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// The keyed hash of this code for a verification.
+    pub fn hash(&self, key: &Key, id: VerificationId, service: &str, to: &PhoneNumber) -> CodeHash {
+        CodeHash(key.hash(&[
+            &id.to_bytes(),
+            service.as_bytes(),
+            to.as_str().as_bytes(),
+            self.0.expose().as_bytes(),
+        ]))
+    }
+}
+
+fn draw_with(policy: &Policy, mut octet: impl FnMut() -> u8) -> String {
+    let alphabet: Vec<char> = policy.alphabet.chars().collect();
+    let size = alphabet.len();
+    let fair = 256 / size * size;
+    (0..policy.digits)
+        .map(|_| {
+            loop {
+                let n = usize::from(octet());
+                if n < fair {
+                    return alphabet[n % size];
+                }
+            }
+        })
+        .collect()
+}
+
+impl CodeHash {
+    /// The octets, for the store.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// What the store kept.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// In constant time.
+impl PartialEq for CodeHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for CodeHash {}
+
+impl fmt::Debug for CodeHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hash]")
+    }
+}

@@ -1,0 +1,199 @@
+//! The state of one verification and the one function that changes it.
+
+use std::time::Duration;
+
+use super::{CodeHash, Policy};
+use crate::clock::Timestamp;
+use crate::id::{MessageId, VerificationId};
+use crate::phone::PhoneNumber;
+use crate::secret::Sealed;
+
+/// Where a verification stands. Every status but `Pending` is final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum VerificationStatus {
+    /// The code may still be entered.
+    Pending,
+    /// The right code was entered, once.
+    Approved,
+    /// Its time is over.
+    Expired,
+    /// The application withdrew it.
+    Cancelled,
+    /// Every attempt was used.
+    Exhausted,
+}
+
+/// One code for one number and service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verification {
+    /// Its name.
+    pub id: VerificationId,
+    /// The service it was issued for.
+    pub service: String,
+    /// Whose number is proved.
+    pub to: PhoneNumber,
+    /// The API client that asked, when clients are configured.
+    pub client: Option<String>,
+    /// Where it stands on disk; [`Verification::status_at`] tells the present.
+    pub status: VerificationStatus,
+    /// Checks counted so far.
+    pub attempts_used: u32,
+    /// Checks allowed.
+    pub max_attempts: u32,
+    /// When it was issued.
+    pub created_at: Timestamp,
+    /// When the code stops being accepted.
+    pub expires_at: Timestamp,
+    /// The earliest moment of a resend.
+    pub resend_at: Timestamp,
+    /// The pause between two sends.
+    pub cooldown: Duration,
+    /// Messages made so far, the first included.
+    pub sends: u32,
+    /// Messages allowed.
+    pub max_sends: u32,
+    /// The keyed hash of the code.
+    pub hash: CodeHash,
+    /// The code and what its text was rendered from, sealed for a resend; gone when the verification ends.
+    pub sealed: Option<Sealed>,
+    /// The newest message that carries the code.
+    pub message: MessageId,
+}
+
+/// What happens to a verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A code was entered: the attempt is counted, before anything is compared.
+    Attempt,
+    /// The counted code was compared.
+    Compared {
+        /// Whether it was the right one.
+        right: bool,
+    },
+    /// The same code goes out again in `message`.
+    Resend {
+        /// The new message.
+        message: MessageId,
+    },
+    /// The application withdraws it.
+    Cancel,
+    /// Time passed.
+    Tick,
+}
+
+/// Why an event changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It ended before.
+    #[error("the verification has ended")]
+    Ended,
+    /// The last send is too fresh.
+    #[error("the last message is too fresh")]
+    Cooldown {
+        /// The earliest moment of a resend.
+        until: Timestamp,
+    },
+    /// The code went out as often as the policy allows.
+    #[error("the code was sent as often as allowed")]
+    NoSendsLeft,
+}
+
+impl Verification {
+    /// A new verification under `policy`.
+    #[allow(clippy::too_many_arguments, reason = "each is a plain fact of the new record")]
+    pub fn new(
+        id: VerificationId,
+        service: String,
+        to: PhoneNumber,
+        client: Option<String>,
+        policy: &Policy,
+        now: Timestamp,
+        hash: CodeHash,
+        sealed: Sealed,
+        message: MessageId,
+    ) -> Self {
+        Self {
+            id,
+            service,
+            to,
+            client,
+            status: VerificationStatus::Pending,
+            attempts_used: 0,
+            max_attempts: policy.max_attempts,
+            created_at: now,
+            expires_at: now.plus(policy.ttl),
+            resend_at: now.plus(policy.cooldown),
+            cooldown: policy.cooldown,
+            sends: 1,
+            max_sends: policy.max_sends,
+            hash,
+            sealed: Some(sealed),
+            message,
+        }
+    }
+
+    /// The status at `now`: a pending verification whose time is over is expired, written down or not.
+    pub fn status_at(&self, now: Timestamp) -> VerificationStatus {
+        match self.status {
+            VerificationStatus::Pending if now >= self.expires_at => VerificationStatus::Expired,
+            status => status,
+        }
+    }
+
+    /// How many checks are left.
+    pub fn attempts_left(&self) -> u32 {
+        self.max_attempts.saturating_sub(self.attempts_used)
+    }
+}
+
+/// The verification after `event` at `now`. The rules: an ended verification never changes; an attempt is
+/// counted while any is left; a right comparison approves, the last wrong one exhausts.
+pub fn step(mut v: Verification, event: Event, now: Timestamp) -> Result<Verification, Refusal> {
+    if v.status != VerificationStatus::Pending {
+        return Err(Refusal::Ended);
+    }
+    // The answer to a counted attempt stands even if the time ran out between count and comparison.
+    if now >= v.expires_at && !matches!(event, Event::Compared { .. } | Event::Tick) {
+        return Err(Refusal::Ended);
+    }
+    match event {
+        Event::Attempt => {
+            if v.attempts_left() == 0 {
+                return Err(Refusal::Ended);
+            }
+            v.attempts_used += 1;
+        }
+        Event::Compared { right: true } => end(&mut v, VerificationStatus::Approved),
+        Event::Compared { right: false } => {
+            if v.attempts_left() == 0 {
+                end(&mut v, VerificationStatus::Exhausted);
+            }
+        }
+        Event::Resend { message } => {
+            if v.attempts_left() == 0 {
+                return Err(Refusal::Ended);
+            }
+            if v.sends >= v.max_sends {
+                return Err(Refusal::NoSendsLeft);
+            }
+            if now < v.resend_at {
+                return Err(Refusal::Cooldown { until: v.resend_at });
+            }
+            v.sends += 1;
+            v.resend_at = now.plus(v.cooldown);
+            v.message = message;
+        }
+        Event::Cancel => end(&mut v, VerificationStatus::Cancelled),
+        Event::Tick => {
+            if now >= v.expires_at {
+                end(&mut v, VerificationStatus::Expired);
+            }
+        }
+    }
+    Ok(v)
+}
+
+fn end(v: &mut Verification, status: VerificationStatus) {
+    v.status = status;
+    v.sealed = None;
+}

@@ -1,0 +1,49 @@
+//! How long to wait before a message is tried again.
+
+use std::time::Duration;
+
+/// Exponential backoff with an end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retry {
+    /// The wait after the first failure.
+    pub first: Duration,
+    /// Each further wait is this many times the one before.
+    pub factor: f64,
+    /// No wait is longer.
+    pub max: Duration,
+    /// Sends in all.
+    pub attempts: u32,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(2), factor: 2.0, max: Duration::from_secs(120), attempts: 5 }
+    }
+}
+
+impl Retry {
+    /// The wait after `attempts` sends, or nothing when there is to be no other.
+    pub fn after(&self, attempts: u32) -> Option<Duration> {
+        if attempts >= self.attempts {
+            return None;
+        }
+        let times = i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX);
+        let seconds = self.first.as_secs_f64() * self.factor.powi(times);
+        Some(Duration::try_from_secs_f64(seconds).unwrap_or(self.max).min(self.max))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_end() {
+        let retry = Retry::default();
+        let waits: Vec<_> = (1..=5).map(|n| retry.after(n).map(|d| d.as_secs())).collect();
+        assert_eq!(waits, [Some(2), Some(4), Some(8), Some(16), None]);
+        let long = Retry { attempts: 100, ..retry };
+        assert_eq!(long.after(50), Some(Duration::from_secs(120)));
+        assert_eq!(long.after(99).unwrap(), Duration::from_secs(120));
+    }
+}

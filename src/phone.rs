@@ -1,0 +1,99 @@
+//! A telephone number in E.164 form (ITU-T E.164 section 6): `+`, a country code, at most 15 digits.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A parsed E.164 number. Its `Debug` and its [`masked`](PhoneNumber::masked) form hide the middle digits, so
+/// that it may stand in a log; [`as_str`](PhoneNumber::as_str) gives it whole.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PhoneNumber(String);
+
+/// Why a text is no E.164 number. Never repeats the text: it may be a number after all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PhoneError {
+    /// No `+` at the start.
+    #[error("a number begins with + and its country code, such as +41791234567")]
+    NoPlus,
+    /// A character that is no digit.
+    #[error("a number has only digits after the +, no blanks, dashes or brackets")]
+    NotADigit,
+    /// A country code of zero.
+    #[error("no country code begins with 0: leave out the national prefix")]
+    LeadingZero,
+    /// Fewer than 7 or more than 15 digits.
+    #[error("a number has 7 to 15 digits, country code included")]
+    Length,
+}
+
+impl PhoneNumber {
+    /// The whole number: `+41791234567`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The number without its `+`.
+    pub fn digits(&self) -> &str {
+        &self.0[1..]
+    }
+
+    /// A form fit for a log: the first four and the last two digits, `+4179*****67`.
+    pub fn masked(&self) -> String {
+        mask(&self.0)
+    }
+}
+
+/// Masks any number-like text: the first five and the last two characters stay when there are at least ten,
+/// else only the first two.
+pub fn mask(number: &str) -> String {
+    let count = number.chars().count();
+    let (head, tail) = if count >= 10 { (5, 2) } else { (2, 0) };
+    number.chars().enumerate().map(|(i, c)| if i < head || i + tail >= count { c } else { '*' }).collect()
+}
+
+impl FromStr for PhoneNumber {
+    type Err = PhoneError;
+
+    fn from_str(text: &str) -> Result<Self, PhoneError> {
+        let digits = text.strip_prefix('+').ok_or(PhoneError::NoPlus)?;
+        if !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(PhoneError::NotADigit);
+        }
+        if digits.starts_with('0') {
+            return Err(PhoneError::LeadingZero);
+        }
+        if !(7..=15).contains(&digits.len()) {
+            return Err(PhoneError::Length);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e_164() {
+        let ok: PhoneNumber = "+41791234567".parse().unwrap();
+        assert_eq!(ok.digits(), "41791234567");
+        assert_eq!(format!("{ok:?}"), "+4179*****67");
+        for (text, why) in [
+            ("0791234567", PhoneError::NoPlus),
+            ("", PhoneError::NoPlus),
+            ("+41 79 123 45 67", PhoneError::NotADigit),
+            ("+4179123456٧", PhoneError::NotADigit),
+            ("+0791234567", PhoneError::LeadingZero),
+            ("+417912", PhoneError::Length),
+            ("+1234567890123456", PhoneError::Length),
+        ] {
+            assert_eq!(text.parse::<PhoneNumber>(), Err(why), "{text}");
+        }
+        assert_eq!(mask("12345"), "12***");
+    }
+}
