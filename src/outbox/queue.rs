@@ -84,9 +84,19 @@ impl Queue {
     }
 
     /// Takes out the message that `modem` should send now: the first it `may` serve.
-    pub fn take(&mut self, modem: &str, now: Timestamp, may: impl Fn(&Entry) -> bool) -> Option<Entry> {
+    pub fn take(
+        &mut self,
+        modem: &str,
+        now: Timestamp,
+        mut may: impl FnMut(&Entry) -> bool,
+    ) -> Option<Entry> {
         let rank = self.ready.values().find(|e| e.fits(modem, now) && may(e))?.rank;
         self.remove(rank.3)
+    }
+
+    /// Whether there is something that `modem` could send now.
+    pub fn offers(&self, modem: &str, now: Timestamp, may: impl Fn(&Entry) -> bool) -> bool {
+        self.ready.values().any(|e| e.fits(modem, now) && may(e))
     }
 
     /// Takes out a message wherever it waits.
@@ -127,6 +137,17 @@ impl Queue {
     /// When [`advance`](Queue::advance) has something to do next.
     pub fn next_wake(&self) -> Option<Timestamp> {
         self.wakes.first().map(|&(at, _)| at)
+    }
+
+    /// Messages that only `modem` may send.
+    pub fn pinned_to(&self, modem: &str) -> usize {
+        let pinned = |e: &&Entry| e.pinned.as_deref() == Some(modem);
+        self.ready.values().filter(pinned).count() + self.delayed.values().filter(pinned).count()
+    }
+
+    /// A code needs this much life to be worth sending, from the next [`push`](Queue::push) on.
+    pub fn set_min_life(&mut self, min_life: Duration) {
+        self.min_life = min_life;
     }
 
     /// Messages that wait.
