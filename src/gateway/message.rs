@@ -5,6 +5,7 @@ use super::verify::{fingerprint, measure, number};
 use super::{Caller, Gateway, GatewayError, MessageFilter, MessageView, Page, SendRequest};
 use crate::id::MessageId;
 use crate::outbox::Message;
+use crate::store::Records as _;
 
 /// How long an `Idempotency-Key` is honoured.
 const IDEMPOTENCY: std::time::Duration = std::time::Duration::from_hours(24);

@@ -122,7 +122,7 @@ impl Gateway {
             stopped: Notify::new(),
             clock,
         }));
-        gateway.recover().await?;
+        gateway.0.recover().await?;
         Ok(gateway)
     }
 

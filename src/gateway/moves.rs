@@ -7,7 +7,7 @@ use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, Rate, Verification, VerificationStatus};
 use crate::outbox::{self, Ledger, Message, MessageStatus, Retry};
 use crate::phone::PhoneNumber;
-use crate::store::{Idempotency, Tx};
+use crate::store::{Idempotency, Records as _, Tx};
 
 /// Under which idempotency key something is made.
 #[derive(Debug, Clone)]
@@ -95,10 +95,10 @@ fn count(tx: &mut Tx<'_>, windows: &Windows, now: Timestamp) -> Result<(), Gatew
             limit: format!("{limit} = \"{rate}\""),
             retry_after: e.retry_at.since(now),
         })?;
-        counted.push((name, window));
+        counted.push((name, window, now.plus(rate.per)));
     }
-    for (name, window) in counted {
-        tx.put_window(name, &window)?;
+    for (name, window, expires_at) in counted {
+        tx.put_window(name, &window, expires_at)?;
     }
     Ok(())
 }

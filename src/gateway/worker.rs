@@ -14,6 +14,7 @@ use crate::outbox::{Event, FaultClass, Ledger, Message, MessageStatus};
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 use crate::sms;
+use crate::store::Records as _;
 
 /// A send that ended, until it is on disk.
 struct Ended {
