@@ -9,6 +9,7 @@ mod submit;
 mod view;
 
 pub use error::GatewayError;
+pub(crate) use error::seconds;
 pub use request::{Caller, IssueRequest, MessageFilter, SendRequest};
 pub use submit::{
     Control, ControlError, Gate, ModemFacts, ModemState, Order, OrderPart, Outcome, Readiness, Submit,
