@@ -1,1 +1,38 @@
-//! The `api` room.
+//! HTTP/1.1 with JSON on a Unix stream socket: wire types, listener, peer credentials, routes, one table from
+//! error to status, and the client.
+//!
+//! This room knows no modem, no store and no code: what a request asks goes to a [`Service`], and what that
+//! answers is written as JSON. Secrets pass through it in one direction only, inwards.
+//!
+//! ```no_run
+//! use std::{path::Path, sync::Arc};
+//! use smsotpd::api::{self, Access, Listener, Service};
+//!
+//! async fn run(gateway: Arc<dyn Service>) -> Result<(), Box<dyn std::error::Error>> {
+//!     let listener = Listener::bind(Path::new("/run/smsotpd/smsotpd.sock"), 0o660, None)?;
+//!     api::serve(listener, gateway, Access::default(), async { /* until SIGTERM */ }).await?;
+//!     Ok(())
+//! }
+//! ```
+
+pub mod access;
+pub mod client;
+mod connection;
+mod events;
+mod fields;
+mod listen;
+mod messages;
+mod modems;
+pub mod problem;
+mod request;
+mod routes;
+mod serve;
+mod service;
+mod verifications;
+pub mod wire;
+
+pub use access::Access;
+pub use listen::{ListenError, Listener};
+pub use routes::{ROUTES, Route, openapi};
+pub use serve::{Limits, serve, serve_within};
+pub use service::{Accepted, Answer, Issued, Service, Subscription};

@@ -34,6 +34,7 @@ mod worker;
 pub(crate) use error::seconds;
 
 pub use error::GatewayError;
+pub(crate) use error::seconds;
 pub use request::{Caller, IssueRequest, MessageFilter, SendRequest};
 pub use settings::{Limits, ModemRules, Service, Settings};
 pub use submit::{

@@ -1,0 +1,237 @@
+//! Who may do what: clients known by the kernel's word on the peer of a Unix socket (`SO_PEERCRED`).
+//!
+//! The first client of the list that matches a peer decides; later ones are not looked at. With no client
+//! configured every peer that may open the socket may do everything but [`Right::Admin`].
+
+use std::fmt;
+use std::str::FromStr;
+
+use nix::unistd::{Gid, Uid, User, getgrouplist};
+
+use crate::gateway::Caller;
+
+/// A right that a client's `may` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Right {
+    /// Make, resend and withdraw verifications.
+    Issue,
+    /// Check codes.
+    Check,
+    /// Send and withdraw plain messages.
+    Send,
+    /// Listings, modems, status, events.
+    Read,
+    /// Pause, resume, reset a modem; USSD.
+    Admin,
+}
+
+impl Right {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Issue, Self::Check, Self::Send, Self::Read, Self::Admin];
+
+    /// The configuration's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issue => "issue",
+            Self::Check => "check",
+            Self::Send => "send",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that is no right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a right is one of issue, check, send, read, admin")]
+pub struct NotARight;
+
+impl FromStr for Right {
+    type Err = NotARight;
+
+    fn from_str(text: &str) -> Result<Self, NotARight> {
+        Self::ALL.into_iter().find(|right| right.as_str() == text).ok_or(NotARight)
+    }
+}
+
+/// Which peers a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matcher {
+    /// Those of this user.
+    Uid(u32),
+    /// Those of this group, be it the process's own or one that its user belongs to.
+    Gid(u32),
+}
+
+/// A `[[client]]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Its name.
+    pub name: String,
+    /// Which peers it is.
+    pub matcher: Matcher,
+    /// What it may do.
+    pub may: Vec<Right>,
+    /// The services it may use; all when there is no list.
+    pub services: Option<Vec<String>>,
+}
+
+/// The list of clients.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Access {
+    clients: Vec<Client>,
+}
+
+impl Access {
+    /// Access for these clients, the first that matches a peer first; for everybody when there are none.
+    pub fn new(clients: Vec<Client>) -> Self {
+        Self { clients }
+    }
+
+    /// Whether a peer's groups make a difference.
+    pub fn needs_groups(&self) -> bool {
+        self.clients.iter().any(|client| matches!(client.matcher, Matcher::Gid(_)))
+    }
+
+    /// What a peer may do.
+    pub fn grant(&self, peer: &Peer) -> Grant {
+        if self.clients.is_empty() {
+            let all_but_admin = Right::ALL.into_iter().filter(|&right| right != Right::Admin).collect();
+            return Grant { caller: Caller::default(), may: all_but_admin };
+        }
+        match self.clients.iter().find(|client| peer.is(client.matcher)) {
+            Some(client) => Grant {
+                caller: Caller { client: Some(client.name.clone()), services: client.services.clone() },
+                may: client.may.clone(),
+            },
+            None => Grant { caller: Caller::default(), may: Vec::new() },
+        }
+    }
+}
+
+/// The process at the other end of a connection, as it was when it connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group, and those of its user when they were looked up.
+    pub gids: Vec<u32>,
+}
+
+impl Peer {
+    fn is(&self, matcher: Matcher) -> bool {
+        match matcher {
+            Matcher::Uid(uid) => self.uid == uid,
+            Matcher::Gid(gid) => self.gids.contains(&gid),
+        }
+    }
+
+    /// Adds the groups that the user database gives the peer's user. Asks the name service: it may block.
+    pub(super) fn look_up_groups(&mut self) {
+        let Ok(Some(user)) = User::from_uid(Uid::from_raw(self.uid)) else {
+            return;
+        };
+        let Ok(name) = std::ffi::CString::new(user.name) else {
+            return;
+        };
+        if let Ok(groups) = getgrouplist(&name, Gid::from_raw(user.gid.as_raw())) {
+            self.gids.extend(groups.into_iter().map(Gid::as_raw));
+        }
+    }
+}
+
+/// What the peer of one connection may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// As whom it asks.
+    pub caller: Caller,
+    /// Its rights.
+    pub may: Vec<Right>,
+}
+
+/// What a route needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing.
+    Nothing,
+    /// One of these rights.
+    AnyOf(&'static [Right]),
+}
+
+impl Need {
+    /// Whether a grant is enough.
+    pub fn met_by(self, grant: &Grant) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::AnyOf(rights) => rights.iter().any(|right| grant.may.contains(right)),
+        }
+    }
+}
+
+/// `the right issue, check or read`.
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::AnyOf(rights) = self else {
+            return f.write_str("nothing");
+        };
+        f.write_str("the right ")?;
+        for (i, right) in rights.iter().enumerate() {
+            match i {
+                0 => {}
+                _ if i + 1 == rights.len() => f.write_str(" or ")?,
+                _ => f.write_str(", ")?,
+            }
+            write!(f, "`{right}`")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(name: &str, matcher: Matcher, may: &[Right]) -> Client {
+        Client { name: name.to_owned(), matcher, may: may.to_vec(), services: None }
+    }
+
+    #[test]
+    fn without_clients_everybody_may_all_but_admin() {
+        let grant = Access::default().grant(&Peer { uid: 0, gids: vec![0] });
+        assert_eq!(grant.may, [Right::Issue, Right::Check, Right::Send, Right::Read]);
+        assert_eq!(grant.caller, Caller::default());
+    }
+
+    #[test]
+    fn the_first_client_that_matches_decides() {
+        let access = Access::new(vec![
+            client("web", Matcher::Uid(33), &[Right::Issue]),
+            client("staff", Matcher::Gid(50), &[Right::Read, Right::Admin]),
+        ]);
+        assert!(access.needs_groups());
+        let web = access.grant(&Peer { uid: 33, gids: vec![33, 50] });
+        assert_eq!((web.caller.client.as_deref(), web.may), (Some("web"), vec![Right::Issue]));
+        let staff = access.grant(&Peer { uid: 1000, gids: vec![1000, 50] });
+        assert_eq!(staff.caller.client.as_deref(), Some("staff"));
+        let stranger = access.grant(&Peer { uid: 1000, gids: vec![1000] });
+        assert!(stranger.may.is_empty());
+        assert!(!Need::AnyOf(&[Right::Read]).met_by(&stranger) && Need::Nothing.met_by(&stranger));
+    }
+
+    #[test]
+    fn needs_are_named() {
+        assert_eq!(
+            Need::AnyOf(&[Right::Issue, Right::Check, Right::Read]).to_string(),
+            "the right `issue`, `check` or `read`"
+        );
+        assert_eq!(Need::AnyOf(&[Right::Admin]).to_string(), "the right `admin`");
+        assert_eq!("read".parse(), Ok(Right::Read));
+        assert_eq!("write".parse::<Right>(), Err(NotARight));
+    }
+}

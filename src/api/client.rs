@@ -1,0 +1,374 @@
+//! The client: one request a connection, over the daemon's Unix socket, never longer than its time-out.
+//!
+//! ```no_run
+//! use smsotpd::api::client::{Call, Client};
+//! use smsotpd::api::wire;
+//!
+//! # async fn run() -> Result<(), smsotpd::api::client::ClientError> {
+//! let client = Client::new("/run/smsotpd/smsotpd.sock".into());
+//! let reply = client.call(Call::get("/v1/status")).await?;
+//! let status: wire::Status = reply.parse()?;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+use super::wire;
+
+/// How long a request may take, beyond what it is asked to wait.
+pub const TIMEOUT: Duration = Duration::from_mins(1);
+/// No answer of the API is larger.
+const LARGEST_REPLY: usize = 64 * 1024 * 1024;
+/// An event stream has a comment every 30 s; after this long without an octet the daemon hangs.
+const SILENCE: Duration = Duration::from_secs(75);
+/// No line of an event stream is longer.
+const LONGEST_LINE: usize = 1024 * 1024;
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens, or this user may not knock.
+    #[error("cannot reach the daemon at {}: {source}{}", .socket.display(), hint(.source))]
+    Unreachable {
+        /// Where it was looked for.
+        socket: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The daemon took the request and did not answer it.
+    #[error("the daemon did not answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// What came is not what the API answers.
+    #[error("the daemon's answer is not understood: {0}")]
+    Protocol(String),
+}
+
+fn hint(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => "; is smsotpd running?",
+        io::ErrorKind::PermissionDenied => "; is this user in the socket's group?",
+        _ => "",
+    }
+}
+
+/// A request.
+#[derive(Debug, Clone)]
+pub struct Call {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+    headers: Vec<(&'static str, String)>,
+    wait: Duration,
+}
+
+impl Call {
+    /// `GET path`.
+    pub fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path.into())
+    }
+
+    /// `POST path`.
+    pub fn post(path: impl Into<String>) -> Self {
+        Self::new(Method::POST, path.into())
+    }
+
+    /// `DELETE path`.
+    pub fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path.into())
+    }
+
+    fn new(method: Method, path: String) -> Self {
+        Self { method, path, body: None, headers: Vec::new(), wait: Duration::ZERO }
+    }
+
+    /// With this body.
+    #[must_use]
+    pub fn json(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// With this header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Asks the daemon to wait this long for the thing to be over.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        let joint = if self.path.contains('?') { '&' } else { '?' };
+        self.path = format!("{}{joint}wait={}s", self.path, wait.as_secs());
+        self.wait = wait;
+        self
+    }
+
+    fn request(self) -> Result<Request<Full<Bytes>>, ClientError> {
+        let mut request = Request::builder()
+            .method(self.method)
+            .uri(self.path)
+            .header(header::HOST, "localhost")
+            .header(header::CONNECTION, "close");
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
+        let body = match self.body {
+            Some(body) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Bytes::from(body.to_string())
+            }
+            None => Bytes::new(),
+        };
+        request.body(Full::new(body)).map_err(|e| ClientError::Protocol(format!("no such request: {e}")))
+    }
+}
+
+/// What the daemon answered.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The body as it came.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// The body as a wire type.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|e| ClientError::Protocol(format!("status {}, {e}", self.status.as_u16())))
+    }
+
+    /// The problem, when the request was not done.
+    pub fn problem(&self) -> Option<wire::Problem> {
+        if self.status.is_success() {
+            return None;
+        }
+        Some(self.parse().unwrap_or_else(|_| wire::Problem {
+            r#type: "about:blank".to_owned(),
+            title: self.status.canonical_reason().unwrap_or("not done").to_owned(),
+            status: self.status.as_u16(),
+            detail: format!("the daemon answered {}", self.status),
+            code: String::new(),
+        }))
+    }
+}
+
+/// Where the daemon is.
+#[derive(Debug, Clone)]
+pub struct Client {
+    socket: PathBuf,
+    timeout: Duration,
+}
+
+impl Client {
+    /// A client of the daemon at this socket. Nothing is opened yet.
+    pub fn new(socket: PathBuf) -> Self {
+        Self { socket, timeout: TIMEOUT }
+    }
+
+    /// The same with another time-out.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Asks, and reads the whole reply.
+    pub async fn call(&self, call: Call) -> Result<Reply, ClientError> {
+        let limit = self.timeout + call.wait;
+        let request = call.request()?;
+        let reply = async {
+            let response = self.exchange(request).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), LARGEST_REPLY).collect().await;
+            let body = body.map_err(|e| ClientError::Protocol(e.to_string()))?.to_bytes();
+            Ok(Reply { status, body })
+        };
+        tokio::time::timeout(limit, reply).await.unwrap_or(Err(ClientError::TimedOut(limit)))
+    }
+
+    /// Follows the events: those behind `after` that the daemon remembers, and those to come. A refusal is
+    /// given back as the reply it is.
+    pub async fn events(&self, after: Option<u64>) -> Result<Result<Events, Reply>, ClientError> {
+        let mut call = Call::get("/v1/events").header("accept", "text/event-stream");
+        if let Some(after) = after {
+            call = call.header("last-event-id", after.to_string());
+        }
+        let request = call.request()?;
+        let begun = async {
+            let response = self.exchange(request).await?;
+            let status = response.status();
+            let mut body = response.into_body();
+            if status == StatusCode::OK {
+                return Ok(Ok(Events {
+                    body,
+                    buffer: Vec::new(),
+                    lines: VecDeque::new(),
+                    draft: Draft::default(),
+                }));
+            }
+            let body = Limited::new(&mut body, LARGEST_REPLY).collect().await;
+            let body = body.map_err(|e| ClientError::Protocol(e.to_string()))?.to_bytes();
+            Ok(Err(Reply { status, body }))
+        };
+        tokio::time::timeout(self.timeout, begun).await.unwrap_or(Err(ClientError::TimedOut(self.timeout)))
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, ClientError> {
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|source| ClientError::Unreachable { socket: self.socket.clone(), source })?;
+        let protocol = |e: hyper::Error| ClientError::Protocol(e.to_string());
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(protocol)?;
+        // Ends by itself when the reply was read or is dropped.
+        tokio::spawn(async move {
+            if let Err(e) = connection.await {
+                tracing::debug!("a connection to the daemon ended: {e}");
+            }
+        });
+        sender.send_request(request).await.map_err(protocol)
+    }
+}
+
+/// One server-sent event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerEvent {
+    /// Its id: where to resume.
+    pub id: Option<u64>,
+    /// Its name, such as `message.sent`.
+    pub name: String,
+    /// Its data: a [`wire::Event`] in JSON.
+    pub data: String,
+}
+
+/// A stream of events.
+#[derive(Debug)]
+pub struct Events {
+    body: Incoming,
+    buffer: Vec<u8>,
+    lines: VecDeque<String>,
+    draft: Draft,
+}
+
+#[derive(Debug, Default)]
+struct Draft {
+    id: Option<u64>,
+    name: String,
+    data: String,
+}
+
+impl Events {
+    /// The next event; nothing when the daemon ended the stream.
+    pub async fn next(&mut self) -> Result<Option<ServerEvent>, ClientError> {
+        loop {
+            while let Some(line) = self.lines.pop_front() {
+                if let Some(event) = self.draft.take_line(&line) {
+                    return Ok(Some(event));
+                }
+            }
+            let frame = tokio::time::timeout(SILENCE, self.body.frame()).await;
+            match frame.map_err(|_| ClientError::TimedOut(SILENCE))? {
+                None => return Ok(None),
+                Some(Err(e)) => return Err(ClientError::Protocol(e.to_string())),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.buffer.extend_from_slice(&data);
+                        self.split()?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn split(&mut self) -> Result<(), ClientError> {
+        while let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
+            let line: Vec<u8> = self.buffer.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            self.lines.push_back(line.trim_end_matches(['\r', '\n']).to_owned());
+        }
+        if self.buffer.len() > LONGEST_LINE {
+            return Err(ClientError::Protocol("a line without end".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Draft {
+    /// WHATWG HTML section 9.2.6; an empty line ends an event.
+    fn take_line(&mut self, line: &str) -> Option<ServerEvent> {
+        if line.is_empty() {
+            let draft = std::mem::take(self);
+            let event = ServerEvent { id: draft.id, name: draft.name, data: draft.data };
+            return (!event.data.is_empty()).then_some(event);
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "id" => self.id = value.parse().ok(),
+            "event" => value.clone_into(&mut self.name),
+            "data" => {
+                if !self.data.is_empty() {
+                    self.data.push('\n');
+                }
+                self.data.push_str(value);
+            }
+            _ => {}
+        }
+        None
+    }
+}
+
+/// A text as one segment of a path, or one value of a query (RFC 3986 section 2.1).
+pub fn escape(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            escaped.push(char::from(byte));
+        } else {
+            // Into a String nothing fails.
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_line_by_line() {
+        let mut draft = Draft::default();
+        let lines =
+            [": alive", "", "id: 7", "event: message.sent", "data: {\"a\":", "data: 1}", "retry: 2000"];
+        assert!(lines.iter().all(|line| draft.take_line(line).is_none()));
+        let event = draft.take_line("").unwrap();
+        assert_eq!(
+            (event.id, event.name.as_str(), event.data.as_str()),
+            (Some(7), "message.sent", "{\"a\":\n1}")
+        );
+        assert_eq!(draft.take_line(""), None);
+    }
+
+    #[test]
+    fn escapes() {
+        assert_eq!(escape("+41 79/x"), "%2B41%2079%2Fx");
+        assert_eq!(escape("ver_01-~."), "ver_01-~.");
+    }
+}

@@ -1,0 +1,222 @@
+//! The Unix socket: one daemon each, never stolen from a living one, closed to strangers before it listens.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown,
+};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
+
+/// A socket that clients can connect to. It goes when this is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    socket: UnixListener,
+    place: Place,
+}
+
+/// The path of a socket, held against other daemons until this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    /// Device and inode: what stands at the path later may be somebody else's.
+    identity: (u64, u64),
+    /// Released after the socket was removed.
+    _lock: File,
+}
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Another daemon has it.
+    #[error("{path} is served by another daemon{}: stop it, or set another api.socket", holder(*.pid))]
+    Taken {
+        /// The socket.
+        path: PathBuf,
+        /// The other daemon, when its lock file says.
+        pid: Option<u32>,
+    },
+    /// Something that is no socket.
+    #[error("{path} is in the way and is no socket: remove it, or set another api.socket")]
+    InTheWay {
+        /// What stands there.
+        path: PathBuf,
+    },
+    /// The system said no.
+    #[error("cannot {doing} {path}: {source}")]
+    System {
+        /// Such as `bind`.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+impl Listener {
+    /// Binds `path` with `mode` and, when given, the group `gid`. A socket that nobody serves any more is replaced.
+    pub fn bind(path: &Path, mode: u32, gid: Option<u32>) -> Result<Self, ListenError> {
+        let fault = |doing, path: &Path| {
+            let path = path.to_owned();
+            move |source: io::Error| ListenError::System { doing, path, source }
+        };
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            let made = DirBuilder::new().recursive(true).mode(0o755).create(parent);
+            made.map_err(fault("make the folder", parent))?;
+        }
+        let lock = lock(path)?;
+        clear(path)?;
+        let socket = bound(path).map_err(fault("bind", path))?;
+        let identity = fs::symlink_metadata(path).map_err(fault("look at", path))?;
+        // Nobody can connect before it listens: there is no moment at which it is open to too many.
+        chown(path, None, gid).map_err(fault("give the group to", path))?;
+        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(fault("set the mode of", path))?;
+        let backlog = Backlog::MAXCONN;
+        socket::listen(&socket, backlog).map_err(|e| fault("listen on", path)(e.into()))?;
+        let socket = UnixListener::from(socket);
+        socket.set_nonblocking(true).map_err(fault("prepare", path))?;
+        let identity = (identity.dev(), identity.ino());
+        Ok(Self { socket, place: Place { path: path.to_owned(), identity, _lock: lock } })
+    }
+
+    /// Where it stands.
+    pub fn path(&self) -> &Path {
+        &self.place.path
+    }
+
+    /// The socket, for tokio's reactor, and its place.
+    pub(super) fn into_parts(self) -> io::Result<(tokio::net::UnixListener, Place)> {
+        Ok((tokio::net::UnixListener::from_std(self.socket)?, self.place))
+    }
+}
+
+impl Place {
+    /// Removes the socket; the place stays held.
+    pub(super) fn clear(&self) {
+        let ours = fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.identity);
+        if ours && let Err(e) = fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), "cannot remove the socket: {e}");
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Takes the lock beside the socket: it says who serves, even when the process died without a word. The file
+/// stays: were it removed, two processes could each hold a lock of that name.
+fn lock(path: &Path) -> Result<File, ListenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let fault = |source| ListenError::System { doing: "lock", path: name.clone(), source };
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut file = options.open(&name).map_err(fault)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let _ = (&mut file).take(16).read_to_string(&mut text);
+            return Err(ListenError::Taken { path: path.to_owned(), pid: text.trim().parse().ok() });
+        }
+        Err(TryLockError::Error(source)) => return Err(fault(source)),
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(fault)?;
+    Ok(file)
+}
+
+/// Removes a socket that nobody serves.
+fn clear(path: &Path) -> Result<(), ListenError> {
+    let Ok(there) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    if !there.file_type().is_socket() {
+        return Err(ListenError::InTheWay { path: path.to_owned() });
+    }
+    // The lock is ours, but the socket may be that of a program without one.
+    if UnixStream::connect(path).is_ok() {
+        return Err(ListenError::Taken { path: path.to_owned(), pid: None });
+    }
+    fs::remove_file(path).map_err(|source| ListenError::System {
+        doing: "remove the stale socket",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn bound(path: &Path) -> io::Result<OwnedFd> {
+    let address = UnixAddr::new(path)?;
+    let socket = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    socket::bind(socket.as_raw_fd(), &address)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run/smsotpd.sock");
+        fs::create_dir(folder.path().join("run")).unwrap();
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(UnixStream::connect(&path).is_err());
+
+        let living = Listener::bind(&path, 0o660, None).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+        UnixStream::connect(&path).unwrap();
+        let refused = Listener::bind(&path, 0o660, None).unwrap_err();
+        let us = std::process::id();
+        assert!(matches!(refused, ListenError::Taken { pid: Some(pid), .. } if pid == us), "{refused}");
+        assert!(refused.to_string().contains("stop it"));
+        UnixStream::connect(&path).expect("the living one still listens");
+
+        drop(living);
+        assert!(!path.exists());
+        drop(Listener::bind(&path, 0o600, None).unwrap());
+    }
+
+    #[test]
+    fn a_socket_without_a_lock_is_not_stolen_and_a_file_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let foreign = UnixListener::bind(&path).unwrap();
+        assert!(matches!(Listener::bind(&path, 0o660, None), Err(ListenError::Taken { pid: None, .. })));
+        drop(foreign);
+        let file = folder.path().join("f");
+        fs::write(&file, "precious").unwrap();
+        assert!(matches!(Listener::bind(&file, 0o660, None), Err(ListenError::InTheWay { .. })));
+        assert_eq!(fs::read(&file).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn what_replaced_the_socket_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let ours = Listener::bind(&path, 0o660, None).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _theirs = UnixListener::bind(&path).unwrap();
+        drop(ours);
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn a_path_too_long_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x".repeat(120));
+        assert!(matches!(Listener::bind(&path, 0o660, None), Err(ListenError::System { doing: "bind", .. })));
+    }
+}

@@ -1,0 +1,180 @@
+//! Problems (RFC 9457, `application/problem+json`) and the one table from [`GatewayError`] to them.
+
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::wire;
+use crate::gateway::{GatewayError, seconds};
+
+/// A request that was not done, and why. `detail` never repeats what the client sent in confidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The contract's code.
+    pub code: &'static str,
+    /// A sentence for a person.
+    pub detail: String,
+    /// When to try again.
+    pub retry_after: Option<Duration>,
+}
+
+/// Every code a problem may have, with its title.
+pub const CODES: &[(&str, &str)] = &[
+    ("invalid_request", "The request is not valid"),
+    ("not_allowed", "The client may not do this"),
+    ("not_found", "There is no such thing"),
+    ("method_not_allowed", "The path does not know this method"),
+    ("timeout", "The request came too slowly"),
+    ("conflict", "The state does not allow it"),
+    ("too_large", "The body is too large"),
+    ("invalid_number", "Not a telephone number"),
+    ("destination_blocked", "The policy forbids this destination"),
+    ("text_too_long", "The text is too long"),
+    ("unknown_service", "No such service"),
+    ("idempotency_mismatch", "The idempotency key was used with another body"),
+    ("cooldown", "The last message is too fresh"),
+    ("rate_limited", "A limit is used up"),
+    ("queue_full", "Too many messages wait"),
+    ("storage", "The store cannot write"),
+    ("shutting_down", "The daemon is shutting down"),
+    ("internal", "A fault of the daemon"),
+];
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), retry_after: None }
+    }
+
+    /// 400: not understood.
+    pub fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
+    }
+
+    /// 422: understood, and wrong.
+    pub fn unprocessable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
+    }
+
+    /// 403.
+    pub fn not_allowed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not_allowed", detail)
+    }
+
+    /// 404.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// 405; the router adds `Allow`.
+    pub fn method_not_allowed() -> Self {
+        let detail = "this path does not know this method; see the Allow header";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
+    /// 408.
+    pub fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not arrive in time")
+    }
+
+    /// 413.
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a body has at most {limit} octets"))
+    }
+}
+
+impl From<GatewayError> for Problem {
+    fn from(error: GatewayError) -> Self {
+        use GatewayError as E;
+        let retry_after = match &error {
+            E::Cooldown { retry_after } | E::RateLimited { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        };
+        let (status, code) = match &error {
+            E::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+            E::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed"),
+            E::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            E::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            E::InvalidNumber(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_number"),
+            E::DestinationBlocked(_) => (StatusCode::UNPROCESSABLE_ENTITY, "destination_blocked"),
+            E::TextTooLong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "text_too_long"),
+            E::UnknownService => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_service"),
+            E::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
+            E::Cooldown { .. } => (StatusCode::TOO_MANY_REQUESTS, "cooldown"),
+            E::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            E::QueueFull => (StatusCode::SERVICE_UNAVAILABLE, "queue_full"),
+            E::Storage(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage"),
+            E::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
+            E::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        };
+        Self { status, code, detail: error.to_string(), retry_after }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        if self.status.is_server_error() {
+            tracing::warn!(code = self.code, detail = %self.detail, "request not done");
+        }
+        let title = CODES.iter().find(|(code, _)| *code == self.code).map_or("", |(_, title)| title);
+        let body = wire::Problem {
+            r#type: format!("urn:smsotp:problem:{}", self.code),
+            title: title.to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            code: self.code.to_owned(),
+        };
+        let mut response = wire::json(self.status, &body);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(span) = self.retry_after {
+            // At least 1: a client that is told 0 would try again at once.
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(&span).max(1)));
+        }
+        if matches!(self.status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
+            // The rest of the body stands between this response and the next request.
+            headers.insert(HeaderName::from_static("connection"), HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_the_contracts_status_and_code() {
+        use GatewayError as E;
+        let s = || "why".to_owned();
+        let minute = Duration::from_millis(59_001);
+        let limit = "per_number".to_owned();
+        for (error, status, code) in [
+            (E::InvalidRequest(s()), 400, "invalid_request"),
+            (E::NotAllowed(s()), 403, "not_allowed"),
+            (E::NotFound("message"), 404, "not_found"),
+            (E::Conflict(s()), 409, "conflict"),
+            (E::InvalidNumber(s()), 422, "invalid_number"),
+            (E::DestinationBlocked(s()), 422, "destination_blocked"),
+            (E::TextTooLong(s()), 422, "text_too_long"),
+            (E::UnknownService, 422, "unknown_service"),
+            (E::IdempotencyMismatch, 422, "idempotency_mismatch"),
+            (E::Cooldown { retry_after: minute }, 429, "cooldown"),
+            (E::RateLimited { limit, retry_after: minute }, 429, "rate_limited"),
+            (E::QueueFull, 503, "queue_full"),
+            (E::Storage(s()), 503, "storage"),
+            (E::ShuttingDown, 503, "shutting_down"),
+            (E::Internal(s()), 500, "internal"),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!((problem.status.as_u16(), problem.code), (status, code));
+            assert!(CODES.iter().any(|(known, _)| *known == code));
+            let response = problem.into_response();
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
+            let retry_after = response.headers().get("retry-after").map(|v| v.to_str().unwrap());
+            assert_eq!(retry_after, (status == 429).then_some("60"));
+        }
+    }
+}

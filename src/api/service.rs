@@ -1,0 +1,86 @@
+//! What the API needs of the house behind it. The gateway implements it; tests implement what they like.
+
+use futures_util::future::BoxFuture;
+use tokio::sync::broadcast;
+
+use crate::gateway::{
+    Caller, CheckView, Control, Event, GatewayError, IssueRequest, MessageFilter, MessageView, ModemView,
+    Page, SendRequest, StatusView, VerificationView,
+};
+use crate::id::{MessageId, VerificationId};
+use crate::secret::Secret;
+
+/// What a use case answers, later.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, GatewayError>>;
+
+/// A new verification, or the one that an idempotency key stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// The verification.
+    pub view: VerificationView,
+    /// The key was known: nothing was sent again.
+    pub replayed: bool,
+}
+
+/// A new message, or the one that an idempotency key stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The message.
+    pub view: MessageView,
+    /// The key was known: nothing was queued again.
+    pub replayed: bool,
+}
+
+/// The events behind a given one, and those to come. The two join without a gap and do not overlap.
+#[derive(Debug)]
+pub struct Subscription {
+    /// What is still remembered, oldest first.
+    pub backlog: Vec<Event>,
+    /// What happens from now on.
+    pub live: broadcast::Receiver<Event>,
+}
+
+/// The use cases that routes call. Every caller was authorised for the route; what it may see of one
+/// verification or message is for the service to judge.
+pub trait Service: Send + Sync + 'static {
+    /// Makes a verification and queues its message.
+    fn issue(&self, caller: Caller, request: IssueRequest) -> Answer<'_, Issued>;
+    /// Compares a code with a verification.
+    fn check(&self, caller: Caller, id: VerificationId, code: Secret<String>) -> Answer<'_, CheckView>;
+    /// Compares a code with the newest verification of a number and service.
+    fn check_newest(
+        &self,
+        caller: Caller,
+        to: String,
+        service: Option<String>,
+        code: Secret<String>,
+    ) -> Answer<'_, CheckView>;
+    /// A verification.
+    fn verification(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView>;
+    /// Sends the same code again.
+    fn resend(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView>;
+    /// Withdraws a verification.
+    fn cancel(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView>;
+    /// Queues a plain message.
+    fn send(&self, caller: Caller, request: SendRequest) -> Answer<'_, Accepted>;
+    /// A message.
+    fn message(&self, caller: Caller, id: MessageId) -> Answer<'_, MessageView>;
+    /// Messages, newest first.
+    fn messages(&self, caller: Caller, filter: MessageFilter) -> Answer<'_, Page<MessageView>>;
+    /// Withdraws a message that is not yet on the air.
+    fn cancel_message(&self, caller: Caller, id: MessageId) -> Answer<'_, MessageView>;
+    /// Every modem of the configuration.
+    fn modems(&self) -> Vec<ModemView>;
+    /// One modem.
+    fn modem(&self, name: &str) -> Result<ModemView, GatewayError>;
+    /// An operator's command; the text is the answer to a USSD code.
+    fn control(&self, name: String, control: Control) -> Answer<'_, Option<String>>;
+    /// The daemon at a glance.
+    fn status(&self) -> StatusView;
+    /// Whether at least one modem can send.
+    fn ready(&self) -> bool;
+    /// Events behind the one with the id `after`, or only those to come.
+    fn subscribe(&self, after: Option<u64>) -> Subscription;
+    /// Prometheus text exposition format 0.0.4.
+    fn metrics(&self) -> String;
+}
