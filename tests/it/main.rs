@@ -1,0 +1,3 @@
+//! The tests that see the project from outside, one module a theme.
+
+mod config_shipped;
