@@ -26,23 +26,25 @@ impl Default for Api {
 pub struct Client {
     /// How logs, metrics and limits call it.
     pub name: String,
-    /// The user it must run as; none: any.
-    pub user: Option<Account>,
-    /// The group it must run as or be a member of; none: any. Given beside a user, both must fit.
-    pub group: Option<Account>,
+    /// Which peers it is.
+    pub who: Who,
     /// What it may do.
     pub may: Vec<Permission>,
     /// The services it may use; none: all.
     pub services: Option<Vec<String>>,
 }
 
-/// A user or a group of the system.
+/// Which peers a client is, by what the kernel says of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Account {
-    /// By name, to be looked up.
-    Name(String),
-    /// By number.
-    Id(u32),
+pub enum Who {
+    /// Those of this user, whose name is to be looked up.
+    User(String),
+    /// Those of this group or with a user who belongs to it; the name is to be looked up.
+    Group(String),
+    /// Those of this user.
+    Uid(u32),
+    /// Those of this group or with a user who belongs to it.
+    Gid(u32),
 }
 
 /// A right of a client.
@@ -123,11 +125,6 @@ pub(super) fn clients(root: &Table<'_>, services: &[&str]) -> Vec<Client> {
 }
 
 fn client(table: &Table<'_>, name: String, services: &[&str]) -> Client {
-    let user = account(table, "user", "uid");
-    let group = account(table, "group", "gid");
-    if !["user", "group", "uid", "gid"].iter().any(|key| table.has(key)) {
-        table.fault("a client needs a user, group, uid or gid by which the kernel knows it");
-    }
     let service = |item: &Item<'_>| {
         let wanted = item.text()?;
         if services.contains(&wanted) {
@@ -138,8 +135,7 @@ fn client(table: &Table<'_>, name: String, services: &[&str]) -> Client {
     };
     Client {
         name: table.item("name").and_then(|i| i.name()).unwrap_or(name),
-        user,
-        group,
+        who: who(table),
         may: table
             .item("may")
             .and_then(|i| i.list(|word| word.one_of(&Permission::WORDS)))
@@ -148,15 +144,23 @@ fn client(table: &Table<'_>, name: String, services: &[&str]) -> Client {
     }
 }
 
-fn account(table: &Table<'_>, name: &str, id: &str) -> Option<Account> {
-    match (table.item(name), table.item(id)) {
-        (Some(item), None) => Some(Account::Name(item.word()?.to_owned())),
-        // The highest number is the kernel's "no such id".
-        (None, Some(item)) => item.number(0, u32::MAX - 1).map(Account::Id),
-        (Some(_), Some(item)) => {
-            item.fault(format!("says the same as {name}; keep one of them"));
-            None
-        }
-        (None, None) => None,
+fn who(table: &Table<'_>) -> Who {
+    let mut given =
+        ["user", "group", "uid", "gid"].into_iter().filter_map(|key| Some((key, table.item(key)?)));
+    let Some((key, item)) = given.next() else {
+        table.fault("a client needs a user, group, uid or gid by which the kernel knows it");
+        return Who::Uid(0);
+    };
+    for (_, other) in given {
+        other.fault(format!("stands beside {key}; keep one of them, or write a [[client]] for each"));
+    }
+    let name = || item.word().unwrap_or_default().to_owned();
+    // The highest number is the kernel's "no such id".
+    let number = || item.number(0, u32::MAX - 1).unwrap_or_default();
+    match key {
+        "user" => Who::User(name()),
+        "group" => Who::Group(name()),
+        "uid" => Who::Uid(number()),
+        _ => Who::Gid(number()),
     }
 }

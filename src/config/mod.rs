@@ -40,7 +40,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Account, Api, Client, Permission};
+pub use client::{Api, Client, Permission, Who};
 pub use error::{ConfigError, Fault};
 pub use modem::{Find, Modem, NotAUsbId, PROFILES, UsbId};
 pub use rules::{Limits, Log, LogFormat, Queue, Retention};
@@ -61,7 +61,7 @@ pub struct Config {
     pub secret_key_file: Option<PathBuf>,
     /// The socket.
     pub api: Api,
-    /// Who may use it; empty: every peer that may open it, for all but `admin`.
+    /// Who may use it, the first that fits a peer; empty: every peer that may open it, for all but `admin`.
     pub clients: Vec<Client>,
     /// The modems, in the order of the file.
     pub modems: Vec<Modem>,

@@ -38,19 +38,19 @@ fn every_key_is_read() {
     assert_eq!(config.api, api);
     let web = Client {
         name: "web".into(),
-        user: Some(Account::Name("www-data".into())),
-        group: Some(Account::Id(33)),
+        who: Who::User("www-data".into()),
         may: vec![Permission::Send, Permission::Admin],
         services: Some(vec!["login".into()]),
     };
     let ids = Client {
         name: "client2".into(),
-        user: Some(Account::Id(0)),
-        group: Some(Account::Name("wheel".into())),
+        who: Who::Uid(0),
         may: vec![Permission::Issue, Permission::Check],
         services: None,
     };
-    assert_eq!(config.clients, [web, ids]);
+    assert_eq!(config.clients[..2], [web, ids]);
+    assert_eq!(config.clients[2].who, Who::Group("wheel".into()));
+    assert_eq!(config.clients[3].who, Who::Gid(33));
     let stick = Modem {
         name: "stick1".into(),
         find: Find {
@@ -153,7 +153,7 @@ fn each_fault_has_its_place_and_its_cure() {
         ("[[modem]]\nport='p'\nname='a b'", "3:6: modem[0].name: is no name"),
         ("[modem]\nport='p'", "1:1: modem: is a table; write each as [[modem]]"),
         ("[[client]]\nname='a'", "1:1: client[0]: a client needs a user, group, uid or gid"),
-        ("[[client]]\nuser='a'\nuid=1", "3:5: client[0].uid: says the same as user"),
+        ("[[client]]\nuser='a'\nuid=1", "3:5: client[0].uid: stands beside user; keep one of them"),
         (
             "[[client]]\nuid=1\nmay=['issue','chek']",
             "3:14: client[0].may[1]: must be one of issue, check, send, read, admin",
