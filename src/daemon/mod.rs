@@ -110,7 +110,7 @@ impl Daemon {
         }
         let modems = ports.iter().map(|p| Arc::clone(p) as Arc<dyn Submit>).collect();
         let gateway = Gateway::open(store.clone(), key, Clock::system(), settings, modems).await?;
-        let listener = api::Listener::bind(&wiring::socket(config)?)?;
+        let listener = wiring::socket(config)?;
         for (port, heard) in ports.iter().zip(notices) {
             tokio::spawn(port::listen(Arc::clone(port), heard, gateway.clone()));
         }
@@ -123,7 +123,9 @@ impl Daemon {
                 // A dropped sender closes as well.
                 let _ = closed.await;
             };
-            api::serve(listener, service, access, until).await;
+            if let Err(e) = api::serve(listener, service, access, until).await {
+                tracing::error!("the socket: {e}");
+            }
         });
         Ok(Self { gateway, store, ports, work, close_socket, served })
     }

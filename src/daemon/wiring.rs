@@ -3,8 +3,9 @@
 use nix::unistd::{Group, User};
 
 use super::StartError;
-use crate::api;
-use crate::config::{Account, Config, Modem, Permission};
+use crate::api::Listener;
+use crate::api::access::{self, Access, Matcher, Right};
+use crate::config::{Config, Modem, Permission, Who};
 use crate::gateway::{Limits, ModemRules, Service, Settings};
 use crate::modem;
 use crate::secret::Secret;
@@ -49,60 +50,54 @@ pub(super) fn settings(config: &Config) -> Settings {
 }
 
 /// Who may use the socket.
-pub(super) fn access(config: &Config) -> Result<api::Access, StartError> {
+pub(super) fn access(config: &Config) -> Result<Access, StartError> {
     let clients = config.clients.iter().map(|c| {
-        Ok(api::Client {
+        Ok(access::Client {
             name: c.name.clone(),
-            uid: c.user.as_ref().map(uid).transpose()?,
-            gid: c.group.as_ref().map(gid).transpose()?,
+            matcher: match &c.who {
+                Who::User(name) => Matcher::Uid(uid(name)?),
+                Who::Group(name) => Matcher::Gid(gid(name)?),
+                Who::Uid(id) => Matcher::Uid(*id),
+                Who::Gid(id) => Matcher::Gid(*id),
+            },
             may: c.may.iter().copied().map(right).collect(),
             services: c.services.clone(),
         })
     });
-    Ok(api::Access::new(clients.collect::<Result<_, StartError>>()?))
+    Ok(Access::new(clients.collect::<Result<_, StartError>>()?))
 }
 
-fn right(permission: Permission) -> api::Right {
+fn right(permission: Permission) -> Right {
     match permission {
-        Permission::Issue => api::Right::Issue,
-        Permission::Check => api::Right::Check,
-        Permission::Send => api::Right::Send,
-        Permission::Read => api::Right::Read,
-        Permission::Admin => api::Right::Admin,
+        Permission::Issue => Right::Issue,
+        Permission::Check => Right::Check,
+        Permission::Send => Right::Send,
+        Permission::Read => Right::Read,
+        Permission::Admin => Right::Admin,
     }
 }
 
-/// Where the socket is and whose.
-pub(super) fn socket(config: &Config) -> Result<api::SocketPlace, StartError> {
-    let group = config.api.group.clone().map(Account::Name);
-    Ok(api::SocketPlace {
-        path: config.api.socket.clone(),
-        mode: config.api.mode,
-        gid: group.as_ref().map(gid).transpose()?,
-    })
+/// Binds the socket where and as the configuration says.
+pub(super) fn socket(config: &Config) -> Result<Listener, StartError> {
+    let gid = config.api.group.as_deref().map(gid).transpose()?;
+    Ok(Listener::bind(&config.api.socket, config.api.mode, gid)?)
 }
 
-fn uid(account: &Account) -> Result<u32, StartError> {
-    match account {
-        Account::Id(id) => Ok(*id),
-        Account::Name(name) => match User::from_name(name) {
-            Ok(Some(user)) => Ok(user.uid.as_raw()),
-            _ => Err(StartError::Unknown(format!(
-                "this system has no user {name}; make it with: useradd {name}"
-            ))),
-        },
+fn uid(name: &str) -> Result<u32, StartError> {
+    match User::from_name(name) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        _ => Err(StartError::Unknown(format!(
+            "this system has no user {name}; make it with: useradd --system {name}"
+        ))),
     }
 }
 
-fn gid(account: &Account) -> Result<u32, StartError> {
-    match account {
-        Account::Id(id) => Ok(*id),
-        Account::Name(name) => match Group::from_name(name) {
-            Ok(Some(group)) => Ok(group.gid.as_raw()),
-            _ => Err(StartError::Unknown(format!(
-                "this system has no group {name}; make it with: groupadd --system {name}"
-            ))),
-        },
+fn gid(name: &str) -> Result<u32, StartError> {
+    match Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        _ => Err(StartError::Unknown(format!(
+            "this system has no group {name}; make it with: groupadd --system {name}"
+        ))),
     }
 }
 

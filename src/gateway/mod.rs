@@ -31,8 +31,6 @@ mod verify;
 mod view;
 mod worker;
 
-pub(crate) use error::seconds;
-
 pub use error::GatewayError;
 pub(crate) use error::seconds;
 pub use request::{Caller, IssueRequest, MessageFilter, SendRequest};

@@ -2,14 +2,18 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use super::engine::{Engine, Op, Order};
+use super::engine::{self, Engine, Op};
 use super::{StoreError, check, keys, repair};
+
+/// sled's segment: a page of more than a quarter of it would go to a file of its own, which sled never syncs.
+const SEGMENT: u64 = 512 * 1024;
 
 /// The layout that this version reads and writes.
 const SCHEMA: u32 = 1;
@@ -81,10 +85,16 @@ pub(super) struct Disk {
     /// First, so that sled closes while the lock is held.
     db: sled::Db,
     tree: sled::Tree,
-    /// sled's log; reading rights suffice for `fdatasync`.
+    /// sled's log, for what sled does not do itself.
     log: File,
+    /// How long the log was when it was last looked at.
+    reserved: AtomicU64,
     _lock: File,
 }
+
+/// How much of the log is written with zeros ahead of sled. A commit into octets that the file has already
+/// changes no metadata, which saves the file system's journal a third of the time of a commit.
+const RESERVE: u64 = 4 * 1024 * 1024;
 
 impl Disk {
     pub(super) fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
@@ -99,8 +109,9 @@ impl Disk {
         let db = open_sled(dir, db_dir.clone(), &options)?;
         let tree = (*db).clone();
         sync_all(&db_dir).and_then(|()| File::open(dir)?.sync_all()).map_err(io(&db_dir))?;
-        let log = File::open(db_dir.join("db")).map_err(io(&db_dir))?;
-        let disk = Self { dir: dir.to_owned(), db, tree, log, _lock: lock };
+        let log = File::options().read(true).write(true).open(db_dir.join("db")).map_err(io(&db_dir))?;
+        let reserved = AtomicU64::new(0);
+        let disk = Self { dir: dir.to_owned(), db, tree, log, reserved, _lock: lock };
         disk.check_schema()?;
         let corrupt = |why: String| OpenError::Corrupt { path: dir.to_owned(), why };
         check::records(&disk).map_err(|e| corrupt(e.to_string()))?;
@@ -124,6 +135,26 @@ impl Disk {
                 .map_err(|e| corrupt(e.to_string())),
             None => Err(corrupt("it has records but no layout number".to_owned())),
         }
+    }
+
+    /// Keeps room ahead of sled: when its log has grown, or it cut off free segments, zeros follow its end. To
+    /// sled they are a segment that was never written, as every new one is.
+    fn reserve(&self) -> io::Result<()> {
+        let length = self.log.metadata()?.len();
+        if length == self.reserved.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let zeros = vec![0; 64 * 1024];
+        let mut at = length;
+        let end = length.next_multiple_of(SEGMENT) + RESERVE;
+        while at < end {
+            let n = zeros.len().min(usize::try_from(end - at).unwrap_or(zeros.len()));
+            self.log.write_all_at(&zeros[..n], at)?;
+            at += n as u64;
+        }
+        self.log.sync_data()?;
+        self.reserved.store(end, Ordering::Relaxed);
+        Ok(())
     }
 
     fn sequence(&self) -> Result<u64, StoreError> {
@@ -158,11 +189,11 @@ impl Engine for Disk {
         &self,
         from: &[u8],
         to: &[u8],
-        order: Order,
+        order: engine::Order,
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError> {
         let mut range = self.tree.range(from..to);
-        while let Some(entry) = if order == Order::Ascending { range.next() } else { range.next_back() } {
+        while let Some(entry) = if order == engine::Order::Ascending { range.next() } else { range.next_back() } {
             let (key, value) = entry.map_err(failed)?;
             if !visit(&key, &value) {
                 break;
@@ -182,7 +213,12 @@ impl Engine for Disk {
         }
         self.tree.apply_batch(batch).map_err(failed)?;
         self.db.flush().map_err(failed)?;
-        self.log.sync_data().map_err(|e| StoreError::Failed(format!("the store {}: {e}", self.dir.display())))
+        self.log
+            .sync_data()
+            .map_err(|e| StoreError::Failed(format!("the store {}: {e}", self.dir.display())))?;
+        // Only speed depends on the room ahead: on a full disk the commit above told already.
+        let _ = self.reserve();
+        Ok(())
     }
 
     fn finish(&self) -> Result<(), StoreError> {
@@ -224,6 +260,7 @@ fn open_sled(dir: &Path, db_dir: PathBuf, options: &Options) -> Result<sled::Db,
         .path(db_dir)
         .cache_capacity(options.cache)
         .flush_every_ms(None)
+        .segment_size(usize::try_from(SEGMENT).unwrap_or(usize::MAX))
         .use_compression(false);
     let pause = Duration::from_millis(50);
     let mut tries = options.lock_within.as_millis() / pause.as_millis() + 1;
