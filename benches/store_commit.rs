@@ -25,7 +25,8 @@ fn main() {
         println!("round {round}");
         let bare = bare(dir.path());
         report("append 300 octets, fdatasync", &bare, None);
-        let store = Store::open(&dir.path().join(format!("store{round}")), Options::default()).expect("a store");
+        let store =
+            Store::open(&dir.path().join(format!("store{round}")), Options::default()).expect("a store");
         let ours = runtime.block_on(sequential(&store));
         report("settle one message, claim the next", &ours, Some(&bare));
         let (count, took) = runtime.block_on(together(&store));

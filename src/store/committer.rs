@@ -1,13 +1,12 @@
 //! The thread that owns all writes: runs moves in order, commits a group of them at once, answers after that.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::engine::Engine;
-use super::tx::{Overlay, Tx};
-use super::{StoreError, keys};
+use super::StoreError;
+use super::engine::{Engine, Overlay};
+use super::tx::Tx;
 
 /// Moves in one commit.
 const GROUP: usize = 256;
@@ -38,8 +37,8 @@ impl Committer {
         jobs: mpsc::Receiver<Job>,
         failure: watch::Sender<Option<String>>,
     ) -> Self {
-        let sequence = engine.load(keys::SEQUENCE).ok().flatten().and_then(|v| v.try_into().ok());
-        Self { engine, jobs, failure, sequence: sequence.map_or(0, u64::from_be_bytes) }
+        let sequence = engine.sequence();
+        Self { engine, jobs, failure, sequence }
     }
 
     pub(super) fn run(mut self) {
@@ -82,7 +81,7 @@ impl Committer {
     }
 
     fn execute(&self, run: Box<dyn FnOnce(&mut Tx<'_>) -> bool + Send>, overlay: &mut Overlay) {
-        let mut written = BTreeMap::new();
+        let mut written = Overlay::new();
         if run(&mut Tx::new(&*self.engine, overlay, &mut written)) {
             overlay.extend(written);
         }
@@ -95,10 +94,8 @@ impl Committer {
         if overlay.is_empty() {
             return Ok(());
         }
-        let mut ops: Vec<_> = overlay.into_iter().collect();
         self.sequence += 1;
-        ops.push((keys::SEQUENCE.to_vec(), Some(self.sequence.to_be_bytes().to_vec())));
-        let outcome = self.engine.commit(ops);
+        let outcome = self.engine.commit(self.sequence, overlay.into_iter().collect());
         if let Err(e) = &outcome {
             // After a failed write nobody knows what the disk holds: no later success may hide it.
             self.failure.send_replace(Some(e.to_string()));

@@ -1,10 +1,11 @@
 //! What must survive: verifications, messages, limits, idempotency keys and the ledgers of SIMs, in sled.
 //!
 //! The only room that names sled. One thread owns all writes: it runs moves in order, each over everything
-//! before it, puts what a group of them wrote into one batch, makes that durable and only then answers. sled
-//! 0.34's `flush` is no fsync on Linux, so the committer calls `fdatasync` itself; the room repairs a torn
-//! snapshot that would keep sled from opening, checks every record at the start, and knows by a high-water
-//! mark when acknowledged commits are missing.
+//! before it, appends what a group of them wrote to the journal, makes that durable with one `fdatasync` and
+//! only then answers. A full journal goes to sled as one batch. sled 0.34's `flush` is no fsync on Linux, so an
+//! `fdatasync` follows it before the journal is emptied; the room repairs a torn snapshot that would keep sled
+//! from opening, checks every record at the start, and knows by a high-water mark when acknowledged commits are
+//! missing.
 //!
 //! ```
 //! use smsotpd::store::{Records as _, Store};
@@ -26,6 +27,7 @@ mod check;
 mod committer;
 mod disk;
 mod engine;
+mod journal;
 mod keys;
 mod record;
 mod records;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::de::DeserializeOwned;
 
-use super::engine::Order;
+use super::engine::{Order, Visit};
 use super::{StoreError, Tx, keys, record};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
@@ -32,12 +32,7 @@ pub trait Records {
 
     /// Calls `visit` for the keys of a half-open range until it answers false.
     #[doc(hidden)]
-    fn scan(
-        &self,
-        range: (Vec<u8>, Vec<u8>),
-        order: Order,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), StoreError>;
+    fn scan(&self, range: (Vec<u8>, Vec<u8>), order: Order, visit: &mut Visit<'_>) -> Result<(), StoreError>;
 
     /// A verification.
     fn verification(&self, id: VerificationId) -> Result<Option<Verification>, StoreError> {

@@ -1,14 +1,10 @@
 //! A move's view of the store: what is committed, under what the group wrote so far, under its own writes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::StoreError;
-use super::engine::{Engine, Order};
+use super::engine::{Engine, Order, Overlay, Visit, scan_under};
 use super::records::Records;
-
-/// Writes that are not yet committed; none removes the key.
-pub(super) type Overlay = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// A running move.
 pub struct Tx<'a> {
@@ -49,7 +45,7 @@ impl Records for View {
         &self,
         (from, to): (Vec<u8>, Vec<u8>),
         order: Order,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+        visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
         self.0.scan(&from, &to, order, visit)
     }
@@ -67,38 +63,13 @@ impl Records for Tx<'_> {
         &self,
         (from, to): (Vec<u8>, Vec<u8>),
         order: Order,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+        visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
         let mut fresh: Overlay =
             self.group.range(from.clone()..to.clone()).map(|(k, v)| (k.clone(), v.clone())).collect();
         fresh.extend(self.own.range(from.clone()..to.clone()).map(|(k, v)| (k.clone(), v.clone())));
-        let mut fresh: Vec<_> = fresh.into_iter().collect();
-        // The one that comes first in the wanted order stands last, to be popped.
-        if order == Order::Ascending {
-            fresh.reverse();
-        }
-        let before = |a: &[u8], b: &[u8]| if order == Order::Ascending { a < b } else { a > b };
-        let mut going = true;
-        self.engine.scan(&from, &to, order, &mut |key, value| {
-            while going && fresh.last().is_some_and(|(k, _)| before(k, key)) {
-                if let Some((k, Some(v))) = fresh.pop() {
-                    going = visit(&k, &v);
-                }
-            }
-            if going {
-                going = match fresh.pop_if(|(k, _)| k == key) {
-                    Some((k, Some(v))) => visit(&k, &v),
-                    Some((_, None)) => true,
-                    None => visit(key, value),
-                };
-            }
-            going
-        })?;
-        while going && let Some((k, v)) = fresh.pop() {
-            if let Some(v) = v {
-                going = visit(&k, &v);
-            }
-        }
-        Ok(())
+        scan_under(fresh.into_iter().collect(), order, visit, |visit| {
+            self.engine.scan(&from, &to, order, visit)
+        })
     }
 }
