@@ -1,10 +1,10 @@
 //! `config/smsotpd.toml` as it is shipped: sound as it stands, sound with every line in force, complete, and
-//! true about the defaults.
+//! true about the defaults. The systemd unit makes the folders that the defaults name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use smsotpd::config::{Config, Limits, Permission, Service};
+use smsotpd::config::{Config, DEFAULT_PATH, Limits, Permission, Service};
 
 const SHIPPED: &str = include_str!("../../config/smsotpd.toml");
 
@@ -82,4 +82,20 @@ fn it_shows_every_key() {
         }
     }
     assert!(shown > 50, "only {shown} keys seen");
+}
+
+#[test]
+fn the_unit_and_the_defaults_name_the_same_places() {
+    let unit = include_str!("../../systemd/smsotpd.service");
+    let says = |key: &str| {
+        let line = unit.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("the unit has no {key}"))
+    };
+    let default = parse("");
+    assert_eq!(says("ExecStart"), format!("/usr/bin/smsotpd --config {DEFAULT_PATH}"));
+    assert_eq!(Path::new("/var/lib").join(says("StateDirectory")), default.state_dir);
+    let runtime = Path::new("/run").join(says("RuntimeDirectory"));
+    assert!(default.api.socket.starts_with(runtime));
+    let configuration = Path::new("/etc").join(says("ConfigurationDirectory"));
+    assert!(Path::new(DEFAULT_PATH).starts_with(configuration));
 }

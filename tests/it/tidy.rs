@@ -86,6 +86,59 @@ fn a_possible_panic_carries_its_proof() {
     assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
 }
 
+#[test]
+fn a_link_in_a_page_leads_somewhere() {
+    let mut dead = Vec::new();
+    for page in pages() {
+        let text = read(&page);
+        let folder = root().join(&page).parent().expect("a file has a folder").to_owned();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(t, _)| t) {
+            let path = target.split('#').next().unwrap_or_default();
+            if !path.contains("://") && !path.is_empty() && !folder.join(path).exists() {
+                dead.push(format!("{page}: {target}"));
+            }
+        }
+        // A reference that has no definition shows as brackets.
+        for name in references(&text) {
+            if !text.lines().any(|l| l.starts_with(&format!("[{name}]: http"))) {
+                dead.push(format!("{page}: [{name}] is not defined"));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "\n{}\n", dead.join("\n"));
+}
+
+/// The `[name]` references of a hardware page: those that are no `[text](target)` and no definition.
+fn references(text: &str) -> BTreeSet<String> {
+    let mut prose = String::new();
+    for (i, piece) in text.split("```").enumerate() {
+        if i % 2 == 0 {
+            prose.extend(piece.split('`').step_by(2));
+        }
+    }
+    let mut found = BTreeSet::new();
+    for (i, _) in prose.match_indices('[') {
+        let Some((name, rest)) = prose[i + 1..].split_once(']') else { continue };
+        let is_source = name.contains(|c: char| c.is_ascii_digit() || c == '-');
+        if is_source && !name.contains([' ', '[', '\n']) && !rest.starts_with(['(', ':']) {
+            found.insert(name.to_owned());
+        }
+    }
+    found
+}
+
+/// The pages that a reader may follow links in.
+fn pages() -> Vec<String> {
+    let mut pages: Vec<String> =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned).into();
+    for entry in std::fs::read_dir(root().join("hardware-notes")).unwrap() {
+        let name = entry.unwrap().file_name();
+        pages.push(format!("hardware-notes/{}", name.to_str().unwrap()));
+    }
+    assert!(pages.len() > 10, "the hardware notes were not found");
+    pages
+}
+
 /// Fails for each path that begins or ends with one of `names` outside the `rooms`.
 fn forbid(rooms: &[&str], names: &[&str]) {
     let outside = sources().into_iter().filter(|s| !rooms.contains(&s.room.as_str()));
