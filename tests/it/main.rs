@@ -1,4 +1,9 @@
-//! The tests that see the project from outside, one module a theme.
+//! The tests of the whole: the daemon over real sockets and ports, and the rules of the source itself.
 
+mod api_access;
+mod api_events;
+mod api_http;
+mod api_robust;
+mod api_support;
 mod config_shipped;
 mod tidy;

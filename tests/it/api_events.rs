@@ -1,0 +1,119 @@
+//! Server-sent events, and waits that they end.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use smsotpd::api::client::{Call, Events};
+use smsotpd::api::{Access, Limits};
+use smsotpd::gateway::{EventKind, ModemState};
+use smsotpd::outbox::MessageStatus;
+
+use crate::api_support::{Served, eventually, modem, raw, served, served_within};
+
+async fn follow(api: &Served, after: Option<u64>) -> Events {
+    api.client.events(after).await.unwrap().expect("everybody may read")
+}
+
+async fn next(events: &mut Events) -> (u64, String, Value) {
+    let event = events.next().await.unwrap().expect("the stream goes on");
+    (event.id.unwrap(), event.name, serde_json::from_str(&event.data).unwrap())
+}
+
+#[tokio::test]
+async fn events_come_and_resume_where_they_were_left() {
+    let api = served();
+    let v = api.issue().await;
+    let message: Vec<_> = api.fake.state.lock().unwrap().messages.keys().copied().collect();
+    let mut events = follow(&api, None).await;
+    api.fake.move_message(message[0], MessageStatus::Sending);
+    api.fake.move_message(message[0], MessageStatus::Sent);
+    let (id, name, data) = next(&mut events).await;
+    assert_eq!((id, name.as_str()), (1, "message.sending"));
+    assert_eq!((&data["type"], &data["id"]), (&Value::from("message.sending"), &Value::from(1)));
+    assert_eq!(data["message"]["id"], v["message"]["id"]);
+    assert!(data.get("verification").is_none());
+    drop(events);
+
+    api.fake.happen(EventKind::Modem(modem(ModemState::Recovering)));
+    let view = api.fake.state.lock().unwrap().verifications.values().next().unwrap().clone();
+    api.fake.happen(EventKind::Verification("approved", view.clone()));
+    let mut events = follow(&api, Some(1)).await;
+    api.fake.happen(EventKind::Verification("verification.resent", view));
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let (id, name, _) = next(&mut events).await;
+        seen.push((id, name));
+    }
+    let wanted = ["message.sent", "modem.recovering", "verification.approved", "verification.resent"];
+    assert_eq!(seen, (2..).zip(wanted.map(str::to_owned)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_follower_that_was_too_slow_catches_up() {
+    let api = served();
+    let mut events = follow(&api, None).await;
+    api.fake.happen(EventKind::Modem(modem(ModemState::Ready)));
+    assert_eq!(next(&mut events).await.0, 1);
+    // Far more than the live channel holds, before the follower is polled again.
+    for _ in 0..1000 {
+        api.fake.happen(EventKind::Modem(modem(ModemState::Ready)));
+    }
+    for wanted in 2..=1001 {
+        assert_eq!(next(&mut events).await.0, wanted);
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_stream_is_kept_alive_and_ends_with_the_daemon() {
+    let limits = Limits { heartbeat: Duration::from_millis(20), ..Limits::default() };
+    let mut api = served_within(limits, Access::default());
+    let socket = api.socket.clone();
+    let stream =
+        tokio::spawn(async move { raw(&socket, b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").await });
+    eventually("somebody follows", || api.fake.followers() == 1).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    api.begin_to_stop();
+    let text = stream.await.unwrap();
+    assert!(text.contains("content-type: text/event-stream") && text.contains(": alive"), "{text}");
+    (&mut api.server).await.unwrap().unwrap();
+    eventually("the subscription is gone", || api.fake.followers() == 0).await;
+}
+
+#[tokio::test]
+async fn last_event_id_must_be_one() {
+    let api = served();
+    let answer = raw(
+        &api.socket,
+        b"GET /v1/events HTTP/1.1\r\nhost: x\r\nlast-event-id: seven\r\nconnection: close\r\n\r\n",
+    )
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_the_message_or_with_its_span() {
+    let api = served();
+    let v = api.issue().await;
+    let id = *api.fake.state.lock().unwrap().messages.keys().next().unwrap();
+    for path in [format!("/v1/messages/{id}"), format!("/v1/verifications/{}", v["id"].as_str().unwrap())] {
+        api.fake.move_message(id, MessageStatus::Queued);
+        let unchanged: Value = api.call(Call::get(format!("{path}?wait=10ms"))).await.parse().unwrap();
+        let status = |body: &Value| body["message"].get("status").unwrap_or(&body["status"]).clone();
+        assert_eq!(status(&unchanged), "queued");
+        let client = api.client.clone();
+        let waiting = tokio::spawn({
+            let path = path.clone();
+            async move { client.call(Call::get(path).wait(Duration::from_secs(60))).await }
+        });
+        eventually("it waits", || api.fake.followers() == 1).await;
+        api.fake.happen(EventKind::Modem(modem(ModemState::Busy)));
+        api.fake.move_message(id, MessageStatus::Sending);
+        assert!(!waiting.is_finished());
+        api.fake.move_message(id, MessageStatus::Sent);
+        assert_eq!(status(&waiting.await.unwrap().unwrap().parse().unwrap()), "sent");
+        let already: Value = api.call(Call::get(&path).wait(Duration::from_secs(60))).await.parse().unwrap();
+        assert_eq!(status(&already), "sent");
+        let wrong = api.call(Call::get(format!("{path}?wait=soon"))).await;
+        assert_eq!(wrong.status, 422);
+    }
+}

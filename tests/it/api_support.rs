@@ -1,0 +1,371 @@
+//! A house behind the API that a test furnishes, and the API served on a socket in a temporary folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use smsotpd::api::client::{Call, Client, Reply};
+use smsotpd::api::{Accepted, Access, Answer, Issued, Limits, Listener, Service, Subscription, serve_within};
+use smsotpd::clock::Timestamp;
+use smsotpd::gateway::{
+    Caller, CheckView, Control, Event, EventKind, GatewayError, IssueRequest, MessageFilter, MessageView,
+    ModemFacts, ModemState, ModemView, Page, QueueView, SendRequest, StatusView, VerificationView,
+};
+use smsotpd::id::{MessageId, VerificationId};
+use smsotpd::otp::VerificationStatus;
+use smsotpd::outbox::{Encoding, MessageStatus};
+use smsotpd::phone::PhoneNumber;
+use smsotpd::secret::Secret;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::{broadcast, oneshot};
+use tokio::task::JoinHandle;
+
+pub(crate) const CODE: &str = "482916";
+pub(crate) const NUMBER: &str = "+41791234567";
+
+/// What the fake house holds.
+pub(crate) struct Fake {
+    pub(crate) state: Mutex<State>,
+    live: broadcast::Sender<Event>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) verifications: BTreeMap<VerificationId, VerificationView>,
+    pub(crate) messages: BTreeMap<MessageId, MessageView>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) callers: Vec<Caller>,
+    pub(crate) issued: Vec<IssueRequest>,
+    pub(crate) sent: Vec<SendRequest>,
+    pub(crate) filters: Vec<MessageFilter>,
+    pub(crate) controls: Vec<(String, Control)>,
+    /// The next use case says this instead.
+    pub(crate) refuse: Option<GatewayError>,
+    pub(crate) not_ready: bool,
+    /// New messages are in this status at once.
+    pub(crate) born: Option<MessageStatus>,
+}
+
+impl Fake {
+    pub(crate) fn new(memory: usize) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), live: broadcast::channel(memory).0 })
+    }
+
+    pub(crate) fn refuse(&self, error: GatewayError) {
+        self.state.lock().unwrap().refuse = Some(error);
+    }
+
+    /// How many follow the events.
+    pub(crate) fn followers(&self) -> usize {
+        self.live.receiver_count()
+    }
+
+    pub(crate) fn happen(&self, kind: EventKind) {
+        let mut state = self.state.lock().unwrap();
+        let event = Event { id: state.events.len() as u64 + 1, at: now(), kind };
+        state.events.push(event.clone());
+        let _ = self.live.send(event);
+    }
+
+    /// Moves a message on, its verification's view too.
+    pub(crate) fn move_message(&self, id: MessageId, status: MessageStatus) {
+        let view = {
+            let mut state = self.state.lock().unwrap();
+            for v in state.verifications.values_mut().filter(|v| v.message.0 == id) {
+                v.message.1 = status;
+            }
+            let message = state.messages.get_mut(&id).unwrap();
+            message.status = status;
+            message.clone()
+        };
+        self.happen(EventKind::Message(view));
+    }
+
+    fn enter<T>(
+        &self,
+        caller: Caller,
+        then: impl FnOnce(&mut State) -> Result<T, GatewayError>,
+    ) -> Result<T, GatewayError> {
+        let mut state = self.state.lock().unwrap();
+        state.callers.push(caller);
+        match state.refuse.take() {
+            Some(error) => Err(error),
+            None => then(&mut state),
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_800_000_000_000)
+}
+
+fn answer<'a, T: Send + 'a>(result: Result<T, GatewayError>) -> Answer<'a, T> {
+    Box::pin(std::future::ready(result))
+}
+
+fn message(state: &mut State, to: PhoneNumber, otp: bool) -> MessageView {
+    let view = MessageView {
+        id: MessageId::new(now()),
+        to,
+        otp,
+        status: state.born.unwrap_or(MessageStatus::Queued),
+        parts: 1,
+        encoding: Encoding::Gsm7,
+        modem: None,
+        attempts: 0,
+        created_at: now(),
+        sent_at: None,
+        delivered_at: None,
+        error: None,
+    };
+    state.messages.insert(view.id, view.clone());
+    view
+}
+
+fn number(text: &str) -> Result<PhoneNumber, GatewayError> {
+    text.parse().map_err(|e| GatewayError::InvalidNumber(format!("{e}")))
+}
+
+fn compare(view: &mut VerificationView, code: &Secret<String>) -> CheckView {
+    let approved = view.status == VerificationStatus::Pending && code.expose() == CODE;
+    if view.status == VerificationStatus::Pending {
+        view.attempts_left -= 1;
+        if approved {
+            view.status = VerificationStatus::Approved;
+        }
+    }
+    CheckView { approved, verification: view.clone() }
+}
+
+const NO_VERIFICATION: GatewayError = GatewayError::NotFound("such verification");
+const NO_MESSAGE: GatewayError = GatewayError::NotFound("such message");
+
+impl Service for Fake {
+    fn issue(&self, caller: Caller, request: IssueRequest) -> Answer<'_, Issued> {
+        answer(self.enter(caller, |state| {
+            let replayed = request.idempotency_key.is_some()
+                && state.issued.iter().any(|i| i.idempotency_key == request.idempotency_key);
+            if replayed {
+                let view = state.verifications.values().next().unwrap().clone();
+                return Ok(Issued { view, replayed });
+            }
+            let to = number(&request.to)?;
+            let message = message(state, to.clone(), true);
+            let view = VerificationView {
+                id: VerificationId::new(now()),
+                service: request.service.clone().unwrap_or_else(|| "default".to_owned()),
+                to,
+                status: VerificationStatus::Pending,
+                attempts_left: 5,
+                created_at: now(),
+                expires_at: now().plus(Duration::from_secs(300)),
+                resend_at: now().plus(Duration::from_secs(30)),
+                message: (message.id, message.status),
+            };
+            state.verifications.insert(view.id, view.clone());
+            state.issued.push(request);
+            Ok(Issued { view, replayed })
+        }))
+    }
+
+    fn check(&self, caller: Caller, id: VerificationId, code: Secret<String>) -> Answer<'_, CheckView> {
+        answer(self.enter(caller, |state| {
+            Ok(compare(state.verifications.get_mut(&id).ok_or(NO_VERIFICATION)?, &code))
+        }))
+    }
+
+    fn check_newest(
+        &self,
+        caller: Caller,
+        to: String,
+        service: Option<String>,
+        code: Secret<String>,
+    ) -> Answer<'_, CheckView> {
+        answer(self.enter(caller, |state| {
+            let (to, service) = (number(&to)?, service.unwrap_or_else(|| "default".to_owned()));
+            let newest = state.verifications.values_mut().rev().find(|v| v.to == to && v.service == service);
+            Ok(compare(newest.ok_or(NO_VERIFICATION)?, &code))
+        }))
+    }
+
+    fn verification(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView> {
+        answer(self.enter(caller, |state| state.verifications.get(&id).cloned().ok_or(NO_VERIFICATION)))
+    }
+
+    fn resend(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView> {
+        self.verification(caller, id)
+    }
+
+    fn cancel(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView> {
+        answer(self.enter(caller, |state| {
+            let view = state.verifications.get_mut(&id).ok_or(NO_VERIFICATION)?;
+            view.status = VerificationStatus::Cancelled;
+            Ok(view.clone())
+        }))
+    }
+
+    fn send(&self, caller: Caller, request: SendRequest) -> Answer<'_, Accepted> {
+        answer(self.enter(caller, |state| {
+            let view = message(state, number(&request.to)?, false);
+            state.sent.push(request);
+            Ok(Accepted { view, replayed: false })
+        }))
+    }
+
+    fn message(&self, caller: Caller, id: MessageId) -> Answer<'_, MessageView> {
+        answer(self.enter(caller, |state| state.messages.get(&id).cloned().ok_or(NO_MESSAGE)))
+    }
+
+    fn messages(&self, caller: Caller, filter: MessageFilter) -> Answer<'_, Page<MessageView>> {
+        answer(self.enter(caller, |state| {
+            let items: Vec<_> = state.messages.values().rev().take(filter.limit).cloned().collect();
+            let next = (items.len() < state.messages.len()).then(|| items.last().unwrap().id.to_string());
+            state.filters.push(filter);
+            Ok(Page { items, next })
+        }))
+    }
+
+    fn cancel_message(&self, caller: Caller, id: MessageId) -> Answer<'_, MessageView> {
+        answer(self.enter(caller, |state| {
+            let view = state.messages.get_mut(&id).ok_or(NO_MESSAGE)?;
+            if view.status != MessageStatus::Queued {
+                return Err(GatewayError::Conflict("it is not queued any more".to_owned()));
+            }
+            view.status = MessageStatus::Cancelled;
+            Ok(view.clone())
+        }))
+    }
+
+    fn modems(&self) -> Vec<ModemView> {
+        vec![modem(ModemState::Ready)]
+    }
+
+    fn modem(&self, name: &str) -> Result<ModemView, GatewayError> {
+        let paused = self.state.lock().unwrap().controls.iter().any(|(_, c)| *c == Control::Pause);
+        let modem = modem(if paused { ModemState::Paused } else { ModemState::Ready });
+        (name == modem.name).then_some(modem).ok_or(GatewayError::NotFound("such modem"))
+    }
+
+    fn control(&self, name: String, control: Control) -> Answer<'_, Option<String>> {
+        answer(self.enter(Caller::default(), |state| {
+            if name != "stick1" {
+                return Err(GatewayError::NotFound("such modem"));
+            }
+            let text = matches!(control, Control::Ussd { .. }).then(|| "Balance: 5.00".to_owned());
+            state.controls.push((name, control));
+            Ok(text)
+        }))
+    }
+
+    fn status(&self) -> StatusView {
+        StatusView {
+            uptime: Duration::from_secs(61),
+            queue: QueueView { otp: 1, text: 2, delayed: 1, sending: 0 },
+            modems: vec![(ModemState::Ready, 1), (ModemState::Blocked, 1)],
+        }
+    }
+
+    fn ready(&self) -> bool {
+        !self.state.lock().unwrap().not_ready
+    }
+
+    fn subscribe(&self, after: Option<u64>) -> Subscription {
+        let state = self.state.lock().unwrap();
+        let backlog = state.events.iter().filter(|e| after.is_some_and(|after| e.id > after));
+        Subscription { backlog: backlog.cloned().collect(), live: self.live.subscribe() }
+    }
+
+    fn metrics(&self) -> String {
+        "# TYPE smsotp_up gauge\nsmsotp_up 1\n".to_owned()
+    }
+}
+
+pub(crate) fn modem(state: ModemState) -> ModemView {
+    ModemView {
+        name: "stick1".to_owned(),
+        facts: ModemFacts {
+            state,
+            port: "/dev/ttyUSB0".to_owned(),
+            signal_dbm: Some(-71),
+            ..Default::default()
+        },
+        queue: 0,
+        sent_total: 7,
+        failed_total: 1,
+    }
+}
+
+/// The API, served until this is dropped or stopped.
+pub(crate) struct Served {
+    pub(crate) fake: Arc<Fake>,
+    pub(crate) client: Client,
+    pub(crate) socket: PathBuf,
+    stop: Option<oneshot::Sender<()>>,
+    pub(crate) server: JoinHandle<std::io::Result<()>>,
+    _folder: tempfile::TempDir,
+}
+
+/// Serves a new fake to everybody.
+pub(crate) fn served() -> Served {
+    served_within(Limits::default(), Access::default())
+}
+
+pub(crate) fn served_within(limits: Limits, access: Access) -> Served {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s.sock");
+    let listener = Listener::bind(&socket, 0o600, None).unwrap();
+    let fake = Fake::new(64);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let service = Arc::clone(&fake);
+    let server = tokio::spawn(async move {
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        serve_within(limits, listener, service, access, shutdown).await
+    });
+    let client = Client::new(socket.clone()).with_timeout(Duration::from_secs(20));
+    Served { fake, client, socket, stop: Some(stop), server, _folder: folder }
+}
+
+impl Served {
+    pub(crate) async fn call(&self, call: Call) -> Reply {
+        self.client.call(call).await.unwrap()
+    }
+
+    pub(crate) fn begin_to_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// A verification that was just issued.
+    pub(crate) async fn issue(&self) -> serde_json::Value {
+        let reply = self.call(Call::post("/v1/verifications").json(serde_json::json!({"to": NUMBER}))).await;
+        assert_eq!(reply.status, 201);
+        reply.parse().unwrap()
+    }
+}
+
+/// Writes octets and reads until the other end closes.
+pub(crate) async fn raw(socket: &Path, request: &[u8]) -> String {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    read_to_end(&mut stream).await
+}
+
+pub(crate) async fn read_to_end(stream: &mut UnixStream) -> String {
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
+    let _ = read.expect("the server closes in time");
+    String::from_utf8(answer).unwrap()
+}
+
+/// Returns when `condition` holds.
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let held = tokio::time::timeout(Duration::from_secs(20), async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    held.await.expect(what);
+}
