@@ -170,9 +170,7 @@ enum Meaning {
 }
 
 fn unsolicited(line: &str) -> Option<Unsolicited<'_>> {
-    let (head, meaning) = TABLE
-        .iter()
-        .find(|(head, _)| line.get(..head.len()).is_some_and(|h| h.eq_ignore_ascii_case(head)))?;
+    let (head, meaning) = TABLE.iter().find(|(head, _)| begins(line, head))?;
     let body = line[head.len()..].trim_start_matches([':', ' ']);
     Some(match meaning {
         Meaning::Restarted => Unsolicited::Restarted,
@@ -186,6 +184,16 @@ fn unsolicited(line: &str) -> Option<Unsolicited<'_>> {
         Meaning::StorageFull => Unsolicited::StorageFull,
         Meaning::Other => Unsolicited::Other,
     })
+}
+
+/// Words and values match whole, so that `RING` is not `RINGO` and `+WIND: 3` not `+WIND: 30`; of the makers'
+/// heads the beginning is enough.
+fn begins(line: &str, head: &str) -> bool {
+    let Some((start, rest)) = line.split_at_checked(head.len()) else { return false };
+    let whole = head.starts_with(|c: char| c.is_ascii_alphabetic()) || head.contains(": ");
+    let more = head.ends_with(|c: char| c.is_ascii_alphanumeric())
+        && rest.starts_with(|c: char| c.is_ascii_alphanumeric());
+    start.eq_ignore_ascii_case(head) && !(whole && more)
 }
 
 /// PDU mode: `[alpha],length` or `length` (27.005 3.4.1), perhaps with the PDU behind a blank. Anything longer
@@ -234,7 +242,6 @@ const TABLE: &[(&str, Meaning)] = &[
     ("MODEM:STARTUP", Meaning::Restarted),
     ("+WIND: 3", Meaning::Restarted),
     ("*EMRDY", Meaning::Restarted),
-    ("START", Meaning::Restarted),
     ("Call Ready", Meaning::Woken),
     ("SMS Ready", Meaning::Woken),
     ("SMS DONE", Meaning::Woken),
