@@ -1,0 +1,5 @@
+//! Tests over the public doors of the library.
+
+mod sim_dialogue;
+mod sim_faults;
+mod sim_wire;
