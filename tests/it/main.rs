@@ -6,4 +6,7 @@ mod api_http;
 mod api_robust;
 mod api_support;
 mod config_shipped;
+mod sim_dialogue;
+mod sim_faults;
+mod sim_wire;
 mod tidy;
