@@ -52,6 +52,7 @@ pub async fn run(say: &mut dyn FnMut(&str)) -> Result<(), DemoError> {
 
 async fn story(dir: &Path, sim: &Sim, say: &mut dyn FnMut(&str)) -> Result<(), DemoError> {
     let client = Client::new(dir.join("smsotpd.sock"));
+    let mut phone = sim.listen();
     for modem in until_ready(&client).await? {
         say(&modem);
     }
@@ -60,8 +61,8 @@ async fn story(dir: &Path, sim: &Sim, say: &mut dyn FnMut(&str)) -> Result<(), D
     let id = text(&made, "id")?;
     say(&format!("   201: {id}, {}, {} attempts left", text(&made, "status")?, made["attempts_left"]));
 
-    let sms = sim.wait_for(1, PATIENCE).ok_or_else(|| failed("no SMS reached the simulated phone"))?;
-    let sms = sms.first().ok_or_else(|| failed("no SMS reached the simulated phone"))?;
+    let sms = tokio::time::timeout(PATIENCE, phone.recv()).await.ok().flatten();
+    let sms = sms.ok_or_else(|| failed("no SMS reached the simulated phone"))?;
     if sms.to != PHONE {
         return Err(failed("the SMS went to another number"));
     }

@@ -1,0 +1,179 @@
+//! Messages through the real daemon to simulated modems: each arrives once, whole, whatever the line is like,
+//! and whatever happens to the daemon.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use smsotpd::sim::{Fault, FaultKind, Point, Script};
+
+use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, get, number, text};
+
+/// Lines nobody asked for, wherever they can stand, among them one of two lines whose second looks like a PDU.
+const UNRULY: &str = r#"
+[line]
+echo = true
+echo_stays = true
+after = "\r\r\n"
+pieces = [1, 3]
+
+[[unsolicited]]
+at = "before-echo"
+lines = ["+CREG: 1", "^RSSI:18"]
+probability = 0.5
+
+[[unsolicited]]
+at = "before-answer"
+lines = ["^BOOT:35323129,0,0,0,26", "+CMTI: \"SM\",1"]
+probability = 0.5
+
+[[unsolicited]]
+at = "before-prompt"
+lines = ["+ZDONR: \"METEOR\",272,3,\"CS_ONLY\",\"ROAM_OFF\""]
+
+[[unsolicited]]
+at = "before-reference"
+lines = ["+CDS: 25", "079119890400202306400C91197909913764511090718384225110907183252200", "RING"]
+
+[[unsolicited]]
+at = "after-ok"
+lines = ["+CIEV: 7,1"]
+probability = 0.5
+"#;
+
+async fn three_hundred(modems: usize, script: Script) {
+    let rig = Rig::start(modems, script, NO_LIMITS);
+    rig.modems_are("ready").await;
+    let ids = rig.send(0, 300).await;
+    for id in &ids {
+        let m = rig.over(id).await;
+        assert_eq!(m["status"], "sent", "{m}");
+    }
+    let mut arrived: HashMap<String, Vec<String>> = HashMap::new();
+    for sms in rig.sim.inbox() {
+        arrived.entry(sms.to).or_default().push(sms.text);
+    }
+    assert_eq!(arrived.len(), 300);
+    for n in 0..300 {
+        assert_eq!(arrived[&number(n)], [text(n)]);
+    }
+    let sent: Vec<u64> = get(&rig.client(), "/v1/modems").await["modems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["sent_total"].as_u64().unwrap())
+        .collect();
+    assert_eq!(sent.iter().sum::<u64>(), 300);
+    assert!(sent.iter().all(|&n| n > 0), "every modem has its share: {sent:?}");
+}
+
+#[tokio::test]
+async fn three_hundred_messages_arrive_once() {
+    three_hundred(2, Script::default()).await;
+}
+
+#[tokio::test]
+async fn three_hundred_messages_arrive_once_on_an_unruly_line() {
+    three_hundred(2, Script::parse("unruly", UNRULY).unwrap()).await;
+}
+
+#[tokio::test]
+async fn every_family_that_is_built_in_is_driven() {
+    for (name, _) in Script::BUILT_IN {
+        let rig = Rig::start(1, Script::built_in(name).unwrap(), NO_LIMITS);
+        rig.modems_are("ready").await;
+        for id in rig.send(0, 10).await {
+            assert_eq!(rig.over(&id).await["status"], "sent", "{name}: {}", rig.logs());
+        }
+        for sms in rig.sim.inbox() {
+            let n: u32 = sms.to[5..].parse().unwrap();
+            assert_eq!(sms.text, text(n), "{name}");
+        }
+        assert_eq!(rig.sim.received(), 10, "{name}");
+    }
+}
+
+/// Ten times in the middle of the work: nothing is lost, and what is sent twice is at most what each modem had
+/// on the air at each kill.
+#[tokio::test]
+async fn kill_9_loses_nothing() {
+    let mut rig = Rig::start(2, Script::default(), NO_LIMITS);
+    for modem in 0..2 {
+        rig.sim.set_air_time(modem, Duration::from_millis(5));
+    }
+    let ids = rig.send(0, 300).await;
+    for kill in 1..=10 {
+        assert!(rig.sim.wait_for(kill * 27, PATIENCE), "{}", rig.logs());
+        rig.kill();
+        rig.launch();
+    }
+    for id in &ids {
+        let m = rig.over(id).await;
+        assert_eq!(m["status"], "sent", "{m}");
+    }
+    let mut arrived: HashMap<String, Vec<bool>> = HashMap::new();
+    for sms in rig.sim.inbox() {
+        let n: u32 = sms.to[5..].parse().unwrap();
+        assert_eq!(sms.text, text(n));
+        arrived.entry(sms.to).or_default().push(sms.reject_duplicates);
+    }
+    assert_eq!(arrived.len(), 300, "none is lost");
+    let twice = arrived.values().filter(|times| times.len() > 1).count();
+    assert!(twice <= 20, "{twice} were sent twice");
+    for times in arrived.values().filter(|times| times.len() > 1) {
+        assert!(times.len() == 2 && times[1], "the twin is marked so that the network can drop it");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_lets_the_message_on_the_air_end() {
+    let mut rig = Rig::start(1, Script::default(), NO_LIMITS);
+    rig.modems_are("ready").await;
+    rig.sim.set_air_time(0, Duration::from_secs(1));
+    let ids = rig.send(0, 3).await;
+    let begun = || rig.sim.commands(0).iter().any(|c| c.line.starts_with("AT+CMGS"));
+    while !begun() {
+        tokio::task::yield_now().await;
+    }
+    rig.signal(Signal::SIGTERM);
+    assert!(rig.ended().success(), "{}", rig.logs());
+    assert_eq!(rig.sim.received(), 1, "the one on the air ended, no other began");
+    rig.launch();
+    for id in &ids {
+        assert_eq!(rig.over(id).await["status"], "sent");
+    }
+    assert_eq!(rig.sim.received(), 3, "nothing was lost or doubled");
+}
+
+#[tokio::test]
+async fn faults_of_the_network_are_retried_or_told() {
+    let retry = format!("{NO_LIMITS}[queue]\nretry = {{ first = \"10ms\", factor = 1.0, max = \"1s\", attempts = 5 }}\n");
+    let rig = Rig::start(1, Script::default(), &retry);
+    rig.modems_are("ready").await;
+    rig.sim.fail_next(0, 2, 42);
+    let m = rig.over(&rig.send(1, 1).await[0]).await;
+    assert_eq!((&m["status"], &m["attempts"]), (&"sent".into(), &3.into()), "congestion passes");
+    rig.sim.fail_next(0, 1, 1);
+    let m = rig.over(&rig.send(2, 1).await[0]).await;
+    assert_eq!((&m["status"], &m["attempts"]), (&"failed".into(), &1.into()), "no such number");
+    assert!(m["error"].as_str().unwrap().contains('1'), "{m}");
+    rig.sim.fault(0, Fault::new(FaultKind::OkWithoutReference).at(Point::Accepted).times(1));
+    let m = rig.over(&rig.send(3, 1).await[0]).await;
+    assert_eq!((&m["status"], &m["attempts"]), (&"sent".into(), &2.into()), "OK alone is not sent");
+    let twin = rig.sim.inbox().into_iter().next_back().unwrap();
+    assert!(twin.reject_duplicates && twin.text == text(3));
+}
+
+#[tokio::test]
+async fn a_stick_that_comes_back_under_another_name_goes_on() {
+    let rig = Rig::start(1, Script::default(), NO_LIMITS);
+    rig.modems_are("ready").await;
+    let before = rig.sim.device(0);
+    rig.sim.unplug(0);
+    rig.modems_are("absent").await;
+    let id = rig.send(1, 1).await.remove(0);
+    rig.sim.plug(0).unwrap();
+    assert_eq!(rig.over(&id).await["status"], "sent");
+    assert_eq!(rig.sim.received(), 1);
+    drop(before);
+}
