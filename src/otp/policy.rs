@@ -81,7 +81,7 @@ impl Policy {
         if self.max_sends == 0 {
             return Err(PolicyError::Zero("max_sends"));
         }
-        if self.ttl < Duration::from_secs(1) || self.ttl > Duration::from_hours(24) {
+        if self.ttl < Duration::from_secs(1) || self.ttl > Duration::from_secs(24 * 3600) {
             return Err(PolicyError::Ttl);
         }
         let codes = (characters.len() as u64).saturating_pow(u32::try_from(self.digits).unwrap_or(u32::MAX));

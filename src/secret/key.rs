@@ -1,5 +1,5 @@
 //! The daemon's key, and what is made with it: sealed texts (ChaCha20-Poly1305, RFC 8439, under a nonce of 192
-//! random bits, XChaCha) and keyed hashes (HMAC-SHA-256, RFC 2104).
+//! random bits, `XChaCha`) and keyed hashes (HMAC-SHA-256, RFC 2104).
 
 use std::fmt;
 
