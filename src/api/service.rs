@@ -4,8 +4,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
 use crate::gateway::{
-    Caller, CheckView, Control, Event, GatewayError, IssueRequest, MessageFilter, MessageView, ModemView,
-    Page, SendRequest, StatusView, VerificationView,
+    Caller, CheckView, Control, Event, Gateway, GatewayError, IssueRequest, MessageFilter, MessageView,
+    ModemView, Page, SendRequest, StatusView, VerificationView,
 };
 use crate::id::{MessageId, VerificationId};
 use crate::secret::Secret;
@@ -83,4 +83,87 @@ pub trait Service: Send + Sync + 'static {
     fn subscribe(&self, after: Option<u64>) -> Subscription;
     /// Prometheus text exposition format 0.0.4.
     fn metrics(&self) -> String;
+}
+
+impl Service for Gateway {
+    fn issue(&self, caller: Caller, request: IssueRequest) -> Answer<'_, Issued> {
+        Box::pin(async move {
+            let (view, replayed) = Self::issue(self, &caller, request).await?;
+            Ok(Issued { view, replayed })
+        })
+    }
+
+    fn check(&self, caller: Caller, id: VerificationId, code: Secret<String>) -> Answer<'_, CheckView> {
+        Box::pin(async move { Self::check(self, &caller, id, &code).await })
+    }
+
+    fn check_newest(
+        &self,
+        caller: Caller,
+        to: String,
+        service: Option<String>,
+        code: Secret<String>,
+    ) -> Answer<'_, CheckView> {
+        Box::pin(async move { Self::check_newest(self, &caller, &to, service.as_deref(), &code).await })
+    }
+
+    fn verification(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView> {
+        Box::pin(async move { Self::verification(self, &caller, id).await })
+    }
+
+    fn resend(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView> {
+        Box::pin(async move { Self::resend(self, &caller, id).await })
+    }
+
+    fn cancel(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView> {
+        Box::pin(async move { Self::cancel(self, &caller, id).await })
+    }
+
+    fn send(&self, caller: Caller, request: SendRequest) -> Answer<'_, Accepted> {
+        Box::pin(async move {
+            let (view, replayed) = Self::send(self, &caller, request).await?;
+            Ok(Accepted { view, replayed })
+        })
+    }
+
+    fn message(&self, _: Caller, id: MessageId) -> Answer<'_, MessageView> {
+        Box::pin(Self::message(self, id))
+    }
+
+    fn messages(&self, _: Caller, filter: MessageFilter) -> Answer<'_, Page<MessageView>> {
+        Box::pin(Self::messages(self, filter))
+    }
+
+    fn cancel_message(&self, _: Caller, id: MessageId) -> Answer<'_, MessageView> {
+        Box::pin(Self::cancel_message(self, id))
+    }
+
+    fn modems(&self) -> Vec<ModemView> {
+        Self::modems(self)
+    }
+
+    fn modem(&self, name: &str) -> Result<ModemView, GatewayError> {
+        Self::modem(self, name)
+    }
+
+    fn control(&self, name: String, control: Control) -> Answer<'_, Option<String>> {
+        Box::pin(async move { Self::control(self, &name, control).await })
+    }
+
+    fn status(&self) -> StatusView {
+        Self::status(self)
+    }
+
+    fn ready(&self) -> bool {
+        Self::ready(self)
+    }
+
+    fn subscribe(&self, after: Option<u64>) -> Subscription {
+        let (backlog, live) = Self::subscribe(self, after);
+        Subscription { backlog, live }
+    }
+
+    fn metrics(&self) -> String {
+        Self::metrics(self)
+    }
 }

@@ -1,3 +1,7 @@
-//! `smsotpd`.
+//! The daemon: see `smsotpd --help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    smsotpd::daemon::main()
+}

@@ -1,1 +1,202 @@
-//! The `config` room.
+//! The configuration: TOML text to checked values, which the daemon passes down. No other room reads a file
+//! of its own accord.
+//!
+//! This room must not know what the values are used for. It borrows the value types of `otp`, `outbox` and
+//! `phone`, so that each rule (what a policy, a rate, a template is) stands in one place. It reads no secret:
+//! a PIN and the key stay in their files.
+//!
+//! Every fault is reported with its line and column, all of them at once:
+//!
+//! ```
+//! use std::path::Path;
+//! use smsotpd::config::Config;
+//!
+//! let config = Config::parse("[queue]\nmin_life = \"15s\"", Path::new("smsotpd.toml")).unwrap();
+//! assert_eq!(config.queue.min_life.as_secs(), 15);
+//! assert_eq!(config.services["default"].policy.digits, 6);
+//!
+//! let wrong = Config::parse("[queue]\nmin_lief = \"15s\"", Path::new("smsotpd.toml")).unwrap_err();
+//! assert_eq!(
+//!     wrong.to_string(),
+//!     "smsotpd.toml:2:1: queue.min_lief: unknown key; the nearest known key is min_life"
+//! );
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use reader::{Faults, Table};
+
+mod client;
+mod error;
+mod modem;
+mod reader;
+mod rules;
+mod service;
+#[cfg(test)]
+mod tests;
+
+pub use client::{Api, Client, Permission, Who};
+pub use error::{ConfigError, Fault};
+pub use modem::{Find, Modem, NotAUsbId, PROFILES, UsbId};
+pub use rules::{Limits, Log, LogFormat, Queue, Retention};
+pub use service::Service;
+
+/// Where the daemon looks when it is not told.
+pub const DEFAULT_PATH: &str = "/etc/smsotpd/smsotpd.toml";
+
+/// More text than this is no configuration.
+const LARGEST: u64 = 1024 * 1024;
+
+/// All that the daemon is told by its operator.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where the store and, unless told otherwise, the key are kept.
+    pub state_dir: PathBuf,
+    /// The file with the 32 octets of the key; none: the credential, else `state_dir/secret.key`.
+    pub secret_key_file: Option<PathBuf>,
+    /// The socket.
+    pub api: Api,
+    /// Who may use it, the first that fits a peer; empty: every peer that may open it, for all but `admin`.
+    pub clients: Vec<Client>,
+    /// The modems, in the order of the file.
+    pub modems: Vec<Modem>,
+    /// The services by name; `default` is always among them.
+    pub services: BTreeMap<String, Service>,
+    /// How much may be sent, and where.
+    pub limits: Limits,
+    /// How messages wait.
+    pub queue: Queue,
+    /// How the daemon speaks of itself.
+    pub log: Log,
+    /// How long things are kept.
+    pub retention: Retention,
+}
+
+const ROOT: &[&str] = &[
+    "state_dir",
+    "secret_key_file",
+    "api",
+    "client",
+    "modem",
+    "service",
+    "limits",
+    "queue",
+    "log",
+    "retention",
+];
+
+impl Config {
+    /// Reads and checks a file. Touches nothing.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let read = |why: String| ConfigError::Read { path: path.to_owned(), why };
+        let mut octets = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut octets))
+            .map_err(|e| read(format!("cannot be read: {e}")))?;
+        if octets.len() as u64 > LARGEST {
+            return Err(read("is larger than 1 MiB, which no configuration is".to_owned()));
+        }
+        match std::str::from_utf8(&octets) {
+            Ok(text) => Self::parse(text, path),
+            Err(e) => {
+                let faults = Faults::default();
+                faults.note(e.valid_up_to(), "", "the text is not UTF-8 from here on");
+                // What comes before the first wrong octet is UTF-8.
+                let good = String::from_utf8_lossy(&octets[..e.valid_up_to()]);
+                Err(ConfigError::Faults { path: path.to_owned(), faults: faults.into_list(&good) })
+            }
+        }
+    }
+
+    /// Checks a text; `path` is only for the faults.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let faults = Faults::default();
+        let (document, errors) = DeTable::parse_recoverable(text);
+        for e in &errors {
+            faults.note(e.span().map_or(text.len(), |s| s.start), "", e.message());
+        }
+        // A text that is not TOML says nothing to be judged.
+        let config = errors.is_empty().then(|| Self::read(&Table::root(&document, ROOT, &faults)));
+        match (config, faults.into_list(text)) {
+            (Some(config), faults) if faults.is_empty() => Ok(config),
+            (_, faults) => Err(ConfigError::Faults { path: path.to_owned(), faults }),
+        }
+    }
+
+    fn read(root: &Table<'_>) -> Self {
+        let path = |key| root.item(key).and_then(|i| Some(PathBuf::from(i.word()?)));
+        let services = service::services(root);
+        let names: Vec<&str> = services.iter().map(|s| s.name.as_str()).collect();
+        let config = Self {
+            state_dir: path("state_dir").unwrap_or_else(|| "/var/lib/smsotpd".into()),
+            secret_key_file: path("secret_key_file"),
+            api: client::api(root),
+            clients: client::clients(root, &names),
+            modems: modem::modems(root),
+            limits: rules::limits(root),
+            queue: rules::queue(root),
+            log: rules::log(root),
+            retention: rules::retention(root),
+            services: services.iter().map(|s| (s.name.clone(), s.service.clone())).collect(),
+        };
+        for service in &services {
+            if service.service.policy.ttl <= config.queue.min_life {
+                service.table.fault_at(
+                    "ttl",
+                    "is not longer than queue.min_life, so that no code would be sent; raise ttl or lower min_life",
+                );
+            }
+        }
+        config
+    }
+
+    /// What is allowed but hardly meant, a sentence each, for the log at start-up.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.modems.is_empty() {
+            warnings.push("no [[modem]] is configured: nothing can be sent".to_owned());
+        }
+        if self.clients.is_empty() && self.api.mode & 0o006 != 0 {
+            warnings.push(format!(
+                "api.mode {:04o} lets every user of this machine send messages; name clients or use 0660",
+                self.api.mode
+            ));
+        }
+        for (name, service) in &self.services {
+            let policy = &service.policy;
+            if policy.cooldown >= policy.ttl && policy.max_sends > 1 {
+                warnings.push(format!(
+                    "service.{name}: cooldown is not shorter than ttl, so that no code can be sent again"
+                ));
+            }
+        }
+        warnings.extend(self.services.get(service::DEFAULT).into_iter().flat_map(|d| self.borrowed_texts(d)));
+        for prefix in self.limits.allow_prefixes.iter().flatten() {
+            let serves = |routes: &Vec<String>| {
+                routes.iter().any(|r| r.starts_with(prefix.as_str()) || prefix.starts_with(r.as_str()))
+            };
+            if !self.modems.is_empty() && !self.modems.iter().any(|m| m.routes.as_ref().is_none_or(serves)) {
+                warnings.push(format!("limits.allow_prefixes has {prefix}, which no modem's routes serve"));
+            }
+        }
+        warnings
+    }
+
+    /// A service with a text of its own that still has the default's text in some language.
+    fn borrowed_texts<'a>(&'a self, default: &'a Service) -> impl Iterator<Item = String> + 'a {
+        let own_text = |(_, s): &(&'a String, &'a Service)| s.template != default.template;
+        self.services.iter().filter(own_text).flat_map(|(name, service)| {
+            let borrowed = move |(tag, text): &(&'a String, &'a _)| service.locales.get(*tag) == Some(*text);
+            default.locales.iter().filter(borrowed).map(move |(tag, _)| {
+                format!(
+                    "service.{name} has a template of its own, but its text for {tag} is service.default's"
+                )
+            })
+        })
+    }
+}

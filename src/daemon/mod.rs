@@ -1,1 +1,165 @@
-//! The `daemon` room.
+//! The wiring: builds every room from the configuration, in order, and takes them down in the opposite one.
+//!
+//! Start: key, store, modems, gateway, socket, then ready. Stop: no new work, the message on the air ends
+//! (30 s at most), the socket closes, the store closes. The demo and the tests start the same daemon inside
+//! their own process:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use smsotpd::{config::Config, daemon};
+//! let config = Config::load("/etc/smsotpd/smsotpd.toml".as_ref())?;
+//! let running = daemon::Daemon::start(&config).await?;
+//! running.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::api;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::gateway::{Gateway, GatewayError, Submit};
+use crate::store::{self, Store};
+
+mod key;
+mod log;
+mod main;
+mod port;
+mod wiring;
+
+pub use key::KeyError;
+pub use main::main;
+
+/// How long a message on the air may take to end after a stop.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Why the daemon cannot start, for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The configuration names something that the system does not know.
+    #[error("{0}")]
+    Unknown(String),
+    /// The state folder.
+    #[error("the state folder {path}: {source}")]
+    State {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The secret key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    /// What the store holds.
+    #[error("taking up the store: {0}")]
+    Recover(#[from] GatewayError),
+    /// The socket.
+    #[error(transparent)]
+    Socket(#[from] api::ListenError),
+}
+
+impl StartError {
+    /// Whether the operator's configuration is at fault (exit code 78).
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Unknown(_))
+    }
+}
+
+/// A running daemon.
+pub struct Daemon {
+    gateway: Gateway,
+    store: Store,
+    ports: Vec<Arc<port::Port>>,
+    work: JoinHandle<()>,
+    close_socket: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+impl Daemon {
+    /// Starts every room; returns when the socket answers. Modems come up by themselves after that.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let settings = wiring::settings(config);
+        let access = wiring::access(config)?;
+        let state = config.state_dir.clone();
+        std::fs::create_dir_all(&state)
+            .map_err(|source| StartError::State { path: state.clone(), source })?;
+        let key = key::load(config.secret_key_file.as_deref(), &state)?;
+        let store =
+            tokio::task::spawn_blocking(move || Store::open(&state.join("store"), store::Options::default()))
+                .await
+                .map_err(|e| StartError::Unknown(format!("opening the store: {e}")))??;
+
+        let mut ports = Vec::new();
+        let mut notices = Vec::new();
+        for modem in &config.modems {
+            let (port, heard) = port::Port::open(wiring::modem(modem)?);
+            ports.push(Arc::new(port));
+            notices.push(heard);
+        }
+        let modems = ports.iter().map(|p| Arc::clone(p) as Arc<dyn Submit>).collect();
+        let gateway = Gateway::open(store.clone(), key, Clock::system(), settings, modems).await?;
+        let listener = wiring::socket(config)?;
+        for (port, heard) in ports.iter().zip(notices) {
+            tokio::spawn(port::listen(Arc::clone(port), heard, gateway.clone()));
+        }
+        let carrier = gateway.clone();
+        let work = tokio::spawn(async move { carrier.run().await });
+        let (close_socket, closed) = oneshot::channel::<()>();
+        let service = Arc::new(gateway.clone());
+        let served = tokio::spawn(async move {
+            let until = async move {
+                // A dropped sender closes as well.
+                let _ = closed.await;
+            };
+            if let Err(e) = api::serve(listener, service, access, until).await {
+                tracing::error!("the socket: {e}");
+            }
+        });
+        Ok(Self { gateway, store, ports, work, close_socket, served })
+    }
+
+    /// The use cases, for whoever runs in the same process.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// Takes over what a reload may change: services, limits, queue rules, retention, the rules of modems. What
+    /// needs a restart is named in the answer.
+    pub fn reload(&self, old: &Config, new: &Config) -> Vec<&'static str> {
+        self.gateway.reload(wiring::settings(new));
+        wiring::needs_restart(old, new)
+    }
+
+    /// Returns when the store can no longer write.
+    pub async fn failed(&self) -> String {
+        self.store.failed().await
+    }
+
+    /// Stops: whoever waits on the socket still gets an answer, what is on the air ends, nothing is lost.
+    pub async fn stop(self) {
+        self.gateway.stop();
+        let mut work = self.work;
+        if tokio::time::timeout(GRACE, &mut work).await.is_err() {
+            tracing::warn!("a message was still on the air after {GRACE:?}: its outcome stays unknown");
+            work.abort();
+        }
+        for port in &self.ports {
+            port.stop().await;
+        }
+        drop(self.close_socket);
+        let _ = self.served.await;
+        self.store.close().await;
+    }
+}

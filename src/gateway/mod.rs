@@ -1,19 +1,321 @@
 //! The use cases that the API offers and modems feed: issue, check, resend, cancel, send, recover; the workers
 //! that carry messages to modems through the [`Submit`] trait; events.
 //!
-//! This room knows no HTTP, no serial port and no AT command.
+//! This room knows no HTTP, no serial port and no AT command. A worked example is the test `one_code` in
+//! `gateway/tests.rs`: a gateway over a store in memory and a modem that is a few lines of test.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::clock::{Clock, Timestamp};
+use crate::id::MessageId;
+use crate::outbox::{self, Ledger, Message, Queue};
+use crate::secret::Key;
+use crate::store::{Store, StoreError};
 
 mod error;
+mod events;
+mod keeper;
+mod message;
+mod metrics;
+mod moves;
 mod request;
+mod settings;
 mod submit;
+#[cfg(test)]
+mod tests;
+mod verify;
 mod view;
+mod worker;
 
 pub use error::GatewayError;
 pub(crate) use error::seconds;
 pub use request::{Caller, IssueRequest, MessageFilter, SendRequest};
+pub use settings::{Limits, ModemRules, Service, Settings};
 pub use submit::{
     Control, ControlError, Gate, ModemFacts, ModemState, Order, OrderPart, Outcome, Readiness, Submit,
 };
 pub use view::{
     CheckView, Event, EventKind, MessageView, ModemView, Page, QueueView, StatusView, VerificationView,
 };
+
+/// The gateway: cheap to clone, one for the whole daemon.
+#[derive(Clone)]
+pub struct Gateway(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    key: Key,
+    clock: Clock,
+    started_at: Timestamp,
+    settings: RwLock<Arc<Settings>>,
+    queue: Mutex<Queue>,
+    slots: Vec<Slot>,
+    /// Where the search for an idle modem begins, so that all get their share.
+    turn: AtomicUsize,
+    expiries: Mutex<keeper::Expiries>,
+    /// Something earlier than before waits for its time.
+    keeper: Notify,
+    events: events::Events,
+    metrics: metrics::Metrics,
+    stopping: AtomicBool,
+    stopped: Notify,
+}
+
+/// A modem and what its worker knows.
+struct Slot {
+    modem: Arc<dyn Submit>,
+    /// The worker found nothing to do; whoever brings work swaps this and wakes it.
+    idle: AtomicBool,
+    wake: Notify,
+    ledger: Mutex<Option<(String, Ledger)>>,
+    sending: Mutex<Option<MessageId>>,
+    /// The message whose last send ended unknown: a late answer is credited to it.
+    doubtful: Mutex<Option<MessageId>>,
+    sent: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// Locks, also behind a thread that panicked: the values in these locks are whole at every step.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl From<StoreError> for GatewayError {
+    fn from(e: StoreError) -> Self {
+        match e {
+            StoreError::Closed => Self::ShuttingDown,
+            e => Self::Storage(e.to_string()),
+        }
+    }
+}
+
+impl Gateway {
+    /// Takes up what the store holds: queued messages wait again, one that was on the air is in doubt and goes
+    /// out once more as its own twin, verifications run out in time. Nothing is sent before [`Gateway::run`].
+    pub async fn open(
+        store: Store,
+        key: Key,
+        clock: Clock,
+        settings: Settings,
+        modems: Vec<Arc<dyn Submit>>,
+    ) -> Result<Self, GatewayError> {
+        let now = clock.now();
+        let slots = modems.into_iter().map(Slot::new).collect();
+        let gateway = Self(Arc::new(Inner {
+            queue: Mutex::new(Queue::new(settings.min_life)),
+            settings: RwLock::new(Arc::new(settings)),
+            store,
+            key,
+            started_at: now,
+            slots,
+            turn: AtomicUsize::new(0),
+            expiries: Mutex::default(),
+            keeper: Notify::new(),
+            events: events::Events::new(now),
+            metrics: metrics::Metrics::default(),
+            stopping: AtomicBool::new(false),
+            stopped: Notify::new(),
+            clock,
+        }));
+        gateway.0.recover().await?;
+        Ok(gateway)
+    }
+
+    /// Carries messages until [`Gateway::stop`]: a worker for each modem, and one keeper of times.
+    pub async fn run(&self) {
+        let mut tasks = tokio::task::JoinSet::new();
+        for slot in 0..self.0.slots.len() {
+            let inner = Arc::clone(&self.0);
+            tasks.spawn(async move { inner.work(slot).await });
+        }
+        let inner = Arc::clone(&self.0);
+        tasks.spawn(async move { inner.keep().await });
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// Takes no new work; [`Gateway::run`] returns when every message on the air has its outcome on disk.
+    pub fn stop(&self) {
+        self.0.stopping.store(true, Ordering::SeqCst);
+        self.0.stopped.notify_waiters();
+        self.0.keeper.notify_one();
+        for slot in &self.0.slots {
+            slot.wake.notify_one();
+        }
+    }
+
+    /// Replaces what a reload may change. The queue's `min_life` holds for messages queued from now on.
+    pub fn reload(&self, settings: Settings) {
+        locked(&self.0.queue).set_min_life(settings.min_life);
+        *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        for slot in &self.0.slots {
+            slot.wake.notify_one();
+        }
+    }
+
+    /// The version, what waits, and the modems by state.
+    pub fn status(&self) -> StatusView {
+        let mut modems: Vec<(ModemState, usize)> = Vec::new();
+        for state in self.0.slots.iter().map(|s| s.modem.facts().state) {
+            match modems.iter_mut().find(|(known, _)| *known == state) {
+                Some((_, n)) => *n += 1,
+                None => modems.push((state, 1)),
+            }
+        }
+        let (otp, text, delayed) = locked(&self.0.queue).depths();
+        let sending = self.0.slots.iter().filter(|s| locked(&s.sending).is_some()).count();
+        StatusView {
+            uptime: self.0.clock.now().since(self.0.started_at),
+            queue: QueueView { otp, text, delayed, sending },
+            modems,
+        }
+    }
+
+    /// Whether at least one modem can send.
+    pub fn ready(&self) -> bool {
+        self.0.slots.iter().any(|s| matches!(s.modem.facts().state, ModemState::Ready | ModemState::Busy))
+    }
+
+    /// The modems, in the order of the configuration.
+    pub fn modems(&self) -> Vec<ModemView> {
+        self.0.slots.iter().map(|slot| self.0.modem_view(slot)).collect()
+    }
+
+    /// One modem.
+    pub fn modem(&self, name: &str) -> Result<ModemView, GatewayError> {
+        self.0.slot(name).map(|slot| self.0.modem_view(slot))
+    }
+
+    /// An operator's command to a modem; a USSD answer comes back as text.
+    pub async fn control(&self, name: &str, control: Control) -> Result<Option<String>, GatewayError> {
+        let answer = self.0.slot(name)?.modem.control(control);
+        answer.await.map_err(|e| match e {
+            ControlError::Conflict(why) | ControlError::Failed(why) => GatewayError::Conflict(why),
+        })
+    }
+
+    /// A modem's state or facts changed: tells those who follow.
+    pub fn modem_changed(&self, name: &str) {
+        if let Ok(slot) = self.0.slot(name) {
+            self.0.events.publish(self.0.clock.now(), EventKind::Modem(self.0.modem_view(slot)));
+        }
+    }
+
+    /// The events after `after` that are still kept, and every later one.
+    pub fn subscribe(&self, after: Option<u64>) -> (Vec<Event>, tokio::sync::broadcast::Receiver<Event>) {
+        self.0.events.subscribe(after)
+    }
+
+    /// The metrics as Prometheus text.
+    pub fn metrics(&self) -> String {
+        self.0.metrics.render(&self.status(), &self.modems())
+    }
+}
+
+impl Slot {
+    fn new(modem: Arc<dyn Submit>) -> Self {
+        Self {
+            modem,
+            idle: AtomicBool::new(false),
+            wake: Notify::new(),
+            ledger: Mutex::new(None),
+            sending: Mutex::new(None),
+            doubtful: Mutex::new(None),
+            sent: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Inner {
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn slot(&self, name: &str) -> Result<&Slot, GatewayError> {
+        self.slots.iter().find(|s| s.modem.name() == name).ok_or(GatewayError::NotFound("modem of this name"))
+    }
+
+    fn modem_view(&self, slot: &Slot) -> ModemView {
+        ModemView {
+            name: slot.modem.name().to_owned(),
+            facts: slot.modem.facts(),
+            queue: locked(&self.queue).pinned_to(slot.modem.name())
+                + usize::from(locked(&slot.sending).is_some()),
+            sent_total: slot.sent.load(Ordering::Relaxed),
+            failed_total: slot.failed.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Refuses new work while the daemon stops or too much waits.
+    fn admit(&self) -> Result<(), GatewayError> {
+        if self.stopping.load(Ordering::SeqCst) {
+            return Err(GatewayError::ShuttingDown);
+        }
+        if locked(&self.queue).len() >= self.settings().max_pending {
+            return Err(GatewayError::QueueFull);
+        }
+        Ok(())
+    }
+
+    /// A message on disk joins the queue and wakes one modem that may serve it.
+    fn enqueue(&self, m: &Message, avoid: Option<(String, Duration)>) {
+        let now = self.clock.now();
+        let avoid = avoid.map(|(modem, wait)| (modem, now.plus(wait)));
+        locked(&self.queue).push(m, avoid, now);
+        // The keeper looks at what waits for a time or has one to lose.
+        self.keeper.notify_one();
+        if m.due_at <= now {
+            let settings = self.settings();
+            self.rouse(|name| {
+                let rules = settings.modems.get(name);
+                m.wanted_modem.as_deref().is_none_or(|wanted| wanted == name)
+                    && rules.is_none_or(|rules| rules.serves(&m.to))
+            });
+        }
+    }
+
+    /// Wakes one idle worker whose modem fits.
+    fn rouse(&self, fits: impl Fn(&str) -> bool) {
+        let start = self.turn.fetch_add(1, Ordering::Relaxed);
+        for i in 0..self.slots.len() {
+            let slot = &self.slots[(start + i) % self.slots.len()];
+            if fits(slot.modem.name()) && slot.idle.swap(false, Ordering::SeqCst) {
+                slot.wake.notify_one();
+                return;
+            }
+        }
+    }
+
+    /// Wakes every idle worker: what waits may have changed in any way.
+    fn rouse_all(&self) {
+        for slot in &self.slots {
+            if slot.idle.swap(false, Ordering::SeqCst) {
+                slot.wake.notify_one();
+            }
+        }
+    }
+
+    fn publish_message(&self, m: &Message) {
+        self.metrics.message(m.status);
+        self.events.publish(self.clock.now(), EventKind::Message(MessageView::from(m)));
+    }
+
+    fn publish_verification(&self, what: &'static str, view: &VerificationView) {
+        self.metrics.verification(what);
+        self.events.publish(self.clock.now(), EventKind::Verification(what, view.clone()));
+    }
+
+    /// One event of one message, written down; nothing when its state does not take it.
+    async fn happened(&self, id: MessageId, event: outbox::Event) -> Result<Option<Message>, GatewayError> {
+        let (now, retry) = (self.clock.now(), self.settings().retry);
+        let m = self.store.transact(move |tx| moves::happened(tx, id, event, &retry, now)).await??;
+        if let Some(m) = &m {
+            self.publish_message(m);
+        }
+        Ok(m)
+    }
+}

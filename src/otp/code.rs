@@ -103,3 +103,66 @@ impl fmt::Debug for CodeHash {
         f.write_str("[hash]")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::Timestamp;
+
+    fn to(text: &str) -> PhoneNumber {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_octet_that_would_favour_a_character_is_thrown_away() {
+        let policy = Policy { digits: 4, ..Policy::default() };
+        // 250 to 255 would fall on the first six digits once more.
+        let mut octets = [255, 250, 0, 251, 249, 13, 252, 99].into_iter();
+        assert_eq!(draw_with(&policy, || octets.next().unwrap()), "0939");
+    }
+
+    #[test]
+    fn every_digit_at_every_place_is_as_likely_as_any_other() {
+        let policy = Policy::default();
+        let mut seen = [[0_u32; 10]; 6];
+        for _ in 0..20_000 {
+            for (place, c) in Code::draw(&policy).expose().bytes().enumerate() {
+                seen[place][usize::from(c - b'0')] += 1;
+            }
+        }
+        for place in seen {
+            // Chi-squared with 9 degrees of freedom exceeds 40 once in 100 000 runs.
+            let chi: f64 = place.iter().map(|&n| (f64::from(n) - 2000.0).powi(2) / 2000.0).sum();
+            assert!(chi < 40.0, "{place:?}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_bound_to_verification_service_and_number() {
+        let key = Key::from_bytes([3; 32]);
+        let id = VerificationId::new(Timestamp::from_millis(1));
+        let other = VerificationId::new(Timestamp::from_millis(2));
+        let (a, b) = (to("+41791234567"), to("+41791234568"));
+        let hash = Code::typed("123456").hash(&key, id, "login", &a);
+        assert_eq!(hash, Code::typed(" 123-456 ").hash(&key, id, "login", &a));
+        assert_ne!(hash, Code::typed("123457").hash(&key, id, "login", &a));
+        assert_ne!(hash, Code::typed("123456").hash(&key, other, "login", &a));
+        assert_ne!(hash, Code::typed("123456").hash(&key, id, "pay", &a));
+        assert_ne!(hash, Code::typed("123456").hash(&key, id, "login", &b));
+        assert_ne!(hash, Code::typed("123456").hash(&Key::from_bytes([4; 32]), id, "login", &a));
+        assert_eq!(format!("{:?} {hash:?}", Code::typed("123456")), "Code([secret]) [hash]");
+    }
+
+    proptest! {
+        #[test]
+        fn a_code_has_its_length_and_its_alphabet(digits in 4_usize..=12, size in 2_usize..=36) {
+            let alphabet = "0123456789abcdefghijklmnopqrstuvwxyz"[..size].to_owned();
+            let policy = Policy { digits, alphabet: alphabet.clone(), ..Policy::default() };
+            let code = Code::draw(&policy);
+            prop_assert_eq!(code.expose().len(), digits);
+            prop_assert!(code.expose().chars().all(|c| alphabet.contains(c)));
+        }
+    }
+}

@@ -10,7 +10,7 @@ mod template;
 mod verification;
 
 pub use code::{Code, CodeHash};
-pub use limits::{LimitExceeded, Rate, Window};
+pub use limits::{Bucket, LimitExceeded, NotARate, Rate, Window};
 pub use policy::{Policy, PolicyError};
 pub use template::{Template, TemplateError};
 pub use verification::{Event, Refusal, Verification, VerificationStatus, step};

@@ -115,3 +115,47 @@ impl Template {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn render(text: &str, values: &[(&str, &str)]) -> Result<String, String> {
+        let values = values.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let template = Template::parse(text).map_err(|e| e.to_string())?;
+        template.render(&Code::typed("123456"), 5, "login", &values).map(|text| text.expose().clone())
+    }
+
+    #[test]
+    fn values_go_where_their_names_stand() {
+        let text = "{name}: {code} for {service}, {minutes} min {{sic}}";
+        assert_eq!(render(text, &[("name", "{code}")]).unwrap(), "{code}: 123456 for login, 5 min {sic}");
+        assert_eq!(render(text, &[]), Err("name".to_owned()));
+        let template = Template::parse(text).unwrap();
+        assert_eq!(template.wanted().collect::<Vec<_>>(), ["name"]);
+    }
+
+    #[test]
+    fn a_fault_is_named() {
+        for (text, why) in [
+            ("no code", TemplateError::Code(0)),
+            ("{code} {code}", TemplateError::Code(2)),
+            ("{code", TemplateError::Brace { at: 1 }),
+            ("a } {code}", TemplateError::Brace { at: 3 }),
+            ("{code} { x", TemplateError::Brace { at: 8 }),
+            ("{code} {a b}", TemplateError::Name { name: "a b".to_owned() }),
+            ("{code} {}", TemplateError::Name { name: String::new() }),
+        ] {
+            assert_eq!(Template::parse(text), Err(why), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "[{}a-z_ ]{0,40}") {
+            let _ = render(&text, &[]);
+        }
+    }
+}

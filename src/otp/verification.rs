@@ -197,3 +197,126 @@ fn end(v: &mut Verification, status: VerificationStatus) {
     v.status = status;
     v.sealed = None;
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::otp::Code;
+    use crate::secret::Key;
+
+    const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    fn after(seconds: u64) -> Timestamp {
+        START.plus(Duration::from_secs(seconds))
+    }
+
+    fn new() -> Verification {
+        let key = Key::from_bytes([1; 32]);
+        let id = VerificationId::new(START);
+        let to: PhoneNumber = "+41791234567".parse().unwrap();
+        let hash = Code::typed("123456").hash(&key, id, "default", &to);
+        let sealed = key.seal(b"x", b"y");
+        Verification::new(
+            id,
+            "default".to_owned(),
+            to,
+            None,
+            &Policy::default(),
+            START,
+            hash,
+            sealed,
+            MessageId::new(START),
+        )
+    }
+
+    #[test]
+    fn approved_once_and_never_again() {
+        let v = step(new(), Event::Attempt, after(1)).unwrap();
+        let v = step(v, Event::Compared { right: true }, after(1)).unwrap();
+        assert_eq!((v.status, v.sealed.is_none()), (VerificationStatus::Approved, true));
+        for event in [Event::Attempt, Event::Compared { right: true }, Event::Cancel, Event::Tick] {
+            assert_eq!(step(v.clone(), event, after(2)), Err(Refusal::Ended));
+        }
+    }
+
+    #[test]
+    fn the_last_wrong_code_exhausts_and_a_sixth_is_not_even_counted() {
+        let mut v = new();
+        for left in (0..5).rev() {
+            v = step(v, Event::Attempt, after(1)).unwrap();
+            assert_eq!(v.attempts_left(), left);
+            v = step(v, Event::Compared { right: false }, after(1)).unwrap();
+        }
+        assert_eq!(v.status, VerificationStatus::Exhausted);
+        let mut counted = new();
+        for _ in 0..5 {
+            counted = step(counted, Event::Attempt, after(1)).unwrap();
+        }
+        assert_eq!(step(counted.clone(), Event::Attempt, after(1)), Err(Refusal::Ended));
+        let right = step(counted, Event::Compared { right: true }, after(1)).unwrap();
+        assert_eq!(right.status, VerificationStatus::Approved, "a counted attempt keeps its answer");
+    }
+
+    #[test]
+    fn time_ends_it() {
+        assert_eq!(new().status_at(after(299)), VerificationStatus::Pending);
+        assert_eq!(new().status_at(after(300)), VerificationStatus::Expired);
+        assert_eq!(step(new(), Event::Attempt, after(300)), Err(Refusal::Ended));
+        assert_eq!(step(new(), Event::Tick, after(299)).unwrap().status, VerificationStatus::Pending);
+        assert_eq!(step(new(), Event::Tick, after(300)).unwrap().status, VerificationStatus::Expired);
+        let counted = step(new(), Event::Attempt, after(299)).unwrap();
+        let late = step(counted, Event::Compared { right: true }, after(301)).unwrap();
+        assert_eq!(late.status, VerificationStatus::Approved, "it was entered in time");
+    }
+
+    #[test]
+    fn resends_wait_and_end() {
+        let again = Event::Resend { message: MessageId::new(after(1)) };
+        assert_eq!(step(new(), again, after(29)), Err(Refusal::Cooldown { until: after(30) }));
+        let v = step(new(), again, after(30)).unwrap();
+        assert_eq!((v.sends, v.resend_at), (2, after(60)));
+        let v = step(v, again, after(60)).unwrap();
+        assert_eq!(step(v, again, after(90)), Err(Refusal::NoSendsLeft));
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order: at most one approval, never after another end, never more
+        /// attempts than allowed, and the sealed code goes with the end.
+        #[test]
+        fn the_rules_hold_in_any_order(events in prop::collection::vec((0_u8..6, 0_u64..40), 0..40)) {
+            let mut v = new();
+            let mut now = START;
+            let mut open = 0_u32;
+            for (event, seconds) in events {
+                now = now.plus(Duration::from_secs(seconds));
+                let event = match event {
+                    0 => Event::Attempt,
+                    1 | 2 if open == 0 => continue,
+                    1 => Event::Compared { right: true },
+                    2 => Event::Compared { right: false },
+                    3 => Event::Resend { message: v.message },
+                    4 => Event::Cancel,
+                    _ => Event::Tick,
+                };
+                let before = v.status;
+                match step(v.clone(), event, now) {
+                    Ok(after) => {
+                        prop_assert_eq!(before, VerificationStatus::Pending);
+                        match event {
+                            Event::Attempt => open += 1,
+                            Event::Compared { .. } => open -= 1,
+                            _ => {}
+                        }
+                        v = after;
+                    }
+                    Err(_) if matches!(event, Event::Compared { .. }) => open -= 1,
+                    Err(_) => {}
+                }
+                prop_assert!(v.attempts_used <= v.max_attempts && v.sends <= v.max_sends);
+                prop_assert_eq!(v.sealed.is_some(), v.status == VerificationStatus::Pending);
+            }
+        }
+    }
+}

@@ -155,6 +155,11 @@ pub enum Event {
         /// What was seen.
         reason: String,
     },
+    /// The answer to an unknown send came late, with its TP-MR.
+    LateAccepted {
+        /// TP-MR of the part.
+        reference: u8,
+    },
     /// The modem did not begin: nothing went out and no attempt is counted.
     NotStarted {
         /// Parts taken before the modem stopped.
@@ -206,7 +211,12 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
             m.error = Some(fault.text);
             match fault.class {
                 FaultClass::Permanent => end(&mut m, Failed),
-                FaultClass::Transient | FaultClass::Modem => again(&mut m, now, retry),
+                FaultClass::Transient => again(&mut m, now, retry),
+                FaultClass::Modem => {
+                    again(&mut m, now, retry);
+                    // Another modem may have it at once; the queue keeps it from this one.
+                    m.due_at = now;
+                }
             }
         }
         (Sending, Event::Unknown { references, reason }) => {
@@ -228,6 +238,15 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
             // One try beyond the limit: the attempt may never have begun.
             m.status = Queued;
             m.due_at = now;
+        }
+        (Queued, Event::LateAccepted { reference }) if m.uncertain => {
+            taken(&mut m, &[reference]);
+            m.uncertain = false;
+            if m.parts_done >= m.parts {
+                m.sent_at = Some(now);
+                m.error = None;
+                end(&mut m, Sent);
+            }
         }
         (Queued, Event::Cancel) => end(&mut m, Cancelled),
         (Queued, Event::Tick { min_life }) => {
@@ -270,4 +289,167 @@ fn again(m: &mut Message, now: Timestamp, retry: &Retry) {
 fn end(m: &mut Message, status: MessageStatus) {
     m.status = status;
     m.body = None;
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    fn after(seconds: u64) -> Timestamp {
+        START.plus(Duration::from_secs(seconds))
+    }
+
+    /// A code of `parts` short messages with five minutes to live.
+    pub(crate) fn message(parts: u8) -> Message {
+        Message {
+            id: MessageId::new(START),
+            to: "+41791234567".parse().unwrap(),
+            client: None,
+            kind: Kind::Otp(VerificationId::new(START)),
+            status: MessageStatus::Queued,
+            priority: 0,
+            parts,
+            encoding: Encoding::Gsm7,
+            flash: false,
+            report: false,
+            wanted_modem: None,
+            modem: None,
+            attempts: 0,
+            created_at: START,
+            due_at: START,
+            deadline: Some(after(300)),
+            sent_at: None,
+            delivered_at: None,
+            error: None,
+            body: Some(Sealed::from_bytes(vec![1])),
+            reference: 7,
+            parts_done: 0,
+            uncertain: false,
+            modem_references: Vec::new(),
+        }
+    }
+
+    fn run(m: Message, events: impl IntoIterator<Item = Event>, now: Timestamp) -> Message {
+        events.into_iter().fold(m, |m, event| step(m, event, now, &Retry::default()).unwrap())
+    }
+
+    fn claim() -> Event {
+        Event::Claimed { modem: "a".to_owned() }
+    }
+
+    fn rejected(class: FaultClass, references: Vec<u8>) -> Event {
+        Event::Rejected { references, fault: Fault { class, text: "+CMS ERROR: 42".to_owned() } }
+    }
+
+    #[test]
+    fn sent_and_reported() {
+        let m = run(message(2), [claim(), Event::Accepted { references: vec![1, 2] }], after(3));
+        assert_eq!(
+            (m.status, m.sent_at, m.parts_done, &m.body),
+            (MessageStatus::Sent, Some(after(3)), 2, &None)
+        );
+        let done = run(m.clone(), [Event::Reported { delivered: true, reason: None }], after(5));
+        assert_eq!((done.status, done.delivered_at), (MessageStatus::Delivered, Some(after(5))));
+        let lost = Event::Reported { delivered: false, reason: Some("recipient unknown".to_owned()) };
+        assert_eq!(run(m, [lost], after(5)).status, MessageStatus::Undelivered);
+    }
+
+    #[test]
+    fn a_transient_fault_waits_a_permanent_one_ends_a_modems_goes_elsewhere_at_once() {
+        let m = run(message(1), [claim(), rejected(FaultClass::Transient, vec![])], after(0));
+        assert_eq!((m.status, m.due_at, m.attempts), (MessageStatus::Queued, after(2), 1));
+        let m = run(message(1), [claim(), rejected(FaultClass::Permanent, vec![])], after(0));
+        assert_eq!(
+            (m.status, m.body, m.error.as_deref()),
+            (MessageStatus::Failed, None, Some("+CMS ERROR: 42"))
+        );
+        let m = run(message(1), [claim(), rejected(FaultClass::Modem, vec![])], after(9));
+        assert_eq!((m.status, m.due_at), (MessageStatus::Queued, after(9)));
+    }
+
+    #[test]
+    fn attempts_end() {
+        let mut m = message(1);
+        m.deadline = None;
+        for _ in 0..5 {
+            assert_eq!(m.status, MessageStatus::Queued);
+            m = run(m, [claim(), rejected(FaultClass::Transient, vec![])], after(0));
+        }
+        assert_eq!((m.status, m.attempts), (MessageStatus::Failed, 5));
+    }
+
+    #[test]
+    fn a_retry_goes_on_behind_the_parts_that_were_taken() {
+        let m = run(message(3), [claim(), rejected(FaultClass::Transient, vec![50])], after(0));
+        assert_eq!((m.parts_done, m.reference), (1, 7));
+        let m = run(m, [claim(), Event::Accepted { references: vec![51, 52] }], after(2));
+        assert_eq!((m.status, m.modem_references), (MessageStatus::Sent, vec![50, 51, 52]));
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_tried_again_as_a_twin_or_credited_late() {
+        let unknown = Event::Unknown { references: vec![], reason: "silence".to_owned() };
+        let m = run(message(1), [claim(), unknown], after(0));
+        assert_eq!((m.status, m.uncertain, m.reference), (MessageStatus::Queued, true, 7));
+        let late = run(m.clone(), [Event::LateAccepted { reference: 9 }], after(1));
+        assert_eq!((late.status, late.modem_references), (MessageStatus::Sent, vec![9]));
+        let refused = step(message(1), Event::LateAccepted { reference: 9 }, after(1), &Retry::default());
+        assert_eq!(refused, Err(Refusal(MessageStatus::Queued)), "nothing of it is in doubt");
+    }
+
+    #[test]
+    fn not_started_counts_no_attempt_and_found_sending_is_in_doubt() {
+        let held = Event::NotStarted { references: vec![], reason: "unplugged".to_owned() };
+        let m = run(message(1), [claim(), held], after(4));
+        assert_eq!((m.status, m.attempts, m.due_at), (MessageStatus::Queued, 0, after(4)));
+        let m = run(message(1), [claim(), Event::FoundSending], after(4));
+        assert_eq!((m.status, m.attempts, m.uncertain), (MessageStatus::Queued, 1, true));
+    }
+
+    #[test]
+    fn a_code_with_too_little_life_is_not_sent() {
+        let tick = || Event::Tick { min_life: Duration::from_secs(20) };
+        assert_eq!(run(message(1), [tick()], after(279)).status, MessageStatus::Queued);
+        let m = run(message(1), [tick()], after(280));
+        assert_eq!((m.status, m.body.is_some()), (MessageStatus::Expired, false));
+        let text = Message { kind: Kind::Text, ..message(1) };
+        assert_eq!(run(text, [tick()], after(299)).status, MessageStatus::Queued);
+        let late = run(message(1), [claim(), rejected(FaultClass::Transient, vec![])], after(299));
+        assert_eq!(late.status, MessageStatus::Failed, "no time for another try");
+    }
+
+    proptest! {
+        /// In any order of events the text is there exactly while it may still be sent, and what is over stays
+        /// over.
+        #[test]
+        fn the_text_goes_when_it_is_over(events in prop::collection::vec((0_u8..10, 0_u64..30), 0..60)) {
+            let mut m = message(2);
+            let mut now = START;
+            for (event, seconds) in events {
+                now = now.plus(Duration::from_secs(seconds));
+                let event = match event {
+                    0 | 1 => claim(),
+                    2 => Event::Accepted { references: vec![1, 2] },
+                    3 => rejected(FaultClass::Transient, vec![]),
+                    4 => rejected(FaultClass::Permanent, vec![]),
+                    5 => Event::Unknown { references: vec![1], reason: String::new() },
+                    6 => Event::NotStarted { references: vec![], reason: String::new() },
+                    7 => Event::Tick { min_life: Duration::from_secs(20) },
+                    8 => Event::LateAccepted { reference: 3 },
+                    _ => Event::Cancel,
+                };
+                let before = m.status;
+                if let Ok(next) = step(m.clone(), event, now, &Retry::default()) {
+                    prop_assert!(!before.is_over());
+                    m = next;
+                }
+                prop_assert_eq!(m.body.is_some(), !m.status.is_over());
+                prop_assert!(m.attempts <= 5);
+            }
+        }
+    }
 }

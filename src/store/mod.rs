@@ -1,1 +1,196 @@
-//! The `store` room.
+//! What must survive: verifications, messages, limits, idempotency keys and the ledgers of SIMs, in sled.
+//!
+//! The only room that names sled. One thread owns all writes: it runs moves in order, each over everything
+//! before it, appends what a group of them wrote to the journal, makes that durable with one `fdatasync` and
+//! only then answers. A full journal goes to sled as one batch. sled 0.34's `flush` is no fsync on Linux, so an
+//! `fdatasync` follows it before the journal is emptied; the room repairs a torn snapshot that would keep sled
+//! from opening, checks every record at the start, and knows by a high-water mark when acknowledged commits are
+//! missing.
+//!
+//! ```
+//! use smsotpd::store::{Records as _, Store};
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let store = Store::in_memory();
+//! store.transact(|tx| tx.put_meta("greeting", b"hello")).await.unwrap();
+//! let read = store.read(|view| view.meta("greeting")).await.unwrap().unwrap();
+//! assert_eq!(read.as_deref(), Some(&b"hello"[..]));
+//! # });
+//! ```
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+mod check;
+mod committer;
+mod disk;
+mod engine;
+mod journal;
+mod keys;
+mod record;
+mod records;
+mod repair;
+#[cfg(test)]
+mod tests;
+mod tx;
+
+pub use disk::{OpenError, Options};
+pub use records::{Idempotency, Records};
+pub use tx::{Tx, View};
+
+use committer::{Committer, Job};
+use engine::{Engine, Memory};
+
+/// Jobs that may wait for the committer.
+const BACKLOG: usize = 1024;
+
+/// The store: cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+struct Shared {
+    jobs: mpsc::Sender<Job>,
+    engine: RwLock<Option<Arc<dyn Engine>>>,
+    failed: watch::Receiver<Option<String>>,
+}
+
+/// Why a move did not happen, or is not known to have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The disk: from here on nothing is written any more.
+    #[error("{0}; free space or repair the disk, then restart the daemon")]
+    Failed(String),
+    /// A record that is not what was written.
+    #[error("the {kind} record {key} is damaged: {why}; restore a backup")]
+    Corrupt {
+        /// What it is.
+        kind: &'static str,
+        /// Its key, in hexadecimal.
+        key: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Too many moves wait.
+    #[error("too many requests wait for the disk; try again")]
+    Full,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl Store {
+    /// Opens or makes the store in `dir`. Blocks: it may read all of it.
+    pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+        let disk = disk::Disk::open(dir, options)?;
+        Ok(Self::start(Arc::new(disk)))
+    }
+
+    /// A store that lives in memory: the same moves without a disk.
+    pub fn in_memory() -> Self {
+        Self::start(Arc::new(Memory::default()))
+    }
+
+    fn start(engine: Arc<dyn Engine>) -> Self {
+        let (jobs, queue) = mpsc::channel(BACKLOG);
+        let (failure, failed) = watch::channel(None);
+        let committer = Committer::new(Arc::clone(&engine), queue, failure);
+        std::thread::Builder::new()
+            .name("committer".to_owned())
+            .spawn(move || committer.run())
+            .expect("a process that cannot start a second thread cannot serve");
+        Self(Arc::new(Shared { jobs, engine: RwLock::new(Some(engine)), failed }))
+    }
+
+    /// Hands a move to the committer.
+    pub fn begin<R: Send + 'static>(&self, f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static) -> Ticket<R> {
+        let (executed, result) = oneshot::channel();
+        let (answer, durable) = oneshot::channel();
+        let refusal = self.0.jobs.try_send(Job::Move {
+            run: Box::new(move |tx| {
+                let done = catch_unwind(AssertUnwindSafe(|| f(tx)));
+                let whole = done.is_ok();
+                // Nobody waits any more: the move holds all the same.
+                let _ = executed.send(done.map_err(|_| StoreError::Failed("a move panicked".to_owned())));
+                whole
+            }),
+            answer,
+        });
+        let refusal = refusal.err().map(|e| match e {
+            mpsc::error::TrySendError::Full(_) => StoreError::Full,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        });
+        Ticket { result, durable, refusal }
+    }
+
+    /// A move, and its durability.
+    pub async fn transact<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let (executed, durable) = self.begin(f).split();
+        let result = executed.await?;
+        durable.await?;
+        Ok(result)
+    }
+
+    /// Reads what is committed, on a thread that may block.
+    pub async fn read<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&View) -> R + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let view = View::new(engine.ok_or(StoreError::Closed)?);
+        tokio::task::spawn_blocking(move || f(&view))
+            .await
+            .map_err(|e| StoreError::Failed(format!("a read ended early: {e}")))
+    }
+
+    /// Returns when the disk failed; the sentence tells how.
+    pub async fn failed(&self) -> String {
+        let mut failed = self.0.failed.clone();
+        match failed.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            // Closed in order: there is no failure to tell.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Answers what was begun, then lets go of the files. Later moves are refused.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        self.0.engine.write().unwrap_or_else(PoisonError::into_inner).take();
+        if self.0.jobs.send(Job::Close(done)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+}
+
+/// A move on its way.
+#[must_use]
+pub struct Ticket<R> {
+    result: oneshot::Receiver<Result<R, StoreError>>,
+    durable: oneshot::Receiver<Result<(), StoreError>>,
+    refusal: Option<StoreError>,
+}
+
+impl<R: Send + 'static> Ticket<R> {
+    /// The two halves: what the move gave, right after it ran and before it is durable, and the moment at which
+    /// it is. Nothing of the first may leave the daemon before the second.
+    pub fn split(
+        self,
+    ) -> (
+        impl Future<Output = Result<R, StoreError>> + Send + 'static,
+        impl Future<Output = Result<(), StoreError>> + Send + 'static,
+    ) {
+        let (result, durable, refusal) = (self.result, self.durable, self.refusal);
+        let executed = async move {
+            match refusal {
+                Some(e) => Err(e),
+                None => result.await.unwrap_or(Err(StoreError::Closed)),
+            }
+        };
+        (executed, async move { durable.await.unwrap_or(Err(StoreError::Closed)) })
+    }
+}

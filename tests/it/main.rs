@@ -1,4 +1,4 @@
-//! The library and its programs seen from outside: one test program, a module for each subject.
+//! The tests of the whole: the daemon over real sockets and ports, and the rules of the source itself.
 
 mod api_access;
 mod api_cli;
@@ -6,3 +6,8 @@ mod api_events;
 mod api_http;
 mod api_robust;
 mod api_support;
+mod config_shipped;
+mod sim_dialogue;
+mod sim_faults;
+mod sim_wire;
+mod tidy;

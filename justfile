@@ -1,0 +1,43 @@
+# Short names for what is done often. `just` alone lists them.
+
+_default:
+    @just --list --unsorted
+
+# Everything a change must pass.
+ci:
+    .ci/run
+
+# A code by SMS from end to end, without hardware.
+demo:
+    cargo run --release -- demo
+
+# All tests, or those whose name contains a word.
+test *WORD:
+    cargo test {{ WORD }}
+
+# Format, then show what clippy says.
+tidy:
+    cargo fmt
+    cargo clippy --all-targets
+
+# Only the walls between the rooms.
+walls:
+    cargo test --test it tidy
+
+# Licences, sources and known faults of the dependencies.
+deny:
+    cargo deny check
+
+# The shipped configuration.
+check-config FILE="config/smsotpd.toml":
+    cargo run --quiet --bin smsotpd -- --check-config --config {{ FILE }}
+
+# Build, and put programs, unit, rules and configuration in their places. Needs root for the second half.
+install DESTDIR="":
+    cargo build --release --locked
+    install -Dm755 -t {{ DESTDIR }}/usr/bin target/release/smsotpd target/release/smsotp
+    install -Dm644 systemd/smsotpd.service {{ DESTDIR }}/usr/lib/systemd/system/smsotpd.service
+    install -Dm644 systemd/smsotpd.sysusers {{ DESTDIR }}/usr/lib/sysusers.d/smsotpd.conf
+    install -Dm644 systemd/smsotpd.modules-load.conf {{ DESTDIR }}/usr/lib/modules-load.d/smsotpd.conf
+    install -Dm644 systemd/70-smsotpd.rules {{ DESTDIR }}/usr/lib/udev/rules.d/70-smsotpd.rules
+    [ -e {{ DESTDIR }}/etc/smsotpd/smsotpd.toml ] || install -Dm644 config/smsotpd.toml {{ DESTDIR }}/etc/smsotpd/smsotpd.toml

@@ -1,0 +1,263 @@
+//! The commands this daemon knows, as octets (ITU-T V.250, 3GPP TS 27.007, TS 27.005), and what each expects
+//! for an answer.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::phone::mask;
+use crate::secret::Secret;
+
+/// A command line. Its `Display` is fit for a log: PIN, numbers and codes are masked.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Command {
+    /// `AT`: are you there?
+    Attention,
+    /// `ATE0` (V.250 6.2.4).
+    EchoOff,
+    /// `ATV1` (V.250 6.2.6): results as words.
+    Verbose,
+    /// `AT+CMEE=1` (27.007 9.1): errors as numbers.
+    NumericErrors,
+    /// `AT+CGMI` (27.007 5.1).
+    Manufacturer,
+    /// `AT+CGMM` (27.007 5.2).
+    Model,
+    /// `AT+CGMR` (27.007 5.3).
+    Revision,
+    /// `AT+CGSN` (27.007 5.4): the IMEI.
+    SerialNumber,
+    /// `AT+CFUN?` (27.007 8.2).
+    Function,
+    /// `AT+CFUN=1`: the radio on.
+    RadioOn,
+    /// `AT+CFUN=1,1`: begin anew.
+    Restart,
+    /// `AT+CSCS="GSM"` (27.007 5.5).
+    Charset,
+    /// `AT+CPIN?` (27.007 8.3).
+    PinState,
+    /// `AT+CPIN="…"`.
+    EnterPin(Secret<String>),
+    /// `AT+CCID` and its many names.
+    Iccid(&'static str),
+    /// `AT+CIMI` (27.007 5.6): the IMSI.
+    Subscriber,
+    /// `AT+CMGF=0` (27.005 3.2.3): PDU mode.
+    PduMode,
+    /// `AT+CSMS?` (27.005 3.2.1).
+    Service,
+    /// `AT+CSMS=0`: no acknowledgements wanted.
+    PlainService,
+    /// `AT+CSCA?` (27.005 3.3.1).
+    ServiceCentre,
+    /// `AT+CSCA="…",…`.
+    SetServiceCentre(String),
+    /// `AT+CNMI=…` (27.005 3.4.1).
+    NewMessages([u8; 5]),
+    /// `AT+CREG?` and its siblings (27.007 7.2, 10.1.20, 10.1.22).
+    Registration(Domain),
+    /// `AT+CREG=1`: report changes.
+    ReportRegistration(Domain),
+    /// `AT+COPS=0` (27.007 7.3): look for a network by yourself.
+    SelectAutomatically,
+    /// `AT+COPS=3,0`: names in full.
+    OperatorFormat,
+    /// `AT+COPS?`.
+    Operator,
+    /// `AT+CSQ` (27.007 8.5).
+    Signal,
+    /// `AT+CMMS=2` (27.005 3.5.6): more messages follow.
+    MoreMessages,
+    /// `AT+CMGS=length` (27.005 3.5.1), PDU mode.
+    Send {
+        /// The TPDU's octets, without the SMSC field.
+        length: usize,
+    },
+    /// `AT+CNMA` (27.005 3.4.4).
+    Acknowledge,
+    /// `AT+CUSD=1,"…",15` (27.007 7.15).
+    Ussd(Secret<String>),
+    /// `AT+CUSD=2`: end the dialogue.
+    UssdCancel,
+    /// A vendor's command from a profile.
+    Vendor(&'static str),
+}
+
+/// Whose registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Domain {
+    /// `+CREG`: circuit switched.
+    Cs,
+    /// `+CEREG`: LTE.
+    Eps,
+    /// `+CGREG`: packet switched.
+    Ps,
+}
+
+impl Domain {
+    /// The head of its answer.
+    pub const fn head(self) -> &'static str {
+        match self {
+            Self::Cs => "+CREG",
+            Self::Eps => "+CEREG",
+            Self::Ps => "+CGREG",
+        }
+    }
+}
+
+/// What a command expects before its final result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expects {
+    /// The head of its information lines, without the colon.
+    pub head: Option<&'static str>,
+    /// Information lines may stand without a head.
+    pub bare: bool,
+    /// A prompt comes in place of an answer.
+    pub prompt: bool,
+    /// Registration domain, whose answer looks like its unsolicited code.
+    pub registration: Option<Domain>,
+}
+
+impl Expects {
+    const NOTHING: Self = Self { head: None, bare: false, prompt: false, registration: None };
+
+    const fn head(head: &'static str) -> Self {
+        Self { head: Some(head), ..Self::NOTHING }
+    }
+
+    const fn bare(head: &'static str) -> Self {
+        Self { head: Some(head), bare: true, ..Self::NOTHING }
+    }
+}
+
+impl Command {
+    /// The octets to write: the line and a CR, no LF (some modems take an LF for the first octet of a PDU).
+    pub fn encode(&self) -> Vec<u8> {
+        let mut octets = self.line(Masking::Off).into_owned().into_bytes();
+        octets.push(b'\r');
+        octets
+    }
+
+    /// What it expects.
+    pub const fn expects(&self) -> Expects {
+        match self {
+            Self::Manufacturer => Expects::bare("+CGMI"),
+            Self::Model => Expects::bare("+CGMM"),
+            Self::Revision => Expects::bare("+CGMR"),
+            Self::SerialNumber => Expects::bare("+CGSN"),
+            Self::Subscriber => Expects::bare("+CIMI"),
+            Self::Iccid(_) => Expects { bare: true, ..Expects::NOTHING },
+            Self::Function => Expects::head("+CFUN"),
+            Self::PinState => Expects::head("+CPIN"),
+            Self::Service | Self::PlainService => Expects::head("+CSMS"),
+            Self::ServiceCentre => Expects::head("+CSCA"),
+            Self::Registration(domain) => {
+                Expects { registration: Some(*domain), ..Expects::head(domain.head()) }
+            }
+            Self::Operator => Expects::head("+COPS"),
+            Self::Signal => Expects::head("+CSQ"),
+            Self::Send { .. } => Expects { prompt: true, ..Expects::head("+CMGS") },
+            _ => Expects::NOTHING,
+        }
+    }
+
+    fn line(&self, masking: Masking) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Attention => "AT",
+            Self::EchoOff => "ATE0",
+            Self::Verbose => "ATV1",
+            Self::NumericErrors => "AT+CMEE=1",
+            Self::Manufacturer => "AT+CGMI",
+            Self::Model => "AT+CGMM",
+            Self::Revision => "AT+CGMR",
+            Self::SerialNumber => "AT+CGSN",
+            Self::Function => "AT+CFUN?",
+            Self::RadioOn => "AT+CFUN=1",
+            Self::Restart => "AT+CFUN=1,1",
+            Self::Charset => "AT+CSCS=\"GSM\"",
+            Self::PinState => "AT+CPIN?",
+            Self::EnterPin(pin) => {
+                let pin = if masking == Masking::On { "****" } else { pin.expose() };
+                return Cow::Owned(format!("AT+CPIN=\"{pin}\""));
+            }
+            Self::Iccid(line) | Self::Vendor(line) => line,
+            Self::Subscriber => "AT+CIMI",
+            Self::PduMode => "AT+CMGF=0",
+            Self::Service => "AT+CSMS?",
+            Self::PlainService => "AT+CSMS=0",
+            Self::ServiceCentre => "AT+CSCA?",
+            Self::SetServiceCentre(number) => {
+                // Type of address (TS 24.011 8.2.5.2): 145 international, 129 unknown.
+                let kind = if number.starts_with('+') { 145 } else { 129 };
+                let number = if masking == Masking::On { mask(number) } else { number.clone() };
+                return Cow::Owned(format!("AT+CSCA=\"{number}\",{kind}"));
+            }
+            Self::NewMessages([mode, mt, bm, ds, bfr]) => {
+                return Cow::Owned(format!("AT+CNMI={mode},{mt},{bm},{ds},{bfr}"));
+            }
+            Self::Registration(Domain::Cs) => "AT+CREG?",
+            Self::Registration(Domain::Eps) => "AT+CEREG?",
+            Self::Registration(Domain::Ps) => "AT+CGREG?",
+            Self::ReportRegistration(Domain::Cs) => "AT+CREG=1",
+            Self::ReportRegistration(Domain::Eps) => "AT+CEREG=1",
+            Self::ReportRegistration(Domain::Ps) => "AT+CGREG=1",
+            Self::SelectAutomatically => "AT+COPS=0",
+            Self::OperatorFormat => "AT+COPS=3,0",
+            Self::Operator => "AT+COPS?",
+            Self::Signal => "AT+CSQ",
+            Self::MoreMessages => "AT+CMMS=2",
+            Self::Send { length } => return Cow::Owned(format!("AT+CMGS={length}")),
+            Self::Acknowledge => "AT+CNMA",
+            Self::Ussd(code) => {
+                let code = if masking == Masking::On { "…" } else { code.expose() };
+                return Cow::Owned(format!("AT+CUSD=1,\"{code}\",15"));
+            }
+            Self::UssdCancel => "AT+CUSD=2",
+        })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Masking {
+    On,
+    Off,
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line(Masking::On))
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octets_end_with_a_lone_cr() {
+        for (command, octets) in [
+            (Command::Attention, "AT\r"),
+            (Command::Send { length: 23 }, "AT+CMGS=23\r"),
+            (Command::NewMessages([2, 1, 0, 1, 0]), "AT+CNMI=2,1,0,1,0\r"),
+            (Command::SetServiceCentre("+41794999000".into()), "AT+CSCA=\"+41794999000\",145\r"),
+            (Command::SetServiceCentre("1234".into()), "AT+CSCA=\"1234\",129\r"),
+            (Command::EnterPin(Secret::new("1234".into())), "AT+CPIN=\"1234\"\r"),
+            (Command::Ussd(Secret::new("*100#".into())), "AT+CUSD=1,\"*100#\",15\r"),
+        ] {
+            assert_eq!(command.encode(), octets.as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_a_log_shows() {
+        assert_eq!(Command::EnterPin(Secret::new("1234".into())).to_string(), "AT+CPIN=\"****\"");
+        assert!(!Command::SetServiceCentre("+41794999000".into()).to_string().contains("794999"));
+        assert!(!format!("{:?}", Command::Ussd(Secret::new("*100#".into()))).contains("100"));
+    }
+}

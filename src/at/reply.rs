@@ -1,0 +1,369 @@
+//! Parsers for what stands behind the heads of information lines (3GPP TS 27.007 and TS 27.005), lenient where
+//! modems are known to stray: missing or unbalanced quotes, blanks after commas, fields left out.
+
+use nom::branch::alt;
+use nom::bytes::complete::{tag, tag_no_case, take_till, take_till1, take_while1};
+use nom::character::complete::{char, digit1, hex_digit1, space0};
+use nom::combinator::{all_consuming, eof, map, map_opt, map_res, opt, peek, rest, value, verify};
+use nom::multi::separated_list1;
+use nom::sequence::{delimited, preceded, terminated};
+use nom::{IResult, Parser};
+
+/// What `+CPIN:` says (27.007 8.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pin {
+    /// Nothing is asked.
+    Ready,
+    /// `SIM PIN`.
+    SimPin,
+    /// `SIM PUK`.
+    SimPuk,
+    /// `SIM PIN2` or `SIM PUK2`: not needed for messages.
+    Second,
+    /// `PH-…`: the device or its network lock.
+    Device,
+    /// `NOT INSERTED`, `NOT READY`, `REMOVED`.
+    Absent,
+    /// Something else.
+    Other,
+}
+
+/// `<stat>` of `+CREG` (27.007 7.2, 10.1.20, 10.1.22).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Registration {
+    /// In the SIM's own network.
+    Home,
+    /// In a visited network.
+    Roaming,
+    /// Looking for one.
+    Searching,
+    /// The network refuses the SIM.
+    Denied,
+    /// Not registered and not looking, or for emergency calls only.
+    NotRegistered,
+    /// Nobody knows.
+    #[default]
+    Unknown,
+}
+
+impl Registration {
+    /// Whether messages can be sent.
+    pub const fn is_registered(self) -> bool {
+        matches!(self, Self::Home | Self::Roaming)
+    }
+
+    const fn from_stat(stat: u8) -> Self {
+        match stat {
+            // 6, 7: for SMS only; 9, 10: CSFB not preferred.
+            1 | 6 | 9 => Self::Home,
+            5 | 7 | 10 => Self::Roaming,
+            2 => Self::Searching,
+            3 => Self::Denied,
+            // 8, 11: for emergency calls only.
+            0 | 8 | 11 => Self::NotRegistered,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// `+CUSD: m[,str[,dcs]]` (27.007 7.15).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UssdReply {
+    /// `m`: 0 done, 1 the network waits for more, 2 ended by the network, 4 not supported, 5 time-out.
+    pub status: u8,
+    /// The text as the modem wrote it.
+    pub text: Option<String>,
+    /// The data coding scheme (TS 23.038 clause 5).
+    pub scheme: Option<u8>,
+}
+
+/// The body's comma-separated fields, without blanks and quotes around them.
+pub(super) fn fields(body: &str) -> Vec<&str> {
+    all_consuming(separated_list1(char(','), field)).parse(body).map_or_else(|_| vec![body], |(_, list)| list)
+}
+
+/// `"anything"` or anything up to a comma; a quote that is never closed ends with the field.
+pub(super) fn field(input: &str) -> IResult<&str, &str> {
+    alt((quoted, map(take_till(|c| c == ','), |raw: &str| raw.trim().trim_matches('"').trim()))).parse(input)
+}
+
+fn quoted(input: &str) -> IResult<&str, &str> {
+    delimited((space0, char('"')), take_till(|c| c == '"'), (char('"'), space0, peek(alt((tag(","), eof)))))
+        .parse(input)
+}
+
+/// Hexadecimal digits, two an octet.
+pub(super) fn hex(input: &str) -> IResult<&str, Vec<u8>> {
+    map_opt(hex_digit1, |digits: &str| {
+        let (pairs, odd) = digits.as_bytes().as_chunks::<2>();
+        if !odd.is_empty() {
+            return None;
+        }
+        pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect()
+    })
+    .parse(input)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+fn number<T: std::str::FromStr>(input: &str) -> IResult<&str, T> {
+    preceded(space0, map_res(digit1, str::parse)).parse(input)
+}
+
+fn whole<T>(parsed: IResult<&str, T>) -> Option<T> {
+    parsed.ok().map(|(_, value)| value)
+}
+
+/// `+CMGS: <mr>[,<ackpdu>]` (27.005 3.5.1): the message reference.
+pub fn send_reference(body: &str) -> Option<u8> {
+    whole(terminated(number, (space0, opt((char(','), rest)), eof)).parse(body))
+}
+
+/// The first number of a body, as in `+CFUN: 1,0` or `+CSMS: 0,1,1,1`. A range in brackets is none.
+pub fn first_number(body: &str) -> Option<u16> {
+    whole(terminated(number, (space0, peek(alt((tag(","), eof))))).parse(body))
+}
+
+/// `+CPIN: <code>`.
+pub fn pin(body: &str) -> Pin {
+    let parsed: IResult<&str, Pin> = preceded(
+        opt(char('"')),
+        alt((
+            value(Pin::Ready, tag_no_case("READY")),
+            value(Pin::Second, alt((tag_no_case("SIM PIN2"), tag_no_case("SIM PUK2")))),
+            value(Pin::SimPin, tag_no_case("SIM PIN")),
+            value(Pin::SimPuk, tag_no_case("SIM PUK")),
+            value(Pin::Device, tag_no_case("PH-")),
+            value(
+                Pin::Absent,
+                alt((
+                    tag_no_case("NOT INSERTED"),
+                    tag_no_case("NOT READY"),
+                    tag_no_case("SIM REMOVED"),
+                    tag_no_case("REMOVED"),
+                )),
+            ),
+        )),
+    )
+    .parse(body.trim());
+    whole(parsed).unwrap_or(Pin::Other)
+}
+
+/// `+CREG: <n>,<stat>…` as the answer to a question.
+pub fn registration(body: &str) -> Option<Registration> {
+    stat(fields(body).get(1)?)
+}
+
+impl Registration {
+    /// `+CREG: <stat>…` as an unsolicited code.
+    pub fn reported(body: &str) -> Option<Self> {
+        stat(fields(body).first()?)
+    }
+}
+
+fn stat(field: &str) -> Option<Registration> {
+    whole(all_consuming(number::<u8>).parse(field)).map(Registration::from_stat)
+}
+
+/// `+CSQ: <rssi>,<ber>` in dBm (27.007 8.5; 100 to 199 are TD-SCDMA).
+pub fn signal(body: &str) -> Option<i32> {
+    let rssi: i32 = first_number(body)?.into();
+    match rssi {
+        0..=31 => Some(2 * rssi - 113),
+        100..=191 => Some(rssi - 100 - 116),
+        _ => None,
+    }
+}
+
+/// `+COPS: <mode>[,<format>,<oper>[,<AcT>]]`: the operator's name or number.
+pub fn operator(body: &str) -> Option<String> {
+    fields(body).get(2).filter(|name| !name.is_empty()).map(|name| (*name).to_owned())
+}
+
+/// `<mem>,<index>` of `+CMTI:` and `+CDSI:`.
+pub fn index(body: &str) -> Option<(String, u32)> {
+    match fields(body)[..] {
+        [memory, index] => Some((memory.to_owned(), whole(all_consuming(number).parse(index))?)),
+        _ => None,
+    }
+}
+
+/// A number of the SIM card (ITU-T E.118), with or without a head before it. Some modems give the nibbles as
+/// they lie in the file, swapped: every card's number begins with 89.
+pub fn iccid(line: &str) -> Option<String> {
+    let parsed: IResult<&str, &str> = preceded(
+        (
+            opt((take_while1(|c: char| c.is_ascii_alphabetic() || "+^#*% ".contains(c)), char(':'))),
+            space0,
+            opt(char('"')),
+        ),
+        terminated(
+            verify(hex_digit1, |digits: &str| (18..=20).contains(&digits.len())),
+            (opt(char('"')), opt((char(','), rest)), space0, eof),
+        ),
+    )
+    .parse(line.trim());
+    let digits = whole(parsed)?;
+    let swapped: String;
+    let digits = if digits.starts_with("98") {
+        swapped = digits
+            .as_bytes()
+            .chunks(2)
+            .flat_map(|pair| pair.iter().rev())
+            .map(|&digit| char::from(digit))
+            .collect();
+        &swapped
+    } else {
+        digits
+    };
+    let digits = digits.trim_end_matches(['F', 'f']);
+    (digits.starts_with("89") && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.to_owned())
+}
+
+/// A bare identity without quotes and blanks.
+pub fn unquoted(line: &str) -> &str {
+    line.trim().trim_matches('"').trim()
+}
+
+/// `+CUSD: …`. The text may hold commas and line ends that were taken for line ends before; a missing closing
+/// quote is forgiven.
+pub fn ussd(body: &str) -> Option<UssdReply> {
+    let parsed: IResult<&str, UssdReply> = map(
+        (
+            number::<u8>,
+            opt(preceded(
+                (space0, char(','), space0),
+                alt((
+                    map(preceded(char('"'), split_last_quote), |(text, dcs)| (text, dcs)),
+                    map((take_till1(|c| c == ','), opt(preceded(char(','), number::<u8>))), |(text, dcs)| {
+                        (text, dcs)
+                    }),
+                )),
+            )),
+        ),
+        |(status, tail)| {
+            let (text, scheme) = tail.map_or((None, None), |(text, dcs)| (Some(text.trim().to_owned()), dcs));
+            UssdReply { status, text, scheme }
+        },
+    )
+    .parse(body);
+    whole(parsed)
+}
+
+/// `text"[,dcs]`, where the text may hold quotes: the last one closes it.
+fn split_last_quote(input: &str) -> IResult<&str, (&str, Option<u8>)> {
+    let Some(last) = input.rfind('"') else { return Ok(("", (input, None))) };
+    let (text, tail) = input.split_at(last);
+    let (_, scheme) = preceded(char('"'), opt(preceded((space0, char(',')), number::<u8>))).parse(tail)?;
+    Ok(("", (text, scheme)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_with_stray_quotes() {
+        assert_eq!(fields("2,1,\"0B,\"0100701\",7"), ["2", "1", "0B", "0100701", "7"]);
+        assert_eq!(fields("1, E006B, ABE0016"), ["1", "E006B", "ABE0016"]);
+        assert_eq!(fields("2,1,\"5E25"), ["2", "1", "5E25"]);
+        assert_eq!(fields("0,0,\"A, B\",7"), ["0", "0", "A, B", "7"]);
+        assert_eq!(fields(""), [""]);
+        assert_eq!(fields(",23"), ["", "23"]);
+    }
+
+    #[test]
+    fn send_references() {
+        for (body, reference) in [
+            ("7", Some(7)),
+            ("255", Some(255)),
+            ("73 ", Some(73)),
+            ("1,\"0789\"", Some(1)),
+            ("256", None),
+            ("", None),
+            ("x", None),
+        ] {
+            assert_eq!(send_reference(body), reference, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn registrations() {
+        for (body, expected) in [
+            ("0,1", Some(Registration::Home)),
+            ("2,1,4CA,81DE445", Some(Registration::Home)),
+            ("2,1,\"5E25", Some(Registration::Home)),
+            ("0,5", Some(Registration::Roaming)),
+            ("0,11", Some(Registration::NotRegistered)),
+            ("0,3", Some(Registration::Denied)),
+            ("0, 2", Some(Registration::Searching)),
+            ("1", None),
+            ("", None),
+        ] {
+            assert_eq!(registration(body), expected, "{body}");
+        }
+        assert_eq!(Registration::reported("1, E006B, ABE0016"), Some(Registration::Home));
+    }
+
+    #[test]
+    fn pin_states() {
+        for (body, expected) in [
+            ("READY", Pin::Ready),
+            ("SIM PIN", Pin::SimPin),
+            ("\"SIM PIN\"", Pin::SimPin),
+            ("SIM PUK", Pin::SimPuk),
+            ("SIM PIN2", Pin::Second),
+            ("PH-NET PIN", Pin::Device),
+            ("NOT INSERTED", Pin::Absent),
+            ("BLOCKED", Pin::Other),
+        ] {
+            assert_eq!(pin(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn signals_operators_indexes_numbers() {
+        assert_eq!(signal("11,99"), Some(-91));
+        assert_eq!(signal("31,0"), Some(-51));
+        assert_eq!(signal("99,99"), None);
+        assert_eq!(operator("0,0,\"Swisscom\",7"), Some("Swisscom".into()));
+        assert_eq!(operator("0"), None);
+        assert_eq!(index("\"SM\",1"), Some(("SM".into(), 1)));
+        assert_eq!(index("\"SR\",0"), Some(("SR".into(), 0)));
+        assert_eq!(index("\"SM\""), None);
+        assert_eq!(first_number("1,0"), Some(1));
+        assert_eq!(first_number("(0-1,4-7),(0-1)"), None);
+    }
+
+    #[test]
+    fn card_numbers() {
+        for line in [
+            "+CCID: 8941030000000000001",
+            "8941030000000000001",
+            "+CCID: \"8941030000000000001\"",
+            "ICCID: 8941030000000000001",
+            "^ICCID: 981430000000000000F1",
+            "8941030000000000001F",
+        ] {
+            assert_eq!(iccid(line).as_deref(), Some("8941030000000000001"), "{line}");
+        }
+        for line in ["228011234567890", "OK", "", "+CCID: 1234567890123456789", "+CIMI: 228011234567890123"] {
+            assert_eq!(iccid(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn ussd_replies() {
+        let reply = |status, text: Option<&str>, scheme| {
+            Some(UssdReply { status, text: text.map(Into::into), scheme })
+        };
+        assert_eq!(ussd("0,\"Your balance, 5\",15"), reply(0, Some("Your balance, 5"), Some(15)));
+        assert_eq!(ussd("0, 49B41C"), reply(0, Some("49B41C"), None));
+        assert_eq!(ussd("2"), reply(2, None, None));
+        assert_eq!(ussd("1,\"say \"yes\"\",15"), reply(1, Some("say \"yes\""), Some(15)));
+        assert_eq!(ussd("2,\"never closed"), reply(2, Some("never closed"), None));
+        assert_eq!(ussd("x"), None);
+    }
+}

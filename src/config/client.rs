@@ -1,0 +1,166 @@
+//! `[api]` and `[[client]]`: the socket, and who may do what on it.
+
+use std::path::PathBuf;
+
+use super::reader::{Item, Table};
+
+/// `[api]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// The Unix socket.
+    pub socket: PathBuf,
+    /// Its permission bits.
+    pub mode: u32,
+    /// The group that owns it; none: the daemon's own.
+    pub group: Option<String>,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { socket: "/run/smsotpd/smsotpd.sock".into(), mode: 0o660, group: None }
+    }
+}
+
+/// `[[client]]`: a peer of the socket and its rights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// How logs, metrics and limits call it.
+    pub name: String,
+    /// Which peers it is.
+    pub who: Who,
+    /// What it may do.
+    pub may: Vec<Permission>,
+    /// The services it may use; none: all.
+    pub services: Option<Vec<String>>,
+}
+
+/// Which peers a client is, by what the kernel says of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// Those of this user, whose name is to be looked up.
+    User(String),
+    /// Those of this group or with a user who belongs to it; the name is to be looked up.
+    Group(String),
+    /// Those of this user.
+    Uid(u32),
+    /// Those of this group or with a user who belongs to it.
+    Gid(u32),
+}
+
+/// A right of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Permission {
+    /// Issue, resend and cancel verifications.
+    Issue,
+    /// Check codes.
+    Check,
+    /// Send plain messages.
+    Send,
+    /// List messages, inbox, modems and events.
+    Read,
+    /// Steer modems, back up.
+    Admin,
+}
+
+impl Permission {
+    /// The words of `may` and what they mean.
+    pub const WORDS: [(&'static str, Self); 5] = [
+        ("issue", Self::Issue),
+        ("check", Self::Check),
+        ("send", Self::Send),
+        ("read", Self::Read),
+        ("admin", Self::Admin),
+    ];
+}
+
+/// The room for a path in `sockaddr_un` is 108 octets, one of which ends it (unix(7)).
+const LONGEST_SOCKET_PATH: usize = 107;
+
+pub(super) fn api(root: &Table<'_>) -> Api {
+    let table = root.table("api", &["socket", "mode", "group"]);
+    let default = Api::default();
+    Api {
+        socket: table.item("socket").and_then(|i| socket(&i)).unwrap_or(default.socket),
+        mode: table.item("mode").and_then(|i| mode(&i)).unwrap_or(default.mode),
+        group: table.item("group").and_then(|i| Some(i.word()?.to_owned())),
+    }
+}
+
+fn socket(item: &Item<'_>) -> Option<PathBuf> {
+    let path = item.word()?;
+    if path.len() > LONGEST_SOCKET_PATH {
+        item.fault(format!(
+            "has {} octets; the path of a Unix socket has at most {LONGEST_SOCKET_PATH}",
+            path.len()
+        ));
+        return None;
+    }
+    Some(path.into())
+}
+
+fn mode(item: &Item<'_>) -> Option<u32> {
+    let text = item.text()?;
+    let octal = (3..=4).contains(&text.len()) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if octal && mode <= 0o777 => Some(mode),
+        _ => {
+            item.fault("is no file mode; write three octal digits in quotes, such as \"0660\"");
+            None
+        }
+    }
+}
+
+const CLIENT: &[&str] = &["name", "user", "group", "uid", "gid", "may", "services"];
+
+pub(super) fn clients(root: &Table<'_>, services: &[&str]) -> Vec<Client> {
+    let mut clients: Vec<Client> = Vec::new();
+    for (i, table) in root.tables("client", CLIENT).iter().enumerate() {
+        let client = client(table, format!("client{}", i + 1), services);
+        if clients.iter().any(|c| c.name == client.name) {
+            table.fault_at("name", format!("{} is the name of a client above", client.name));
+        }
+        clients.push(client);
+    }
+    clients
+}
+
+fn client(table: &Table<'_>, name: String, services: &[&str]) -> Client {
+    let service = |item: &Item<'_>| {
+        let wanted = item.text()?;
+        if services.contains(&wanted) {
+            return Some(wanted.to_owned());
+        }
+        item.fault(format!("is no service of this file; add a section [service.{wanted}]"));
+        None
+    };
+    Client {
+        name: table.item("name").and_then(|i| i.name()).unwrap_or(name),
+        who: who(table),
+        may: table
+            .item("may")
+            .and_then(|i| i.list(|word| word.one_of(&Permission::WORDS)))
+            .unwrap_or_else(|| vec![Permission::Issue, Permission::Check]),
+        services: table.item("services").and_then(|i| i.some(service)),
+    }
+}
+
+fn who(table: &Table<'_>) -> Who {
+    let mut given =
+        ["user", "group", "uid", "gid"].into_iter().filter_map(|key| Some((key, table.item(key)?)));
+    let Some((key, item)) = given.next() else {
+        table.fault("a client needs a user, group, uid or gid by which the kernel knows it");
+        return Who::Uid(0);
+    };
+    for (_, other) in given {
+        other.fault(format!("stands beside {key}; keep one of them, or write a [[client]] for each"));
+    }
+    let name = || item.word().unwrap_or_default().to_owned();
+    // The highest number is the kernel's "no such id".
+    let number = || item.number(0, u32::MAX - 1).unwrap_or_default();
+    match key {
+        "user" => Who::User(name()),
+        "group" => Who::Group(name()),
+        "uid" => Who::Uid(number()),
+        _ => Who::Gid(number()),
+    }
+}

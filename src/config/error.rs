@@ -1,0 +1,81 @@
+//! What is wrong with a configuration, where it stands and what cures it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A configuration that cannot be used. Its text is a line for each fault: `FILE:LINE:COLUMN: sentence`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The file cannot be read at all.
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what cures it.
+        why: String,
+    },
+    /// The file says what it may not.
+    Faults {
+        /// The file.
+        path: PathBuf,
+        /// All that is wrong, in the order of the file; at least one.
+        faults: Vec<Fault>,
+    },
+}
+
+/// One fault of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1, in characters.
+    pub column: usize,
+    /// The path of the field, such as `modem[0].baud`; empty when the text is not TOML at all.
+    pub field: String,
+    /// What is wrong, and what cures it.
+    pub what: String,
+}
+
+impl ConfigError {
+    /// The faults, without the file that has them.
+    pub fn faults(&self) -> &[Fault] {
+        match self {
+            Self::Read { .. } => &[],
+            Self::Faults { faults, .. } => faults,
+        }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Read { path, .. } | Self::Faults { path, .. } => path,
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { path, why } => write!(f, "{}: {why}", path.display()),
+            Self::Faults { path, faults } => {
+                for (i, fault) in faults.iter().enumerate() {
+                    let end = if i == 0 { "" } else { "\n" };
+                    write!(f, "{end}{}:{fault}", path.display())?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// `LINE:COLUMN: field: sentence`.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: ", self.line, self.column)?;
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.what)
+    }
+}

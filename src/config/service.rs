@@ -1,0 +1,184 @@
+//! `[service.NAME]`: what a service asks of its codes and how it words them. A key that a service leaves out
+//! is `service.default`'s.
+
+use std::collections::BTreeMap;
+
+use super::reader::{Item, Table, is_name};
+use crate::otp::{Policy, PolicyError, Template};
+
+/// `[service.NAME]`, with what it inherits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The rules of its codes.
+    pub policy: Policy,
+    /// The text.
+    pub template: Template,
+    /// The text in other languages, by language tag as it stands in the file (RFC 5646).
+    pub locales: BTreeMap<String, Template>,
+    /// Adds the origin-bound last line, `@example.com #123456`.
+    pub webotp_domain: Option<String>,
+    /// Adds the line by which Android's SMS Retriever knows the app, 11 characters.
+    pub android_app_hash: Option<String>,
+}
+
+/// The text of a service that has none.
+const TEMPLATE: &str = "Your code is {code}. It expires in {minutes} minutes. Do not share it.";
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            template: Template::parse(TEMPLATE).expect("a test parses this constant"),
+            locales: BTreeMap::new(),
+            webotp_domain: None,
+            android_app_hash: None,
+        }
+    }
+}
+
+const SERVICE: &[&str] = &[
+    "digits",
+    "alphabet",
+    "ttl",
+    "max_attempts",
+    "cooldown",
+    "max_sends",
+    "template",
+    "webotp_domain",
+    "android_app_hash",
+    "locales",
+];
+
+/// The service that is used when none is named, and whose keys all others inherit.
+pub(super) const DEFAULT: &str = "default";
+
+/// A service with the table it was read from, for what must be said of it later.
+pub(super) struct Read<'a> {
+    pub(super) name: String,
+    pub(super) service: Service,
+    pub(super) table: Table<'a>,
+}
+
+/// All services, `default` first; it is there even when the file has no section for it.
+pub(super) fn services<'a>(root: &Table<'a>) -> Vec<Read<'a>> {
+    let mut named = root.named("service");
+    named.sort_by_key(|(name, _)| name != DEFAULT);
+    let mut services: Vec<Read<'a>> = Vec::new();
+    if named.first().is_none_or(|(name, _)| name != DEFAULT) {
+        let table = root.left_out("service.default", SERVICE);
+        services.push(Read { name: DEFAULT.to_owned(), service: Service::default(), table });
+    }
+    for (name, item) in named {
+        if !is_name(&name) {
+            item.fault("is no name of a service: use 1 to 64 letters, digits, _ and -");
+        }
+        let table = item.table(SERVICE);
+        let service = service(&table, services.first().map(|d| d.service.clone()).unwrap_or_default());
+        services.push(Read { name, service, table });
+    }
+    services
+}
+
+fn service(table: &Table<'_>, inherited: Service) -> Service {
+    let policy = policy(table, &inherited.policy);
+    let mut locales = inherited.locales;
+    for (tag, item) in table.named("locales") {
+        if !is_language_tag(&tag) {
+            item.fault("is no language tag; write such as de or de-CH");
+        }
+        if let Some(text) = template(&item) {
+            locales.insert(tag, text);
+        }
+    }
+    Service {
+        policy,
+        template: table.item("template").and_then(|i| template(&i)).unwrap_or(inherited.template),
+        locales,
+        webotp_domain: optional(table, "webotp_domain", inherited.webotp_domain, domain),
+        android_app_hash: optional(table, "android_app_hash", inherited.android_app_hash, app_hash),
+    }
+}
+
+fn policy(table: &Table<'_>, inherited: &Policy) -> Policy {
+    let number = |key, default| table.item(key).and_then(|i| i.number(0, u32::MAX)).unwrap_or(default);
+    let span =
+        |key, default| table.item(key).and_then(|i| i.span(std::time::Duration::ZERO)).unwrap_or(default);
+    let digits = u32::try_from(inherited.digits).unwrap_or(u32::MAX);
+    let alphabet = table.item("alphabet").and_then(|i| Some(i.text()?.to_owned()));
+    let policy = Policy {
+        digits: usize::try_from(number("digits", digits)).unwrap_or(usize::MAX),
+        alphabet: alphabet.unwrap_or_else(|| inherited.alphabet.clone()),
+        ttl: span("ttl", inherited.ttl),
+        max_attempts: number("max_attempts", inherited.max_attempts),
+        cooldown: span("cooldown", inherited.cooldown),
+        max_sends: number("max_sends", inherited.max_sends),
+    };
+    // What is inherited whole was judged where it stands.
+    if policy == *inherited {
+        return policy;
+    }
+    if let Err(e) = policy.validate() {
+        let key = match &e {
+            PolicyError::Digits(_) => "digits",
+            PolicyError::Alphabet(_) => "alphabet",
+            PolicyError::Zero(key) => key,
+            PolicyError::Ttl => "ttl",
+            PolicyError::Guessable { .. } => {
+                let keys = ["max_attempts", "digits", "alphabet"];
+                keys.into_iter().find(|key| table.has(key)).unwrap_or("digits")
+            }
+        };
+        table.fault_at(key, e.to_string());
+    }
+    policy
+}
+
+fn template(item: &Item<'_>) -> Option<Template> {
+    Template::parse(item.text()?).map_err(|e| item.fault(e.to_string())).ok()
+}
+
+/// An empty text takes back what is inherited.
+fn optional(
+    table: &Table<'_>,
+    key: &str,
+    inherited: Option<String>,
+    good: impl Fn(&str) -> Result<(), &'static str>,
+) -> Option<String> {
+    let Some(item) = table.item(key) else { return inherited };
+    let text = item.text()?;
+    if text.is_empty() {
+        return None;
+    }
+    good(text).map_err(|why| item.fault(why)).ok()?;
+    Some(text.to_owned())
+}
+
+/// A host name (RFC 1123 section 2.1), in ASCII.
+fn domain(text: &str) -> Result<(), &'static str> {
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    if text.len() <= 253 && text.contains('.') && text.split('.').all(label) {
+        Ok(())
+    } else {
+        Err("is no domain; write it without scheme, port and path, such as \"example.com\"")
+    }
+}
+
+fn app_hash(text: &str) -> Result<(), &'static str> {
+    let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    if text.len() == 11 && text.bytes().all(base64) {
+        Ok(())
+    } else {
+        Err("is no app hash; it has 11 characters of base 64, such as \"FA+9qCX9VSu\"")
+    }
+}
+
+fn is_language_tag(tag: &str) -> bool {
+    let mut parts = tag.split('-');
+    parts.next().is_some_and(|p| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphabetic()))
+        && parts.all(|p| (1..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()))
+}

@@ -1,0 +1,328 @@
+//! Every key, every fault with its place, and texts that are no configuration.
+
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::otp::Template;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("t.toml"))
+}
+
+fn faults(text: &str) -> Vec<String> {
+    parse(text).unwrap_err().to_string().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn nothing_is_the_defaults() {
+    let config = parse("").unwrap();
+    assert_eq!(config.api, Api::default());
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.queue, Queue::default());
+    assert_eq!(config.log, Log::default());
+    assert_eq!(config.retention, Retention::default());
+    assert_eq!(config.services, BTreeMap::from([("default".to_owned(), Service::default())]));
+    assert!(config.clients.is_empty() && config.modems.is_empty());
+    assert_eq!(config.warnings(), ["no [[modem]] is configured: nothing can be sent"]);
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = parse(include_str!("every_key.toml")).unwrap();
+    assert_eq!(config.state_dir, Path::new("/srv/s"));
+    assert_eq!(config.secret_key_file.as_deref(), Some(Path::new("/srv/k")));
+    let api = Api { socket: "/run/x.sock".into(), mode: 0o600, group: Some("g".into()) };
+    assert_eq!(config.api, api);
+    let web = Client {
+        name: "web".into(),
+        who: Who::User("www-data".into()),
+        may: vec![Permission::Send, Permission::Admin],
+        services: Some(vec!["login".into()]),
+    };
+    let ids = Client {
+        name: "client2".into(),
+        who: Who::Uid(0),
+        may: vec![Permission::Issue, Permission::Check],
+        services: None,
+    };
+    assert_eq!(config.clients[..2], [web, ids]);
+    assert_eq!(config.clients[2].who, Who::Group("wheel".into()));
+    assert_eq!(config.clients[3].who, Who::Gid(33));
+    let stick = Modem {
+        name: "stick1".into(),
+        find: Find {
+            port: Some("/dev/ttyUSB2".into()),
+            imei: Some("490154203237518".into()),
+            iccid: Some("8941000000000000009".into()),
+            usb: Some(UsbId { vendor: 0x12d1, product: 0x1506 }),
+            serial: Some("0123".into()),
+        },
+        baud: 9600,
+        pin_file: Some("/etc/p".into()),
+        profile: "huawei".into(),
+        smsc: Some("+41794999000".parse().unwrap()),
+        routes: Some(vec!["+41".into(), "+49".into()]),
+        max_per_minute: Some(20),
+        max_per_day: Some(1000),
+    };
+    assert_eq!(config.modems[0], stick);
+    assert_eq!(config.modems[1].name, "modem2");
+    assert_eq!((config.modems[1].baud, config.modems[1].profile.as_str()), (115_200, "auto"));
+    let login = &config.services["login"];
+    assert_eq!((login.policy.digits, login.policy.alphabet.as_str()), (8, "abcdef0123"));
+    assert_eq!(login.policy.ttl, Duration::from_secs(120));
+    assert_eq!((login.policy.max_attempts, login.policy.max_sends), (4, 2));
+    assert_eq!(login.policy.cooldown, Duration::from_secs(10));
+    assert_eq!(login.template, Template::parse("{code} {app}").unwrap());
+    assert_eq!(login.webotp_domain.as_deref(), Some("example.com"));
+    assert_eq!(login.android_app_hash.as_deref(), Some("FA+9qCX9VSu"));
+    assert_eq!(login.locales["de-CH"], Template::parse("Code {code}").unwrap());
+    assert_eq!(config.limits.per_number, ["1/1m".parse().unwrap()]);
+    assert_eq!(config.limits.per_client, ["2/1m".parse().unwrap()]);
+    assert_eq!(config.limits.per_prefix, ["3/1m".parse().unwrap()]);
+    assert_eq!(config.limits.total, []);
+    assert_eq!(config.limits.allow_prefixes.as_deref(), Some(&["+41".to_owned()][..]));
+    assert_eq!(config.limits.deny_prefixes, ["+4190"]);
+    assert_eq!((config.queue.max_pending, config.queue.min_life.as_secs()), (7, 5));
+    let retry = &config.queue.retry;
+    assert_eq!((retry.first.as_secs(), retry.max.as_secs(), retry.attempts), (1, 60, 3));
+    assert!((retry.factor - 3.0).abs() < f64::EPSILON, "a whole number is a number");
+    assert_eq!((config.log.level.as_str(), config.log.format), ("warn,smsotpd=debug", LogFormat::Json));
+    let days = [&config.retention.verifications, &config.retention.messages, &config.retention.inbox]
+        .map(|d| d.as_secs() / 86_400);
+    assert_eq!(days, [2, 3, 4]);
+}
+
+#[test]
+fn a_service_inherits_key_by_key() {
+    let text = "
+        [service.default]
+        digits = 7
+        webotp_domain = 'example.com'
+        [service.default.locales]
+        de = 'D {code}'
+        fr = 'F {code}'
+        [service.login]
+        ttl = '2m'
+        webotp_domain = ''
+        template = 'Mine: {code}'
+        [service.login.locales]
+        de = 'Mein {code}'";
+    let config = parse(text).unwrap();
+    let login = &config.services["login"];
+    assert_eq!((login.policy.digits, login.policy.ttl.as_secs()), (7, 120));
+    assert_eq!(login.webotp_domain, None, "an empty text takes back what is inherited");
+    assert_eq!(login.locales["de"], Template::parse("Mein {code}").unwrap());
+    assert_eq!(login.locales["fr"], Template::parse("F {code}").unwrap());
+    assert!(config.warnings().iter().any(|w| w.contains("text for fr")), "{:?}", config.warnings());
+    assert!(!config.warnings().iter().any(|w| w.contains("text for de")));
+}
+
+#[test]
+fn each_fault_has_its_place_and_its_cure() {
+    let cases = [
+        ("state_dri = 'x'", "1:1: state_dri: unknown key; the nearest known key is state_dir"),
+        ("[[modem]]\nport='p'\nbuad=1", "3:1: modem[0].buad: unknown key; the nearest known key is baud"),
+        (
+            "[[modem]]\nport='p'\npin='1234'",
+            "3:1: modem[0].pin: unknown key; a PIN stands in a file of its own: use pin_file",
+        ),
+        ("[limits]\nspeed = 1", "2:1: limits.speed: unknown key; the nearest known key is total, of "),
+        (
+            "[[modem]]\nname = 'a'",
+            "1:1: modem[0]: a modem needs a port, or an imei, iccid, usb or serial to be found by",
+        ),
+        ("[[modem]]\nport='p'\nbaud = 115201", "3:8: modem[0].baud: is no serial speed; use one of 1200, "),
+        ("[[modem]]\nport='p'\nprofile = 'huwei'", "3:11: modem[0].profile: must be one of auto, generic, "),
+        ("[[modem]]\nport='p'\nsmsc = '079'", "3:8: modem[0].smsc: a number begins with +"),
+        ("[[modem]]\nport='p'\nroutes = ['+41', '49']", "3:18: modem[0].routes[1]: is no prefix"),
+        ("[[modem]]\nport='p'\nroutes = []", "3:10: modem[0].routes: is an empty list"),
+        ("[[modem]]\nport='p'\nmax_per_day = 0", "3:15: modem[0].max_per_day: must be 1 to 4294967295"),
+        ("[[modem]]\nusb = '12d1'", "2:7: modem[0].usb: is no USB id"),
+        ("[[modem]]\nusb = '+2d1:1506'", "2:7: modem[0].usb: is no USB id"),
+        ("[[modem]]\nimei = '49015420323751'", "2:8: modem[0].imei: is none: an IMEI has 15 digits"),
+        ("[[modem]]\niccid = '1'", "2:9: modem[0].iccid: is none: an ICCID"),
+        (
+            "[[modem]]\nname='a'\nport='p'\n[[modem]]\nname='a'\nport='q'",
+            "5:6: modem[1].name: a is the name of a modem above",
+        ),
+        ("[[modem]]\nport='p'\n[[modem]]\nport='p'", "3:1: modem[1]: is found just as modem1 is"),
+        ("[[modem]]\nport='p'\nname='a b'", "3:6: modem[0].name: is no name"),
+        ("[modem]\nport='p'", "1:1: modem: is a table; write each as [[modem]]"),
+        ("[[client]]\nname='a'", "1:1: client[0]: a client needs a user, group, uid or gid"),
+        ("[[client]]\nuser='a'\nuid=1", "3:5: client[0].uid: stands beside user; keep one of them"),
+        (
+            "[[client]]\nuid=1\nmay=['issue','chek']",
+            "3:14: client[0].may[1]: must be one of issue, check, send, read, admin",
+        ),
+        (
+            "[[client]]\nuid=1\nservices=['x']",
+            "3:11: client[0].services[0]: is no service of this file; add a section [service.x]",
+        ),
+        ("[[client]]\nuid=1\nname='x'\n[[client]]\nuid=2\nname='x'", "6:6: client[1].name: x is the name"),
+        ("[api]\nmode = 660", "2:8: api.mode: is a TOML integer; write a text in quotes"),
+        ("[api]\nmode = '0680'", "2:8: api.mode: is no file mode"),
+        ("[api]\nmode = '7777'", "2:8: api.mode: is no file mode"),
+        ("[service.default]\nttl = '5'", "2:7: service.default.ttl: is no span of time; write such as"),
+        (
+            "[service.default]\nttl = 5",
+            "2:7: service.default.ttl: is a TOML integer; write a span of time in quotes",
+        ),
+        ("[service.default]\nttl = '25h'", "2:7: service.default.ttl: ttl must be between 1s and 24h"),
+        ("[service.default]\nttl = '20s'", "2:7: service.default.ttl: is not longer than queue.min_life"),
+        ("[service.default]\ndigits = 3", "2:10: service.default.digits: digits is 3"),
+        ("[service.default]\nmax_sends = 0", "2:13: service.default.max_sends: max_sends must be at least 1"),
+        (
+            "[service.default]\nmax_attempts = 5000",
+            "2:16: service.default.max_attempts: 5000 attempts on 1000000",
+        ),
+        ("[service.default]\nalphabet = '0'", "2:12: service.default.alphabet: alphabet needs 2 to 64"),
+        ("[service.default]\ntemplate = 'no'", "2:12: service.default.template: {code} must stand"),
+        ("[service.default.locales]\nde = '{'", "2:6: service.default.locales.de: a brace without its pair"),
+        (
+            "[service.default.locales]\n'd e' = '{code}'",
+            "2:9: service.default.locales.d e: is no language tag",
+        ),
+        ("[service.default]\nlocales = 1", "2:11: service.default.locales: is a TOML integer; write a table"),
+        (
+            "[service.default]\nwebotp_domain = 'https://example.com'",
+            "2:17: service.default.webotp_domain: is no domain",
+        ),
+        (
+            "[service.default]\nandroid_app_hash = 'x'",
+            "2:20: service.default.android_app_hash: is no app hash",
+        ),
+        ("[service.'a/b']", "1:1: service.a/b: is no name of a service"),
+        ("service = 1", "1:11: service: is a TOML integer; write a table"),
+        ("[limits]\ntotal = ['5/1h', '5']", "2:18: limits.total[1]: a rate is a count and a span"),
+        ("[limits]\ntotal = '5/1h'", "2:9: limits.total: is a TOML string; write a list in [ ]"),
+        ("[limits]\ndeny_prefixes = ['+0']", "2:18: limits.deny_prefixes[0]: is no prefix"),
+        ("[queue]\nretry = { attempts = 0 }", "2:22: queue.retry.attempts: must be 1 to 100"),
+        ("[queue]\nretry = { factor = nan }", "2:20: queue.retry.factor: must be 1 to 100"),
+        ("[queue]\nretry = { first = '3m' }", "2:9: queue.retry.max: is shorter than the first wait"),
+        ("[log]\nlevel = 'inof'", "2:9: log.level: is no level; info is the nearest"),
+        ("[log]\nlevel = 'warning'", "2:9: log.level: is no level; warn is the nearest"),
+        ("[log]\nlevel = 'a=b=c'", "2:9: log.level: is no tracing filter"),
+        ("[log]\nformat = 'xml'", "2:10: log.format: must be one of auto, text, json"),
+        ("[retention]\ninbox = '0s'", "2:9: retention.inbox: must be at least 1m"),
+        ("[retention]\ninbox = '99999y'", "2:9: retention.inbox: must be at most "),
+        ("state_dir = ''", "1:13: state_dir: is empty"),
+        ("é = 1\nx = [", "2:6: "),
+        ("limits = { 'é' = 1, total = 2 }", "1:29: limits.total: is a TOML integer"),
+    ];
+    let mut wrong = Vec::new();
+    for (text, want) in cases {
+        let all = faults(text);
+        let want = format!("t.toml:{want}");
+        if !all.iter().any(|f| f.starts_with(&want)) {
+            wrong.push(format!("{text:?}\nwant {want}\nhave {all:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn all_faults_are_told_in_the_order_of_the_file() {
+    let all = faults("state_dir = 1\n[queue]\nmin_life = 'x'\nmaxpending = 1\n[log]\nlevel = 3");
+    let lines: Vec<_> = all.iter().map(|f| f.split(':').nth(1).unwrap()).collect();
+    assert_eq!(lines, ["1", "3", "4", "6"], "{all:#?}");
+}
+
+#[test]
+fn an_inherited_fault_is_told_once() {
+    assert_eq!(faults("[service.default]\ndigits = 2\n[service.login]\nttl = '2m'").len(), 2);
+    assert_eq!(faults("[service.default]\ndigits = 2\n[service.login]\n").len(), 1);
+}
+
+#[test]
+fn a_socket_path_has_at_most_107_octets() {
+    let socket = |n: usize| format!("[api]\nsocket = '/{}'", "s".repeat(n - 1));
+    assert!(parse(&socket(107)).is_ok());
+    assert!(faults(&socket(108))[0].starts_with("t.toml:2:10: api.socket: has 108 octets"));
+}
+
+#[test]
+fn a_fault_never_repeats_what_stands_under_an_unknown_key() {
+    let all = faults("[[modem]]\nport='p'\npin = '4711'\nsecret = '4711'").join("\n");
+    assert!(!all.contains("4711"), "{all}");
+}
+
+#[test]
+fn a_filter_of_modules_is_a_filter() {
+    for level in ["info", "off", "smsotpd=trace", "warn,smsotpd::modem=debug", "INFO", "smsotpd", "0"] {
+        assert!(parse(&format!("[log]\nlevel = '{level}'")).is_ok(), "{level}");
+    }
+}
+
+#[test]
+fn warnings() {
+    let text = "[api]\nmode = '0666'\n[[modem]]\nport = 'p'\nroutes = ['+4179']\n\
+        [limits]\nallow_prefixes = ['+41', '+49']\n[service.default]\ncooldown = '1h'";
+    let warnings = parse(text).unwrap().warnings();
+    assert_eq!(warnings.len(), 3, "{warnings:#?}");
+    assert!(warnings[0].contains("0666") && warnings[1].contains("cooldown") && warnings[2].contains("+49"));
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.toml");
+    let e = Config::load(&path).unwrap_err();
+    assert!(e.to_string().contains("c.toml: cannot be read: No such file"), "{e}");
+    assert_eq!((e.path(), e.faults().len()), (path.as_path(), 0));
+    std::fs::write(&path, b"# ok\n# \xff").unwrap();
+    let e = Config::load(&path).unwrap_err();
+    assert!(e.to_string().ends_with("c.toml:2:3: the text is not UTF-8 from here on"), "{e}");
+    std::fs::write(&path, vec![b'#'; 1024 * 1024 + 1]).unwrap();
+    assert!(Config::load(&path).unwrap_err().to_string().contains("larger than 1 MiB"));
+    std::fs::write(&path, "[api]\nmode = '0600'").unwrap();
+    assert_eq!(Config::load(&path).unwrap().api.mode, 0o600);
+    assert!(Config::load(dir.path()).is_err(), "a folder is no file");
+}
+
+#[test]
+fn deep_nesting_is_refused_not_followed() {
+    for open in ["[", "{a=", "a."] {
+        let text = format!("a = {}", open.repeat(50_000));
+        assert!(parse(&text).is_err());
+        assert!(parse(&open.repeat(50_000)).is_err());
+    }
+}
+
+/// Pieces that make texts that are TOML more often than random characters do.
+fn pieces() -> impl Strategy<Value = String> {
+    const KEYS: &[&str] =
+        &["name", "port", "mode", "socket", "ttl", "digits", "level", "may", "retry", "factor", "template"];
+    const SECTIONS: &[&str] =
+        &["[api]", "[[modem]]", "[[client]]", "[service.x]", "[limits]", "[queue]", "[log]", "[modem]"];
+    const VALUES: &[&str] =
+        &["1", "-1", "9e99", "nan", "'5m'", "'{code}'", "[]", "['+41']", "{a=1}", "1979-05-27", "'é'"];
+    let line = prop_oneof![
+        proptest::sample::select(SECTIONS).prop_map(str::to_owned),
+        (proptest::sample::select(KEYS), proptest::sample::select(VALUES))
+            .prop_map(|(k, v)| format!("{k} = {v}")),
+        (proptest::sample::select(KEYS), "\\PC{0,12}").prop_map(|(k, v)| format!("{k} = \"{v}\"")),
+    ];
+    proptest::collection::vec(line, 0..8).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in prop_oneof![pieces(), ".{0,200}"]) {
+        if let Err(e) = parse(&text) {
+            prop_assert!(!e.faults().is_empty());
+            prop_assert!(e.to_string().starts_with("t.toml:"));
+            let lines = text.matches('\n').count() + 1;
+            prop_assert!(e.faults().iter().all(|f| f.line >= 1 && f.line <= lines && f.column >= 1));
+        }
+    }
+
+    #[test]
+    fn a_cut_configuration_panics_nowhere(at in 0..4096_usize) {
+        let whole = include_str!("every_key.toml");
+        let _ = parse(whole.get(..at.min(whole.len())).unwrap_or(whole));
+    }
+}

@@ -1,0 +1,127 @@
+//! The installation's secret key: 32 random octets from systemd's credential `smsotpd.key`, else from the
+//! configured file, else made at the first start.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rand::TryRng as _;
+use zeroize::Zeroizing;
+
+use crate::secret::Key;
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read or made.
+    #[error("the secret key {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The file holds something else.
+    #[error(
+        "the secret key {path} has to be 32 octets, or 64 hexadecimal digits; make one with: \
+         head -c 32 /dev/urandom > {path}"
+    )]
+    Shape {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Others may read it.
+    #[error("the secret key {path} can be read by others; run: chmod 600 {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Finds or makes the key.
+pub(super) fn load(configured: Option<&Path>, state_dir: &Path) -> Result<Key, KeyError> {
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| Path::new(&dir).join("smsotpd.key"));
+    if let Some(path) = credential.filter(|path| path.exists()) {
+        return read(&path, false);
+    }
+    if let Some(path) = configured {
+        return read(path, true);
+    }
+    let path = state_dir.join("secret.key");
+    match make(&path) {
+        Ok(key) => Ok(key),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => read(&path, true),
+        Err(source) => Err(KeyError::Io { path, source }),
+    }
+}
+
+fn read(path: &Path, private: bool) -> Result<Key, KeyError> {
+    let fault = |source| KeyError::Io { path: path.to_owned(), source };
+    let file = File::open(path).map_err(fault)?;
+    if private && file.metadata().map_err(fault)?.permissions().mode() & 0o077 != 0 {
+        return Err(KeyError::Open { path: path.to_owned() });
+    }
+    let mut octets = Zeroizing::new(Vec::new());
+    file.take(1024).read_to_end(&mut octets).map_err(fault)?;
+    parse(&octets).map(Key::from_bytes).ok_or_else(|| KeyError::Shape { path: path.to_owned() })
+}
+
+fn parse(octets: &[u8]) -> Option<[u8; 32]> {
+    if let Ok(raw) = octets.try_into() {
+        return Some(raw);
+    }
+    let digits = octets.trim_ascii();
+    let mut key = [0; 32];
+    if digits.len() != 64 {
+        return None;
+    }
+    for (octet, pair) in key.iter_mut().zip(digits.chunks(2)) {
+        *octet = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(key)
+}
+
+/// Makes the file whole or not at all: under another name, synced, then linked to its own, which fails when it
+/// exists.
+fn make(path: &Path) -> io::Result<Key> {
+    if path.exists() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let mut octets = Zeroizing::new([0; 32]);
+    rand::rngs::SysRng.try_fill_bytes(&mut *octets).map_err(io::Error::other)?;
+    let fresh = path.with_extension("key.new");
+    let _ = std::fs::remove_file(&fresh);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    file.write_all(&*octets)?;
+    file.sync_all()?;
+    std::fs::hard_link(&fresh, path)?;
+    std::fs::remove_file(&fresh)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(Key::from_bytes(*octets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_kept_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = load(None, dir.path()).unwrap();
+        let path = dir.path().join("secret.key");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let again = load(None, dir.path()).unwrap();
+        assert_eq!(key.hash(&[b"x"]), again.hash(&[b"x"]));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(load(None, dir.path()).unwrap_err().to_string().contains("chmod 600"));
+    }
+
+    #[test]
+    fn raw_or_hexadecimal_and_nothing_else() {
+        assert_eq!(parse(&[7; 32]), Some([7; 32]));
+        assert_eq!(parse(format!("{}\n", "0a".repeat(32)).as_bytes()), Some([10; 32]));
+        assert_eq!(parse(b"short"), None);
+        assert_eq!(parse("zz".repeat(32).as_bytes()), None);
+    }
+}

@@ -1,0 +1,174 @@
+//! `smsotpd`: the command line, signals, and the conversation with systemd.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Daemon, StartError, log};
+use crate::config::{Config, DEFAULT_PATH};
+
+/// `sysexits.h`: an internal fault.
+const EX_SOFTWARE: u8 = 70;
+/// `sysexits.h`: bad configuration.
+const EX_CONFIG: u8 = 78;
+
+/// One-time passwords by SMS over your own GSM modem: the daemon.
+#[derive(Debug, Parser)]
+#[command(name = "smsotpd", version)]
+struct Arguments {
+    /// The configuration.
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_PATH)]
+    config: PathBuf,
+    /// Read and check the configuration, print `ok` or the faults, touch nothing.
+    #[arg(long)]
+    check_config: bool,
+}
+
+/// Runs the daemon until it is told to stop.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(e) => {
+            let code = if e.use_stderr() { 2 } else { 0 };
+            // Nothing can be done about a closed terminal.
+            let _ = e.print();
+            return ExitCode::from(code);
+        }
+    };
+    let config = match Config::load(&arguments.config) {
+        Ok(config) => config,
+        Err(e) => {
+            eprintln!("{e}");
+            return ExitCode::from(EX_CONFIG);
+        }
+    };
+    if arguments.check_config {
+        for warning in config.warnings() {
+            eprintln!("warning: {warning}");
+        }
+        println!("ok");
+        return ExitCode::SUCCESS;
+    }
+    let level = log::start(&config.log.level, config.log.format);
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    // One thread serves: every room waits for the kernel, none computes for long, and the store's commits have
+    // a thread of their own.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            tracing::error!("the runtime does not start: {e}");
+            return ExitCode::from(EX_SOFTWARE);
+        }
+    };
+    match runtime.block_on(run(arguments.config, config, &level)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stopped::Start(e)) => {
+            tracing::error!("{e}");
+            ExitCode::from(if e.is_configuration() { EX_CONFIG } else { EX_SOFTWARE })
+        }
+        Err(Stopped::Signals(e)) => {
+            tracing::error!("signals cannot be received: {e}");
+            ExitCode::from(EX_SOFTWARE)
+        }
+        Err(Stopped::Store(why)) => {
+            tracing::error!("the store can no longer write, so nothing more is accepted: {why}");
+            ExitCode::from(EX_SOFTWARE)
+        }
+    }
+}
+
+/// Why it ended otherwise than by a signal.
+enum Stopped {
+    Start(StartError),
+    Signals(std::io::Error),
+    Store(String),
+}
+
+async fn run(path: PathBuf, mut config: Config, level: &log::Level) -> Result<(), Stopped> {
+    let caught = |kind| signal(kind).map_err(Stopped::Signals);
+    let mut terminate = caught(SignalKind::terminate())?;
+    let mut interrupt = caught(SignalKind::interrupt())?;
+    let mut hangup = caught(SignalKind::hangup())?;
+    let daemon = Daemon::start(&config).await.map_err(Stopped::Start)?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        socket = %config.api.socket.display(),
+        modems = config.modems.len(),
+        "ready"
+    );
+    notify(&[NotifyState::Ready]);
+    let mut watchdog = watchdog();
+    let why = loop {
+        tokio::select! {
+            () = received(&mut terminate) => break None,
+            () = received(&mut interrupt) => break None,
+            () = received(&mut hangup) => reload(&path, &mut config, &daemon, level),
+            () = tick(watchdog.as_mut()) => notify(&[NotifyState::Watchdog]),
+            why = daemon.failed() => break Some(why),
+        }
+    };
+    notify(&[NotifyState::Stopping]);
+    tracing::info!("stops");
+    let mut stopping = std::pin::pin!(daemon.stop());
+    loop {
+        tokio::select! {
+            () = &mut stopping => break,
+            () = tick(watchdog.as_mut()) => notify(&[NotifyState::Watchdog]),
+        }
+    }
+    why.map_or(Ok(()), |why| Err(Stopped::Store(why)))
+}
+
+fn reload(path: &std::path::Path, config: &mut Config, daemon: &Daemon, level: &log::Level) {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        notify(&[NotifyState::Reloading, now]);
+    }
+    match Config::load(path) {
+        Ok(new) => {
+            log::set(level, &new.log.level);
+            for name in daemon.reload(config, &new) {
+                tracing::warn!("{name} changed: a restart takes it over");
+            }
+            *config = new;
+            tracing::info!("the configuration was read again");
+        }
+        Err(e) => tracing::error!("the configuration stays as it was: {e}"),
+    }
+    notify(&[NotifyState::Ready]);
+}
+
+async fn received(signal: &mut Signal) {
+    if signal.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Half of what systemd allows between two signs of life.
+fn watchdog() -> Option<tokio::time::Interval> {
+    let limit = sd_notify::watchdog_enabled()?;
+    let mut interval = tokio::time::interval((limit / 2).max(Duration::from_millis(100)));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    Some(interval)
+}
+
+async fn tick(interval: Option<&mut tokio::time::Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells systemd; without one nobody listens.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(e) = sd_notify::notify(states) {
+        tracing::debug!("systemd was not told: {e}");
+    }
+}

@@ -1,0 +1,175 @@
+//! Ties a modem session to what the gateway asks of a modem.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, watch};
+
+use super::GRACE;
+use crate::at;
+use crate::gateway::{
+    Control, ControlError, Gate, Gateway, ModemFacts, ModemState, Order, Outcome, Readiness, Submit,
+};
+use crate::modem::{self, Modem, Notice, Snapshot, State};
+use crate::outbox::{Fault, FaultClass};
+
+/// A modem of the configuration and its session.
+pub(super) struct Port {
+    name: String,
+    modem: Modem,
+    snapshot: watch::Receiver<Snapshot>,
+    readiness: watch::Sender<Readiness>,
+}
+
+/// Notices that may wait before the session counts a lost one.
+const NOTICES: usize = 256;
+
+impl Port {
+    /// Starts the session.
+    pub(super) fn open(settings: modem::Settings) -> (Self, mpsc::Receiver<Notice>) {
+        let (sender, notices) = mpsc::channel(NOTICES);
+        let name = settings.name.clone();
+        let modem = Modem::start(settings, sender);
+        let snapshot = modem.snapshot();
+        let readiness = watch::Sender::new(readiness(&snapshot.borrow()));
+        (Self { name, modem, snapshot, readiness }, notices)
+    }
+
+    /// Ends the session; the message on the air first.
+    pub(super) async fn stop(&self) {
+        self.modem.stop(GRACE).await;
+    }
+}
+
+/// Passes on what the session has to say, in order, until it ends.
+pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>, gateway: Gateway) {
+    let mut snapshot = port.snapshot.clone();
+    let mut told = ModemState::Absent;
+    loop {
+        tokio::select! {
+            changed = snapshot.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let now = snapshot.borrow_and_update().clone();
+                port.readiness.send_if_modified(|known| {
+                    let next = readiness(&now);
+                    let changed = *known != next;
+                    *known = next;
+                    changed
+                });
+                let state = state(now.state);
+                // Ready and busy alternate with every message; the message's own events tell that.
+                let working = |s| matches!(s, ModemState::Ready | ModemState::Busy);
+                if state != told && !(working(state) && working(told)) {
+                    tell(&port.name, state, now.last_error.as_deref());
+                    gateway.modem_changed(&port.name);
+                }
+                told = state;
+            }
+            notice = notices.recv() => match notice {
+                Some(Notice::LateAccepted { reference }) => {
+                    if let Err(e) = gateway.late_accepted(&port.name, reference).await {
+                        tracing::error!(modem = port.name, error = %e, "a late result could not be credited");
+                    }
+                }
+                Some(_) => {}
+                None => return,
+            },
+        }
+    }
+}
+
+fn tell(name: &str, state: ModemState, why: Option<&str>) {
+    let (state, why) = (state.as_str(), why.unwrap_or_default());
+    match state {
+        "blocked" => tracing::error!(modem = name, why, "the modem needs a person"),
+        "absent" | "recovering" => tracing::warn!(modem = name, why, "the modem is {state}"),
+        _ => tracing::info!(modem = name, "the modem is {state}"),
+    }
+}
+
+fn readiness(snapshot: &Snapshot) -> Readiness {
+    let sim = snapshot.iccid.clone().or_else(|| snapshot.imsi.clone());
+    Readiness { ready: snapshot.ready, sim }
+}
+
+fn state(state: State) -> ModemState {
+    match state {
+        State::Absent => ModemState::Absent,
+        State::Starting => ModemState::Starting,
+        State::Ready => ModemState::Ready,
+        State::Busy => ModemState::Busy,
+        State::Recovering => ModemState::Recovering,
+        State::Paused => ModemState::Paused,
+        State::Blocked => ModemState::Blocked,
+    }
+}
+
+impl Submit for Port {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn facts(&self) -> ModemFacts {
+        let s = self.snapshot.borrow();
+        ModemFacts {
+            state: state(s.state),
+            port: s.port.display().to_string(),
+            manufacturer: s.manufacturer.clone(),
+            model: s.model.clone(),
+            firmware: s.firmware.clone(),
+            imei: s.imei.clone(),
+            imsi: s.imsi.clone(),
+            operator: s.operator.clone(),
+            registration: s.registration.to_string(),
+            signal_dbm: s.signal_dbm,
+            last_error: s.last_error.clone(),
+        }
+    }
+
+    fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.subscribe()
+    }
+
+    fn submit(&self, order: Order, gate: Gate) -> BoxFuture<'static, Outcome> {
+        let parts = order.parts.into_iter().map(|p| modem::Part { pdu: p.pdu, length: p.length }).collect();
+        let submitted = self.modem.submit(parts, gate);
+        Box::pin(async move {
+            match submitted.await {
+                modem::Outcome::Accepted { references } => Outcome::Accepted { references },
+                modem::Outcome::Rejected { references, error } => {
+                    Outcome::Rejected { references, fault: fault(&error) }
+                }
+                modem::Outcome::Unknown { references, reason } => Outcome::Unknown { references, reason },
+                modem::Outcome::NotStarted { references, reason } => {
+                    Outcome::NotStarted { references, reason }
+                }
+            }
+        })
+    }
+
+    fn control(&self, control: Control) -> BoxFuture<'static, Result<Option<String>, ControlError>> {
+        let modem = self.modem.clone();
+        Box::pin(async move {
+            match control {
+                Control::Pause => modem.pause().await,
+                Control::Resume => modem.resume().await,
+                Control::Reset => modem.reset().await,
+                Control::Ussd { code, timeout } => {
+                    return modem.ussd(&code, timeout).await.map(Some).map_err(ControlError::Failed);
+                }
+            }
+            Ok(None)
+        })
+    }
+}
+
+fn fault(error: &at::ResultError) -> Fault {
+    let class = match error.class {
+        at::Class::Permanent => FaultClass::Permanent,
+        at::Class::Modem => FaultClass::Modem,
+        _ => FaultClass::Transient,
+    };
+    Fault { class, text: error.to_string() }
+}

@@ -1,0 +1,165 @@
+//! The configuration's values turned into those of the rooms.
+
+use nix::unistd::{Group, User};
+
+use super::StartError;
+use crate::api::Listener;
+use crate::api::access::{self, Access, Matcher, Right};
+use crate::config::{Config, Modem, Permission, Who};
+use crate::gateway::{Limits, ModemRules, Service, Settings};
+use crate::modem;
+use crate::secret::Secret;
+
+/// What the gateway is told.
+pub(super) fn settings(config: &Config) -> Settings {
+    let services = config.services.iter().map(|(name, s)| {
+        let service = Service {
+            policy: s.policy.clone(),
+            template: s.template.clone(),
+            locales: s.locales.clone(),
+            webotp_domain: s.webotp_domain.clone(),
+            android_app_hash: s.android_app_hash.clone(),
+        };
+        (name.clone(), service)
+    });
+    let modems = config.modems.iter().map(|m| {
+        let rules = ModemRules {
+            routes: m.routes.clone(),
+            max_per_minute: m.max_per_minute,
+            max_per_day: m.max_per_day,
+        };
+        (m.name.clone(), rules)
+    });
+    Settings {
+        services: services.collect(),
+        limits: Limits {
+            per_number: config.limits.per_number.clone(),
+            per_client: config.limits.per_client.clone(),
+            per_prefix: config.limits.per_prefix.clone(),
+            total: config.limits.total.clone(),
+            allow_prefixes: config.limits.allow_prefixes.clone(),
+            deny_prefixes: config.limits.deny_prefixes.clone(),
+        },
+        max_pending: config.queue.max_pending,
+        min_life: config.queue.min_life,
+        retry: config.queue.retry,
+        keep_verifications: config.retention.verifications,
+        keep_messages: config.retention.messages,
+        modems: modems.collect(),
+    }
+}
+
+/// Who may use the socket.
+pub(super) fn access(config: &Config) -> Result<Access, StartError> {
+    let clients = config.clients.iter().map(|c| {
+        Ok(access::Client {
+            name: c.name.clone(),
+            matcher: match &c.who {
+                Who::User(name) => Matcher::Uid(uid(name)?),
+                Who::Group(name) => Matcher::Gid(gid(name)?),
+                Who::Uid(id) => Matcher::Uid(*id),
+                Who::Gid(id) => Matcher::Gid(*id),
+            },
+            may: c.may.iter().copied().map(right).collect(),
+            services: c.services.clone(),
+        })
+    });
+    Ok(Access::new(clients.collect::<Result<_, StartError>>()?))
+}
+
+fn right(permission: Permission) -> Right {
+    match permission {
+        Permission::Issue => Right::Issue,
+        Permission::Check => Right::Check,
+        Permission::Send => Right::Send,
+        Permission::Read => Right::Read,
+        Permission::Admin => Right::Admin,
+    }
+}
+
+/// Binds the socket where and as the configuration says.
+pub(super) fn socket(config: &Config) -> Result<Listener, StartError> {
+    let gid = config.api.group.as_deref().map(gid).transpose()?;
+    Ok(Listener::bind(&config.api.socket, config.api.mode, gid)?)
+}
+
+fn uid(name: &str) -> Result<u32, StartError> {
+    match User::from_name(name) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        _ => Err(StartError::Unknown(format!(
+            "this system has no user {name}; make it with: useradd --system {name}"
+        ))),
+    }
+}
+
+fn gid(name: &str) -> Result<u32, StartError> {
+    match Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        _ => Err(StartError::Unknown(format!(
+            "this system has no group {name}; make it with: groupadd --system {name}"
+        ))),
+    }
+}
+
+/// What a modem's session is told; its PIN is read here.
+pub(super) fn modem(m: &Modem) -> Result<modem::Settings, StartError> {
+    let pin = match &m.pin_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| {
+                StartError::Unknown(format!("modem {}: pin_file {}: {e}", m.name, path.display()))
+            })?;
+            let digits = text.trim();
+            if !(4..=8).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(StartError::Unknown(format!(
+                    "modem {}: pin_file {} has to hold the PIN alone, 4 to 8 digits",
+                    m.name,
+                    path.display()
+                )));
+            }
+            Some(Secret::new(digits.to_owned()))
+        }
+        None => None,
+    };
+    let port = m.find.port.clone().ok_or_else(|| {
+        StartError::Unknown(format!(
+            "modem {}: give its port, such as /dev/serial/by-id/…; finding it by imei, iccid, usb or serial \
+             alone is not possible in this version",
+            m.name
+        ))
+    })?;
+    Ok(modem::Settings {
+        name: m.name.clone(),
+        port,
+        baud: m.baud,
+        pin,
+        smsc: m.smsc.as_ref().map(|n| n.as_str().to_owned()),
+        timing: modem::Timing::default(),
+    })
+}
+
+/// The settings that differ and that only a restart takes over.
+pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    if old.state_dir != new.state_dir {
+        names.push("state_dir");
+    }
+    if old.secret_key_file != new.secret_key_file {
+        names.push("secret_key_file");
+    }
+    if old.api != new.api {
+        names.push("[api]");
+    }
+    if old.clients != new.clients {
+        names.push("[[client]]");
+    }
+    let device = |m: &Modem| {
+        (m.name.clone(), m.find.clone(), m.baud, m.pin_file.clone(), m.profile.clone(), m.smsc.clone())
+    };
+    if !old.modems.iter().map(device).eq(new.modems.iter().map(device)) {
+        names.push("[[modem]] (all but routes and limits)");
+    }
+    if old.log.format != new.log.format {
+        names.push("log.format");
+    }
+    names
+}

@@ -1,0 +1,136 @@
+//! The keeper of times: retries that come due, messages and codes that run out, and what has been kept long
+//! enough. It sleeps until the next of these moments and is woken when an earlier one appears.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::moves;
+use super::{GatewayError, Inner, VerificationView, locked};
+use crate::clock::Timestamp;
+use crate::id::VerificationId;
+use crate::outbox::{Event, MessageStatus};
+use crate::store::Records as _;
+
+/// When each pending verification ends.
+pub(super) type Expiries = BTreeSet<(Timestamp, VerificationId)>;
+
+/// How often old records are looked for.
+const SWEEP: Duration = Duration::from_hours(1);
+/// Records forgotten in one commit.
+const SWEEP_AT_ONCE: usize = 200;
+
+impl Inner {
+    pub(super) fn expect_expiry(&self, at: Timestamp, id: VerificationId) {
+        locked(&self.expiries).insert((at, id));
+        self.keeper.notify_one();
+    }
+
+    pub(super) fn forget_expiry(&self, at: Timestamp, id: VerificationId) {
+        locked(&self.expiries).remove(&(at, id));
+    }
+
+    pub(super) async fn keep(&self) {
+        let mut sweep_at = self.clock.now();
+        while !self.stopping.load(Ordering::SeqCst) {
+            let now = self.clock.now();
+            if let Err(e) = self.pass(now, &mut sweep_at).await {
+                tracing::error!(error = %e, "the keeper of times stops");
+                return;
+            }
+            let queue = locked(&self.queue).next_wake();
+            let expiry = locked(&self.expiries).first().map(|&(at, _)| at);
+            let next = [queue, expiry].into_iter().flatten().fold(sweep_at, Timestamp::min);
+            tokio::select! {
+                () = self.keeper.notified() => {}
+                () = self.clock.sleep_until(next) => {}
+            }
+        }
+    }
+
+    async fn pass(&self, now: Timestamp, sweep_at: &mut Timestamp) -> Result<(), GatewayError> {
+        let (overdue, due) = {
+            let mut queue = locked(&self.queue);
+            let due = queue.next_wake().is_some_and(|at| at <= now);
+            (queue.advance(now), due)
+        };
+        for id in overdue {
+            self.happened(id, Event::Tick { min_life: self.settings().min_life }).await?;
+        }
+        if due {
+            self.rouse_all();
+        }
+        loop {
+            let first = locked(&self.expiries).first().copied();
+            let Some((at, id)) = first.filter(|&(at, _)| at <= now) else { break };
+            self.forget_expiry(at, id);
+            let expired = self.store.transact(move |tx| moves::expire(tx, id, now)).await??;
+            if let Some((v, message)) = expired {
+                self.publish_verification("expired", &VerificationView::new(&v, message, now));
+            }
+        }
+        if now >= *sweep_at {
+            let more = self.sweep(now).await?;
+            *sweep_at = now.plus(if more { Duration::from_secs(1) } else { SWEEP });
+        }
+        Ok(())
+    }
+
+    /// Forgets a batch of what has been kept long enough; tells whether there is more.
+    async fn sweep(&self, now: Timestamp) -> Result<bool, GatewayError> {
+        let settings = self.settings();
+        let verifications = now.minus(settings.keep_verifications);
+        let messages = now.minus(settings.keep_messages);
+        let forgotten = self
+            .store
+            .transact(move |tx| {
+                let ended = tx.ended_verifications_before(verifications, SWEEP_AT_ONCE)?;
+                let over = tx.over_messages_before(messages, SWEEP_AT_ONCE)?;
+                for id in &ended {
+                    tx.delete_verification(*id)?;
+                }
+                for id in &over {
+                    tx.delete_message(*id)?;
+                }
+                let stale = tx.sweep_expired(now, SWEEP_AT_ONCE)?;
+                Ok::<usize, crate::store::StoreError>(ended.len().max(over.len()).max(stale))
+            })
+            .await??;
+        Ok(forgotten >= SWEEP_AT_ONCE)
+    }
+
+    /// Takes up what the store holds after a start.
+    pub(super) async fn recover(&self) -> Result<(), GatewayError> {
+        let now = self.clock.now();
+        let live = self.store.read(|view| view.live_messages()).await??;
+        let mut doubtful = 0;
+        for mut m in live {
+            if m.status == MessageStatus::Sending {
+                let id = m.id;
+                let found = self.store.transact(move |tx| moves::recover_message(tx, id, now)).await??;
+                let Some(found) = found else { continue };
+                m = found;
+                doubtful += 1;
+            }
+            locked(&self.queue).push(&m, None, now);
+        }
+        if doubtful > 0 {
+            tracing::warn!(
+                messages = doubtful,
+                "on the air when the daemon stopped: each goes out again as its own twin, marked so that the \
+                 network can drop it"
+            );
+        }
+        let pending = self.store.read(|view| view.pending_verifications()).await??;
+        for (expires_at, id) in pending {
+            let (v, _) = self.store.transact(move |tx| moves::standing(tx, id)).await??;
+            if v.attempts_left() == 0 {
+                // Counted, and the daemon stopped before it was compared: it is used up.
+                self.store.transact(move |tx| moves::compared(tx, id, false, now)).await??;
+            } else {
+                self.expect_expiry(expires_at, id);
+            }
+        }
+        Ok(())
+    }
+}

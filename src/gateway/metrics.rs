@@ -1,0 +1,145 @@
+//! Counters, and their rendering in Prometheus' text format (version 0.0.4).
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{ModemView, StatusView};
+use crate::outbox::MessageStatus;
+
+const MESSAGES: [(MessageStatus, &str); 8] = [
+    (MessageStatus::Queued, "queued"),
+    (MessageStatus::Sending, "sending"),
+    (MessageStatus::Sent, "sent"),
+    (MessageStatus::Delivered, "delivered"),
+    (MessageStatus::Undelivered, "undelivered"),
+    (MessageStatus::Failed, "failed"),
+    (MessageStatus::Expired, "expired"),
+    (MessageStatus::Cancelled, "cancelled"),
+];
+const VERIFICATIONS: [&str; 7] =
+    ["pending", "approved", "expired", "cancelled", "exhausted", "resent", "attempted"];
+
+/// What happened since the start.
+#[derive(Debug, Default)]
+pub(super) struct Metrics {
+    messages: [AtomicU64; MESSAGES.len()],
+    verifications: [AtomicU64; VERIFICATIONS.len()],
+    checks: [AtomicU64; 2],
+}
+
+impl Metrics {
+    pub(super) fn message(&self, status: MessageStatus) {
+        if let Some(i) = MESSAGES.iter().position(|&(s, _)| s == status) {
+            self.messages[i].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn verification(&self, what: &str) {
+        if let Some(i) = VERIFICATIONS.iter().position(|&s| s == what) {
+            self.verifications[i].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn check(&self, approved: bool) {
+        self.checks[usize::from(approved)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn render(&self, status: &StatusView, modems: &[ModemView]) -> String {
+        let mut out = String::new();
+        let mut family = |name: &str, kind: &str, help: &str, samples: Vec<(String, f64)>| {
+            let _ = writeln!(out, "# HELP smsotp_{name} {help}\n# TYPE smsotp_{name} {kind}");
+            for (labels, value) in samples {
+                let _ = writeln!(out, "smsotp_{name}{labels} {value}");
+            }
+        };
+        #[allow(clippy::cast_precision_loss, reason = "a counter above 2^53 is out of reach")]
+        let number = |n: u64| n as f64;
+        let load = |n: &AtomicU64| number(n.load(Ordering::Relaxed));
+        let size = |n: usize| number(u64::try_from(n).unwrap_or(u64::MAX));
+
+        family(
+            "uptime_seconds",
+            "gauge",
+            "Seconds since the start.",
+            vec![(String::new(), status.uptime.as_secs_f64())],
+        );
+        let q = &status.queue;
+        let depths = [("otp", q.otp), ("text", q.text), ("sending", q.sending)];
+        family(
+            "queue_messages",
+            "gauge",
+            "Messages that wait, by kind, and those on the air.",
+            depths.map(|(kind, n)| (format!("{{kind=\"{kind}\"}}"), size(n))).to_vec(),
+        );
+        family(
+            "queue_delayed_messages",
+            "gauge",
+            "Waiting messages whose time has not come.",
+            vec![(String::new(), size(q.delayed))],
+        );
+        family(
+            "message_events_total",
+            "counter",
+            "Messages that reached a status.",
+            MESSAGES
+                .iter()
+                .zip(&self.messages)
+                .map(|((_, word), n)| (format!("{{status=\"{word}\"}}"), load(n)))
+                .collect(),
+        );
+        family(
+            "verification_events_total",
+            "counter",
+            "Verifications that reached a status, were resent or wrongly attempted.",
+            VERIFICATIONS
+                .iter()
+                .zip(&self.verifications)
+                .map(|(word, n)| (format!("{{event=\"{word}\"}}"), load(n)))
+                .collect(),
+        );
+        family(
+            "checks_total",
+            "counter",
+            "Codes checked.",
+            ["false", "true"]
+                .iter()
+                .zip(&self.checks)
+                .map(|(word, n)| (format!("{{approved=\"{word}\"}}"), load(n)))
+                .collect(),
+        );
+        let each = |value: &dyn Fn(&ModemView) -> Option<f64>| -> Vec<(String, f64)> {
+            modems
+                .iter()
+                .filter_map(|m| value(m).map(|v| (format!("{{modem=\"{}\"}}", label(&m.name)), v)))
+                .collect()
+        };
+        let states = modems
+            .iter()
+            .map(|m| (format!("{{modem=\"{}\",state=\"{}\"}}", label(&m.name), m.facts.state.as_str()), 1.0));
+        family("modem_state", "gauge", "1 for the state a modem is in.", states.collect());
+        family(
+            "modem_sent_total",
+            "counter",
+            "Messages that the modem sent.",
+            each(&|m| Some(number(m.sent_total))),
+        );
+        family(
+            "modem_failed_total",
+            "counter",
+            "Sends of the modem that failed.",
+            each(&|m| Some(number(m.failed_total))),
+        );
+        family(
+            "modem_signal_dbm",
+            "gauge",
+            "Received signal strength.",
+            each(&|m| m.facts.signal_dbm.map(f64::from)),
+        );
+        out
+    }
+}
+
+/// A label value: backslash, quote and line feed escaped.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

@@ -1,0 +1,294 @@
+//! The named moves: each reads and writes the store as one transaction, and decides nothing that a pure step
+//! could decide.
+
+use crate::clock::Timestamp;
+use crate::gateway::GatewayError;
+use crate::id::{MessageId, VerificationId};
+use crate::otp::{self, Rate, Verification, VerificationStatus};
+use crate::outbox::{self, Ledger, Message, MessageStatus, Retry};
+use crate::phone::PhoneNumber;
+use crate::store::{Idempotency, Records as _, Tx};
+
+/// Under which idempotency key something is made.
+#[derive(Debug, Clone)]
+pub(super) struct Once {
+    pub(super) client: String,
+    pub(super) key: String,
+    pub(super) digest: [u8; 32],
+    pub(super) expires_at: Timestamp,
+}
+
+/// The windows that a new code counts in.
+pub(super) type Windows = Vec<(String, Rate, &'static str)>;
+
+/// A verification and where its newest message stands.
+pub(super) type Standing = (Verification, MessageStatus);
+
+/// The subject that `once` made before, if its body was the same.
+pub(super) fn made_before(
+    tx: &Tx<'_>,
+    once: Option<&Once>,
+    now: Timestamp,
+) -> Result<Option<String>, GatewayError> {
+    let Some(once) = once else { return Ok(None) };
+    match tx.idempotency(&once.client, &once.key)? {
+        Some(known) if known.expires_at > now => {
+            if known.digest == once.digest {
+                Ok(Some(known.subject))
+            } else {
+                Err(GatewayError::IdempotencyMismatch)
+            }
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A new verification with its message, counted in its windows. The flag tells a replay.
+pub(super) fn issue(
+    tx: &mut Tx<'_>,
+    v: Verification,
+    m: Message,
+    windows: &Windows,
+    once: Option<&Once>,
+    now: Timestamp,
+) -> Result<(Standing, bool), GatewayError> {
+    if let Some(subject) = made_before(tx, once, now)? {
+        let id = subject.parse().map_err(|_| GatewayError::Internal("idempotency record".to_owned()))?;
+        return Ok((standing(tx, id)?, true));
+    }
+    count(tx, windows, now)?;
+    remember(tx, once, v.id.to_string())?;
+    tx.put_message(&m)?;
+    tx.put_verification(&v)?;
+    Ok(((v, m.status), false))
+}
+
+/// A new plain message. The flag tells a replay.
+pub(super) fn send(
+    tx: &mut Tx<'_>,
+    m: Message,
+    once: Option<&Once>,
+    now: Timestamp,
+) -> Result<(Message, bool), GatewayError> {
+    if let Some(subject) = made_before(tx, once, now)? {
+        let id = subject.parse().map_err(|_| GatewayError::Internal("idempotency record".to_owned()))?;
+        return Ok((tx.message(id)?.ok_or(GatewayError::NotFound("message"))?, true));
+    }
+    remember(tx, once, m.id.to_string())?;
+    tx.put_message(&m)?;
+    Ok((m, false))
+}
+
+fn remember(tx: &mut Tx<'_>, once: Option<&Once>, subject: String) -> Result<(), GatewayError> {
+    if let Some(once) = once {
+        let record = Idempotency { digest: once.digest, subject, expires_at: once.expires_at };
+        tx.put_idempotency(&once.client, &once.key, &record)?;
+    }
+    Ok(())
+}
+
+fn count(tx: &mut Tx<'_>, windows: &Windows, now: Timestamp) -> Result<(), GatewayError> {
+    let mut counted = Vec::with_capacity(windows.len());
+    for (name, rate, limit) in windows {
+        let mut window = tx.window(name)?;
+        window.count(*rate, now).map_err(|e| GatewayError::RateLimited {
+            limit: format!("{limit} = \"{rate}\""),
+            retry_after: e.retry_at.since(now),
+        })?;
+        counted.push((name, window, now.plus(rate.per)));
+    }
+    for (name, window, expires_at) in counted {
+        tx.put_window(name, &window, expires_at)?;
+    }
+    Ok(())
+}
+
+/// A verification and where its newest message stands.
+pub(super) fn standing(tx: &Tx<'_>, id: VerificationId) -> Result<Standing, GatewayError> {
+    let v = tx.verification(id)?.ok_or(GatewayError::NotFound("verification"))?;
+    // A message may be forgotten before its verification; it is over then.
+    let status = tx.message(v.message)?.map_or(MessageStatus::Expired, |m| m.status);
+    Ok((v, status))
+}
+
+/// Counts an attempt; the flag tells whether one was left.
+pub(super) fn attempt(
+    tx: &mut Tx<'_>,
+    id: VerificationId,
+    now: Timestamp,
+) -> Result<(Standing, bool), GatewayError> {
+    let (v, message) = standing(tx, id)?;
+    match otp::step(v.clone(), otp::Event::Attempt, now) {
+        Ok(v) => {
+            tx.put_verification(&v)?;
+            Ok(((v, message), true))
+        }
+        Err(_) => Ok(((v, message), false)),
+    }
+}
+
+/// Writes down what the comparison of a counted attempt gave; a queued message of an approved verification is
+/// withdrawn. The flag tells whether this very attempt approved.
+pub(super) fn compared(
+    tx: &mut Tx<'_>,
+    id: VerificationId,
+    right: bool,
+    now: Timestamp,
+) -> Result<(Standing, bool), GatewayError> {
+    let (v, message) = standing(tx, id)?;
+    match otp::step(v.clone(), otp::Event::Compared { right }, now) {
+        Ok(v) => {
+            tx.put_verification(&v)?;
+            let message = if right { withdraw(tx, v.message, now)? } else { message };
+            Ok(((v, message), right))
+        }
+        Err(_) => Ok(((v, message), false)),
+    }
+}
+
+/// Cancels a verification and withdraws its queued message.
+pub(super) fn cancel(tx: &mut Tx<'_>, id: VerificationId, now: Timestamp) -> Result<Standing, GatewayError> {
+    let (v, message) = standing(tx, id)?;
+    match otp::step(v.clone(), otp::Event::Cancel, now) {
+        Ok(v) => {
+            tx.put_verification(&v)?;
+            let message = withdraw(tx, v.message, now)?;
+            Ok((v, message))
+        }
+        // Cancelling twice is no conflict: it is what was asked for.
+        Err(_) if v.status == VerificationStatus::Cancelled => Ok((v, message)),
+        Err(_) => Err(GatewayError::Conflict("the verification has ended".to_owned())),
+    }
+}
+
+fn withdraw(tx: &mut Tx<'_>, id: MessageId, now: Timestamp) -> Result<MessageStatus, GatewayError> {
+    let Some(m) = tx.message(id)? else { return Ok(MessageStatus::Expired) };
+    let status = m.status;
+    match outbox::step(m, outbox::Event::Cancel, now, &Retry::default()) {
+        Ok(m) => {
+            tx.put_message(&m)?;
+            Ok(m.status)
+        }
+        Err(_) => Ok(status),
+    }
+}
+
+/// Sends the same code again in `m`; an older message of it that still waits is withdrawn.
+pub(super) fn resend(
+    tx: &mut Tx<'_>,
+    id: VerificationId,
+    m: Message,
+    windows: &Windows,
+    now: Timestamp,
+) -> Result<Standing, GatewayError> {
+    let (v, _) = standing(tx, id)?;
+    let older = v.message;
+    let v = otp::step(v, otp::Event::Resend { message: m.id }, now).map_err(|refusal| match refusal {
+        otp::Refusal::Cooldown { until } => GatewayError::Cooldown { retry_after: until.since(now) },
+        refusal => GatewayError::Conflict(refusal.to_string()),
+    })?;
+    count(tx, windows, now)?;
+    withdraw(tx, older, now)?;
+    tx.put_message(&m)?;
+    tx.put_verification(&v)?;
+    Ok((v, m.status))
+}
+
+/// Withdraws a message that no modem has yet.
+pub(super) fn cancel_message(
+    tx: &mut Tx<'_>,
+    id: MessageId,
+    now: Timestamp,
+) -> Result<Message, GatewayError> {
+    let m = tx.message(id)?.ok_or(GatewayError::NotFound("message"))?;
+    if m.status == MessageStatus::Cancelled {
+        return Ok(m);
+    }
+    let m = outbox::step(m, outbox::Event::Cancel, now, &Retry::default()).map_err(
+        |outbox::Refusal(status)| GatewayError::Conflict(format!("the message is {status:?} already")),
+    )?;
+    tx.put_message(&m)?;
+    Ok(m)
+}
+
+/// One event of one message.
+pub(super) fn happened(
+    tx: &mut Tx<'_>,
+    id: MessageId,
+    event: outbox::Event,
+    retry: &Retry,
+    now: Timestamp,
+) -> Result<Option<Message>, GatewayError> {
+    let Some(m) = tx.message(id)? else { return Ok(None) };
+    match outbox::step(m, event, now, retry) {
+        Ok(m) => {
+            tx.put_message(&m)?;
+            Ok(Some(m))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// Time passed for one verification.
+pub(super) fn expire(
+    tx: &mut Tx<'_>,
+    id: VerificationId,
+    now: Timestamp,
+) -> Result<Option<Standing>, GatewayError> {
+    let Some(v) = tx.verification(id)? else { return Ok(None) };
+    match otp::step(v, otp::Event::Tick, now) {
+        Ok(v) if v.status == VerificationStatus::Expired => {
+            tx.put_verification(&v)?;
+            Ok(Some(standing(tx, id)?))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// How a send ended, and what it costs the SIM.
+#[derive(Debug, Clone)]
+pub(super) struct Settlement {
+    pub(super) id: MessageId,
+    pub(super) event: outbox::Event,
+    pub(super) ledger: Option<(String, Ledger)>,
+}
+
+/// The heart of the queue: the outcome of one message and the claim of the next, in one commit.
+pub(super) fn settle_and_claim(
+    tx: &mut Tx<'_>,
+    settlement: Option<Settlement>,
+    claim: Option<(MessageId, String)>,
+    retry: &Retry,
+    now: Timestamp,
+) -> Result<(Option<Message>, Option<Message>), GatewayError> {
+    let settled = match settlement {
+        Some(s) => {
+            if let Some((sim, ledger)) = &s.ledger {
+                tx.put_ledger(sim, ledger)?;
+            }
+            happened(tx, s.id, s.event, retry, now)?
+        }
+        None => None,
+    };
+    let claimed = match claim {
+        Some((id, modem)) => happened(tx, id, outbox::Event::Claimed { modem }, retry, now)?,
+        None => None,
+    };
+    Ok((settled, claimed))
+}
+
+/// After a start: what was on the air is in doubt; a verification whose last attempt was counted but never
+/// compared is exhausted.
+pub(super) fn recover_message(
+    tx: &mut Tx<'_>,
+    id: MessageId,
+    now: Timestamp,
+) -> Result<Option<Message>, GatewayError> {
+    happened(tx, id, outbox::Event::FoundSending, &Retry::default(), now)
+}
+
+/// The newest verification of a number and service.
+pub(super) fn newest(tx: &Tx<'_>, to: &PhoneNumber, service: &str) -> Result<VerificationId, GatewayError> {
+    tx.newest_verification(to, service)?
+        .ok_or(GatewayError::NotFound("verification of this number and service"))
+}

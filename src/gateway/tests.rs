@@ -1,0 +1,507 @@
+//! The use cases over a store in memory, modems of a few lines and a clock that the test moves.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::*;
+use crate::otp::{Policy, Rate, Template, VerificationStatus};
+use crate::outbox::{Fault, FaultClass, MessageStatus, Retry};
+use crate::secret::Secret;
+use crate::sms;
+
+const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+
+/// A modem that does what its test planned, and shows what reached the network.
+struct Fake {
+    name: String,
+    readiness: watch::Sender<Readiness>,
+    plan: Mutex<VecDeque<Plan>>,
+    air: mpsc::UnboundedSender<Aired>,
+}
+
+enum Plan {
+    End(Outcome),
+    /// Waits for the test, then accepts.
+    Hold(oneshot::Receiver<()>),
+}
+
+#[derive(Debug)]
+struct Aired {
+    modem: String,
+    to: String,
+    text: String,
+    reference: u8,
+    twin: bool,
+}
+
+impl Submit for Fake {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn facts(&self) -> ModemFacts {
+        let state = if self.readiness.borrow().ready { ModemState::Ready } else { ModemState::Absent };
+        ModemFacts { state, ..ModemFacts::default() }
+    }
+
+    fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.subscribe()
+    }
+
+    fn submit(&self, order: Order, gate: Gate) -> BoxFuture<'static, Outcome> {
+        let plan = locked(&self.plan).pop_front();
+        let (air, modem) = (self.air.clone(), self.name.clone());
+        Box::pin(async move {
+            if gate.await.is_err() {
+                return Outcome::NotStarted { references: vec![], reason: "withdrawn".to_owned() };
+            }
+            let mut references = Vec::new();
+            for part in &order.parts {
+                let pdu = part.pdu.expose();
+                let decoded = sms::decode(pdu, sms::Direction::Mo, true, sms::Strictness::Strict).unwrap();
+                let sms::Tpdu::Submit(submit) = decoded.tpdu else { panic!("not a SUBMIT") };
+                references.push(submit.reference);
+                let _ = air.send(Aired {
+                    modem: modem.clone(),
+                    to: submit.destination.to_string(),
+                    text: submit.text().unwrap_or_default(),
+                    reference: submit.reference,
+                    twin: submit.reject_duplicates,
+                });
+            }
+            match plan {
+                Some(Plan::End(outcome)) => outcome,
+                Some(Plan::Hold(until)) => {
+                    let _ = until.await;
+                    Outcome::Accepted { references }
+                }
+                None => Outcome::Accepted { references },
+            }
+        })
+    }
+
+    fn control(&self, _: Control) -> BoxFuture<'static, Result<Option<String>, ControlError>> {
+        Box::pin(async { Err(ControlError::Conflict("a test".to_owned())) })
+    }
+}
+
+struct World {
+    gateway: Gateway,
+    store: Store,
+    clock: Clock,
+    modems: Vec<Arc<Fake>>,
+    air: mpsc::UnboundedReceiver<Aired>,
+    events: tokio::sync::broadcast::Receiver<Event>,
+}
+
+fn settings() -> Settings {
+    let service = Service {
+        policy: Policy::default(),
+        template: Template::parse("Your code is {code}.").unwrap(),
+        locales: BTreeMap::new(),
+        webotp_domain: None,
+        android_app_hash: None,
+    };
+    Settings {
+        services: BTreeMap::from([("default".to_owned(), service.clone()), ("pay".to_owned(), service)]),
+        limits: Limits::default(),
+        max_pending: 1000,
+        min_life: Duration::from_secs(20),
+        retry: Retry::default(),
+        keep_verifications: Duration::from_hours(24),
+        keep_messages: Duration::from_hours(24 * 7),
+        modems: BTreeMap::new(),
+    }
+}
+
+impl World {
+    async fn new(modems: usize) -> Self {
+        Self::with(modems, settings(), Store::in_memory(), Clock::manual(START)).await
+    }
+
+    async fn with(count: usize, settings: Settings, store: Store, clock: Clock) -> Self {
+        let (sender, air) = mpsc::unbounded_channel();
+        let modems: Vec<Arc<Fake>> = (0..count)
+            .map(|i| {
+                let ready = Readiness { ready: true, sim: Some(format!("sim{i}")) };
+                Arc::new(Fake {
+                    name: format!("m{i}"),
+                    readiness: watch::Sender::new(ready),
+                    plan: Mutex::default(),
+                    air: sender.clone(),
+                })
+            })
+            .collect();
+        let dynamic = modems.iter().map(|m| Arc::clone(m) as Arc<dyn Submit>).collect();
+        let key = Key::from_bytes([9; 32]);
+        let gateway = Gateway::open(store.clone(), key, clock.clone(), settings, dynamic).await.unwrap();
+        let events = gateway.subscribe(None).1;
+        let running = gateway.clone();
+        tokio::spawn(async move { running.run().await });
+        Self { gateway, store, clock, modems, air, events }
+    }
+
+    async fn issue(&self, to: &str) -> Result<VerificationView, GatewayError> {
+        self.gateway.issue(&Caller::default(), request(to)).await.map(|(view, _)| view)
+    }
+
+    async fn check(&self, id: crate::id::VerificationId, code: &str) -> CheckView {
+        self.gateway.check(&Caller::default(), id, &Secret::new(code.to_owned())).await.unwrap()
+    }
+
+    async fn aired(&mut self) -> Aired {
+        tokio::time::timeout(Duration::from_secs(10), self.air.recv())
+            .await
+            .expect("a message on the air")
+            .unwrap()
+    }
+
+    /// The next event of this message with this status.
+    async fn until(&mut self, id: MessageId, status: MessageStatus) -> MessageView {
+        let wait = async {
+            loop {
+                if let EventKind::Message(m) = self.events.recv().await.unwrap().kind
+                    && m.id == id
+                    && m.status == status
+                {
+                    return m;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("an event")
+    }
+}
+
+fn request(to: &str) -> IssueRequest {
+    IssueRequest {
+        to: to.to_owned(),
+        service: None,
+        locale: None,
+        values: BTreeMap::new(),
+        idempotency_key: None,
+    }
+}
+
+fn code_of(aired: &Aired) -> String {
+    aired.text.chars().filter(char::is_ascii_digit).collect()
+}
+
+fn wrong(code: &str) -> String {
+    let first = if code.starts_with('1') { '2' } else { '1' };
+    format!("{first}{}", &code[1..])
+}
+
+#[tokio::test]
+async fn one_code() {
+    let mut world = World::new(1).await;
+    let view = world.issue("+41791234567").await.unwrap();
+    let aired = world.aired().await;
+    assert_eq!(aired.to, "+41791234567");
+    let code = code_of(&aired);
+    assert_eq!(code.len(), 6);
+    let answer = world.check(view.id, &wrong(&code)).await;
+    assert_eq!((answer.approved, answer.verification.attempts_left), (false, 4));
+    assert!(world.check(view.id, &code).await.approved);
+    let replay = world.check(view.id, &code).await;
+    assert_eq!((replay.approved, replay.verification.status), (false, VerificationStatus::Approved));
+    world.until(view.message.0, MessageStatus::Sent).await;
+}
+
+#[tokio::test]
+async fn guesses_exhaust_it_for_good() {
+    let mut world = World::new(1).await;
+    let view = world.issue("+41791234567").await.unwrap();
+    let code = code_of(&world.aired().await);
+    for _ in 0..500 {
+        assert!(!world.check(view.id, &wrong(&code)).await.approved);
+    }
+    let answer = world.check(view.id, &code).await;
+    assert_eq!((answer.approved, answer.verification.status), (false, VerificationStatus::Exhausted));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_right_answers_approve_once() {
+    let mut world = World::new(1).await;
+    let view = world.issue("+41791234567").await.unwrap();
+    let code = code_of(&world.aired().await);
+    let checks: Vec<_> = (0..64)
+        .map(|_| {
+            let (gateway, code) = (world.gateway.clone(), Secret::new(code.clone()));
+            tokio::spawn(async move { gateway.check(&Caller::default(), view.id, &code).await.unwrap() })
+        })
+        .collect();
+    let mut approved = 0;
+    for check in checks {
+        approved += usize::from(check.await.unwrap().approved);
+    }
+    assert_eq!(approved, 1);
+}
+
+#[tokio::test]
+async fn time_ends_a_code_and_its_waiting_message() {
+    let mut world = World::new(1).await;
+    world.modems[0].readiness.send_replace(Readiness::default());
+    let view = world.issue("+41791234567").await.unwrap();
+    world.clock.advance(Duration::from_secs(281));
+    let message = world.until(view.message.0, MessageStatus::Expired).await;
+    assert!(message.error.unwrap().contains("ran out"));
+    world.clock.advance(Duration::from_secs(20));
+    let answer = world.check(view.id, "000000").await;
+    assert_eq!((answer.approved, answer.verification.status), (false, VerificationStatus::Expired));
+    let refused = world.gateway.resend(&Caller::default(), view.id).await.unwrap_err();
+    assert!(matches!(refused, GatewayError::Conflict(_)));
+}
+
+#[tokio::test]
+async fn a_resend_brings_the_same_code() {
+    let mut world = World::new(1).await;
+    let view = world.issue("+41791234567").await.unwrap();
+    let first = world.aired().await;
+    world.until(view.message.0, MessageStatus::Sent).await;
+    let early = world.gateway.resend(&Caller::default(), view.id).await.unwrap_err();
+    assert_eq!(early, GatewayError::Cooldown { retry_after: Duration::from_secs(30) });
+    world.clock.advance(Duration::from_secs(30));
+    let again = world.gateway.resend(&Caller::default(), view.id).await.unwrap();
+    assert_ne!(again.message.0, view.message.0);
+    assert_eq!(code_of(&world.aired().await), code_of(&first));
+}
+
+#[tokio::test]
+async fn a_cancelled_code_is_neither_sent_nor_accepted() {
+    let mut world = World::new(1).await;
+    world.modems[0].readiness.send_replace(Readiness::default());
+    let view = world.issue("+41791234567").await.unwrap();
+    let cancelled = world.gateway.cancel(&Caller::default(), view.id).await.unwrap();
+    assert_eq!(
+        (cancelled.status, cancelled.message.1),
+        (VerificationStatus::Cancelled, MessageStatus::Cancelled)
+    );
+    world.modems[0].readiness.send_replace(Readiness { ready: true, sim: None });
+    let next = world.issue("+41791234568").await.unwrap();
+    assert_eq!(world.aired().await.to, "+41791234568", "the first was withdrawn");
+    world.until(next.message.0, MessageStatus::Sent).await;
+}
+
+#[tokio::test]
+async fn limits_hold_and_tell_when_to_come_back() {
+    let mut settings = settings();
+    settings.limits.per_number = vec!["2/10m".parse::<Rate>().unwrap()];
+    settings.limits.deny_prefixes = vec!["+4190".to_owned()];
+    let world = World::with(1, settings, Store::in_memory(), Clock::manual(START)).await;
+    world.issue("+41791234567").await.unwrap();
+    world.clock.advance(Duration::from_secs(60));
+    world.issue("+41791234567").await.unwrap();
+    let refused = world.issue("+41791234567").await.unwrap_err();
+    let GatewayError::RateLimited { retry_after, limit } = &refused else { panic!("{refused}") };
+    assert_eq!(*retry_after, Duration::from_secs(540));
+    assert!(!limit.contains("791234567"), "no number in an error");
+    world.issue("+41791234568").await.unwrap();
+    assert!(matches!(world.issue("+41901234567").await, Err(GatewayError::DestinationBlocked(_))));
+    world.clock.advance(Duration::from_secs(540));
+    world.issue("+41791234567").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_idempotency_key_sends_once() {
+    let mut world = World::new(1).await;
+    let caller = Caller::default();
+    let keyed = IssueRequest { idempotency_key: Some("k1".to_owned()), ..request("+41791234567") };
+    let (first, replayed) = world.gateway.issue(&caller, keyed.clone()).await.unwrap();
+    assert!(!replayed);
+    world.aired().await;
+    world.until(first.message.0, MessageStatus::Sent).await;
+    let (second, replayed) = world.gateway.issue(&caller, keyed.clone()).await.unwrap();
+    assert_eq!((second.id, replayed), (first.id, true));
+    let other = IssueRequest { to: "+41791234568".to_owned(), ..keyed.clone() };
+    assert_eq!(world.gateway.issue(&caller, other).await.unwrap_err(), GatewayError::IdempotencyMismatch);
+    assert!(world.air.try_recv().is_err());
+    world.clock.advance(Duration::from_hours(25));
+    let (third, replayed) = world.gateway.issue(&caller, keyed).await.unwrap();
+    assert!(!replayed && third.id != first.id);
+}
+
+fn text(to: &str, text: &str) -> SendRequest {
+    SendRequest {
+        to: to.to_owned(),
+        text: Secret::new(text.to_owned()),
+        flash: false,
+        priority: 0,
+        valid_for: None,
+        send_at: None,
+        report: false,
+        modem: None,
+        idempotency_key: None,
+    }
+}
+
+#[tokio::test]
+async fn faults_of_a_modem_move_the_message_at_once_and_transient_ones_wait() {
+    let mut world = World::new(2).await;
+    let fault = |class| Outcome::Rejected {
+        references: vec![],
+        fault: Fault { class, text: "+CMS ERROR".to_owned() },
+    };
+    for modem in &world.modems {
+        locked(&modem.plan).push_back(Plan::End(fault(FaultClass::Modem)));
+    }
+    let (m, _) = world.gateway.send(&Caller::default(), text("+41791234567", "hello")).await.unwrap();
+    let (first, second) = (world.aired().await, world.aired().await);
+    assert_ne!(first.modem, second.modem, "the second modem has it without a wait");
+    world.clock.advance(Duration::from_secs(10));
+    world.until(m.id, MessageStatus::Sent).await;
+
+    for modem in &world.modems {
+        locked(&modem.plan).push_back(Plan::End(fault(FaultClass::Transient)));
+    }
+    let (m, _) = world.gateway.send(&Caller::default(), text("+41791234567", "hello")).await.unwrap();
+    let queued = loop {
+        let view = world.until(m.id, MessageStatus::Queued).await;
+        if view.attempts > 0 {
+            break view;
+        }
+    };
+    assert_eq!(queued.error.as_deref(), Some("+CMS ERROR"));
+    world.clock.advance(Duration::from_secs(2));
+    let end = async {
+        loop {
+            let view = world.gateway.message(m.id).await.unwrap();
+            if view.status == MessageStatus::Sent {
+                return;
+            }
+            world.clock.advance(Duration::from_secs(4));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), end).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_goes_out_again_as_its_twin() {
+    let mut world = World::new(1).await;
+    let unknown = Outcome::Unknown { references: vec![], reason: "silence after Ctrl-Z".to_owned() };
+    locked(&world.modems[0].plan).push_back(Plan::End(unknown));
+    let (m, _) = world.gateway.send(&Caller::default(), text("+41791234567", "hello")).await.unwrap();
+    let first = world.aired().await;
+    loop {
+        let view = world.until(m.id, MessageStatus::Queued).await;
+        if view.attempts == 1 {
+            break;
+        }
+    }
+    world.clock.advance(Duration::from_secs(2));
+    let twin = world.aired().await;
+    assert_eq!((first.reference, first.twin), (twin.reference, false));
+    assert!(twin.twin && twin.text == "hello");
+}
+
+#[tokio::test]
+async fn a_late_answer_is_credited() {
+    let mut world = World::new(1).await;
+    let unknown = Outcome::Unknown { references: vec![], reason: "silence after Ctrl-Z".to_owned() };
+    locked(&world.modems[0].plan).push_back(Plan::End(unknown));
+    let (m, _) = world.gateway.send(&Caller::default(), text("+41791234567", "hello")).await.unwrap();
+    world.aired().await;
+    while world.until(m.id, MessageStatus::Queued).await.attempts == 0 {}
+    world.gateway.late_accepted("m0", 77).await.unwrap();
+    world.until(m.id, MessageStatus::Sent).await;
+    world.clock.advance(Duration::from_secs(60));
+    let (other, _) = world.gateway.send(&Caller::default(), text("+41791234568", "next")).await.unwrap();
+    assert_eq!(world.aired().await.text, "next", "no twin went out");
+    world.until(other.id, MessageStatus::Sent).await;
+}
+
+#[tokio::test]
+async fn what_was_on_the_air_at_a_stop_goes_out_as_a_twin_after_the_start() {
+    let store = Store::in_memory();
+    let clock = Clock::manual(START);
+    let mut world = World::with(1, settings(), store.clone(), clock.clone()).await;
+    let (_keep, until) = oneshot::channel();
+    locked(&world.modems[0].plan).push_back(Plan::Hold(until));
+    let view = world.issue("+41791234567").await.unwrap();
+    let first = world.aired().await;
+    // The first gateway is left as a crash leaves it; the store alone is taken over.
+    let mut next = World::with(1, settings(), world.store.clone(), clock).await;
+    let twin = next.aired().await;
+    assert_eq!((twin.reference, twin.twin, &twin.text), (first.reference, true, &first.text));
+    assert!(next.check(view.id, &code_of(&first)).await.approved);
+}
+
+#[tokio::test]
+async fn a_sims_limit_makes_the_next_message_wait() {
+    let mut settings = settings();
+    let rules = ModemRules { max_per_minute: Some(2), ..ModemRules::default() };
+    settings.modems.insert("m0".to_owned(), rules);
+    let mut world = World::with(1, settings, Store::in_memory(), Clock::manual(START)).await;
+    for number in ["+41791234561", "+41791234562", "+41791234563"] {
+        world.gateway.send(&Caller::default(), text(number, "x")).await.unwrap();
+    }
+    assert_eq!(world.aired().await.to, "+41791234561");
+    assert_eq!(world.aired().await.to, "+41791234562");
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(world.air.try_recv().is_err());
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(world.aired().await.to, "+41791234563");
+}
+
+#[tokio::test]
+async fn codes_overtake_texts_and_a_scheduled_text_waits() {
+    let mut world = World::new(1).await;
+    let (release, until) = oneshot::channel();
+    locked(&world.modems[0].plan).push_back(Plan::Hold(until));
+    let caller = Caller::default();
+    world.gateway.send(&caller, text("+41791234560", "on the air")).await.unwrap();
+    world.aired().await;
+    let later =
+        SendRequest { send_at: Some(START.plus(Duration::from_secs(600))), ..text("+41791234561", "later") };
+    world.gateway.send(&caller, later).await.unwrap();
+    world.gateway.send(&caller, text("+41791234562", "low")).await.unwrap();
+    let high = SendRequest { priority: 9, ..text("+41791234563", "high") };
+    world.gateway.send(&caller, high).await.unwrap();
+    world.issue("+41791234564").await.unwrap();
+    assert_eq!(world.gateway.status().queue, QueueView { otp: 1, text: 3, delayed: 1, sending: 1 });
+    release.send(()).unwrap();
+    let order = [world.aired().await.to, world.aired().await.to, world.aired().await.to];
+    assert_eq!(order, ["+41791234564", "+41791234563", "+41791234562"]);
+    world.clock.advance(Duration::from_secs(600));
+    assert_eq!(world.aired().await.text, "later");
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_the_air_and_refuses_new_work() {
+    let mut world = World::new(1).await;
+    let (release, until) = oneshot::channel();
+    locked(&world.modems[0].plan).push_back(Plan::Hold(until));
+    let (m, _) = world.gateway.send(&Caller::default(), text("+41791234560", "x")).await.unwrap();
+    world.aired().await;
+    let (queued, _) = world.gateway.send(&Caller::default(), text("+41791234561", "y")).await.unwrap();
+    world.gateway.stop();
+    let refused = world.gateway.send(&Caller::default(), text("+41791234562", "z")).await.unwrap_err();
+    assert_eq!(refused, GatewayError::ShuttingDown);
+    release.send(()).unwrap();
+    world.until(m.id, MessageStatus::Sent).await;
+    assert_eq!(world.gateway.message(queued.id).await.unwrap().status, MessageStatus::Queued);
+}
+
+#[tokio::test]
+async fn old_records_are_forgotten() {
+    let mut world = World::new(1).await;
+    let view = world.issue("+41791234567").await.unwrap();
+    let code = code_of(&world.aired().await);
+    world.until(view.message.0, MessageStatus::Sent).await;
+    assert!(world.check(view.id, &code).await.approved);
+    world.clock.advance(Duration::from_hours(24 * 8));
+    let gone = async {
+        while world.gateway.message(view.message.0).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+    let missing = world.gateway.verification(&Caller::default(), view.id).await.unwrap_err();
+    assert_eq!(missing, GatewayError::NotFound("verification"));
+}

@@ -1,0 +1,402 @@
+//! Verifications: issue, check, resend, cancel.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::moves::{self, Once, Standing};
+use super::{Caller, CheckView, Gateway, GatewayError, Inner, IssueRequest, Service, VerificationView};
+use crate::clock::Timestamp;
+use crate::id::{MessageId, VerificationId};
+use crate::otp::{Code, Verification, VerificationStatus};
+use crate::outbox::{Encoding, Kind, Message, MessageStatus};
+use crate::phone::PhoneNumber;
+use crate::secret::{Sealed, Secret};
+use crate::sms;
+
+/// How long an `Idempotency-Key` is honoured.
+const IDEMPOTENCY: Duration = Duration::from_hours(24);
+/// A value of a template is a name or an amount, not a text.
+const VALUE_CHARS: usize = 200;
+/// Parts of one message: 1530 characters of the default alphabet.
+pub(super) const MAX_PARTS: usize = 10;
+
+impl Gateway {
+    /// Makes a code and queues its message; answers when both are on disk. The flag tells that an
+    /// `Idempotency-Key` gave back an earlier verification.
+    pub async fn issue(
+        &self,
+        caller: &Caller,
+        request: IssueRequest,
+    ) -> Result<(VerificationView, bool), GatewayError> {
+        let inner = &self.0;
+        inner.admit()?;
+        let settings = inner.settings();
+        let to = number(&request.to)?;
+        let name = request.service.clone().unwrap_or_else(|| "default".to_owned());
+        let service = settings.services.get(&name).ok_or(GatewayError::UnknownService)?;
+        allowed(caller, &name)?;
+        settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked)?;
+        check_values(service, request.locale.as_deref(), &request.values)?;
+
+        let now = inner.clock.now();
+        let (id, message) = (VerificationId::new(now), MessageId::new(now));
+        let code = Code::draw(&service.policy);
+        let source = Source { code, locale: request.locale.clone(), values: request.values.clone() };
+        let text = source.render(&name, service, service.policy.ttl)?;
+        let hash = source.code.hash(&inner.key, id, &name, &to);
+        let sealed = inner.key.seal(&id.to_bytes(), source.pack().expose().as_bytes());
+        let v = Verification::new(
+            id,
+            name,
+            to.clone(),
+            caller.client.clone(),
+            &service.policy,
+            now,
+            hash,
+            sealed,
+            message,
+        );
+        let m = inner.carry(message, &v, caller, &text, now)?;
+        let windows = settings.limits.windows(&to, caller.client.as_deref());
+        let once = request.idempotency_key.as_ref().map(|key| Once {
+            client: caller.client.clone().unwrap_or_default(),
+            key: key.clone(),
+            digest: digest(&request),
+            expires_at: now.plus(IDEMPOTENCY),
+        });
+
+        let queued = m.clone();
+        let ((v, status), replayed) =
+            inner.store.transact(move |tx| moves::issue(tx, v, m, &windows, once.as_ref(), now)).await??;
+        let view = VerificationView::new(&v, status, now);
+        if !replayed {
+            inner.expect_expiry(v.expires_at, v.id);
+            inner.publish_verification("pending", &view);
+            inner.publish_message(&queued);
+            inner.enqueue(&queued, None);
+        }
+        Ok((view, replayed))
+    }
+
+    /// One verification.
+    pub async fn verification(
+        &self,
+        caller: &Caller,
+        id: VerificationId,
+    ) -> Result<VerificationView, GatewayError> {
+        let now = self.0.clock.now();
+        let (v, status) = self.0.store.transact(move |tx| moves::standing(tx, id)).await??;
+        visible(caller, &v)?;
+        Ok(VerificationView::new(&v, status, now))
+    }
+
+    /// Checks a code: the attempt is on disk before it is compared, and an approval before it is told.
+    pub async fn check(
+        &self,
+        caller: &Caller,
+        id: VerificationId,
+        code: &Secret<String>,
+    ) -> Result<CheckView, GatewayError> {
+        let inner = &self.0;
+        let now = inner.clock.now();
+        let who = caller.clone();
+        let ((v, message), counted) = inner
+            .store
+            .transact(move |tx| {
+                visible(&who, &moves::standing(tx, id)?.0)?;
+                moves::attempt(tx, id, now)
+            })
+            .await??;
+        if !counted {
+            return Ok(inner.checked(false, &(v, message), now));
+        }
+        let right = Code::typed(code.expose()).hash(&inner.key, v.id, &v.service, &v.to) == v.hash;
+        if !right && v.attempts_left() > 0 {
+            let answer = inner.checked(false, &(v, message), now);
+            inner.publish_verification("attempted", &answer.verification);
+            return Ok(answer);
+        }
+        let (standing, approved) =
+            inner.store.transact(move |tx| moves::compared(tx, id, right, now)).await??;
+        let answer = inner.checked(approved, &standing, now);
+        if standing.0.status != VerificationStatus::Pending {
+            inner.forget_expiry(standing.0.expires_at, id);
+            super::locked(&inner.queue).remove(standing.0.message);
+        }
+        if approved {
+            inner.publish_verification("approved", &answer.verification);
+        } else if !right {
+            inner.publish_verification("exhausted", &answer.verification);
+        }
+        Ok(answer)
+    }
+
+    /// Checks a code against the newest verification of a number and service.
+    pub async fn check_newest(
+        &self,
+        caller: &Caller,
+        to: &str,
+        service: Option<&str>,
+        code: &Secret<String>,
+    ) -> Result<CheckView, GatewayError> {
+        let to = number(to)?;
+        let service = service.unwrap_or("default").to_owned();
+        allowed(caller, &service)?;
+        if !self.0.settings().services.contains_key(&service) {
+            return Err(GatewayError::UnknownService);
+        }
+        let id = self.0.store.transact(move |tx| moves::newest(tx, &to, &service)).await??;
+        self.check(caller, id, code).await
+    }
+
+    /// Sends the same code again.
+    pub async fn resend(
+        &self,
+        caller: &Caller,
+        id: VerificationId,
+    ) -> Result<VerificationView, GatewayError> {
+        let inner = &self.0;
+        inner.admit()?;
+        let settings = inner.settings();
+        let now = inner.clock.now();
+        let (v, _) = inner.store.transact(move |tx| moves::standing(tx, id)).await??;
+        visible(caller, &v)?;
+        let ended = || GatewayError::Conflict("the verification has ended".to_owned());
+        let sealed = v.sealed.as_ref().filter(|_| v.status_at(now) == VerificationStatus::Pending);
+        let sealed = sealed.ok_or_else(ended)?;
+        let life = v.expires_at.since(now);
+        if life < settings.min_life {
+            return Err(GatewayError::Conflict(
+                "too little of its life is left for another message; issue a new verification".to_owned(),
+            ));
+        }
+        let service = settings.services.get(&v.service).ok_or(GatewayError::UnknownService)?;
+        settings.limits.permits(&v.to).map_err(GatewayError::DestinationBlocked)?;
+        let source = inner.unpack(&id.to_bytes(), sealed)?;
+        let text = source.render(&v.service, service, life)?;
+        let older = v.message;
+        let m = inner.carry(MessageId::new(now), &v, caller, &text, now)?;
+        let windows = settings.limits.windows(&v.to, caller.client.as_deref());
+        let queued = m.clone();
+        let (v, status) = inner.store.transact(move |tx| moves::resend(tx, id, m, &windows, now)).await??;
+        super::locked(&inner.queue).remove(older);
+        let view = VerificationView::new(&v, status, now);
+        inner.publish_verification("resent", &view);
+        inner.publish_message(&queued);
+        inner.enqueue(&queued, None);
+        Ok(view)
+    }
+
+    /// Withdraws a verification and its queued message.
+    pub async fn cancel(
+        &self,
+        caller: &Caller,
+        id: VerificationId,
+    ) -> Result<VerificationView, GatewayError> {
+        let inner = &self.0;
+        let now = inner.clock.now();
+        let who = caller.clone();
+        let (v, status) = inner
+            .store
+            .transact(move |tx| {
+                visible(&who, &moves::standing(tx, id)?.0)?;
+                moves::cancel(tx, id, now)
+            })
+            .await??;
+        inner.forget_expiry(v.expires_at, id);
+        super::locked(&inner.queue).remove(v.message);
+        let view = VerificationView::new(&v, status, now);
+        inner.publish_verification("cancelled", &view);
+        Ok(view)
+    }
+}
+
+impl Inner {
+    fn checked(&self, approved: bool, (v, message): &Standing, now: Timestamp) -> CheckView {
+        self.metrics.check(approved);
+        CheckView { approved, verification: VerificationView::new(v, *message, now) }
+    }
+
+    /// The message that carries the code of `v`.
+    fn carry(
+        &self,
+        id: MessageId,
+        v: &Verification,
+        caller: &Caller,
+        text: &Secret<String>,
+        now: Timestamp,
+    ) -> Result<Message, GatewayError> {
+        let (encoding, parts) = measure(text)?;
+        Ok(Message {
+            kind: Kind::Otp(v.id),
+            deadline: Some(v.expires_at),
+            ..self.blank(id, v.to.clone(), caller, encoding, parts, text, now)
+        })
+    }
+
+    /// A queued plain message; the caller fills in what is special.
+    #[allow(clippy::too_many_arguments, reason = "each is a plain fact of the new record")]
+    pub(super) fn blank(
+        &self,
+        id: MessageId,
+        to: PhoneNumber,
+        caller: &Caller,
+        encoding: Encoding,
+        parts: u8,
+        text: &Secret<String>,
+        now: Timestamp,
+    ) -> Message {
+        Message {
+            id,
+            to,
+            client: caller.client.clone(),
+            kind: Kind::Text,
+            status: MessageStatus::Queued,
+            priority: 0,
+            parts,
+            encoding,
+            flash: false,
+            report: false,
+            wanted_modem: None,
+            modem: None,
+            attempts: 0,
+            created_at: now,
+            due_at: now,
+            deadline: None,
+            sent_at: None,
+            delivered_at: None,
+            error: None,
+            body: Some(self.key.seal(&id.to_bytes(), text.expose().as_bytes())),
+            // Any octet that differs between neighbours serves as TP-MR; the id's last is random.
+            reference: id.to_bytes()[15],
+            parts_done: 0,
+            uncertain: false,
+            modem_references: Vec::new(),
+        }
+    }
+
+    fn unpack(&self, owner: &[u8], sealed: &Sealed) -> Result<Source, GatewayError> {
+        let plain = self.key.unseal(owner, sealed).map_err(|e| GatewayError::Internal(e.to_string()))?;
+        Source::unpack(plain.expose())
+            .ok_or_else(|| GatewayError::Internal("sealed code is damaged".to_owned()))
+    }
+}
+
+/// What a code's text is rendered from; kept sealed for a resend.
+struct Source {
+    code: Code,
+    locale: Option<String>,
+    values: BTreeMap<String, String>,
+}
+
+/// Parts the fields of a packed source; refused in values.
+const SEPARATOR: char = '\u{1f}';
+
+impl Source {
+    fn render(&self, name: &str, service: &Service, life: Duration) -> Result<Secret<String>, GatewayError> {
+        service
+            .render(name, &self.code, self.locale.as_deref(), &self.values, life)
+            .map_err(|missing| GatewayError::InvalidRequest(format!("the template needs values.{missing}")))
+    }
+
+    fn pack(&self) -> Secret<String> {
+        let mut packed = self.code.expose().to_owned();
+        packed.push(SEPARATOR);
+        packed.push_str(self.locale.as_deref().unwrap_or_default());
+        for (name, value) in &self.values {
+            packed.push(SEPARATOR);
+            packed.push_str(name);
+            packed.push(SEPARATOR);
+            packed.push_str(value);
+        }
+        Secret::new(packed)
+    }
+
+    fn unpack(packed: &[u8]) -> Option<Self> {
+        let mut fields = std::str::from_utf8(packed).ok()?.split(SEPARATOR);
+        let code = Code::restored(fields.next()?.to_owned());
+        let locale = Some(fields.next()?).filter(|l| !l.is_empty()).map(str::to_owned);
+        let mut values = BTreeMap::new();
+        while let Some(name) = fields.next() {
+            values.insert(name.to_owned(), fields.next()?.to_owned());
+        }
+        Some(Self { code, locale, values })
+    }
+}
+
+/// The coding and the parts of a text, or why it does not fit.
+pub(super) fn measure(text: &Secret<String>) -> Result<(Encoding, u8), GatewayError> {
+    let survey = sms::survey(text.expose());
+    if survey.parts > MAX_PARTS {
+        return Err(GatewayError::TextTooLong(format!(
+            "the text takes {} short messages; at most {MAX_PARTS} are sent",
+            survey.parts
+        )));
+    }
+    let encoding = if survey.encoding == sms::Encoding::Ucs2 { Encoding::Ucs2 } else { Encoding::Gsm7 };
+    Ok((encoding, u8::try_from(survey.parts).unwrap_or(u8::MAX)))
+}
+
+/// A number as a client wrote it.
+pub(super) fn number(text: &str) -> Result<PhoneNumber, GatewayError> {
+    text.parse().map_err(|e: crate::phone::PhoneError| GatewayError::InvalidNumber(e.to_string()))
+}
+
+fn allowed(caller: &Caller, service: &str) -> Result<(), GatewayError> {
+    match &caller.services {
+        Some(services) if !services.iter().any(|s| s == service) => {
+            Err(GatewayError::NotAllowed("this client may not use this service".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A verification of a service that the client may not use does not exist for it.
+fn visible(caller: &Caller, v: &Verification) -> Result<(), GatewayError> {
+    allowed(caller, &v.service).map_err(|_| GatewayError::NotFound("verification"))
+}
+
+fn check_values(
+    service: &Service,
+    locale: Option<&str>,
+    values: &BTreeMap<String, String>,
+) -> Result<(), GatewayError> {
+    let template = service.template(locale);
+    if let Some(missing) = template.wanted().find(|name| !values.contains_key(*name)) {
+        return Err(GatewayError::InvalidRequest(format!("the template needs values.{missing}")));
+    }
+    // An unknown name is taken: another locale's template may want it. A value that could fake lines or a link
+    // target is not.
+    match values.iter().find(|(_, v)| v.chars().count() > VALUE_CHARS || v.chars().any(char::is_control)) {
+        Some((name, _)) => Err(GatewayError::InvalidRequest(format!(
+            "values.{name} has control characters or more than {VALUE_CHARS} characters"
+        ))),
+        None if locale.is_some_and(|l| l.len() > 35 || l.chars().any(char::is_control)) => {
+            Err(GatewayError::InvalidRequest("locale is no language tag".to_owned()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What makes two issue requests the same.
+fn digest(request: &IssueRequest) -> [u8; 32] {
+    let mut fields: Vec<&str> = vec![
+        "issue",
+        &request.to,
+        request.service.as_deref().unwrap_or_default(),
+        request.locale.as_deref().unwrap_or_default(),
+    ];
+    fields.extend(request.values.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]));
+    fingerprint(&fields)
+}
+
+/// SHA-256 over fields, each preceded by its length.
+pub(super) fn fingerprint(fields: &[&str]) -> [u8; 32] {
+    use sha2::Digest as _;
+    let mut hash = sha2::Sha256::new();
+    for field in fields {
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field.as_bytes());
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,40 @@
+//! What a simulated modem was told, for assertions.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// A command line that a modem read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// When its first octet was read.
+    pub at: Instant,
+    /// The line, without its CR.
+    pub line: String,
+}
+
+/// The last command lines of one modem.
+#[derive(Default)]
+pub(super) struct CommandLog(Mutex<VecDeque<Seen>>);
+
+/// Lines that are kept: a simulator may run for days.
+const KEPT: usize = 100_000;
+
+impl CommandLog {
+    pub(super) fn push(&self, seen: Seen) {
+        let mut lines = self.lines();
+        if lines.len() == KEPT {
+            lines.pop_front();
+        }
+        lines.push_back(seen);
+    }
+
+    pub(super) fn all(&self) -> Vec<Seen> {
+        self.lines().iter().cloned().collect()
+    }
+
+    /// No code runs under this lock that could leave the list half changed.
+    fn lines(&self) -> MutexGuard<'_, VecDeque<Seen>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,82 @@
+//! The keys: one octet for the kind, then big-endian numbers, so that they sort as they should. Whatever names a
+//! person stands in a key only as a hash.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::clock::Timestamp;
+use crate::id::{MessageId, VerificationId};
+use crate::phone::PhoneNumber;
+
+pub(super) const VERIFICATION: u8 = b'V';
+pub(super) const NEWEST: u8 = b'N';
+pub(super) const EXPIRY: u8 = b'E';
+pub(super) const MESSAGE: u8 = b'M';
+pub(super) const LIVE: u8 = b'Q';
+pub(super) const IDEMPOTENCY: u8 = b'I';
+pub(super) const WINDOW: u8 = b'W';
+pub(super) const LEDGER: u8 = b'L';
+pub(super) const META: u8 = b'Z';
+
+/// How many commits there were.
+pub(super) const SEQUENCE: &[u8] = b"Z\0sequence";
+/// The version of this layout.
+pub(super) const SCHEMA: &[u8] = b"Z\0schema";
+
+pub(super) fn verification(id: VerificationId) -> Vec<u8> {
+    with(VERIFICATION, &id.to_bytes())
+}
+
+pub(super) fn message(id: MessageId) -> Vec<u8> {
+    with(MESSAGE, &id.to_bytes())
+}
+
+pub(super) fn live(id: MessageId) -> Vec<u8> {
+    with(LIVE, &id.to_bytes())
+}
+
+pub(super) fn expiry(at: Timestamp, id: VerificationId) -> Vec<u8> {
+    let mut key = with(EXPIRY, &at.as_millis().to_be_bytes());
+    key.extend_from_slice(&id.to_bytes());
+    key
+}
+
+pub(super) fn newest(to: &PhoneNumber, service: &str) -> Vec<u8> {
+    hashed(NEWEST, &[to.as_str(), service])
+}
+
+pub(super) fn idempotency(client: &str, key: &str) -> Vec<u8> {
+    hashed(IDEMPOTENCY, &[client, key])
+}
+
+pub(super) fn window(name: &str) -> Vec<u8> {
+    hashed(WINDOW, &[name])
+}
+
+pub(super) fn ledger(sim: &str) -> Vec<u8> {
+    hashed(LEDGER, &[sim])
+}
+
+pub(super) fn meta(name: &str) -> Vec<u8> {
+    with(META, name.as_bytes())
+}
+
+/// The keys of one kind: from the first to the first of the next kind.
+pub(super) fn all(kind: u8) -> (Vec<u8>, Vec<u8>) {
+    (vec![kind], vec![kind + 1])
+}
+
+fn with(kind: u8, rest: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + rest.len());
+    key.push(kind);
+    key.extend_from_slice(rest);
+    key
+}
+
+fn hashed(kind: u8, names: &[&str]) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for name in names {
+        hash.update((name.len() as u64).to_be_bytes());
+        hash.update(name.as_bytes());
+    }
+    with(kind, &hash.finalize()[..16])
+}

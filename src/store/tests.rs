@@ -1,0 +1,273 @@
+//! The same rules on every engine, and what only a disk can show.
+
+use std::time::Duration;
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::id::{MessageId, VerificationId};
+use crate::otp::{self, Bucket, Code, Policy, Verification, Window};
+use crate::outbox::{Encoding, Kind, Ledger, Message, MessageStatus};
+use crate::secret::{Key, Sealed};
+
+const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+
+fn message(at: Timestamp) -> Message {
+    Message {
+        id: MessageId::new(at),
+        to: "+41791234567".parse().unwrap(),
+        client: Some("web".to_owned()),
+        kind: Kind::Text,
+        status: MessageStatus::Queued,
+        priority: 3,
+        parts: 2,
+        encoding: Encoding::Ucs2,
+        flash: true,
+        report: true,
+        wanted_modem: Some("a".to_owned()),
+        modem: None,
+        attempts: 0,
+        created_at: at,
+        due_at: at,
+        deadline: Some(at.plus(Duration::from_secs(60))),
+        sent_at: None,
+        delivered_at: None,
+        error: Some("why".to_owned()),
+        body: Some(Sealed::from_bytes(vec![1, 2, 3])),
+        reference: 200,
+        parts_done: 1,
+        uncertain: true,
+        modem_references: vec![5],
+    }
+}
+
+fn verification(at: Timestamp, message: MessageId) -> Verification {
+    let key = Key::from_bytes([1; 32]);
+    let (id, to) = (VerificationId::new(at), "+41791234567".parse().unwrap());
+    let hash = Code::typed("123456").hash(&key, id, "login", &to);
+    let sealed = key.seal(b"x", b"y");
+    Verification::new(id, "login".to_owned(), to, None, &Policy::default(), at, hash, sealed, message)
+}
+
+/// Both engines; the folder lives as long as the store.
+fn stores() -> Vec<(Store, Option<tempfile::TempDir>)> {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Store::open(dir.path(), Options::default()).unwrap();
+    vec![(Store::in_memory(), None), (disk, Some(dir))]
+}
+
+#[tokio::test]
+async fn records_come_back_as_they_were() {
+    for (store, _dir) in stores() {
+        let m = message(START);
+        let v = verification(START, m.id);
+        let window = Window { buckets: [Bucket { first: START, last: START, count: 7 }].into() };
+        let ledger = Ledger { minute: (1, 2), day: (3, 4), month: (5, 6) };
+        let once = Idempotency { digest: [7; 32], subject: v.id.to_string(), expires_at: START };
+        let (m2, v2, w2, o2) = (m.clone(), v.clone(), window.clone(), once.clone());
+        store
+            .transact(move |tx| {
+                tx.put_message(&m2)?;
+                tx.put_verification(&v2)?;
+                tx.put_window("number", &w2, START)?;
+                tx.put_ledger("sim", &ledger)?;
+                tx.put_idempotency("web", "key", &o2)
+            })
+            .await
+            .unwrap()
+            .unwrap();
+        store
+            .read(move |view| {
+                assert_eq!(view.message(m.id).unwrap().as_ref(), Some(&m));
+                assert_eq!(view.verification(v.id).unwrap().as_ref(), Some(&v));
+                assert_eq!(view.newest_verification(&v.to, "login").unwrap(), Some(v.id));
+                assert_eq!(view.newest_verification(&v.to, "pay").unwrap(), None);
+                assert_eq!(view.pending_verifications().unwrap(), [(v.expires_at, v.id)]);
+                assert_eq!(view.live_messages().unwrap(), [m]);
+                assert_eq!(view.window("number").unwrap(), window);
+                assert_eq!(view.window("other").unwrap(), Window::default());
+                assert_eq!(view.ledger("sim").unwrap(), ledger);
+                assert_eq!(view.idempotency("web", "key").unwrap(), Some(once));
+                assert_eq!(view.idempotency("app", "key").unwrap(), None);
+            })
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn indexes_follow_their_records() {
+    for (store, _dir) in stores() {
+        let m = message(START);
+        let v = verification(START, m.id);
+        let (id, ver) = (m.id, v.id);
+        store
+            .transact(move |tx| {
+                tx.put_message(&m)?;
+                tx.put_verification(&v)?;
+                let m = Message { status: MessageStatus::Sent, body: None, ..m };
+                tx.put_message(&m)?;
+                let v = otp::step(v, otp::Event::Cancel, START).unwrap();
+                tx.put_verification(&v)
+            })
+            .await
+            .unwrap()
+            .unwrap();
+        store
+            .transact(move |tx| {
+                assert!(tx.live_messages()?.is_empty() && tx.pending_verifications()?.is_empty());
+                let later = START.plus(Duration::from_secs(1));
+                assert_eq!(tx.over_messages_before(later, 10)?, [id]);
+                assert_eq!(tx.over_messages_before(START, 10)?, []);
+                assert_eq!(tx.ended_verifications_before(later, 10)?, [ver]);
+                tx.delete_message(id)?;
+                tx.delete_verification(ver)?;
+                assert!(tx.message(id)?.is_none() && tx.verification(ver)?.is_none());
+                Ok::<(), StoreError>(())
+            })
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_listing_is_newest_first_and_sees_what_is_not_yet_committed() {
+    for (store, _dir) in stores() {
+        let made: Vec<Message> = (0..10).map(|i| message(START.plus(Duration::from_millis(i)))).collect();
+        let ids: Vec<_> = made.iter().map(|m| m.id).collect();
+        let (first, second) = (made[..5].to_vec(), made[5..].to_vec());
+        store.transact(move |tx| first.iter().try_for_each(|m| tx.put_message(m))).await.unwrap().unwrap();
+        store
+            .transact(move |tx| {
+                second.iter().try_for_each(|m| tx.put_message(m))?;
+                tx.delete_message(ids[3])?;
+                let all: Vec<_> = tx.messages(100, None, |_| true)?.iter().map(|m| m.id).collect();
+                let wanted: Vec<_> = ids.iter().rev().filter(|id| **id != ids[3]).copied().collect();
+                assert_eq!(all, wanted);
+                let page: Vec<_> = tx.messages(2, Some(ids[6]), |_| true)?.iter().map(|m| m.id).collect();
+                assert_eq!(page, [ids[5], ids[4]]);
+                let rest: Vec<_> = tx.live_messages()?.iter().map(|m| m.id).collect();
+                assert_eq!(rest, wanted.into_iter().rev().collect::<Vec<_>>());
+                Ok::<(), StoreError>(())
+            })
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_expired_is_swept() {
+    for (store, _dir) in stores() {
+        store
+            .transact(|tx| {
+                let once = |at| Idempotency { digest: [0; 32], subject: String::new(), expires_at: at };
+                let later = START.plus(Duration::from_secs(1));
+                tx.put_idempotency("a", "old", &once(START))?;
+                tx.put_idempotency("a", "new", &once(later))?;
+                tx.put_window("old", &Window::default(), START)?;
+                tx.put_window("new", &Window::default(), later)?;
+                assert_eq!(tx.sweep_expired(START, 10)?, 1);
+                assert!(tx.idempotency("a", "old")?.is_none() && tx.idempotency("a", "new")?.is_some());
+                Ok::<(), StoreError>(())
+            })
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_move_writes_nothing_and_ends_nothing() {
+    for (store, _dir) in stores() {
+        let panicked = store
+            .transact(|tx| {
+                tx.put_meta("a", b"1");
+                if tx.meta("a").is_ok() {
+                    panic!("on purpose");
+                }
+            })
+            .await;
+        assert!(matches!(panicked, Err(StoreError::Failed(_))));
+        assert_eq!(store.transact(|tx| tx.meta("a")).await.unwrap().unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_closed_store_refuses_and_opens_again_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options::default()).unwrap();
+    let m = message(START);
+    let id = m.id;
+    store.transact(move |tx| tx.put_message(&m)).await.unwrap().unwrap();
+    store.close().await;
+    assert_eq!(store.transact(|_| ()).await, Err(StoreError::Closed));
+    assert!(matches!(store.read(|_| ()).await, Err(StoreError::Closed)));
+    let again = Store::open(dir.path(), Options::default()).unwrap();
+    assert!(again.read(move |view| view.message(id)).await.unwrap().unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_second_daemon_is_told_who_has_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options::default()).unwrap();
+    let options = Options { lock_within: Duration::from_millis(50), ..Options::default() };
+    let refused = Store::open(dir.path(), options).err().unwrap();
+    assert!(matches!(refused, OpenError::InUse { .. }) && refused.to_string().contains("another smsotpd"));
+    store.close().await;
+}
+
+/// Changes the raw store behind the daemon's back.
+fn tamper(dir: &std::path::Path, change: impl FnOnce(&sled::Db)) {
+    let db = sled::Config::new().path(dir.join("sled")).flush_every_ms(None).open().unwrap();
+    change(&db);
+    db.flush().unwrap();
+}
+
+async fn refused_after(change: impl FnOnce(&sled::Db, MessageId)) -> OpenError {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options::default()).unwrap();
+    let m = message(START);
+    let id = m.id;
+    store.transact(move |tx| tx.put_message(&m)).await.unwrap().unwrap();
+    store.close().await;
+    drop(store);
+    tamper(dir.path(), |db| change(db, id));
+    Store::open(dir.path(), Options::default()).err().expect("a refusal")
+}
+
+#[tokio::test]
+async fn damage_is_found_at_the_start_and_named() {
+    let flipped = refused_after(|db, id| {
+        let key = keys::message(id);
+        let mut value = db.get(&key).unwrap().unwrap().to_vec();
+        value[9] ^= 1;
+        db.insert(key, value).unwrap();
+    });
+    assert!(flipped.await.to_string().contains("checksum"));
+    let dangling = refused_after(|db, id| {
+        db.remove(keys::message(id)).unwrap();
+    });
+    assert!(dangling.await.to_string().contains("not there"));
+    let older = refused_after(|db, _| {
+        db.insert(keys::SEQUENCE, &0_u64.to_be_bytes()).unwrap();
+    });
+    assert!(older.await.to_string().contains("acknowledged"));
+    let newer = refused_after(|db, _| {
+        db.insert(keys::SCHEMA, &2_u32.to_be_bytes()).unwrap();
+    });
+    assert!(matches!(newer.await, OpenError::TooNew { found: 2, .. }));
+}
+
+#[test]
+fn the_first_format_stays_readable() {
+    // As the first version wrote it: these octets may never fail to decode.
+    let written = [1, 1, 2, 3, 4, 0xf4, 3, 6, 0, 0, 0, 0];
+    let crc = crc32fast::hash(&written[..8]).to_be_bytes();
+    let framed = [&written[..8], &crc].concat();
+    let r: record::Ledger = record::decode(&framed).unwrap();
+    assert_eq!((r.minute, r.day, r.month), ((1, 2), (3, 4), (500, 6)));
+    assert_eq!(record::encode(&r).unwrap(), framed);
+    assert_eq!(record::decode::<record::Ledger>(&written).err(), Some("its checksum does not fit"));
+    assert_eq!(record::decode::<record::Ledger>(&framed[..3]).err(), Some("it is too short"));
+}

@@ -1,0 +1,101 @@
+//! A port as a test holds it: plain reads and writes, every wait bounded by a condition and a deadline.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use smsotpd::sim::{Options, Script, Sim};
+
+/// Far longer than anything here takes: reached only by a fault.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+/// A SUBMIT to +41791234567: "Hello".
+pub(crate) const HELLO: &str = "0001000B911497214365F7000005C8329BFD06";
+/// The octets of its TPDU.
+pub(crate) const HELLO_LENGTH: usize = 18;
+
+/// An open port and what was read from it.
+pub(crate) struct Wire {
+    file: File,
+    read: Vec<u8>,
+}
+
+impl Wire {
+    pub(crate) fn open(path: &Path) -> Self {
+        let noctty = i32::try_from(rustix::fs::OFlags::NOCTTY.bits()).unwrap();
+        let file = OpenOptions::new().read(true).write(true).custom_flags(noctty).open(path).unwrap();
+        Self { file, read: Vec::new() }
+    }
+
+    pub(crate) fn write(&mut self, text: &str) {
+        self.file.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Reads up to and with `end`, and gives it all.
+    pub(crate) fn until(&mut self, end: &str) -> String {
+        let deadline = Instant::now() + LONG;
+        loop {
+            if let Some(at) = self.read.windows(end.len()).position(|w| w == end.as_bytes()) {
+                let rest = self.read.split_off(at + end.len());
+                return String::from_utf8_lossy(&std::mem::replace(&mut self.read, rest)).into_owned();
+            }
+            assert!(self.more(deadline), "no {end:?} in {:?}", String::from_utf8_lossy(&self.read));
+        }
+    }
+
+    /// One read; false at the deadline and when the port has hung up.
+    fn more(&mut self, deadline: Instant) -> bool {
+        let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).unwrap();
+        let mut fds = [PollFd::new(&self.file, PollFlags::IN)];
+        if poll(&mut fds, Some(&left)).unwrap() == 0 {
+            return false;
+        }
+        let mut buffer = [0; 4096];
+        match self.file.read(&mut buffer) {
+            Ok(count @ 1..) => {
+                self.read.extend_from_slice(&buffer[..count]);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Waits for the other end to hang up; what was read until then.
+    pub(crate) fn until_hang_up(&mut self) -> String {
+        let deadline = Instant::now() + LONG;
+        while self.more(deadline) {}
+        assert!(Instant::now() < deadline, "the port stayed open");
+        String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
+    }
+
+    /// A command and its answer up to `OK`.
+    pub(crate) fn ask(&mut self, command: &str) -> String {
+        self.write(&format!("{command}\r"));
+        self.until("OK\r\n")
+    }
+
+    /// Up to the prompt.
+    pub(crate) fn prompt(&mut self) -> String {
+        self.write(&format!("AT+CMGS={HELLO_LENGTH}\r"));
+        self.until("> ")
+    }
+
+    /// Sends "Hello" and gives what comes after the prompt, up to `end`.
+    pub(crate) fn hello(&mut self, end: &str) -> String {
+        self.prompt();
+        self.write(&format!("{HELLO}\u{1a}"));
+        self.until(end)
+    }
+}
+
+/// One modem of this script, and its port with the echo off.
+pub(crate) fn one(script: &str) -> (Sim, Wire) {
+    let script = Script::parse("test", script).unwrap();
+    let sim = Sim::start(Options { script, ..Options::default() }).unwrap();
+    let mut wire = Wire::open(&sim.port(0));
+    wire.ask("ATE0");
+    (sim, wire)
+}
