@@ -29,7 +29,7 @@ use tokio::net::UnixStream;
 use super::wire;
 
 /// How long a request may take, beyond what it is asked to wait.
-pub const TIMEOUT: Duration = Duration::from_mins(1);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// No answer of the API is larger.
 const LARGEST_REPLY: usize = 64 * 1024 * 1024;
 /// An event stream has a comment every 30 s; after this long without an octet the daemon hangs.

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::serve::Limits;
+use crate::clock;
 
 /// What a connection is doing, and since when.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +44,7 @@ pub(super) struct Activity(Arc<watch::Sender<State>>);
 impl Activity {
     /// A connection that was just accepted.
     pub(super) fn new() -> Self {
-        let state = State { phase: Phase::Fresh(Instant::now()), blocked: None };
+        let state = State { phase: Phase::Fresh(now()), blocked: None };
         Self(Arc::new(watch::Sender::new(state)))
     }
 
@@ -57,7 +58,7 @@ impl Activity {
         self.0.send_if_modified(|state| {
             let first = matches!(state.phase, Phase::Fresh(_) | Phase::Idle(_));
             if first {
-                state.phase = Phase::Head(Instant::now());
+                state.phase = Phase::Head(now());
             }
             first
         });
@@ -98,6 +99,10 @@ impl Activity {
     }
 }
 
+fn now() -> Instant {
+    Instant::from_std(clock::monotonic())
+}
+
 async fn sleep_until(end: Option<Instant>) {
     match end {
         Some(end) => tokio::time::sleep_until(end).await,
@@ -118,7 +123,7 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.0.send_modify(|state| state.phase = Phase::Idle(Instant::now()));
+        self.0.0.send_modify(|state| state.phase = Phase::Idle(now()));
     }
 }
 

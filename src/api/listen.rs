@@ -69,8 +69,8 @@ impl Listener {
             move |source: io::Error| ListenError::System { doing, path, source }
         };
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            let made = DirBuilder::new().recursive(true).mode(0o755).create(parent);
-            made.map_err(fault("make the folder", parent))?;
+            let created = DirBuilder::new().recursive(true).mode(0o755).create(parent);
+            created.map_err(fault("make the folder", parent))?;
         }
         let lock = lock(path)?;
         clear(path)?;

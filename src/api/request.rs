@@ -16,7 +16,7 @@ use crate::gateway::Caller;
 use crate::secret::Secret;
 
 /// The longest that `?wait=` waits.
-const LONGEST_WAIT: Duration = Duration::from_mins(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// A request whose peer may make it.
 pub(super) struct Authorised {

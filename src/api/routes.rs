@@ -1,4 +1,4 @@
-//! The routes: one table of method, path, need and what is done; the router is built from it, the OpenAPI
+//! The routes: one table of method, path, need and what is done; the router is built from it, the `OpenAPI`
 //! description is tested against it.
 
 use std::sync::Arc;
@@ -188,7 +188,7 @@ fn plain(body: String, content_type: &'static str) -> Response {
     response
 }
 
-/// The description of this API, OpenAPI 3.1, with the version of this build.
+/// The description of this API, `OpenAPI` 3.1, with the version of this build.
 pub fn openapi() -> String {
     include_str!("openapi.json").replace("{version}", env!("CARGO_PKG_VERSION"))
 }

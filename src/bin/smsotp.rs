@@ -1,3 +1,7 @@
-//! `smsotp`.
+//! `smsotp`: the client of smsotpd, and the tools that need no daemon.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    smsotpd::cli::main()
+}

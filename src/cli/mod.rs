@@ -1,1 +1,204 @@
-//! The `cli` room.
+//! The `smsotp` commands: over the API's client where they talk to a daemon, alone where they need none.
+//!
+//! This room knows no modem and no store. Answers go to stdout, diagnostics to stderr, and the exit code says
+//! how it ended; see [`Exit`].
+//!
+//! ```no_run
+//! // The whole of `src/bin/smsotp.rs`:
+//! fn main() -> std::process::ExitCode {
+//!     smsotpd::cli::main()
+//! }
+//! ```
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::api::client::{Call, Client};
+
+mod daemon;
+mod exit;
+mod message;
+mod output;
+mod tools;
+mod top;
+mod verification;
+
+pub use exit::{Exit, Failure};
+pub use tools::Direction;
+
+/// One-time passwords by SMS: the client of smsotpd, and tools that need no daemon.
+#[derive(Debug, Parser)]
+#[command(name = "smsotp", version, max_term_width = 100)]
+struct Cli {
+    /// The daemon's socket.
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "SMSOTP_SOCKET",
+        default_value = "/run/smsotpd/smsotpd.sock"
+    )]
+    socket: PathBuf,
+    /// Answer with exactly the API's JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Ask(Ask),
+    #[command(flatten)]
+    Tool(tools::Tool),
+    /// Print the completions of a shell.
+    Completions {
+        /// Which.
+        shell: Shell,
+    },
+}
+
+/// What the daemon is asked.
+#[derive(Debug, Subcommand)]
+enum Ask {
+    /// Send a code to a number.
+    Issue {
+        /// Such as +41791234567.
+        phone: String,
+        /// The service of the configuration.
+        #[arg(long)]
+        service: Option<String>,
+        /// The language of the text, such as de-CH.
+        #[arg(long)]
+        locale: Option<String>,
+        /// Return when the message is sent or failed.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Check a code: exit 0 when approved, 1 when not.
+    Check {
+        /// A verification, or a number: its newest verification.
+        #[arg(value_name = "ID-or-PHONE")]
+        target: String,
+        /// As the person typed it.
+        code: String,
+        /// The service, with a number.
+        #[arg(long)]
+        service: Option<String>,
+    },
+    /// Send the same code again.
+    Resend {
+        /// The verification.
+        id: String,
+    },
+    /// Withdraw a verification.
+    Cancel {
+        /// The verification.
+        id: String,
+    },
+    /// Show a verification.
+    Show {
+        /// The verification.
+        id: String,
+    },
+    /// Send a plain message.
+    Send(message::Send),
+    /// List messages, newest first.
+    Messages {
+        /// Only in this status, such as failed.
+        #[arg(long)]
+        status: Option<String>,
+        /// Only to this number.
+        #[arg(long, value_name = "PHONE")]
+        to: Option<String>,
+        /// At most so many.
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+    },
+    /// Show a message.
+    Message {
+        /// The message.
+        id: String,
+    },
+    /// The daemon at a glance.
+    Status,
+    /// The modems, a line each.
+    Modems,
+    /// Show a modem, or care for it.
+    Modem {
+        /// Its name in the configuration.
+        name: String,
+        #[command(subcommand)]
+        care: Option<daemon::Care>,
+    },
+    /// Follow what happens, a line each.
+    Events,
+    /// A live view of the daemon.
+    Top,
+}
+
+/// The program: reads its arguments, does what they say, and tells how it ended.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Nobody may be listening.
+            let _ = e.print();
+            return if e.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+        }
+    };
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                let _ = writeln!(std::io::stderr(), "smsotp: {}", output::clean(&failure.message));
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit, Failure> {
+    match cli.command {
+        Command::Tool(tool) => tools::run(&tool),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "smsotp", &mut script);
+            output::print(&String::from_utf8_lossy(&script))?;
+            Ok(Exit::Done)
+        }
+        Command::Ask(question) => {
+            let session =
+                output::Session { client: Client::new(cli.socket), format: output::Format::of(cli.json) };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(ask(&session, question))
+        }
+    }
+}
+
+async fn ask(session: &output::Session, question: Ask) -> Result<Exit, Failure> {
+    match question {
+        Ask::Issue { phone, service, locale, wait } => {
+            verification::issue(session, &phone, service, locale, wait).await
+        }
+        Ask::Check { target, code, service } => verification::check(session, &target, &code, service).await,
+        Ask::Resend { id } => {
+            verification::one(session, Call::post(verification::path(&id) + "/resend")).await
+        }
+        Ask::Cancel { id } => verification::one(session, Call::delete(verification::path(&id))).await,
+        Ask::Show { id } => verification::one(session, Call::get(verification::path(&id))).await,
+        Ask::Send(send) => message::send(session, send).await,
+        Ask::Messages { status, to, limit } => message::list(session, status, to, limit).await,
+        Ask::Message { id } => message::show(session, &id).await,
+        Ask::Status => daemon::status(session).await,
+        Ask::Modems => daemon::modems(session).await,
+        Ask::Modem { name, care } => daemon::modem(session, &name, care).await,
+        Ask::Events => daemon::events(session).await,
+        Ask::Top => top::run(session).await,
+    }
+}

@@ -7,8 +7,10 @@ use smsotpd::api::client::{Call, Events};
 use smsotpd::api::{Access, Limits};
 use smsotpd::gateway::{EventKind, ModemState};
 use smsotpd::outbox::MessageStatus;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 
-use crate::api_support::{Served, eventually, modem, raw, served, served_within};
+use crate::api_support::{Served, eventually, modem, raw, read_to_end, served, served_within};
 
 async fn follow(api: &Served, after: Option<u64>) -> Events {
     api.client.events(after).await.unwrap().expect("everybody may read")
@@ -67,14 +69,16 @@ async fn a_follower_that_was_too_slow_catches_up() {
 async fn a_quiet_stream_is_kept_alive_and_ends_with_the_daemon() {
     let limits = Limits { heartbeat: Duration::from_millis(20), ..Limits::default() };
     let mut api = served_within(limits, Access::default());
-    let socket = api.socket.clone();
-    let stream =
-        tokio::spawn(async move { raw(&socket, b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").await });
-    eventually("somebody follows", || api.fake.followers() == 1).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut stream = UnixStream::connect(&api.socket).await.unwrap();
+    stream.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut text = Vec::new();
+    while !String::from_utf8_lossy(&text).contains(": alive\n\n") {
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_buf(&mut text)).await;
+        assert_ne!(read.expect("a sign of life comes").unwrap(), 0);
+    }
+    assert!(String::from_utf8_lossy(&text).contains("content-type: text/event-stream"));
     api.begin_to_stop();
-    let text = stream.await.unwrap();
-    assert!(text.contains("content-type: text/event-stream") && text.contains(": alive"), "{text}");
+    assert!(read_to_end(&mut stream).await.ends_with("0\r\n\r\n"), "the stream ends whole");
     (&mut api.server).await.unwrap().unwrap();
     eventually("the subscription is gone", || api.fake.followers() == 0).await;
 }

@@ -23,6 +23,13 @@ async fn a_body_too_large_is_refused_unread() {
     stream.read_exact(&mut start).await.unwrap();
     assert_eq!(&start, b"HTTP/1.1 413 ");
 
+    // Asked for first: no 100, so that nothing of it is sent.
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {OVER}\r\n\r\n"
+    );
+    let answer = raw(&api.socket, head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+
     // Sent whole before the answer is read.
     let body = "x".repeat(900_000);
     let head = format!("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());

@@ -62,6 +62,11 @@ impl Fake {
         self.live.receiver_count()
     }
 
+    /// Whether every follower was handed all that happened.
+    pub(crate) fn delivered(&self) -> bool {
+        self.live.is_empty()
+    }
+
     pub(crate) fn happen(&self, kind: EventKind) {
         let mut state = self.state.lock().unwrap();
         let event = Event { id: state.events.len() as u64 + 1, at: now(), kind };

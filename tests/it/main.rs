@@ -1,6 +1,7 @@
 //! The tests of the whole: the daemon over real sockets and ports, and the rules of the source itself.
 
 mod api_access;
+mod api_cli;
 mod api_events;
 mod api_http;
 mod api_robust;

@@ -1,0 +1,145 @@
+//! `status`, `modems`, `modem`, `events`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::exit::{Exit, Failure};
+use super::output::{self, Format, Session, clean, print};
+use crate::api::client::{Call, ServerEvent, escape};
+use crate::api::wire;
+
+/// What an operator does with a modem.
+#[derive(Debug, Subcommand)]
+pub(super) enum Care {
+    /// Give it no more messages.
+    Pause,
+    /// Give it messages again.
+    Resume,
+    /// Begin anew with the device.
+    Reset,
+    /// Ask the network something, such as the balance.
+    Ussd {
+        /// Such as *100#.
+        code: String,
+    },
+}
+
+/// `smsotp status`.
+pub(super) async fn status(session: &Session) -> Result<Exit, Failure> {
+    let reply = session.ask(Call::get("/v1/status")).await?;
+    session.show(&reply, status_lines)?;
+    Ok(Exit::Done)
+}
+
+/// The daemon at a glance, for a person.
+pub(super) fn status_lines(status: &wire::Status, format: Format) -> String {
+    let uptime = humantime::format_duration(Duration::from_secs(status.uptime_s));
+    let mut text = format!("{} up {uptime}\n", format.strong(&format!("smsotpd {}", status.version)));
+    let q = &status.queue;
+    // Into a String nothing fails.
+    let _ = writeln!(
+        text,
+        "queue   {} codes, {} texts ({} of them later), {} on the air",
+        q.otp, q.text, q.delayed, q.sending
+    );
+    let total = status.modems.get("total").copied().unwrap_or_default();
+    let counts: Vec<String> = status
+        .modems
+        .iter()
+        .filter(|&(state, &count)| state != "total" && count > 0)
+        .map(|(state, count)| format!("{count} {}", format.status(state)))
+        .collect();
+    let _ =
+        writeln!(text, "modems  {total}{}{}", if counts.is_empty() { "" } else { ": " }, counts.join(", "));
+    text
+}
+
+/// `smsotp modems`.
+pub(super) async fn modems(session: &Session) -> Result<Exit, Failure> {
+    let reply = session.ask(Call::get("/v1/modems")).await?;
+    session.show(&reply, |list: &wire::Modems, format| modem_table(&list.modems, format))?;
+    Ok(Exit::Done)
+}
+
+/// Modems, a line each.
+pub(super) fn modem_table(modems: &[wire::Modem], format: Format) -> String {
+    let head = ["NAME", "STATE", "NETWORK", "SIGNAL", "QUEUE", "SENT", "FAILED", "ERROR"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(modems.iter().map(|m| {
+        let signal = m.signal_dbm.map_or_else(|| "-".to_owned(), |dbm| format!("{dbm} dBm"));
+        let network = m.operator.clone().unwrap_or_else(|| m.registration.clone());
+        let (queue, sent, failed) =
+            (m.queue.to_string(), m.sent_total.to_string(), m.failed_total.to_string());
+        let error = m.last_error.clone().unwrap_or_default();
+        vec![m.name.clone(), m.state.clone(), network, signal, queue, sent, failed, error]
+    }));
+    output::table(&rows, 1, format)
+}
+
+/// `smsotp modem`.
+pub(super) async fn modem(session: &Session, name: &str, care: Option<Care>) -> Result<Exit, Failure> {
+    let path = format!("/v1/modems/{}", escape(name));
+    let call = match care {
+        None => Call::get(path),
+        Some(Care::Pause) => Call::post(path + "/pause"),
+        Some(Care::Resume) => Call::post(path + "/resume"),
+        Some(Care::Reset) => Call::post(path + "/reset"),
+        Some(Care::Ussd { code }) => {
+            let reply = session.ask(Call::post(path + "/ussd").json(json!({"code": code}))).await?;
+            session.show(&reply, |ussd: &wire::Ussd, _| {
+                // Menus have lines; anything else that steers a terminal is dropped.
+                ussd.text.lines().map(|line| clean(line) + "\n").collect()
+            })?;
+            return Ok(Exit::Done);
+        }
+    };
+    let reply = session.ask(call).await?;
+    session.show(&reply, output::modem)?;
+    Ok(Exit::Done)
+}
+
+/// `smsotp events`: ends when the daemon does.
+pub(super) async fn events(session: &Session) -> Result<Exit, Failure> {
+    let mut events = match session.client.events(None).await? {
+        Ok(events) => events,
+        Err(reply) => {
+            session.accept(reply)?;
+            return Err(Failure::new(Exit::Internal, "the daemon gave no events"));
+        }
+    };
+    while let Some(event) = events.next().await? {
+        match session.format {
+            Format::Json => print(&format!("{}\n", event.data))?,
+            format => print(&event_line(&event, format))?,
+        }
+    }
+    Err(Failure::new(Exit::Unavailable, "the daemon ended the stream: it stops"))
+}
+
+fn event_line(event: &ServerEvent, format: Format) -> String {
+    let Ok(data) = serde_json::from_str::<wire::Event>(&event.data) else {
+        return format!("{}\n", clean(&event.name));
+    };
+    let (thing, detail) = match (&data.verification, &data.message, &data.modem) {
+        (Some(v), _, _) => (v.id.clone(), format!("{} {}", v.to, v.service)),
+        (_, Some(m), _) => {
+            let told = [&m.modem, &m.error].into_iter().flatten().map(|text| format!(" {text}"));
+            (m.id.clone(), m.to.clone() + &told.collect::<String>())
+        }
+        (_, _, Some(m)) => (m.name.clone(), m.last_error.clone().unwrap_or_default()),
+        _ => (String::new(), String::new()),
+    };
+    let (kind, word) = data.r#type.split_once('.').unwrap_or((&data.r#type, ""));
+    let line = format!(
+        "{} {}.{} {} {}",
+        clean(&data.at),
+        clean(kind),
+        format.status(word),
+        clean(&thing),
+        clean(&detail)
+    );
+    line.trim_end().to_owned() + "\n"
+}

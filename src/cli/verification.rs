@@ -1,0 +1,126 @@
+//! `issue`, `check`, `resend`, `cancel`, `show`.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::exit::{Exit, Failure};
+use super::output::{self, Session, verdict};
+use crate::api::client::{Call, Reply, escape};
+use crate::api::wire;
+use crate::clock;
+
+/// One request of a long wait; the daemon holds each this long at most.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// `smsotp issue`.
+pub(super) async fn issue(
+    session: &Session,
+    phone: &str,
+    service: Option<String>,
+    locale: Option<String>,
+    wait: bool,
+) -> Result<Exit, Failure> {
+    let body = json!({"to": number(phone), "service": service, "locale": locale});
+    let mut reply = session.ask(Call::post("/v1/verifications").json(without_nulls(body))).await?;
+    if wait {
+        let issued: wire::Verification = reply.parse()?;
+        let over = |v: &wire::Verification| v.status != "pending" || is_over(&v.message.status);
+        reply = settled(session, &format!("/v1/verifications/{}", escape(&issued.id)), over).await?;
+    }
+    let v = session.show(&reply, output::verification)?;
+    Ok(if wait { verdict(&v.message.status) } else { Exit::Done })
+}
+
+/// `smsotp check`.
+pub(super) async fn check(
+    session: &Session,
+    target: &str,
+    code: &str,
+    service: Option<String>,
+) -> Result<Exit, Failure> {
+    let call = if target.starts_with("ver_") {
+        if service.is_some() {
+            return Err(Failure::new(Exit::Usage, "--service goes with a phone number, not with an id"));
+        }
+        Call::post(format!("/v1/verifications/{}/check", escape(target))).json(json!({"code": code}))
+    } else {
+        let body = json!({"to": number(target), "code": code, "service": service});
+        Call::post("/v1/check").json(without_nulls(body))
+    };
+    let reply = session.ask(call).await?;
+    let check = session.show(&reply, |check: &wire::Check, format| {
+        let v = &check.verification;
+        if check.approved {
+            return format!("{} {}\n", format.status("approved"), output::clean(&v.id));
+        }
+        let status = format.status(&v.status);
+        format!("not approved: {status}, {} attempts left {}\n", v.attempts_left, output::clean(&v.id))
+    })?;
+    Ok(if check.approved { Exit::Done } else { Exit::No })
+}
+
+/// `smsotp resend`, `cancel` and `show`: one call, answered by the verification.
+pub(super) async fn one(session: &Session, call: Call) -> Result<Exit, Failure> {
+    let reply = session.ask(call).await?;
+    session.show(&reply, output::verification)?;
+    Ok(Exit::Done)
+}
+
+/// The path of a verification.
+pub(super) fn path(id: &str) -> String {
+    format!("/v1/verifications/{}", escape(id))
+}
+
+/// Asks until the thing is over. Each question waits in the daemon; a daemon that answers early is not asked
+/// more than once a second.
+pub(super) async fn settled<T: serde::de::DeserializeOwned>(
+    session: &Session,
+    path: &str,
+    over: impl Fn(&T) -> bool,
+) -> Result<Reply, Failure> {
+    loop {
+        let asked = clock::monotonic();
+        let reply = session.ask(Call::get(path).wait(WAIT)).await?;
+        if over(&reply.parse()?) {
+            return Ok(reply);
+        }
+        tokio::time::sleep(Duration::from_secs(1).saturating_sub(asked.elapsed())).await;
+    }
+}
+
+/// Whether a message in this status is sent no more.
+pub(super) fn is_over(status: &str) -> bool {
+    !matches!(status, "queued" | "sending")
+}
+
+/// A number as people write it, without blanks, dashes, dots and brackets; the `(0)` of `+41 (0)79` goes too.
+pub(super) fn number(text: &str) -> String {
+    let text = text.trim();
+    let text = if text.starts_with('+') { text.replace("(0)", "") } else { text.to_owned() };
+    let ornament =
+        |c: char| c.is_whitespace() || matches!(c, '-' | '‐' | '‑' | '–' | '.' | '/' | '(' | ')' | '[' | ']');
+    text.chars().filter(|&c| !ornament(c)).collect()
+}
+
+/// An object without the fields that were left out.
+pub(super) fn without_nulls(mut body: Value) -> Value {
+    if let Value::Object(map) = &mut body {
+        map.retain(|_, value| !value.is_null());
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_lose_their_ornaments() {
+        for text in ["+41791234567", " +41 79 123 45 67 ", "+41 (0)79-123.45.67", "+41 [79] 123/4567"] {
+            assert_eq!(number(text), "+41791234567", "{text}");
+        }
+        assert_eq!(number("(079) 123"), "079123");
+        assert_eq!(number("+41x"), "+41x");
+    }
+}

@@ -1,0 +1,237 @@
+//! The `smsotp` program against a daemon's socket: what it prints, and how it ends.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use smsotpd::api::access::{Access, Client, Matcher, Right};
+use smsotpd::api::{Limits, client::Call};
+use smsotpd::gateway::{EventKind, GatewayError, ModemState};
+use smsotpd::outbox::MessageStatus;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
+
+use crate::api_support::{CODE, NUMBER, Served, eventually, modem, served, served_within};
+
+fn smsotp(socket: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smsotp"));
+    command.env("SMSOTP_SOCKET", socket).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn run(api: &Served, arguments: &[&str]) -> (i32, String, String) {
+    ended(smsotp(&api.socket, arguments).output()).await
+}
+
+async fn ended(output: impl Future<Output = std::io::Result<Output>>) -> (i32, String, String) {
+    let output = tokio::time::timeout(Duration::from_secs(30), output).await.expect("it ends").unwrap();
+    let text = |octets| String::from_utf8(octets).unwrap();
+    (output.status.code().expect("no signal"), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn a_code_is_issued_and_checked() {
+    let api = served();
+    let (exit, out, err) =
+        run(&api, &["issue", "+41 (0)79-123 45 67", "--service", "login", "--locale", "de"]).await;
+    assert_eq!((exit, err.as_str()), (0, ""));
+    assert!(out.starts_with("ver_") && out.contains(NUMBER) && !out.contains('\x1b'), "{out}");
+    let id = out.split_whitespace().next().unwrap();
+    let (exit, shown, _) = run(&api, &["--json", "show", id]).await;
+    assert_eq!(exit, 0);
+    let raw = api.call(Call::get(format!("/v1/verifications/{id}"))).await;
+    assert_eq!(shown.trim_end().as_bytes(), &raw.body[..], "exactly the API's JSON");
+    let (exit, out, _) = run(&api, &["check", id, "000000"]).await;
+    assert_eq!(exit, 1);
+    assert!(out.starts_with("not approved: pending, 4 attempts left"), "{out}");
+    assert_eq!(run(&api, &["check", "+41 79 123 45 67", CODE]).await.0, 66, "another service");
+    let (exit, out, _) = run(&api, &["check", "+41 79 123 45 67", CODE, "--service", "login"]).await;
+    assert_eq!((exit, out.split_whitespace().next()), (0, Some("approved")));
+    assert_eq!(run(&api, &["check", id, CODE]).await.0, 1);
+    assert_eq!(run(&api, &["resend", id]).await.0, 0);
+    let (exit, out, _) = run(&api, &["cancel", id]).await;
+    assert!(exit == 0 && out.contains("cancelled"), "{out}");
+    let state = api.fake.state.lock().unwrap();
+    assert_eq!((state.issued[0].to.as_str(), state.issued[0].locale.as_deref()), (NUMBER, Some("de")));
+}
+
+#[tokio::test]
+async fn every_refusal_has_its_exit_code() {
+    let api = served();
+    let span = Duration::from_secs(30);
+    for (error, wanted) in [
+        (GatewayError::InvalidRequest("`minutes` is missing".to_owned()), 2),
+        (GatewayError::NotAllowed("no".to_owned()), 73),
+        (GatewayError::NotFound("such verification"), 66),
+        (GatewayError::Conflict("it ended".to_owned()), 73),
+        (GatewayError::UnknownService, 73),
+        (GatewayError::Cooldown { retry_after: span }, 73),
+        (GatewayError::ShuttingDown, 69),
+        (GatewayError::Internal("oops".to_owned()), 70),
+    ] {
+        let said = error.to_string();
+        api.fake.refuse(error.clone());
+        let (exit, out, err) = run(&api, &["issue", NUMBER]).await;
+        assert_eq!((exit, out.as_str(), err.trim_end()), (wanted, "", format!("smsotp: {said}").as_str()));
+        api.fake.refuse(error);
+        let (exit, out, _) = run(&api, &["--json", "issue", NUMBER]).await;
+        let problem: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((exit, problem["detail"].as_str()), (wanted, Some(said.as_str())));
+    }
+    assert_eq!(run(&api, &["show", "nonsense"]).await.0, 66);
+    assert_eq!(run(&api, &["modem", "stick1", "pause"]).await.0, 73);
+    for usage in [
+        &["isue"][..],
+        &[],
+        &["check", NUMBER],
+        &["send", NUMBER, "x", "--priority", "10"],
+        &["modem", "a", "eat"],
+    ] {
+        let (exit, out, err) = run(&api, usage).await;
+        assert_eq!((exit, out.as_str()), (2, ""), "{usage:?}");
+        assert!(!err.is_empty());
+    }
+    assert_eq!(run(&api, &["check", "ver_1", "1", "--service", "x"]).await.0, 2);
+    let (exit, help, _) = run(&api, &["--help"]).await;
+    assert!(exit == 0 && help.contains("issue") && help.contains("completions"));
+}
+
+#[tokio::test]
+async fn without_a_daemon_it_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("none.sock");
+    for command in ["status", "events", "modems"] {
+        let (exit, out, err) = ended(smsotp(&socket, &[command]).output()).await;
+        assert_eq!((exit, out.as_str()), (69, ""));
+        assert!(err.contains("none.sock") && err.contains("is smsotpd running?"), "{err}");
+    }
+    // The option wins over the environment.
+    let api = served();
+    let (exit, ..) =
+        ended(smsotp(&socket, &["--socket", api.socket.to_str().unwrap(), "status"]).output()).await;
+    assert_eq!(exit, 0);
+}
+
+#[tokio::test]
+async fn messages_are_sent_listed_and_shown() {
+    let api = served();
+    let (exit, out, _) = run(
+        &api,
+        &[
+            "send",
+            NUMBER,
+            "hello",
+            "--flash",
+            "--report",
+            "--priority",
+            "3",
+            "--at",
+            "2027-01-15T09:00:00Z",
+            "--valid-for",
+            "2h",
+        ],
+    )
+    .await;
+    assert!(exit == 0 && out.starts_with("msg_") && out.contains("queued"), "{out}");
+    let mut command = smsotp(&api.socket, &["send", NUMBER, "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all("two\nlines\n".as_bytes()).await.unwrap();
+    assert!(child.wait().await.unwrap().success());
+    {
+        let state = api.fake.state.lock().unwrap();
+        assert!(state.sent[0].flash && state.sent[0].report && state.sent[0].priority == 3);
+        assert_eq!(state.sent[0].valid_for, Some(Duration::from_secs(7200)));
+        assert_eq!(state.sent[1].text.expose(), "two\nlines");
+    }
+    let (exit, out, _) =
+        run(&api, &["messages", "--status", "queued", "--to", "+41 79 123 45 67", "--limit", "5"]).await;
+    assert_eq!((exit, out.lines().count()), (0, 3), "{out}");
+    let id = out.lines().nth(1).unwrap().split_whitespace().next().unwrap();
+    assert_eq!(run(&api, &["message", id]).await.0, 0);
+    assert_eq!(api.fake.state.lock().unwrap().filters[0].limit, 5);
+    assert_eq!(run(&api, &["messages", "--status", "lost"]).await.0, 73);
+}
+
+#[tokio::test]
+async fn wait_tells_whether_the_message_was_sent() {
+    let api = served();
+    for (command, status, wanted) in [
+        (&["issue", NUMBER, "--wait"][..], MessageStatus::Sent, 0),
+        (&["issue", NUMBER, "--wait"], MessageStatus::Failed, 1),
+        (&["send", NUMBER, "x", "--wait"], MessageStatus::Delivered, 0),
+        (&["--json", "send", NUMBER, "x", "--wait"], MessageStatus::Expired, 1),
+    ] {
+        api.fake.state.lock().unwrap().messages.clear();
+        let socket = api.socket.clone();
+        let waiting = tokio::spawn(async move { ended(smsotp(&socket, command).output()).await });
+        eventually("it waits", || api.fake.followers() == 1).await;
+        let id = *api.fake.state.lock().unwrap().messages.keys().next().unwrap();
+        api.fake.move_message(id, status);
+        let (exit, out, err) = waiting.await.unwrap();
+        assert_eq!(exit, wanted, "{out}{err}");
+        eventually("nobody waits", || api.fake.followers() == 0).await;
+    }
+    api.fake.state.lock().unwrap().born = Some(MessageStatus::Failed);
+    assert_eq!(run(&api, &["issue", NUMBER, "--wait"]).await.0, 1);
+}
+
+#[tokio::test]
+async fn the_operator_sees_and_cares_for_modems() {
+    let operator = Client {
+        name: "operator".to_owned(),
+        matcher: Matcher::Uid(nix::unistd::geteuid().as_raw()),
+        may: vec![Right::Read, Right::Admin],
+        services: None,
+    };
+    let api = served_within(Limits::default(), Access::new(vec![operator]));
+    let (exit, out, _) = run(&api, &["status"]).await;
+    assert!(exit == 0 && out.contains("up 1m 1s") && out.contains("2: 1 blocked, 1 ready"), "{out}");
+    let (exit, out, _) = run(&api, &["modems"]).await;
+    assert!(exit == 0 && out.contains("stick1") && out.contains("-71 dBm"), "{out}");
+    assert_eq!(
+        run(&api, &["modem", "stick1", "ussd", "*100#"]).await,
+        (0, "Balance: 5.00\n".to_owned(), String::new())
+    );
+    let (exit, out, _) = run(&api, &["modem", "stick1", "pause"]).await;
+    assert!(exit == 0 && out.starts_with("stick1 paused\n"), "{out}");
+    assert_eq!(run(&api, &["modem", "stick1", "reset"]).await.0, 0);
+    assert_eq!(run(&api, &["modem", "stick1"]).await.0, 0);
+    assert_eq!(run(&api, &["modem", "stick2", "resume"]).await.0, 66);
+    assert_eq!(run(&api, &["top"]).await.0, 2, "no terminal");
+    assert_eq!(run(&api, &["issue", NUMBER]).await.0, 73);
+}
+
+#[tokio::test]
+async fn events_come_a_line_each_and_a_closed_pipe_is_no_fault() {
+    let mut api = served();
+    let mut child = smsotp(&api.socket, &["events"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    eventually("it follows", || api.fake.followers() == 1).await;
+    api.fake.happen(EventKind::Modem(modem(ModemState::Recovering)));
+    let line = lines.next_line().await.unwrap().unwrap();
+    assert_eq!(line, "2027-01-15T08:00:00.000Z modem.recovering stick1");
+    drop(lines);
+    api.fake.happen(EventKind::Modem(modem(ModemState::Ready)));
+    let exit = tokio::time::timeout(Duration::from_secs(20), child.wait()).await.expect("it ends").unwrap();
+    assert_eq!(exit.code(), Some(0));
+
+    let mut json = smsotp(&api.socket, &["--json", "events"]);
+    let following = tokio::spawn(ended(json.stdout(Stdio::piped()).output()));
+    eventually("it follows", || api.fake.followers() == 1).await;
+    api.fake.happen(EventKind::Modem(modem(ModemState::Ready)));
+    eventually("it was told", || api.fake.delivered()).await;
+    api.begin_to_stop();
+    let (exit, out, _) = following.await.unwrap();
+    assert_eq!((exit, out.lines().count()), (69, 1), "{out}");
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["type"], "modem.ready");
+}
+
+#[tokio::test]
+async fn completions_know_the_commands() {
+    let api = served();
+    for shell in ["bash", "zsh", "fish"] {
+        let (exit, out, _) = run(&api, &["completions", shell]).await;
+        assert!(exit == 0 && out.contains("resend"), "{shell}");
+    }
+}
