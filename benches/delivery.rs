@@ -48,7 +48,8 @@ struct Rig {
 impl Rig {
     fn start(base: &Path, name: &str, modems: usize) -> Self {
         let dir = base.join(name);
-        let sim = Sim::start(Options { dir: Some(dir.join("dev")), modems, ..Options::default() }).expect("ptys");
+        let sim =
+            Sim::start(Options { dir: Some(dir.join("dev")), modems, ..Options::default() }).expect("ptys");
         let mut config = format!(
             "state_dir = {:?}\n[api]\nsocket = {:?}\n[limits]\nper_number = [\"1000000/1d\"]\n\
              per_client = [\"1000000/1m\"]\nper_prefix = [\"1000000/1d\"]\ntotal = [\"1000000/1d\"]\n\

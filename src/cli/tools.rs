@@ -45,13 +45,16 @@ pub enum Direction {
     Decode,
 }
 
-/// Runs one. The hooks: each arm is the call of its own module's `run`.
+/// Runs one.
 pub(super) fn run(tool: &Tool) -> Result<Exit, Failure> {
-    let name = match tool {
-        Tool::Demo => "demo",                                // HOOK: super::demo::run()
-        Tool::Probe { ports: _ } => "probe",                 // HOOK: super::probe::run(&ports)
-        Tool::Sim { dir: _, modems: _, script: _ } => "sim", // HOOK: super::sim::run(&dir, modems, &script)
-        Tool::Pdu { direction: _ } => "pdu",                 // HOOK: super::pdu::run(direction)
-    };
-    Err(Failure::new(Exit::Internal, format!("`{name}` is not part of this build")))
+    match tool {
+        Tool::Demo => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let mut say = |line: &str| output::print(&format!("{line}\n"));
+            runtime.block_on(demo::run(&mut say)).map_err(|e| Failure::new(Exit::Internal, e.to_string()))?;
+        }
+        Tool::Sim { dir, modems, script } => sim::run(dir, *modems, script)?,
+        Tool::Pdu { direction } => pdu::run(*direction)?,
+    }
+    Ok(Exit::Done)
 }

@@ -122,7 +122,7 @@ impl Submit for Port {
             imei: s.imei.clone(),
             imsi: s.imsi.clone(),
             operator: s.operator.clone(),
-            registration: s.registration.to_string(),
+            registration: registration(s.registration).to_owned(),
             signal_dbm: s.signal_dbm,
             last_error: s.last_error.clone(),
         }
@@ -165,11 +165,22 @@ impl Submit for Port {
     }
 }
 
-fn fault(error: &at::ResultError) -> Fault {
+fn fault(error: &at::Failure) -> Fault {
     let class = match error.class {
         at::Class::Permanent => FaultClass::Permanent,
         at::Class::Modem => FaultClass::Modem,
         _ => FaultClass::Transient,
     };
-    Fault { class, text: error.to_string() }
+    Fault { class, text: error.sentence.clone() }
+}
+
+fn registration(registration: at::Registration) -> &'static str {
+    match registration {
+        at::Registration::Home => "home",
+        at::Registration::Roaming => "roaming",
+        at::Registration::Searching => "searching",
+        at::Registration::Denied => "denied",
+        at::Registration::NotRegistered => "not registered",
+        at::Registration::Unknown => "unknown",
+    }
 }

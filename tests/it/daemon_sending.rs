@@ -147,7 +147,9 @@ async fn a_stop_lets_the_message_on_the_air_end() {
 
 #[tokio::test]
 async fn faults_of_the_network_are_retried_or_told() {
-    let retry = format!("{NO_LIMITS}[queue]\nretry = {{ first = \"10ms\", factor = 1.0, max = \"1s\", attempts = 5 }}\n");
+    let retry = format!(
+        "{NO_LIMITS}[queue]\nretry = {{ first = \"10ms\", factor = 1.0, max = \"1s\", attempts = 5 }}\n"
+    );
     let rig = Rig::start(1, Script::default(), &retry);
     rig.modems_are("ready").await;
     rig.sim.fail_next(0, 2, 42);
