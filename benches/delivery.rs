@@ -192,8 +192,7 @@ fn bare(base: &Path, count: u32) -> Duration {
     };
     until(&mut port, b"ATE0\r", b"OK\r\n");
     until(&mut port, b"AT+CMGF=0\r", b"OK\r\n");
-    let submission =
-        sms::Submission { to: "+41791234567", text: "Your code is 123456.", ..sms::Submission::default() };
+    let submission = sms::Submission::new("+41791234567", "Your code is 123456.");
     let part = sms::compose(&submission).expect("a text").parts.remove(0);
     let mut body = String::new();
     part.pdu.iter().for_each(|octet| write!(body, "{octet:02X}").expect("a string"));

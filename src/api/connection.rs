@@ -68,7 +68,7 @@ impl Activity {
         self.0.send_if_modified(|state| {
             let changed = state.blocked.is_some() != blocked;
             if changed {
-                state.blocked = blocked.then(clock::monotonic);
+                state.blocked = blocked.then(now);
             }
             changed
         });

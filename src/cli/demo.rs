@@ -19,10 +19,19 @@ const PHONE: &str = "+41791234567";
 /// No step takes longer, also on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Tells a line of the story; fails when nobody listens any more.
+pub type Say<'a> = dyn FnMut(&str) -> std::io::Result<()> + 'a;
+
 /// A step that did not happen, for a person.
 #[derive(Debug, thiserror::Error)]
 #[error("the demo failed: {0}")]
 pub struct DemoError(String);
+
+impl From<std::io::Error> for DemoError {
+    fn from(e: std::io::Error) -> Self {
+        Self(e.to_string())
+    }
+}
 
 impl From<ClientError> for DemoError {
     fn from(e: ClientError) -> Self {
@@ -35,50 +44,51 @@ fn failed(what: impl std::fmt::Display) -> DemoError {
 }
 
 /// Plays the story, telling each step through `say`.
-pub async fn run(say: &mut dyn FnMut(&str)) -> Result<(), DemoError> {
+pub async fn run(say: &mut Say<'_>) -> Result<(), DemoError> {
     let dir = Folder::new().map_err(failed)?;
     let started = clock::monotonic();
     let options = sim::Options { dir: Some(dir.0.clone()), modems: 2, ..sim::Options::default() };
     let sim = Sim::start(options).map_err(failed)?;
-    say("Two simulated modems answer AT on their ports; the daemon starts in a temporary folder.");
+    say("Two simulated modems answer AT on their ports; the daemon starts in a temporary folder.")?;
     let config = Config::parse(&configuration(&dir.0), Path::new("demo.toml")).map_err(failed)?;
     let daemon = Daemon::start(&config).await.map_err(failed)?;
     let story = story(&dir.0, &sim, say).await;
     daemon.stop().await;
     story?;
-    say(&format!("\nAll of it really happened, in {:.1} s.", started.elapsed().as_secs_f64()));
+    say(&format!("\nAll of it really happened, in {:.1} s.", started.elapsed().as_secs_f64()))?;
     Ok(())
 }
 
-async fn story(dir: &Path, sim: &Sim, say: &mut dyn FnMut(&str)) -> Result<(), DemoError> {
+async fn story(dir: &Path, sim: &Sim, say: &mut Say<'_>) -> Result<(), DemoError> {
     let client = Client::new(dir.join("smsotpd.sock"));
     let mut phone = sim.listen();
     for modem in until_ready(&client).await? {
-        say(&modem);
+        say(&modem)?;
     }
-    say(&format!("\n1. An application asks for a code:  POST /v1/verifications {{\"to\": \"{PHONE}\"}}"));
+    say(&format!("\n1. An application asks for a code:  POST /v1/verifications {{\"to\": \"{PHONE}\"}}"))?;
     let made = expect(client.call(Call::post("/v1/verifications").json(json!({"to": PHONE}))).await?, 201)?;
     let id = text(&made, "id")?;
-    say(&format!("   201: {id}, {}, {} attempts left", text(&made, "status")?, made["attempts_left"]));
+    say(&format!("   201: {id}, {}, {} attempts left", text(&made, "status")?, made["attempts_left"]))?;
 
     let sms = tokio::time::timeout(PATIENCE, phone.recv()).await.ok().flatten();
     let sms = sms.ok_or_else(|| failed("no SMS reached the simulated phone"))?;
     if sms.to != PHONE {
         return Err(failed("the SMS went to another number"));
     }
-    say(&format!("\n2. The phone of {PHONE} rings:\n{}", screen(&sms.text)));
-    let code: String = sms.text.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    say(&format!("\n2. The phone of {PHONE} rings:\n{}", screen(&sms.text)))?;
+    let code: String =
+        sms.text.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
     if made.to_string().contains(&code) {
         return Err(failed("the API's answer contained the code"));
     }
 
     let first = if code.starts_with('7') { '3' } else { '7' };
     let wrong: String = std::iter::once(first).chain(code.chars().skip(1)).collect();
-    say("\n3. Somebody guesses:  a wrong code is refused");
+    say("\n3. Somebody guesses:  a wrong code is refused")?;
     check(&client, &id, &wrong, false, say).await?;
-    say("4. The person types the code:  approved");
+    say("4. The person types the code:  approved")?;
     check(&client, &id, &code, true, say).await?;
-    say("5. The same code once more:  refused, for it is used up");
+    say("5. The same code once more:  refused, for it is used up")?;
     check(&client, &id, &code, false, say).await?;
 
     let message = text(&made["message"], "id")?;
@@ -128,7 +138,7 @@ async fn check(
     id: &str,
     code: &str,
     approved: bool,
-    say: &mut dyn FnMut(&str),
+    say: &mut Say<'_>,
 ) -> Result<(), DemoError> {
     let path = format!("/v1/verifications/{id}/check");
     let answer = expect(client.call(Call::post(path).json(json!({"code": code}))).await?, 200)?;
@@ -138,7 +148,7 @@ async fn check(
     say(&format!(
         "   {{\"approved\": {}, \"status\": {}, \"attempts_left\": {}}}",
         answer["approved"], answer["status"], answer["attempts_left"]
-    ));
+    ))?;
     Ok(())
 }
 

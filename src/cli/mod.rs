@@ -20,9 +20,11 @@ use clap_complete::Shell;
 use crate::api::client::{Call, Client};
 
 mod daemon;
+pub mod demo;
 mod exit;
 mod message;
 mod output;
+mod sim;
 mod tools;
 mod top;
 mod verification;
@@ -165,7 +167,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
-        Command::Tool(tool) => tools::run(&tool),
+        Command::Tool(tool) => tools::run(tool),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "smsotp", &mut script);

@@ -1,10 +1,12 @@
 //! The commands that need no daemon.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
 use super::exit::{Exit, Failure};
+use super::{demo, sim};
 
 /// The workshop.
 #[derive(Debug, Subcommand)]
@@ -46,15 +48,15 @@ pub enum Direction {
 }
 
 /// Runs one.
-pub(super) fn run(tool: &Tool) -> Result<Exit, Failure> {
+pub(super) fn run(tool: Tool) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match tool {
         Tool::Demo => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let mut say = |line: &str| output::print(&format!("{line}\n"));
-            runtime.block_on(demo::run(&mut say)).map_err(|e| Failure::new(Exit::Internal, e.to_string()))?;
+            let told = runtime.block_on(demo::run(&mut |line| writeln!(std::io::stdout(), "{line}")));
+            told.map_err(|e| Failure::new(Exit::No, e.to_string()))?;
         }
-        Tool::Sim { dir, modems, script } => sim::run(dir, *modems, script)?,
-        Tool::Pdu { direction } => pdu::run(*direction)?,
+        Tool::Sim { dir, modems, script } => runtime.block_on(sim::run(dir, modems, script))?,
+        Tool::Probe { .. } | Tool::Pdu { .. } => return Err(Failure::new(Exit::Internal, "soon")),
     }
     Ok(Exit::Done)
 }

@@ -183,15 +183,13 @@ impl Inner {
         let plain = self.key.unseal(&m.id.to_bytes(), body).map_err(|e| broken(e.to_string()))?;
         let text = std::str::from_utf8(plain.expose()).map_err(|e| broken(e.to_string()))?;
         let submission = sms::Submission {
-            to: m.to.as_str(),
-            text,
             flash: m.flash,
             report: m.report,
             valid_for: m.deadline.map(|deadline| deadline.since(now)),
             reference: m.reference,
             concat_reference: m.id.to_bytes()[14],
             reject_duplicates: m.uncertain,
-            ..sms::Submission::default()
+            ..sms::Submission::new(m.to.as_str(), text)
         };
         let composed = sms::compose(&submission).map_err(|e| broken(e.to_string()))?;
         let parts = composed

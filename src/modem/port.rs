@@ -1,12 +1,22 @@
 //! The serial port: opened without being made, for this process alone, 8N1 without flow control.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use nix::libc::{O_NOCTTY, O_NONBLOCK};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc::{F_WRLCK, O_NOCTTY, O_NONBLOCK, SEEK_SET, flock};
 use tokio_serial::{SerialPort as _, SerialPortBuilderExt as _, SerialStream};
+
+/// A lock of the whole file for its open description (fcntl(2), `F_OFD_SETLK`).
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the constants fit what the structure of the C library holds"
+)]
+const WHOLE: flock =
+    flock { l_type: F_WRLCK as i16, l_whence: SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
 
 /// An open port; the lock goes with it.
 pub(super) struct Port {
@@ -29,25 +39,25 @@ impl Port {
         // this process is killed; this lock goes with the process.
         let lock = File::options()
             .read(true)
+            .write(true)
             .custom_flags(O_NOCTTY | O_NONBLOCK)
             .open(path)
             .map_err(|e| denied(path, &e))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(format!("{shown} is held by {}", holder(path))),
-            Err(TryLockError::Error(e)) => return Err(format!("{shown} cannot be locked: {e}")),
+        match fcntl(&lock, FcntlArg::F_OFD_SETLK(&WHOLE)) {
+            Ok(_) => {}
+            Err(Errno::EAGAIN | Errno::EACCES) => return Err(format!("{shown} is held by {}", holder(path))),
+            Err(e) => return Err(format!("{shown} cannot be locked: {e}")),
         }
-        let mut stream =
-            tokio_serial::new(path.to_string_lossy(), baud).open_native_async().map_err(|e| {
-                match e.kind() {
-                    tokio_serial::ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
-                        denied(path, &io::ErrorKind::PermissionDenied.into())
-                    }
-                    _ => format!("{shown} cannot be opened: {e}"),
-                }
-            })?;
-        // A pty has neither lines nor need of them.
-        let _ = stream.set_exclusive(false);
+        // The library's own lock is then a shared one, which still keeps out programs that want theirs alone.
+        let builder = tokio_serial::new(path.to_string_lossy(), baud).exclusive(false);
+        let mut stream = builder.open_native_async().map_err(|e| match e.kind() {
+            tokio_serial::ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
+                denied(path, &io::ErrorKind::PermissionDenied.into())
+            }
+            _ if e.to_string().contains("lock") => format!("{shown} is held by {}", holder(path)),
+            _ => format!("{shown} cannot be opened: {e}"),
+        })?;
+        // A pty has no such lines, and no need of them.
         let _ = stream.write_data_terminal_ready(true);
         let _ = stream.write_request_to_send(true);
         Ok(Self { stream, _lock: lock })

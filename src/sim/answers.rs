@@ -67,9 +67,16 @@ impl Modem {
             let script = Arc::clone(&self.script);
             let answer = &script.answers[place];
             self.change(&answer.set, now);
+            if answer.usual {
+                return self.usual_reply(command, now);
+            }
             let delay = (answer.delay_ms != Delay::default()).then_some(answer.delay_ms);
             return Reply::Scripted { lines: answer.lines.clone(), result: answer.result.clone(), delay };
         }
+        self.usual_reply(command, now)
+    }
+
+    fn usual_reply(&mut self, command: &Command, now: Instant) -> Reply {
         if self.script.refused.iter().any(|name| name.eq_ignore_ascii_case(&command.name)) {
             return Refusal::Unknown.into();
         }

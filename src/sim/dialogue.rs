@@ -275,7 +275,8 @@ impl Modem {
     pub(super) fn report(&mut self, pdu: Pdu) {
         match self.settings.cnmi[3] {
             1 => {
-                self.write_lines(&[format!("+CDS: {}", pdu.length()), pdu.hex()]);
+                let length = self.script.sending.cds.replace("{length}", &pdu.length().to_string());
+                self.write_lines(&[format!("+CDS: {length}"), pdu.hex()]);
                 self.unacknowledged = self.settings.service == 1;
             }
             2 => {

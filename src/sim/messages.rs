@@ -117,7 +117,12 @@ impl Modem {
             }
             Form::Set(values) => {
                 let mut wanted = self.settings.cnmi;
-                if values.len() > wanted.len() || sending.cnmi_refused.contains(&values.join(",")) {
+                let text = values.join(",");
+                let refused = sending.cnmi_refused.iter().any(|refused| match refused.strip_suffix('*') {
+                    Some(head) => text.starts_with(head),
+                    None => text == *refused,
+                });
+                if values.len() > wanted.len() || refused {
                     return Refusal::Cms(303).into();
                 }
                 for (place, value) in values.iter().enumerate().filter(|(_, value)| !value.is_empty()) {

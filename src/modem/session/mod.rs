@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{Part, Settings, Snapshot, State};
+use super::{Settings, Snapshot, State};
 use crate::at::{
     Command, Expects, Failure, Frame, Framer, Kind, Line, Prompt, ResultCode, Routed, Unsolicited,
 };

@@ -29,6 +29,9 @@ pub struct Answer {
     /// What changes.
     #[serde(default)]
     pub set: Change,
+    /// The change happens and the built-in answer follows instead of these lines.
+    #[serde(default)]
+    pub usual: bool,
 }
 
 fn ok() -> String {

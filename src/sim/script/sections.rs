@@ -216,7 +216,8 @@ impl TryFrom<String> for Hex {
 pub struct Sending {
     /// The values that each place of `AT+CNMI` takes.
     pub cnmi: [Vec<u8>; 5],
-    /// `AT+CNMI` values it lists and then refuses with `+CMS ERROR: 303`, as `2,1,2,1,0`.
+    /// `AT+CNMI` values it lists and then refuses with `+CMS ERROR: 303`, as `2,1,2,1,0`, or all that begin so:
+    /// `2,*`.
     pub cnmi_refused: Vec<String>,
     /// Other commands while a message is on air.
     pub meanwhile: Meanwhile,
@@ -224,6 +225,8 @@ pub struct Sending {
     pub csmp_clears_smsc: bool,
     /// TP-ST of delivery reports (3GPP TS 23.040 clause 9.2.3.15).
     pub report_status: u8,
+    /// What follows `+CDS: `, with the length at `{length}`.
+    pub cds: String,
     /// What follows `+CDSI: ` when it is not the memory and place of the report.
     pub cdsi: Option<String>,
     /// Whether `AT+CMGF=1` is possible.
@@ -334,6 +337,7 @@ impl Default for Sending {
             meanwhile: Meanwhile::Wait,
             csmp_clears_smsc: false,
             report_status: 0,
+            cds: "{length}".to_owned(),
             cdsi: None,
             text_mode: true,
         }
