@@ -62,6 +62,6 @@ pub fn decode(
     })();
     match read {
         Ok((smsc, tpdu, excess)) => Ok(Decoded { smsc, tpdu, excess, leniencies: reading.leniencies }),
-        Err(fault) => Err(reading.error(fault)),
+        Err(fault) => Err(reading.error(&fault)),
     }
 }

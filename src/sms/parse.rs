@@ -77,7 +77,7 @@ impl Reading {
     }
 
     /// A fault with its octet.
-    pub(crate) fn error(&self, fault: nom::Err<Fault>) -> SmsError {
+    pub(crate) fn error(&self, fault: &nom::Err<Fault>) -> SmsError {
         match fault {
             nom::Err::Error(f) | nom::Err::Failure(f) => {
                 SmsError::new(f.field, self.total - f.left.min(self.total), f.reason)
@@ -124,5 +124,5 @@ pub(crate) const fn swapped_bcd(octet: u8) -> Option<u8> {
 
 /// A number below 100 as a swapped pair of semi-octets.
 pub(crate) const fn to_swapped_bcd(number: u8) -> u8 {
-    (number % 10) << 4 | number / 10 % 10
+    ((number % 10) << 4) | (number / 10 % 10)
 }

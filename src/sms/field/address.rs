@@ -112,8 +112,8 @@ impl Address {
 
     /// The name `text`, at most 11 characters of the GSM 7 bit default alphabet.
     pub fn alphanumeric(text: &str) -> Result<Self, SmsError> {
-        let mut packed = Vec::with_capacity(16);
-        let mut packer = Packer::new(&mut packed, 0);
+        let mut value = Vec::with_capacity(16);
+        let mut packer = Packer::new(&mut value, 0);
         let mut count = 0;
         for (offset, character) in text.char_indices() {
             let septets = alphabet::encode(character, ShiftTables::NONE).ok_or(SmsError::new(
@@ -129,7 +129,7 @@ impl Address {
         }
         packer.finish();
         let mut octets = [0; 10];
-        octets[..packed.len()].copy_from_slice(&packed);
+        octets[..value.len()].copy_from_slice(&value);
         // At most 11 septets are 20 semi-octets.
         let semi_octets = u8::try_from((count * 7).div_ceil(4)).unwrap_or(MOST_SEMI_OCTETS);
         Ok(Self { semi_octets, type_octet: 0xd0, octets })
@@ -330,7 +330,7 @@ mod tests {
         let octets = b"\x04\x91\x2f\x13";
         let mut strict = Reading::new(Strictness::Strict, octets.len());
         let fault = Address::parse(Field::OriginatingAddress, octets, &mut strict).unwrap_err();
-        assert_eq!(strict.error(fault), SmsError::new(Field::OriginatingAddress, 2, Reason::Filler));
+        assert_eq!(strict.error(&fault), SmsError::new(Field::OriginatingAddress, 2, Reason::Filler));
         let mut lenient = Reading::new(Strictness::Lenient, octets.len());
         let (_, address) = Address::parse(Field::OriginatingAddress, octets, &mut lenient).unwrap();
         assert_eq!(lenient.leniencies.len(), 1);

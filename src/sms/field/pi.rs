@@ -37,30 +37,38 @@ impl Parameters {
         Self { indicator: vec![0], protocol, coding, user_data }
     }
 
-    /// Reads what is left of a report. A report may end here; and a SIM's record (TS 31.102 clause 4.2.25) is
+    /// Reads what is left of a STATUS-REPORT. It may end here; and a SIM's record (TS 31.102 clause 4.2.25) is
     /// filled up with FF, which is no indicator.
     pub(crate) fn parse<'a>(has_header: bool, input: &'a [u8], reading: &mut Reading) -> Parsed<'a, Self> {
         if input.iter().all(|octet| *octet == 0xff) {
             return Ok((input, Self::default()));
         }
-        Self::parse_present(has_header, input, reading)
+        let (rest, indicator) = Self::parse_indicator(input)?;
+        Self::parse_fields(indicator, has_header, rest, reading)
     }
 
-    /// Reads the fields of a report that must have TP-PI.
-    pub(crate) fn parse_present<'a>(
-        has_header: bool,
-        input: &'a [u8],
-        reading: &mut Reading,
-    ) -> Parsed<'a, Self> {
-        let (mut rest, first) = octet(Field::ParameterIndicator)(input)?;
-        let mut indicator = vec![first];
-        let mut last = first;
+    /// Reads TP-PI and the octets that extend it.
+    pub(crate) fn parse_indicator(input: &[u8]) -> Parsed<'_, Vec<u8>> {
+        let (mut rest, mut last) = octet(Field::ParameterIndicator)(input)?;
+        let mut indicator = vec![last];
         while last & EXTENSION != 0 {
             (rest, last) = octet(Field::ParameterIndicator)(rest)?;
             indicator.push(last);
         }
-        let mut parameters = Self { indicator, ..Self::default() };
+        Ok((rest, indicator))
+    }
+
+    /// Reads the fields that `indicator` announces.
+    pub(crate) fn parse_fields<'a>(
+        indicator: Vec<u8>,
+        has_header: bool,
+        input: &'a [u8],
+        reading: &mut Reading,
+    ) -> Parsed<'a, Self> {
+        let first = indicator.first().copied().unwrap_or(0);
         let has = |bit: u8| first & bit != 0;
+        let mut rest = input;
+        let mut parameters = Self { indicator, ..Self::default() };
         if has(PROTOCOL) {
             let (after, protocol) = octet(Field::ProtocolIdentifier)(rest)?;
             (rest, parameters.protocol) = (after, Some(ProtocolIdentifier(protocol)));
@@ -78,20 +86,29 @@ impl Parameters {
         Ok((rest, parameters))
     }
 
-    /// Writes TP-PI and the fields.
-    pub(crate) fn write(&self, to: &mut Vec<u8>) -> Result<(), SmsError> {
+    /// Whether the user data, if there is any, begins with a header; `None` without user data.
+    pub(crate) fn has_header(&self) -> Option<bool> {
+        self.user_data.as_ref().map(UserData::has_header)
+    }
+
+    /// Writes TP-PI, which may be left out when it announces nothing.
+    pub(crate) fn write_indicator(&self, to: &mut Vec<u8>) -> Result<(), SmsError> {
         let announced = (u8::from(self.protocol.is_some()) * PROTOCOL)
             | (u8::from(self.coding.is_some()) * CODING)
             | (u8::from(self.user_data.is_some()) * USER_DATA);
-        let Some((first, more)) = self.indicator.split_first() else {
-            return if announced == 0 {
+        match self.indicator.split_first() {
+            Some((first, more)) => {
+                to.push(first & !(PROTOCOL | CODING | USER_DATA) | announced);
+                to.extend(more);
                 Ok(())
-            } else {
-                Err(SmsError::new(Field::ParameterIndicator, 0, Reason::Mismatch))
-            };
-        };
-        to.push(first & !(PROTOCOL | CODING | USER_DATA) | announced);
-        to.extend(more);
+            }
+            None if announced == 0 => Ok(()),
+            None => Err(SmsError::new(Field::ParameterIndicator, 0, Reason::Mismatch)),
+        }
+    }
+
+    /// Writes the fields.
+    pub(crate) fn write_fields(&self, to: &mut Vec<u8>) -> Result<(), SmsError> {
         to.extend(self.protocol.map(|protocol| protocol.0));
         to.extend(self.coding.map(|coding| coding.0));
         if let Some(user_data) = &self.user_data {

@@ -106,8 +106,9 @@ impl TimeStamp {
 }
 
 impl LocalTime {
-    fn is_valid(&self) -> bool {
-        let leap = self.year.is_multiple_of(4) && (self.year % 100 != 0 || self.year.is_multiple_of(400));
+    fn is_valid(self) -> bool {
+        let leap =
+            self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
         let days = match self.month {
             2 if leap => 29,
             2 => 28,

@@ -290,7 +290,9 @@ fn write_header(elements: &[Element<'_>], to: &mut Vec<u8>) {
         return;
     }
     to.push(0);
-    elements.iter().for_each(|element| element.write(to));
+    for element in elements {
+        element.write(to);
+    }
     // What is too long for an octet is too long for a message, and refused by its length.
     to[0] = u8::try_from(to.len() - 1).unwrap_or(u8::MAX);
 }
@@ -305,7 +307,7 @@ mod tests {
         let mut reading = Reading::new(Strictness::Strict, octets.len());
         match UserData::parse(alphabet, has_header, octets, &mut reading) {
             Ok((_, user_data)) => Ok(user_data),
-            Err(fault) => Err(reading.error(fault)),
+            Err(fault) => Err(reading.error(&fault)),
         }
     }
 

@@ -135,7 +135,7 @@ impl EnhancedValidity {
 
 impl ValidityPeriod {
     /// The form, as TP-VPF names it.
-    pub const fn format(&self) -> ValidityFormat {
+    pub const fn format(self) -> ValidityFormat {
         match self {
             Self::Absent => ValidityFormat::Absent,
             Self::Relative(_) => ValidityFormat::Relative,
@@ -145,7 +145,7 @@ impl ValidityPeriod {
     }
 
     /// The span after the service centre takes the message, where one is said.
-    pub fn span(&self) -> Option<Duration> {
+    pub fn span(self) -> Option<Duration> {
         match self {
             Self::Absent | Self::Absolute(_) => None,
             Self::Relative(relative) => Some(relative.span()),
@@ -189,7 +189,7 @@ impl ValidityPeriod {
     }
 
     /// Writes it.
-    pub(crate) fn write(&self, to: &mut Vec<u8>) {
+    pub(crate) fn write(self, to: &mut Vec<u8>) {
         match self {
             Self::Absent => {}
             Self::Relative(relative) => to.push(relative.0),

@@ -54,7 +54,6 @@ const fn is_regional(character: char) -> bool {
 fn extends(character: char) -> bool {
     let code = character as u32;
     match code {
-        0..0x300 => false,
         0x300..=0x36f
         | 0x483..=0x489
         | 0x591..=0x5bd

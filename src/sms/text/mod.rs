@@ -10,4 +10,5 @@ pub(crate) mod septets;
 mod single;
 pub(crate) mod split;
 pub(crate) mod survey;
+pub(crate) mod transliterate;
 pub(crate) mod utf16;

@@ -50,12 +50,13 @@ impl StatusReport {
 
     pub(super) fn write(&self, to: &mut Vec<u8>) -> Result<(), SmsError> {
         let first = self.first_octet.with_message_type(MESSAGE_TYPE);
-        let first = self.parameters.user_data.as_ref().map_or(first, |u| first.with_header(u.has_header()));
+        let first = self.parameters.has_header().map_or(first, |yes| first.with_header(yes));
         to.extend([first.0, self.message_reference]);
         self.recipient.write(to);
         to.extend(self.timestamp.octets());
         to.extend(self.discharge_time.octets());
         to.push(self.status.0);
-        self.parameters.write(to)
+        self.parameters.write_indicator(to)?;
+        self.parameters.write_fields(to)
     }
 }
