@@ -24,6 +24,7 @@ pub mod demo;
 mod exit;
 mod message;
 mod output;
+mod pdu;
 mod sim;
 mod tools;
 mod top;

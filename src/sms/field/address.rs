@@ -1,0 +1,345 @@
+//! Addresses: TP-OA, TP-DA, TP-RA, and the service centre's address before a TPDU.
+//!
+//! 3GPP TS 23.040 clause 9.1.2.5: length in useful semi-octets, type of address, semi-octets swapped in pairs, or
+//! packed septets for an alphanumeric one. The SMSC's (TS 27.005 clause 3.1, TS 24.011 clause 8.2.5.2) counts
+//! octets, type included.
+
+use std::fmt;
+
+use super::super::error::{Field, Reason, SmsError};
+use super::super::parse::{Fault, Parsed, Reading, octet, octets};
+use super::super::text::alphabet::{self, Septets};
+use super::super::text::language::ShiftTables;
+use super::super::text::septets::{self, Packer};
+
+/// The most semi-octets of an address: ten octets.
+const MOST_SEMI_OCTETS: u8 = 20;
+
+/// What kind of number follows (TS 23.040 clause 9.1.2.5, bits 6 to 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TypeOfNumber {
+    /// 000: the network's own reckoning.
+    Unknown,
+    /// 001: with its country code.
+    International,
+    /// 010: without it.
+    National,
+    /// 011: a service of the network.
+    NetworkSpecific,
+    /// 100: a short number of the subscriber's own exchange.
+    Subscriber,
+    /// 101: a name, in GSM 7 bit septets.
+    Alphanumeric,
+    /// 110: an abbreviated number.
+    Abbreviated,
+    /// 111: kept for extension.
+    Reserved,
+}
+
+impl TypeOfNumber {
+    const ALL: [Self; 8] = [
+        Self::Unknown,
+        Self::International,
+        Self::National,
+        Self::NetworkSpecific,
+        Self::Subscriber,
+        Self::Alphanumeric,
+        Self::Abbreviated,
+        Self::Reserved,
+    ];
+}
+
+/// Whose numbering it is (TS 23.040 clause 9.1.2.5, bits 3 to 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NumberingPlan {
+    /// 0000
+    Unknown,
+    /// 0001: telephone numbers, ITU-T E.164.
+    Isdn,
+    /// 0011: ITU-T X.121.
+    Data,
+    /// 0100
+    Telex,
+    /// 0101 and 0110: the service centre's own.
+    ServiceCentre(u8),
+    /// 1000
+    National,
+    /// 1001
+    Private,
+    /// 1010: ETSI DE/PS 3 01-3.
+    Ermes,
+    /// The others, with their bits.
+    Reserved(u8),
+}
+
+/// An address as a message has it: its type and its semi-octets, exactly. At most 20 semi-octets.
+///
+/// `Display` gives the number or the name, with a `+` before an international number; `Debug` masks it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Address {
+    semi_octets: u8,
+    type_octet: u8,
+    octets: [u8; 10],
+}
+
+impl Address {
+    /// The number `text`: digits, `*`, `#`, `a`, `b`, `c`; international when a `+` leads, else of unknown type
+    /// in the telephone plan.
+    pub fn number(text: &str) -> Result<Self, SmsError> {
+        let (type_octet, digits, sign) = match text.strip_prefix('+') {
+            Some(digits) => (0x91, digits, 1),
+            None => (0x81, text, 0),
+        };
+        let fault = |offset, reason| SmsError::new(Field::To, offset, reason);
+        let length = digits.len();
+        let semi_octets = u8::try_from(length)
+            .ok()
+            .filter(|n| *n <= MOST_SEMI_OCTETS)
+            .ok_or(fault(0, Reason::TooLong { length, most: usize::from(MOST_SEMI_OCTETS) }))?;
+        if length == 0 {
+            return Err(fault(0, Reason::NotANumber));
+        }
+        let mut octets = [0; 10];
+        for (at, digit) in digits.bytes().enumerate() {
+            let semi_octet = to_semi_octet(digit).ok_or(fault(sign + at, Reason::NotANumber))?;
+            octets[at / 2] |= semi_octet << (at % 2 * 4);
+        }
+        if length % 2 == 1 {
+            octets[length / 2] |= 0xf0;
+        }
+        Ok(Self { semi_octets, type_octet, octets })
+    }
+
+    /// The name `text`, at most 11 characters of the GSM 7 bit default alphabet.
+    pub fn alphanumeric(text: &str) -> Result<Self, SmsError> {
+        let mut value = Vec::with_capacity(16);
+        let mut packer = Packer::new(&mut value, 0);
+        let mut count = 0;
+        for (offset, character) in text.char_indices() {
+            let septets = alphabet::encode(character, ShiftTables::NONE).ok_or(SmsError::new(
+                Field::To,
+                offset,
+                Reason::NotInAlphabet,
+            ))?;
+            count += Septets::count(septets);
+            if count > 11 {
+                return Err(SmsError::new(Field::To, offset, Reason::TooLong { length: count, most: 11 }));
+            }
+            packer.push_character(septets);
+        }
+        packer.finish();
+        let mut octets = [0; 10];
+        octets[..value.len()].copy_from_slice(&value);
+        // At most 11 septets are 20 semi-octets.
+        let semi_octets = u8::try_from((count * 7).div_ceil(4)).unwrap_or(MOST_SEMI_OCTETS);
+        Ok(Self { semi_octets, type_octet: 0xd0, octets })
+    }
+
+    /// The same digits with another type, as an octet: 80 hex, type of number in bits 6 to 4, plan in 3 to 0.
+    #[must_use]
+    pub const fn with_type_octet(mut self, type_octet: u8) -> Self {
+        self.type_octet = type_octet;
+        self
+    }
+
+    /// The type of address as it stands.
+    pub const fn type_octet(&self) -> u8 {
+        self.type_octet
+    }
+
+    /// What kind of number it is.
+    pub const fn type_of_number(&self) -> TypeOfNumber {
+        TypeOfNumber::ALL[(self.type_octet >> 4 & 7) as usize]
+    }
+
+    /// Whose numbering it is.
+    pub const fn numbering_plan(&self) -> NumberingPlan {
+        match self.type_octet & 0x0f {
+            0 => NumberingPlan::Unknown,
+            1 => NumberingPlan::Isdn,
+            3 => NumberingPlan::Data,
+            4 => NumberingPlan::Telex,
+            bits @ 5..=6 => NumberingPlan::ServiceCentre(bits),
+            8 => NumberingPlan::National,
+            9 => NumberingPlan::Private,
+            10 => NumberingPlan::Ermes,
+            bits => NumberingPlan::Reserved(bits),
+        }
+    }
+
+    /// Whether nothing follows the type.
+    pub const fn is_empty(&self) -> bool {
+        self.semi_octets == 0
+    }
+
+    /// The octets that carry the semi-octets.
+    fn value(&self) -> &[u8] {
+        &self.octets[..usize::from(self.semi_octets.div_ceil(2)).min(10)]
+    }
+
+    fn digits(&self) -> impl Iterator<Item = char> + '_ {
+        (0..usize::from(self.semi_octets))
+            .map(|at| self.octets[at / 2] >> (at % 2 * 4) & 0x0f)
+            .map_while(|semi_octet| DIGITS.get(usize::from(semi_octet)).map(|d| char::from(*d)))
+    }
+
+    /// Reads an address of a TPDU.
+    pub(crate) fn parse<'a>(field: Field, input: &'a [u8], reading: &mut Reading) -> Parsed<'a, Self> {
+        let (rest, semi_octets) = octet(field)(input)?;
+        if semi_octets > MOST_SEMI_OCTETS {
+            let reason =
+                Reason::TooLong { length: usize::from(semi_octets), most: usize::from(MOST_SEMI_OCTETS) };
+            return Err(Fault::failure(field, input, reason));
+        }
+        let (rest, type_octet) = octet(field)(rest)?;
+        Self::parse_value(field, semi_octets, type_octet, rest, reading)
+    }
+
+    /// Reads the SMSC field before a TPDU; length 0 stands for the SIM's own service centre.
+    pub(crate) fn parse_smsc<'a>(input: &'a [u8], reading: &mut Reading) -> Parsed<'a, Option<Self>> {
+        let field = Field::Smsc;
+        let (rest, length) = octet(field)(input)?;
+        let Some(digits) = length.checked_sub(1) else { return Ok((rest, None)) };
+        if digits > MOST_SEMI_OCTETS / 2 {
+            let reason = Reason::TooLong { length: usize::from(length), most: 11 };
+            return Err(Fault::failure(field, input, reason));
+        }
+        let (rest, type_octet) = octet(field)(rest)?;
+        let filled = digits > 0 && rest.get(usize::from(digits) - 1).is_some_and(|last| *last >= 0xf0);
+        let (rest, address) =
+            Self::parse_value(field, digits * 2 - u8::from(filled), type_octet, rest, reading)?;
+        Ok((rest, Some(address)))
+    }
+
+    fn parse_value<'a>(
+        field: Field,
+        semi_octets: u8,
+        type_octet: u8,
+        input: &'a [u8],
+        reading: &mut Reading,
+    ) -> Parsed<'a, Self> {
+        let (rest, value) = octets(field, usize::from(semi_octets.div_ceil(2)))(input)?;
+        let mut octets = [0; 10];
+        octets[..value.len()].copy_from_slice(value);
+        let address = Self { semi_octets, type_octet, octets };
+        if address.type_of_number() != TypeOfNumber::Alphanumeric {
+            let digits = address.digits().count();
+            if digits < usize::from(semi_octets) {
+                reading.overlook(field, &input[digits / 2..], Reason::Filler)?;
+            }
+        }
+        Ok((rest, address))
+    }
+
+    /// Writes it as a TPDU has it.
+    pub(crate) fn write(&self, to: &mut Vec<u8>) {
+        to.extend([self.semi_octets, self.type_octet]);
+        to.extend(self.value());
+    }
+
+    /// Writes it as the SMSC field.
+    pub(crate) fn write_smsc(smsc: Option<&Self>, to: &mut Vec<u8>) {
+        let Some(address) = smsc else {
+            to.push(0);
+            return;
+        };
+        let value = address.value();
+        // At most ten octets of digits.
+        to.extend([u8::try_from(value.len() + 1).unwrap_or(11), address.type_octet]);
+        to.extend(value);
+    }
+}
+
+/// The number or the name.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.type_of_number() == TypeOfNumber::Alphanumeric {
+            let count = usize::from(self.semi_octets) * 4 / 7;
+            return f.write_str(&septets::text(&self.octets, 0, count, ShiftTables::NONE));
+        }
+        if self.type_of_number() == TypeOfNumber::International && !self.is_empty() {
+            f.write_str("+")?;
+        }
+        self.digits().try_for_each(|digit| fmt::Write::write_char(f, digit))
+    }
+}
+
+/// The type and the number's first four digits; never the whole.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: String = self.to_string().chars().take(5).collect();
+        write!(f, "Address({:02X} {shown}… of {})", self.type_octet, self.semi_octets)
+    }
+}
+
+/// TS 23.040 clause 9.1.2.3: semi-octets 0 to 14.
+const DIGITS: &[u8; 15] = b"0123456789*#abc";
+
+fn to_semi_octet(digit: u8) -> Option<u8> {
+    let at = DIGITS.iter().position(|d| *d == digit.to_ascii_lowercase())?;
+    u8::try_from(at).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::parse::Strictness;
+    use super::*;
+
+    fn read(octets: &[u8]) -> Address {
+        let mut reading = Reading::new(Strictness::Strict, octets.len());
+        let (rest, address) = Address::parse(Field::OriginatingAddress, octets, &mut reading).unwrap();
+        assert!(rest.is_empty());
+        let mut written = Vec::new();
+        address.write(&mut written);
+        assert_eq!(written, octets);
+        address
+    }
+
+    #[test]
+    fn known_answers() {
+        assert_eq!(read(b"\x0b\x91\x72\x28\x19\x53\x39\xf4").to_string(), "+27829135934");
+        assert_eq!(read(b"\x0e\xd0\x46\x69\xd0\x39\x7c\x26\xa7").to_string(), "FRANCOIS");
+        assert_eq!(read(b"\x06\xd0\x61\xf1\x18").to_string(), "abc");
+        assert_eq!(read(b"\x01\x00\x0b").to_string(), "#");
+        assert_eq!(read(b"\x00\x91").to_string(), "");
+        let name = Address::alphanumeric("FRANCOIS").unwrap();
+        assert_eq!(name, read(b"\x0e\xd0\x46\x69\xd0\x39\x7c\x26\xa7"));
+        assert_eq!(name.type_of_number(), TypeOfNumber::Alphanumeric);
+        let number = Address::number("+27829135934").unwrap();
+        assert_eq!(number, read(b"\x0b\x91\x72\x28\x19\x53\x39\xf4"));
+        assert_eq!(number.numbering_plan(), NumberingPlan::Isdn);
+        assert_eq!(Address::number("*100#aBc").unwrap().to_string(), "*100#abc");
+    }
+
+    #[test]
+    fn what_is_no_number() {
+        for text in ["", "+", "++1", "1 2", "12d", "٣"] {
+            assert_eq!(Address::number(text).unwrap_err().reason, Reason::NotANumber, "{text}");
+        }
+        assert!(matches!(
+            Address::number("123456789012345678901").unwrap_err().reason,
+            Reason::TooLong { length: 21, most: 20 }
+        ));
+        assert!(Address::alphanumeric("12345678901").is_ok());
+        assert!(Address::alphanumeric("123456789012").is_err());
+        assert_eq!(Address::alphanumeric("Żabka").unwrap_err().reason, Reason::NotInAlphabet);
+    }
+
+    #[test]
+    fn a_filler_among_digits() {
+        let octets = b"\x04\x91\x2f\x13";
+        let mut strict = Reading::new(Strictness::Strict, octets.len());
+        let fault = Address::parse(Field::OriginatingAddress, octets, &mut strict).unwrap_err();
+        assert_eq!(strict.error(&fault), SmsError::new(Field::OriginatingAddress, 2, Reason::Filler));
+        let mut lenient = Reading::new(Strictness::Lenient, octets.len());
+        let (_, address) = Address::parse(Field::OriginatingAddress, octets, &mut lenient).unwrap();
+        assert_eq!(lenient.leniencies.len(), 1);
+        assert_eq!(address.to_string(), "+");
+    }
+
+    #[test]
+    fn debug_masks() {
+        let shown = format!("{:?}", Address::number("+41791234567").unwrap());
+        assert!(!shown.contains("1234567"), "{shown}");
+    }
+}
