@@ -12,7 +12,7 @@ fn sent(wire: &mut Wire, sim: &Sim, submission: &Submission<'_>) -> Received {
     for part in compose(submission).unwrap().parts {
         wire.write(&format!("AT+CMGS={}\r", part.length));
         wire.until("> ");
-        let pdu: String = part.pdu.iter().map(|octet| format!("{octet:02X}")).collect();
+        let pdu = part.pdu.iter().map(|octet| format!("{octet:02X}")).collect::<Vec<_>>().concat();
         wire.write(&format!("{pdu}\u{1a}"));
         wire.until("OK\r\n");
     }
