@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::exit::{Exit, Failure};
-use super::{demo, sim};
+use super::{demo, pdu, sim};
 
 /// The workshop.
 #[derive(Debug, Subcommand)]
@@ -56,7 +56,14 @@ pub(super) fn run(tool: Tool) -> Result<Exit, Failure> {
             told.map_err(|e| Failure::new(Exit::No, e.to_string()))?;
         }
         Tool::Sim { dir, modems, script } => runtime.block_on(sim::run(dir, modems, script))?,
-        Tool::Probe { .. } | Tool::Pdu { .. } => return Err(Failure::new(Exit::Internal, "soon")),
+        Tool::Pdu { direction } => {
+            let work = match direction {
+                Direction::Encode => pdu::Work::Encode,
+                Direction::Decode => pdu::Work::Decode,
+            };
+            pdu::run(work, std::io::stdin().lock(), std::io::stdout().lock())?;
+        }
+        Tool::Probe { .. } => return Err(Failure::new(Exit::Internal, "soon")),
     }
     Ok(Exit::Done)
 }

@@ -450,3 +450,71 @@ impl Modem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::monotonic;
+
+    fn fragment() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..20),
+            "(AT|at)?[A-Z&+^]{1,5}[=?]{0,2}[0-9\",;]{0,9}\r".prop_map(String::into_bytes),
+            proptest::sample::select(vec![
+                "AT+CMGS=18\r",
+                "0001000B911497214365F7000005C8329BFD06\x1a",
+                "\x1a",
+                "\x1b",
+                "AT+CFUN=1,1\r",
+                "AT+CMGF=1\r",
+                "AT+CMGS=\"1\"\r",
+                "AT+CPIN=\"é\r",
+            ])
+            .prop_map(|text| text.as_bytes().to_vec()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_written_to_it_breaks_a_modem(
+            fragments in proptest::collection::vec(fragment(), 0..60),
+            script in 0..Script::BUILT_IN.len(),
+        ) {
+            let script = Script::built_in(Script::BUILT_IN[script].0).unwrap();
+            let mut modem = Modem::new(Arc::new(script), 0, 1, Arc::default(), Arc::default());
+            let mut now = monotonic();
+            modem.power_on(now);
+            for fragment in fragments {
+                modem.receive(&fragment, now);
+                now += Duration::from_secs(1);
+                modem.expire(now);
+                if modem.take_leave().is_some() {
+                    modem.power_off();
+                    modem.power_on(now);
+                }
+            }
+            // Whatever state it is in, ESC and the air time of all that waits bring it back.
+            modem.receive(b"\x1b\r", now);
+            for _ in 0..400 {
+                now += Duration::from_secs(1);
+                modem.expire(now);
+                if modem.take_leave().is_some() {
+                    modem.power_off();
+                    modem.power_on(now);
+                }
+            }
+            modem.take_output();
+            modem.receive(b"\r\x1bATQ0V1E0\r", now);
+            now += Duration::from_secs(1);
+            modem.expire(now);
+            modem.take_output();
+            modem.receive(b"AT\r", now);
+            // The answer's delay is over, and no periodic line is due yet.
+            modem.expire(now + Duration::from_millis(20));
+            let output = String::from_utf8_lossy(&modem.take_output()).into_owned();
+            prop_assert!(output.ends_with("\r\nOK\r\n"), "{output:?}");
+        }
+    }
+}

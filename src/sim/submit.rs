@@ -1,7 +1,9 @@
 //! SMS-SUBMIT as the simulated network reads it (3GPP TS 23.040 clause 9.2.2.2): octet by octet and apart from
-//! the codec under test, so that a fault there shows here.
+//! the codec under test, so that a fault there shows here. Only texts in national language tables are left to
+//! that codec.
 
 use super::phone::Submission;
+use crate::sms::{self, Direction, Strictness};
 
 /// A PDU that the network refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,10 @@ pub(super) fn read(pdu: &[u8], length: usize) -> Result<Submission, Malformed> {
     })?;
     let user_length = usize::from(rest.one()?);
     let (text, concat) = user_data(rest.0, user_length, first & 0x40 != 0, coding)?;
+    let text = match text {
+        Some(text) => text,
+        None => national_text(pdu)?,
+    };
     Ok(Submission {
         pdu: pdu.to_vec(),
         reference,
@@ -115,14 +121,22 @@ fn alphabet(coding: u8) -> Result<Alphabet, Malformed> {
     }
 }
 
+/// A text in national language tables (3GPP TS 23.038 clauses 6.2.1.2.2 and 6.2.1.2.4).
+fn national_text(pdu: &[u8]) -> Result<String, Malformed> {
+    let decoded = sms::decode(pdu, Direction::Mo, true, Strictness::Strict).map_err(|_| Malformed::Value)?;
+    decoded.text().ok_or(Malformed::Value)
+}
+
+/// Reference, total and place.
 type Concat = Option<(u16, u8, u8)>;
 
+/// No text when it needs national language tables.
 fn user_data(
     data: &[u8],
     length: usize,
     with_header: bool,
     coding: u8,
-) -> Result<(String, Concat), Malformed> {
+) -> Result<(Option<String>, Concat), Malformed> {
     let alphabet = alphabet(coding)?;
     let octets = if matches!(alphabet, Alphabet::Gsm7) { (length * 7).div_ceil(8) } else { length };
     if data.len() != octets || octets > 140 {
@@ -132,7 +146,8 @@ fn user_data(
     let elements = Elements::read(data.get(..header).ok_or(Malformed::Length)?)?;
     let text = match alphabet {
         // Clause 9.2.3.24: the text begins at the first septet boundary after the header.
-        Alphabet::Gsm7 => septets_text(data, (header * 8).div_ceil(7), length, &elements)?,
+        Alphabet::Gsm7 if elements.shifted => return Ok((None, elements.concat)),
+        Alphabet::Gsm7 => septets_text(data, (header * 8).div_ceil(7), length)?,
         Alphabet::Octets => data[header..].iter().copied().map(char::from).collect(),
         Alphabet::Ucs2 => {
             let units = data[header..].chunks_exact(2);
@@ -143,7 +158,7 @@ fn user_data(
             String::from_utf16_lossy(&units)
         }
     };
-    Ok((text, elements.concat))
+    Ok((Some(text), elements.concat))
 }
 
 /// The information elements that matter here (clause 9.2.3.24).
@@ -179,14 +194,11 @@ impl Elements {
     }
 }
 
-/// 3GPP TS 23.038 clause 6.2.1, by code: `None` is the escape to the extension table.
+/// 3GPP TS 23.038 clause 6.2.1, by code; 1B is the escape to the extension table.
 const DEFAULT_ALPHABET: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\u{1b}ÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
 ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
 
-fn septets_text(data: &[u8], first: usize, count: usize, elements: &Elements) -> Result<String, Malformed> {
-    if elements.shifted {
-        return Err(Malformed::Value);
-    }
+fn septets_text(data: &[u8], first: usize, count: usize) -> Result<String, Malformed> {
     let table: Vec<char> = DEFAULT_ALPHABET.chars().collect();
     let mut text = String::new();
     let mut escaped = false;

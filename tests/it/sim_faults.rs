@@ -119,6 +119,17 @@ fn a_modem_is_pulled_out_and_plugged_in() {
 }
 
 #[test]
+fn a_port_taken_by_a_program_that_was_killed_is_free_again() {
+    let sim = Sim::start(Options::default()).unwrap();
+    for _ in 0..2 {
+        let mut wire = Wire::open(&sim.port(0));
+        // Left set as by SIGKILL. Root may open the port in spite of it, so this can fail for others only.
+        rustix::termios::ioctl_tiocexcl(wire.file()).unwrap();
+        wire.ask("AT");
+    }
+}
+
+#[test]
 fn a_link_does_not_replace_a_file() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("modem0"), "mine").unwrap();

@@ -30,6 +30,10 @@ impl Wire {
         Self { file, read: Vec::new() }
     }
 
+    pub(crate) const fn file(&self) -> &File {
+        &self.file
+    }
+
     pub(crate) fn write(&mut self, text: &str) {
         self.file.write_all(text.as_bytes()).unwrap();
     }
