@@ -1,7 +1,7 @@
 //! The daemon on simulated modems, beside the bare limit of the same work.
 //!
-//! `cargo bench --bench delivery [-- DIR]`: DIR is on the disk to be measured (default: `target`). It prints
-//! figures and judges nothing:
+//! `cargo bench --bench delivery [-- [DIR] [NAME…]]`: DIR is on the disk to be measured (default: `target`), and
+//! a NAME chooses among the figures. It prints them and judges nothing:
 //!
 //! - latency: from the first octet of `POST /v1/verifications` on an idle daemon to the first of `AT+CMGS`
 //! - rate: a modem that answers at once, beside a bare loop that speaks the same dialogue and makes one append of
@@ -25,16 +25,28 @@ use smsotpd::sim::{Options, Sim};
 use smsotpd::sms;
 
 fn main() {
-    let wanted = std::env::args().skip(1).find(|a| !a.starts_with('-')).map(PathBuf::from);
-    let dir = wanted.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"));
+    let (dirs, names): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).filter(|a| !a.starts_with('-')).partition(|a| a.contains('/'));
+    let dir = dirs.first().map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
     let dir = tempfile::tempdir_in(dir).expect("the folder can be written");
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        latency(dir.path()).await;
-        rate(dir.path()).await;
-        overhead(dir.path()).await;
-        pool(dir.path()).await;
-        idle(dir.path()).await;
+        if wanted("latency") {
+            latency(dir.path()).await;
+        }
+        if wanted("rate") {
+            rate(dir.path()).await;
+        }
+        if wanted("overhead") {
+            overhead(dir.path()).await;
+        }
+        if wanted("pool") {
+            pool(dir.path()).await;
+        }
+        if wanted("idle") {
+            idle(dir.path()).await;
+        }
     });
 }
 
@@ -53,7 +65,7 @@ impl Rig {
         let mut config = format!(
             "state_dir = {:?}\n[api]\nsocket = {:?}\n[limits]\nper_number = [\"1000000/1d\"]\n\
              per_client = [\"1000000/1m\"]\nper_prefix = [\"1000000/1d\"]\ntotal = [\"1000000/1d\"]\n\
-             [log]\nlevel = \"warn\"\n",
+             [log]\nlevel = \"error\"\n",
             dir.join("state"),
             dir.join("s.sock")
         );

@@ -128,7 +128,7 @@ pub(super) fn queue(root: &Table<'_>) -> Queue {
 
 fn retry(table: &Table<'_>) -> Retry {
     let default = Retry::default();
-    let least = Duration::from_millis(100);
+    let least = Duration::from_millis(1);
     let retry = Retry {
         first: table.item("first").and_then(|i| i.span(least)).unwrap_or(default.first),
         factor: table.item("factor").and_then(|i| factor(&i)).unwrap_or(default.factor),

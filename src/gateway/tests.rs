@@ -64,13 +64,13 @@ impl Submit for Fake {
                 let pdu = part.pdu.expose();
                 let decoded = sms::decode(pdu, sms::Direction::Mo, true, sms::Strictness::Strict).unwrap();
                 let sms::Tpdu::Submit(submit) = decoded.tpdu else { panic!("not a SUBMIT") };
-                references.push(submit.reference);
+                references.push(submit.message_reference);
                 let _ = air.send(Aired {
                     modem: modem.clone(),
                     to: submit.destination.to_string(),
-                    text: submit.text().unwrap_or_default(),
-                    reference: submit.reference,
-                    twin: submit.reject_duplicates,
+                    text: submit.user_data.to_text().unwrap_or_default(),
+                    reference: submit.message_reference,
+                    twin: submit.first_octet.rejects_duplicates(),
                 });
             }
             match plan {

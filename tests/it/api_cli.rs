@@ -216,6 +216,7 @@ async fn events_come_a_line_each_and_a_closed_pipe_is_no_fault() {
     let exit = tokio::time::timeout(Duration::from_secs(20), child.wait()).await.expect("it ends").unwrap();
     assert_eq!(exit.code(), Some(0));
 
+    eventually("the first has gone", || api.fake.followers() == 0).await;
     let mut json = smsotp(&api.socket, &["--json", "events"]);
     let following = tokio::spawn(ended(json.stdout(Stdio::piped()).output()));
     eventually("it follows", || api.fake.followers() == 1).await;
