@@ -132,7 +132,7 @@ impl Config {
         let path = |key| root.item(key).and_then(|i| Some(PathBuf::from(i.word()?)));
         let services = service::services(root);
         let names: Vec<&str> = services.iter().map(|s| s.name.as_str()).collect();
-        let config = Self {
+        Self {
             state_dir: path("state_dir").unwrap_or_else(|| "/var/lib/smsotpd".into()),
             secret_key_file: path("secret_key_file"),
             api: client::api(root),
@@ -143,16 +143,7 @@ impl Config {
             log: rules::log(root),
             retention: rules::retention(root),
             services: services.iter().map(|s| (s.name.clone(), s.service.clone())).collect(),
-        };
-        for service in &services {
-            if service.service.policy.ttl <= config.queue.min_life {
-                service.table.fault_at(
-                    "ttl",
-                    "is not longer than queue.min_life, so that no code would be sent; raise ttl or lower min_life",
-                );
-            }
         }
-        config
     }
 
     /// What is allowed but hardly meant, a sentence each, for the log at start-up.
@@ -169,6 +160,11 @@ impl Config {
         }
         for (name, service) in &self.services {
             let policy = &service.policy;
+            if policy.ttl <= self.queue.min_life {
+                warnings.push(format!(
+                    "service.{name}: ttl is not longer than queue.min_life, so that no code is sent; raise ttl or lower min_life"
+                ));
+            }
             if policy.cooldown >= policy.ttl && policy.max_sends > 1 {
                 warnings.push(format!(
                     "service.{name}: cooldown is not shorter than ttl, so that no code can be sent again"

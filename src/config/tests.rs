@@ -172,7 +172,6 @@ fn each_fault_has_its_place_and_its_cure() {
             "2:7: service.default.ttl: is a TOML integer; write a span of time in quotes",
         ),
         ("[service.default]\nttl = '25h'", "2:7: service.default.ttl: ttl must be between 1s and 24h"),
-        ("[service.default]\nttl = '20s'", "2:7: service.default.ttl: is not longer than queue.min_life"),
         ("[service.default]\ndigits = 3", "2:10: service.default.digits: digits is 3"),
         ("[service.default]\nmax_sends = 0", "2:13: service.default.max_sends: max_sends must be at least 1"),
         (
