@@ -15,7 +15,7 @@ use super::field::ud::UserData;
 use super::field::udh::{Concatenation, Element, Reference};
 use super::field::vp::{RelativeValidity, ValidityPeriod};
 use super::text::language::{Language, ShiftTables};
-use super::text::split::{Coding, split};
+use super::text::split::{Coding, split, split_measured};
 use super::text::survey::Encoding;
 use super::tpdu::Tpdu;
 use super::tpdu::submit::Submit;
@@ -148,8 +148,8 @@ pub fn compose(submission: &Submission<'_>) -> Result<Composed, SmsError> {
         Some(number) => Some(Address::number(number).map_err(|e| SmsError { field: Field::Smsc, ..e })?),
         None => None,
     };
-    let coding = choose(submission)?;
-    let pieces = split(submission.text, coding);
+    let (coding, units) = choose(submission)?;
+    let pieces = split_measured(submission.text, units, coding);
     let total =
         u8::try_from(pieces.len()).map_err(|_| SmsError::new(Field::Text, 0, Reason::TooManyParts))?;
     debug_assert!(usize::from(total) <= MOST_PARTS);
@@ -202,13 +202,18 @@ fn user_data(piece: &str, coding: Coding, concatenation: Concatenation) -> Resul
     UserData::text(piece, coding.alphabet(), tables, &header[..count])
 }
 
-/// The cheapest coding that is allowed and has all characters: plain GSM 7 bit, then by parts.
-fn choose(submission: &Submission<'_>) -> Result<Coding, SmsError> {
+/// The cheapest coding that is allowed and has all characters, and the text's units in it: plain GSM 7 bit, then by
+/// parts.
+fn choose(submission: &Submission<'_>) -> Result<(Coding, usize), SmsError> {
+    let ucs2 = || (Coding::Ucs2, submission.text.chars().map(char::len_utf16).sum());
     if submission.encoding == EncodingChoice::Ucs2 {
-        return Ok(Coding::Ucs2);
+        return Ok(ucs2());
     }
     let plain = Coding::Gsm7(ShiftTables::NONE);
-    let Err(offset) = plain.measure(submission.text) else { return Ok(plain) };
+    let offset = match plain.measure(submission.text) {
+        Ok(units) => return Ok((plain, units)),
+        Err(offset) => offset,
+    };
     let named = match submission.shift {
         ShiftChoice::Never => &[][..],
         ShiftChoice::Language(ref language) => std::slice::from_ref(language),
@@ -233,12 +238,12 @@ fn choose(submission: &Submission<'_>) -> Result<Coding, SmsError> {
         .min_by_key(|(parts, units, coding)| (*parts, units + coding.tables().header_octets()));
     if submission.encoding == EncodingChoice::Gsm7 {
         let no_such = SmsError::new(Field::Text, offset, Reason::NotInAlphabet);
-        return shifted.map(|(_, _, coding)| coding).ok_or(no_such);
+        return shifted.map(|(_, units, coding)| (coding, units)).ok_or(no_such);
     }
     let ucs2_parts = split(submission.text, Coding::Ucs2).len();
     Ok(match (shifted, submission.shift) {
-        (Some((parts, _, coding)), ShiftChoice::Language(_)) if parts <= ucs2_parts => coding,
-        (Some((parts, _, coding)), ShiftChoice::Any) if parts < ucs2_parts => coding,
-        _ => Coding::Ucs2,
+        (Some((parts, units, coding)), ShiftChoice::Language(_)) if parts <= ucs2_parts => (coding, units),
+        (Some((parts, units, coding)), ShiftChoice::Any) if parts < ucs2_parts => (coding, units),
+        _ => ucs2(),
     })
 }

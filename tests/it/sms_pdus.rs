@@ -26,6 +26,11 @@ fn octets(hex: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
+fn hex(octets: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap().to_ascii_uppercase();
+    octets.iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 0x0f)]).collect()
+}
+
 fn direction(case: &Value) -> Direction {
     match case["direction"].as_str() {
         Some("mo") => Direction::Mo,
@@ -53,7 +58,9 @@ fn facts(decoded: &Decoded, length: usize, shift: Option<&Value>) -> Value {
             set("reference", json!(submit.message_reference));
             set("pid", json!(submit.protocol.0));
             set("dcs", json!(submit.coding.0));
-            submit.coding.class().into_iter().for_each(|class| set("class", json!(class.number())));
+            if let Some(class) = submit.coding.class() {
+                set("class", json!(class.number()));
+            }
             match submit.validity {
                 ValidityPeriod::Absent => {}
                 ValidityPeriod::Relative(span) => {
@@ -69,7 +76,9 @@ fn facts(decoded: &Decoded, length: usize, shift: Option<&Value>) -> Value {
         Tpdu::Deliver(deliver) => {
             set("pid", json!(deliver.protocol.0));
             set("dcs", json!(deliver.coding.0));
-            deliver.coding.class().into_iter().for_each(|class| set("class", json!(class.number())));
+            if let Some(class) = deliver.coding.class() {
+                set("class", json!(class.number()));
+            }
             set("timestamp", json!(deliver.timestamp.to_string()));
             deliver.originator
         }
@@ -94,10 +103,11 @@ fn facts(decoded: &Decoded, length: usize, shift: Option<&Value>) -> Value {
         }
         None => user_data.to_text(),
     };
-    text.into_iter().for_each(|text| set("text", json!(text)));
+    if let Some(text) = text {
+        set("text", json!(text));
+    }
     if user_data.alphabet() == Alphabet::Data {
-        let hex: String = user_data.body().iter().map(|octet| format!("{octet:02X}")).collect();
-        set("data", json!(hex));
+        set("data", json!(hex(user_data.body())));
     }
     set(
         "encoding",
