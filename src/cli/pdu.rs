@@ -1,7 +1,7 @@
 //! `smsotp pdu encode` and `smsotp pdu decode`: JSON in, JSON out, a line each.
 //!
 //! A line that cannot be done gives `{"error": …}`, and the next one goes on. One line is held at a time, and no
-//! line longer than [`MOST_OCTETS`].
+//! line longer than a mebibyte.
 
 use std::io::{self, BufRead, Read, Write};
 use std::time::Duration;

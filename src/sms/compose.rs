@@ -15,13 +15,10 @@ use super::field::ud::UserData;
 use super::field::udh::{Concatenation, Element, Reference};
 use super::field::vp::{RelativeValidity, ValidityPeriod};
 use super::text::language::{Language, ShiftTables};
-use super::text::split::{Coding, split};
+use super::text::split::{Coding, Parts, split, split_measured};
 use super::text::survey::Encoding;
 use super::tpdu::Tpdu;
 use super::tpdu::submit::Submit;
-
-/// The most parts of a message.
-const MOST_PARTS: usize = 255;
 
 /// A text to be sent, and how. `Debug` shows neither the number nor the text.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -148,18 +145,24 @@ pub fn compose(submission: &Submission<'_>) -> Result<Composed, SmsError> {
         Some(number) => Some(Address::number(number).map_err(|e| SmsError { field: Field::Smsc, ..e })?),
         None => None,
     };
-    let coding = choose(submission)?;
-    let pieces = split(submission.text, coding);
+    let (coding, units) = choose(submission)?;
+    let (alone, several);
+    let pieces = if units <= coding.capacity(Parts::One) {
+        alone = [(submission.text, units)];
+        &alone[..]
+    } else {
+        several = split_measured(submission.text, units, coding);
+        &several[..]
+    };
     let total =
         u8::try_from(pieces.len()).map_err(|_| SmsError::new(Field::Text, 0, Reason::TooManyParts))?;
-    debug_assert!(usize::from(total) <= MOST_PARTS);
     let class = submission.flash.then_some(MessageClass::Flash);
     let validity = match submission.valid_for {
         Some(span) => ValidityPeriod::Relative(RelativeValidity::at_most(span)),
         None => ValidityPeriod::Absent,
     };
     let mut parts = Vec::with_capacity(pieces.len());
-    for ((piece, _), sequence) in pieces.into_iter().zip(1..=u8::MAX) {
+    for (&(piece, _), sequence) in pieces.iter().zip(1..=u8::MAX) {
         let concatenation =
             Concatenation { reference: Reference::Eight(submission.concat_reference), total, sequence };
         let submit = Submit {
@@ -202,13 +205,18 @@ fn user_data(piece: &str, coding: Coding, concatenation: Concatenation) -> Resul
     UserData::text(piece, coding.alphabet(), tables, &header[..count])
 }
 
-/// The cheapest coding that is allowed and has all characters: plain GSM 7 bit, then by parts.
-fn choose(submission: &Submission<'_>) -> Result<Coding, SmsError> {
+/// The cheapest coding that is allowed and has all characters, and the text's units in it: plain GSM 7 bit, then by
+/// parts.
+fn choose(submission: &Submission<'_>) -> Result<(Coding, usize), SmsError> {
+    let ucs2 = || (Coding::Ucs2, submission.text.chars().map(char::len_utf16).sum());
     if submission.encoding == EncodingChoice::Ucs2 {
-        return Ok(Coding::Ucs2);
+        return Ok(ucs2());
     }
     let plain = Coding::Gsm7(ShiftTables::NONE);
-    let Err(offset) = plain.measure(submission.text) else { return Ok(plain) };
+    let offset = match plain.measure(submission.text) {
+        Ok(units) => return Ok((plain, units)),
+        Err(offset) => offset,
+    };
     let named = match submission.shift {
         ShiftChoice::Never => &[][..],
         ShiftChoice::Language(ref language) => std::slice::from_ref(language),
@@ -230,15 +238,121 @@ fn choose(submission: &Submission<'_>) -> Result<Coding, SmsError> {
             let units = coding.measure(submission.text).ok()?;
             Some((split(submission.text, coding).len(), units, coding))
         })
-        .min_by_key(|(parts, units, coding)| (*parts, units + coding.tables().header_octets()));
+        // The first of the least: a phone without the tables still shows most of a text with single shifts.
+        .min_by_key(|(parts, ..)| *parts);
     if submission.encoding == EncodingChoice::Gsm7 {
         let no_such = SmsError::new(Field::Text, offset, Reason::NotInAlphabet);
-        return shifted.map(|(_, _, coding)| coding).ok_or(no_such);
+        return shifted.map(|(_, units, coding)| (coding, units)).ok_or(no_such);
     }
     let ucs2_parts = split(submission.text, Coding::Ucs2).len();
     Ok(match (shifted, submission.shift) {
-        (Some((parts, _, coding)), ShiftChoice::Language(_)) if parts <= ucs2_parts => coding,
-        (Some((parts, _, coding)), ShiftChoice::Any) if parts < ucs2_parts => coding,
-        _ => Coding::Ucs2,
+        (Some((parts, units, coding)), ShiftChoice::Language(_)) if parts <= ucs2_parts => (coding, units),
+        (Some((parts, units, coding)), ShiftChoice::Any) if parts < ucs2_parts => (coding, units),
+        _ => ucs2(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decode::decode;
+    use super::super::parse::Strictness;
+    use super::super::tpdu::Direction;
+    use super::*;
+
+    fn submits(submission: &Submission<'_>) -> Vec<Submit> {
+        let read = |part: &ComposedPart| {
+            let read = decode(&part.pdu, Direction::Mo, true, Strictness::Strict).unwrap();
+            match read.tpdu {
+                Tpdu::Submit(submit) => submit,
+                other => panic!("{other:?}"),
+            }
+        };
+        compose(submission).unwrap().parts.iter().map(read).collect()
+    }
+
+    #[test]
+    fn known_answer() {
+        let submission = Submission {
+            report: true,
+            valid_for: Some(Duration::from_secs(3 * 86_400)),
+            smsc: Some("+31624000000"),
+            reference: 13,
+            ..Submission::new("+31628870634", "www.diafaan.com")
+        };
+        let composed = compose(&submission).unwrap();
+        assert_eq!(composed.encoding, Encoding::Gsm7);
+        assert_eq!(composed.parts[0].length, 28);
+        assert_eq!(
+            composed.parts[0].pdu,
+            b"\x07\x91\x13\x26\x04\x00\x00\xf0\x31\x0d\x0b\x91\x13\x26\x88\x07\x36\xf4\x00\x00\xa9\x0f\
+              \xf7\xfb\xdd\x45\x4e\x87\xcd\xe1\xb0\xdb\x35\x7e\xb7\x01"
+        );
+    }
+
+    #[test]
+    fn references_of_several_parts() {
+        let text = "a".repeat(153 * 3);
+        let submission = Submission {
+            reference: 254,
+            concat_reference: 77,
+            reject_duplicates: true,
+            flash: true,
+            ..Submission::new("12345", &text)
+        };
+        let parts = submits(&submission);
+        assert_eq!(parts.iter().map(|p| p.message_reference).collect::<Vec<_>>(), [254, 255, 0]);
+        for (part, sequence) in parts.iter().zip(1..) {
+            let place = Concatenation { reference: Reference::Eight(77), total: 3, sequence };
+            assert_eq!(part.user_data.header().concatenation(), Some(place));
+            assert!(part.first_octet.rejects_duplicates() && part.first_octet.has_header());
+            assert_eq!((part.coding.0, part.user_data.length()), (0x10, 160));
+        }
+    }
+
+    #[test]
+    fn never_more_than_255_parts() {
+        let text = "a".repeat(153 * 255 + 1);
+        assert_eq!(submits(&Submission::new("1", &text[1..])).len(), 255);
+        let error = compose(&Submission::new("1", &text)).unwrap_err();
+        assert_eq!((error.field, error.reason), (Field::Text, Reason::TooManyParts));
+    }
+
+    #[test]
+    fn faults_name_their_field() {
+        let error = |submission: &Submission<'_>| compose(submission).unwrap_err();
+        assert_eq!(error(&Submission::new("+41 79", "a")), SmsError::new(Field::To, 3, Reason::NotANumber));
+        let submission = Submission { smsc: Some("x"), ..Submission::new("1", "a") };
+        assert_eq!(error(&submission), SmsError::new(Field::Smsc, 0, Reason::NotANumber));
+        let submission = Submission { encoding: EncodingChoice::Gsm7, ..Submission::new("1", "aé€ł") };
+        assert_eq!(error(&submission), SmsError::new(Field::Text, 6, Reason::NotInAlphabet));
+    }
+
+    #[test]
+    fn shift_tables_only_when_allowed_and_of_use() {
+        let chosen = |text: &str, shift| {
+            let composed = compose(&Submission { shift, ..Submission::new("1", text) }).unwrap();
+            (composed.encoding, composed.shift_tables, composed.parts.len())
+        };
+        let turkish = ShiftChoice::Language(Language::Turkish);
+        let short = "Doğrulama kodu: 482193";
+        assert_eq!(chosen(short, ShiftChoice::Never), (Encoding::Ucs2, ShiftTables::NONE, 1));
+        assert_eq!(chosen(short, ShiftChoice::Any), (Encoding::Ucs2, ShiftTables::NONE, 1));
+        let single = ShiftTables { locking: None, single: Some(Language::Turkish) };
+        assert_eq!(chosen(short, turkish), (Encoding::Gsm7, single, 1));
+        let long = short.repeat(5);
+        assert_eq!(chosen(&long, ShiftChoice::Never).2, 2);
+        assert_eq!(chosen(&long, ShiftChoice::Any), (Encoding::Gsm7, single, 1));
+        // Many letters of the language: its base alphabet spares their escapes.
+        let locking = ShiftTables { locking: Some(Language::Turkish), single: None };
+        assert_eq!(chosen(&"ğış".repeat(40), turkish), (Encoding::Gsm7, locking, 1));
+        assert_eq!(chosen("код", turkish), (Encoding::Ucs2, ShiftTables::NONE, 1));
+        assert_eq!(chosen("plain", turkish), (Encoding::Gsm7, ShiftTables::NONE, 1));
+    }
+
+    #[test]
+    fn debug_shows_neither_number_nor_text() {
+        let submission = Submission::new("+41791234567", "code 482193");
+        let shown = format!("{submission:?} {:?}", compose(&submission).unwrap());
+        assert!(!shown.contains("482193") && !shown.contains("1234567"), "{shown}");
+    }
 }

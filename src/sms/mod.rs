@@ -1,4 +1,56 @@
-//! Short messages: the 3GPP TS 23.040 transport layer and the TS 23.038 alphabets, both ways.
+//! Short messages: the transport layer of 3GPP TS 23.040 and the alphabets of TS 23.038, both ways.
+//!
+//! The room knows octets, characters and the standard. It knows no modem, no I/O, no clock (time is a parameter),
+//! no serialisation and nothing of the rest of the project: it could be a crate.
+//!
+//! - [`compose()`] makes the PDUs that carry a text, as `AT+CMGS` takes them; [`survey()`] says beforehand how many.
+//! - [`decode()`] reads any of the six TPDUs: strictly, or leniently with a list of what was overlooked.
+//! - [`Tpdu::encode`] writes what was read, or was built field by field, back to the same octets.
+//! - [`Reassembler`] joins the parts of messages, in any order and in bounded memory.
+//! - [`transliterate()`] writes a text with the GSM 7 bit alphabet, and says what it changed.
+//!
+//! A fault is an [`SmsError`]: the field, the octet, the reason. None repeats a number or a text, and no `Debug`
+//! here shows one whole.
+//!
+//! # A message and its report
+//!
+//! ```
+//! use std::time::Duration;
+//! use smsotpd::sms::{self, Direction, Encoding, Status, Strictness, Submission, Tpdu};
+//!
+//! // What will it cost?
+//! let text = "Ihr Code ist 482193. Er läuft in 5 Minuten ab.";
+//! let survey = sms::survey(text);
+//! assert_eq!((survey.encoding, survey.parts, survey.left), (Encoding::Gsm7, 1, 114));
+//!
+//! // The PDU for AT+CMGS=N: N is the length, the octets go behind the prompt in hex.
+//! let composed = sms::compose(&Submission {
+//!     report: true,
+//!     valid_for: Some(Duration::from_secs(300)),
+//!     reference: 171,
+//!     ..Submission::new("+41791234567", text)
+//! })?;
+//! let [part] = &composed.parts[..] else { panic!("one part, as surveyed") };
+//! assert_eq!(part.length, part.pdu.len() - 1);
+//!
+//! // What a phone's simulator, or a test, reads of it.
+//! let read = sms::decode(&part.pdu, Direction::Mo, true, Strictness::Strict)?;
+//! assert_eq!(read.text().as_deref(), Some(text));
+//!
+//! // The report that comes back: `+CDS`, or `+CDSI` and a record of the SIM.
+//! let octets = b"\x06\xab\x0b\x91\x14\x97\x21\x43\x65\xf7\x62\x21\x12\x21\x25\x00\x80\x62\x21\x12\x21\x25\x70\x80\x00";
+//! let read = sms::decode(octets, Direction::Mt, false, Strictness::Strict)?;
+//! let Tpdu::StatusReport(report) = &read.tpdu else { panic!("a report") };
+//! assert_eq!((report.message_reference, report.status), (171, Status(0)));
+//! assert!(report.status.is_delivered());
+//! assert_eq!(report.recipient.to_string(), "+41791234567");
+//! assert_eq!(report.discharge_time.to_string(), "2026-12-21T12:52:07+02:00");
+//!
+//! // Octets that are no message: which field, which octet, why.
+//! let error = sms::decode(&octets[..20], Direction::Mt, false, Strictness::Strict).unwrap_err();
+//! assert_eq!(error.to_string(), "TP-DT at octet 17: needs 7 octets, 3 are left");
+//! # Ok::<(), sms::SmsError>(())
+//! ```
 
 mod compose;
 mod decode;

@@ -14,4 +14,6 @@ mod sim_codec;
 mod sim_dialogue;
 mod sim_faults;
 mod sim_wire;
+mod sms_pdus;
+mod sms_properties;
 mod tidy;

@@ -264,10 +264,11 @@ impl fmt::Display for Address {
     }
 }
 
-/// The type and the number's first four digits; never the whole.
+/// The type and the first characters: four digits of a long number, two of a short one, never the whole.
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: String = self.to_string().chars().take(5).collect();
+        let head = if self.semi_octets >= 10 { 5 } else { 2 };
+        let shown: String = self.to_string().chars().take(head).collect();
         write!(f, "Address({:02X} {shown}… of {})", self.type_octet, self.semi_octets)
     }
 }

@@ -213,7 +213,12 @@ impl UserData {
         input: &'a [u8],
         reading: &mut Reading,
     ) -> Parsed<'a, Self> {
-        let (data, length) = octet(Field::UserDataLength)(input)?;
+        let (data, length) = if let Ok(read) = octet(Field::UserDataLength)(input) {
+            read
+        } else {
+            reading.overlook(Field::UserDataLength, input, Reason::Short { wanted: 1, left: 0 })?;
+            (input, 0)
+        };
         let count = usize::from(length);
         let (most, wanted) = match alphabet {
             Alphabet::Gsm7 => (160, septets::octets_for(count)),

@@ -257,7 +257,9 @@ mod tests {
         assert_eq!(header.fault(), None);
         let elements: Vec<_> = header.elements().collect();
         let mut written = Vec::new();
-        elements.iter().for_each(|element| element.write(&mut written));
+        for element in &elements {
+            element.write(&mut written);
+        }
         assert_eq!(written, octets);
         elements
     }

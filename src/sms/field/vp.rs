@@ -228,7 +228,10 @@ mod tests {
             assert_eq!(RelativeValidity::at_most(this.span()), this);
             if let Some(next) = octet.checked_add(1).map(RelativeValidity) {
                 assert!(next.span() > this.span());
-                assert_eq!(RelativeValidity::at_most(next.span() - Duration::from_secs(1)), this);
+                assert_eq!(
+                    RelativeValidity::at_most(next.span().saturating_sub(Duration::from_secs(1))),
+                    this
+                );
             }
         }
         assert_eq!(RelativeValidity::at_most(Duration::ZERO), RelativeValidity(0));

@@ -41,21 +41,19 @@ impl Septets {
 /// The septets of `character`, `None` when the tables have no such character.
 #[inline]
 pub(crate) fn encode(character: char, tables: ShiftTables) -> Option<Septets> {
-    let Some(base) = tables.base() else {
-        let code = character as u32;
-        // ASCII goes by index: nearly every character of nearly every text.
-        if let Some(&septet) = ASCII.get(code as usize)
-            && septet != NONE
-        {
-            return Some(Septets::Base(septet));
-        }
-        if code >= 0x80
-            && let Some(septet) = find(&DEFAULT, character)
-        {
-            return Some(Septets::Base(septet));
-        }
-        return find(tables.extension(), character).map(Septets::Escaped);
-    };
+    // ASCII of the default alphabet goes by index: nearly every character of nearly every text.
+    if tables.locking.is_none()
+        && let Some(&septet) = ASCII.get(character as usize)
+        && septet != NONE
+    {
+        return Some(Septets::Base(septet));
+    }
+    search(character, tables)
+}
+
+/// The septets of a character, by looking through the tables.
+fn search(character: char, tables: ShiftTables) -> Option<Septets> {
+    let base = tables.base().unwrap_or(&DEFAULT);
     if character == ' ' {
         return Some(Septets::Base(0x20));
     }

@@ -58,7 +58,7 @@ pub(crate) fn text_of(septets: impl Iterator<Item = u8>, count: usize, tables: S
 /// Writes septets behind what a buffer already has.
 pub(crate) struct Packer<'a> {
     octets: &'a mut Vec<u8>,
-    pending: u32,
+    pending: u64,
     bits: u32,
 }
 
@@ -71,12 +71,13 @@ impl<'a> Packer<'a> {
     /// Adds one septet.
     #[inline]
     pub(crate) fn push(&mut self, septet: u8) {
-        self.pending |= u32::from(septet & 0x7f) << self.bits;
+        // Fewer than 56 bits are pending, so seven more have room.
+        self.pending |= u64::from(septet & 0x7f) << self.bits;
         self.bits += 7;
-        if self.bits >= 8 {
-            self.octets.push(self.pending.to_le_bytes()[0]);
-            self.pending >>= 8;
-            self.bits -= 8;
+        if self.bits >= 56 {
+            self.octets.extend_from_slice(&self.pending.to_le_bytes()[..7]);
+            self.pending >>= 56;
+            self.bits -= 56;
         }
     }
 
@@ -92,11 +93,10 @@ impl<'a> Packer<'a> {
         }
     }
 
-    /// Writes the last, partly filled octet.
+    /// Writes what is pending, the last octet filled up with zeros.
     pub(crate) fn finish(self) {
-        if self.bits > 0 {
-            self.octets.push(self.pending.to_le_bytes()[0]);
-        }
+        let octets = self.bits.div_ceil(8) as usize;
+        self.octets.extend_from_slice(&self.pending.to_le_bytes()[..octets]);
     }
 }
 

@@ -81,7 +81,12 @@ pub(crate) enum Parts {
 /// The parts of `text`, each with its units. There is always one; a character that the coding has not counts 1.
 pub(crate) fn split(text: &str, coding: Coding) -> Vec<(&str, usize)> {
     let units = |text: &str| text.chars().map(|c| coding.units(c).unwrap_or(1)).sum::<usize>();
-    let whole = units(text);
+    split_measured(text, units(text), coding)
+}
+
+/// The parts of a text whose units are known.
+pub(crate) fn split_measured(text: &str, whole: usize, coding: Coding) -> Vec<(&str, usize)> {
+    let units = |text: &str| text.chars().map(|c| coding.units(c).unwrap_or(1)).sum::<usize>();
     if whole <= coding.capacity(Parts::One) {
         return vec![(text, whole)];
     }

@@ -28,7 +28,7 @@ pub(crate) fn fault(octets: &[u8]) -> Option<(usize, Reason)> {
             Err(_) => return Some((at, Reason::LoneSurrogate)),
         }
     }
-    (octets.len() % 2 == 1).then_some((octets.len() - 1, Reason::HalfCharacter))
+    (octets.len() % 2 == 1).then(|| (octets.len() - 1, Reason::HalfCharacter))
 }
 
 #[cfg(test)]
@@ -43,6 +43,7 @@ mod tests {
         assert_eq!(fault(b"\xd8\x3d\xde\x01\x00A"), None);
         assert_eq!(fault(b"\xd8\x3d\xde\x01\xd8\x3d"), Some((4, Reason::LoneSurrogate)));
         assert_eq!(fault(b"\xde\x01"), Some((0, Reason::LoneSurrogate)));
+        assert_eq!(fault(b""), None);
         assert_eq!(fault(b"\x00A\x00"), Some((2, Reason::HalfCharacter)));
     }
 }

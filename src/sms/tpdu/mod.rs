@@ -170,3 +170,89 @@ fn agree(scheme: DataCodingScheme, user_data: &UserData) -> Result<(), SmsError>
         Err(SmsError::new(Field::DataCodingScheme, 0, Reason::Mismatch))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::decode::decode;
+    use super::super::field::ct::CommandKind;
+    use super::super::parse::Strictness;
+    use super::*;
+
+    fn read(direction: Direction, octets: &[u8]) -> Tpdu {
+        let read = decode(octets, direction, false, Strictness::Strict).unwrap();
+        assert!(read.excess.is_empty());
+        assert_eq!(read.tpdu.encode().unwrap(), octets);
+        read.tpdu
+    }
+
+    #[test]
+    fn answers_of_the_service_centre() {
+        let Tpdu::SubmitReport(taken) = read(Direction::Mt, b"\x01\x00\x62\x21\x12\x21\x25\x00\x80") else {
+            panic!()
+        };
+        assert_eq!(
+            (taken.failure, taken.timestamp.to_string().as_str()),
+            (None, "2026-12-21T12:52:00+02:00")
+        );
+        let Tpdu::SubmitReport(refused) =
+            read(Direction::Mt, b"\x01\xc5\x01\x62\x21\x12\x21\x25\x00\x80\x41")
+        else {
+            panic!()
+        };
+        assert_eq!(refused.failure.map(FailureCause::meaning), Some("rejected: duplicate message"));
+        assert_eq!(refused.parameters.protocol.map(|protocol| protocol.0), Some(0x41));
+    }
+
+    #[test]
+    fn answers_of_the_phone() {
+        let Tpdu::DeliverReport(taken) = read(Direction::Mo, b"\x00\x00") else { panic!() };
+        assert_eq!(taken.failure, None);
+        let refused = read(Direction::Mo, b"\x00\xd3\x07\x00\x00\x02\xc8\x34");
+        assert_eq!(refused.user_data().and_then(UserData::to_text).as_deref(), Some("Hi"));
+        // An extended indicator behind a cause: its second octet says nothing yet, and is kept.
+        let Tpdu::DeliverReport(longer) = read(Direction::Mo, b"\x00\xff\x81\x00\x40") else { panic!() };
+        assert_eq!(longer.parameters.indicator, [0x81, 0x00]);
+        assert_eq!(longer.parameters.protocol.map(|protocol| protocol.0), Some(0x40));
+    }
+
+    #[test]
+    fn a_command() {
+        let octets = b"\x22\x05\x00\x02\x2a\x0b\x91\x14\x97\x21\x43\x65\xf7\x01\xaa";
+        let Tpdu::Command(command) = read(Direction::Mo, octets) else { panic!() };
+        assert_eq!((command.command.meaning(), command.message_number), (CommandKind::Delete, 42));
+        assert!(command.first_octet.status_report());
+        assert_eq!(
+            (command.destination.to_string().as_str(), &command.data[..]),
+            ("+41791234567", &[0xaa][..])
+        );
+    }
+
+    #[test]
+    fn a_report_with_a_text_and_one_of_a_full_record() {
+        let head = b"\x06\xab\x02\x91\x21\x62\x21\x12\x21\x25\x00\x80\x62\x21\x12\x21\x25\x70\x80\x00";
+        let with_text = read(Direction::Mt, &[&head[..], b"\x04\x02\xc8\x34"].concat());
+        assert_eq!(with_text.user_data().and_then(UserData::to_text).as_deref(), Some("Hi"));
+        let record = [&head[..], &[0xff; 50]].concat();
+        let read = decode(&record, Direction::Mt, false, Strictness::Strict).unwrap();
+        assert_eq!(read.excess, [0xff; 50]);
+        assert_eq!(read.tpdu.encode().unwrap(), head);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_written() {
+        let Tpdu::DeliverReport(mut report) = read(Direction::Mo, b"\x00\xd3\x07\x00\x00\x02\xc8\x34") else {
+            panic!()
+        };
+        report.parameters.coding = Some(DataCodingScheme(8));
+        let error = Tpdu::DeliverReport(report.clone()).encode().unwrap_err();
+        assert_eq!((error.field, error.reason), (Field::DataCodingScheme, Reason::Mismatch));
+        report.parameters.coding = Some(DataCodingScheme(0));
+        report.failure = Some(FailureCause(0x7f));
+        let error = Tpdu::DeliverReport(report.clone()).encode().unwrap_err();
+        assert_eq!((error.field, error.reason), (Field::FailureCause, Reason::Mismatch));
+        report.failure = None;
+        report.parameters.indicator.clear();
+        let error = Tpdu::DeliverReport(report).encode().unwrap_err();
+        assert_eq!((error.field, error.reason), (Field::ParameterIndicator, Reason::Mismatch));
+    }
+}

@@ -1,0 +1,38 @@
+//! User data headers: a DELIVER around any coding, length and octets.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use smsotpd::sms::{self, Direction, Strictness};
+
+fuzz_target!(|input: (u8, u8, &[u8])| {
+    let (coding, length, octets) = input;
+    let head = [0x44, 1, 0x91, 0xf1, 0, coding, 0x62, 0x21, 0x12, 0x21, 0x25, 0, 0x80, length];
+    let pdu = [&head[..], octets].concat();
+    if let Ok(read) = sms::decode(&pdu, Direction::Mt, false, Strictness::Strict) {
+        let user_data = read.tpdu.user_data().expect("a DELIVER has user data");
+        let header = user_data.header();
+        assert!(header.octets().len() < user_data.octets().len());
+        let covered: usize = header.elements().map(|element| size(&element)).sum();
+        assert_eq!(covered, header.octets().len(), "strict mode leaves no octet of a header over");
+        let _ = (header.concatenation(), header.ports(), header.shift_tables(), user_data.to_text());
+        assert!(user_data.to_fragment().len() <= 160);
+    }
+    if let Ok(read) = sms::decode(&pdu, Direction::Mt, false, Strictness::Lenient) {
+        let user_data = read.tpdu.user_data().expect("a DELIVER has user data");
+        let _ = (user_data.to_text(), user_data.to_fragment(), user_data.header().concatenation());
+    }
+});
+
+/// Octets of an element, identifier and length included.
+fn size(element: &sms::Element<'_>) -> usize {
+    2 + match element {
+        sms::Element::Concatenation(concat) => match concat.reference {
+            sms::Reference::Eight(_) => 3,
+            sms::Reference::Sixteen(_) => 4,
+        },
+        sms::Element::MessageWaiting { .. } | sms::Element::Ports8 { .. } => 2,
+        sms::Element::Ports16 { .. } => 4,
+        sms::Element::SingleShift(_) | sms::Element::LockingShift(_) => 1,
+        sms::Element::Other { data, .. } => data.len(),
+    }
+}
