@@ -27,7 +27,8 @@ use smsotpd::sms;
 fn main() {
     let (dirs, names): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).filter(|a| !a.starts_with('-')).partition(|a| a.contains('/'));
-    let dir = dirs.first().map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
+    let dir =
+        dirs.first().map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
     let dir = tempfile::tempdir_in(dir).expect("the folder can be written");
     let wanted = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
