@@ -195,7 +195,7 @@ fn bare(base: &Path, count: u32) -> Duration {
     cfmakeraw(&mut line);
     tcsetattr(port.as_fd(), SetArg::TCSANOW, &line).expect("a terminal");
     let mut log = File::create(base.join("bare")).expect("a file");
-    let mut until = |port: &mut File, octets: &[u8], end: &[u8]| {
+    let until = |port: &mut File, octets: &[u8], end: &[u8]| {
         port.write_all(octets).expect("the port");
         let (mut seen, mut chunk) = (Vec::new(), [0; 512]);
         while !seen.ends_with(end) {

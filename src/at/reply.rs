@@ -126,6 +126,11 @@ pub fn first_number(body: &str) -> Option<u16> {
     whole(terminated(number, (space0, peek(alt((tag(","), eof))))).parse(body))
 }
 
+/// The first field of a body, as the number in `+CSCA: "…",145`.
+pub fn first_text(body: &str) -> &str {
+    fields(body).first().copied().unwrap_or_default()
+}
+
 /// `+CPIN: <code>`.
 pub fn pin(body: &str) -> Pin {
     let parsed: IResult<&str, Pin> = preceded(

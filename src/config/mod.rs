@@ -131,7 +131,7 @@ impl Config {
     fn read(root: &Table<'_>) -> Self {
         let path = |key| root.item(key).and_then(|i| Some(PathBuf::from(i.word()?)));
         let services = service::services(root);
-        let names: Vec<&str> = services.iter().map(|s| s.name.as_str()).collect();
+        let names: Vec<&str> = services.iter().map(|(name, _)| name.as_str()).collect();
         Self {
             state_dir: path("state_dir").unwrap_or_else(|| "/var/lib/smsotpd".into()),
             secret_key_file: path("secret_key_file"),
@@ -142,7 +142,7 @@ impl Config {
             queue: rules::queue(root),
             log: rules::log(root),
             retention: rules::retention(root),
-            services: services.iter().map(|s| (s.name.clone(), s.service.clone())).collect(),
+            services: services.iter().cloned().collect(),
         }
     }
 

@@ -52,29 +52,20 @@ const SERVICE: &[&str] = &[
 /// The service that is used when none is named, and whose keys all others inherit.
 pub(super) const DEFAULT: &str = "default";
 
-/// A service with the table it was read from, for what must be said of it later.
-pub(super) struct Read<'a> {
-    pub(super) name: String,
-    pub(super) service: Service,
-    pub(super) table: Table<'a>,
-}
-
 /// All services, `default` first; it is there even when the file has no section for it.
-pub(super) fn services<'a>(root: &Table<'a>) -> Vec<Read<'a>> {
+pub(super) fn services(root: &Table<'_>) -> Vec<(String, Service)> {
     let mut named = root.named("service");
     named.sort_by_key(|(name, _)| name != DEFAULT);
-    let mut services: Vec<Read<'a>> = Vec::new();
+    let mut services: Vec<(String, Service)> = Vec::new();
     if named.first().is_none_or(|(name, _)| name != DEFAULT) {
-        let table = root.left_out("service.default", SERVICE);
-        services.push(Read { name: DEFAULT.to_owned(), service: Service::default(), table });
+        services.push((DEFAULT.to_owned(), Service::default()));
     }
     for (name, item) in named {
         if !is_name(&name) {
             item.fault("is no name of a service: use 1 to 64 letters, digits, _ and -");
         }
-        let table = item.table(SERVICE);
-        let service = service(&table, services.first().map(|d| d.service.clone()).unwrap_or_default());
-        services.push(Read { name, service, table });
+        let default = services.first().map(|(_, default)| default.clone()).unwrap_or_default();
+        services.push((name, service(&item.table(SERVICE), default)));
     }
     services
 }

@@ -115,7 +115,7 @@ impl Submit for Port {
         let s = self.snapshot.borrow();
         ModemFacts {
             state: state(s.state),
-            port: s.port.display().to_string(),
+            port: s.port.clone(),
             manufacturer: s.manufacturer.clone(),
             model: s.model.clone(),
             firmware: s.firmware.clone(),
@@ -157,7 +157,7 @@ impl Submit for Port {
                 Control::Resume => modem.resume().await,
                 Control::Reset => modem.reset().await,
                 Control::Ussd { code, timeout } => {
-                    return modem.ussd(&code, timeout).await.map(Some).map_err(ControlError::Failed);
+                    return modem.ussd(code, timeout).await.map(Some).map_err(ControlError::Failed);
                 }
             }
             Ok(None)

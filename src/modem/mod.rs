@@ -1,29 +1,155 @@
-//! The driver of one modem: a pure session with time as a parameter, and a thin task that joins it to a serial
-//! port.
+//! The driver of a modem: a session that is a pure state machine with time as a parameter, and one thin task
+//! that joins it to a serial port. It moves PDUs and reports outcomes; what they carry it does not know.
 //!
-//! This room moves PDUs and reports outcomes; it does not know what a code is. [`Modem::start`] spawns the task;
-//! [`Modem::submit`] hands it a message; [`Modem::snapshot`] tells what is known of the modem.
+//! ```no_run
+//! use smsotpd::modem::{Modem, Outcome, Part, Settings, Timing};
+//! use smsotpd::secret::Secret;
+//! # async fn example() {
+//! let (notices, _listen) = tokio::sync::mpsc::channel(64);
+//! let settings = Settings {
+//!     name: "stick1".into(),
+//!     port: "/dev/ttyUSB0".into(),
+//!     baud: 115_200,
+//!     pin: None,
+//!     smsc: None,
+//!     timing: Timing::default(),
+//! };
+//! let modem = Modem::start(settings, notices);
+//! let part = Part { pdu: Secret::new(vec![0, 1, 0, 4, 0x91, 0x44, 0x33, 0, 0, 0]), length: 9 };
+//! let (open, gate) = tokio::sync::oneshot::channel();
+//! let sending = modem.submit(vec![part], gate);
+//! // The claim is on disk: let the PDU leave.
+//! let _ = open.send(());
+//! assert!(matches!(sending.await, Outcome::NotStarted { .. }), "it was not brought up yet");
+//! # }
+//! ```
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
 
 mod port;
-mod session;
+pub mod profiles;
+pub mod session;
 mod settings;
 mod snapshot;
 mod task;
 
-pub use session::Outcome;
 pub use settings::{Settings, Timing};
-pub use snapshot::{Counters, Snapshot, State};
-pub use task::{Modem, Notice};
+pub use snapshot::{Counters, Notice, Outcome, Part, Snapshot, State};
 
 pub use crate::at::Registration;
 
-use crate::secret::Secret;
+use session::Session;
+use task::{Control, Driver, Order};
 
-/// One short message as `AT+CMGS` takes it.
+/// Orders that may wait for a modem; the gateway gives one at a time.
+const ORDERS: usize = 8;
+const CONTROLS: usize = 8;
+
+/// A handle to a modem's task. When the last one is dropped the task ends.
 #[derive(Debug, Clone)]
-pub struct Part {
-    /// SMSC field and TPDU.
-    pub pdu: Secret<Vec<u8>>,
-    /// The TPDU's octets: the number in `AT+CMGS=n`.
-    pub length: usize,
+pub struct Modem {
+    name: String,
+    orders: mpsc::Sender<Order>,
+    controls: mpsc::Sender<Control>,
+    snapshot: watch::Receiver<Snapshot>,
+}
+
+impl Modem {
+    /// Starts the task of a modem. Must be called inside a tokio runtime.
+    pub fn start(settings: Settings, notices: mpsc::Sender<Notice>) -> Self {
+        let session = Session::new(settings.clone());
+        let (orders_in, orders) = mpsc::channel(ORDERS);
+        let (controls_in, controls) = mpsc::channel(CONTROLS);
+        let (snapshot_in, snapshot) = watch::channel(session.snapshot().clone());
+        let name = settings.name.clone();
+        let driver = Driver {
+            settings,
+            session,
+            orders,
+            controls,
+            notices,
+            snapshot: snapshot_in,
+            gate: None,
+            outcome: None,
+            ussd: None,
+            stopped: Vec::new(),
+        };
+        tokio::spawn(driver.run());
+        Self { name, orders: orders_in, controls: controls_in, snapshot }
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is known of it, and a way to wait for changes.
+    pub fn snapshot(&self) -> watch::Receiver<Snapshot> {
+        self.snapshot.clone()
+    }
+
+    /// Sends the parts in order. `AT+CMGS` is written at once; no octet of a PDU leaves before the gate opens, and
+    /// a gate that is dropped withdraws the order. The order is given when this is called, not when the future
+    /// is first polled.
+    pub fn submit(
+        &self,
+        parts: Vec<Part>,
+        gate: oneshot::Receiver<()>,
+    ) -> impl Future<Output = Outcome> + Send + 'static + use<> {
+        let (reply, outcome) = oneshot::channel();
+        let refused = match self.orders.try_send(Order { parts, gate, reply }) {
+            Ok(()) => None,
+            Err(TrySendError::Full(_)) => Some(Outcome::not_started("the modem has orders enough")),
+            Err(TrySendError::Closed(_)) => Some(Outcome::not_started("the modem was stopped")),
+        };
+        async move {
+            match refused {
+                Some(outcome) => outcome,
+                // The task answers every order, but may end before it reads one.
+                None => outcome.await.unwrap_or_else(|_| Outcome::not_started("the modem was stopped")),
+            }
+        }
+    }
+
+    /// Takes no more orders; the one under way is finished.
+    pub async fn pause(&self) {
+        self.control(Control::Pause).await;
+    }
+
+    /// Takes orders again.
+    pub async fn resume(&self) {
+        self.control(Control::Resume).await;
+    }
+
+    /// Begins anew with the device: `AT+CFUN=1,1`, and the port opened again. A message under way is finished
+    /// first.
+    pub async fn reset(&self) {
+        self.control(Control::Reset).await;
+    }
+
+    /// Finishes the message on the air, within `grace`, closes the port and ends the task.
+    pub async fn stop(&self, grace: Duration) {
+        self.control(|done| Control::Stop(grace, done)).await;
+    }
+
+    /// Asks the network something, such as `*100#`.
+    pub async fn ussd(&self, code: String, timeout: Duration) -> Result<String, String> {
+        let (reply, answer) = oneshot::channel();
+        let stopped = || Err(String::from("the modem was stopped"));
+        if self.controls.send(Control::Ussd { code, timeout, reply }).await.is_err() {
+            return stopped();
+        }
+        answer.await.unwrap_or_else(|_| stopped())
+    }
+
+    async fn control(&self, control: impl FnOnce(oneshot::Sender<()>) -> Control) {
+        let (done, taken) = oneshot::channel();
+        if self.controls.send(control(done)).await.is_ok() {
+            let _ = taken.await;
+        }
+    }
 }

@@ -1,95 +1,70 @@
-//! The serial port: opened without being made, for this process alone, 8N1 without flow control.
+//! The serial port: found, locked, opened raw at 8N1 without flow control, and told apart when it cannot be.
 
-use std::fs::File;
+use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc::{F_WRLCK, O_NOCTTY, O_NONBLOCK, SEEK_SET, flock};
-use tokio_serial::{SerialPort as _, SerialPortBuilderExt as _, SerialStream};
+use nix::unistd::{AccessFlags, access};
+use tokio_serial::{ClearBuffer, SerialPort, SerialStream};
 
-/// A lock of the whole file for its open description (fcntl(2), `F_OFD_SETLK`).
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the constants fit what the structure of the C library holds"
-)]
-const WHOLE: flock =
-    flock { l_type: F_WRLCK as i16, l_whence: SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
+use super::settings::Settings;
 
-/// An open port; the lock goes with it.
-pub(super) struct Port {
-    pub(super) stream: SerialStream,
-    _lock: File,
+/// Opens the port for this program alone. The error is a sentence for a person.
+///
+/// The lock is a `flock`, which the kernel drops with the process; `TIOCEXCL` is set only while the lock is
+/// taken, since a pty keeps it beyond the death of its owner.
+pub(super) fn open(settings: &Settings) -> Result<SerialStream, String> {
+    let path = &settings.port;
+    let shown = path.display();
+    let real = fs::canonicalize(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no {shown}: is the modem plugged in?"),
+        _ => format!("{shown} cannot be looked at: {error}"),
+    })?;
+    if !fs::metadata(&real).is_ok_and(|meta| meta.file_type().is_char_device()) {
+        return Err(format!("{shown} is no serial port"));
+    }
+    if access(&real, AccessFlags::R_OK | AccessFlags::W_OK).is_err() {
+        return Err(format!(
+            "the daemon may not use {shown}: add its user to the port's group, often dialout"
+        ));
+    }
+    let builder = tokio_serial::new(real.to_string_lossy(), settings.baud).exclusive(true).dtr_on_open(true);
+    let mut port = SerialStream::open(&builder).map_err(|error| match error.kind() {
+        tokio_serial::ErrorKind::NoDevice => match holder(&real) {
+            Some(holder) => format!("{shown} is in use by {holder}: stop it, or give it another port"),
+            None => format!("{shown} is in use by another program: {error}"),
+        },
+        _ => format!("{shown} cannot be opened: {error}"),
+    })?;
+    // From here the shared lock keeps everybody out who locks at all.
+    port.set_exclusive(false).map_err(|error| format!("{shown} cannot be locked: {error}"))?;
+    // A pty has no such lines.
+    let _ = port.write_request_to_send(true);
+    Ok(port)
 }
 
-impl Port {
-    /// Opens `path`, or says for a person why not.
-    pub(super) fn open(path: &Path, baud: u32) -> Result<Self, String> {
-        let shown = path.display();
-        let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => format!("{shown} is not there: is the stick plugged in?"),
-            _ => format!("{shown}: {e}"),
-        })?;
-        if !metadata.file_type().is_char_device() {
-            return Err(format!("{shown} is no serial port"));
-        }
-        // Its own descriptor, since the lock belongs to the open file. TIOCEXCL would stay behind on a pty when
-        // this process is killed; this lock goes with the process.
-        let lock = File::options()
-            .read(true)
-            .write(true)
-            .custom_flags(O_NOCTTY | O_NONBLOCK)
-            .open(path)
-            .map_err(|e| denied(path, &e))?;
-        match fcntl(&lock, FcntlArg::F_OFD_SETLK(&WHOLE)) {
-            Ok(_) => {}
-            Err(Errno::EAGAIN | Errno::EACCES) => return Err(format!("{shown} is held by {}", holder(path))),
-            Err(e) => return Err(format!("{shown} cannot be locked: {e}")),
-        }
-        // The library's own lock is then a shared one, which still keeps out programs that want theirs alone.
-        let builder = tokio_serial::new(path.to_string_lossy(), baud).exclusive(false);
-        let mut stream = builder.open_native_async().map_err(|e| match e.kind() {
-            tokio_serial::ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
-                denied(path, &io::ErrorKind::PermissionDenied.into())
+/// Throws away what is still to be written, so that closing does not wait for a modem that takes nothing.
+pub(super) fn discard(port: &SerialStream) {
+    let _ = port.clear(ClearBuffer::All);
+}
+
+/// The process that has the device open, as `/proc` tells.
+fn holder(device: &Path) -> Option<String> {
+    let own = std::process::id();
+    let mut itself = false;
+    for process in fs::read_dir("/proc").ok()?.flatten() {
+        let name = process.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(files) = fs::read_dir(process.path().join("fd")) else { continue };
+        if files.flatten().any(|file| fs::read_link(file.path()).is_ok_and(|target| target == device)) {
+            if pid == own {
+                itself = true;
+                continue;
             }
-            _ if e.to_string().contains("lock") => format!("{shown} is held by {}", holder(path)),
-            _ => format!("{shown} cannot be opened: {e}"),
-        })?;
-        // A pty has no such lines, and no need of them.
-        let _ = stream.write_data_terminal_ready(true);
-        let _ = stream.write_request_to_send(true);
-        Ok(Self { stream, _lock: lock })
-    }
-}
-
-fn denied(path: &Path, e: &io::Error) -> String {
-    match e.kind() {
-        io::ErrorKind::PermissionDenied => format!(
-            "{} may not be opened: add the daemon's user to the group that owns it, usually dialout",
-            path.display()
-        ),
-        _ => format!("{} cannot be opened: {e}", path.display()),
-    }
-}
-
-/// Who has the device open, as far as `/proc` tells.
-fn holder(path: &Path) -> String {
-    let unknown = || "another process".to_owned();
-    let Ok(device) = path.canonicalize() else { return unknown() };
-    let own = std::process::id().to_string();
-    let Ok(processes) = std::fs::read_dir("/proc") else { return unknown() };
-    for process in processes.flatten() {
-        let pid = process.file_name().to_string_lossy().into_owned();
-        if pid == own || !pid.bytes().all(|b| b.is_ascii_digit()) {
-            continue;
-        }
-        let Ok(descriptors) = std::fs::read_dir(process.path().join("fd")) else { continue };
-        if descriptors.flatten().any(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to == device)) {
-            let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            return format!("process {pid} ({})", name.trim());
+            let program = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            return Some(format!("process {pid} ({})", program.trim()));
         }
     }
-    unknown()
+    itself.then(|| String::from("another modem of this daemon"))
 }

@@ -1,73 +1,79 @@
-//! What a session is told, and its time limits.
+//! What a session is told about its modem, and how long it waits for what.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::secret::Secret;
 
-/// One modem of the configuration.
+/// One modem.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How logs call it.
+    /// Its name in the configuration.
     pub name: String,
-    /// The serial port.
+    /// The path of its port; a symbolic link is followed anew at each opening.
     pub port: PathBuf,
     /// Bits a second.
     pub baud: u32,
-    /// The SIM's PIN.
+    /// The SIM's PIN, tried once.
     pub pin: Option<Secret<String>>,
-    /// The service centre; none: the SIM's own.
+    /// The service centre's number; left out: the SIM's own.
     pub smsc: Option<String>,
-    /// The time limits.
+    /// Time limits.
     pub timing: Timing,
 }
 
-/// Time limits. The defaults are those of real modems; tests shrink them.
-#[derive(Debug, Clone, Copy)]
+/// How long a session waits. The defaults suit real modems; tests shrink them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// An answer to `AT` while nobody knows whether anybody is there.
-    pub attention: Duration,
-    /// How many times `AT` is tried before the port is opened anew.
-    pub attentions: u32,
-    /// Silence that counts as quiet.
-    pub quiet: Duration,
-    /// An ordinary command.
-    pub command: Duration,
-    /// The prompt of `AT+CMGS`.
+    /// For the prompt after `AT+CMGS=n`.
     pub prompt: Duration,
-    /// The result behind a PDU: u-blox documents up to 3 minutes.
+    /// For the result after the PDU: networks take minutes before they give up.
     pub body: Duration,
-    /// For how long a late result is still credited.
-    pub late: Duration,
-    /// A pause before a command that the SIM was not ready for is tried again.
-    pub again: Duration,
-    /// Between two looks at the registration.
-    pub registration: Duration,
-    /// Between two looks at a modem that needs a person.
-    pub blocked: Duration,
-    /// Between two signs of life of an idle modem.
+    /// For the gate, at an open prompt.
+    pub gate: Duration,
+    /// For a plain command.
+    pub command: Duration,
+    /// For a command that asks the network or the SIM.
+    pub slow_command: Duration,
+    /// For one `AT` of a resynchronisation.
+    pub attention: Duration,
+    /// So many `AT` without an answer, and the port is opened anew.
+    pub attention_tries: u8,
+    /// A line on which nothing comes for so long is quiet.
+    pub quiet: Duration,
+    /// An idle modem is asked whether it lives.
     pub keep_alive: Duration,
-    /// The first wait before a port is opened again; it doubles.
-    pub reopen: Duration,
-    /// The longest wait before a port is opened again.
+    /// Between two questions whether the network has the modem.
+    pub registration_poll: Duration,
+    /// Before a command is repeated that the SIM or the modem was not ready for.
+    pub busy_retry: Duration,
+    /// Before a blocked modem is looked at again.
+    pub blocked_retry: Duration,
+    /// How long a late `+CMGS` is still taken for the message that timed out.
+    pub late: Duration,
+    /// The first wait before a port is opened again; each further one doubles.
+    pub reopen_first: Duration,
+    /// No such wait is longer.
     pub reopen_max: Duration,
 }
 
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            attention: Duration::from_secs(1),
-            attentions: 10,
-            quiet: Duration::from_millis(100),
-            command: Duration::from_secs(5),
             prompt: Duration::from_secs(10),
             body: Duration::from_secs(180),
-            late: Duration::from_secs(300),
-            again: Duration::from_secs(1),
-            registration: Duration::from_secs(3),
-            blocked: Duration::from_secs(60),
+            gate: Duration::from_secs(10),
+            command: Duration::from_secs(5),
+            slow_command: Duration::from_secs(30),
+            attention: Duration::from_secs(1),
+            attention_tries: 10,
+            quiet: Duration::from_millis(100),
             keep_alive: Duration::from_secs(60),
-            reopen: Duration::from_millis(250),
+            registration_poll: Duration::from_secs(2),
+            busy_retry: Duration::from_secs(1),
+            blocked_retry: Duration::from_secs(60),
+            late: Duration::from_secs(300),
+            reopen_first: Duration::from_millis(250),
             reopen_max: Duration::from_secs(2),
         }
     }

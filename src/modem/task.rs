@@ -1,357 +1,325 @@
-//! The thin task that joins a session to a serial port, and the handle to it.
+//! The one task of a port: it owns reader and writer, carries octets, orders and time into the session, and
+//! carries out what the session wants.
 
+use std::future::pending;
 use std::io;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Sleep, sleep_until, timeout};
+use tokio_serial::SerialStream;
 
-use super::port::Port;
-use super::session::{Action, Outcome, Session};
-use super::{Part, Settings, Snapshot};
-use crate::at::Kind;
+use super::port;
+use super::session::{Action, Closing, Output, Session};
+use super::settings::Settings;
+use super::snapshot::{Notice, Outcome, Part, Snapshot, State};
 use crate::clock::monotonic;
-use crate::secret::Secret;
 
-/// What a session says by itself.
-#[derive(Debug)]
-pub enum Notice {
-    /// The result of a send that had been given up as unknown: it was taken.
-    LateAccepted {
-        /// TP-MR.
-        reference: u8,
-    },
-    /// A message or a report was handed over: SMSC field and TPDU.
-    Arrived {
-        /// Which of them.
-        kind: Kind,
-        /// The octets.
-        pdu: Secret<Vec<u8>>,
-    },
-    /// A message or a report was stored.
-    Stored {
-        /// Which of them.
-        kind: Kind,
-        /// Memory and index, as in `"SM",3`.
-        place: String,
-    },
+/// An order with its gate and the place for its outcome.
+pub(super) struct Order {
+    pub(super) parts: Vec<Part>,
+    pub(super) gate: oneshot::Receiver<()>,
+    pub(super) reply: oneshot::Sender<Outcome>,
 }
 
-enum Request {
-    Submit { parts: Vec<Part>, gate: oneshot::Receiver<()>, reply: oneshot::Sender<Outcome> },
-    Pause(bool, oneshot::Sender<()>),
+/// An operator's command; the sender is answered when it was taken, `Stop` when it is done.
+pub(super) enum Control {
+    Pause(oneshot::Sender<()>),
+    Resume(oneshot::Sender<()>),
     Reset(oneshot::Sender<()>),
-    Ussd { code: Secret<String>, within: Duration, reply: oneshot::Sender<Result<String, String>> },
-    Stop { grace: Duration, done: oneshot::Sender<()> },
+    Stop(Duration, oneshot::Sender<()>),
+    Ussd { code: String, timeout: Duration, reply: oneshot::Sender<Result<String, String>> },
 }
 
-/// The handle of a modem's task: cheap to clone.
-#[derive(Clone)]
-pub struct Modem {
-    requests: mpsc::Sender<Request>,
-    snapshot: watch::Receiver<Snapshot>,
+pub(super) struct Driver {
+    pub(super) settings: Settings,
+    pub(super) session: Session,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) controls: mpsc::Receiver<Control>,
+    pub(super) notices: mpsc::Sender<Notice>,
+    pub(super) snapshot: watch::Sender<Snapshot>,
+    pub(super) gate: Option<oneshot::Receiver<()>>,
+    pub(super) outcome: Option<oneshot::Sender<Outcome>>,
+    pub(super) ussd: Option<oneshot::Sender<Result<String, String>>>,
+    pub(super) stopped: Vec<oneshot::Sender<()>>,
 }
 
-impl Modem {
-    /// Starts the task; what the session says by itself goes to `notices`.
-    pub fn start(settings: Settings, notices: mpsc::Sender<Notice>) -> Self {
-        let (requests, receiver) = mpsc::channel(16);
-        let now = monotonic();
-        let session = Session::new(settings.clone(), now);
-        let (publish, snapshot) = watch::channel(session.snapshot());
-        let task = Task {
-            settings,
-            session,
-            requests: receiver,
-            notices,
-            publish,
-            port: None,
-            order: None,
-            gate: None,
-            ussd: None,
-            wait: Duration::ZERO,
-            open_at: now,
-            lost_notices: 0,
-        };
-        tokio::spawn(task.run());
-        Self { requests, snapshot }
-    }
-
-    /// What is known of the modem, and each change of it.
-    pub fn snapshot(&self) -> watch::Receiver<Snapshot> {
-        self.snapshot.clone()
-    }
-
-    /// Sends the parts in order. The dialogue begins at once; the first PDU leaves when the gate opens, and
-    /// none when its sender is dropped.
-    pub fn submit(
-        &self,
-        parts: Vec<Part>,
-        gate: oneshot::Receiver<()>,
-    ) -> impl Future<Output = Outcome> + Send + 'static {
-        let (reply, outcome) = oneshot::channel();
-        let requests = self.requests.clone();
-        async move {
-            let gone = || Outcome::NotStarted {
-                references: Vec::new(),
-                reason: "the modem's task has ended".to_owned(),
-            };
-            if requests.send(Request::Submit { parts, gate, reply }).await.is_err() {
-                return gone();
-            }
-            outcome.await.unwrap_or_else(|_| gone())
-        }
-    }
-
-    /// Takes no messages until [`Modem::resume`]; the one on the air ends.
-    pub async fn pause(&self) {
-        self.ask(|done| Request::Pause(true, done)).await;
-    }
-
-    /// Takes messages again.
-    pub async fn resume(&self) {
-        self.ask(|done| Request::Pause(false, done)).await;
-    }
-
-    /// Begins anew with the device.
-    pub async fn reset(&self) {
-        self.ask(Request::Reset).await;
-    }
-
-    /// Asks the network something; the answer's text.
-    pub async fn ussd(&self, code: &str, within: Duration) -> Result<String, String> {
-        let (reply, answer) = oneshot::channel();
-        let gone = || "the modem's task has ended".to_owned();
-        let request = Request::Ussd { code: Secret::new(code.to_owned()), within, reply };
-        self.requests.send(request).await.map_err(|_| gone())?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
-    }
-
-    /// Lets the message on the air end, at most `grace`, then closes the port.
-    pub async fn stop(&self, grace: Duration) {
-        self.ask(|done| Request::Stop { grace, done }).await;
-    }
-
-    async fn ask(&self, request: impl FnOnce(oneshot::Sender<()>) -> Request) {
-        let (done, answered) = oneshot::channel();
-        if self.requests.send(request(done)).await.is_ok() {
-            // A task that ended has done it.
-            let _ = answered.await;
-        }
-    }
-}
-
-struct Task {
-    settings: Settings,
-    session: Session,
-    requests: mpsc::Receiver<Request>,
-    notices: mpsc::Sender<Notice>,
-    publish: watch::Sender<Snapshot>,
-    port: Option<Port>,
-    order: Option<oneshot::Sender<Outcome>>,
-    gate: Option<oneshot::Receiver<()>>,
-    ussd: Option<oneshot::Sender<Result<String, String>>>,
-    /// The next wait before the port is opened again.
-    wait: Duration,
-    open_at: Instant,
-    lost_notices: u64,
-}
-
-/// What woke the task.
+/// What came.
 enum Event {
     Read(io::Result<usize>),
-    Asked(Option<Request>),
     Gate(bool),
+    Order(Option<Order>),
+    Control(Option<Control>),
     Time,
 }
 
-/// A device that takes no octets for this long is gone.
-const WRITE_LIMIT: Duration = Duration::from_secs(5);
+enum Flow {
+    Continue,
+    Reopen,
+    Stop,
+}
 
-impl Task {
-    async fn run(mut self) {
-        let mut octets = [0; 2048];
-        let mut stop: Option<(oneshot::Sender<()>, Instant)> = None;
+impl Driver {
+    pub(super) async fn run(mut self) {
+        let timing = self.settings.timing;
+        let mut wait = timing.reopen_first;
+        let mut flow = Flow::Continue;
+        while !matches!(flow, Flow::Stop) {
+            let settings = self.settings.clone();
+            // Opening asks the device, and naming its holder reads /proc.
+            let opened = tokio::task::spawn_blocking(move || port::open(&settings)).await;
+            match opened.unwrap_or_else(|_| Err(String::from("the port could not be opened"))) {
+                Ok(mut port) => {
+                    self.session.opened(monotonic());
+                    flow = self.converse(&mut port, &mut wait).await;
+                    port::discard(&port);
+                }
+                Err(reason) => {
+                    self.session.lost(&reason);
+                    flow = Flow::Reopen;
+                }
+            }
+            if !matches!(flow, Flow::Stop) {
+                flow = self.absent(wait).await;
+                wait = wait.saturating_mul(2).min(timing.reopen_max);
+            }
+        }
+        self.publish();
+        for stopped in self.stopped {
+            let _ = stopped.send(());
+        }
+    }
+
+    /// The port is open: until it is lost or closed.
+    async fn converse(&mut self, port: &mut SerialStream, wait: &mut Duration) -> Flow {
+        let mut buffer = [0; 1024];
+        let mut sleep = Box::pin(sleep_until(monotonic().into()));
+        let mut armed: Option<Instant> = None;
         loop {
-            let now = monotonic();
-            if self.port.is_none() && now >= self.open_at {
-                self.open(now);
+            match self.perform(port).await {
+                Flow::Continue => {}
+                flow => return flow,
             }
-            self.act().await;
-            if let Some((_, until)) = &stop
-                && (self.order.is_none() || now >= *until)
-            {
-                break;
+            if self.session.is_closed() {
+                return Flow::Reopen;
             }
-            let mut wake = if self.port.is_some() { self.session.deadline() } else { Some(self.open_at) };
-            if let Some((_, until)) = &stop {
-                wake = Some(wake.map_or(*until, |at| at.min(*until)));
+            self.publish();
+            if self.session.snapshot().state == State::Ready {
+                *wait = self.settings.timing.reopen_first;
             }
+            rearm(&mut sleep, &mut armed, self.session.deadline());
+            let gated = self.session.awaits_gate();
             let event = tokio::select! {
                 biased;
-                opened = gate(&mut self.gate) => Event::Gate(opened),
-                read = read(&mut self.port, &mut octets) => Event::Read(read),
-                request = self.requests.recv(), if stop.is_none() => Event::Asked(request),
-                () = sleep_until(wake) => Event::Time,
+                read = port.read(&mut buffer) => Event::Read(read),
+                open = opened(&mut self.gate), if gated => Event::Gate(open),
+                order = self.orders.recv(), if self.session.takes_orders() => Event::Order(order),
+                control = self.controls.recv() => Event::Control(control),
+                () = sleep.as_mut(), if armed.is_some() => Event::Time,
             };
             let now = monotonic();
             match event {
-                Event::Read(Ok(n)) if n > 0 => self.session.received(&octets[..n], now),
-                Event::Read(Ok(_)) => self.lost("the port hung up", now),
-                Event::Read(Err(e)) => self.lost(&format!("the port failed: {e}"), now),
-                Event::Gate(true) => self.session.release(now),
-                Event::Gate(false) => self.session.withdraw(now),
-                Event::Time if self.port.is_some() => self.session.tick(now),
-                Event::Time => {}
-                Event::Asked(Some(Request::Stop { grace, done })) => stop = Some((done, now + grace)),
-                Event::Asked(Some(request)) => self.asked(request, now),
-                Event::Asked(None) => break,
+                Event::Read(Ok(0)) => self.session.lost("the modem hung up: its port reached its end"),
+                Event::Read(Ok(count)) => self.session.received(&buffer[..count], now),
+                Event::Read(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Event::Read(Err(error)) => self.session.lost(&format!("the modem's port is gone: {error}")),
+                Event::Gate(open) => self.session.gate(open, now),
+                Event::Order(order) => self.order(order, now),
+                Event::Control(control) => self.control(control, now),
+                Event::Time => armed = None,
             }
-        }
-        self.port = None;
-        self.session.closed("the daemon stops");
-        self.act().await;
-        if let Some((done, _)) = stop {
-            let _ = done.send(());
+            self.session.tick(now);
         }
     }
 
-    fn open(&mut self, now: Instant) {
-        match Port::open(&self.settings.port, self.settings.baud) {
-            Ok(port) => {
-                self.port = Some(port);
-                self.wait = Duration::ZERO;
-                self.session.opened(now);
+    /// There is no port: orders are turned away until it is time to look again.
+    async fn absent(&mut self, wait: Duration) -> Flow {
+        let until = monotonic() + wait;
+        loop {
+            match self.perform_without_port() {
+                Flow::Stop => return Flow::Stop,
+                Flow::Continue | Flow::Reopen => {}
             }
-            Err(why) => self.lost(&why, now),
-        }
-    }
-
-    fn lost(&mut self, why: &str, now: Instant) {
-        self.port = None;
-        self.session.closed(why);
-        self.later(now);
-    }
-
-    fn later(&mut self, now: Instant) {
-        let timing = &self.settings.timing;
-        self.wait = (self.wait * 2).clamp(timing.reopen, timing.reopen_max);
-        self.open_at = now + self.wait;
-    }
-
-    fn asked(&mut self, request: Request, now: Instant) {
-        match request {
-            Request::Submit { parts, gate, reply } if self.order.is_none() => {
-                self.order = Some(reply);
-                self.gate = Some(gate);
-                self.session.submit(parts, now);
-            }
-            Request::Submit { reply, .. } => {
-                let reason = "another message is on the air".to_owned();
-                let _ = reply.send(Outcome::NotStarted { references: Vec::new(), reason });
-            }
-            Request::Pause(paused, done) => {
-                self.session.pause(paused);
-                let _ = done.send(());
-            }
-            Request::Reset(done) => {
-                self.session.reset(now);
-                let _ = done.send(());
-            }
-            Request::Ussd { code, within, reply } => {
-                if self.ussd.is_none() && self.session.ussd(&code, within, now) {
-                    self.ussd = Some(reply);
-                } else {
-                    let _ = reply.send(Err("the modem is busy or not ready; try again".to_owned()));
+            self.publish();
+            let event = tokio::select! {
+                order = self.orders.recv() => Event::Order(order),
+                control = self.controls.recv() => Event::Control(control),
+                () = sleep_until(until.into()) => Event::Time,
+            };
+            let now = monotonic();
+            match event {
+                Event::Order(order) => self.order(order, now),
+                Event::Control(Some(Control::Reset(done))) => {
+                    let _ = done.send(());
+                    return Flow::Reopen;
                 }
+                Event::Control(control) => self.control(control, now),
+                Event::Time | Event::Read(_) | Event::Gate(_) => return Flow::Reopen,
             }
-            // Taken by the loop.
-            Request::Stop { .. } => {}
         }
     }
 
-    /// Does what the session wants, then tells what is known.
-    async fn act(&mut self) {
-        while let Some(action) = self.session.next_action() {
-            match action {
-                Action::Write(octets, shown) => self.write(&octets, &shown).await,
-                Action::Reopen => {
-                    self.port = None;
-                    self.later(monotonic());
-                }
-                Action::Ended(outcome) => {
-                    self.gate = None;
-                    if let Some(reply) = self.order.take() {
-                        // The state first: who hears of the end may submit at once.
-                        self.tell();
-                        let _ = reply.send(outcome);
-                    }
-                }
-                Action::Answered(answer) => {
-                    if let Some(reply) = self.ussd.take() {
-                        let _ = reply.send(answer);
-                    }
-                }
-                Action::LateAccepted(reference) => self.notice(Notice::LateAccepted { reference }),
-                Action::Arrived(kind, pdu) => self.notice(Notice::Arrived { kind, pdu }),
-                Action::Stored(kind, place) => self.notice(Notice::Stored { kind, place }),
-            }
-        }
-        self.tell();
-    }
-
-    async fn write(&mut self, octets: &[u8], shown: &str) {
-        let Some(port) = &mut self.port else { return };
-        tracing::trace!(target: "smsotpd::port", modem = self.settings.name, "> {shown}");
-        let written = tokio::time::timeout(WRITE_LIMIT, port.stream.write_all(octets)).await;
-        let why = match written {
-            Ok(Ok(())) => return,
-            Ok(Err(e)) => format!("the port failed: {e}"),
-            Err(_) => "the port takes no octets".to_owned(),
+    fn order(&mut self, order: Option<Order>, now: Instant) {
+        let Some(Order { parts, gate, reply }) = order else {
+            self.session.stop(Duration::ZERO, now);
+            return;
         };
-        self.lost(&why, monotonic());
+        self.gate = Some(gate);
+        self.outcome = Some(reply);
+        self.session.submit(parts, now);
     }
 
-    fn notice(&mut self, notice: Notice) {
-        if self.notices.try_send(notice).is_err() {
-            self.lost_notices += 1;
+    fn control(&mut self, control: Option<Control>, now: Instant) {
+        let done = match control {
+            Some(Control::Pause(done)) => {
+                self.session.pause();
+                done
+            }
+            Some(Control::Resume(done)) => {
+                self.session.resume();
+                done
+            }
+            Some(Control::Reset(done)) => {
+                self.session.reset(now);
+                done
+            }
+            Some(Control::Ussd { code, timeout, reply }) => {
+                if self.ussd.is_some() {
+                    let _ = reply.send(Err(String::from("another USSD request is under way")));
+                } else {
+                    self.ussd = Some(reply);
+                    self.session.ussd(&code, timeout, now);
+                }
+                return;
+            }
+            Some(Control::Stop(grace, done)) => {
+                self.stopped.push(done);
+                self.session.stop(grace, now);
+                return;
+            }
+            // Nobody holds the modem any more.
+            None => {
+                self.session.stop(Duration::ZERO, now);
+                return;
+            }
+        };
+        let _ = done.send(());
+    }
+
+    async fn perform(&mut self, port: &mut SerialStream) -> Flow {
+        while let Some(action) = self.session.action() {
+            match action {
+                Action::Write(output) => {
+                    self.trace_out(&output);
+                    self.write(port, &output).await;
+                }
+                Action::Close(Closing::Reopen) => return Flow::Reopen,
+                Action::Close(Closing::Stop) => return Flow::Stop,
+                other => self.deliver(other),
+            }
+        }
+        Flow::Continue
+    }
+
+    fn perform_without_port(&mut self) -> Flow {
+        while let Some(action) = self.session.action() {
+            match action {
+                Action::Write(_) | Action::Close(Closing::Reopen) => {}
+                Action::Close(Closing::Stop) => return Flow::Stop,
+                other => self.deliver(other),
+            }
+        }
+        Flow::Continue
+    }
+
+    /// In one piece, as far as the port takes it so. A port that takes nothing is lost; the session settles
+    /// whatever was under way.
+    async fn write(&mut self, port: &mut SerialStream, output: &Output) {
+        let octets = output.octets();
+        let mut rest = octets.expose().as_slice();
+        while !rest.is_empty() {
+            let reason = match timeout(self.settings.timing.command, port.write(rest)).await {
+                Ok(Ok(count)) if count > 0 => {
+                    rest = &rest[count..];
+                    continue;
+                }
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(Ok(_)) => String::from("the modem's port is closed"),
+                Ok(Err(error)) => format!("the modem's port is gone: {error}"),
+                Err(_) => String::from("the modem's port takes no octets: unplug the modem if it stays so"),
+            };
+            if matches!(output, Output::Body(_)) && rest.len() == octets.expose().len() {
+                self.session.body_unsent();
+            }
+            self.session.lost(&reason);
+            return;
         }
     }
 
-    fn tell(&mut self) {
-        let mut now = self.session.snapshot();
-        now.counters.lost_notices = self.lost_notices;
-        self.publish.send_if_modified(|known| {
-            let changed = *known != now;
-            if changed {
-                *known = now;
+    fn deliver(&mut self, action: Action) {
+        match action {
+            Action::Settle(outcome) => {
+                self.gate = None;
+                if let Some(reply) = self.outcome.take() {
+                    let _ = reply.send(outcome);
+                }
             }
-            changed
-        });
+            Action::Ussd(answer) => {
+                if let Some(reply) = self.ussd.take() {
+                    let _ = reply.send(answer);
+                }
+            }
+            Action::Notice(notice) => {
+                if self.notices.try_send(notice).is_err() {
+                    self.session.notice_lost();
+                }
+            }
+            Action::Write(_) | Action::Close(_) => {}
+        }
+    }
+
+    fn trace_out(&self, output: &Output) {
+        match output {
+            Output::Command(command) => {
+                tracing::trace!(target: "smsotpd::port", modem = %self.settings.name, "> {command}");
+            }
+            Output::Body(body) => {
+                let octets = body.expose().len() / 2;
+                tracing::trace!(target: "smsotpd::port", modem = %self.settings.name, "> [PDU of {octets} octets] SUB");
+            }
+            Output::Escape => {
+                tracing::trace!(target: "smsotpd::port", modem = %self.settings.name, "> ESC CR");
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        if self.session.take_dirty() {
+            let session = &self.session;
+            self.snapshot.send_modify(|snapshot| snapshot.clone_from(session.snapshot()));
+        }
     }
 }
 
-async fn gate(gate: &mut Option<oneshot::Receiver<()>>) -> bool {
+/// Moves the timer forward only: one that fires early looks and is armed again, which costs less than touching
+/// it with every message.
+fn rearm(sleep: &mut std::pin::Pin<Box<Sleep>>, armed: &mut Option<Instant>, deadline: Option<Instant>) {
+    let Some(deadline) = deadline else { return };
+    if armed.is_none_or(|armed| deadline < armed) {
+        sleep.as_mut().reset(deadline.into());
+        *armed = Some(deadline);
+    }
+}
+
+/// Whether the gate opened; never returns without one.
+async fn opened(gate: &mut Option<oneshot::Receiver<()>>) -> bool {
     match gate {
         Some(receiver) => {
-            let opened = receiver.await.is_ok();
+            let open = receiver.await.is_ok();
             *gate = None;
-            opened
+            open
         }
-        None => std::future::pending().await,
-    }
-}
-
-async fn read(port: &mut Option<Port>, octets: &mut [u8]) -> io::Result<usize> {
-    match port {
-        Some(port) => port.stream.read(octets).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }

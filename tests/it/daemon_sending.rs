@@ -82,6 +82,8 @@ async fn every_family_that_is_built_in_is_driven() {
     for (name, _) in Script::BUILT_IN {
         let rig = Rig::start(1, Script::built_in(name).unwrap(), NO_LIMITS);
         rig.modems_are("ready").await;
+        // Their real times are long.
+        rig.sim.set_air_time(0, Duration::ZERO);
         for id in rig.send(0, 10).await {
             assert_eq!(rig.over(&id).await["status"], "sent", "{name}: {}", rig.logs());
         }
@@ -170,12 +172,10 @@ async fn faults_of_the_network_are_retried_or_told() {
 async fn a_stick_that_comes_back_under_another_name_goes_on() {
     let rig = Rig::start(1, Script::default(), NO_LIMITS);
     rig.modems_are("ready").await;
-    let before = rig.sim.device(0);
     rig.sim.unplug(0);
     rig.modems_are("absent").await;
     let id = rig.send(1, 1).await.remove(0);
     rig.sim.plug(0).unwrap();
     assert_eq!(rig.over(&id).await["status"], "sent");
     assert_eq!(rig.sim.received(), 1);
-    drop(before);
 }

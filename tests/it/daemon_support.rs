@@ -14,16 +14,16 @@ use smsotpd::sim::{Options, Script, Sim};
 use tempfile::TempDir;
 
 /// Generous: it is only ever waited out by a failure.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the tests need of limits: none in the way.
-pub const NO_LIMITS: &str = "[limits]\nper_number = [\"100000/1d\"]\nper_client = [\"100000/1m\"]\n\
+pub(crate) const NO_LIMITS: &str = "[limits]\nper_number = [\"100000/1d\"]\nper_client = [\"100000/1m\"]\n\
      per_prefix = [\"100000/1d\"]\ntotal = [\"100000/1d\"]\n";
 
 /// A folder, simulated modems, and a daemon that may be killed and started again.
-pub struct Rig {
-    pub dir: TempDir,
-    pub sim: Sim,
+pub(crate) struct Rig {
+    pub(crate) dir: TempDir,
+    pub(crate) sim: Sim,
     extra: String,
     child: Option<Child>,
     notify: UnixDatagram,
@@ -32,14 +32,14 @@ pub struct Rig {
 
 impl Rig {
     /// Modems on `script`, and a running daemon.
-    pub fn start(modems: usize, script: Script, extra: &str) -> Self {
+    pub(crate) fn start(modems: usize, script: Script, extra: &str) -> Self {
         let mut rig = Self::prepare(modems, script, extra);
         rig.launch();
         rig
     }
 
     /// The same without the daemon.
-    pub fn prepare(modems: usize, script: Script, extra: &str) -> Self {
+    pub(crate) fn prepare(modems: usize, script: Script, extra: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let links = Some(dir.path().join("dev"));
         let sim = Sim::start(Options { dir: links, modems, script, seed: 7 }).unwrap();
@@ -48,15 +48,15 @@ impl Rig {
         Self { dir, sim, extra: extra.to_owned(), child: None, notify, starts: 0 }
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.dir.path().join("s.sock")
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(self.socket())
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         let path = self.dir.path().join("smsotpd.toml");
         let mut text = format!(
             "state_dir = {:?}\n[api]\nsocket = {:?}\nmode = \"0600\"\n",
@@ -71,13 +71,13 @@ impl Rig {
     }
 
     /// Replaces what stands behind the modems in the configuration.
-    pub fn rewrite(&mut self, extra: &str) {
+    pub(crate) fn rewrite(&mut self, extra: &str) {
         extra.clone_into(&mut self.extra);
         self.config();
     }
 
     /// Starts the daemon and waits until it says that it is ready.
-    pub fn launch(&mut self) {
+    pub(crate) fn launch(&mut self) {
         self.starts += 1;
         let log = File::create(self.dir.path().join(format!("log{}", self.starts))).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_smsotpd"))
@@ -94,7 +94,7 @@ impl Rig {
     }
 
     /// Waits until the daemon tells systemd this.
-    pub fn told(&mut self, what: &str) {
+    pub(crate) fn told(&mut self, what: &str) {
         let mut octets = [0; 4096];
         loop {
             let n = self.notify.recv(&mut octets).unwrap_or_else(|e| panic!("{e}: {}", self.logs()));
@@ -104,29 +104,29 @@ impl Rig {
         }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
 
     /// `kill -9`, and the end of it.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
         let pid = nix::unistd::Pid::from_raw(self.pid().try_into().unwrap());
         nix::sys::signal::kill(pid, signal).unwrap();
     }
 
     /// Waits until the daemon has ended by itself.
-    pub fn ended(&mut self) -> ExitStatus {
+    pub(crate) fn ended(&mut self) -> ExitStatus {
         self.child.take().unwrap().wait().unwrap()
     }
 
     /// Everything logged so far, over all starts.
-    pub fn logs(&self) -> String {
+    pub(crate) fn logs(&self) -> String {
         let mut all = String::new();
         for i in 1..=self.starts {
             let mut octets = Vec::new();
@@ -138,7 +138,7 @@ impl Rig {
     }
 
     /// Waits, woken by events, until every modem is in `state`.
-    pub async fn modems_are(&self, state: &str) {
+    pub(crate) async fn modems_are(&self, state: &str) {
         let wait = async {
             let mut events = self.client().events(None).await.unwrap().expect("a stream of events");
             loop {
@@ -155,7 +155,7 @@ impl Rig {
     }
 
     /// Queues plain messages to numbers from `first` on, and gives back their ids.
-    pub async fn send(&self, first: u32, count: u32) -> Vec<String> {
+    pub(crate) async fn send(&self, first: u32, count: u32) -> Vec<String> {
         let client = self.client();
         let mut ids = Vec::new();
         for n in first..first + count {
@@ -167,7 +167,7 @@ impl Rig {
     }
 
     /// Waits until this message is over; what it is then.
-    pub async fn over(&self, id: &str) -> Value {
+    pub(crate) async fn over(&self, id: &str) -> Value {
         let until = Instant::now() + PATIENCE;
         loop {
             let call = Call::get(format!("/v1/messages/{id}")).wait(Duration::from_secs(20));
@@ -190,12 +190,12 @@ impl Drop for Rig {
 }
 
 /// The number of the n-th message.
-pub fn number(n: u32) -> String {
+pub(crate) fn number(n: u32) -> String {
     format!("+4179{n:07}")
 }
 
 /// The text of the n-th message: each fifth has to go as UCS-2, each seventh takes several parts.
-pub fn text(n: u32) -> String {
+pub(crate) fn text(n: u32) -> String {
     let mut text = format!("Message {n}: [{{€}}] @£$¥");
     if n.is_multiple_of(5) {
         text.push_str(" — žluťoučký 👋🏽 \u{4f60}\u{597d}");
@@ -208,26 +208,26 @@ pub fn text(n: u32) -> String {
     text
 }
 
-pub async fn call(client: &Client, call: Call) -> Reply {
+pub(crate) async fn call(client: &Client, call: Call) -> Reply {
     client.call(call).await.unwrap()
 }
 
-pub fn expect(reply: Reply, status: u16) -> Value {
+pub(crate) fn expect(reply: Reply, status: u16) -> Value {
     let body: Value = reply.parse().unwrap();
     assert_eq!(reply.status.as_u16(), status, "{body}");
     body
 }
 
-pub async fn get(client: &Client, path: &str) -> Value {
+pub(crate) async fn get(client: &Client, path: &str) -> Value {
     expect(call(client, Call::get(path)).await, 200)
 }
 
-pub async fn post(client: &Client, path: &str, body: Value, status: u16) -> Value {
+pub(crate) async fn post(client: &Client, path: &str, body: Value, status: u16) -> Value {
     expect(call(client, Call::post(path).json(body)).await, status)
 }
 
 /// Every file below a folder, read whole.
-pub fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

@@ -10,6 +10,7 @@ mod config_shipped;
 mod daemon_codes;
 mod daemon_sending;
 mod daemon_support;
+mod modem_pty;
 mod sim_codec;
 mod sim_dialogue;
 mod sim_faults;

@@ -1,311 +1,538 @@
-//! The way from an answered `AT` to a modem that can send, a step each; each step knows what its refusal means
-//! and names it for a person.
+//! From an answering modem to one that can send: settings, identity, SIM, PDU mode, network. Every command that
+//! a modem may lack is tolerated; what stops the work is told to a person in a sentence.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::super::State;
-use super::{Exchange, Phase, Session};
-use crate::at::{self, Command, Domain, Failure, Pin, Registration, ResultCode, unquoted};
+use super::resync::{Open, Then};
+use super::{Outstanding, Phase, Session};
+use crate::at::{
+    Command, Domain, Failure, Pin, Registration, ResultCode, first_number, first_text, iccid, operator, pin,
+    registration, unquoted,
+};
+use crate::modem::profiles;
+use crate::modem::snapshot::State;
 
-/// A step. Those behind [`Step::Registration`] are also walked when an idle modem is looked after.
+/// Tries of a setting without which nothing can be sent (modems refuse it until their SIM has settled).
+const TRIES: u32 = 10;
+/// Polls without any network before the modem is told to choose one by itself.
+const POLLS_BEFORE_SELECTION: u32 = 5;
+
+/// One command each, in this order but for those that only an answer leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    Echo,
+    EchoOff,
     Verbose,
-    Errors,
+    NumericErrors,
     Manufacturer,
     Model,
     Revision,
     SerialNumber,
-    Pin,
-    EnterPin,
     Function,
     RadioOn,
-    /// The n-th name of the command.
-    Iccid(u8),
+    Pin,
+    EnterPin,
+    Iccid(usize),
     Subscriber,
-    /// Tries left.
-    PduMode(u8),
-    ServiceCentre,
+    Profile(usize),
+    Charset,
+    PduMode,
+    SetCentre,
+    Centre,
     Service,
-    /// The n-th form.
-    NewMessages(u8),
-    ReportRegistration,
-    Signal,
+    PlainService,
+    NewMessages(usize),
+    Report,
     Registration,
-    RegistrationEps,
-    RegistrationPs,
+    Eps,
+    Ps,
+    Select,
+    Signal,
     OperatorFormat,
     Operator,
 }
 
-/// The names of the command for the SIM's number.
-const ICCID: [&str; 3] = ["AT+CCID", "AT+ICCID", "AT^ICCID?"];
-
-/// `AT+CNMI` by fall-backs: messages are stored and announced, reports handed over, else stored, else neither.
-const NEW_MESSAGES: [[u8; 5]; 6] =
-    [[2, 1, 0, 1, 0], [2, 1, 0, 2, 0], [1, 1, 0, 1, 0], [2, 1, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 0, 0, 1]];
-
 impl Step {
-    pub(super) const FIRST: Self = Self::Echo;
+    pub(super) const FIRST: Self = Self::EchoOff;
+}
+
+#[derive(Debug)]
+pub(super) struct BringUp {
+    step: Step,
+    tries: u32,
+    polls: u32,
+    /// Domains that answered in this poll, and the first one's word.
+    heard: Option<Registration>,
+    selected: bool,
+    /// What a person should know although the modem works.
+    fault: Option<String>,
+}
+
+impl BringUp {
+    pub(super) const fn at(step: Step) -> Self {
+        Self { step, tries: 0, polls: 0, heard: None, selected: false, fault: None }
+    }
+}
+
+/// What an answer leads to.
+enum Turn {
+    Go(Step),
+    Again(Duration),
+    Block(String, Duration),
+    Fail(String),
+    Done,
+}
+
+/// The PIN is tried once: a wrong one, tried again, locks the SIM.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PinMemory {
+    #[default]
+    Untried,
+    /// Given and accepted; may be given again after the device began anew.
+    Accepted,
+    /// Accepted before, and the device began anew since.
+    AcceptedBefore,
+    /// Refused, or given without an answer. Never again.
+    Spent,
+}
+
+impl PinMemory {
+    pub(super) fn device_began_anew(&mut self) {
+        if *self == Self::Accepted {
+            *self = Self::AcceptedBefore;
+        }
+    }
 }
 
 impl Session {
-    /// Begins a step.
-    pub(super) fn step(&mut self, step: Step, now: Instant) {
-        self.phase = Phase::BringUp(step);
-        let command = match step {
-            Step::Echo => Command::EchoOff,
+    pub(super) fn start_bring_up(&mut self, step: Step, now: Instant) {
+        if step == Step::FIRST {
+            self.wishes.bring_up = false;
+            self.more_refused = false;
+            self.acknowledges = false;
+            self.domain = Some(Domain::Cs);
+        }
+        self.progress = BringUp::at(step);
+        self.phase = Phase::BringUp;
+        self.bring_up_step(now);
+    }
+
+    /// The dialogue was found again: the work goes on.
+    pub(super) fn resume_bring_up(&mut self, step: Step, now: Instant) {
+        if step == Step::FIRST {
+            return self.start_bring_up(step, now);
+        }
+        if self.progress.step != step {
+            self.progress.step = step;
+            self.progress.tries = 0;
+        }
+        self.phase = Phase::BringUp;
+        self.bring_up_step(now);
+    }
+
+    /// Something became ready: a wait ends now.
+    pub(super) fn bring_up_nudged(&mut self, now: Instant) {
+        if self.outstanding.is_none() && self.timer.is_some() {
+            self.timer = None;
+            self.bring_up_step(now);
+        }
+    }
+
+    /// Writes the command of the present step.
+    pub(super) fn bring_up_step(&mut self, now: Instant) {
+        let step = self.progress.step;
+        let timing = self.settings.timing;
+        match self.command_of(step) {
+            Some(command) => {
+                let slow = matches!(step, Step::EnterPin | Step::RadioOn | Step::Select | Step::Operator);
+                let limit = if slow { timing.slow_command } else { timing.command };
+                if step == Step::EnterPin {
+                    // Whatever becomes of it, it has been tried.
+                    self.pin = PinMemory::Spent;
+                }
+                self.write_command(command, limit, now);
+            }
+            None => self.take(Turn::Go(self.after(step)), now),
+        }
+    }
+
+    fn command_of(&self, step: Step) -> Option<Command> {
+        Some(match step {
+            Step::EchoOff => Command::EchoOff,
             Step::Verbose => Command::Verbose,
-            Step::Errors => Command::NumericErrors,
+            Step::NumericErrors => Command::NumericErrors,
             Step::Manufacturer => Command::Manufacturer,
             Step::Model => Command::Model,
             Step::Revision => Command::Revision,
             Step::SerialNumber => Command::SerialNumber,
-            Step::Pin => Command::PinState,
-            Step::EnterPin => match &self.settings.pin {
-                Some(pin) if !self.pin_refused => {
-                    // Before it is tried, so that nothing can make a second try of it.
-                    self.pin_refused = true;
-                    Command::EnterPin(pin.clone())
-                }
-                Some(_) => {
-                    return self.block("the SIM refused the PIN of pin_file; correct the file and restart, before the SIM asks for its PUK", now);
-                }
-                None => return self.block("the SIM asks for its PIN; name a file with it as pin_file", now),
-            },
             Step::Function => Command::Function,
             Step::RadioOn => Command::RadioOn,
-            Step::Iccid(n) => Command::Iccid(ICCID[usize::from(n) % ICCID.len()]),
+            Step::Pin => Command::PinState,
+            Step::EnterPin => Command::EnterPin(self.settings.pin.clone()?),
+            Step::Iccid(at) => Command::Iccid(self.profile().iccid.get(at).copied()?),
             Step::Subscriber => Command::Subscriber,
-            Step::PduMode(_) => Command::PduMode,
-            Step::ServiceCentre => match &self.settings.smsc {
-                Some(number) => Command::SetServiceCentre(number.clone()),
-                None => Command::ServiceCentre,
-            },
+            Step::Profile(at) => Command::Vendor(self.profile().init.get(at).copied()?),
+            Step::Charset => Command::Charset,
+            Step::PduMode => Command::PduMode,
+            Step::SetCentre => Command::SetServiceCentre(self.settings.smsc.clone()?),
+            Step::Centre => Command::ServiceCentre,
             Step::Service => Command::Service,
-            Step::NewMessages(n) => Command::NewMessages(NEW_MESSAGES[usize::from(n) % NEW_MESSAGES.len()]),
-            Step::ReportRegistration => Command::ReportRegistration(Domain::Cs),
+            Step::PlainService => Command::PlainService,
+            Step::NewMessages(at) => Command::NewMessages(self.profile().new_messages.get(at).copied()?),
+            Step::Report => Command::ReportRegistration(self.domain?),
+            Step::Registration => Command::Registration(Domain::Cs),
+            Step::Eps => Command::Registration(Domain::Eps),
+            Step::Ps => Command::Registration(Domain::Ps),
+            Step::Select => Command::SelectAutomatically,
             Step::Signal => Command::Signal,
-            Step::Registration => {
-                self.look_at_registration = false;
-                Command::Registration(Domain::Cs)
-            }
-            Step::RegistrationEps => Command::Registration(Domain::Eps),
-            Step::RegistrationPs => Command::Registration(Domain::Ps),
             Step::OperatorFormat => Command::OperatorFormat,
             Step::Operator => Command::Operator,
-        };
-        // The SIM takes its time with the PIN, the radio with its start.
-        let times = if matches!(step, Step::EnterPin | Step::RadioOn) { 4 } else { 1 };
-        self.command(command, self.settings.timing.command * times, now);
+        })
     }
 
-    /// The step's command has ended.
-    pub(super) fn stepped(&mut self, step: Step, exchange: &Exchange, code: &ResultCode, now: Instant) {
-        let ok = code.is_ok();
-        let first = exchange.answers.first().map(String::as_str);
-        let word = || first.map(|line| unquoted(line).trim().to_owned()).unwrap_or_default();
-        if !ok && Failure::is_busy(code) && !matches!(step, Step::PduMode(_)) && self.timeouts < 60 {
-            // Not ready yet: the same step a little later.
-            self.timeouts += 1;
-            return self.later(step, now);
+    fn profile(&self) -> &'static profiles::Profile {
+        profiles::of(&self.snapshot.manufacturer, &self.snapshot.model)
+    }
+
+    /// The step that follows when nothing speaks against it.
+    fn after(&self, step: Step) -> Step {
+        match step {
+            Step::EchoOff => Step::Verbose,
+            Step::Verbose => Step::NumericErrors,
+            Step::NumericErrors => Step::Manufacturer,
+            Step::Manufacturer => Step::Model,
+            Step::Model => Step::Revision,
+            Step::Revision => Step::SerialNumber,
+            Step::SerialNumber => Step::Function,
+            Step::Function | Step::RadioOn | Step::EnterPin => Step::Pin,
+            Step::Pin => Step::Iccid(0),
+            Step::Iccid(at) if at + 1 < self.profile().iccid.len() => Step::Iccid(at + 1),
+            Step::Iccid(_) => Step::Subscriber,
+            Step::Subscriber => Step::Profile(0),
+            Step::Profile(at) if at + 1 < self.profile().init.len() => Step::Profile(at + 1),
+            Step::Profile(_) => Step::Charset,
+            Step::Charset => Step::PduMode,
+            Step::PduMode => Step::SetCentre,
+            Step::SetCentre => Step::Centre,
+            Step::Centre => Step::Service,
+            Step::Service | Step::PlainService => Step::NewMessages(0),
+            Step::NewMessages(at) if at + 1 < self.profile().new_messages.len() => Step::NewMessages(at + 1),
+            Step::NewMessages(_) => Step::Report,
+            Step::Report | Step::Select => Step::Registration,
+            Step::Registration => Step::Eps,
+            Step::Eps => Step::Ps,
+            Step::Ps => Step::Signal,
+            Step::Signal => Step::OperatorFormat,
+            Step::OperatorFormat | Step::Operator => Step::Operator,
         }
-        let next = match step {
-            Step::Echo => Step::Verbose,
-            Step::Verbose => Step::Errors,
-            Step::Errors => Step::Manufacturer,
-            Step::Manufacturer => {
-                self.snapshot.manufacturer = word();
-                Step::Model
+    }
+
+    pub(super) fn bring_up_finished(&mut self, outstanding: &Outstanding, code: &ResultCode, now: Instant) {
+        let turn = self.turn(outstanding, code);
+        self.take(turn, now);
+    }
+
+    /// A command without an end: some modems lack the OK behind an answer (Wavecom's `AT+CPIN?`), some hang on
+    /// what they do not know. The dialogue is found again and the work goes on.
+    pub(super) fn bring_up_timed_out(&mut self, outstanding: &Outstanding, now: Instant) {
+        let (step, tries) = (self.progress.step, self.progress.tries);
+        let code = if outstanding.answer.is_empty() { ResultCode::Error } else { ResultCode::Ok };
+        let turn = self.turn(outstanding, &code);
+        match turn {
+            Turn::Go(next) => self.start_resync(Open::Perhaps, Then::BringUp(next), now),
+            Turn::Done => {
+                self.finish_bring_up();
+                self.start_resync(Open::Perhaps, Then::Idle, now);
             }
-            Step::Model => {
-                self.snapshot.model = word();
-                Step::Revision
+            Turn::Again(_) if tries < TRIES => {
+                self.progress.tries += 1;
+                self.start_resync(Open::Perhaps, Then::BringUp(step), now);
             }
-            Step::Revision => {
-                self.snapshot.firmware = word();
-                Step::SerialNumber
-            }
-            Step::SerialNumber => {
-                self.snapshot.imei = word().chars().filter(char::is_ascii_digit).collect();
-                Step::Pin
-            }
-            Step::Pin => return self.pin_state(first, code, now),
-            Step::EnterPin => {
-                if !ok {
-                    let why = Failure::of(code).sentence;
-                    return self.block(&format!("the SIM refused the PIN of pin_file ({why}); correct the file and restart, before the SIM asks for its PUK"), now);
+            other => self.take(other, now),
+        }
+    }
+
+    fn take(&mut self, turn: Turn, now: Instant) {
+        match turn {
+            Turn::Go(step) => {
+                self.progress.step = step;
+                self.progress.tries = 0;
+                if self.snapshot.state == State::Blocked {
+                    self.set_state(State::Starting);
                 }
-                // Accepted: it may be needed again after a restart of the modem.
-                self.pin_refused = false;
-                Step::Pin
+                self.bring_up_step(now);
             }
-            Step::Function => match first.and_then(at::first_number) {
-                Some(0 | 4 | 7) => Step::RadioOn,
-                _ => Step::Iccid(0),
-            },
-            Step::RadioOn => Step::Iccid(0),
-            Step::Iccid(n) => {
-                self.snapshot.iccid = exchange.answers.iter().find_map(|line| at::iccid(line));
-                match &self.snapshot.iccid {
-                    None if usize::from(n) + 1 < ICCID.len() => Step::Iccid(n + 1),
-                    _ => Step::Subscriber,
+            Turn::Again(wait) => {
+                self.progress.tries += 1;
+                self.timer = Some(now + wait);
+            }
+            Turn::Block(reason, wait) => {
+                self.progress.step = Step::Pin;
+                tracing::warn!(modem = %self.settings.name, "{reason}");
+                self.set_fault(&reason);
+                self.set_state(State::Blocked);
+                self.timer = Some(now + wait);
+            }
+            Turn::Fail(reason) => {
+                tracing::warn!(modem = %self.settings.name, "{reason}");
+                self.set_fault(&reason);
+                self.close_to_reopen();
+            }
+            Turn::Done => {
+                self.finish_bring_up();
+                self.become_idle(now);
+            }
+        }
+    }
+
+    fn finish_bring_up(&mut self) {
+        let fault = self.progress.fault.take();
+        if self.snapshot.last_error != fault {
+            self.snapshot.last_error = fault;
+        }
+        self.changed();
+    }
+
+    fn turn(&mut self, outstanding: &Outstanding, code: &ResultCode) -> Turn {
+        let (step, tries) = (self.progress.step, self.progress.tries);
+        let answer = outstanding.answer.as_slice();
+        let retry = Turn::Again(self.settings.timing.busy_retry);
+        match step {
+            Step::Manufacturer | Step::Model | Step::Revision | Step::SerialNumber => {
+                self.identity(step, answer);
+            }
+            Step::Function => {
+                let off =
+                    answer.last().and_then(|body| first_number(body)).is_some_and(|n| matches!(n, 0 | 4));
+                if code.is_ok() && off {
+                    return Turn::Go(Step::RadioOn);
+                }
+            }
+            Step::Pin => return self.pin_turn(answer, code, tries),
+            Step::EnterPin if code.is_ok() => self.pin = PinMemory::Accepted,
+            Step::Iccid(_) => {
+                if let Some(number) = answer.iter().find_map(|line| iccid(line)) {
+                    self.dirty = true;
+                    self.snapshot.iccid = Some(number);
+                    return Turn::Go(Step::Subscriber);
                 }
             }
             Step::Subscriber => {
-                self.snapshot.imsi =
-                    Some(word()).filter(|w| w.len() >= 6 && w.bytes().all(|b| b.is_ascii_digit()));
-                Step::PduMode(10)
+                let mut digits = answer.iter().map(|line| unquoted(line));
+                let imsi =
+                    digits.rfind(|l| (6..=15).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_digit()));
+                if imsi.is_none() && Failure::is_busy(code) && tries < TRIES {
+                    return retry;
+                }
+                self.snapshot.imsi = imsi.map(str::to_owned).or(self.snapshot.imsi.take());
+                self.dirty = true;
             }
-            Step::PduMode(left) => {
-                if !ok {
-                    self.snapshot.last_error = Some(format!(
-                        "AT+CMGF=0 was refused ({}): the modem is not ready for messages, or knows no PDU mode",
-                        Failure::of(code).sentence
+            Step::PduMode if !code.is_ok() => {
+                if tries + 1 < TRIES {
+                    return retry;
+                }
+                return Turn::Fail(format!(
+                    "the modem refuses PDU mode (AT+CMGF=0): {}; it may be no SMS modem, or its SIM does not settle",
+                    Failure::of(code).sentence
+                ));
+            }
+            Step::SetCentre if !code.is_ok() => {
+                if tries < TRIES {
+                    return retry;
+                }
+                let why = Failure::of(code).sentence;
+                self.hint(format!("the service centre's number from the configuration was refused: {why}"));
+            }
+            Step::Centre => {
+                if Failure::is_busy(code) && tries < TRIES {
+                    return retry;
+                }
+                let empty = answer.last().is_some_and(|body| first_text(body).is_empty());
+                if code.is_ok() && empty {
+                    self.hint(String::from(
+                        "the SIM names no service centre: set smsc in this modem's configuration",
                     ));
-                    let left = left.saturating_sub(1);
-                    if left == 0 {
-                        return self.block_with_last_error(now);
-                    }
-                    return self.later(Step::PduMode(left), now);
-                }
-                Step::ServiceCentre
-            }
-            Step::ServiceCentre => {
-                let empty = self.settings.smsc.is_none()
-                    && ok
-                    && first.is_some_and(|a| a.trim_start().starts_with("\"\""));
-                if empty {
-                    self.snapshot.last_error =
-                        Some("the SIM has no service centre: set smsc in the modem's section".to_owned());
-                } else if !ok && self.settings.smsc.is_some() {
-                    self.snapshot.last_error =
-                        Some(format!("the service centre could not be set ({})", Failure::of(code).sentence));
-                }
-                Step::Service
-            }
-            Step::Service => Step::NewMessages(0),
-            Step::NewMessages(n) => {
-                if !ok && usize::from(n) + 1 < NEW_MESSAGES.len() {
-                    Step::NewMessages(n + 1)
-                } else {
-                    Step::ReportRegistration
                 }
             }
-            Step::ReportRegistration => Step::Signal,
-            Step::Signal => {
-                if ok {
-                    self.snapshot.signal_dbm = first.and_then(at::signal);
+            Step::Service if answer.last().and_then(|body| first_number(body)) == Some(1) => {
+                self.acknowledges = true;
+                return Turn::Go(Step::PlainService);
+            }
+            Step::PlainService if code.is_ok() => self.acknowledges = false,
+            Step::NewMessages(_) => {
+                if code.is_ok() {
+                    return Turn::Go(Step::Report);
                 }
-                Step::Registration
+                if Failure::is_busy(code) && tries < TRIES {
+                    return retry;
+                }
             }
-            Step::Registration | Step::RegistrationEps | Step::RegistrationPs => {
-                return self.registration(step, first.and_then(at::registration), now);
-            }
-            Step::OperatorFormat => Step::Operator,
+            Step::Registration | Step::Eps | Step::Ps => return self.registration_turn(step, answer, code),
+            Step::Signal => self.note(outstanding),
             Step::Operator => {
-                self.snapshot.operator = first.and_then(at::operator);
-                return self.idle(now);
+                self.snapshot.operator = answer.last().and_then(|body| operator(body));
+                return Turn::Done;
             }
-        };
-        self.timeouts = 0;
-        self.step(next, now);
+            _ => {}
+        }
+        Turn::Go(self.after(step))
     }
 
-    fn pin_state(&mut self, first: Option<&str>, code: &ResultCode, now: Instant) {
-        let state = match (first, code.is_ok()) {
-            (Some(body), _) => at::pin(body),
-            // 310: SIM not inserted, and what the SIM asks for by number.
-            (None, false) => match (code, Failure::number(code)) {
-                (ResultCode::Cme(_), Some(10)) | (ResultCode::Cms(_), Some(310)) => Pin::Absent,
-                (ResultCode::Cme(_), Some(11)) | (ResultCode::Cms(_), Some(311)) => Pin::SimPin,
-                (ResultCode::Cme(_), Some(12)) | (ResultCode::Cms(_), Some(316)) => Pin::SimPuk,
-                (ResultCode::Cme(_), Some(13 | 15)) | (ResultCode::Cms(_), Some(313 | 315)) => Pin::Absent,
-                // A modem that does not know the question has nothing to ask.
-                _ => Pin::Ready,
+    fn identity(&mut self, step: Step, answer: &[String]) {
+        let Some(text) = answer.iter().map(|line| unquoted(line)).find(|text| !text.is_empty()) else {
+            return;
+        };
+        let field = match step {
+            Step::Manufacturer => &mut self.snapshot.manufacturer,
+            Step::Model => &mut self.snapshot.model,
+            Step::Revision => &mut self.snapshot.firmware,
+            _ => &mut self.snapshot.imei,
+        };
+        if field != text {
+            text.clone_into(field);
+            self.dirty = true;
+        }
+    }
+
+    fn pin_turn(&mut self, answer: &[String], code: &ResultCode, tries: u32) -> Turn {
+        let timing = self.settings.timing;
+        let state = match answer.last() {
+            Some(body) => Some(pin(body)),
+            None => match (code, Failure::number(code)) {
+                (ResultCode::Cme(_), Some(11)) | (ResultCode::Cms(_), Some(311)) => Some(Pin::SimPin),
+                (ResultCode::Cme(_), Some(12)) | (ResultCode::Cms(_), Some(316)) => Some(Pin::SimPuk),
+                (ResultCode::Cme(_), Some(5..=7)) | (ResultCode::Cms(_), Some(312)) => Some(Pin::Device),
+                (ResultCode::Cme(_), Some(10 | 13 | 15)) | (ResultCode::Cms(_), Some(310 | 313 | 315)) => {
+                    Some(Pin::Absent)
+                }
+                _ => None,
             },
-            (None, true) => Pin::Ready,
         };
         match state {
-            Pin::Ready | Pin::Second | Pin::Other => {
-                if self.snapshot.state == State::Blocked {
-                    self.snapshot.state = State::Starting;
+            Some(Pin::SimPin) => self.pin_wanted(tries),
+            Some(Pin::SimPuk) => Turn::Block(
+                String::from("the SIM asks for its PUK: unlock it in a telephone, then reset the modem"),
+                timing.blocked_retry,
+            ),
+            Some(Pin::Device) => Turn::Block(
+                String::from("the modem is locked to another SIM or network: it needs its unlocking code"),
+                timing.blocked_retry,
+            ),
+            Some(Pin::Absent) => Turn::Block(
+                String::from("no usable SIM in the modem: insert one, or seat it anew"),
+                timing.blocked_retry,
+            ),
+            None if Failure::is_busy(code) => {
+                if tries >= TRIES {
+                    self.set_fault("the SIM stays busy: seat it anew, or reset the modem");
                 }
-                self.step(Step::Function, now);
+                Turn::Again(timing.busy_retry)
             }
-            Pin::SimPin => self.step(Step::EnterPin, now),
-            Pin::SimPuk => {
-                self.block("the SIM asks for its PUK: put it into a telephone and enter the PUK there", now)
-            }
-            Pin::Device => self.block("the device is locked to another network or SIM", now),
-            Pin::Absent => self.block("there is no SIM, or it cannot be read: seat it anew", now),
+            Some(Pin::Ready | Pin::Second | Pin::Other) | None => Turn::Go(self.after(Step::Pin)),
         }
     }
 
-    fn registration(&mut self, step: Step, found: Option<Registration>, now: Instant) {
-        let known = &mut self.snapshot.registration;
+    fn pin_wanted(&mut self, tries: u32) -> Turn {
+        let timing = self.settings.timing;
+        let block = |reason: &str| Turn::Block(reason.to_owned(), timing.blocked_retry);
+        let Some(pin) = &self.settings.pin else {
+            return block("the SIM asks for its PIN: set pin_file in this modem's configuration");
+        };
+        let digits = pin.expose();
+        if !(4..=8).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return block("the configured PIN is not 4 to 8 digits and was not tried");
+        }
+        match self.pin {
+            PinMemory::Untried | PinMemory::AcceptedBefore => Turn::Go(Step::EnterPin),
+            // It was accepted a moment ago: the SIM needs a while to say so.
+            PinMemory::Accepted if tries < TRIES => Turn::Again(timing.busy_retry),
+            PinMemory::Accepted | PinMemory::Spent => block(
+                "the SIM did not accept the configured PIN, which is not tried again, since the SIM would lock \
+                 itself: put the right one in pin_file and restart the daemon",
+            ),
+        }
+    }
+
+    /// `+CREG` counts; where it is refused, or says that it has nothing or is denied, the packet domains may
+    /// know better (LTE-only SIMs).
+    fn registration_turn(&mut self, step: Step, answer: &[String], code: &ResultCode) -> Turn {
+        let domain = match step {
+            Step::Registration => Domain::Cs,
+            Step::Eps => Domain::Eps,
+            _ => Domain::Ps,
+        };
+        let said = answer.last().and_then(|body| registration(body)).filter(|_| code.is_ok());
+        let state = &mut self.progress;
         if step == Step::Registration {
-            *known = found.unwrap_or_default();
-        } else if let Some(found) = found
-            && (found.is_registered() || *known == Registration::Unknown)
+            state.heard = None;
+        }
+        if let Some(said) = said {
+            if said.is_registered() {
+                let first = self.domain != Some(domain);
+                self.domain = Some(domain);
+                self.set_registration(said);
+                return Turn::Go(if first { Step::Report } else { Step::Signal }).once(domain);
+            }
+            if state.heard.is_none() {
+                state.heard = Some(said);
+            }
+            if step == Step::Registration && said == Registration::Searching {
+                return self.unregistered(said);
+            }
+        }
+        if step != Step::Ps {
+            return Turn::Go(self.after(step));
+        }
+        if let Some(heard) = self.progress.heard {
+            return self.unregistered(heard);
+        }
+        // Nobody knows: the first message will tell.
+        self.domain = None;
+        self.set_registration(Registration::Unknown);
+        Turn::Go(Step::Signal)
+    }
+
+    fn unregistered(&mut self, registration: Registration) -> Turn {
+        self.domain = Some(Domain::Cs);
+        self.set_registration(registration);
+        self.set_fault(match registration {
+            Registration::Denied => {
+                "the network denies this SIM: check its subscription and whether roaming is allowed"
+            }
+            Registration::Searching => {
+                "the modem looks for a network: check antenna and coverage if it stays so"
+            }
+            Registration::NotRegistered => {
+                "the modem is in no network and does not look for one: check antenna, SIM and band settings"
+            }
+            _ => "the modem does not know whether a network has it: check antenna and coverage",
+        });
+        let wait = self.settings.timing.registration_poll;
+        let state = &mut self.progress;
+        state.polls += 1;
+        state.step = Step::Registration;
+        if registration == Registration::NotRegistered
+            && state.polls >= POLLS_BEFORE_SELECTION
+            && !state.selected
         {
-            *known = found;
+            state.selected = true;
+            return Turn::Go(Step::Select);
         }
-        let registration = *known;
-        match step {
-            _ if registration.is_registered() => {
-                self.clear_registration_error();
-                // An idle modem is only looked after: its operator's name rarely changes.
-                if self.snapshot.operator.is_some() {
-                    self.idle(now)
-                } else {
-                    self.step(Step::OperatorFormat, now)
-                }
-            }
-            Step::Registration => self.step(Step::RegistrationEps, now),
-            Step::RegistrationEps => self.step(Step::RegistrationPs, now),
-            // No domain could be asked: the modem may send all the same.
-            _ if registration == Registration::Unknown => self.step(Step::OperatorFormat, now),
-            _ => {
-                self.snapshot.last_error = Some(
-                    match registration {
-                        Registration::Denied => {
-                            "the network refuses the SIM (registration denied): is its contract active, does it allow roaming?"
-                        }
-                        Registration::Searching => "not registered yet: looking for a network; check the antenna",
-                        _ => "not registered to a network: check the antenna and the SIM",
-                    }
-                    .to_owned(),
-                );
-                if matches!(self.snapshot.state, State::Ready | State::Busy) {
-                    self.snapshot.state = State::Recovering;
-                }
-                let at = now + self.settings.timing.registration;
-                self.phase = Phase::Waiting(Step::Registration, at);
-            }
+        Turn::Again(wait)
+    }
+
+    /// A fault that does not stop the modem but that a person should know of.
+    fn hint(&mut self, sentence: String) {
+        tracing::warn!(modem = %self.settings.name, "{sentence}");
+        self.progress.fault = Some(sentence);
+    }
+}
+
+impl Turn {
+    /// Changes of another domain than `+CREG` are asked for once it is known to count.
+    fn once(self, domain: Domain) -> Self {
+        match self {
+            Self::Go(Step::Report) if domain == Domain::Cs => Self::Go(Step::Signal),
+            other => other,
         }
-    }
-
-    fn clear_registration_error(&mut self) {
-        if self.snapshot.last_error.as_deref().is_some_and(|e| e.contains("regist")) {
-            self.snapshot.last_error = None;
-        }
-    }
-
-    fn later(&mut self, step: Step, now: Instant) {
-        self.phase = Phase::Waiting(step, now + self.settings.timing.again);
-    }
-
-    fn block(&mut self, why: &str, now: Instant) {
-        self.snapshot.last_error = Some(why.to_owned());
-        self.block_with_last_error(now);
-    }
-
-    /// Only a person can help; the modem is looked at now and then, for that person's sake.
-    fn block_with_last_error(&mut self, now: Instant) {
-        self.exchange = None;
-        self.snapshot.state = State::Blocked;
-        self.phase = Phase::Waiting(Step::Pin, now + self.settings.timing.blocked);
     }
 }

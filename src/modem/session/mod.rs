@@ -1,474 +1,514 @@
-//! The session with one modem, pure: octets, orders and the time go in, octets and outcomes come out.
+//! The dialogue with one modem as a pure state machine (ITU-T V.250, 3GPP TS 27.005 and TS 27.007).
 //!
-//! The rules that faults of other programs taught: whole lines or an awaited prompt before anything is
-//! classified; a command knows its information lines; a line that belongs to nothing is dropped and counted;
-//! after a time-out the dialogue is synchronised before any new command; a send ends accepted, rejected or
-//! unknown.
+//! Octets, orders and the present go in; [`Action`]s come out. It knows no port and no clock. The rules it keeps:
+//! octets become whole lines or an awaited prompt before anything is classified; every command states what it
+//! expects and what else arrives is an unsolicited code or is counted and dropped; after a time-out nothing is
+//! sent before the dialogue is found again; and a message whose PDU has left is accepted, rejected or unknown,
+//! never guessed.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{Settings, Snapshot, State};
-use crate::at::{
-    Command, Expects, Failure, Frame, Framer, Kind, Line, Prompt, ResultCode, Routed, Unsolicited,
-};
+use super::settings::Settings;
+use super::snapshot::{Notice, Outcome, Snapshot, State};
+use crate::at::{Command, Domain, Expects, Frame, Framer, Line, Prompt, Registration, ResultCode, Routed};
 use crate::secret::Secret;
 
 mod bring_up;
+mod check;
+mod resync;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod trace;
+mod urc;
+mod ussd;
 
-pub use submit::Outcome;
+use bring_up::{BringUp, PinMemory, Step};
+use check::Check;
+use resync::{Resync, Then};
+use submit::{Late, Order, Stage};
+use ussd::Ussd;
 
-use bring_up::Step;
-use submit::{Sending, Stage};
+/// A line that no modem needs for one answer.
+const ANSWER_LINES: usize = 64;
 
-const ESC: u8 = 0x1b;
-
-/// What the task has to do.
-#[derive(Debug)]
-pub(super) enum Action {
-    /// Write these octets; the text is fit for a trace.
-    Write(Vec<u8>, String),
-    /// Close the port and open it again.
-    Reopen,
+/// What the session wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Write this, in one piece.
+    Write(Output),
     /// The order ended.
-    Ended(Outcome),
-    /// A USSD dialogue ended.
-    Answered(Result<String, String>),
-    /// A result that came after its send was given up.
-    LateAccepted(u8),
-    /// A message or report was handed over.
-    Arrived(Kind, Secret<Vec<u8>>),
-    /// A message or report was stored: what follows the head.
-    Stored(Kind, String),
+    Settle(Outcome),
+    /// The USSD request ended.
+    Ussd(Result<String, String>),
+    /// Tell the subscriber.
+    Notice(Notice),
+    /// Close the port.
+    Close(Closing),
 }
 
-/// Where the session is.
-#[derive(Debug)]
-enum Phase {
-    /// No port.
-    Closed,
-    /// ESC went out; waits for quiet.
-    Draining { then: Then, quiet_at: Instant, give_up_at: Instant },
-    /// `AT` until it is answered.
-    Attention { then: Then, left: u32 },
-    /// Answered; waits until nothing follows.
-    Settling { then: Then, quiet_at: Instant },
-    /// Step by step to readiness.
-    BringUp(Step),
-    /// Waits for the moment of a step.
-    Waiting(Step, Instant),
-    /// Nothing to do until then.
-    Idle { keep_alive_at: Instant },
-    /// Carries an order.
-    Sending(Sending),
-    /// Carries a USSD dialogue.
-    Ussd { give_up_at: Instant },
-}
-
-/// What follows a synchronised dialogue.
+/// Why the port is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
-    BringUp,
-    /// Look at the registration, then idle.
-    Resume,
+pub enum Closing {
+    /// To open it again.
+    Reopen,
+    /// For good.
+    Stop,
 }
 
-/// The outstanding command.
+/// What to write. Its `Debug` shows no PDU and no PIN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A command line.
+    Command(Command),
+    /// Hexadecimal digits of a PDU and SUB.
+    Body(Secret<Vec<u8>>),
+    /// ESC, which leaves an open prompt, and CR, which ends a half-written line.
+    Escape,
+}
+
+impl Output {
+    /// The octets.
+    pub fn octets(&self) -> Secret<Vec<u8>> {
+        match self {
+            Self::Command(command) => Secret::new(command.encode()),
+            Self::Body(body) => body.clone(),
+            Self::Escape => Secret::new(b"\x1b\r".to_vec()),
+        }
+    }
+}
+
+/// One modem's dialogue.
 #[derive(Debug)]
-struct Exchange {
-    command: Command,
-    expects: Expects,
-    answers: Vec<String>,
-    deadline: Instant,
-}
-
-/// The session.
-pub(super) struct Session {
+pub struct Session {
     settings: Settings,
     framer: Framer,
     phase: Phase,
-    exchange: Option<Exchange>,
-    /// The second line of an unsolicited code is due.
-    routed: Option<Kind>,
-    actions: VecDeque<Action>,
+    outstanding: Option<Outstanding>,
+    timer: Option<Instant>,
+    /// The head of a two-line code was read; its second line is due.
+    following: Option<Routed<'static>>,
+    order: Option<Order>,
+    late: Option<Late>,
+    wishes: Wishes,
+    progress: BringUp,
+    pin: PinMemory,
+    /// The domain whose registration counts; nothing when the modem knows none.
+    domain: Option<Domain>,
+    /// `AT+CMMS` was refused: not asked again until the modem begins anew.
+    more_refused: bool,
+    /// `+CSMS: 1` cannot be left: reports want an acknowledgement.
+    acknowledges: bool,
+    opened_before: bool,
     snapshot: Snapshot,
-    heard_at: Instant,
-    late_until: Option<Instant>,
+    dirty: bool,
+    actions: VecDeque<Action>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Closed,
+    Resync(Resync),
+    BringUp,
+    Idle,
+    Sending,
+    Checking(Check),
+    Ussd(Ussd),
+    Restarting,
+}
+
+#[derive(Debug)]
+struct Outstanding {
+    command: Command,
+    expects: Expects,
+    answer: Vec<String>,
+    deadline: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Wishes {
     paused: bool,
-    /// Time-outs since the modem was last ready.
-    timeouts: u32,
-    more_messages: bool,
-    pin_refused: bool,
-    /// A code said that the registration changed.
-    look_at_registration: bool,
+    stop: Option<Instant>,
+    restart: bool,
+    bring_up: bool,
+    acknowledge: bool,
+    ussd: Option<(Secret<String>, Duration)>,
 }
 
 impl Session {
-    pub(super) fn new(settings: Settings, now: Instant) -> Self {
-        let snapshot = Snapshot { port: settings.port.clone(), ..Snapshot::default() };
+    /// A session whose port is not open yet.
+    pub fn new(settings: Settings) -> Self {
+        let port = settings.port.display().to_string();
         Self {
             settings,
             framer: Framer::new(),
             phase: Phase::Closed,
-            exchange: None,
-            routed: None,
+            outstanding: None,
+            timer: None,
+            following: None,
+            order: None,
+            late: None,
+            wishes: Wishes::default(),
+            progress: BringUp::at(Step::FIRST),
+            pin: PinMemory::default(),
+            domain: Some(Domain::Cs),
+            more_refused: false,
+            acknowledges: false,
+            opened_before: false,
+            snapshot: Snapshot { port, ..Snapshot::default() },
+            dirty: true,
             actions: VecDeque::new(),
-            snapshot,
-            heard_at: now,
-            late_until: None,
-            paused: false,
-            timeouts: 0,
-            more_messages: true,
-            pin_refused: false,
-            look_at_registration: false,
         }
     }
 
-    /// What is known now.
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let idle = matches!(self.phase, Phase::Idle { .. });
-        let mut snapshot = self.snapshot.clone();
-        if matches!(snapshot.state, State::Ready | State::Busy) && self.paused {
-            snapshot.state = State::Paused;
-        }
-        snapshot.ready = snapshot.state == State::Ready && idle && !self.look_at_registration;
-        snapshot
+    /// What is known of the modem.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 
-    /// The next thing to do.
-    pub(super) fn next_action(&mut self) -> Option<Action> {
+    /// Whether the snapshot changed since this was asked last.
+    pub fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// What to do next; ask until there is nothing.
+    pub fn action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// When [`Session::tick`] has something to do.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let phase = match &self.phase {
-            Phase::Draining { quiet_at, give_up_at, .. } => Some((*quiet_at).min(*give_up_at)),
-            Phase::Settling { quiet_at, .. } => Some(*quiet_at),
-            Phase::Waiting(_, at) => Some(*at),
-            Phase::Idle { keep_alive_at } => Some(*keep_alive_at),
-            Phase::Ussd { give_up_at } => Some(*give_up_at),
-            _ => None,
-        };
-        let exchange = self.exchange.as_ref().map(|e| e.deadline);
-        // Behind an open prompt the gate decides; nothing else is awaited.
-        let exchange =
-            exchange.filter(|_| !matches!(&self.phase, Phase::Sending(s) if s.stage == Stage::Gate));
-        [phase, exchange].into_iter().flatten().min()
+    /// Whether it has no port.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
     }
 
-    /// The port is open.
-    pub(super) fn opened(&mut self, now: Instant) {
-        self.snapshot.counters.opens += 1;
-        if self.snapshot.state != State::Recovering {
-            self.snapshot.state = State::Starting;
+    /// When to call [`Session::tick`] at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        let stop = self.wishes.stop.filter(|_| !matches!(self.phase, Phase::Closed));
+        [self.outstanding.as_ref().map(|o| o.deadline), self.timer, stop].into_iter().flatten().min()
+    }
+
+    /// The port was opened.
+    pub fn opened(&mut self, now: Instant) {
+        if self.opened_before {
+            self.snapshot.counters.reopens += 1;
         }
-        self.synchronise(Then::BringUp, now);
-    }
-
-    /// The port is gone, or could not be opened.
-    pub(super) fn closed(&mut self, why: &str) {
-        self.end_order(why);
-        self.exchange = None;
-        self.routed = None;
+        self.opened_before = true;
         self.framer.clear();
-        self.phase = Phase::Closed;
-        self.snapshot.state = State::Absent;
-        self.snapshot.last_error = Some(why.to_owned());
-        self.snapshot.registration = crate::at::Registration::Unknown;
+        self.following = None;
+        self.pin.device_began_anew();
+        self.set_state(State::Starting);
+        self.start_resync(resync::Open::Perhaps, Then::BringUp(Step::FIRST), now);
     }
 
-    /// Octets from the modem.
-    pub(super) fn received(&mut self, octets: &[u8], now: Instant) {
-        self.heard_at = now;
+    /// The port cannot be opened, or is gone.
+    pub fn lost(&mut self, reason: &str) {
+        self.abandon(reason);
+        self.enter_closed();
+        self.set_fault(reason);
+        self.set_state(State::Absent);
+    }
+
+    /// The body of a message could not be written, not one octet of it.
+    pub fn body_unsent(&mut self) {
+        if let Some(order) = &mut self.order {
+            order.body_unsent();
+        }
+    }
+
+    /// A notice found its channel full.
+    pub fn notice_lost(&mut self) {
+        self.snapshot.counters.lost_notices += 1;
+        self.dirty = true;
+    }
+
+    /// Octets were read.
+    pub fn received(&mut self, octets: &[u8], now: Instant) {
         self.framer.push(octets);
-        let quiet = self.settings.timing.quiet;
-        if let Phase::Draining { quiet_at, .. } | Phase::Settling { quiet_at, .. } = &mut self.phase {
-            *quiet_at = now + quiet;
-        }
-        loop {
-            let awaited = self.exchange.as_ref().is_some_and(|e| e.expects.prompt)
-                && matches!(&self.phase, Phase::Sending(s) if s.stage == Stage::Prompt);
-            let prompt = if awaited { Prompt::Awaited } else { Prompt::Ignored };
-            match self.framer.next(prompt) {
-                Some(Frame::Line(line)) => self.line(&line, now),
-                Some(Frame::Prompt) => self.prompted(now),
-                Some(Frame::Overlong) => self.snapshot.counters.dropped_lines += 1,
-                None => break,
-            }
-        }
-    }
-
-    fn line(&mut self, line: &str, now: Instant) {
-        if let Some(kind) = self.routed.take() {
-            match Line::pdu(line) {
-                Some(pdu) => {
-                    self.actions.push_back(Action::Arrived(kind, Secret::new(pdu)));
-                    return;
+        while let Some(frame) = self.framer.next(self.prompt_awaited()) {
+            match frame {
+                Frame::Line(line) => self.line(&line, now),
+                Frame::Prompt => {
+                    self.trace_in(">");
+                    self.prompted(now);
                 }
-                // Not what was announced: the line is judged like any other.
-                None => self.snapshot.counters.dropped_lines += 1,
+                Frame::Overlong => self.count_dropped(),
             }
         }
-        let expects = self.exchange.as_ref().map(|e| e.expects);
-        match Line::of(line, expects.as_ref()) {
-            Line::Echo => {}
-            Line::Final(code) => self.final_result(&code, now),
-            Line::Answer(body) => self.answer(body, now),
-            Line::Unsolicited(code) => self.unsolicited(&code, now),
-            Line::Unknown => match line.strip_prefix("+CMGS:").and_then(crate::at::send_reference) {
-                Some(reference) => self.late(reference, now),
-                None => self.snapshot.counters.dropped_lines += 1,
-            },
-        }
-    }
-
-    fn late(&mut self, reference: u8, now: Instant) {
-        self.snapshot.counters.late_results += 1;
-        if self.late_until.take().is_some_and(|until| now < until) {
-            self.actions.push_back(Action::LateAccepted(reference));
-        }
-    }
-
-    fn answer(&mut self, body: &str, now: Instant) {
-        // A reference before the PDU went out belongs to a send that was given up.
-        if matches!(&self.phase, Phase::Sending(s) if s.stage == Stage::Prompt) {
-            if let Some(reference) = crate::at::send_reference(body) {
-                self.late(reference, now);
-            }
-            return;
-        }
-        if let Some(exchange) = &mut self.exchange
-            && exchange.answers.len() < 64
-        {
-            exchange.answers.push(body.to_owned());
-        }
-    }
-
-    fn unsolicited(&mut self, code: &Unsolicited<'_>, now: Instant) {
-        match code {
-            Unsolicited::Restarted => {
-                // While it is being brought up, the codes of its start are part of that.
-                if matches!(self.phase, Phase::Idle { .. } | Phase::Sending(_) | Phase::Ussd { .. }) {
-                    self.fail("the modem restarted by itself; a weak supply is the usual cause", now);
-                }
-            }
-            Unsolicited::Leaving => {
-                self.snapshot.last_error = Some("the modem switches itself off".to_owned())
-            }
-            Unsolicited::Registration(..) => self.look_at_registration = true,
-            Unsolicited::Routed(Routed::PduFollows(kind)) => self.routed = Some(*kind),
-            Unsolicited::Routed(Routed::Pdu(kind, pdu)) => {
-                if let Some(pdu) = Line::pdu(pdu) {
-                    self.actions.push_back(Action::Arrived(*kind, Secret::new(pdu)));
-                }
-            }
-            Unsolicited::Stored(kind, place) => {
-                self.actions.push_back(Action::Stored(*kind, (*place).to_owned()));
-            }
-            Unsolicited::StorageFull => {
-                self.snapshot.last_error =
-                    Some("the message storage is full; delete messages on the SIM".to_owned());
-            }
-            Unsolicited::Ussd(body) => self.ussd_answer(body, now),
-            _ => {}
-        }
-        if matches!(self.phase, Phase::Idle { .. }) && self.look_at_registration {
-            self.step(Step::Registration, now);
-        }
-    }
-
-    fn final_result(&mut self, code: &ResultCode, now: Instant) {
-        if matches!(self.phase, Phase::Draining { .. } | Phase::Settling { .. }) {
-            return;
-        }
-        let Some(exchange) = self.exchange.take() else {
-            self.snapshot.counters.late_results += 1;
-            return;
-        };
-        match &self.phase {
-            Phase::Attention { then, .. } => {
-                let quiet_at = now + self.settings.timing.quiet;
-                self.phase = Phase::Settling { then: *then, quiet_at };
-            }
-            Phase::BringUp(step) => {
-                let step = *step;
-                self.stepped(step, &exchange, code, now);
-            }
-            Phase::Sending(_) => self.send_result(&exchange, code, now),
-            Phase::Ussd { .. } if !code.is_ok() => {
-                let why = Failure::of(code).sentence;
-                self.actions.push_back(Action::Answered(Err(why)));
-                self.idle(now);
-            }
-            _ => {}
+        if matches!(self.phase, Phase::Idle) && self.framer.holds_prompt() {
+            // Nobody asked for it, and it would swallow the next command.
+            self.start_resync(resync::Open::Perhaps, Then::Idle, now);
         }
     }
 
     /// Time passed.
-    pub(super) fn tick(&mut self, now: Instant) {
-        if self.deadline().is_none_or(|at| at > now) {
+    pub fn tick(&mut self, now: Instant) {
+        if self.wishes.stop.is_some_and(|stop| stop <= now) {
+            self.close_for_good();
             return;
         }
-        match &self.phase {
-            Phase::Draining { then, .. } => {
-                let then = *then;
-                self.framer.clear();
-                self.attention(then, self.settings.timing.attentions, now);
-            }
-            Phase::Attention { then, left } => {
-                let (then, left) = (*then, *left);
-                self.framer.clear();
-                if left > 0 {
-                    self.attention(then, left - 1, now);
-                } else {
-                    self.reopen(
-                        "the modem does not answer AT; is this its command port, and the right baud rate?",
-                    );
-                }
-            }
-            Phase::Settling { then, .. } => match then {
-                Then::BringUp => self.step(Step::FIRST, now),
-                Then::Resume => self.step(Step::Registration, now),
-            },
-            Phase::Waiting(step, _) => self.step(*step, now),
-            Phase::Idle { .. } => self.step(Step::Signal, now),
-            Phase::Ussd { .. } => {
-                self.exchange = None;
-                self.actions
-                    .push_back(Action::Answered(Err("the network did not answer in time".to_owned())));
-                self.synchronise(Then::Resume, now);
-            }
-            Phase::BringUp(_) | Phase::Sending(_) => self.timed_out(now),
+        if self.outstanding.as_ref().is_some_and(|o| o.deadline <= now)
+            && let Some(outstanding) = self.outstanding.take()
+        {
+            self.timed_out(&outstanding, now);
+        }
+        if self.timer.is_some_and(|timer| timer <= now) {
+            self.timer = None;
+            self.timer_fired(now);
+        }
+    }
+
+    /// Takes no more orders.
+    pub fn pause(&mut self) {
+        self.wishes.paused = true;
+        self.refresh_state();
+    }
+
+    /// Takes orders again.
+    pub fn resume(&mut self) {
+        self.wishes.paused = false;
+        self.refresh_state();
+    }
+
+    /// Begins anew with the device, once no message is on the air.
+    pub fn reset(&mut self, now: Instant) {
+        match self.phase {
             Phase::Closed => {}
+            Phase::Sending | Phase::Checking(_) => self.wishes.restart = true,
+            _ => self.start_restart(now),
         }
     }
 
-    /// A command was not answered: nothing new before the dialogue is synchronised.
-    fn timed_out(&mut self, now: Instant) {
-        let Some(exchange) = self.exchange.take() else { return };
-        let why = format!("{} was not answered in time", exchange.command);
-        self.timeouts += 1;
-        self.fail(&why, now);
+    /// Finishes the message on the air, within `grace`, and closes the port.
+    pub fn stop(&mut self, grace: Duration, now: Instant) {
+        self.wishes.stop = Some(now + grace);
+        if !matches!(self.phase, Phase::Sending) {
+            self.close_for_good();
+        }
     }
 
-    /// Ends what is under way and begins with the modem anew.
-    fn fail(&mut self, why: &str, now: Instant) {
-        let sending = matches!(self.phase, Phase::Sending(_));
-        if matches!(self.phase, Phase::Ussd { .. }) {
-            self.actions.push_back(Action::Answered(Err(why.to_owned())));
+    fn line(&mut self, line: &str, now: Instant) {
+        // A prompt that nobody awaited stands before whatever comes next.
+        let line = line.trim_start_matches(['>', ' ']);
+        if line.is_empty() {
+            return;
         }
-        self.end_order(why);
-        self.snapshot.last_error = Some(why.to_owned());
-        self.snapshot.counters.resyncs += 1;
-        if matches!(self.snapshot.state, State::Ready | State::Busy) {
-            self.snapshot.state = State::Recovering;
+        if self.second_line(line) {
+            return;
         }
-        if self.timeouts > 3 {
-            self.timeouts = 0;
-            self.reopen(why);
+        self.trace_in(line);
+        let expects = self.outstanding.as_ref().map(|o| o.expects);
+        match Line::of(line, expects.as_ref()) {
+            Line::Echo => {}
+            Line::Final(code) => self.finished(&code, now),
+            Line::Answer(body) => self.answered(body, now),
+            Line::Unsolicited(code) => self.unsolicited(&code, now),
+            Line::Unknown => self.stray(line, now),
+        }
+    }
+
+    fn answered(&mut self, body: &str, now: Instant) {
+        if matches!(self.phase, Phase::Sending) {
+            self.reference_read(body, now);
+        } else if let Some(outstanding) = &mut self.outstanding
+            && outstanding.answer.len() < ANSWER_LINES
+        {
+            outstanding.answer.push(body.to_owned());
+        }
+    }
+
+    fn finished(&mut self, code: &ResultCode, now: Instant) {
+        let Some(outstanding) = self.outstanding.take() else {
+            self.late_line(now);
+            return;
+        };
+        match &self.phase {
+            Phase::Resync(_) => self.resync_finished(outstanding, code, now),
+            Phase::BringUp => self.bring_up_finished(&outstanding, code, now),
+            Phase::Sending => self.sending_finished(outstanding, code, now),
+            Phase::Checking(_) => self.check_finished(&outstanding, code, now),
+            Phase::Ussd(_) => self.ussd_finished(code, now),
+            Phase::Restarting => self.close_to_reopen(),
+            Phase::Idle | Phase::Closed => self.late_line(now),
+        }
+    }
+
+    fn timed_out(&mut self, outstanding: &Outstanding, now: Instant) {
+        match &self.phase {
+            Phase::Resync(_) => self.resync_timed_out(now),
+            Phase::BringUp => self.bring_up_timed_out(outstanding, now),
+            Phase::Sending => self.sending_timed_out(now),
+            Phase::Checking(_) => {
+                self.set_fault("the modem did not answer in time and is being called anew");
+                self.start_resync(resync::Open::No, Then::Idle, now);
+            }
+            Phase::Ussd(_) => self.ussd_timed_out(now),
+            Phase::Restarting => self.close_to_reopen(),
+            Phase::Idle | Phase::Closed => {}
+        }
+    }
+
+    fn timer_fired(&mut self, now: Instant) {
+        match &self.phase {
+            Phase::Resync(_) => self.resync_timer(now),
+            Phase::BringUp => self.bring_up_step(now),
+            Phase::Idle => self.start_check(Check::keep_alive(self.domain), now),
+            Phase::Ussd(_) => self.ussd_timed_out(now),
+            Phase::Sending | Phase::Checking(_) | Phase::Restarting | Phase::Closed => {}
+        }
+    }
+
+    /// Nothing is outstanding and the dialogue is in step: do what waited, else wait for work.
+    fn become_idle(&mut self, now: Instant) {
+        self.phase = Phase::Idle;
+        self.outstanding = None;
+        if self.wishes.stop.is_some() {
+            self.close_for_good();
+        } else if self.wishes.restart {
+            self.start_restart(now);
+        } else if self.wishes.bring_up {
+            self.wishes.bring_up = false;
+            self.set_state(State::Starting);
+            self.start_resync(resync::Open::No, Then::BringUp(Step::FIRST), now);
+        } else if self.domain.is_some() && !self.snapshot.registration.is_registered() {
+            self.set_fault(
+                "the modem lost the network and looks for it: check antenna, coverage and subscription",
+            );
+            self.set_state(State::Recovering);
+            self.start_bring_up(Step::Registration, now);
+        } else if self.wishes.acknowledge {
+            self.wishes.acknowledge = false;
+            self.start_check(Check::acknowledge(), now);
+        } else if let Some((code, timeout)) = self.wishes.ussd.take() {
+            self.start_ussd(code, timeout, now);
         } else {
-            let was_up = sending || self.snapshot.state == State::Recovering;
-            self.exchange = None;
-            // A restart loses every setting, and a time-out may have been one.
-            let _ = was_up;
-            self.synchronise(Then::BringUp, now);
+            self.timer = Some(now + self.settings.timing.keep_alive);
+            self.set_state(State::Ready);
         }
     }
 
-    fn reopen(&mut self, why: &str) {
-        self.closed(why);
-        self.snapshot.state = State::Recovering;
-        self.actions.push_back(Action::Reopen);
-    }
-
-    /// Rule 5: ESC for a prompt that may be open, then quiet, then `AT` until it is answered, then quiet.
-    fn synchronise(&mut self, then: Then, now: Instant) {
-        self.exchange = None;
-        self.routed = None;
-        self.framer.clear();
-        self.actions.push_back(Action::Write(vec![ESC, b'\r'], "ESC".to_owned()));
-        let timing = &self.settings.timing;
-        self.phase =
-            Phase::Draining { then, quiet_at: now + timing.quiet, give_up_at: now + timing.quiet * 20 };
-    }
-
-    fn attention(&mut self, then: Then, left: u32, now: Instant) {
-        self.phase = Phase::Attention { then, left };
-        self.command(Command::Attention, self.settings.timing.attention, now);
-    }
-
-    fn idle(&mut self, now: Instant) {
-        self.exchange = None;
-        self.phase = Phase::Idle { keep_alive_at: now + self.settings.timing.keep_alive };
-        if matches!(self.snapshot.state, State::Starting | State::Recovering | State::Busy | State::Blocked) {
-            self.snapshot.state = State::Ready;
-        }
-        if self.look_at_registration {
-            self.step(Step::Registration, now);
-        }
-    }
-
-    fn command(&mut self, command: Command, within: Duration, now: Instant) {
-        self.actions.push_back(Action::Write(command.encode(), command.to_string()));
+    fn write_command(&mut self, command: Command, limit: Duration, now: Instant) {
         let expects = command.expects();
-        self.exchange = Some(Exchange { command, expects, answers: Vec::new(), deadline: now + within });
+        self.outstanding = Some(Outstanding {
+            command: command.clone(),
+            expects,
+            answer: Vec::new(),
+            deadline: now + limit,
+        });
+        self.actions.push_back(Action::Write(Output::Command(command)));
     }
 
-    /// Takes no messages any more, or takes them again.
-    pub(super) fn pause(&mut self, paused: bool) {
-        self.paused = paused;
+    fn prompt_awaited(&self) -> Prompt {
+        let awaits = self.order.as_ref().is_some_and(|o| matches!(o.stage, Stage::Prompt | Stage::Withdrawn));
+        if awaits && !matches!(self.following, Some(Routed::TextFollows(_))) {
+            Prompt::Awaited
+        } else {
+            Prompt::Ignored
+        }
     }
 
-    /// Begins anew with the device: `AT+CFUN=1,1` first, when it is there to hear it.
-    pub(super) fn reset(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Closed) {
+    fn start_restart(&mut self, now: Instant) {
+        self.wishes.restart = false;
+        self.fail_ussd("the modem is being reset");
+        self.timer = None;
+        self.pin.device_began_anew();
+        self.set_state(State::Recovering);
+        self.phase = Phase::Restarting;
+        self.write_command(Command::Restart, self.settings.timing.command, now);
+    }
+
+    fn close_to_reopen(&mut self) {
+        self.enter_closed();
+        self.set_state(State::Recovering);
+        self.actions.push_back(Action::Close(Closing::Reopen));
+    }
+
+    fn close_for_good(&mut self) {
+        if let Some(order) = &self.order
+            && matches!(order.stage, Stage::Held | Stage::Prompt | Stage::Withdrawn)
+        {
+            self.actions.push_back(Action::Write(Output::Escape));
+        }
+        self.abandon("the daemon was stopped");
+        self.enter_closed();
+        self.set_state(State::Absent);
+        self.actions.push_back(Action::Close(Closing::Stop));
+    }
+
+    /// Gives up what is under way: the order, a USSD request.
+    fn abandon(&mut self, reason: &str) {
+        self.abandon_order(reason);
+        self.fail_ussd(reason);
+    }
+
+    fn enter_closed(&mut self) {
+        self.phase = Phase::Closed;
+        self.outstanding = None;
+        self.timer = None;
+        self.following = None;
+        self.framer.clear();
+    }
+
+    fn set_state(&mut self, state: State) {
+        let state = match state {
+            State::Ready if self.wishes.paused => State::Paused,
+            other => other,
+        };
+        if self.snapshot.state == state {
             return;
         }
-        self.end_order("an operator reset the modem");
-        self.snapshot.state = State::Recovering;
-        let command = Command::Restart;
-        self.actions.push_back(Action::Write(command.encode(), command.to_string()));
-        self.synchronise_quietly(now);
-    }
-
-    /// As [`Session::synchronise`], without the ESC that would break into the command just written.
-    fn synchronise_quietly(&mut self, now: Instant) {
-        self.exchange = None;
-        let timing = &self.settings.timing;
-        self.phase = Phase::Draining {
-            then: Then::BringUp,
-            quiet_at: now + timing.attention,
-            give_up_at: now + timing.attention * 5,
-        };
-    }
-
-    /// Begins a USSD dialogue; false when the session is not idle.
-    pub(super) fn ussd(&mut self, code: &Secret<String>, within: Duration, now: Instant) -> bool {
-        if !matches!(self.phase, Phase::Idle { .. }) {
-            return false;
+        let quiet = |state| matches!(state, State::Ready | State::Busy);
+        if !(quiet(self.snapshot.state) && quiet(state)) {
+            self.actions.push_back(Action::Notice(Notice::Changed));
         }
-        self.phase = Phase::Ussd { give_up_at: now + within };
-        self.command(Command::Ussd(code.clone()), within, now);
-        true
+        self.snapshot.state = state;
+        self.snapshot.ready = quiet(state) && !self.wishes.paused;
+        self.dirty = true;
     }
 
-    fn ussd_answer(&mut self, body: &str, now: Instant) {
-        if !matches!(self.phase, Phase::Ussd { .. }) {
-            return;
+    /// After a change of `paused`.
+    fn refresh_state(&mut self) {
+        match self.snapshot.state {
+            State::Paused | State::Ready => {
+                self.snapshot.state = State::Starting;
+                self.set_state(State::Ready);
+            }
+            State::Busy => {
+                self.snapshot.ready = !self.wishes.paused;
+                self.dirty = true;
+            }
+            _ => {}
         }
-        let answer = match crate::at::ussd(body) {
-            Some(reply) => match reply.text {
-                Some(text) => Ok(text),
-                None => Err(format!("the network ended the dialogue with {}", reply.status)),
-            },
-            None => Err("the modem's answer could not be read".to_owned()),
-        };
-        self.actions.push_back(Action::Answered(answer));
-        // Its OK may still come: it ends the exchange that is left, or is dropped as late.
-        self.idle(now);
+    }
+
+    fn set_registration(&mut self, registration: Registration) {
+        if self.snapshot.registration != registration {
+            self.snapshot.registration = registration;
+            self.changed();
+        }
+    }
+
+    fn set_fault(&mut self, sentence: &str) {
+        if self.snapshot.last_error.as_deref() != Some(sentence) {
+            self.snapshot.last_error = Some(sentence.to_owned());
+            self.dirty = true;
+        }
+    }
+
+    fn changed(&mut self) {
+        self.dirty = true;
+        self.actions.push_back(Action::Notice(Notice::Changed));
+    }
+
+    fn count_dropped(&mut self) {
+        self.snapshot.counters.dropped_lines += 1;
+        self.dirty = true;
+    }
+
+    /// A final result that belongs to no command: of one that was given up.
+    fn late_line(&mut self, now: Instant) {
+        self.snapshot.counters.late_lines += 1;
+        self.dirty = true;
+        self.resync_disturbed(now);
     }
 }

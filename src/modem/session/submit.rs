@@ -1,225 +1,370 @@
-//! A send: `AT+CMGS=n`, the prompt, the PDU when the gate is open, and one of the outcomes.
+//! Sending (3GPP TS 27.005 clause 3.5.1, PDU mode): `AT+CMGS=n`, the prompt, the gate, the PDU and SUB, then
+//! `+CMGS: n` and `OK`. One of four outcomes, and nothing in between.
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
-use super::super::{Part, State};
-use super::{Action, Exchange, Phase, Session};
+use super::resync::{Open, Then};
+use super::{Action, Output, Outstanding, Phase, Session};
 use crate::at::{Class, Command, Failure, ResultCode, send_reference};
+use crate::modem::snapshot::{Notice, Outcome, Part, State, refusal};
+use crate::secret::Secret;
 
 const SUB: u8 = 0x1a;
 
-/// How an order ended. `references`: TP-MR of each part that was taken for certain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Every part was taken.
-    Accepted {
-        /// One for each part.
-        references: Vec<u8>,
-    },
-    /// A part was refused.
-    Rejected {
-        /// One for each part before it.
-        references: Vec<u8>,
-        /// Why.
-        error: Failure,
-    },
-    /// A part went to the modem, and nobody knows what became of it.
-    Unknown {
-        /// One for each part before it.
-        references: Vec<u8>,
-        /// What was seen.
-        reason: String,
-    },
-    /// No octet of a further part went to the modem.
-    NotStarted {
-        /// One for each part before.
-        references: Vec<u8>,
-        /// What was seen.
-        reason: String,
-    },
-}
-
-/// An order under way.
 #[derive(Debug)]
-pub(super) struct Sending {
+pub(super) struct Order {
     parts: Vec<Part>,
-    at: usize,
+    index: usize,
     references: Vec<u8>,
-    open: bool,
+    gate: Gate,
     pub(super) stage: Stage,
 }
 
-/// Where the present part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Closed,
+    Open,
+    Dropped,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// `AT+CMMS=2` went out.
+    /// `AT+CMMS` is out.
     More,
-    /// `AT+CMGS` went out.
+    /// `AT+CMGS` is out.
     Prompt,
-    /// The prompt is there, and the gate is closed.
-    Gate,
-    /// The PDU went out.
-    Body,
+    /// The prompt came; the gate is closed.
+    Held,
+    /// The PDU left.
+    Body(Taken),
+    /// The order was withdrawn before the prompt came, and settled; the prompt must be left when it comes.
+    Withdrawn,
+}
+
+/// What was read of `+CMGS:`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    Nothing,
+    Reference(u8),
+}
+
+impl Order {
+    pub(super) fn body_unsent(&mut self) {
+        if matches!(self.stage, Stage::Body(_)) {
+            self.stage = Stage::Held;
+        }
+    }
+}
+
+/// A message that timed out may still be answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Late {
+    until: Instant,
 }
 
 impl Session {
-    /// Begins an order; gives it back as an outcome at once when the session is not ready.
-    pub(crate) fn submit(&mut self, parts: Vec<Part>, now: Instant) {
-        let references = Vec::new();
-        if !self.snapshot().ready {
-            let reason = "the modem is not ready".to_owned();
-            self.actions.push_back(Action::Ended(Outcome::NotStarted { references, reason }));
+    /// Whether an order can be given: one that cannot be carried out is settled at once.
+    pub fn takes_orders(&self) -> bool {
+        !matches!(self.phase, Phase::Sending | Phase::Checking(_) | Phase::Ussd(_))
+    }
+
+    /// Whether the order under way still waits for its gate.
+    pub fn awaits_gate(&self) -> bool {
+        self.order.as_ref().is_some_and(|order| order.gate == Gate::Closed)
+    }
+
+    /// Sends the parts in order; no octet of a PDU leaves before [`Session::gate`] opens.
+    pub fn submit(&mut self, parts: Vec<Part>, now: Instant) {
+        if let Some(reason) = self.refuses() {
+            self.actions.push_back(Action::Settle(Outcome::not_started(reason)));
             return;
         }
         if parts.is_empty() {
-            self.actions.push_back(Action::Ended(Outcome::Accepted { references }));
+            self.actions.push_back(Action::Settle(Outcome::not_started("the message has no part")));
             return;
         }
-        self.snapshot.state = State::Busy;
-        let more = parts.len() > 1 && self.more_messages;
-        let stage = if more { Stage::More } else { Stage::Prompt };
-        self.phase = Phase::Sending(Sending { parts, at: 0, references, open: false, stage });
-        if more {
-            self.command(Command::MoreMessages, self.settings.timing.command, now);
+        if self.framer.holds_prompt() {
+            self.actions.push_back(Action::Settle(Outcome::not_started("the modem stands in an old prompt")));
+            self.start_resync(Open::Perhaps, Then::Idle, now);
+            return;
+        }
+        let several = parts.len() > 1;
+        self.order = Some(Order {
+            references: Vec::with_capacity(parts.len()),
+            parts,
+            index: 0,
+            gate: Gate::Closed,
+            stage: Stage::More,
+        });
+        self.phase = Phase::Sending;
+        self.timer = None;
+        self.set_state(State::Busy);
+        if several && !self.more_refused {
+            self.write_command(Command::MoreMessages, self.settings.timing.command, now);
         } else {
             self.send_part(now);
         }
     }
 
-    /// The gate opened: the PDU may go.
-    pub(crate) fn release(&mut self, now: Instant) {
-        if let Phase::Sending(sending) = &mut self.phase {
-            sending.open = true;
-            if sending.stage == Stage::Gate {
-                self.write_pdu(now);
+    fn refuses(&self) -> Option<String> {
+        if self.wishes.paused {
+            return Some(String::from("the modem is paused"));
+        }
+        match self.phase {
+            Phase::Idle => None,
+            _ => Some(format!(
+                "the modem is not ready{}",
+                self.snapshot.last_error.as_ref().map(|e| format!(": {e}")).unwrap_or_default()
+            )),
+        }
+    }
+
+    /// The gate of the order under way opened, or will never open.
+    pub fn gate(&mut self, open: bool, now: Instant) {
+        let Some(order) = &mut self.order else { return };
+        if order.gate != Gate::Closed {
+            return;
+        }
+        order.gate = if open { Gate::Open } else { Gate::Dropped };
+        match (open, order.stage) {
+            (true, Stage::Held) => self.write_body(now),
+            (false, Stage::Held) => self.withdraw_at_prompt("the message was withdrawn", now),
+            (false, Stage::Prompt) => {
+                order.stage = Stage::Withdrawn;
+                let references = std::mem::take(&mut order.references);
+                self.actions.push_back(Action::Settle(Outcome::NotStarted {
+                    references,
+                    reason: String::from("the message was withdrawn"),
+                }));
             }
+            _ => {}
         }
-    }
-
-    /// The order is withdrawn; without effect once a PDU went out.
-    pub(crate) fn withdraw(&mut self, now: Instant) {
-        if matches!(&self.phase, Phase::Sending(s) if !s.open) {
-            self.end_order("the order was withdrawn");
-            self.synchronise(super::Then::Resume, now);
-        }
-    }
-
-    fn send_part(&mut self, now: Instant) {
-        let Phase::Sending(sending) = &mut self.phase else { return };
-        sending.stage = Stage::Prompt;
-        let length = sending.parts[sending.at].length;
-        self.command(Command::Send { length }, self.settings.timing.prompt, now);
     }
 
     pub(super) fn prompted(&mut self, now: Instant) {
-        let Phase::Sending(sending) = &mut self.phase else { return };
-        if sending.open {
-            self.write_pdu(now);
-        } else {
-            sending.stage = Stage::Gate;
+        let Some(order) = &mut self.order else { return };
+        match (order.stage, order.gate) {
+            (Stage::Withdrawn, _) => {
+                self.order = None;
+                self.start_resync(Open::Perhaps, Then::Idle, now);
+            }
+            (Stage::Prompt, Gate::Open) => self.write_body(now),
+            (Stage::Prompt, Gate::Closed) => {
+                order.stage = Stage::Held;
+                let limit = now + self.settings.timing.gate;
+                if let Some(outstanding) = &mut self.outstanding {
+                    outstanding.deadline = limit;
+                }
+            }
+            _ => {}
         }
     }
 
-    fn write_pdu(&mut self, now: Instant) {
-        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-        let Phase::Sending(sending) = &mut self.phase else { return };
-        sending.stage = Stage::Body;
-        // The port is where a PDU has to leave the daemon.
-        let pdu = sending.parts[sending.at].pdu.expose();
-        let mut octets = Vec::with_capacity(2 * pdu.len() + 1);
-        for octet in pdu {
-            octets.push(DIGITS[usize::from(octet >> 4)]);
-            octets.push(DIGITS[usize::from(octet & 15)]);
-        }
-        octets.push(SUB);
-        self.actions.push_back(Action::Write(octets, "PDU".to_owned()));
-        if let Some(exchange) = &mut self.exchange {
-            exchange.deadline = now + self.settings.timing.body;
+    pub(super) fn reference_read(&mut self, body: &str, now: Instant) {
+        let Some(order) = &mut self.order else { return };
+        match order.stage {
+            Stage::Body(Taken::Nothing) => {
+                if let Some(reference) = send_reference(body) {
+                    order.stage = Stage::Body(Taken::Reference(reference));
+                } else {
+                    self.count_dropped();
+                }
+            }
+            Stage::Body(_) => self.count_dropped(),
+            // Nothing of this message has left: the answer is to an earlier one.
+            _ => self.late_reference(body, now),
         }
     }
 
-    /// A final result in a send.
-    pub(super) fn send_result(&mut self, exchange: &Exchange, code: &ResultCode, now: Instant) {
-        let Phase::Sending(sending) = &mut self.phase else { return };
-        match sending.stage {
+    /// `+CMGS: n` where no message awaits it.
+    pub(super) fn late_reference(&mut self, body: &str, now: Instant) {
+        let late = self.late.take().filter(|late| now < late.until);
+        self.late_line(now);
+        if late.is_some()
+            && let Some(reference) = send_reference(body)
+        {
+            self.actions.push_back(Action::Notice(Notice::LateAccepted { reference }));
+        }
+    }
+
+    /// Hexadecimal digits while a PDU is under way: the modem echoes it.
+    pub(super) fn is_body_echo(&self, line: &str) -> bool {
+        self.order.as_ref().is_some_and(|order| matches!(order.stage, Stage::Body(_)))
+            && line.trim_end_matches("^Z").bytes().all(|b| b.is_ascii_hexdigit())
+    }
+
+    pub(super) fn sending_finished(&mut self, outstanding: Outstanding, code: &ResultCode, now: Instant) {
+        let Some(order) = &self.order else { return };
+        match order.stage {
             Stage::More => {
-                // Only a faster radio link is lost without it.
-                self.more_messages = code.is_ok();
-                self.send_part(now);
-            }
-            Stage::Prompt | Stage::Gate => {
-                let error = if code.is_ok() {
-                    let mut error = Failure::of(&ResultCode::Error);
-                    error.class = Class::Modem;
-                    "the modem answered OK where its prompt was due".clone_into(&mut error.sentence);
-                    error
+                self.more_refused |= !code.is_ok();
+                if order.gate == Gate::Dropped {
+                    self.settle(Outcome::not_started("the message was withdrawn"));
+                    self.become_idle(now);
                 } else {
-                    Failure::of(code)
-                };
-                self.rejected(error, now);
-            }
-            Stage::Body if code.is_ok() => match exchange.answers.iter().find_map(|a| send_reference(a)) {
-                Some(reference) => {
-                    sending.references.push(reference);
-                    sending.at += 1;
-                    if sending.at < sending.parts.len() {
-                        self.send_part(now);
-                    } else {
-                        let references = std::mem::take(&mut sending.references);
-                        self.finish(Outcome::Accepted { references }, now);
-                    }
+                    self.send_part(now);
                 }
-                None => self.unknown("the modem answered OK without +CMGS", now),
-            },
-            Stage::Body => {
+            }
+            // An OK ends no command that asked for a prompt: it belongs to an earlier one.
+            Stage::Prompt | Stage::Withdrawn if code.is_ok() => {
+                self.outstanding = Some(outstanding);
+                self.late_line(now);
+            }
+            Stage::Withdrawn => {
+                self.order = None;
+                self.become_idle(now);
+            }
+            Stage::Prompt | Stage::Held => self.refused_before_body(code, now),
+            Stage::Body(Taken::Reference(reference)) if code.is_ok() => self.part_taken(reference, now),
+            Stage::Body(Taken::Reference(reference)) => {
+                let failure = Failure::of(code).sentence;
+                self.end_unknown(format!("the modem gave reference {reference} and then: {failure}"), now);
+            }
+            Stage::Body(Taken::Nothing) if code.is_ok() => {
+                self.end_unknown(
+                    String::from(
+                        "the modem answered OK without a message reference: it may have sent nothing",
+                    ),
+                    now,
+                );
+            }
+            Stage::Body(Taken::Nothing) => {
                 let error = Failure::of(code);
-                if error.class == Class::UnknownOutcome {
-                    self.unknown(&error.sentence, now);
-                } else {
-                    self.rejected(error, now);
-                }
+                let references = self.take_references();
+                let outcome = match error.class {
+                    Class::UnknownOutcome => Outcome::Unknown { references, reason: error.sentence },
+                    _ => Outcome::Rejected { references, error },
+                };
+                self.settle(outcome);
+                self.become_idle(now);
             }
         }
     }
 
-    fn rejected(&mut self, error: Failure, now: Instant) {
-        self.snapshot.last_error = Some(error.sentence.clone());
-        let references = self.take_references();
-        self.finish(Outcome::Rejected { references, error }, now);
+    pub(super) fn sending_timed_out(&mut self, now: Instant) {
+        let Some(order) = &self.order else { return };
+        match order.stage {
+            Stage::More => {
+                self.more_refused = true;
+                self.settle(Outcome::not_started("the modem did not answer AT+CMMS=2 in time"));
+                self.start_resync(Open::No, Then::Idle, now);
+            }
+            Stage::Prompt => {
+                let references = self.take_references();
+                let reason = String::from("the modem gave no prompt in time");
+                self.settle(Outcome::NotStarted { references, reason });
+                self.start_resync(Open::Perhaps, Then::Idle, now);
+            }
+            Stage::Held => self.withdraw_at_prompt("the message was not released in time", now),
+            Stage::Withdrawn => {
+                self.order = None;
+                self.start_resync(Open::Perhaps, Then::Idle, now);
+            }
+            Stage::Body(taken) => {
+                let limit = self.settings.timing.body.as_secs();
+                let reason = match taken {
+                    Taken::Nothing => format!("no result within {limit} s after the message was handed over"),
+                    Taken::Reference(reference) => format!("the modem gave reference {reference} but no OK"),
+                };
+                self.end_unknown(reason, now);
+            }
+        }
     }
 
-    fn unknown(&mut self, reason: &str, now: Instant) {
-        self.snapshot.last_error = Some(reason.to_owned());
-        self.late_until = Some(now + self.settings.timing.late);
+    /// The port is gone, the modem began anew, the daemon stops.
+    pub(super) fn abandon_order(&mut self, reason: &str) {
+        let Some(mut order) = self.order.take() else { return };
+        let references = std::mem::take(&mut order.references);
+        let reason = reason.to_owned();
+        let outcome = match order.stage {
+            Stage::Withdrawn => return,
+            Stage::Body(_) => Outcome::Unknown { references, reason },
+            Stage::More | Stage::Prompt | Stage::Held => Outcome::NotStarted { references, reason },
+        };
+        self.settle(outcome);
+    }
+
+    fn send_part(&mut self, now: Instant) {
+        let Some(order) = &mut self.order else { return };
+        // `index` counts taken parts and stays below their number: `part_taken` ends the order at the last.
+        let Some(part) = order.parts.get(order.index) else { return };
+        let length = part.length;
+        order.stage = Stage::Prompt;
+        self.write_command(Command::Send { length }, self.settings.timing.prompt, now);
+    }
+
+    fn write_body(&mut self, now: Instant) {
+        let Some(order) = &mut self.order else { return };
+        let Some(part) = order.parts.get(order.index) else { return };
+        let body = hex_with_sub(part.pdu.expose());
+        order.stage = Stage::Body(Taken::Nothing);
+        let limit = now + self.settings.timing.body;
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.deadline = limit;
+        }
+        self.actions.push_back(Action::Write(Output::Body(body)));
+    }
+
+    fn part_taken(&mut self, reference: u8, now: Instant) {
+        let Some(order) = &mut self.order else { return };
+        order.references.push(reference);
+        order.index += 1;
+        if order.index < order.parts.len() {
+            self.send_part(now);
+            return;
+        }
         let references = self.take_references();
-        self.finish(Outcome::Unknown { references, reason: reason.to_owned() }, now);
+        self.settle(Outcome::Accepted { references });
+        self.become_idle(now);
+    }
+
+    fn refused_before_body(&mut self, code: &ResultCode, now: Instant) {
+        let references = self.take_references();
+        let error = refusal(Failure::of(code));
+        let held = self.order.as_ref().is_some_and(|order| order.stage == Stage::Held);
+        self.settle(Outcome::Rejected { references, error });
+        // The error may have been a late one, with a prompt still to come.
+        if held || self.late.is_some_and(|late| now < late.until) {
+            self.start_resync(Open::Perhaps, Then::Idle, now);
+        } else {
+            self.become_idle(now);
+        }
+    }
+
+    fn withdraw_at_prompt(&mut self, reason: &str, now: Instant) {
+        let references = self.take_references();
+        self.settle(Outcome::NotStarted { references, reason: reason.to_owned() });
+        self.start_resync(Open::Perhaps, Then::Idle, now);
+    }
+
+    fn end_unknown(&mut self, reason: String, now: Instant) {
+        let references = self.take_references();
+        self.settle(Outcome::Unknown { references, reason });
+        self.late = Some(Late { until: now + self.settings.timing.late });
+        self.start_resync(Open::No, Then::Idle, now);
     }
 
     fn take_references(&mut self) -> Vec<u8> {
-        match &mut self.phase {
-            Phase::Sending(sending) => std::mem::take(&mut sending.references),
-            _ => Vec::new(),
+        self.order.as_mut().map(|order| std::mem::take(&mut order.references)).unwrap_or_default()
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        self.order = None;
+        if let Some(fault) = outcome.fault() {
+            let fault = fault.to_owned();
+            self.set_fault(&fault);
         }
+        self.actions.push_back(Action::Settle(outcome));
     }
+}
 
-    fn finish(&mut self, outcome: Outcome, now: Instant) {
-        self.actions.push_back(Action::Ended(outcome));
-        self.timeouts = 0;
-        self.idle(now);
+fn hex_with_sub(pdu: &[u8]) -> Secret<Vec<u8>> {
+    let mut text = String::with_capacity(2 * pdu.len() + 1);
+    for octet in pdu {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{octet:02X}");
     }
-
-    /// The dialogue broke off: what becomes of the order depends on whether its PDU went out.
-    pub(super) fn end_order(&mut self, why: &str) {
-        let Phase::Sending(sending) = &mut self.phase else { return };
-        let references = std::mem::take(&mut sending.references);
-        let reason = why.to_owned();
-        let outcome = if sending.stage == Stage::Body {
-            self.late_until = Some(self.heard_at + self.settings.timing.body + self.settings.timing.late);
-            Outcome::Unknown { references, reason }
-        } else {
-            Outcome::NotStarted { references, reason }
-        };
-        self.actions.push_back(Action::Ended(outcome));
-        self.phase = Phase::Closed;
-    }
+    text.push(char::from(SUB));
+    Secret::new(text.into_bytes())
 }
