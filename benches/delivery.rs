@@ -64,14 +64,14 @@ impl Rig {
         let sim =
             Sim::start(Options { dir: Some(dir.join("dev")), modems, ..Options::default() }).expect("ptys");
         let mut config = format!(
-            "state_dir = {:?}\n[api]\nsocket = {:?}\n[limits]\nper_number = [\"1000000/1d\"]\n\
+            "state_dir = \"{}\"\n[api]\nsocket = \"{}\"\n[limits]\nper_number = [\"1000000/1d\"]\n\
              per_client = [\"1000000/1m\"]\nper_prefix = [\"1000000/1d\"]\ntotal = [\"1000000/1d\"]\n\
              [log]\nlevel = \"error\"\n",
-            dir.join("state"),
-            dir.join("s.sock")
+            dir.join("state").display(),
+            dir.join("s.sock").display()
         );
         for i in 0..modems {
-            let _ = write!(config, "[[modem]]\nname = \"m{i}\"\nport = {:?}\n", sim.port(i));
+            let _ = writeln!(config, "[[modem]]\nname = \"m{i}\"\nport = \"{}\"", sim.port(i).display());
         }
         let path = dir.join("smsotpd.toml");
         std::fs::write(&path, config).expect("a file");
@@ -206,14 +206,14 @@ fn bare(base: &Path, count: u32) -> Duration {
     until(&mut port, b"ATE0\r", b"OK\r\n");
     until(&mut port, b"AT+CMGF=0\r", b"OK\r\n");
     let submission = sms::Submission::new("+41791234567", "Your code is 123456.");
-    let part = sms::compose(&submission).expect("a text").parts.remove(0);
+    let sms = sms::compose(&submission).expect("a text").parts.remove(0);
     let mut body = String::new();
-    part.pdu.iter().for_each(|octet| write!(body, "{octet:02X}").expect("a string"));
+    sms.pdu.iter().for_each(|octet| write!(body, "{octet:02X}").expect("a string"));
     body.push('\x1a');
-    let command = format!("AT+CMGS={}\r", part.length);
+    let send = format!("AT+CMGS={}\r", sms.length);
     let start = Instant::now();
     for _ in 0..count {
-        until(&mut port, command.as_bytes(), b"> ");
+        until(&mut port, send.as_bytes(), b"> ");
         until(&mut port, body.as_bytes(), b"OK\r\n");
         log.write_all(&[7; 300]).and_then(|()| log.sync_data()).expect("the disk");
     }

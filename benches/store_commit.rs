@@ -26,7 +26,7 @@ fn main() {
         let bare = bare(dir.path());
         report("append 300 octets, fdatasync", &bare, None);
         let store =
-            Store::open(&dir.path().join(format!("store{round}")), Options::default()).expect("a store");
+            Store::open(&dir.path().join(format!("store{round}")), &Options::default()).expect("a store");
         let ours = runtime.block_on(sequential(&store));
         report("settle one message, claim the next", &ours, Some(&bare));
         let (count, took) = runtime.block_on(together(&store));
@@ -50,7 +50,7 @@ fn bare(dir: &Path) -> Vec<Duration> {
 async fn sequential(store: &Store) -> Vec<Duration> {
     let start = Timestamp::from_millis(1_780_000_000_000);
     let messages: Vec<Message> =
-        (0..COMMITS + 1).map(|i| message(start.plus(Duration::from_millis(i.into())))).collect();
+        (0..=COMMITS).map(|i| message(start.plus(Duration::from_millis(i.into())))).collect();
     for chunk in messages.chunks(250) {
         let chunk = chunk.to_vec();
         store.transact(move |tx| chunk.iter().try_for_each(|m| tx.put_message(m))).await.unwrap().unwrap();

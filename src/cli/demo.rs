@@ -66,7 +66,7 @@ async fn story(dir: &Path, sim: &Sim, say: &mut Say<'_>) -> Result<(), DemoError
         say(&modem)?;
     }
     say(&format!("\n1. An application asks for a code:  POST /v1/verifications {{\"to\": \"{PHONE}\"}}"))?;
-    let made = expect(client.call(Call::post("/v1/verifications").json(json!({"to": PHONE}))).await?, 201)?;
+    let made = expect(&client.call(Call::post("/v1/verifications").json(json!({"to": PHONE}))).await?, 201)?;
     let id = text(&made, "id")?;
     say(&format!("   201: {id}, {}, {} attempts left", text(&made, "status")?, made["attempts_left"]))?;
 
@@ -92,7 +92,7 @@ async fn story(dir: &Path, sim: &Sim, say: &mut Say<'_>) -> Result<(), DemoError
     check(&client, &id, &code, false, say).await?;
 
     let message = text(&made["message"], "id")?;
-    let sent = expect(client.call(Call::get(format!("/v1/messages/{message}"))).await?, 200)?;
+    let sent = expect(&client.call(Call::get(format!("/v1/messages/{message}"))).await?, 200)?;
     if sent["status"] != "sent" && sent["status"] != "delivered" {
         return Err(failed(format!("the message ended {}", sent["status"])));
     }
@@ -107,7 +107,7 @@ async fn until_ready(client: &Client) -> Result<Vec<String>, DemoError> {
     let wait = async {
         let mut events = client.events(None).await?.map_err(|reply| failed(reply.status))?;
         loop {
-            let modems = expect(client.call(Call::get("/v1/modems")).await?, 200)?;
+            let modems = expect(&client.call(Call::get("/v1/modems")).await?, 200)?;
             let modems = modems["modems"].as_array().cloned().unwrap_or_default();
             if !modems.is_empty() && modems.iter().all(|m| m["state"] == "ready") {
                 return modems.iter().map(describe).collect();
@@ -141,7 +141,7 @@ async fn check(
     say: &mut Say<'_>,
 ) -> Result<(), DemoError> {
     let path = format!("/v1/verifications/{id}/check");
-    let answer = expect(client.call(Call::post(path).json(json!({"code": code}))).await?, 200)?;
+    let answer = expect(&client.call(Call::post(path).json(json!({"code": code}))).await?, 200)?;
     if answer["approved"] != approved {
         return Err(failed(format!("approved is {}", answer["approved"])));
     }
@@ -152,7 +152,7 @@ async fn check(
     Ok(())
 }
 
-fn expect(reply: Reply, status: u16) -> Result<Value, DemoError> {
+fn expect(reply: &Reply, status: u16) -> Result<Value, DemoError> {
     if reply.status.as_u16() == status {
         return Ok(reply.parse()?);
     }
@@ -165,14 +165,12 @@ fn text(value: &Value, name: &str) -> Result<String, DemoError> {
 }
 
 fn configuration(dir: &Path) -> String {
-    let mut text = format!(
-        "state_dir = {state:?}\n[api]\nsocket = {socket:?}\nmode = \"0600\"\n",
-        state = dir.join("state"),
-        socket = dir.join("smsotpd.sock")
-    );
+    // A path of this program's making has nothing that TOML would have to escape.
+    let dir = dir.display();
+    let mut text =
+        format!("state_dir = \"{dir}/state\"\n[api]\nsocket = \"{dir}/smsotpd.sock\"\nmode = \"0600\"\n");
     for i in 0..2 {
-        let port = dir.join(format!("modem{i}"));
-        let _ = write!(text, "[[modem]]\nname = \"stick{}\"\nport = {port:?}\n", i + 1);
+        let _ = writeln!(text, "[[modem]]\nname = \"stick{}\"\nport = \"{dir}/modem{i}\"", i + 1);
     }
     text
 }

@@ -96,10 +96,11 @@ impl Daemon {
         std::fs::create_dir_all(&state)
             .map_err(|source| StartError::State { path: state.clone(), source })?;
         let key = key::load(config.secret_key_file.as_deref(), &state)?;
-        let store =
-            tokio::task::spawn_blocking(move || Store::open(&state.join("store"), store::Options::default()))
-                .await
-                .map_err(|e| StartError::Unknown(format!("opening the store: {e}")))??;
+        let store = tokio::task::spawn_blocking(move || {
+            Store::open(&state.join("store"), &store::Options::default())
+        })
+        .await
+        .map_err(|e| StartError::Unknown(format!("opening the store: {e}")))??;
 
         let mut ports = Vec::new();
         let mut notices = Vec::new();

@@ -167,6 +167,8 @@ impl Submit for Port {
 
 fn fault(error: &at::Failure) -> Fault {
     let class = match error.class {
+        // TP-FCS C5, SM rejected - duplicate SM (3GPP TS 23.040 clause 9.2.3.22).
+        _ if error.code == Some(197) => FaultClass::Duplicate,
         at::Class::Permanent => FaultClass::Permanent,
         at::Class::Modem => FaultClass::Modem,
         _ => FaultClass::Transient,

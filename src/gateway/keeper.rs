@@ -10,13 +10,13 @@ use super::{GatewayError, Inner, VerificationView, locked};
 use crate::clock::Timestamp;
 use crate::id::VerificationId;
 use crate::outbox::{Event, MessageStatus};
-use crate::store::Records as _;
+use crate::store::{Records as _, View};
 
 /// When each pending verification ends.
 pub(super) type Expiries = BTreeSet<(Timestamp, VerificationId)>;
 
 /// How often old records are looked for.
-const SWEEP: Duration = Duration::from_hours(1);
+const SWEEP: Duration = Duration::from_secs(3600);
 /// Records forgotten in one commit.
 const SWEEP_AT_ONCE: usize = 200;
 
@@ -102,7 +102,7 @@ impl Inner {
     /// Takes up what the store holds after a start.
     pub(super) async fn recover(&self) -> Result<(), GatewayError> {
         let now = self.clock.now();
-        let live = self.store.read(|view| view.live_messages()).await??;
+        let live = self.store.read(View::live_messages).await??;
         let mut doubtful = 0;
         for mut m in live {
             if m.status == MessageStatus::Sending {
@@ -121,7 +121,7 @@ impl Inner {
                  network can drop it"
             );
         }
-        let pending = self.store.read(|view| view.pending_verifications()).await??;
+        let pending = self.store.read(View::pending_verifications).await??;
         for (expires_at, id) in pending {
             let (v, _) = self.store.transact(move |tx| moves::standing(tx, id)).await??;
             if v.attempts_left() == 0 {

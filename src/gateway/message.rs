@@ -8,7 +8,7 @@ use crate::outbox::Message;
 use crate::store::Records as _;
 
 /// How long an `Idempotency-Key` is honoured.
-const IDEMPOTENCY: std::time::Duration = std::time::Duration::from_hours(24);
+const IDEMPOTENCY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 impl Gateway {
     /// Queues a plain message; answers when it is on disk. The flag tells a replay.

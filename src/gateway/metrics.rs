@@ -113,10 +113,10 @@ impl Metrics {
                 .filter_map(|m| value(m).map(|v| (format!("{{modem=\"{}\"}}", label(&m.name)), v)))
                 .collect()
         };
-        let states = modems
+        let in_state = modems
             .iter()
             .map(|m| (format!("{{modem=\"{}\",state=\"{}\"}}", label(&m.name), m.facts.state.as_str()), 1.0));
-        family("modem_state", "gauge", "1 for the state a modem is in.", states.collect());
+        family("modem_state", "gauge", "1 for the state a modem is in.", in_state.collect());
         family(
             "modem_sent_total",
             "counter",

@@ -47,7 +47,7 @@ pub(super) fn made_before(
 pub(super) fn issue(
     tx: &mut Tx<'_>,
     v: Verification,
-    m: Message,
+    m: &Message,
     windows: &Windows,
     once: Option<&Once>,
     now: Timestamp,
@@ -58,7 +58,7 @@ pub(super) fn issue(
     }
     count(tx, windows, now)?;
     remember(tx, once, v.id.to_string())?;
-    tx.put_message(&m)?;
+    tx.put_message(m)?;
     tx.put_verification(&v)?;
     Ok(((v, m.status), false))
 }
@@ -177,7 +177,7 @@ fn withdraw(tx: &mut Tx<'_>, id: MessageId, now: Timestamp) -> Result<MessageSta
 pub(super) fn resend(
     tx: &mut Tx<'_>,
     id: VerificationId,
-    m: Message,
+    m: &Message,
     windows: &Windows,
     now: Timestamp,
 ) -> Result<Standing, GatewayError> {
@@ -189,7 +189,7 @@ pub(super) fn resend(
     })?;
     count(tx, windows, now)?;
     withdraw(tx, older, now)?;
-    tx.put_message(&m)?;
+    tx.put_message(m)?;
     tx.put_verification(&v)?;
     Ok((v, m.status))
 }

@@ -38,9 +38,9 @@ pub struct Service {
     pub template: Template,
     /// Texts by locale.
     pub locales: BTreeMap<String, Template>,
-    /// The domain of the origin-bound last line (WebOTP).
+    /// The domain of the origin-bound last line (`WebOTP`).
     pub webotp_domain: Option<String>,
-    /// The hash by which Android's SMS Retriever knows the app.
+    /// The hash by which the SMS Retriever of Android knows the app.
     pub android_app_hash: Option<String>,
 }
 

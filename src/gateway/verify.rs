@@ -14,7 +14,7 @@ use crate::secret::{Sealed, Secret};
 use crate::sms;
 
 /// How long an `Idempotency-Key` is honoured.
-const IDEMPOTENCY: Duration = Duration::from_hours(24);
+const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 /// A value of a template is a name or an amount, not a text.
 const VALUE_CHARS: usize = 200;
 /// Parts of one message: 1530 characters of the default alphabet.
@@ -67,7 +67,7 @@ impl Gateway {
 
         let queued = m.clone();
         let ((v, status), replayed) =
-            inner.store.transact(move |tx| moves::issue(tx, v, m, &windows, once.as_ref(), now)).await??;
+            inner.store.transact(move |tx| moves::issue(tx, v, &m, &windows, once.as_ref(), now)).await??;
         let view = VerificationView::new(&v, status, now);
         if !replayed {
             inner.expect_expiry(v.expires_at, v.id);
@@ -178,7 +178,7 @@ impl Gateway {
         let m = inner.carry(MessageId::new(now), &v, caller, &text, now)?;
         let windows = settings.limits.windows(&v.to, caller.client.as_deref());
         let queued = m.clone();
-        let (v, status) = inner.store.transact(move |tx| moves::resend(tx, id, m, &windows, now)).await??;
+        let (v, status) = inner.store.transact(move |tx| moves::resend(tx, id, &m, &windows, now)).await??;
         super::locked(&inner.queue).remove(older);
         let view = VerificationView::new(&v, status, now);
         inner.publish_verification("resent", &view);

@@ -63,6 +63,8 @@ pub enum FaultClass {
     Transient,
     /// Of the modem or its SIM; try at once elsewhere, later here.
     Modem,
+    /// The service centre has the same message already.
+    Duplicate,
 }
 
 /// Why a message was not taken.
@@ -210,7 +212,13 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
             taken(&mut m, &references);
             m.error = Some(fault.text);
             match fault.class {
-                FaultClass::Permanent => end(&mut m, Failed),
+                // The twin of a doubtful send: the first one went out after all.
+                FaultClass::Duplicate if m.uncertain => {
+                    m.sent_at = Some(now);
+                    m.error = None;
+                    end(&mut m, Sent);
+                }
+                FaultClass::Permanent | FaultClass::Duplicate => end(&mut m, Failed),
                 FaultClass::Transient => again(&mut m, now, retry),
                 FaultClass::Modem => {
                     again(&mut m, now, retry);
@@ -399,6 +407,16 @@ pub(super) mod tests {
         assert_eq!((late.status, late.modem_references), (MessageStatus::Sent, vec![9]));
         let refused = step(message(1), Event::LateAccepted { reference: 9 }, after(1), &Retry::default());
         assert_eq!(refused, Err(Refusal(MessageStatus::Queued)), "nothing of it is in doubt");
+    }
+
+    #[test]
+    fn a_twin_that_is_refused_as_one_tells_that_the_first_went_out() {
+        let unknown = Event::Unknown { references: vec![], reason: "silence".to_owned() };
+        let duplicate = || rejected(FaultClass::Duplicate, vec![]);
+        let m = run(message(1), [claim(), unknown, claim(), duplicate()], after(0));
+        assert_eq!((m.status, m.sent_at, m.error), (MessageStatus::Sent, Some(after(0)), None));
+        let m = run(message(1), [claim(), duplicate()], after(0));
+        assert_eq!(m.status, MessageStatus::Failed, "nothing of it was in doubt");
     }
 
     #[test]

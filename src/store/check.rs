@@ -20,10 +20,11 @@ pub(super) fn records(engine: &dyn Engine) -> Result<(), StoreError> {
     })?;
     each(engine, keys::MESSAGE, |key, value| {
         let m: Message = read::<record::Message, _>("message", key, value)?;
-        if engine.load(&keys::live(m.id))?.is_some() == !m.status.is_over() {
-            Ok(())
-        } else {
+        let listed = engine.load(&keys::live(m.id))?.is_some();
+        if listed == m.status.is_over() {
             Err(corrupt("message", key, "its place among the live ones does not fit"))
+        } else {
+            Ok(())
         }
     })?;
     each(engine, keys::LIVE, |key, _| {

@@ -95,7 +95,7 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+    pub(super) fn open(dir: &Path, options: &Options) -> Result<Self, OpenError> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |source| OpenError::Io { path, source }
@@ -104,7 +104,7 @@ impl Disk {
         let lock = lock(dir, options.lock_within)?;
         let db_dir = dir.join("sled");
         repair::snapshots(&db_dir).map_err(io(&db_dir))?;
-        let db = open_sled(dir, db_dir.clone(), &options)?;
+        let db = open_sled(dir, db_dir.clone(), options)?;
         let tree = (*db).clone();
         sync_all(&db_dir).and_then(|()| File::open(dir)?.sync_all()).map_err(io(&db_dir))?;
         let log = File::open(db_dir.join("db")).map_err(io(&db_dir))?;

@@ -82,7 +82,7 @@ pub enum StoreError {
 
 impl Store {
     /// Opens or makes the store in `dir`. Blocks: it may read all of it.
-    pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+    pub fn open(dir: &Path, options: &Options) -> Result<Self, OpenError> {
         let disk = disk::Disk::open(dir, options)?;
         Ok(Self::start(Arc::new(disk)))
     }

@@ -19,6 +19,10 @@ async fn issue(rig: &Rig) -> (String, String) {
     (made["id"].as_str().unwrap().to_owned(), code)
 }
 
+fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::new(), |hex, b| hex + &format!("{b:02X}"))
+}
+
 fn wrong(code: &str, n: u32) -> String {
     let guess = (code.parse::<u32>().unwrap() + 1 + n) % 1_000_000;
     format!("{guess:06}")
@@ -95,7 +99,7 @@ async fn no_secret_is_kept_or_told() {
     }
     told.push(String::from_utf8(call(&client, Call::get("/metrics")).await.body.to_vec()).unwrap());
     let bad = call(&client, Call::post("/v1/check").json(json!({"to": PHONE, "code": code, "x": 1}))).await;
-    told.push(expect(bad, 422).to_string());
+    told.push(expect(&bad, 422).to_string());
     loop {
         let event = events.next().await.unwrap().expect("the stream goes on");
         let last = event.name == "verification.approved";
@@ -107,12 +111,8 @@ async fn no_secret_is_kept_or_told() {
     rig.signal(Signal::SIGTERM);
     assert!(rig.ended().success());
     told.push(rig.logs());
-    let sms: Vec<String> = rig
-        .sim
-        .inbox()
-        .iter()
-        .flat_map(|sms| sms.parts.iter().map(|p| p.pdu.iter().map(|b| format!("{b:02X}")).collect()))
-        .collect();
+    let sms: Vec<String> =
+        rig.sim.inbox().iter().flat_map(|sms| sms.parts.iter().map(|p| hex(&p.pdu))).collect();
     for text in &told {
         // Six digits also occur in times and counters: only a code that stands by itself is one.
         let words = text.split(|c: char| !c.is_ascii_alphanumeric());

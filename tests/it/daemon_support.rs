@@ -59,12 +59,12 @@ impl Rig {
     pub(crate) fn config(&self) -> PathBuf {
         let path = self.dir.path().join("smsotpd.toml");
         let mut text = format!(
-            "state_dir = {:?}\n[api]\nsocket = {:?}\nmode = \"0600\"\n",
-            self.dir.path().join("state"),
-            self.socket()
+            "state_dir = \"{}\"\n[api]\nsocket = \"{}\"\nmode = \"0600\"\n",
+            self.dir.path().join("state").display(),
+            self.socket().display()
         );
         for i in 0..self.sim.modems() {
-            let _ = write!(text, "[[modem]]\nname = \"m{i}\"\nport = {:?}\n", self.sim.port(i));
+            let _ = writeln!(text, "[[modem]]\nname = \"m{i}\"\nport = \"{}\"", self.sim.port(i).display());
         }
         std::fs::write(&path, text + &self.extra).unwrap();
         path
@@ -160,7 +160,7 @@ impl Rig {
         let mut ids = Vec::new();
         for n in first..first + count {
             let body = json!({"to": number(n), "text": text(n)});
-            let made = expect(call(&client, Call::post("/v1/messages").json(body)).await, 202);
+            let made = expect(&call(&client, Call::post("/v1/messages").json(body)).await, 202);
             ids.push(made["id"].as_str().unwrap().to_owned());
         }
         ids
@@ -171,7 +171,7 @@ impl Rig {
         let until = Instant::now() + PATIENCE;
         loop {
             let call = Call::get(format!("/v1/messages/{id}")).wait(Duration::from_secs(20));
-            let m = expect(self.client().call(call).await.unwrap(), 200);
+            let m = expect(&self.client().call(call).await.unwrap(), 200);
             if m["status"] != "queued" && m["status"] != "sending" {
                 return m;
             }
@@ -212,18 +212,18 @@ pub(crate) async fn call(client: &Client, call: Call) -> Reply {
     client.call(call).await.unwrap()
 }
 
-pub(crate) fn expect(reply: Reply, status: u16) -> Value {
+pub(crate) fn expect(reply: &Reply, status: u16) -> Value {
     let body: Value = reply.parse().unwrap();
     assert_eq!(reply.status.as_u16(), status, "{body}");
     body
 }
 
 pub(crate) async fn get(client: &Client, path: &str) -> Value {
-    expect(call(client, Call::get(path)).await, 200)
+    expect(&call(client, Call::get(path)).await, 200)
 }
 
 pub(crate) async fn post(client: &Client, path: &str, body: Value, status: u16) -> Value {
-    expect(call(client, Call::post(path).json(body)).await, status)
+    expect(&call(client, Call::post(path).json(body)).await, status)
 }
 
 /// Every file below a folder, read whole.
