@@ -5,6 +5,7 @@
 //! all give the same lines; empty lines vanish. SUB and ESC end one too: a modem echoes them behind a PDU. A
 //! prompt has no line end and is found only while it is awaited, and only where a line begins.
 
+use std::fmt;
 use std::mem;
 
 /// A longer line is cut off and counted.
@@ -33,8 +34,8 @@ pub enum Prompt {
     Ignored,
 }
 
-/// Collects octets and cuts them into frames.
-#[derive(Debug, Default)]
+/// Collects octets and cuts them into frames. Its `Debug` shows none of them: they may be somebody's message.
+#[derive(Default)]
 pub struct Framer {
     buffer: Vec<u8>,
     start: usize,
@@ -49,6 +50,12 @@ enum Place {
     LineStart,
     AfterPrompt,
     InOverlong,
+}
+
+impl fmt::Debug for Framer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Framer").field("held", &(self.buffer.len() - self.start)).finish_non_exhaustive()
+    }
 }
 
 impl Framer {

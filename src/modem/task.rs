@@ -105,7 +105,7 @@ impl Driver {
                 return Flow::Reopen;
             }
             self.publish();
-            if self.session.snapshot().state == State::Ready {
+            if matches!(self.session.snapshot().state, State::Ready | State::Paused) {
                 *wait = self.settings.timing.reopen_first;
             }
             rearm(&mut sleep, &mut armed, self.session.deadline());

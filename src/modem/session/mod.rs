@@ -28,6 +28,7 @@ use bring_up::{BringUp, PinMemory, Step};
 use check::Check;
 use resync::{Resync, Then};
 use submit::{Late, Order, Stage};
+use urc::Awakenings;
 use ussd::Ussd;
 
 /// A line that no modem needs for one answer.
@@ -101,6 +102,7 @@ pub struct Session {
     /// `+CSMS: 1` cannot be left: reports want an acknowledgement.
     acknowledges: bool,
     opened_before: bool,
+    awakenings: Awakenings,
     snapshot: Snapshot,
     dirty: bool,
     actions: VecDeque<Action>,
@@ -156,6 +158,7 @@ impl Session {
             more_refused: false,
             acknowledges: false,
             opened_before: false,
+            awakenings: Awakenings::default(),
             snapshot: Snapshot { port, ..Snapshot::default() },
             dirty: true,
             actions: VecDeque::new(),
@@ -460,6 +463,7 @@ impl Session {
         let quiet = |state| matches!(state, State::Ready | State::Busy);
         if !(quiet(self.snapshot.state) && quiet(state)) {
             self.actions.push_back(Action::Notice(Notice::Changed));
+            tracing::info!(modem = %self.settings.name, from = ?self.snapshot.state, to = ?state, "modem");
         }
         self.snapshot.state = state;
         self.snapshot.ready = quiet(state) && !self.wishes.paused;

@@ -30,6 +30,10 @@ pub(super) fn masked(line: &str) -> String {
     if line.contains("CUSD") {
         return String::from("+CUSD: [text]");
     }
+    if let Some((command, _)) = line.split_once("CPIN=") {
+        // The echo of our own command.
+        return format!("{command}CPIN=[PIN]");
+    }
     let mut shown = String::with_capacity(line.len());
     let mut run = String::new();
     for c in line.chars().chain(std::iter::once('\0')) {
@@ -65,6 +69,7 @@ mod tests {
         assert_eq!(masked("+CSCA: \"+41794999000\",145"), "+CSCA: \"+41794****00\",145");
         assert_eq!(masked("0021000C91197909913764000036D3E6"), "[32 digits]");
         assert_eq!(masked("+CUSD: 0,\"Your number is 0791234567\",15"), "+CUSD: [text]");
+        assert_eq!(masked("AT+CPIN=\"1234\""), "AT+CPIN=[PIN]");
         assert_eq!(masked("+CREG: 1,\"5E25\",\"605F\""), "+CREG: 1,\"5E25\",\"605F\"");
     }
 }

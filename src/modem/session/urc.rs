@@ -1,7 +1,7 @@
 //! What the modem says by itself (3GPP TS 27.005 clause 3.4.1, TS 27.007): one event each, whatever is
 //! outstanding, two lines or one.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::bring_up::Step;
 use super::resync::{Open, Then};
@@ -9,6 +9,28 @@ use super::{Action, Phase, Session};
 use crate::at::{Domain, Kind, Line, Pin, Registration, Routed, Unsolicited, index, pin};
 use crate::modem::snapshot::{Notice, State};
 use crate::secret::Secret;
+
+/// How often an awakening may have the settings made again in [`AWAKENING_SPAN`]: a modem that reports one in
+/// answer to the settings themselves must not be set up for ever.
+const AWAKENINGS: u8 = 3;
+const AWAKENING_SPAN: Duration = Duration::from_secs(60);
+
+/// Awakenings that had the settings made again, since when.
+#[derive(Debug, Default)]
+pub(super) struct Awakenings {
+    since: Option<Instant>,
+    count: u8,
+}
+
+impl Awakenings {
+    fn counts(&mut self, now: Instant) -> bool {
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) > AWAKENING_SPAN) {
+            *self = Self { since: Some(now), count: 0 };
+        }
+        self.count = self.count.saturating_add(1);
+        self.count <= AWAKENINGS
+    }
+}
 
 impl Session {
     /// Takes the second line of a two-line code. A line that cannot be one ends the wait, so that no answer is
@@ -127,7 +149,7 @@ impl Session {
     fn woken(&mut self, now: Instant) {
         if matches!(self.phase, Phase::BringUp) {
             self.bring_up_nudged(now);
-        } else if !matches!(&self.phase, Phase::Closed | Phase::Restarting) {
+        } else if !matches!(&self.phase, Phase::Closed | Phase::Restarting) && self.awakenings.counts(now) {
             self.wishes.bring_up = true;
             self.at_once(now);
         }

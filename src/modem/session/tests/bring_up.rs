@@ -8,7 +8,7 @@ use crate::modem::session::Closing;
 use crate::modem::snapshot::{Notice, State};
 use crate::secret::Secret;
 
-const HOUR: Duration = Duration::from_hours(1);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 fn with_pin(modem: Fake, pin: &str) -> Bench {
     let mut settings = settings();
@@ -115,6 +115,23 @@ fn silence_opens_the_port_again() {
     bench.open();
     bench.assert_works();
     assert_eq!(bench.session.snapshot().last_error, None);
+}
+
+#[test]
+fn answers_to_several_calls_are_waited_for() {
+    let mut modem = Fake::new();
+    modem.on("AT", "");
+    let mut bench = Bench::new(modem);
+    bench.until(|b| b.heard("AT") == 2);
+    // The answer to the first call comes after its time, that to the second a second later.
+    bench.say("\r\nOK\r\n");
+    bench.pass(Duration::from_millis(900));
+    assert_eq!(bench.heard("ATE0"), 0);
+    bench.say("\r\nOK\r\n");
+    assert_eq!(bench.session.snapshot().counters.late_lines, 1);
+    bench.modem.on("AT", "\r\nOK\r\n");
+    bench.assert_works();
+    assert_eq!(bench.session.snapshot().model, "Rocket 1");
 }
 
 #[test]
@@ -358,15 +375,12 @@ fn the_packet_domains_may_know_better() {
         }
         let mut bench = Bench::new(modem);
         bench.pass(Duration::from_secs(30));
-        match expected {
-            Some(registration) => {
-                assert_eq!(bench.session.snapshot().registration, registration, "{creg} {cereg} {cgreg}");
-                bench.assert_works();
-            }
-            None => {
-                assert_eq!(bench.state(), State::Starting, "{creg} {cereg} {cgreg}");
-                assert!(!bench.fault().is_empty());
-            }
+        if let Some(registration) = expected {
+            assert_eq!(bench.session.snapshot().registration, registration, "{creg} {cereg} {cgreg}");
+            bench.assert_works();
+        } else {
+            assert_eq!(bench.state(), State::Starting, "{creg} {cereg} {cgreg}");
+            assert!(!bench.fault().is_empty());
         }
     }
 }

@@ -78,6 +78,16 @@ fn a_sim_that_is_pulled_blocks() {
 }
 
 #[test]
+fn a_modem_that_wakes_at_every_setting_is_not_set_up_for_ever() {
+    let mut modem = Fake::new();
+    modem.on("AT+COPS?", "\r\n+COPS: 0\r\n\r\nOK\r\n\r\nSMS Ready\r\n");
+    let mut bench = Bench::new(modem);
+    bench.pass(Duration::from_secs(30));
+    assert_eq!(bench.heard("AT+CMGF=0"), 4);
+    bench.assert_works();
+}
+
+#[test]
 fn a_reset_waits_for_the_message_on_the_air() {
     let mut modem = Fake::new();
     modem.result("");
