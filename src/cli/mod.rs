@@ -25,6 +25,7 @@ mod exit;
 mod message;
 mod output;
 pub mod pdu;
+mod probe;
 pub mod sim;
 mod tools;
 mod top;
@@ -168,7 +169,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
-        Command::Tool(tool) => tools::run(tool),
+        Command::Tool(tool) => tools::run(tool, cli.json),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "smsotp", &mut script);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::exit::{Exit, Failure};
-use super::{demo, pdu, sim};
+use super::{demo, pdu, probe, sim};
 
 /// The workshop.
 #[derive(Debug, Subcommand)]
@@ -15,8 +15,8 @@ pub(super) enum Tool {
     Demo,
     /// Ask serial ports what they are, and print a configuration for them.
     Probe {
-        /// Such as /dev/ttyUSB0.
-        #[arg(required = true, value_name = "PORT")]
+        /// Such as /dev/ttyUSB0; none: all that may be modems.
+        #[arg(value_name = "PORT")]
         ports: Vec<PathBuf>,
     },
     /// Simulated modems on pseudo-terminals.
@@ -48,7 +48,7 @@ pub enum Direction {
 }
 
 /// Runs one.
-pub(super) fn run(tool: Tool) -> Result<Exit, Failure> {
+pub(super) fn run(tool: Tool, json: bool) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match tool {
         Tool::Demo => {
@@ -63,7 +63,7 @@ pub(super) fn run(tool: Tool) -> Result<Exit, Failure> {
             };
             pdu::run(work, std::io::stdin().lock(), std::io::stdout().lock())?;
         }
-        Tool::Probe { .. } => return Err(Failure::new(Exit::Internal, "soon")),
+        Tool::Probe { ports } => return runtime.block_on(probe::run(&ports, json)),
     }
     Ok(Exit::Done)
 }

@@ -31,6 +31,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 mod port;
+pub mod ports;
 pub mod profiles;
 pub mod session;
 mod settings;

@@ -1,44 +1,44 @@
-//! The serial port: found, locked, opened raw at 8N1 without flow control, and told apart when it cannot be.
+//! The serial port: opened without being made, locked, raw at 8N1 without flow control; what is in the way is
+//! named with its cure.
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
-use tokio_serial::{ClearBuffer, SerialPort, SerialStream};
+use tokio_serial::{ClearBuffer, ErrorKind, SerialPort as _, SerialStream};
 
-use super::settings::Settings;
+use super::ports::{self, Obstacle, Root};
 
 /// Opens the port for this program alone. The error is a sentence for a person.
 ///
 /// The lock is a `flock`, which the kernel drops with the process; `TIOCEXCL` is set only while the lock is
 /// taken, since a pty keeps it beyond the death of its owner.
-pub(super) fn open(settings: &Settings) -> Result<SerialStream, String> {
-    let path = &settings.port;
+pub(super) fn open(path: &Path, baud: u32) -> Result<SerialStream, String> {
     let shown = path.display();
-    let real = fs::canonicalize(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => format!("there is no {shown}: is the modem plugged in?"),
-        _ => format!("{shown} cannot be looked at: {error}"),
+    let real = fs::canonicalize(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => Obstacle::Absent { port: path.to_owned() }.to_string(),
+        _ => format!("{shown} cannot be looked at: {e}"),
     })?;
-    if !fs::metadata(&real).is_ok_and(|meta| meta.file_type().is_char_device()) {
-        return Err(format!("{shown} is no serial port"));
+    let metadata = fs::metadata(&real).map_err(|e| format!("{shown} cannot be looked at: {e}"))?;
+    if !metadata.file_type().is_char_device() {
+        return Err(Obstacle::NotAPort { port: path.to_owned() }.to_string());
     }
     if access(&real, AccessFlags::R_OK | AccessFlags::W_OK).is_err() {
-        return Err(format!(
-            "the daemon may not use {shown}: add its user to the port's group, often dialout"
-        ));
+        return Err(ports::denied(path, &metadata).to_string());
     }
-    let builder = tokio_serial::new(real.to_string_lossy(), settings.baud).exclusive(true).dtr_on_open(true);
-    let mut port = SerialStream::open(&builder).map_err(|error| match error.kind() {
-        tokio_serial::ErrorKind::NoDevice => match holder(&real) {
-            Some(holder) => format!("{shown} is in use by {holder}: stop it, or give it another port"),
-            None => format!("{shown} is in use by another program: {error}"),
-        },
-        _ => format!("{shown} cannot be opened: {error}"),
+    let builder = tokio_serial::new(real.to_string_lossy(), baud).exclusive(true).dtr_on_open(true);
+    let mut port = SerialStream::open(&builder).map_err(|e| match e.kind() {
+        ErrorKind::NoDevice => ports::taken(&Root::system(), path).to_string(),
+        // A control group says no where the node's mode says yes.
+        ErrorKind::Io(io::ErrorKind::PermissionDenied) => format!(
+            "{shown} is kept from this service: load the port's driver before the service starts, or name the port in DeviceAllow"
+        ),
+        _ => format!("{shown} cannot be opened: {e}"),
     })?;
     // From here the shared lock keeps everybody out who locks at all.
-    port.set_exclusive(false).map_err(|error| format!("{shown} cannot be locked: {error}"))?;
+    port.set_exclusive(false).map_err(|e| format!("{shown} cannot be locked: {e}"))?;
     // A pty has no such lines.
     let _ = port.write_request_to_send(true);
     Ok(port)
@@ -47,24 +47,4 @@ pub(super) fn open(settings: &Settings) -> Result<SerialStream, String> {
 /// Throws away what is still to be written, so that closing does not wait for a modem that takes nothing.
 pub(super) fn discard(port: &SerialStream) {
     let _ = port.clear(ClearBuffer::All);
-}
-
-/// The process that has the device open, as `/proc` tells.
-fn holder(device: &Path) -> Option<String> {
-    let own = std::process::id();
-    let mut itself = false;
-    for process in fs::read_dir("/proc").ok()?.flatten() {
-        let name = process.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let Ok(files) = fs::read_dir(process.path().join("fd")) else { continue };
-        if files.flatten().any(|file| fs::read_link(file.path()).is_ok_and(|target| target == device)) {
-            if pid == own {
-                itself = true;
-                continue;
-            }
-            let program = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            return Some(format!("process {pid} ({})", program.trim()));
-        }
-    }
-    itself.then(|| String::from("another modem of this daemon"))
 }

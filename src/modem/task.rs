@@ -68,7 +68,7 @@ impl Driver {
         while !matches!(flow, Flow::Stop) {
             let settings = self.settings.clone();
             // Opening asks the device, and naming its holder reads /proc.
-            let opened = tokio::task::spawn_blocking(move || port::open(&settings)).await;
+            let opened = tokio::task::spawn_blocking(move || port::open(&settings.port, settings.baud)).await;
             match opened.unwrap_or_else(|_| Err(String::from("the port could not be opened"))) {
                 Ok(mut port) => {
                     self.session.opened(monotonic());

@@ -251,7 +251,8 @@ async fn a_port_serves_one_program() {
     let (first, _notices) = start(link.clone());
     ready(&first).await;
     let (second, _more) = start(link);
-    reaches(&second, "turned away", |s| s.last_error.as_deref().is_some_and(|e| e.contains("in use"))).await;
+    reaches(&second, "turned away", |s| s.last_error.as_deref().is_some_and(|e| e.contains("is held by")))
+        .await;
     assert_eq!(second.snapshot().borrow().state, State::Absent);
     assert_eq!(send(&first).await, accepted(), "the first one is not disturbed");
     first.stop(Duration::ZERO).await;

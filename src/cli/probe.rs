@@ -1,0 +1,511 @@
+//! `smsotp probe`: what each serial port is, what is in the way, and a `[[modem]]` section to copy.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use futures_util::future::join_all;
+use serde::Serialize;
+
+use super::exit::{Exit, Failure};
+use super::output::{self, Format, clean};
+use crate::at::{Domain, Registration};
+use crate::modem::ports::{self, Answers, AskError, Candidate, Patience, Role, Root, SimState};
+
+/// Asks `ports`, or with none all that may be modems. It is a no when a port that was named does not answer, or
+/// none at all.
+pub(super) async fn run(named: &[PathBuf], json: bool) -> Result<Exit, Failure> {
+    let format = Format::of(json);
+    let report = Report::make(&Root::system(), named, None).await;
+    output::print(&report.show(format)?)?;
+    Ok(report.exit())
+}
+
+/// A port and what it said.
+struct Asked {
+    path: PathBuf,
+    candidate: Option<Candidate>,
+    said: Result<Answers, AskError>,
+    /// Another port of the same modem that is the better one.
+    same_as: Option<PathBuf>,
+}
+
+struct Report {
+    asked: Vec<Asked>,
+    /// Sticks without a port, only looked for when no port is named.
+    obstacles: Vec<String>,
+    named: bool,
+}
+
+impl Report {
+    /// `patience` is for tests; without it each port gets what it needs.
+    async fn make(root: &Root, named: &[PathBuf], patience: Option<&Patience>) -> Self {
+        let known = ports::scan(root);
+        let paths: Vec<PathBuf> = if named.is_empty() {
+            known.iter().filter(|port| port.role.may_answer()).map(|port| port.path.clone()).collect()
+        } else {
+            each_once(named)
+        };
+        let ask = |path: PathBuf| {
+            let candidate = find(&known, &path).cloned();
+            let patience = patience.cloned().unwrap_or_else(|| Patience::of(&path, &known));
+            async move {
+                let said = ports::ask(root, &path, &patience).await;
+                Asked { path, candidate, said, same_as: None }
+            }
+        };
+        let mut asked = join_all(paths.into_iter().map(ask)).await;
+        join_ports_of_one_modem(&mut asked);
+        let obstacles = if named.is_empty() {
+            ports::without_port(root, &known).iter().map(ToString::to_string).collect()
+        } else {
+            Vec::new()
+        };
+        Self { asked, obstacles, named: !named.is_empty() }
+    }
+
+    fn exit(&self) -> Exit {
+        let answered = |asked: &Asked| asked.said.is_ok();
+        let well = if self.named { self.asked.iter().all(answered) } else { self.asked.iter().any(answered) };
+        if well { Exit::Done } else { Exit::No }
+    }
+
+    fn show(&self, format: Format) -> Result<String, Failure> {
+        let mut text = String::new();
+        if format == Format::Json {
+            for asked in &self.asked {
+                let line = serde_json::to_string(&asked.to_wire())
+                    .map_err(|e| Failure::new(Exit::Internal, e.to_string()))?;
+                text.push_str(&line);
+                text.push('\n');
+            }
+            for problem in &self.obstacles {
+                // A JSON string cannot fail to be written.
+                let _ = writeln!(text, "{}", serde_json::json!({ "problem": problem }));
+            }
+            return Ok(text);
+        }
+        for asked in &self.asked {
+            asked.show(format, &mut text);
+            text.push('\n');
+        }
+        for problem in &self.obstacles {
+            let _ = writeln!(text, "{problem}\n");
+        }
+        if self.asked.is_empty() && self.obstacles.is_empty() {
+            text.push_str("no USB modem is plugged in; name a port to probe a modem on a serial line, such as /dev/ttyS0\n\n");
+        }
+        let sections: Vec<_> = self.asked.iter().filter_map(Asked::section).collect();
+        if !sections.is_empty() {
+            text.push_str("# for smsotpd.toml:\n");
+            text.push_str(&sections.join("\n"));
+        }
+        Ok(text)
+    }
+}
+
+impl Asked {
+    /// The name for a configuration.
+    fn port(&self) -> &Path {
+        match &self.candidate {
+            // A link that a person chose stays, unless it can mean another stick.
+            Some(candidate) if self.path == candidate.path || candidate.has_twin => candidate.stable_path(),
+            _ => &self.path,
+        }
+    }
+
+    fn show(&self, format: Format, text: &mut String) {
+        let _ = writeln!(text, "{}", format.strong(&self.path.display().to_string()));
+        let mut line = |name: &str, value: &str| {
+            if !value.is_empty() {
+                // Into a String nothing fails.
+                let _ = writeln!(text, "  {name:<10}{}", clean(value));
+            }
+        };
+        if let Some(candidate) = &self.candidate {
+            line("usb", &usb(candidate));
+        }
+        let answers = match &self.said {
+            Ok(answers) => answers,
+            Err(e) => return line("problem", &e.to_string()),
+        };
+        line("answers", &format!("AT at {} baud", answers.baud));
+        let device = [&answers.manufacturer, &answers.model, &answers.firmware].map(|s| s.trim());
+        line("device", device.join(" ").trim());
+        line("imei", answers.imei.as_deref().unwrap_or_default());
+        let iccid = answers.iccid.as_deref().map(|n| format!(", number {n}")).unwrap_or_default();
+        line("sim", &format!("{}{iccid}", sim(answers.sim)));
+        line("imsi", answers.imsi.as_deref().unwrap_or_default());
+        line("network", &network(answers));
+        line("signal", &answers.signal_dbm.map(signal).unwrap_or_default());
+        line("messages", &messages(answers));
+        line("announce", answers.new_messages.as_deref().unwrap_or_default());
+        line(
+            "centre",
+            match answers.service_centre.as_deref() {
+                Some("") => "none on the SIM: set smsc",
+                Some(number) => number,
+                None => "",
+            },
+        );
+        for problem in problems(answers) {
+            line("problem", &problem);
+        }
+        if let Some(other) = &self.same_as {
+            line("same as", &format!("{}: another port of this modem; use that one", other.display()));
+        }
+    }
+
+    /// `[[modem]]`, for a modem that can send.
+    fn section(&self) -> Option<String> {
+        let answers = self.said.as_ref().ok()?;
+        if self.same_as.is_some() {
+            return None;
+        }
+        let mut text = format!("[[modem]]\nname = {}\n", quoted(&name(answers)));
+        let _ = writeln!(text, "port = {}", quoted(&self.port().display().to_string()));
+        if self.candidate.as_ref().is_some_and(|candidate| candidate.has_twin) {
+            text.push_str(
+                "# Another stick looks exactly alike: this path is the socket it is plugged into.\n",
+            );
+        }
+        if let Some(imei) = &answers.imei {
+            let _ = writeln!(text, "#imei = {}", quoted(imei));
+        }
+        if answers.baud != 115_200 {
+            let _ = writeln!(text, "baud = {}", answers.baud);
+        }
+        if answers.sim == SimState::Pin {
+            let file = quoted(&format!("/etc/smsotpd/{}.pin", name(answers)));
+            let _ = writeln!(text, "pin_file = {file}   # write the SIM's PIN into this file");
+        }
+        if answers.service_centre.as_deref() == Some("") {
+            text.push_str(
+                "#smsc = \"+…\"   # the SIM has no service centre; ask the operator for its number\n",
+            );
+        }
+        Some(text)
+    }
+
+    fn to_wire(&self) -> Wire<'_> {
+        let answers = self.said.as_ref().ok();
+        let candidate = self.candidate.as_ref();
+        let text = |of: fn(&Answers) -> &String| answers.map(|a| of(a).as_str()).filter(|t| !t.is_empty());
+        let mut problems = answers.map(problems).unwrap_or_default();
+        problems.extend(self.said.as_ref().err().map(ToString::to_string));
+        Wire {
+            port: self.path.display().to_string(),
+            stable_port: self.port().display().to_string(),
+            answering: answers.is_some(),
+            usb: candidate.and_then(|c| c.usb).map(|(vendor, product)| format!("{vendor:04x}:{product:04x}")),
+            interface: candidate.and_then(|c| c.interface),
+            serial: candidate.and_then(|c| c.serial.as_deref()),
+            driver: candidate.and_then(|c| c.driver.as_deref()),
+            baud: answers.map(|a| a.baud),
+            manufacturer: text(|a| &a.manufacturer),
+            model: text(|a| &a.model),
+            firmware: text(|a| &a.firmware),
+            imei: answers.and_then(|a| a.imei.as_deref()),
+            sim: answers.map(|a| sim_word(a.sim)),
+            iccid: answers.and_then(|a| a.iccid.as_deref()),
+            imsi: answers.and_then(|a| a.imsi.as_deref()),
+            registration: answers.map(|a| registration(a.registration())),
+            operator: answers.and_then(|a| a.operator.as_deref()),
+            signal_dbm: answers.and_then(|a| a.signal_dbm),
+            pdu_mode: answers.and_then(|a| a.pdu_mode),
+            text_mode: answers.and_then(|a| a.text_mode),
+            storages: answers.map(|a| a.storages.as_slice()).unwrap_or_default(),
+            new_messages: answers.and_then(|a| a.new_messages.as_deref()),
+            smsc: answers.and_then(|a| a.service_centre.as_deref()),
+            same_as: self.same_as.as_ref().map(|path| path.display().to_string()),
+            problems,
+            section: self.section(),
+        }
+    }
+}
+
+/// A line of `--json`.
+#[derive(Serialize)]
+struct Wire<'a> {
+    port: String,
+    stable_port: String,
+    answering: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usb: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interface: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serial: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    driver: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baud: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manufacturer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firmware: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imei: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sim: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iccid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imsi: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal_dbm: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pdu_mode: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_mode: Option<bool>,
+    storages: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_messages: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    smsc: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    same_as: Option<String>,
+    problems: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    section: Option<String>,
+}
+
+fn find<'a>(known: &'a [Candidate], path: &Path) -> Option<&'a Candidate> {
+    let real = path.canonicalize().ok()?;
+    known.iter().find(|port| port.path.canonicalize().is_ok_and(|path| path == real))
+}
+
+/// Two names of one port would be in each other's way.
+fn each_once(named: &[PathBuf]) -> Vec<PathBuf> {
+    let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let mut seen = BTreeSet::new();
+    named.iter().filter(|path| seen.insert(real(path))).cloned().collect()
+}
+
+/// The best port of each modem stays; the others point to it. The IMEI alone does not tell: whole pools share
+/// one, as the four lines of a bridge share a USB device.
+fn join_ports_of_one_modem(asked: &mut [Asked]) {
+    type Rank = (Role, Option<u8>);
+    let modem = |asked: &Asked| {
+        let imei = asked.said.as_ref().ok()?.imei.clone()?;
+        let candidate = asked.candidate.as_ref()?;
+        let rank: Rank = (candidate.role, candidate.interface);
+        Some((imei, candidate.device.clone()?, rank))
+    };
+    let found: Vec<_> = asked.iter().map(modem).collect();
+    let paths: Vec<_> = asked.iter().map(|asked| asked.path.clone()).collect();
+    for (this, own) in asked.iter_mut().zip(&found) {
+        let Some((imei, device, rank)) = own else { continue };
+        let better = found.iter().zip(&paths).filter_map(|(other, path)| {
+            let (number, stick, best) = other.as_ref()?;
+            (number == imei && stick == device && best < rank).then_some((best, path))
+        });
+        this.same_as = better.min().map(|(_, path)| path.clone());
+    }
+}
+
+fn usb(candidate: &Candidate) -> String {
+    let mut parts = Vec::new();
+    parts.extend(candidate.usb.map(|(vendor, product)| format!("{vendor:04x}:{product:04x}")));
+    parts.extend([&candidate.manufacturer, &candidate.product].into_iter().flatten().cloned());
+    parts.extend(candidate.interface.map(|interface| format!("interface {interface}")));
+    parts.extend(candidate.driver.as_ref().map(|driver| format!("driver {driver}")));
+    parts.extend(candidate.serial.as_ref().map(|serial| format!("serial {serial}")));
+    parts.join(", ")
+}
+
+const fn sim_word(state: SimState) -> &'static str {
+    match state {
+        SimState::Ready => "ready",
+        SimState::Pin => "pin",
+        SimState::Puk => "puk",
+        SimState::Locked => "locked",
+        SimState::Absent => "absent",
+        SimState::Busy => "busy",
+        SimState::Unknown => "unknown",
+    }
+}
+
+const fn sim(state: SimState) -> &'static str {
+    match state {
+        SimState::Ready => "ready",
+        SimState::Pin => "asks for its PIN",
+        SimState::Puk => "asks for its PUK",
+        SimState::Locked => "refused by the modem's lock",
+        SimState::Absent => "none, or unreadable",
+        SimState::Busy => "not ready yet",
+        SimState::Unknown => "in an unknown state",
+    }
+}
+
+const fn registration(registration: Registration) -> &'static str {
+    match registration {
+        Registration::Home => "home",
+        Registration::Roaming => "roaming",
+        Registration::Searching => "searching",
+        Registration::Denied => "denied",
+        Registration::NotRegistered => "not registered",
+        Registration::Unknown => "unknown",
+    }
+}
+
+fn network(answers: &Answers) -> String {
+    let domains = answers.registrations.iter().map(|(domain, found)| {
+        let domain = match domain {
+            Domain::Cs => "calls",
+            Domain::Eps => "LTE",
+            Domain::Ps => "data",
+        };
+        format!("{domain} {}", registration(*found))
+    });
+    let parts: Vec<_> = answers.operator.clone().into_iter().chain(domains).collect();
+    parts.join(", ")
+}
+
+fn signal(dbm: i32) -> String {
+    let word = match dbm {
+        -75.. => "good",
+        -95.. => "fair",
+        _ => "weak",
+    };
+    format!("{dbm} dBm, {word}")
+}
+
+fn messages(answers: &Answers) -> String {
+    let mut parts = Vec::new();
+    match (answers.pdu_mode, answers.text_mode) {
+        (Some(true), Some(true)) => parts.push("PDU and text mode".to_owned()),
+        (Some(true), _) => parts.push("PDU mode".to_owned()),
+        (_, Some(true)) => parts.push("text mode".to_owned()),
+        _ => {}
+    }
+    if !answers.storages.is_empty() {
+        parts.push(format!("memories {}", answers.storages.join(" ")));
+    }
+    parts.join(", ")
+}
+
+/// What a person has to do before this modem sends.
+fn problems(answers: &Answers) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut add = |sentence: &str| found.push(sentence.to_owned());
+    match answers.sim {
+        SimState::Pin => add("the SIM asks for its PIN: write it into a file and name that as pin_file"),
+        SimState::Puk => add("the SIM asks for its PUK: put it into a telephone and enter the PUK there"),
+        SimState::Locked => add("the modem is locked to another network or SIM: ask the seller to unlock it"),
+        SimState::Absent => add("there is no SIM, or it cannot be read: seat it anew"),
+        SimState::Busy => add("the SIM is not ready yet: probe again in half a minute"),
+        SimState::Ready | SimState::Unknown => {}
+    }
+    if matches!(answers.sim, SimState::Ready | SimState::Unknown) {
+        match answers.registration() {
+            Registration::Denied => {
+                add("the network refuses the SIM: is its contract active, and does it allow roaming?");
+            }
+            Registration::Searching => add("it looks for a network: check the antenna, and probe again"),
+            Registration::NotRegistered => add("it is in no network: check the antenna and the SIM"),
+            Registration::Home | Registration::Roaming | Registration::Unknown => {}
+        }
+    }
+    if answers.pdu_mode == Some(false) {
+        add("it has no PDU mode, which smsotpd needs: take another port or modem");
+    }
+    if let Some(question) = &answers.stopped_at {
+        add(&format!("it fell silent at {question}: unplug it and plug it in again"));
+    }
+    found
+}
+
+/// The model and the IMEI's last digits: letters, digits, `_` and `-` alone.
+fn name(answers: &Answers) -> String {
+    let model: String = answers
+        .model
+        .split_whitespace()
+        .last()
+        .unwrap_or("modem")
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .take(40)
+        .collect();
+    let model = Some(model.trim_matches('-')).filter(|model| !model.is_empty()).unwrap_or("modem");
+    match answers.imei.as_deref() {
+        Some(imei) => format!("{model}-{}", &imei[imei.len().saturating_sub(4)..]),
+        None => model.to_owned(),
+    }
+}
+
+/// A TOML basic string.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn port(path: &str, device: &str, role: Role, imei: &str) -> Asked {
+        let candidate = Candidate {
+            path: path.into(),
+            device: Some(device.into()),
+            usb: Some((0x2c7c, 0x0125)),
+            role,
+            ..Candidate::default()
+        };
+        let answers = Answers { imei: Some(imei.into()), model: "EC25".into(), ..Answers::default() };
+        Asked { path: path.into(), candidate: Some(candidate), said: Ok(answers), same_as: None }
+    }
+
+    #[test]
+    fn ports_of_one_modem_point_to_its_best() {
+        let mut asked = [
+            port("/dev/ttyUSB3", "1-1", Role::SecondAt, "861536030000011"),
+            port("/dev/ttyUSB2", "1-1", Role::At, "861536030000011"),
+            port("/dev/ttyUSB6", "1-2", Role::At, "861536030000011"),
+            port("/dev/ttyUSB9", "1-1", Role::SecondAt, "861536030000029"),
+        ];
+        join_ports_of_one_modem(&mut asked);
+        let same: Vec<_> = asked.iter().map(|a| a.same_as.as_deref().and_then(Path::to_str)).collect();
+        assert_eq!(same, [Some("/dev/ttyUSB2"), None, None, None]);
+        assert_eq!(asked.iter().filter_map(Asked::section).count(), 3);
+    }
+
+    #[test]
+    fn a_link_that_may_mean_another_stick_is_not_recommended() {
+        let mut asked = port("/dev/serial/by-id/usb-A-if02-port0", "1-1", Role::At, "861536030000011");
+        let candidate = asked.candidate.as_mut().unwrap();
+        candidate.path = "/dev/ttyUSB2".into();
+        candidate.by_id = Some("/dev/serial/by-id/usb-A-if02-port0".into());
+        candidate.by_path = Some("/dev/serial/by-path/pci-1".into());
+        assert_eq!(asked.port(), Path::new("/dev/serial/by-id/usb-A-if02-port0"));
+        asked.candidate.as_mut().unwrap().has_twin = true;
+        assert_eq!(asked.port(), Path::new("/dev/serial/by-path/pci-1"));
+        assert!(asked.section().unwrap().contains("# Another stick looks exactly alike"));
+    }
+
+    #[test]
+    fn what_a_modem_says_is_a_name_and_a_string() {
+        let named = |model: &str, imei: Option<&str>| {
+            name(&Answers { model: model.into(), imei: imei.map(Into::into), ..Answers::default() })
+        };
+        assert_eq!(named("SIMCOM_SIM800L", Some("867959030000012")), "simcom-sim800l-0012");
+        assert_eq!(named("\"é\"", None), "modem");
+        assert_eq!(quoted("a\"b\\\u{1b}"), "\"a\\\"b\\\\\\u001B\"");
+    }
+}

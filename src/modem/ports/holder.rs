@@ -1,0 +1,75 @@
+//! Who has a port open, from `/proc` (proc(5): `fd`, `fdinfo`, `comm`).
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use super::Root;
+use super::scan::entries;
+
+/// A process that has a port open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its number.
+    pub pid: u32,
+    /// Its program, at most 15 characters of it.
+    pub program: String,
+}
+
+impl Holder {
+    /// Whether it is the desktop's manager of modems.
+    pub fn is_modem_manager(&self) -> bool {
+        self.program == MODEM_MANAGER
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (process {})", self.program, self.pid)
+    }
+}
+
+/// As `/proc/PID/comm` has it.
+const MODEM_MANAGER: &str = "ModemManager";
+
+/// Who has `device` open, as far as this user may see: who locked it rather than who only has it open, and
+/// otherwise not this process.
+pub fn holder(root: &Root, device: &Path) -> Option<Holder> {
+    let device = device.canonicalize().ok()?;
+    let own = std::process::id();
+    let mut open = None;
+    for (pid, process) in processes(root) {
+        for fd in entries(&process.join("fd")) {
+            if fs::read_link(&fd).is_ok_and(|to| to == device) {
+                let locked = fd
+                    .file_name()
+                    .and_then(|number| fs::read_to_string(process.join("fdinfo").join(number)).ok())
+                    .is_some_and(|info| info.lines().any(|line| line.starts_with("lock:")));
+                if locked {
+                    return Some(Holder { pid, program: program(&process) });
+                }
+                if pid != own && open.is_none() {
+                    open = Some(Holder { pid, program: program(&process) });
+                }
+            }
+        }
+    }
+    open
+}
+
+/// `ModemManager`, when it runs: what it has open only root can see.
+pub(super) fn modem_manager(root: &Root) -> Option<Holder> {
+    processes(root)
+        .map(|(pid, process)| Holder { pid, program: program(&process) })
+        .find(Holder::is_modem_manager)
+}
+
+fn processes(root: &Root) -> impl Iterator<Item = (u32, std::path::PathBuf)> {
+    let folders = entries(&root.join("proc")).into_iter();
+    folders.filter_map(|path| Some((path.file_name()?.to_str()?.parse().ok()?, path)))
+}
+
+fn program(process: &Path) -> String {
+    let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
+    name.chars().filter(|c| !c.is_control()).collect()
+}

@@ -1,0 +1,108 @@
+//! Devices that come and go: inotify(7) on the folder of the nodes and on the folders of udev's links.
+
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A stick brings several nodes and links, and udev changes their group a moment after they appear: all that
+/// happens until it is quiet for so long is one change.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// One change takes no longer, however restless the folder is.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Waits for changes in `/dev` or another folder of ports, and in `serial/by-id` and `serial/by-path` below it.
+#[derive(Debug)]
+pub struct Watch {
+    queue: AsyncFd<Queue>,
+    folder: PathBuf,
+    /// Something changed, and nobody was told yet.
+    pending: bool,
+}
+
+#[derive(Debug)]
+struct Queue(Inotify);
+
+impl AsRawFd for Queue {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+impl Watch {
+    /// Watches from now on. Needs the reactor of tokio.
+    pub fn new(folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let queue = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        #[allow(deprecated, reason = "its successor needs unsafe; a Queue owns the descriptor that it names")]
+        let queue = AsyncFd::new(Queue(queue))?;
+        let watch = Self { queue, folder: folder.into(), pending: false };
+        watch.cover()?;
+        Ok(watch)
+    }
+
+    /// Returns when something has changed since it last returned, and it is quiet again. Look at everything
+    /// then: what changed is not told. An error means that the folder itself is gone.
+    ///
+    /// May be dropped while it waits; what happened meanwhile is told by the next call.
+    pub async fn changed(&mut self) -> io::Result<()> {
+        if !self.pending {
+            self.queue.readable().await?.retain_ready();
+            self.pending = true;
+        }
+        let settled = async {
+            loop {
+                self.drain()?;
+                match tokio::time::timeout(QUIET, self.queue.readable()).await {
+                    Ok(ready) => ready?.retain_ready(),
+                    Err(_) => return Ok::<_, io::Error>(()),
+                }
+            }
+        };
+        if let Ok(settled) = tokio::time::timeout(LONGEST, settled).await {
+            settled?;
+        }
+        // A folder of links may be a new one.
+        self.cover()?;
+        self.pending = false;
+        Ok(())
+    }
+
+    /// Takes what is in the queue.
+    fn drain(&self) -> io::Result<()> {
+        loop {
+            match self.queue.try_io(Interest::READABLE, |queue| Ok(queue.0.read_events()?)) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
+                _ => {}
+            }
+        }
+    }
+
+    /// A folder that is watched already stays as it is.
+    fn cover(&self) -> io::Result<()> {
+        self.add(&self.folder)?;
+        for links in ["serial", "serial/by-id", "serial/by-path"] {
+            match self.add(&self.folder.join(links)) {
+                Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&self, folder: &Path) -> io::Result<()> {
+        let what = AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_MOVED_FROM
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_ATTRIB
+            | AddWatchFlags::IN_ONLYDIR;
+        self.queue.get_ref().0.add_watch(folder, what)?;
+        Ok(())
+    }
+}
