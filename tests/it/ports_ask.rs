@@ -161,14 +161,7 @@ fn a_port_that_somebody_holds_is_refused_with_the_name() {
     let sim = start("");
     let port = sim.port(0);
     let held = OpenOptions::new().read(true).write(true).open(&port).unwrap();
-    let whole = nix::libc::flock {
-        l_type: i16::try_from(nix::libc::F_WRLCK).unwrap(),
-        l_whence: 0,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    nix::fcntl::fcntl(&held, nix::fcntl::FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+    held.try_lock().unwrap();
     let Err(AskError::Unopened(said)) = ask(&port, &patience()) else { panic!("it was opened") };
     assert!(said.contains(&format!("(process {})", std::process::id())), "{said}");
     assert!(sim.commands(0).is_empty(), "nothing was written");
