@@ -120,16 +120,15 @@ pub(super) fn modem(m: &Modem) -> Result<modem::Settings, StartError> {
         }
         None => None,
     };
-    let port = m.find.port.clone().ok_or_else(|| {
-        StartError::Unknown(format!(
-            "modem {}: give its port, such as /dev/serial/by-id/…; finding it by imei, iccid, usb or serial \
-             alone is not possible in this version",
-            m.name
-        ))
-    })?;
     Ok(modem::Settings {
         name: m.name.clone(),
-        port,
+        find: modem::Find {
+            port: m.find.port.clone(),
+            usb: m.find.usb.map(|id| (id.vendor, id.product)),
+            serial: m.find.serial.clone(),
+            imei: m.find.imei.clone(),
+            iccid: m.find.iccid.clone(),
+        },
         baud: m.baud,
         pin,
         smsc: m.smsc.as_ref().map(|n| n.as_str().to_owned()),

@@ -2,13 +2,14 @@
 //! that joins it to a serial port. It moves PDUs and reports outcomes; what they carry it does not know.
 //!
 //! ```no_run
+//! use std::path::PathBuf;
 //! use smsotpd::modem::{Modem, Outcome, Part, Settings, Timing};
 //! use smsotpd::secret::Secret;
 //! # async fn example() {
 //! let (notices, _listen) = tokio::sync::mpsc::channel(64);
 //! let settings = Settings {
 //!     name: "stick1".into(),
-//!     port: "/dev/ttyUSB0".into(),
+//!     find: PathBuf::from("/dev/ttyUSB0").into(),
 //!     baud: 115_200,
 //!     pin: None,
 //!     smsc: None,
@@ -30,6 +31,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
+mod find;
 mod port;
 pub mod ports;
 pub mod profiles;
@@ -38,6 +40,7 @@ mod settings;
 mod snapshot;
 mod task;
 
+pub use find::Find;
 pub use settings::{Settings, Timing};
 pub use snapshot::{Counters, Notice, Outcome, Part, Snapshot, State};
 

@@ -1,8 +1,8 @@
 //! What a session is told about its modem, and how long it waits for what.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Find;
 use crate::secret::Secret;
 
 /// One modem.
@@ -10,8 +10,8 @@ use crate::secret::Secret;
 pub struct Settings {
     /// Its name in the configuration.
     pub name: String,
-    /// The path of its port; a symbolic link is followed anew at each opening.
-    pub port: PathBuf,
+    /// How its port is found, anew at each opening.
+    pub find: Find,
     /// Bits a second.
     pub baud: u32,
     /// The SIM's PIN, tried once.

@@ -3,6 +3,8 @@
 
 use std::future::pending;
 use std::io;
+use std::path::PathBuf;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,6 +13,7 @@ use tokio::time::{Sleep, sleep_until, timeout};
 use tokio_serial::SerialStream;
 
 use super::port;
+use super::ports::{Patience, Root, Watch};
 use super::session::{Action, Closing, Output, Session};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Snapshot, State};
@@ -60,6 +63,34 @@ enum Flow {
     Stop,
 }
 
+/// Finds the port and opens it.
+async fn open(settings: Settings) -> Result<(PathBuf, SerialStream), String> {
+    let path = settings.find.locate(&Root::system(), &Patience::usb()).await?;
+    // Opening asks the device, and naming its holder reads /proc.
+    let opened =
+        tokio::task::spawn_blocking(move || port::open(&path, settings.baud).map(|port| (path, port)));
+    opened.await.unwrap_or_else(|_| Err(String::from("the port could not be opened")))
+}
+
+/// How long a modem that has to be asked for is waited for when no device comes or goes.
+const UNTOLD: Duration = Duration::from_secs(60);
+
+/// Until it is time to look for the port again. A path is looked at again soon; asking other ports who they are
+/// is left until something was plugged in.
+async fn pause(path: bool, wait: Duration) {
+    let watch = if path { None } else { Watch::new("/dev").ok() };
+    let Some(mut watch) = watch else { return sleep_until((monotonic() + wait).into()).await };
+    let told = async {
+        if watch.changed().await.is_err() {
+            pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = told => {}
+        () = sleep_until((monotonic() + UNTOLD).into()) => {}
+    }
+}
+
 impl Driver {
     pub(super) async fn run(mut self) {
         let timing = self.settings.timing;
@@ -67,11 +98,10 @@ impl Driver {
         let mut flow = Flow::Continue;
         while !matches!(flow, Flow::Stop) {
             let settings = self.settings.clone();
-            // Opening asks the device, and naming its holder reads /proc.
-            let opened = tokio::task::spawn_blocking(move || port::open(&settings.port, settings.baud)).await;
-            match opened.unwrap_or_else(|_| Err(String::from("the port could not be opened"))) {
-                Ok(mut port) => {
-                    self.session.opened(monotonic());
+            let Some(opened) = self.without_port(open(settings)).await else { break };
+            match opened {
+                Ok((path, mut port)) => {
+                    self.session.opened(&path, monotonic());
                     flow = self.converse(&mut port, &mut wait).await;
                     port::discard(&port);
                 }
@@ -81,7 +111,9 @@ impl Driver {
                 }
             }
             if !matches!(flow, Flow::Stop) {
-                flow = self.absent(wait).await;
+                let Some(()) = self.without_port(pause(self.settings.find.is_path(), wait)).await else {
+                    break;
+                };
                 wait = wait.saturating_mul(2).min(timing.reopen_max);
             }
         }
@@ -133,29 +165,25 @@ impl Driver {
         }
     }
 
-    /// There is no port: orders are turned away until it is time to look again.
-    async fn absent(&mut self, wait: Duration) -> Flow {
-        let until = monotonic() + wait;
+    /// There is no port: orders are turned away until `until` is done. None: the task has to stop.
+    async fn without_port<T>(&mut self, until: impl Future<Output = T>) -> Option<T> {
+        let mut until = pin!(until);
         loop {
-            match self.perform_without_port() {
-                Flow::Stop => return Flow::Stop,
-                Flow::Continue | Flow::Reopen => {}
+            if matches!(self.perform_without_port(), Flow::Stop) {
+                return None;
             }
             self.publish();
-            let event = tokio::select! {
-                order = self.orders.recv() => Event::Order(order),
-                control = self.controls.recv() => Event::Control(control),
-                () = sleep_until(until.into()) => Event::Time,
-            };
             let now = monotonic();
-            match event {
-                Event::Order(order) => self.order(order, now),
-                Event::Control(Some(Control::Reset(done))) => {
-                    let _ = done.send(());
-                    return Flow::Reopen;
-                }
-                Event::Control(control) => self.control(control, now),
-                Event::Time | Event::Read(_) | Event::Gate(_) => return Flow::Reopen,
+            tokio::select! {
+                done = &mut until => return Some(done),
+                order = self.orders.recv() => self.order(order, now),
+                control = self.controls.recv() => match control {
+                    // It is being looked for already.
+                    Some(Control::Reset(done)) => {
+                        let _ = done.send(());
+                    }
+                    control => self.control(control, now),
+                },
             }
         }
     }

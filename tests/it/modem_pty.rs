@@ -136,7 +136,7 @@ fn answer(command: &str) -> &'static str {
 fn settings(port: PathBuf) -> Settings {
     Settings {
         name: "m".into(),
-        port,
+        find: port.into(),
         baud: 115_200,
         pin: None,
         smsc: None,

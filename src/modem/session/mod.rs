@@ -7,6 +7,7 @@
 //! never guessed.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::settings::Settings;
@@ -141,7 +142,7 @@ struct Wishes {
 impl Session {
     /// A session whose port is not open yet.
     pub fn new(settings: Settings) -> Self {
-        let port = settings.port.display().to_string();
+        let port = settings.find.to_string();
         Self {
             settings,
             framer: Framer::new(),
@@ -192,7 +193,8 @@ impl Session {
     }
 
     /// The port was opened.
-    pub fn opened(&mut self, now: Instant) {
+    pub fn opened(&mut self, port: &Path, now: Instant) {
+        self.snapshot.port = port.display().to_string();
         if self.opened_before {
             self.snapshot.counters.reopens += 1;
         }

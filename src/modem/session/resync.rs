@@ -96,8 +96,7 @@ impl Session {
             let fault = format!(
                 "nothing answers AT on {} at {} baud: wrong port of the modem, wrong baud, or the modem hangs; if it \
                  stays so, unplug it",
-                self.settings.port.display(),
-                self.settings.baud
+                self.snapshot.port, self.settings.baud
             );
             self.set_fault(&fault);
             tracing::warn!(modem = %self.settings.name, ?then, "the modem does not answer; its port is opened anew");

@@ -165,7 +165,7 @@ pub(super) struct Bench {
 pub(super) fn settings() -> Settings {
     Settings {
         name: "m".into(),
-        port: "/dev/ttyTEST".into(),
+        find: std::path::PathBuf::from("/dev/ttyTEST").into(),
         baud: 115_200,
         pin: None,
         smsc: None,
@@ -193,7 +193,7 @@ impl Bench {
     }
 
     pub(super) fn open(&mut self) {
-        self.session.opened(self.now);
+        self.session.opened("/dev/ttyTEST".as_ref(), self.now);
         self.turn();
     }
 
