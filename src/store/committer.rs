@@ -1,24 +1,25 @@
 //! The thread that owns all writes: runs moves in order, commits a group of them at once, answers after that.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 use super::engine::{Engine, Overlay};
-use super::tx::Tx;
+use super::health::Health;
 
 /// Moves in one commit.
 const GROUP: usize = 256;
 
+/// Runs a move over an engine and what its group wrote so far, to which it adds; or passes on why it cannot.
+pub(super) type Run =
+    Box<dyn FnOnce(Result<(&dyn Engine, &mut Overlay), StoreError>) -> Result<(), StoreError> + Send>;
+
 /// Work for the committer.
 pub(super) enum Job {
     /// Run it; answer when what it wrote is durable.
-    Move {
-        /// Tells false when it panicked: what it wrote is dropped.
-        run: Box<dyn FnOnce(&mut Tx<'_>) -> bool + Send>,
-        answer: oneshot::Sender<Result<(), StoreError>>,
-    },
+    Move { run: Run, answer: oneshot::Sender<Result<(), StoreError>> },
     /// End after everything before.
     Close(oneshot::Sender<()>),
 }
@@ -26,80 +27,71 @@ pub(super) enum Job {
 pub(super) struct Committer {
     engine: Arc<dyn Engine>,
     jobs: mpsc::Receiver<Job>,
-    failure: watch::Sender<Option<String>>,
-    /// Commits so far, over all starts.
-    sequence: u64,
+    health: Arc<Health>,
 }
 
 impl Committer {
-    pub(super) fn new(
-        engine: Arc<dyn Engine>,
-        jobs: mpsc::Receiver<Job>,
-        failure: watch::Sender<Option<String>>,
-    ) -> Self {
-        let sequence = engine.sequence();
-        Self { engine, jobs, failure, sequence }
+    pub(super) fn new(engine: Arc<dyn Engine>, jobs: mpsc::Receiver<Job>, health: Arc<Health>) -> Self {
+        Self { engine, jobs, health }
     }
 
+    /// Ends when it is told to, or when no store is left to ask.
     pub(super) fn run(mut self) {
+        let mut close = None;
         while let Some(first) = self.jobs.blocking_recv() {
-            let mut overlay = Overlay::new();
-            let mut answers = Vec::new();
-            let mut close = None;
-            let mut next = Some(first);
-            // No timer: while one group is flushed, the next one gathers in the channel.
-            while let Some(job) = next.take() {
-                match job {
-                    Job::Move { run, answer } => {
-                        self.execute(run, &mut overlay);
-                        answers.push(answer);
-                    }
-                    Job::Close(done) => {
-                        close = Some(done);
-                        break;
-                    }
-                }
-                if answers.len() < GROUP {
-                    next = self.jobs.try_recv().ok();
-                }
+            close = self.group(first);
+            if close.is_some() {
+                break;
             }
-            let outcome = self.commit(overlay);
-            for answer in answers {
-                // Nobody waits any more: the move holds all the same.
-                let _ = answer.send(outcome.clone());
-            }
-            if let Some(done) = close {
-                self.jobs.close();
-                if let Err(e) = self.engine.finish() {
-                    tracing::error!("closing the store: {e}");
-                }
-                drop(self.engine);
-                let _ = done.send(());
-                return;
-            }
+        }
+        self.jobs.close();
+        if let Err(e) = self.guarded(|engine| engine.finish()) {
+            tracing::error!("closing the store: {e}");
+        }
+        // Whoever closes may open the same folder again as soon as it hears.
+        drop(self.engine);
+        if let Some(done) = close {
+            let _ = done.send(());
         }
     }
 
-    fn execute(&self, run: Box<dyn FnOnce(&mut Tx<'_>) -> bool + Send>, overlay: &mut Overlay) {
-        let mut written = Overlay::new();
-        if run(&mut Tx::new(&*self.engine, overlay, &mut written)) {
-            overlay.extend(written);
+    /// Runs and commits what waits. Answers whom to tell of the end, if it was asked for.
+    fn group(&mut self, first: Job) -> Option<oneshot::Sender<()>> {
+        let mut overlay = Overlay::new();
+        let mut answers = Vec::new();
+        let mut close = None;
+        let mut next = Some(first);
+        // No timer: while one group is synced, the next one gathers in the channel.
+        while let Some(job) = next.take() {
+            match job {
+                Job::Move { run, answer } => {
+                    let outcome = run(self.health.check().map(|()| (&*self.engine, &mut overlay)));
+                    answers.push((answer, outcome));
+                }
+                Job::Close(done) => {
+                    close = Some(done);
+                    break;
+                }
+            }
+            if answers.len() < GROUP {
+                next = self.jobs.try_recv().ok();
+            }
         }
+        let committed =
+            if overlay.is_empty() { Ok(()) } else { self.guarded(|engine| engine.commit(overlay)) };
+        for (answer, outcome) in answers {
+            // Nobody waits any more: the move holds all the same.
+            let _ = answer.send(outcome.and_then(|()| committed.clone()));
+        }
+        close
     }
 
-    fn commit(&mut self, overlay: Overlay) -> Result<(), StoreError> {
-        if let Some(why) = self.failure.borrow().clone() {
-            return Err(StoreError::Failed(why));
-        }
-        if overlay.is_empty() {
-            return Ok(());
-        }
-        self.sequence += 1;
-        let outcome = self.engine.commit(self.sequence, overlay.into_iter().collect());
-        if let Err(e) = &outcome {
-            // After a failed write nobody knows what the disk holds: no later success may hide it.
-            self.failure.send_replace(Some(e.to_string()));
-        }
-        outcome
+    /// Writes; after a failure never again.
+    fn guarded(&self, write: impl FnOnce(&dyn Engine) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.health.check()?;
+        // sled panics on some damage; without this the daemon would go on without a committer.
+        catch_unwind(AssertUnwindSafe(|| write(&*self.engine)))
+            .unwrap_or_else(|_| Err(StoreError::Failed("writing panicked".to_owned())))
+            .map_err(|error| self.health.fail(error))
     }
 }

@@ -1,158 +1,255 @@
-//! The journal: each commit is appended to one file of fixed size and made durable with one `fdatasync`; sled
-//! gets many commits at once, when the journal is full.
+//! The journal: two files of fixed size that take turns. A commit is one record, one write and one `fdatasync`
+//! into space that was filled with zeros before, so that no sync carries a change of the file's size.
 //!
-//! A commit straight into sled waits for the disk twice (its own `sync_file_range`, then the `fdatasync` that
-//! makes it durable) and rewrites pages of several KiB. The journal's octets exist before they are written, so
-//! that a commit changes no metadata of the file system.
-//!
-//! ```text
-//! file   = header, records, whatever was there before
-//! header = magic (8), generation (8), CRC-32 of both (4), padding to 4096
-//! record = length of body (4), CRC-32 of generation, sequence and body (4), sequence (8), body
-//! body   = { length of key (2), length of value + 1 or 0 for "removed" (4), key, value }
-//! ```
-//! Numbers are little-endian. The first record that is not whole, or of another generation, ends the journal: a
-//! commit that was torn was never answered.
+//! A file begins with a header of one sector: magic, version, the sequence number of its first record, CRC-32.
+//! Records follow from octet 512: length, sequence number, CRC-32 over both and the payload, payload. Sequence
+//! numbers rise by one from record to record and from file to file. A file is used again only when sled has all
+//! of it, synced; so everything that sled lacks is in the records, without a gap, and a header proves that all
+//! before it was acknowledged.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use super::engine::Op;
+use super::StoreError;
+use super::engine::Overlay;
 
-const MAGIC: &[u8; 8] = b"smsotpj1";
-const HEADER: u64 = 4096;
-const SIZE: u64 = 1024 * 1024;
+/// Octets of one file; a single larger commit may overrun it.
+const CAPACITY: usize = 512 * 1024;
+/// The header has a sector for itself: no record's write can tear it.
+const FIRST: usize = 512;
+const MAGIC: &[u8; 8] = b"smsotp-j";
+const VERSION: u32 = 1;
+const HEADER: usize = 24;
 const FRAME: usize = 16;
+const DELETED: u32 = u32::MAX;
+const NAMES: [&str; 2] = ["journal.0", "journal.1"];
 
 /// The open journal.
-#[derive(Debug)]
 pub(super) struct Journal {
-    file: File,
-    generation: u64,
-    at: u64,
+    files: [File; 2],
+    active: usize,
+    position: usize,
+    next: u64,
+    buffer: Vec<u8>,
 }
 
-/// A commit that sled may not have yet.
-pub(super) type Replay = (u64, Vec<Op>);
+/// What a journal's folder holds.
+pub(super) struct Found {
+    files: [File; 2],
+    /// Every record, in order of its sequence number.
+    pub(super) records: Vec<(u64, Overlay)>,
+    /// All up to this number was acknowledged.
+    pub(super) acknowledged: u64,
+    /// The highest number of a record that stands behind a damaged one.
+    pub(super) stray: u64,
+}
+
+/// Why a journal cannot be read.
+pub(super) enum JournalError {
+    Io(io::Error),
+    Damaged(&'static str),
+    TooNew(u32),
+}
+
+/// Makes the files anew, each whole or not at all.
+pub(super) fn create(dir: &Path) -> io::Result<()> {
+    for (name, header) in NAMES.iter().zip([Some(header_of(1)), None]) {
+        let new = dir.join(format!("{name}.new"));
+        let file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+        file.write_all_at(&vec![0; CAPACITY], 0)?;
+        if let Some(header) = header {
+            file.write_all_at(&header, 0)?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&new, dir.join(name))?;
+    }
+    File::open(dir)?.sync_all()
+}
+
+/// Whether both files are there.
+pub(super) fn is_whole(dir: &Path) -> bool {
+    NAMES.iter().all(|name| dir.join(name).exists())
+}
+
+/// Reads what a folder holds.
+pub(super) fn load(dir: &Path) -> Result<Found, JournalError> {
+    if !is_whole(dir) {
+        return Err(JournalError::Damaged("a file of the journal is missing"));
+    }
+    let mut records = Vec::new();
+    let (mut acknowledged, mut stray) = (None, 0);
+    let mut file = |name: &str| -> Result<File, JournalError> {
+        let path = dir.join(name);
+        let octets = std::fs::read(&path).map_err(JournalError::Io)?;
+        if let Some((version, first)) = read_header(&octets) {
+            if version > VERSION {
+                return Err(JournalError::TooNew(version));
+            }
+            acknowledged = acknowledged.max(Some(first.saturating_sub(1)));
+        }
+        stray = stray.max(read_records(&octets, &mut records)?);
+        File::options().write(true).open(path).map_err(JournalError::Io)
+    };
+    let files = [file(NAMES[0])?, file(NAMES[1])?];
+    records.sort_by_key(|&(number, _)| number);
+    let acknowledged = acknowledged.ok_or(JournalError::Damaged("no header of the journal is readable"))?;
+    Ok(Found { files, records, acknowledged, stray })
+}
+
+impl Found {
+    /// Begins anew behind `last`: sled has everything up to it, synced.
+    pub(super) fn begin(self, last: u64) -> Journal {
+        Journal { files: self.files, active: 0, position: 0, next: last + 1, buffer: Vec::new() }
+    }
+}
 
 impl Journal {
-    /// Opens or makes the journal; gives back its commits, oldest first.
-    pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<Replay>)> {
-        let file =
-            File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        if file.metadata()?.len() < SIZE {
-            // New, or its making was interrupted: nothing was ever answered from it.
-            file.write_all_at(&vec![0; usize::try_from(SIZE).unwrap_or(0)], 0)?;
-            file.sync_all()?;
-            File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
-        }
-        let mut octets = vec![0; usize::try_from(SIZE).unwrap_or(0)];
-        file.read_exact_at(&mut octets, 0)?;
-        let generation = match parse_header(&octets) {
-            Some(generation) => generation,
-            None if octets[..20].iter().all(|&b| b == 0) => {
-                let mut fresh = Self { file, generation: 0, at: HEADER };
-                fresh.clear()?;
-                return Ok((fresh, Vec::new()));
-            }
-            None => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "its header is damaged"));
-            }
-        };
-        let mut replay = Vec::new();
-        let mut rest = octets.get(usize::try_from(HEADER).unwrap_or(usize::MAX)..).unwrap_or_default();
-        while let Some((record, behind)) = parse_record(rest, generation) {
-            replay.push(record);
-            rest = behind;
-        }
-        let at = SIZE - rest.len() as u64;
-        Ok((Self { file, generation, at }, replay))
+    /// Whether the other file should be next.
+    pub(super) fn is_full(&self) -> bool {
+        self.position >= CAPACITY - CAPACITY / 8
     }
 
-    /// Appends a commit and makes it durable; false when it does not fit.
-    pub(super) fn append(&mut self, sequence: u64, ops: &[Op]) -> io::Result<bool> {
-        let record = frame(self.generation, sequence, ops);
-        if self.at + record.len() as u64 > SIZE {
-            return Ok(false);
-        }
-        self.file.write_all_at(&record, self.at)?;
-        self.file.sync_data()?;
-        self.at += record.len() as u64;
-        Ok(true)
+    /// The number of the last record.
+    pub(super) fn last(&self) -> u64 {
+        self.next - 1
     }
 
-    /// Forgets everything: sled has it.
-    pub(super) fn clear(&mut self) -> io::Result<()> {
-        let generation = self.generation + 1;
-        let mut header = MAGIC.to_vec();
-        header.extend_from_slice(&generation.to_le_bytes());
-        header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
-        self.file.write_all_at(&header, 0)?;
-        self.file.sync_data()?;
-        (self.generation, self.at) = (generation, HEADER);
+    /// Goes on in the other file. Sled has everything in that one, synced.
+    pub(super) fn turn(&mut self) {
+        self.active ^= 1;
+        self.position = 0;
+    }
+
+    /// Writes one commit and waits until it is durable.
+    pub(super) fn append(&mut self, changes: &Overlay) -> Result<(), StoreError> {
+        self.buffer.clear();
+        let at = self.position;
+        if at == 0 {
+            self.buffer.extend_from_slice(&header_of(self.next));
+            self.buffer.resize(FIRST, 0);
+        }
+        push_record(&mut self.buffer, self.next, changes)?;
+        self.write(at)?;
+        self.position = at + self.buffer.len();
+        self.next += 1;
         Ok(())
     }
-}
 
-fn parse_header(octets: &[u8]) -> Option<u64> {
-    let (signed, rest) = octets.split_at_checked(16)?;
-    let crc = u32::from_le_bytes(*rest.first_chunk()?);
-    let generation = signed.strip_prefix(MAGIC)?;
-    (crc == crc32fast::hash(signed)).then_some(u64::from_le_bytes(*generation.first_chunk()?))
-}
-
-fn frame(generation: u64, sequence: u64, ops: &[Op]) -> Vec<u8> {
-    let mut record = vec![0; FRAME];
-    record[8..].copy_from_slice(&sequence.to_le_bytes());
-    for (key, value) in ops {
-        // Keys are of this room's making and short; a value is at most a few KiB.
-        record.extend_from_slice(&u16::try_from(key.len()).unwrap_or(u16::MAX).to_le_bytes());
-        let length = value.as_ref().map_or(0, |v| u32::try_from(v.len() + 1).unwrap_or(u32::MAX));
-        record.extend_from_slice(&length.to_le_bytes());
-        record.extend_from_slice(key);
-        record.extend_from_slice(value.as_deref().unwrap_or_default());
+    /// Notes that everything so far was acknowledged and is in sled.
+    pub(super) fn finish(&mut self) -> Result<(), StoreError> {
+        self.turn();
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&header_of(self.next));
+        self.write(0)
     }
-    let length = u32::try_from(record.len() - FRAME).unwrap_or(u32::MAX);
-    record[..4].copy_from_slice(&length.to_le_bytes());
-    let crc = checksum(generation, &record[8..]);
-    record[4..8].copy_from_slice(&crc.to_le_bytes());
-    record
+
+    fn write(&self, at: usize) -> Result<(), StoreError> {
+        let file = &self.files[self.active];
+        file.write_all_at(&self.buffer, at as u64)
+            .and_then(|()| file.sync_data())
+            .map_err(|e| failed("cannot write the journal", e))
+    }
 }
 
-fn checksum(generation: u64, sequence_and_body: &[u8]) -> u32 {
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(&generation.to_le_bytes());
-    crc.update(sequence_and_body);
-    crc.finalize()
+fn failed(doing: &str, why: impl std::fmt::Display) -> StoreError {
+    StoreError::Failed(format!("{doing}: {why}"))
 }
 
-fn parse_record(octets: &[u8], generation: u64) -> Option<(Replay, &[u8])> {
-    let (head, rest) = octets.split_at_checked(8)?;
-    let length = usize::try_from(u32::from_le_bytes(*head.first_chunk()?)).ok()?;
-    let crc = u32::from_le_bytes(*head.last_chunk()?);
-    let (signed, behind) = rest.split_at_checked(length.checked_add(8)?)?;
-    if length == 0 || checksum(generation, signed) != crc {
+fn header_of(first: u64) -> [u8; HEADER] {
+    let mut out = [0; HEADER];
+    out[..8].copy_from_slice(MAGIC);
+    out[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    out[12..20].copy_from_slice(&first.to_le_bytes());
+    let crc = crc32fast::hash(&out[..20]);
+    out[20..].copy_from_slice(&crc.to_le_bytes());
+    out
+}
+
+/// Version and first number; nothing when it was never written whole.
+fn read_header(octets: &[u8]) -> Option<(u32, u64)> {
+    let header = octets.first_chunk::<HEADER>()?;
+    let whole = header[..8] == MAGIC[..] && u32_at(header, 20)? == crc32fast::hash(&header[..20]);
+    whole.then_some((u32_at(header, 8)?, u64_at(header, 12)?))
+}
+
+fn push_record(out: &mut Vec<u8>, seq: u64, changes: &Overlay) -> Result<(), StoreError> {
+    let start = out.len();
+    out.extend_from_slice(&[0; FRAME]);
+    for (key, value) in changes {
+        let key_len = u16::try_from(key.len());
+        let value_len = u32::try_from(value.as_ref().map_or(0, Vec::len));
+        let (Ok(key_len), Ok(value_len)) = (key_len, value_len) else {
+            return Err(StoreError::Failed("a key or value is too large for the journal".to_owned()));
+        };
+        out.extend_from_slice(&key_len.to_le_bytes());
+        out.extend_from_slice(&value.as_ref().map_or(DELETED, |_| value_len).to_le_bytes());
+        out.extend_from_slice(key);
+        out.extend_from_slice(value.as_deref().unwrap_or_default());
+    }
+    let len = u32::try_from(out.len() - start - FRAME)
+        .map_err(|_| StoreError::Failed("a commit is too large for the journal".to_owned()))?;
+    out[start..start + 4].copy_from_slice(&len.to_le_bytes());
+    out[start + 4..start + 12].copy_from_slice(&seq.to_le_bytes());
+    let crc = checksum(&out[start..start + 12], &out[start + FRAME..]);
+    out[start + 12..start + 16].copy_from_slice(&crc.to_le_bytes());
+    Ok(())
+}
+
+/// Collects the records up to the first that is not whole, and looks behind it: the highest number found there.
+fn read_records(octets: &[u8], records: &mut Vec<(u64, Overlay)>) -> Result<u64, JournalError> {
+    let mut at = FIRST;
+    let mut last = None;
+    while let Some((seq, payload)) = record_at(octets, at, |seq| last.is_none_or(|last| seq == last + 1)) {
+        records.push((seq, changes_of(payload).ok_or(JournalError::Damaged("a journal record is garbled"))?));
+        last = Some(seq);
+        at += FRAME + payload.len();
+    }
+    let known = last.unwrap_or(0);
+    let plausible = |seq| seq > known && seq - known < u64::from(u32::MAX);
+    let behind = (at..octets.len()).filter_map(|at| record_at(octets, at, plausible));
+    Ok(behind.map(|(seq, _)| seq).max().unwrap_or(0))
+}
+
+fn record_at(octets: &[u8], at: usize, plausible: impl Fn(u64) -> bool) -> Option<(u64, &[u8])> {
+    let record = octets.get(at..)?;
+    let seq = u64_at(record, 4)?;
+    if seq == 0 || !plausible(seq) {
         return None;
     }
-    let (sequence, mut body) = signed.split_first_chunk()?;
-    let mut ops = Vec::new();
-    while !body.is_empty() {
-        let (key_length, rest) = body.split_first_chunk()?;
-        let (value_length, rest) = rest.split_first_chunk()?;
-        let (key, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*key_length)))?;
-        let (value, rest) = match u32::from_le_bytes(*value_length).checked_sub(1) {
-            Some(length) => {
-                let (value, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-                (Some(value.to_vec()), rest)
-            }
-            None => (None, rest),
-        };
-        ops.push((key.to_vec(), value));
-        body = rest;
+    let payload = record.get(FRAME..FRAME + u32_at(record, 0)? as usize)?;
+    (checksum(&record[..12], payload) == u32_at(record, 12)?).then_some((seq, payload))
+}
+
+fn changes_of(mut payload: &[u8]) -> Option<Overlay> {
+    let mut out = Overlay::new();
+    while !payload.is_empty() {
+        let (key_len, rest) = payload.split_first_chunk::<2>()?;
+        let (value_len, rest) = rest.split_first_chunk::<4>()?;
+        let (key, rest) = rest.split_at_checked(u16::from_le_bytes(*key_len).into())?;
+        let value_len = u32::from_le_bytes(*value_len);
+        let (value, rest) =
+            rest.split_at_checked(if value_len == DELETED { 0 } else { value_len as usize })?;
+        out.insert(key.to_vec(), (value_len != DELETED).then(|| value.to_vec()));
+        payload = rest;
     }
-    Some(((u64::from_le_bytes(*sequence), ops), behind))
+    Some(out)
+}
+
+fn checksum(frame: &[u8], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(frame);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+fn u32_at(octets: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(octets.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn u64_at(octets: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(octets.get(at..at + 8)?.try_into().ok()?))
 }
 
 #[cfg(test)]
@@ -161,69 +258,111 @@ mod tests {
 
     use super::*;
 
-    fn put(n: u8) -> Vec<Op> {
-        vec![(vec![n], Some(vec![n; 10])), (vec![n, n], None)]
+    fn changes(n: u8) -> Overlay {
+        [(vec![n], Some(vec![n; 10])), (vec![n, n], None), (vec![n, n, n], Some(Vec::new()))].into()
+    }
+
+    fn found(dir: &Path) -> Found {
+        load(dir).unwrap_or_else(|_| panic!("a readable journal"))
+    }
+
+    fn fresh() -> (tempfile::TempDir, Journal) {
+        let dir = tempfile::tempdir().unwrap();
+        create(dir.path()).unwrap();
+        let journal = found(dir.path()).begin(0);
+        (dir, journal)
     }
 
     #[test]
-    fn commits_come_back_until_they_are_cleared() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("journal");
-        let (mut journal, replay) = Journal::open(&path).unwrap();
-        assert!(replay.is_empty());
-        assert!(journal.append(1, &put(1)).unwrap() && journal.append(2, &put(2)).unwrap());
-        let (mut journal, replay) = Journal::open(&path).unwrap();
-        assert_eq!(replay, [(1, put(1)), (2, put(2))]);
-        assert!(journal.append(3, &put(3)).unwrap());
-        journal.clear().unwrap();
-        assert!(journal.append(4, &put(4)).unwrap());
-        let (_, replay) = Journal::open(&path).unwrap();
-        assert_eq!(replay, [(4, put(4))], "what an earlier generation left behind is not read");
+    fn commits_come_back_in_order_from_both_files() {
+        let (dir, mut journal) = fresh();
+        journal.append(&changes(1)).unwrap();
+        journal.append(&changes(2)).unwrap();
+        journal.turn();
+        journal.append(&changes(3)).unwrap();
+        let read = found(dir.path());
+        assert_eq!(read.records, [(1, changes(1)), (2, changes(2)), (3, changes(3))]);
+        assert_eq!((read.acknowledged, read.stray), (2, 0));
+        journal.turn();
+        journal.append(&changes(4)).unwrap();
+        let read = found(dir.path());
+        assert_eq!(read.records, [(3, changes(3)), (4, changes(4))], "what a turn left behind is not read");
+        // The second record of the first file stands behind a record of another turn.
+        assert_eq!((read.acknowledged, read.stray), (3, 0));
+        journal.finish().unwrap();
+        assert_eq!(found(dir.path()).acknowledged, 4);
     }
 
     #[test]
-    fn a_full_journal_says_so() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut journal, _) = Journal::open(&dir.path().join("journal")).unwrap();
-        let large = vec![(vec![1], Some(vec![0; 300 * 1024]))];
-        assert!((0..3).all(|i| journal.append(i, &large).unwrap()));
-        assert!(!journal.append(3, &large).unwrap());
-        journal.clear().unwrap();
-        assert!(journal.append(3, &large).unwrap());
+    fn a_commit_larger_than_a_file_is_kept_whole() {
+        let (dir, mut journal) = fresh();
+        let large: Overlay = [(vec![1], Some(vec![5; 2 * CAPACITY]))].into();
+        journal.append(&large).unwrap();
+        assert!(journal.is_full());
+        assert_eq!(found(dir.path()).records, [(1, large)]);
+    }
+
+    #[test]
+    fn an_acknowledged_commit_that_is_damaged_is_missed() {
+        let (dir, mut journal) = fresh();
+        for n in 1..4 {
+            journal.append(&changes(n)).unwrap();
+        }
+        let path = dir.path().join(NAMES[0]);
+        let mut octets = std::fs::read(&path).unwrap();
+        octets[FIRST + FRAME + 3] ^= 1;
+        std::fs::write(&path, octets).unwrap();
+        let read = found(dir.path());
+        assert_eq!((read.records.len(), read.stray), (0, 3));
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(load(dir.path()), Err(JournalError::Damaged(_))));
+    }
+
+    #[test]
+    fn a_newer_journal_is_refused() {
+        let (dir, _journal) = fresh();
+        let mut header = header_of(1);
+        header[8] = 2;
+        let crc = crc32fast::hash(&header[..20]);
+        header[20..].copy_from_slice(&crc.to_le_bytes());
+        std::fs::write(dir.path().join(NAMES[1]), header).unwrap();
+        assert!(matches!(load(dir.path()), Err(JournalError::TooNew(2))));
     }
 
     proptest! {
-        /// Whatever octet of the last commit is damaged or missing, the commits before it are read and it is
-        /// not.
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Whatever octet of the last commit is damaged, or from whichever on it is missing, the commits before
+        /// it are read and it is not; the next one takes its place.
         #[test]
-        fn a_torn_commit_never_happened(at in 0_usize..200, flip in 1_u8..=255, cut in any::<bool>()) {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join("journal");
-            let (mut journal, _) = Journal::open(&path).unwrap();
-            journal.append(1, &put(1)).unwrap();
-            let start = journal.at;
-            journal.append(2, &put(2)).unwrap();
-            let at = start + at as u64 % (journal.at - start);
-            let file = File::options().read(true).write(true).open(&path).unwrap();
-            let mut octet = [0];
-            file.read_exact_at(&mut octet, at).unwrap();
+        fn a_torn_commit_never_happened(at in 0_usize..1000, flip in 1_u8..=255, cut: bool) {
+            let (dir, mut journal) = fresh();
+            journal.append(&changes(1)).unwrap();
+            let start = journal.position;
+            journal.append(&changes(2)).unwrap();
+            let at = start + at % (journal.position - start);
+            let path = dir.path().join(NAMES[0]);
+            let mut octets = std::fs::read(&path).unwrap();
             if cut {
-                let end = usize::try_from(journal.at - at).unwrap();
-                prop_assume!(octet[0] != 0);
-                file.write_all_at(&vec![0; end], at).unwrap();
+                prop_assume!(octets[at..journal.position].iter().any(|&b| b != 0));
+                octets[at..].fill(0);
             } else {
-                file.write_all_at(&[octet[0] ^ flip], at).unwrap();
+                octets[at] ^= flip;
             }
-            let (mut journal, replay) = Journal::open(&path).unwrap();
-            prop_assert_eq!(replay, vec![(1, put(1))]);
-            journal.append(2, &put(9)).unwrap();
-            prop_assert_eq!(Journal::open(&path).unwrap().1, vec![(1, put(1)), (2, put(9))]);
+            std::fs::write(&path, octets).unwrap();
+            let read = found(dir.path());
+            prop_assert_eq!(&read.records, &vec![(1, changes(1))]);
+            prop_assert_eq!(read.stray, 0);
+            let mut journal = read.begin(1);
+            journal.append(&changes(9)).unwrap();
+            prop_assert_eq!(found(dir.path()).records, vec![(2, changes(9))]);
         }
 
         #[test]
-        fn any_octets_are_read_or_refused(octets in prop::collection::vec(any::<u8>(), 0..400)) {
-            let _ = parse_record(&octets, 1);
-            let _ = parse_header(&octets);
+        fn any_octets_are_read_or_refused(octets in prop::collection::vec(any::<u8>(), 0..2000)) {
+            let _ = read_header(&octets);
+            let _ = changes_of(&octets);
+            let _ = read_records(&octets, &mut Vec::new());
         }
     }
 }

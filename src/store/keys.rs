@@ -1,6 +1,8 @@
 //! The keys: one octet for the kind, then big-endian numbers, so that they sort as they should. Whatever names a
 //! person stands in a key only as a hash.
 
+use std::ops::Range;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Timestamp;
@@ -14,6 +16,7 @@ pub(super) const MESSAGE: u8 = b'M';
 pub(super) const LIVE: u8 = b'Q';
 pub(super) const IDEMPOTENCY: u8 = b'I';
 pub(super) const WINDOW: u8 = b'W';
+pub(super) const AGE: u8 = b'X';
 pub(super) const LEDGER: u8 = b'L';
 pub(super) const META: u8 = b'Z';
 
@@ -60,9 +63,21 @@ pub(super) fn meta(name: &str) -> Vec<u8> {
     with(META, name.as_bytes())
 }
 
+/// Where a record stands among those that expire: the hour, then its key.
+pub(super) fn age(expires_at_ms: u64, key: &[u8]) -> Vec<u8> {
+    let mut age = with(AGE, &(expires_at_ms / 3_600_000).to_be_bytes());
+    age.extend_from_slice(key);
+    age
+}
+
+/// The key of the record that an age stands for.
+pub(super) fn aged(age: &[u8]) -> &[u8] {
+    age.get(9..).unwrap_or_default()
+}
+
 /// The keys of one kind: from the first to the first of the next kind.
-pub(super) fn all(kind: u8) -> (Vec<u8>, Vec<u8>) {
-    (vec![kind], vec![kind + 1])
+pub(super) fn all(kind: u8) -> Range<Vec<u8>> {
+    vec![kind]..vec![kind + 1]
 }
 
 fn with(kind: u8, rest: &[u8]) -> Vec<u8> {

@@ -27,21 +27,28 @@ mod check;
 mod committer;
 mod disk;
 mod engine;
+mod health;
 mod journal;
 mod keys;
+mod layered;
+mod memory;
+mod open;
 mod record;
 mod records;
 mod repair;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tx;
 
-pub use disk::{OpenError, Options};
+pub use open::{OpenError, Options};
 pub use records::{Idempotency, Records};
 pub use tx::{Tx, View};
 
 use committer::{Committer, Job};
-use engine::{Engine, Memory};
+use engine::{Engine, Overlay};
+use health::Health;
+use memory::Memory;
 
 /// Jobs that may wait for the committer.
 const BACKLOG: usize = 1024;
@@ -72,6 +79,9 @@ pub enum StoreError {
         /// What is wrong.
         why: &'static str,
     },
+    /// The move was taken back.
+    #[error("the change was not made: {0}")]
+    Aborted(&'static str),
     /// Too many moves wait.
     #[error("too many requests wait for the disk; try again")]
     Full,
@@ -83,19 +93,20 @@ pub enum StoreError {
 impl Store {
     /// Opens or makes the store in `dir`. Blocks: it may read all of it.
     pub fn open(dir: &Path, options: &Options) -> Result<Self, OpenError> {
-        let disk = disk::Disk::open(dir, options)?;
-        Ok(Self::start(Arc::new(disk)))
+        let health = Arc::new(Health::new());
+        let disk = open::disk(dir, options, &health)?;
+        Ok(Self::start(Arc::new(disk), health))
     }
 
     /// A store that lives in memory: the same moves without a disk.
     pub fn in_memory() -> Self {
-        Self::start(Arc::new(Memory::default()))
+        Self::start(Arc::new(Memory::default()), Arc::new(Health::new()))
     }
 
-    fn start(engine: Arc<dyn Engine>) -> Self {
+    fn start(engine: Arc<dyn Engine>, health: Arc<Health>) -> Self {
         let (jobs, queue) = mpsc::channel(BACKLOG);
-        let (failure, failed) = watch::channel(None);
-        let committer = Committer::new(Arc::clone(&engine), queue, failure);
+        let failed = health.watch();
+        let committer = Committer::new(Arc::clone(&engine), queue, health);
         std::thread::Builder::new()
             .name("committer".to_owned())
             .spawn(move || committer.run())
@@ -108,12 +119,12 @@ impl Store {
         let (executed, result) = oneshot::channel();
         let (answer, durable) = oneshot::channel();
         let refusal = self.0.jobs.try_send(Job::Move {
-            run: Box::new(move |tx| {
-                let done = catch_unwind(AssertUnwindSafe(|| f(tx)));
-                let whole = done.is_ok();
+            run: Box::new(move |over| {
+                let done = over.and_then(|(engine, group)| execute(engine, group, f));
+                let outcome = done.as_ref().map(|_| ()).map_err(Clone::clone);
                 // Nobody waits any more: the move holds all the same.
-                let _ = executed.send(done.map_err(|_| StoreError::Failed("a move panicked".to_owned())));
-                whole
+                let _ = executed.send(done);
+                outcome
             }),
             answer,
         });
@@ -130,9 +141,10 @@ impl Store {
         f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
     ) -> Result<R, StoreError> {
         let (executed, durable) = self.begin(f).split();
+        // The later answer first: the task wakes once instead of twice.
+        let durable = durable.await;
         let result = executed.await?;
-        durable.await?;
-        Ok(result)
+        durable.map(|()| result)
     }
 
     /// Reads what is committed, on a thread that may block.
@@ -165,6 +177,21 @@ impl Store {
             let _ = closed.await;
         }
     }
+}
+
+/// Runs a move: all of its writes join the group's, or none.
+fn execute<R>(
+    engine: &dyn Engine,
+    group: &mut Overlay,
+    f: impl FnOnce(&mut Tx<'_>) -> R,
+) -> Result<R, StoreError> {
+    let mut tx = Tx::new(engine, group);
+    let result =
+        catch_unwind(AssertUnwindSafe(|| f(&mut tx))).map_err(|_| StoreError::Aborted("it panicked"));
+    let written = tx.finish();
+    let result = result?;
+    group.extend(written?);
+    Ok(result)
 }
 
 /// A move on its way.

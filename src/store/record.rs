@@ -22,10 +22,10 @@ const LARGEST: usize = 6 * 1024;
 
 /// Frames a record.
 pub(super) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, StoreError> {
-    let unfit = |why: String| StoreError::Failed(format!("a record cannot be written: {why}"));
-    let mut bytes = postcard::to_extend(record, vec![FORMAT]).map_err(|e| unfit(e.to_string()))?;
+    let mut bytes = postcard::to_extend(record, vec![FORMAT])
+        .map_err(|_| StoreError::Aborted("a record cannot be serialised"))?;
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_be_bytes());
-    if bytes.len() > LARGEST { Err(unfit(format!("{} octets are too many", bytes.len()))) } else { Ok(bytes) }
+    if bytes.len() > LARGEST { Err(StoreError::Aborted("a record is too large")) } else { Ok(bytes) }
 }
 
 /// The body of a framed record, or what is wrong with it.

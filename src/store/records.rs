@@ -2,10 +2,12 @@
 //! with its record.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::engine::{Order, Visit};
+use super::engine::{Order, Pair, Visit, walk};
 use super::{StoreError, Tx, keys, record};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
@@ -30,14 +32,27 @@ pub trait Records {
     #[doc(hidden)]
     fn load(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// At most `limit` pairs of a range.
+    #[doc(hidden)]
+    fn chunk(&self, range: Range<&[u8]>, order: Order, limit: usize) -> Result<Vec<Pair>, StoreError>;
+
     /// Calls `visit` for the keys of a half-open range until it answers false.
     #[doc(hidden)]
-    fn scan(&self, range: (Vec<u8>, Vec<u8>), order: Order, visit: &mut Visit<'_>) -> Result<(), StoreError>;
+    fn scan(&self, range: Range<Vec<u8>>, order: Order, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        walk(range, order, visit, |range, limit| self.chunk(range, order, limit))
+    }
+
+    /// Notes a fault, so that a move that met one writes nothing.
+    #[doc(hidden)]
+    fn note<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        outcome
+    }
 
     /// A verification.
     fn verification(&self, id: VerificationId) -> Result<Option<Verification>, StoreError> {
         let key = keys::verification(id);
-        self.load(&key)?.map(|v| read::<record::Verification, _>("verification", &key, &v)).transpose()
+        let value = self.load(&key)?;
+        self.note(value.map(|v| read::<record::Verification, _>("verification", &key, &v)).transpose())
     }
 
     /// The newest verification of a number and service.
@@ -63,7 +78,8 @@ pub trait Records {
     /// A message.
     fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
         let key = keys::message(id);
-        self.load(&key)?.map(|v| read::<record::Message, _>("message", &key, &v)).transpose()
+        let value = self.load(&key)?;
+        self.note(value.map(|v| read::<record::Message, _>("message", &key, &v)).transpose())
     }
 
     /// The messages that are queued or on the air, oldest first.
@@ -90,13 +106,13 @@ pub trait Records {
     where
         Self: Sized,
     {
-        let (from, mut to) = keys::all(keys::MESSAGE);
+        let mut range = keys::all(keys::MESSAGE);
         if let Some(id) = before {
-            to = keys::message(id);
+            range.end = keys::message(id);
         }
         let mut found = Vec::new();
         let mut fault = None;
-        self.scan((from, to), Order::Descending, &mut |key, value| {
+        self.scan(range, Order::Descending, &mut |key, value| {
             match read::<record::Message, Message>("message", key, value) {
                 Ok(m) if wanted(&m) => found.push(m),
                 Ok(_) => {}
@@ -104,7 +120,7 @@ pub trait Records {
             }
             found.len() < limit && fault.is_none()
         })?;
-        fault.map_or(Ok(found), Err)
+        self.note(fault.map_or(Ok(found), Err))
     }
 
     /// At most `limit` ended verifications that were issued before `cutoff`.
@@ -125,7 +141,7 @@ pub trait Records {
             }
             found.len() < limit && fault.is_none()
         })?;
-        fault.map_or(Ok(found), Err)
+        self.note(fault.map_or(Ok(found), Err))
     }
 
     /// At most `limit` messages that are over and were accepted before `cutoff`.
@@ -141,7 +157,7 @@ pub trait Records {
             }
             found.len() < limit && fault.is_none()
         })?;
-        fault.map_or(Ok(found), Err)
+        self.note(fault.map_or(Ok(found), Err))
     }
 
     /// What a client's idempotency key stands for.
@@ -149,7 +165,7 @@ pub trait Records {
         let key = keys::idempotency(client, key);
         let Some(value) = self.load(&key)? else { return Ok(None) };
         let r: record::Idempotency =
-            record::decode(&value).map_err(|why| corrupt("idempotency", &key, why))?;
+            self.note(record::decode(&value).map_err(|why| corrupt("idempotency", &key, why)))?;
         Ok(Some(Idempotency {
             digest: r.digest,
             subject: r.subject,
@@ -161,7 +177,8 @@ pub trait Records {
     fn window(&self, name: &str) -> Result<Window, StoreError> {
         let key = keys::window(name);
         let Some(value) = self.load(&key)? else { return Ok(Window::default()) };
-        let r: record::Window = record::decode(&value).map_err(|why| corrupt("limit", &key, why))?;
+        let r: record::Window =
+            self.note(record::decode(&value).map_err(|why| corrupt("limit", &key, why)))?;
         let bucket = |(first, last, count)| Bucket {
             first: Timestamp::from_millis(first),
             last: Timestamp::from_millis(last),
@@ -174,7 +191,8 @@ pub trait Records {
     fn ledger(&self, sim: &str) -> Result<Ledger, StoreError> {
         let key = keys::ledger(sim);
         let Some(value) = self.load(&key)? else { return Ok(Ledger::default()) };
-        let r: record::Ledger = record::decode(&value).map_err(|why| corrupt("ledger", &key, why))?;
+        let r: record::Ledger =
+            self.note(record::decode(&value).map_err(|why| corrupt("ledger", &key, why)))?;
         Ok(Ledger { minute: r.minute, day: r.day, month: r.month })
     }
 
@@ -196,7 +214,7 @@ impl Tx<'_> {
         } else {
             self.remove(expiry);
         }
-        self.put(keys::verification(v.id), record::encode(&record::Verification::from(v))?);
+        self.put_record(keys::verification(v.id), &record::Verification::from(v))?;
         Ok(())
     }
 
@@ -220,7 +238,7 @@ impl Tx<'_> {
         } else if m.attempts == 0 {
             self.put(live, Vec::new());
         }
-        self.put(keys::message(m.id), record::encode(&record::Message::from(m))?);
+        self.put_record(keys::message(m.id), &record::Message::from(m))?;
         Ok(())
     }
 
@@ -238,12 +256,16 @@ impl Tx<'_> {
         key: &str,
         value: &Idempotency,
     ) -> Result<(), StoreError> {
+        let key = keys::idempotency(client, key);
+        let old = self.load(&key)?;
+        let old = self.note(aged::<record::Idempotency>("idempotency", &key, old.as_deref()))?;
+        self.put_age(&key, old.map(|r| r.expires_at), value.expires_at.as_millis());
         let r = record::Idempotency {
             digest: value.digest,
             subject: value.subject.clone(),
             expires_at: value.expires_at.as_millis(),
         };
-        self.put(keys::idempotency(client, key), record::encode(&r)?);
+        self.put_record(key, &r)?;
         Ok(())
     }
 
@@ -254,19 +276,23 @@ impl Tx<'_> {
         window: &Window,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
+        let key = keys::window(name);
+        let old = self.load(&key)?;
+        let old = self.note(aged::<record::Window>("limit", &key, old.as_deref()))?;
+        self.put_age(&key, old.map(|r| r.expires_at), expires_at.as_millis());
         let bucket = |b: &Bucket| (b.first.as_millis(), b.last.as_millis(), b.count);
         let r = record::Window {
             buckets: window.buckets.iter().map(bucket).collect(),
             expires_at: expires_at.as_millis(),
         };
-        self.put(keys::window(name), record::encode(&r)?);
+        self.put_record(key, &r)?;
         Ok(())
     }
 
     /// Writes a SIM's ledger.
     pub fn put_ledger(&mut self, sim: &str, ledger: &Ledger) -> Result<(), StoreError> {
         let r = record::Ledger { minute: ledger.minute, day: ledger.day, month: ledger.month };
-        self.put(keys::ledger(sim), record::encode(&r)?);
+        self.put_record(keys::ledger(sim), &r)?;
         Ok(())
     }
 
@@ -275,29 +301,49 @@ impl Tx<'_> {
         self.put(keys::meta(name), value.to_vec());
     }
 
-    /// Forgets at most `limit` idempotency keys and as many windows whose time is over; answers how many.
+    fn put_record(&mut self, key: Vec<u8>, record: &impl Serialize) -> Result<(), StoreError> {
+        let value = self.note(record::encode(record))?;
+        self.put(key, value);
+        Ok(())
+    }
+
+    /// Forgets at most `limit` idempotency keys and windows whose time was over before this hour; answers how
+    /// many.
     pub fn sweep_expired(&mut self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let stale = |expires_at: u64| expires_at <= now.as_millis();
+        let start = keys::all(keys::AGE).start;
         let mut gone = Vec::new();
-        self.scan(keys::all(keys::IDEMPOTENCY), Order::Ascending, &mut |key, value| {
-            if record::decode::<record::Idempotency>(value).is_ok_and(|r| stale(r.expires_at)) {
-                gone.push(key.to_vec());
-            }
-            gone.len() < limit
-        })?;
-        let keys_gone = gone.len();
-        self.scan(keys::all(keys::WINDOW), Order::Ascending, &mut |key, value| {
-            if record::decode::<record::Window>(value).is_ok_and(|r| stale(r.expires_at)) {
-                gone.push(key.to_vec());
-            }
-            gone.len() < keys_gone + limit
-        })?;
-        let count = keys_gone.max(gone.len() - keys_gone);
-        for key in gone {
-            self.remove(key);
+        if limit > 0 {
+            self.scan(start..keys::age(now.as_millis(), &[]), Order::Ascending, &mut |age, _| {
+                gone.push(age.to_vec());
+                gone.len() < limit
+            })?;
+        }
+        let count = gone.len();
+        for age in gone {
+            self.remove(keys::aged(&age).to_vec());
+            self.remove(age);
         }
         Ok(count)
     }
+
+    /// Moves a record among those that expire, which are sorted by the hour: most changes leave it in its place.
+    fn put_age(&mut self, key: &[u8], old: Option<u64>, expires_at: u64) {
+        let age = keys::age(expires_at, key);
+        match old.map(|old| keys::age(old, key)) {
+            Some(old) if old == age => return,
+            Some(old) => self.remove(old),
+            None => {}
+        }
+        self.put(age, Vec::new());
+    }
+}
+
+fn aged<R: DeserializeOwned>(
+    kind: &'static str,
+    key: &[u8],
+    value: Option<&[u8]>,
+) -> Result<Option<R>, StoreError> {
+    value.map(|v| record::decode(v).map_err(|why| corrupt(kind, key, why))).transpose()
 }
 
 /// Decodes a record into its domain value.

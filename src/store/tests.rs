@@ -1,7 +1,9 @@
 //! The same rules on every engine, and what only a disk can show.
 
+use std::ops::Range;
 use std::time::Duration;
 
+use super::engine::{Order, Pair};
 use super::*;
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
@@ -162,13 +164,19 @@ async fn what_expired_is_swept() {
         store
             .transact(|tx| {
                 let once = |at| Idempotency { digest: [0; 32], subject: String::new(), expires_at: at };
-                let later = START.plus(Duration::from_secs(1));
+                let later = START.plus(Duration::from_secs(3600));
+                let window = Window { buckets: [Bucket { first: START, last: START, count: 1 }].into() };
                 tx.put_idempotency("a", "old", &once(START))?;
                 tx.put_idempotency("a", "new", &once(later))?;
-                tx.put_window("old", &Window::default(), START)?;
-                tx.put_window("new", &Window::default(), later)?;
-                assert_eq!(tx.sweep_expired(START, 10)?, 1);
+                tx.put_window("old", &window, START)?;
+                tx.put_window("prolonged", &window, START)?;
+                tx.put_window("prolonged", &window, later)?;
+                assert_eq!(tx.sweep_expired(START, 10)?, 0);
+                assert_eq!(tx.sweep_expired(later, 0)?, 0);
+                assert_eq!((tx.sweep_expired(later, 1)?, tx.sweep_expired(later, 10)?), (1, 1));
+                assert_eq!(tx.sweep_expired(later, 10)?, 0);
                 assert!(tx.idempotency("a", "old")?.is_none() && tx.idempotency("a", "new")?.is_some());
+                assert_eq!((tx.window("old")?, tx.window("prolonged")?), (Window::default(), window));
                 Ok::<(), StoreError>(())
             })
             .await
@@ -183,10 +191,10 @@ async fn a_panic_in_a_move_writes_nothing_and_ends_nothing() {
         let panicked = store
             .transact(|tx| {
                 tx.put_meta("a", b"1");
-                assert!(tx.meta("a").is_err(), "on purpose");
+                assert!(tx.meta("a").is_err(), "a panic on purpose");
             })
             .await;
-        assert!(matches!(panicked, Err(StoreError::Failed(_))));
+        assert_eq!(panicked, Err(StoreError::Aborted("it panicked")));
         assert_eq!(store.transact(|tx| tx.meta("a")).await.unwrap().unwrap(), None);
     }
 }
@@ -247,14 +255,138 @@ async fn damage_is_found_at_the_start_and_named() {
         db.remove(keys::message(id)).unwrap();
     });
     assert!(dangling.await.to_string().contains("not there"));
-    let older = refused_after(|db, _| {
-        db.insert(keys::SEQUENCE, &0_u64.to_be_bytes()).unwrap();
-    });
-    assert!(older.await.to_string().contains("acknowledged"));
     let newer = refused_after(|db, _| {
         db.insert(keys::SCHEMA, &2_u32.to_be_bytes()).unwrap();
     });
     assert!(matches!(newer.await, OpenError::TooNew { found: 2, .. }));
+}
+
+#[tokio::test]
+async fn a_move_that_met_a_fault_writes_nothing_even_when_it_goes_on() {
+    for (store, _dir) in stores() {
+        let before = store.begin(|tx| tx.put_meta("before", b"1"));
+        let faulty = store
+            .transact(|tx| {
+                tx.put_meta("a", b"1");
+                let mut m = message(START);
+                m.body = Some(Sealed::from_bytes(vec![0; 10_000]));
+                assert!(tx.put_message(&m).is_err());
+            })
+            .await;
+        assert_eq!(faulty, Err(StoreError::Aborted("a record is too large")));
+        before.split().1.await.unwrap();
+        let read = store.transact(|tx| (tx.meta("before"), tx.meta("a"))).await.unwrap();
+        assert_eq!(read, (Ok(Some(b"1".to_vec())), Ok(None)));
+    }
+}
+
+#[tokio::test]
+async fn every_move_sees_every_earlier_one_on_disk_or_not() {
+    for (store, _dir) in stores() {
+        let tickets: Vec<_> = (0..600_u32)
+            .map(|n| {
+                store.begin(move |tx| {
+                    let before =
+                        tx.meta("n").unwrap().map_or(0, |b| u32::from_le_bytes(b.try_into().unwrap()));
+                    tx.put_meta("n", &(before + 1).to_le_bytes());
+                    assert_eq!(before, n);
+                })
+            })
+            .collect();
+        for ticket in tickets {
+            let (executed, durable) = ticket.split();
+            executed.await.unwrap();
+            durable.await.unwrap();
+        }
+        let last = store.read(|view| view.meta("n")).await.unwrap().unwrap();
+        assert_eq!(last, Some(600_u32.to_le_bytes().to_vec()));
+    }
+}
+
+/// An engine that fails as it is told.
+struct Failing(fn() -> Result<(), StoreError>);
+
+impl Engine for Failing {
+    fn load(&self, _: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    fn chunk(&self, _: Range<&[u8]>, _: Order, _: usize) -> Result<Vec<Pair>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn commit(&self, _: Overlay) -> Result<(), StoreError> {
+        (self.0)()
+    }
+
+    fn finish(&self) -> Result<(), StoreError> {
+        panic!("a failed engine is left alone")
+    }
+}
+
+#[tokio::test]
+async fn a_failed_write_stays_and_is_told() {
+    let failures: [(fn() -> _, _); 2] = [
+        (|| Err(StoreError::Failed("no space".to_owned())), "no space"),
+        (|| panic!("an engine of a test"), "writing panicked"),
+    ];
+    for (commit, why) in failures {
+        let failed = StoreError::Failed(why.to_owned());
+        let store = Store::start(Arc::new(Failing(commit)), Arc::new(Health::new()));
+        assert_eq!(store.transact(|tx| tx.meta("a")).await, Ok(Ok(None)), "what writes nothing cannot fail");
+        let (executed, durable) = store.begin(|tx| tx.put_meta("a", b"1")).split();
+        assert_eq!((executed.await, durable.await), (Ok(()), Err(failed.clone())));
+        assert_eq!(store.failed().await, why);
+        assert_eq!(store.transact(|_| ()).await, Err(failed));
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_the_backlog_is_refused_at_once() {
+    let store = Store::in_memory();
+    let (release, hold) = std::sync::mpsc::channel::<()>();
+    let (entered, entering) = oneshot::channel();
+    let first = store.begin(move |_| {
+        entered.send(()).unwrap();
+        hold.recv().unwrap();
+    });
+    entering.await.unwrap();
+    let waiting: Vec<_> = (0..BACKLOG).map(|_| store.begin(|tx| tx.put_meta("a", b"1"))).collect();
+    assert_eq!(store.transact(|_| ()).await, Err(StoreError::Full));
+    release.send(()).unwrap();
+    for ticket in waiting {
+        ticket.split().1.await.unwrap();
+    }
+    first.split().1.await.unwrap();
+    store.transact(|_| ()).await.unwrap();
+}
+
+/// Many turns of the journal: what is read never depends on how far the carrying is.
+#[tokio::test]
+async fn commits_go_on_while_sled_catches_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let mut ids = Vec::new();
+    for round in 0..40_u64 {
+        let made: Vec<Message> =
+            (0..150).map(|i| message(START.plus(Duration::from_millis(round * 1000 + i)))).collect();
+        ids.extend(made.iter().map(|m| m.id));
+        let all = ids.clone();
+        store.transact(move |tx| made.iter().try_for_each(|m| tx.put_message(m))).await.unwrap().unwrap();
+        let (forward, backward) = store
+            .read(|view| (view.live_messages().unwrap(), view.messages(usize::MAX, None, |_| true).unwrap()))
+            .await
+            .unwrap();
+        assert_eq!(forward.iter().map(|m| m.id).collect::<Vec<_>>(), all);
+        assert_eq!(backward.iter().rev().map(|m| m.id).collect::<Vec<_>>(), all);
+    }
+    // Not closed: the thread ends by itself when the last handle goes, and the next opening waits for it.
+    drop(store);
+    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let live = store.read(Records::live_messages).await.unwrap().unwrap();
+    assert_eq!(live.into_iter().map(|m| m.id).collect::<Vec<_>>(), ids);
+    store.close().await;
 }
 
 #[test]

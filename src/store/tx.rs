@@ -1,19 +1,23 @@
 //! A move's view of the store: what is committed, under what the group wrote so far, under its own writes.
 
+use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::StoreError;
-use super::engine::{Engine, Order, Overlay, Visit, scan_under};
+use super::engine::{Engine, Order, Overlay, Pair};
+use super::layered;
 use super::records::Records;
 
-/// A running move.
+/// A running move. Once one of its calls failed it writes nothing at all, whatever it does with the error.
 pub struct Tx<'a> {
     engine: &'a dyn Engine,
     group: &'a Overlay,
-    own: &'a mut Overlay,
+    own: Overlay,
+    fault: RefCell<Option<StoreError>>,
 }
 
-/// What is committed.
+/// What is committed. Each call sees whole commits; two calls may see different ones.
 pub struct View(Arc<dyn Engine>);
 
 impl View {
@@ -23,8 +27,13 @@ impl View {
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn new(engine: &'a dyn Engine, group: &'a Overlay, own: &'a mut Overlay) -> Self {
-        Self { engine, group, own }
+    pub(super) fn new(engine: &'a dyn Engine, group: &'a Overlay) -> Self {
+        Self { engine, group, own: Overlay::new(), fault: RefCell::default() }
+    }
+
+    /// What it wrote, or why none of it counts.
+    pub(super) fn finish(self) -> Result<Overlay, StoreError> {
+        self.fault.into_inner().map_or(Ok(self.own), Err)
     }
 
     pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
@@ -41,13 +50,8 @@ impl Records for View {
         self.0.load(key)
     }
 
-    fn scan(
-        &self,
-        (from, to): (Vec<u8>, Vec<u8>),
-        order: Order,
-        visit: &mut Visit<'_>,
-    ) -> Result<(), StoreError> {
-        self.0.scan(&from, &to, order, visit)
+    fn chunk(&self, range: Range<&[u8]>, order: Order, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        self.0.chunk(range, order, limit)
     }
 }
 
@@ -55,21 +59,21 @@ impl Records for Tx<'_> {
     fn load(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.own.get(key).or_else(|| self.group.get(key)) {
             Some(value) => Ok(value.clone()),
-            None => self.engine.load(key),
+            None => self.note(self.engine.load(key)),
         }
     }
 
-    fn scan(
-        &self,
-        (from, to): (Vec<u8>, Vec<u8>),
-        order: Order,
-        visit: &mut Visit<'_>,
-    ) -> Result<(), StoreError> {
-        let mut fresh: Overlay =
-            self.group.range(from.clone()..to.clone()).map(|(k, v)| (k.clone(), v.clone())).collect();
-        fresh.extend(self.own.range(from.clone()..to.clone()).map(|(k, v)| (k.clone(), v.clone())));
-        scan_under(fresh.into_iter().collect(), order, visit, |visit| {
-            self.engine.scan(&from, &to, order, visit)
+    fn chunk(&self, range: Range<&[u8]>, order: Order, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        self.note(layered::scan(&self.own, range, order, limit, |range, limit| {
+            layered::scan(self.group, range, order, limit, |range, limit| {
+                self.engine.chunk(range, order, limit)
+            })
+        }))
+    }
+
+    fn note<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        outcome.inspect_err(|error| {
+            self.fault.borrow_mut().get_or_insert_with(|| error.clone());
         })
     }
 }

@@ -21,4 +21,6 @@ mod sim_faults;
 mod sim_wire;
 mod sms_pdus;
 mod sms_properties;
+mod store_crash;
+mod store_files;
 mod tidy;

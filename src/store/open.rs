@@ -1,0 +1,220 @@
+//! Opening: the lock, the repair of what a stop left behind, sled on a watched thread, the rest of the journal,
+//! and a look at every record before anything is served.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use super::disk::Disk;
+use super::engine::Overlay;
+use super::health::Health;
+use super::journal::{self, Found, JournalError};
+use super::table::{Table, TableError};
+use super::{StoreError, check, repair};
+
+/// The layout that this version reads and writes.
+const SCHEMA: u32 = 1;
+
+/// How the store is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Octets of sled's page cache.
+    pub cache: u64,
+    /// How long opening may take: sled reads its log since the last start.
+    pub open_within: Duration,
+    /// How long another process may take to let go of the files.
+    pub lock_within: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache: 4 * 1024 * 1024,
+            open_within: Duration::from_secs(120),
+            lock_within: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Why the store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("the store {path} is in use by another process; is another smsotpd running?")]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// What it holds is not what was written.
+    #[error(
+        "the store {path} is damaged: {why}; nothing was changed. Restore a backup, or move the folder away to \
+         start empty: codes and messages that it held are then forgotten"
+    )]
+    Corrupt {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A later version wrote it.
+    #[error("the store {path} has layout {found}; this version knows {SCHEMA}: install the newer smsotpd")]
+    TooNew {
+        /// The folder.
+        path: PathBuf,
+        /// Its layout.
+        found: u32,
+    },
+    /// The file system.
+    #[error("the store {path}: {source}; check the disk, its free space and the owner of the folder")]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// Opens or makes the store in a folder.
+pub(super) fn disk(dir: &Path, options: &Options, health: &Arc<Health>) -> Result<Disk, OpenError> {
+    let at = At(dir);
+    let sled_dir = dir.join("sled");
+    let mut make = std::fs::DirBuilder::new();
+    make.recursive(true).mode(0o700).create(&sled_dir).map_err(|e| at.io(e))?;
+    let lock = lock(at, options.lock_within)?;
+    repair::snapshots(&sled_dir).map_err(|e| at.io(e))?;
+    // The journal is made before sled is: a sled without one has lost it.
+    if !sled_dir.join("db").exists() && is_unused(dir) {
+        journal::create(dir).map_err(|e| at.io(e))?;
+    }
+    let found = journal::load(dir).map_err(|e| match e {
+        JournalError::Io(e) => at.io(e),
+        JournalError::Damaged(why) => at.corrupt(why),
+        JournalError::TooNew(found) => at.too_new(found),
+    })?;
+    let table = open_watched(at, &sled_dir, options)?;
+    sync_all(dir, &sled_dir).map_err(|e| at.io(e))?;
+    // sled panics on some damage when it is read, too.
+    let (table, last) = catch_unwind(AssertUnwindSafe(|| settle(at, table, &found)))
+        .unwrap_or_else(|_| Err(at.corrupt("sled panicked while it was read")))?;
+    Disk::start(table, found.begin(last), lock, Arc::clone(health)).map_err(|e| at.io(e))
+}
+
+/// Brings the table to the last commit and looks at all of it. Answers that commit's number.
+fn settle(at: At<'_>, table: Table, found: &Found) -> Result<(Table, u64), OpenError> {
+    let corrupt = |e: StoreError| at.corrupt(&e.to_string());
+    match table.schema().map_err(corrupt)? {
+        Some(schema) if schema > SCHEMA => return Err(at.too_new(schema)),
+        Some(_) => {}
+        None if table.is_empty() => table.set_schema(SCHEMA).map_err(corrupt)?,
+        None => return Err(at.corrupt("it has records but no layout number")),
+    }
+    let known = table.last().map_err(corrupt)?;
+    let mut last = known;
+    let mut rest = Overlay::new();
+    for (number, changes) in found.records.iter().filter(|&&(number, _)| number > known) {
+        if *number != last + 1 {
+            return Err(at.corrupt(&format!("commit {} is missing", last + 1)));
+        }
+        rest.extend(changes.clone());
+        last = *number;
+    }
+    let acknowledged = found.acknowledged.max(found.stray);
+    if last < acknowledged {
+        return Err(
+            at.corrupt(&format!("{acknowledged} commits were acknowledged and only {last} are there"))
+        );
+    }
+    if last > known {
+        tracing::info!(commits = last - known, "carrying over to sled what only the journal has");
+        table.absorb(&rest, last).map_err(corrupt)?;
+    }
+    check::records(&table).map_err(corrupt)?;
+    Ok((table, last))
+}
+
+/// Whether there is no journal yet, or one whose making was interrupted: nothing was ever answered from it.
+fn is_unused(dir: &Path) -> bool {
+    match journal::load(dir) {
+        Ok(found) => found.acknowledged == 0 && found.records.is_empty(),
+        Err(JournalError::Damaged(_)) => !journal::is_whole(dir),
+        Err(_) => false,
+    }
+}
+
+fn lock(at: At<'_>, within: Duration) -> Result<File, OpenError> {
+    let path = at.0.join("LOCK");
+    let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = file.map_err(|e| at.io(e))?;
+    let pause = Duration::from_millis(20);
+    let mut waited = Duration::ZERO;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) if waited < within => {
+                std::thread::sleep(pause);
+                waited += pause;
+            }
+            Err(std::fs::TryLockError::WouldBlock) => return Err(OpenError::InUse { path: at.0.to_owned() }),
+            Err(std::fs::TryLockError::Error(e)) => return Err(at.io(e)),
+        }
+    }
+}
+
+/// sled panics on some damage and, rarely, never returns: it opens on a thread of its own.
+fn open_watched(at: At<'_>, sled_dir: &Path, options: &Options) -> Result<Table, OpenError> {
+    let (sender, opened) = channel();
+    let (dir, cache, within) = (sled_dir.to_owned(), options.cache, options.lock_within);
+    std::thread::Builder::new()
+        .name("opening".to_owned())
+        .spawn(move || {
+            let outcome = catch_unwind(AssertUnwindSafe(|| Table::open(&dir, cache, within)));
+            // The opener may have given up waiting.
+            drop(sender.send(outcome));
+        })
+        .map_err(|e| at.io(e))?;
+    match opened.recv_timeout(options.open_within) {
+        Ok(Ok(Ok(table))) => Ok(table),
+        Ok(Ok(Err(TableError::InUse))) => Err(OpenError::InUse { path: at.0.to_owned() }),
+        Ok(Ok(Err(TableError::Io(e)))) => Err(at.io(e)),
+        Ok(Ok(Err(TableError::Corrupt(why)))) => Err(at.corrupt(&why)),
+        Ok(Err(_)) => Err(at.corrupt("sled's log cannot be read")),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            Err(at.corrupt(&format!("it did not open within {:?}", options.open_within)))
+        }
+    }
+}
+
+/// Every file of sled's folder and the folders above: sled syncs none of them when it makes them.
+fn sync_all(dir: &Path, sled_dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(sled_dir)? {
+        File::open(entry?.path())?.sync_all()?;
+    }
+    let above = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for folder in [sled_dir, dir, above] {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// The folder that an error is about.
+#[derive(Clone, Copy)]
+struct At<'a>(&'a Path);
+
+impl At<'_> {
+    fn io(self, source: io::Error) -> OpenError {
+        OpenError::Io { path: self.0.to_owned(), source }
+    }
+
+    fn corrupt(self, why: &str) -> OpenError {
+        OpenError::Corrupt { path: self.0.to_owned(), why: why.to_owned() }
+    }
+
+    fn too_new(self, found: u32) -> OpenError {
+        OpenError::TooNew { path: self.0.to_owned(), found }
+    }
+}
