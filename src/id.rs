@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use rand::RngExt as _;
 
@@ -24,9 +25,15 @@ macro_rules! identifier {
             /// What every id of this kind begins with.
             pub const PREFIX: &'static str = $prefix;
 
-            /// A new id made at `now`.
+            /// A new id made at `now`; of those that one process makes in one millisecond, each sorts behind the
+            /// one before.
             pub fn new(now: Timestamp) -> Self {
-                Self(ulid::Ulid::from_parts(now.as_millis(), rand::rng().random()))
+                static LAST: Mutex<ulid::Ulid> = Mutex::new(ulid::Ulid::nil());
+                let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+                let fresh = ulid::Ulid::from_parts(now.as_millis(), rand::rng().random());
+                let behind = last.increment().ok().filter(|_| last.timestamp_ms() == fresh.timestamp_ms());
+                *last = behind.unwrap_or(fresh);
+                Self(*last)
             }
 
             /// The 16 octets that stand for it in the store; they sort as the ids do.
@@ -85,6 +92,8 @@ mod tests {
         let a = MessageId::new(Timestamp::from_millis(1_700_000_000_000));
         let b = MessageId::new(Timestamp::from_millis(1_700_000_000_001));
         assert!(a < b && a.to_string() < b.to_string() && a.to_bytes() < b.to_bytes());
+        let same: Vec<_> = (0..100).map(|_| MessageId::new(Timestamp::from_millis(1))).collect();
+        assert!(same.is_sorted_by(|a, b| a < b), "in one millisecond too");
         assert_eq!(a.to_string().parse(), Ok(a));
         assert_eq!(MessageId::from_bytes(a.to_bytes()), a);
         assert!(a.to_string().starts_with("msg_"));

@@ -187,7 +187,7 @@ impl Inner {
             report: m.report,
             valid_for: m.deadline.map(|deadline| deadline.since(now)),
             reference: m.reference,
-            concat_reference: m.id.to_bytes()[14],
+            concat_reference: m.reference,
             reject_duplicates: m.uncertain,
             ..sms::Submission::new(m.to.as_str(), text)
         };
