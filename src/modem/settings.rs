@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Find;
+use super::ladder::Limits;
 use crate::secret::Secret;
 
 /// One modem.
@@ -55,6 +56,8 @@ pub struct Timing {
     pub reopen_first: Duration,
     /// No such wait is longer.
     pub reopen_max: Duration,
+    /// For the recovery ladder.
+    pub ladder: Limits,
 }
 
 impl Default for Timing {
@@ -75,6 +78,7 @@ impl Default for Timing {
             late: Duration::from_secs(300),
             reopen_first: Duration::from_millis(250),
             reopen_max: Duration::from_secs(2),
+            ladder: Limits::default(),
         }
     }
 }

@@ -64,7 +64,7 @@ pub(super) struct BringUp {
     heard: Option<Registration>,
     selected: bool,
     /// What a person should know although the modem works.
-    fault: Option<String>,
+    pub(super) fault: Option<String>,
 }
 
 impl BringUp {
@@ -141,6 +141,9 @@ impl Session {
     pub(super) fn bring_up_step(&mut self, now: Instant) {
         let step = self.progress.step;
         let timing = self.settings.timing;
+        if step == Step::Registration && self.progress.polls > 0 && self.cure_deafness(now) {
+            return;
+        }
         match self.command_of(step) {
             Some(command) => {
                 let slow = matches!(step, Step::EnterPin | Step::RadioOn | Step::Select | Step::Operator);
@@ -189,7 +192,7 @@ impl Session {
         })
     }
 
-    fn profile(&self) -> &'static profiles::Profile {
+    pub(super) fn profile(&self) -> &'static profiles::Profile {
         profiles::of(&self.snapshot.manufacturer, &self.snapshot.model)
     }
 
@@ -273,9 +276,7 @@ impl Session {
                 self.timer = Some(now + wait);
             }
             Turn::Fail(reason) => {
-                tracing::warn!(modem = %self.settings.name, "{reason}");
-                self.set_fault(&reason);
-                self.close_to_reopen();
+                self.cure(&reason, now);
             }
             Turn::Done => {
                 self.finish_bring_up();
@@ -285,7 +286,7 @@ impl Session {
     }
 
     fn finish_bring_up(&mut self) {
-        let fault = self.progress.fault.take();
+        let fault = self.progress.fault.clone();
         if self.snapshot.last_error != fault {
             self.snapshot.last_error = fault;
         }

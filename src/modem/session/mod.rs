@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::ladder::{Ladder, Rung};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Snapshot, State};
 use crate::at::{Command, Domain, Expects, Frame, Framer, Line, Prompt, Registration, ResultCode, Routed};
@@ -17,6 +18,7 @@ use crate::secret::Secret;
 
 mod bring_up;
 mod check;
+mod recovery;
 mod resync;
 mod submit;
 #[cfg(test)]
@@ -27,6 +29,7 @@ mod ussd;
 
 use bring_up::{BringUp, PinMemory, Step};
 use check::Check;
+use recovery::{Against, Radio};
 use resync::{Resync, Then};
 use submit::{Late, Order, Stage};
 use urc::Awakenings;
@@ -55,6 +58,8 @@ pub enum Action {
 pub enum Closing {
     /// To open it again.
     Reopen,
+    /// To cure the device without it, and to open it again.
+    Cure(Rung),
     /// For good.
     Stop,
 }
@@ -104,6 +109,8 @@ pub struct Session {
     acknowledges: bool,
     opened_before: bool,
     awakenings: Awakenings,
+    ladder: Ladder,
+    against: Against,
     snapshot: Snapshot,
     dirty: bool,
     actions: VecDeque<Action>,
@@ -119,6 +126,9 @@ enum Phase {
     Checking(Check),
     Ussd(Ussd),
     Restarting,
+    Radio(Radio),
+    /// Nothing helped: it is left alone for a while.
+    Resting,
 }
 
 #[derive(Debug)]
@@ -143,6 +153,7 @@ impl Session {
     /// A session whose port is not open yet.
     pub fn new(settings: Settings) -> Self {
         let port = settings.find.to_string();
+        let ladder = Ladder::new(settings.timing.ladder);
         Self {
             settings,
             framer: Framer::new(),
@@ -160,6 +171,8 @@ impl Session {
             acknowledges: false,
             opened_before: false,
             awakenings: Awakenings::default(),
+            ladder,
+            against: Against::default(),
             snapshot: Snapshot { port, ..Snapshot::default() },
             dirty: true,
             actions: VecDeque::new(),
@@ -202,7 +215,12 @@ impl Session {
         self.framer.clear();
         self.following = None;
         self.pin.device_began_anew();
-        self.set_state(State::Starting);
+        self.ladder.here();
+        if let Some(until) = self.ladder.rests_until(now) {
+            self.rest(until, now);
+            return;
+        }
+        self.set_state(if self.ladder.in_trouble() { State::Recovering } else { State::Starting });
         self.start_resync(resync::Open::Perhaps, Then::BringUp(Step::FIRST), now);
     }
 
@@ -210,6 +228,7 @@ impl Session {
     pub fn lost(&mut self, reason: &str) {
         self.abandon(reason);
         self.enter_closed();
+        self.ladder.unplugged();
         self.set_fault(reason);
         self.set_state(State::Absent);
     }
@@ -333,8 +352,9 @@ impl Session {
             Phase::Sending => self.sending_finished(outstanding, code, now),
             Phase::Checking(_) => self.check_finished(&outstanding, code, now),
             Phase::Ussd(_) => self.ussd_finished(code, now),
-            Phase::Restarting => self.close_to_reopen(),
-            Phase::Idle | Phase::Closed => self.late_line(now),
+            Phase::Restarting => self.restart_finished(&outstanding, code, now),
+            Phase::Radio(_) => self.radio_switched(now),
+            Phase::Idle | Phase::Resting | Phase::Closed => self.late_line(now),
         }
     }
 
@@ -344,12 +364,14 @@ impl Session {
             Phase::BringUp => self.bring_up_timed_out(outstanding, now),
             Phase::Sending => self.sending_timed_out(now),
             Phase::Checking(_) => {
+                self.ladder.notice(now);
                 self.set_fault("the modem did not answer in time and is being called anew");
                 self.start_resync(resync::Open::No, Then::Idle, now);
             }
             Phase::Ussd(_) => self.ussd_timed_out(now),
             Phase::Restarting => self.close_to_reopen(),
-            Phase::Idle | Phase::Closed => {}
+            Phase::Radio(_) => self.radio_switched(now),
+            Phase::Idle | Phase::Resting | Phase::Closed => {}
         }
     }
 
@@ -359,7 +381,8 @@ impl Session {
             Phase::BringUp => self.bring_up_step(now),
             Phase::Idle => self.start_check(Check::keep_alive(self.domain), now),
             Phase::Ussd(_) => self.ussd_timed_out(now),
-            Phase::Sending | Phase::Checking(_) | Phase::Restarting | Phase::Closed => {}
+            Phase::Resting => self.rested(now),
+            Phase::Sending | Phase::Checking(_) | Phase::Restarting | Phase::Radio(_) | Phase::Closed => {}
         }
     }
 
@@ -375,6 +398,8 @@ impl Session {
             self.wishes.bring_up = false;
             self.set_state(State::Starting);
             self.start_resync(resync::Open::No, Then::BringUp(Step::FIRST), now);
+        } else if self.cure_failing(now) {
+            // The port may be closed now.
         } else if self.domain.is_some() && !self.snapshot.registration.is_registered() {
             self.set_fault(
                 "the modem lost the network and looks for it: check antenna, coverage and subscription",
@@ -389,6 +414,7 @@ impl Session {
         } else {
             self.timer = Some(now + self.settings.timing.keep_alive);
             self.set_state(State::Ready);
+            self.well(now);
         }
     }
 
@@ -419,7 +445,7 @@ impl Session {
         self.pin.device_began_anew();
         self.set_state(State::Recovering);
         self.phase = Phase::Restarting;
-        self.write_command(Command::Restart, self.settings.timing.command, now);
+        self.write_command(self.restart_command(), self.settings.timing.command, now);
     }
 
     fn close_to_reopen(&mut self) {
@@ -495,6 +521,7 @@ impl Session {
     }
 
     fn set_fault(&mut self, sentence: &str) {
+        self.note_cause(sentence);
         if self.snapshot.last_error.as_deref() != Some(sentence) {
             self.snapshot.last_error = Some(sentence.to_owned());
             self.dirty = true;

@@ -236,6 +236,7 @@ impl Session {
                     Class::UnknownOutcome => Outcome::Unknown { references, reason: error.sentence },
                     _ => Outcome::Rejected { references, error },
                 };
+                self.weigh(&outcome, now);
                 self.settle(outcome);
                 self.become_idle(now);
             }
@@ -247,12 +248,14 @@ impl Session {
         match order.stage {
             Stage::More => {
                 self.more_refused = true;
+                self.unanswered_send(now);
                 self.settle(Outcome::not_started("the modem did not answer AT+CMMS=2 in time"));
                 self.start_resync(Open::No, Then::Idle, now);
             }
             Stage::Prompt => {
                 let references = self.take_references();
                 let reason = String::from("the modem gave no prompt in time");
+                self.unanswered_send(now);
                 self.settle(Outcome::NotStarted { references, reason });
                 self.start_resync(Open::Perhaps, Then::Idle, now);
             }
@@ -267,6 +270,7 @@ impl Session {
                     Taken::Nothing => format!("no result within {limit} s after the message was handed over"),
                     Taken::Reference(reference) => format!("the modem gave reference {reference} but no OK"),
                 };
+                self.unanswered_send(now);
                 self.end_unknown(reason, now);
             }
         }
@@ -315,7 +319,9 @@ impl Session {
             return;
         }
         let references = self.take_references();
-        self.settle(Outcome::Accepted { references });
+        let outcome = Outcome::Accepted { references };
+        self.weigh(&outcome, now);
+        self.settle(outcome);
         self.become_idle(now);
     }
 
@@ -323,7 +329,9 @@ impl Session {
         let references = self.take_references();
         let error = refusal(Failure::of(code));
         let held = self.order.as_ref().is_some_and(|order| order.stage == Stage::Held);
-        self.settle(Outcome::Rejected { references, error });
+        let outcome = Outcome::Rejected { references, error };
+        self.weigh(&outcome, now);
+        self.settle(outcome);
         // The error may have been a late one, with a prompt still to come.
         if held || self.late.is_some_and(|late| now < late.until) {
             self.start_resync(Open::Perhaps, Then::Idle, now);
