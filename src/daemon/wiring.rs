@@ -132,8 +132,13 @@ pub(super) fn modem(m: &Modem) -> Result<modem::Settings, StartError> {
         baud: m.baud,
         pin,
         smsc: m.smsc.as_ref().map(|n| n.as_str().to_owned()),
-        timing: modem::Timing::default(),
+        timing: modem::Timing { body: m.send_timeout, ..modem::Timing::default() },
     })
+}
+
+/// What may be done to a modem's device beside its port.
+pub(super) fn means(m: &Modem) -> modem::Means {
+    modem::Means { power_cycle: m.power_cycle.clone(), ..modem::Means::default() }
 }
 
 /// The settings that differ and that only a restart takes over.
@@ -152,7 +157,8 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         names.push("[[client]]");
     }
     let device = |m: &Modem| {
-        (m.name.clone(), m.find.clone(), m.baud, m.pin_file.clone(), m.profile.clone(), m.smsc.clone())
+        let device = (m.name.clone(), m.find.clone(), m.baud, m.pin_file.clone());
+        (device, m.profile.clone(), m.smsc.clone(), m.send_timeout, m.power_cycle.clone())
     };
     if !old.modems.iter().map(device).eq(new.modems.iter().map(device)) {
         names.push("[[modem]] (all but routes and limits)");

@@ -19,7 +19,8 @@ const TRIES: u32 = 5;
 /// the modem behind it, perhaps one of several, would notice nothing of it.
 pub(super) fn device_of(root: &Root, port: &Path) -> Option<PathBuf> {
     let port = port.canonicalize().ok()?;
-    let found = ports::scan(root).into_iter().find(|c| c.path.canonicalize().is_ok_and(|path| path == port))?;
+    let found =
+        ports::scan(root).into_iter().find(|c| c.path.canonicalize().is_ok_and(|path| path == port))?;
     let device = found.device.as_ref().filter(|device| !found.is_uart() && !is_root_hub(device));
     device.cloned()
 }
@@ -87,6 +88,9 @@ mod tests {
         // Nobody can write to a folder, not even root.
         fs::set_permissions(device.join("authorized"), fs::Permissions::from_mode(0o500)).unwrap();
         let why = reauthorise(&device).unwrap_err().unwrap();
-        assert!(why.contains("/sys/bus/usb/devices/1-1.4/authorized") && why.contains("power_cycle"), "{why}");
+        assert!(
+            why.contains("/sys/bus/usb/devices/1-1.4/authorized") && why.contains("power_cycle"),
+            "{why}"
+        );
     }
 }

@@ -16,10 +16,10 @@ use super::find::Unfound;
 use super::ladder::Rung;
 use super::means::{Means, Patient};
 use super::ports::{Patience, Root, Watch};
-use super::{port, reauthorise};
 use super::session::{Action, Closing, Output, Session};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Snapshot, State};
+use super::{port, reauthorise};
 use crate::clock::monotonic;
 
 /// An order with its gate and the place for its outcome.
@@ -128,7 +128,8 @@ impl Driver {
         let mut flow = Flow::Continue;
         while !matches!(flow, Flow::Stop) {
             let (settings, root) = (self.settings.clone(), self.means.root.clone());
-            let known = self.device.clone().map(|device| (PathBuf::from(&self.session.snapshot().port), device));
+            let known =
+                self.device.clone().map(|device| (PathBuf::from(&self.session.snapshot().port), device));
             let Some(opened) = self.without_port(open(settings, root, known)).await else { break };
             match opened {
                 Ok(Opened { path, mut port, device }) => {

@@ -18,6 +18,7 @@ mod ports_watch;
 mod sim_codec;
 mod sim_dialogue;
 mod sim_faults;
+mod sim_hangs;
 mod sim_wire;
 mod sms_pdus;
 mod sms_properties;

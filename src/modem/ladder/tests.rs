@@ -69,7 +69,11 @@ fn rests_grow_to_half_an_hour_and_begin_again_after_a_calm_time() {
     for _ in 0..7 {
         let (rungs, rest) = silent(&mut ladder, &mut now);
         assert_eq!(rungs, ALL, "after a rest everything is tried again");
-        assert_eq!(ladder.climb(now + rest / 2), Step::Rest(now + rest), "a question in between changes nothing");
+        assert_eq!(
+            ladder.climb(now + rest / 2),
+            Step::Rest(now + rest),
+            "a question in between changes nothing"
+        );
         rests.push(rest / 60);
         now += rest;
     }

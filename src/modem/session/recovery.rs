@@ -217,7 +217,8 @@ impl Session {
 
     fn tell_recovered(&mut self, rung: Rung, took: std::time::Duration) {
         let what = self.against.cause.take().unwrap_or_else(|| String::from("the modem did not answer"));
-        let mut sentence = format!("{what}; {} brought it back after {:.1} s", rung.words(), took.as_secs_f64());
+        let mut sentence =
+            format!("{what}; {} brought it back after {:.1} s", rung.words(), took.as_secs_f64());
         tracing::warn!(modem = %self.settings.name, rung = rung.as_str(), "{sentence}");
         if let Some(hint) = &self.progress.fault {
             sentence = format!("{hint}; before: {sentence}");
