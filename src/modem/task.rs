@@ -107,8 +107,7 @@ const UNTOLD: Duration = Duration::from_secs(60);
 
 /// Until it is time to look for the port again. A path is looked at again soon; asking other ports who they are
 /// is left until something was plugged in.
-async fn pause(path: bool, root: Root, wait: Duration) {
-    let watch = if path { None } else { Watch::new(root.dev()).ok() };
+async fn pause(watch: Option<Watch>, wait: Duration) {
     let Some(mut watch) = watch else { return sleep_until((monotonic() + wait).into()).await };
     let told = async {
         if watch.changed().await.is_err() {
@@ -128,9 +127,14 @@ impl Driver {
         let mut flow = Flow::Continue;
         while !matches!(flow, Flow::Stop) {
             let (settings, root) = (self.settings.clone(), self.means.root.clone());
+            // Before the ports are looked at, so that nothing comes unseen in between.
+            let path = self.settings.find.is_path();
+            let mut watch = if path { None } else { Watch::new(root.dev()).ok() };
             let known =
                 self.device.clone().map(|device| (PathBuf::from(&self.session.snapshot().port), device));
             let Some(opened) = self.without_port(open(settings, root, known)).await else { break };
+            // One that was here a moment ago is not waited for as if it had to be plugged in.
+            watch = watch.filter(|_| opened.is_err());
             match opened {
                 Ok(Opened { path, mut port, device }) => {
                     if device.is_some() {
@@ -151,11 +155,7 @@ impl Driver {
                 let Some(()) = self.cure(rung).await else { break };
             }
             if !matches!(flow, Flow::Stop) {
-                let root = self.means.root.clone();
-                let looked = pause(self.settings.find.is_path(), root, wait);
-                let Some(()) = self.without_port(looked).await else {
-                    break;
-                };
+                let Some(()) = self.without_port(pause(watch, wait)).await else { break };
                 wait = wait.saturating_mul(2).min(timing.reopen_max);
             }
         }
