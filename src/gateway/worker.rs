@@ -127,7 +127,15 @@ impl Inner {
             | Outcome::NotStarted { references, .. } => (references.len(), false),
             Outcome::Unknown { references, .. } => (references.len() + 1, true),
         };
-        *locked(&slot.doubtful) = doubtful.then_some(m.id);
+        {
+            let mut held = locked(&slot.doubtful);
+            if doubtful {
+                *held = Some(m.id);
+            } else if *held == Some(m.id) {
+                // Another message that went well meanwhile does not settle the doubt.
+                *held = None;
+            }
+        }
         let parts = u32::try_from(taken).unwrap_or(u32::MAX);
         let mut ledger = locked(&slot.ledger);
         if let Some((_, counts)) = ledger.as_mut().filter(|_| parts > 0) {

@@ -225,9 +225,12 @@ impl Ladder {
         }
     }
 
-    /// The port is there.
-    pub const fn here(&mut self) {
+    /// The port is there, and open.
+    pub fn here(&mut self) {
         self.away_since = None;
+        if let Some(noticed) = &mut self.noticed {
+            noticed.last = noticed.last.max(Rung::Reopen);
+        }
     }
 
     /// The device went and may come back as new: it is not left to rest then.

@@ -359,6 +359,8 @@ impl Driver {
     fn deliver(&mut self, action: Action) {
         match action {
             Action::Settle(outcome) => {
+                // Who waits for the outcome has the next order at hand: it must know whether the modem takes it.
+                self.publish();
                 self.gate = None;
                 if let Some(reply) = self.outcome.take() {
                     let _ = reply.send(outcome);

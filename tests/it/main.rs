@@ -10,6 +10,7 @@ mod config_shipped;
 mod daemon_codes;
 mod daemon_sending;
 mod daemon_support;
+mod daemon_unplug;
 mod modem_pty;
 mod modem_recovery;
 mod ports_ask;
