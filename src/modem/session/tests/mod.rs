@@ -11,6 +11,7 @@ use crate::secret::Secret;
 
 mod bring_up;
 mod cures;
+mod intruders;
 mod recovery;
 mod replay;
 mod send;
@@ -161,6 +162,10 @@ pub(super) struct Bench {
     pub(super) notices: Vec<Notice>,
     pub(super) answers: Vec<Result<String, String>>,
     pub(super) closings: Vec<Closing>,
+    /// Said at this one of the places between two lines.
+    pub(super) intruder: Option<(usize, &'static str)>,
+    /// Places seen so far.
+    pub(super) places: usize,
 }
 
 pub(super) fn settings() -> Settings {
@@ -188,6 +193,8 @@ impl Bench {
             notices: Vec::new(),
             answers: Vec::new(),
             closings: Vec::new(),
+            intruder: None,
+            places: 0,
         };
         bench.open();
         bench
@@ -235,6 +242,8 @@ impl Bench {
     }
 
     fn says(&mut self, octets: &str) {
+        let with = self.intruded(octets);
+        let octets = with.as_deref().unwrap_or(octets);
         for piece in octets.as_bytes().chunks(self.modem.piece) {
             self.session.received(piece, self.now);
         }
