@@ -227,7 +227,10 @@ impl Ladder {
 
     /// The port is there, and open.
     pub fn here(&mut self) {
-        self.away_since = None;
+        if self.away_since.take().is_some() {
+            // It rested from being looked for.
+            self.rest = None;
+        }
         if let Some(noticed) = &mut self.noticed {
             noticed.last = noticed.last.max(Rung::Reopen);
         }

@@ -227,8 +227,10 @@ impl Session {
     /// The port cannot be opened, or is gone.
     pub fn lost(&mut self, reason: &str) {
         self.abandon(reason);
+        if !self.is_closed() {
+            self.ladder.unplugged();
+        }
         self.enter_closed();
-        self.ladder.unplugged();
         self.set_fault(reason);
         self.set_state(State::Absent);
     }
