@@ -73,6 +73,8 @@ pub enum Command {
         /// The TPDU's octets, without the SMSC field.
         length: usize,
     },
+    /// `AT+CMGD=index` (27.005 3.5.4).
+    Delete(u32),
     /// `AT+CNMA` (27.005 3.4.4).
     Acknowledge,
     /// `AT+CUSD=1,"…",15` (27.007 7.15).
@@ -207,6 +209,7 @@ impl Command {
             Self::Signal => "AT+CSQ",
             Self::MoreMessages => "AT+CMMS=2",
             Self::Send { length } => return Cow::Owned(format!("AT+CMGS={length}")),
+            Self::Delete(index) => return Cow::Owned(format!("AT+CMGD={index}")),
             Self::Acknowledge => "AT+CNMA",
             Self::Ussd(code) => {
                 let code = if masking == Masking::On { "…" } else { code.expose() };

@@ -150,6 +150,12 @@ impl Modem {
         answer.await.unwrap_or_else(|_| stopped())
     }
 
+    /// Deletes a message or report from the place in the modem that its notice named, once whoever heard of it
+    /// has it for certain. What is not discarded is announced again some minutes later.
+    pub async fn discard(&self, storage: (String, u32)) {
+        self.control(|done| Control::Discard(storage, done)).await;
+    }
+
     async fn control(&self, control: impl FnOnce(oneshot::Sender<()>) -> Control) {
         let (done, taken) = oneshot::channel();
         if self.controls.send(control(done)).await.is_ok() {

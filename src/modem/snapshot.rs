@@ -158,6 +158,8 @@ pub enum Notice {
     Report {
         /// SMSC field and TPDU.
         pdu: Secret<Vec<u8>>,
+        /// Where it lies in the modem, when it does.
+        storage: Option<(String, u32)>,
     },
     /// A message or report was stored in the modem, to be read.
     Stored {

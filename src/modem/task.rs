@@ -31,6 +31,7 @@ pub(super) enum Control {
     Pause(oneshot::Sender<()>),
     Resume(oneshot::Sender<()>),
     Reset(oneshot::Sender<()>),
+    Discard((String, u32), oneshot::Sender<()>),
     Stop(Duration, oneshot::Sender<()>),
     Ussd { code: String, timeout: Duration, reply: oneshot::Sender<Result<String, String>> },
 }
@@ -210,6 +211,10 @@ impl Driver {
             }
             Some(Control::Reset(done)) => {
                 self.session.reset(now);
+                done
+            }
+            Some(Control::Discard(place, done)) => {
+                self.session.discard(place, now);
                 done
             }
             Some(Control::Ussd { code, timeout, reply }) => {

@@ -18,6 +18,7 @@ use crate::secret::Secret;
 mod bring_up;
 mod check;
 mod resync;
+mod storage;
 mod submit;
 #[cfg(test)]
 mod tests;
@@ -94,6 +95,8 @@ pub struct Session {
     order: Option<Order>,
     late: Option<Late>,
     wishes: Wishes,
+    /// Places to be emptied.
+    discards: VecDeque<(String, u32)>,
     progress: BringUp,
     pin: PinMemory,
     /// The domain whose registration counts; nothing when the modem knows none.
@@ -153,6 +156,7 @@ impl Session {
             order: None,
             late: None,
             wishes: Wishes::default(),
+            discards: VecDeque::new(),
             progress: BringUp::at(Step::FIRST),
             pin: PinMemory::default(),
             domain: Some(Domain::Cs),
@@ -386,6 +390,8 @@ impl Session {
             self.start_check(Check::acknowledge(), now);
         } else if let Some((code, timeout)) = self.wishes.ussd.take() {
             self.start_ussd(code, timeout, now);
+        } else if let Some((_, index)) = self.discards.pop_front() {
+            self.start_check(Check::delete(index), now);
         } else {
             self.timer = Some(now + self.settings.timing.keep_alive);
             self.set_state(State::Ready);

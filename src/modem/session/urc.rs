@@ -117,7 +117,7 @@ impl Session {
         let pdu = Secret::new(octets);
         match kind {
             Kind::Deliver => self.notice(Notice::Delivered { pdu, storage: None }),
-            Kind::Report => self.notice(Notice::Report { pdu }),
+            Kind::Report => self.notice(Notice::Report { pdu, storage: None }),
             Kind::Broadcast => return,
         }
         if self.acknowledges {

@@ -116,7 +116,7 @@ fn a_handed_over_message_is_one_event() {
     assert_eq!(
         bench.notices,
         [
-            Notice::Report { pdu: pdu(2) },
+            Notice::Report { pdu: pdu(2), storage: None },
             Notice::Delivered { pdu: pdu(3), storage: None },
             Notice::Stored { kind: Kind::Report, storage: "SR".into(), index: 0 },
             Notice::Delivered { pdu: pdu(4), storage: None },
