@@ -39,7 +39,7 @@ pub enum Command {
     /// `AT+CPIN="…"`.
     EnterPin(Secret<String>),
     /// `AT+CCID` and its many names.
-    Iccid(&'static str),
+    Iccid(Cow<'static, str>),
     /// `AT+CIMI` (27.007 5.6): the IMSI.
     Subscriber,
     /// `AT+CMGF=0` (27.005 3.2.3): PDU mode.
@@ -80,7 +80,7 @@ pub enum Command {
     /// `AT+CUSD=2`: end the dialogue.
     UssdCancel,
     /// A vendor's command from a profile.
-    Vendor(&'static str),
+    Vendor(Cow<'static, str>),
 }
 
 /// Whose registration.
@@ -180,7 +180,7 @@ impl Command {
                 let pin = if masking == Masking::On { "****" } else { pin.expose() };
                 return Cow::Owned(format!("AT+CPIN=\"{pin}\""));
             }
-            Self::Iccid(line) | Self::Vendor(line) => line,
+            Self::Iccid(line) | Self::Vendor(line) => return line.clone(),
             Self::Subscriber => "AT+CIMI",
             Self::PduMode => "AT+CMGF=0",
             Self::Service => "AT+CSMS?",

@@ -118,7 +118,7 @@ fn headed<'a>(head: &str, line: &'a str) -> IResult<&'a str, &'a str> {
 fn is_echo(line: &str) -> bool {
     let command: IResult<&str, _> = all_consuming((
         tag_no_case("AT"),
-        opt(alt(((one_of("+^&#*%$!"), rest).map(|_| ()), (one_of("EeVvQqZz"), digit0).map(|_| ())))),
+        opt(alt(((one_of("+^&#*%$!_"), rest).map(|_| ()), (one_of("EeVvQqZz"), digit0).map(|_| ())))),
     ))
     .parse(line);
     command.is_ok()
@@ -402,7 +402,7 @@ mod tests {
         assert_eq!(of("^RSSI:10", &Command::Manufacturer), Line::Unsolicited(Unsolicited::Other));
         assert_eq!(of("+XYZ: 10", &Command::Manufacturer), Line::Unknown);
         assert_eq!(of("AT+CGMI", &Command::Manufacturer), Line::Echo);
-        assert_eq!(of("+ICCID: 8941", &Command::Iccid("AT+ICCID")), Line::Answer("+ICCID: 8941"));
+        assert_eq!(of("+ICCID: 8941", &Command::Iccid("AT+ICCID".into())), Line::Answer("+ICCID: 8941"));
     }
 
     #[test]

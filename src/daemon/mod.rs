@@ -105,7 +105,7 @@ impl Daemon {
         let mut ports = Vec::new();
         let mut notices = Vec::new();
         for modem in &config.modems {
-            let (port, heard) = port::Port::open(wiring::modem(modem)?);
+            let (port, heard) = port::Port::open(wiring::modem(modem, &config.profiles)?);
             ports.push(Arc::new(port));
             notices.push(heard);
         }

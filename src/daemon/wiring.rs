@@ -8,6 +8,7 @@ use crate::api::access::{self, Access, Matcher, Right};
 use crate::config::{Config, Modem, Permission, Who};
 use crate::gateway::{Limits, ModemRules, Service, Settings};
 use crate::modem;
+use crate::modem::profiles::Profiles;
 use crate::secret::Secret;
 
 /// What the gateway is told.
@@ -102,7 +103,7 @@ fn gid(name: &str) -> Result<u32, StartError> {
 }
 
 /// What a modem's session is told; its PIN is read here.
-pub(super) fn modem(m: &Modem) -> Result<modem::Settings, StartError> {
+pub(super) fn modem(m: &Modem, profiles: &Profiles) -> Result<modem::Settings, StartError> {
     let pin = match &m.pin_file {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|e| {
@@ -120,6 +121,8 @@ pub(super) fn modem(m: &Modem) -> Result<modem::Settings, StartError> {
         }
         None => None,
     };
+    // A name that the configuration's check did not know cannot come here.
+    let profiles = profiles.only(&m.profile).unwrap_or_else(|| profiles.clone());
     Ok(modem::Settings {
         name: m.name.clone(),
         find: modem::Find {
@@ -132,6 +135,7 @@ pub(super) fn modem(m: &Modem) -> Result<modem::Settings, StartError> {
         baud: m.baud,
         pin,
         smsc: m.smsc.as_ref().map(|n| n.as_str().to_owned()),
+        profiles,
         timing: modem::Timing::default(),
     })
 }
@@ -156,6 +160,9 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     };
     if !old.modems.iter().map(device).eq(new.modems.iter().map(device)) {
         names.push("[[modem]] (all but routes and limits)");
+    }
+    if old.profiles != new.profiles {
+        names.push("profiles_dir, or a file in it");
     }
     if old.log.format != new.log.format {
         names.push("log.format");

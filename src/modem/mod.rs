@@ -3,6 +3,7 @@
 //!
 //! ```no_run
 //! use std::path::PathBuf;
+//! use smsotpd::modem::profiles::Profiles;
 //! use smsotpd::modem::{Modem, Outcome, Part, Settings, Timing};
 //! use smsotpd::secret::Secret;
 //! # async fn example() {
@@ -13,6 +14,7 @@
 //!     baud: 115_200,
 //!     pin: None,
 //!     smsc: None,
+//!     profiles: Profiles::default(),
 //!     timing: Timing::default(),
 //! };
 //! let modem = Modem::start(settings, notices);

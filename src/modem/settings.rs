@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Find;
+use super::profiles::Profiles;
 use crate::secret::Secret;
 
 /// One modem.
@@ -18,6 +19,8 @@ pub struct Settings {
     pub pin: Option<Secret<String>>,
     /// The service centre's number; left out: the SIM's own.
     pub smsc: Option<String>,
+    /// The families it may belong to.
+    pub profiles: Profiles,
     /// Time limits.
     pub timing: Timing,
 }

@@ -140,6 +140,7 @@ fn settings(port: PathBuf) -> Settings {
         baud: 115_200,
         pin: None,
         smsc: None,
+        profiles: smsotpd::config::profiles(),
         timing: Timing {
             quiet: Duration::from_millis(30),
             attention: Duration::from_millis(300),

@@ -9,7 +9,7 @@ use crate::at::{
     Command, Domain, Failure, Pin, Registration, ResultCode, first_number, first_text, iccid, operator, pin,
     registration, unquoted,
 };
-use crate::modem::profiles;
+use crate::modem::profiles::Identity;
 use crate::modem::snapshot::State;
 
 /// Tries of a setting without which nothing can be sent (modems refuse it until their SIM has settled).
@@ -168,16 +168,16 @@ impl Session {
             Step::RadioOn => Command::RadioOn,
             Step::Pin => Command::PinState,
             Step::EnterPin => Command::EnterPin(self.settings.pin.clone()?),
-            Step::Iccid(at) => Command::Iccid(self.profile().iccid.get(at).copied()?),
+            Step::Iccid(at) => Command::Iccid(self.profile.iccid.get(at)?.clone().into()),
             Step::Subscriber => Command::Subscriber,
-            Step::Profile(at) => Command::Vendor(self.profile().init.get(at).copied()?),
+            Step::Profile(at) => Command::Vendor(self.profile.init.get(at)?.clone().into()),
             Step::Charset => Command::Charset,
             Step::PduMode => Command::PduMode,
             Step::SetCentre => Command::SetServiceCentre(self.settings.smsc.clone()?),
             Step::Centre => Command::ServiceCentre,
             Step::Service => Command::Service,
             Step::PlainService => Command::PlainService,
-            Step::NewMessages(at) => Command::NewMessages(self.profile().new_messages.get(at).copied()?),
+            Step::NewMessages(at) => Command::NewMessages(self.profile.new_messages.get(at).copied()?),
             Step::Report => Command::ReportRegistration(self.domain?),
             Step::Registration => Command::Registration(Domain::Cs),
             Step::Eps => Command::Registration(Domain::Eps),
@@ -189,8 +189,16 @@ impl Session {
         })
     }
 
-    fn profile(&self) -> &'static profiles::Profile {
-        profiles::of(&self.snapshot.manufacturer, &self.snapshot.model)
+    /// Chooses the family anew from what the modem said of itself.
+    fn choose_profile(&mut self) {
+        let seen = &self.snapshot;
+        let said = Identity {
+            maker: &seen.manufacturer,
+            model: &seen.model,
+            firmware: &seen.firmware,
+            usb: self.usb,
+        };
+        self.profile = self.settings.profiles.of(&said);
     }
 
     /// The step that follows when nothing speaks against it.
@@ -205,17 +213,17 @@ impl Session {
             Step::SerialNumber => Step::Function,
             Step::Function | Step::RadioOn | Step::EnterPin => Step::Pin,
             Step::Pin => Step::Iccid(0),
-            Step::Iccid(at) if at + 1 < self.profile().iccid.len() => Step::Iccid(at + 1),
+            Step::Iccid(at) if at + 1 < self.profile.iccid.len() => Step::Iccid(at + 1),
             Step::Iccid(_) => Step::Subscriber,
             Step::Subscriber => Step::Profile(0),
-            Step::Profile(at) if at + 1 < self.profile().init.len() => Step::Profile(at + 1),
+            Step::Profile(at) if at + 1 < self.profile.init.len() => Step::Profile(at + 1),
             Step::Profile(_) => Step::Charset,
             Step::Charset => Step::PduMode,
             Step::PduMode => Step::SetCentre,
             Step::SetCentre => Step::Centre,
             Step::Centre => Step::Service,
             Step::Service | Step::PlainService => Step::NewMessages(0),
-            Step::NewMessages(at) if at + 1 < self.profile().new_messages.len() => Step::NewMessages(at + 1),
+            Step::NewMessages(at) if at + 1 < self.profile.new_messages.len() => Step::NewMessages(at + 1),
             Step::NewMessages(_) => Step::Report,
             Step::Report | Step::Select => Step::Registration,
             Step::Registration => Step::Eps,
@@ -390,6 +398,7 @@ impl Session {
         if field != text {
             text.clone_into(field);
             self.dirty = true;
+            self.choose_profile();
         }
     }
 

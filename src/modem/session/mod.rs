@@ -8,8 +8,10 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::profiles::{Identity, Profile};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Snapshot, State};
 use crate::at::{Command, Domain, Expects, Frame, Framer, Line, Prompt, Registration, ResultCode, Routed};
@@ -96,6 +98,9 @@ pub struct Session {
     wishes: Wishes,
     progress: BringUp,
     pin: PinMemory,
+    /// The family that it belongs to, as far as is known.
+    profile: Arc<Profile>,
+    usb: Option<(u16, u16)>,
     /// The domain whose registration counts; nothing when the modem knows none.
     domain: Option<Domain>,
     /// `AT+CMMS` was refused: not asked again until the modem begins anew.
@@ -144,6 +149,7 @@ impl Session {
     pub fn new(settings: Settings) -> Self {
         let port = settings.find.to_string();
         Self {
+            profile: settings.profiles.of(&Identity::default()),
             settings,
             framer: Framer::new(),
             phase: Phase::Closed,
@@ -155,6 +161,7 @@ impl Session {
             wishes: Wishes::default(),
             progress: BringUp::at(Step::FIRST),
             pin: PinMemory::default(),
+            usb: None,
             domain: Some(Domain::Cs),
             more_refused: false,
             acknowledges: false,

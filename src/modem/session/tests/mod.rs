@@ -169,6 +169,7 @@ pub(super) fn settings() -> Settings {
         baud: 115_200,
         pin: None,
         smsc: None,
+        profiles: crate::config::profiles(),
         timing: Timing::default(),
     }
 }
