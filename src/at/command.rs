@@ -79,6 +79,8 @@ pub enum Command {
     Ussd(Secret<String>),
     /// `AT+CUSD=2`: end the dialogue.
     UssdCancel,
+    /// A vendor's question from a profile: its answer may have any head, or none.
+    Question(Cow<'static, str>),
     /// A vendor's command from a profile.
     Vendor(Cow<'static, str>),
 }
@@ -146,7 +148,7 @@ impl Command {
             Self::Revision => Expects::bare("+CGMR"),
             Self::SerialNumber => Expects::bare("+CGSN"),
             Self::Subscriber => Expects::bare("+CIMI"),
-            Self::Iccid(_) => Expects { bare: true, ..Expects::NOTHING },
+            Self::Iccid(_) | Self::Question(_) => Expects { bare: true, ..Expects::NOTHING },
             Self::Function => Expects::head("+CFUN"),
             Self::PinState => Expects::head("+CPIN"),
             Self::Service | Self::PlainService => Expects::head("+CSMS"),
@@ -180,7 +182,7 @@ impl Command {
                 let pin = if masking == Masking::On { "****" } else { pin.expose() };
                 return Cow::Owned(format!("AT+CPIN=\"{pin}\""));
             }
-            Self::Iccid(line) | Self::Vendor(line) => return line.clone(),
+            Self::Iccid(line) | Self::Question(line) | Self::Vendor(line) => return line.clone(),
             Self::Subscriber => "AT+CIMI",
             Self::PduMode => "AT+CMGF=0",
             Self::Service => "AT+CSMS?",

@@ -79,6 +79,11 @@ pub enum Routed<'a> {
 impl<'a> Line<'a> {
     /// Classifies `line` with `expects` of the outstanding command, if one is.
     pub fn of(line: &'a str, expects: Option<&Expects>) -> Self {
+        Self::with(line, expects, |_| false)
+    }
+
+    /// The same, with unsolicited codes of the modem's own beyond the table.
+    pub fn with(line: &'a str, expects: Option<&Expects>, own: impl Fn(&str) -> bool) -> Self {
         if let Some(code) = ResultCode::parse(line) {
             return Self::Final(code);
         }
@@ -94,6 +99,9 @@ impl<'a> Line<'a> {
         }
         if let Some(unsolicited) = unsolicited(line) {
             return Self::Unsolicited(unsolicited);
+        }
+        if own(line) {
+            return Self::Unsolicited(Unsolicited::Other);
         }
         match expects {
             Some(expects) if expects.bare && (expects.head.is_none() || !has_head(line)) => {
@@ -402,6 +410,9 @@ mod tests {
         assert_eq!(of("^RSSI:10", &Command::Manufacturer), Line::Unsolicited(Unsolicited::Other));
         assert_eq!(of("+XYZ: 10", &Command::Manufacturer), Line::Unknown);
         assert_eq!(of("AT+CGMI", &Command::Manufacturer), Line::Echo);
+        let own = |line: &str| line.starts_with("NOTE");
+        let question = Command::Manufacturer.expects();
+        assert_eq!(Line::with("NOTE 1", Some(&question), own), Line::Unsolicited(Unsolicited::Other));
         assert_eq!(of("+ICCID: 8941", &Command::Iccid("AT+ICCID".into())), Line::Answer("+ICCID: 8941"));
     }
 

@@ -34,7 +34,7 @@ pub use errors::{Class, Failure};
 pub use framer::{Frame, Framer, LINE_LIMIT, Prompt};
 pub use line::{Kind, Line, Routed, Unsolicited};
 pub use reply::{
-    Pin, Registration, UssdReply, first_number, first_text, iccid, index, operator, pin, registration,
-    send_reference, signal, unquoted, ussd,
+    Pin, Registration, UssdReply, first_number, first_text, iccid, index, number_at, operator, pin,
+    registration, send_reference, signal, unquoted, ussd,
 };
 pub use result::{ErrorValue, ResultCode};

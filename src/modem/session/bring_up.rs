@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::resync::{Open, Then};
 use super::{Outstanding, Phase, Session};
 use crate::at::{
-    Command, Domain, Failure, Pin, Registration, ResultCode, first_number, first_text, iccid, operator, pin,
-    registration, unquoted,
+    Command, Domain, Failure, Pin, Registration, ResultCode, first_number, first_text, iccid, number_at,
+    operator, pin, registration, unquoted,
 };
 use crate::modem::profiles::Identity;
 use crate::modem::snapshot::State;
@@ -30,6 +30,7 @@ pub(super) enum Step {
     Function,
     RadioOn,
     Pin,
+    PinTries,
     EnterPin,
     Iccid(usize),
     Subscriber,
@@ -63,13 +64,15 @@ pub(super) struct BringUp {
     /// Domains that answered in this poll, and the first one's word.
     heard: Option<Registration>,
     selected: bool,
+    /// The SIM's tries were asked for since it was last blocked.
+    asked_tries: bool,
     /// What a person should know although the modem works.
     fault: Option<String>,
 }
 
 impl BringUp {
     pub(super) const fn at(step: Step) -> Self {
-        Self { step, tries: 0, polls: 0, heard: None, selected: false, fault: None }
+        Self { step, tries: 0, polls: 0, heard: None, selected: false, asked_tries: false, fault: None }
     }
 }
 
@@ -77,6 +80,8 @@ impl BringUp {
 enum Turn {
     Go(Step),
     Again(Duration),
+    /// The step is taken after a wait.
+    Later(Step, Duration),
     Block(String, Duration),
     Fail(String),
     Done,
@@ -167,6 +172,7 @@ impl Session {
             Step::Function => Command::Function,
             Step::RadioOn => Command::RadioOn,
             Step::Pin => Command::PinState,
+            Step::PinTries => Command::Question(self.profile.pin_tries.as_ref()?.command.clone().into()),
             Step::EnterPin => Command::EnterPin(self.settings.pin.clone()?),
             Step::Iccid(at) => Command::Iccid(self.profile.iccid.get(at)?.clone().into()),
             Step::Subscriber => Command::Subscriber,
@@ -190,7 +196,7 @@ impl Session {
     }
 
     /// Chooses the family anew from what the modem said of itself.
-    fn choose_profile(&mut self) {
+    pub(super) fn choose_profile(&mut self) {
         let seen = &self.snapshot;
         let said = Identity {
             maker: &seen.manufacturer,
@@ -198,7 +204,11 @@ impl Session {
             firmware: &seen.firmware,
             usb: self.usb,
         };
-        self.profile = self.settings.profiles.of(&said);
+        let profile = self.settings.profiles.of(&said);
+        if profile.name != self.profile.name {
+            tracing::debug!(modem = %self.settings.name, profile = profile.name, "profile");
+        }
+        self.profile = profile;
     }
 
     /// The step that follows when nothing speaks against it.
@@ -211,7 +221,7 @@ impl Session {
             Step::Model => Step::Revision,
             Step::Revision => Step::SerialNumber,
             Step::SerialNumber => Step::Function,
-            Step::Function | Step::RadioOn | Step::EnterPin => Step::Pin,
+            Step::Function | Step::RadioOn | Step::PinTries | Step::EnterPin => Step::Pin,
             Step::Pin => Step::Iccid(0),
             Step::Iccid(at) if at + 1 < self.profile.iccid.len() => Step::Iccid(at + 1),
             Step::Iccid(_) => Step::Subscriber,
@@ -246,7 +256,9 @@ impl Session {
         let code = if outstanding.answer.is_empty() { ResultCode::Error } else { ResultCode::Ok };
         let turn = self.turn(outstanding, &code);
         match turn {
-            Turn::Go(next) => self.start_resync(Open::Perhaps, Then::BringUp(next), now),
+            Turn::Go(next) | Turn::Later(next, _) => {
+                self.start_resync(Open::Perhaps, Then::BringUp(next), now);
+            }
             Turn::Done => {
                 self.finish_bring_up();
                 self.start_resync(Open::Perhaps, Then::Idle, now);
@@ -273,8 +285,14 @@ impl Session {
                 self.progress.tries += 1;
                 self.timer = Some(now + wait);
             }
+            Turn::Later(step, wait) => {
+                self.progress.step = step;
+                self.progress.tries = 0;
+                self.timer = Some(now + wait);
+            }
             Turn::Block(reason, wait) => {
                 self.progress.step = Step::Pin;
+                self.progress.asked_tries = false;
                 tracing::warn!(modem = %self.settings.name, "{reason}");
                 self.set_fault(&reason);
                 self.set_state(State::Blocked);
@@ -316,7 +334,18 @@ impl Session {
                 }
             }
             Step::Pin => return self.pin_turn(answer, code, tries),
-            Step::EnterPin if code.is_ok() => self.pin = PinMemory::Accepted,
+            Step::PinTries => {
+                self.note_pin_tries(answer);
+                // Whatever it knows, `AT+CPIN?` said that the PIN is wanted.
+                self.progress.step = Step::Pin;
+                return self.pin_wanted(tries);
+            }
+            Step::RadioOn if code.is_ok() => return self.settled(step),
+            Step::EnterPin if code.is_ok() => {
+                self.pin = PinMemory::Accepted;
+                self.snapshot.pin_tries = None;
+                return self.settled(step);
+            }
             Step::Iccid(_) => {
                 if let Some(number) = answer.iter().find_map(|line| iccid(line)) {
                     self.dirty = true;
@@ -417,6 +446,10 @@ impl Session {
             },
         };
         match state {
+            Some(Pin::SimPin) if self.profile.pin_tries.is_some() && !self.progress.asked_tries => {
+                self.progress.asked_tries = true;
+                Turn::Go(Step::PinTries)
+            }
             Some(Pin::SimPin) => self.pin_wanted(tries),
             Some(Pin::SimPuk) => Turn::Block(
                 String::from("the SIM asks for its PUK: unlock it in a telephone, then reset the modem"),
@@ -436,26 +469,56 @@ impl Session {
                 }
                 Turn::Again(timing.busy_retry)
             }
-            Some(Pin::Ready | Pin::Second | Pin::Other) | None => Turn::Go(self.after(Step::Pin)),
+            Some(Pin::Ready | Pin::Second | Pin::Other) | None => {
+                self.snapshot.pin_tries = None;
+                Turn::Go(self.after(Step::Pin))
+            }
+        }
+    }
+
+    fn note_pin_tries(&mut self, answer: &[String]) {
+        let Some(question) = &self.profile.pin_tries else { return };
+        let left = answer.iter().find_map(|line| number_at(line, question.value));
+        self.snapshot.pin_tries = left.and_then(|left| u8::try_from(left).ok());
+        self.dirty = true;
+    }
+
+    /// Some devices need a while after their OK.
+    fn settled(&self, step: Step) -> Turn {
+        if self.profile.settle.is_zero() {
+            Turn::Go(self.after(step))
+        } else {
+            Turn::Later(self.after(step), self.profile.settle)
         }
     }
 
     fn pin_wanted(&mut self, tries: u32) -> Turn {
         let timing = self.settings.timing;
-        let block = |reason: &str| Turn::Block(reason.to_owned(), timing.blocked_retry);
+        let left = match self.snapshot.pin_tries {
+            Some(1) => String::from(" (1 try left)"),
+            Some(left) => format!(" ({left} tries left)"),
+            None => String::new(),
+        };
+        let block = |reason: &str| Turn::Block(reason.replace("{left}", &left), timing.blocked_retry);
         let Some(pin) = &self.settings.pin else {
-            return block("the SIM asks for its PIN: set pin_file in this modem's configuration");
+            return block("the SIM asks for its PIN{left}: set pin_file in this modem's configuration");
         };
         let digits = pin.expose();
         if !(4..=8).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return block("the configured PIN is not 4 to 8 digits and was not tried");
+        }
+        if self.pin == PinMemory::Untried && self.snapshot.pin_tries.is_some_and(|left| left <= 1) {
+            return block(
+                "the SIM's PIN has only one try left, which is not risked: enter the PIN in a telephone, then reset \
+                 the modem",
+            );
         }
         match self.pin {
             PinMemory::Untried | PinMemory::AcceptedBefore => Turn::Go(Step::EnterPin),
             // It was accepted a moment ago: the SIM needs a while to say so.
             PinMemory::Accepted if tries < TRIES => Turn::Again(timing.busy_retry),
             PinMemory::Accepted | PinMemory::Spent => block(
-                "the SIM did not accept the configured PIN, which is not tried again, since the SIM would lock \
+                "the SIM did not accept the configured PIN{left}, which is not tried again, since the SIM would lock \
                  itself: put the right one in pin_file and restart the daemon",
             ),
         }

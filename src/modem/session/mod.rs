@@ -11,10 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::profiles::{Identity, Profile};
+use super::profiles::{Identity, Profile, Quirk};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Snapshot, State};
-use crate::at::{Command, Domain, Expects, Frame, Framer, Line, Prompt, Registration, ResultCode, Routed};
+use crate::at::{
+    Command, Domain, Expects, Frame, Framer, Line, Prompt, Registration, ResultCode, Routed, Unsolicited,
+};
 use crate::secret::Secret;
 
 mod bring_up;
@@ -93,6 +95,8 @@ pub struct Session {
     timer: Option<Instant>,
     /// The head of a two-line code was read; its second line is due.
     following: Option<Routed<'static>>,
+    /// Lines that belong to a code of the family's own and say nothing here.
+    rest_of_code: usize,
     order: Option<Order>,
     late: Option<Late>,
     wishes: Wishes,
@@ -156,6 +160,7 @@ impl Session {
             outstanding: None,
             timer: None,
             following: None,
+            rest_of_code: 0,
             order: None,
             late: None,
             wishes: Wishes::default(),
@@ -199,6 +204,12 @@ impl Session {
         [self.outstanding.as_ref().map(|o| o.deadline), self.timer, stop].into_iter().flatten().min()
     }
 
+    /// The USB vendor and product of the port that is opened next; nothing for a plain serial line.
+    pub fn on_usb(&mut self, usb: Option<(u16, u16)>) {
+        self.usb = usb;
+        self.choose_profile();
+    }
+
     /// The port was opened.
     pub fn opened(&mut self, port: &Path, now: Instant) {
         self.snapshot.port = port.display().to_string();
@@ -208,6 +219,7 @@ impl Session {
         self.opened_before = true;
         self.framer.clear();
         self.following = None;
+        self.rest_of_code = 0;
         self.pin.device_began_anew();
         self.set_state(State::Starting);
         self.start_resync(resync::Open::Perhaps, Then::BringUp(Step::FIRST), now);
@@ -310,10 +322,12 @@ impl Session {
         }
         self.trace_in(line);
         let expects = self.outstanding.as_ref().map(|o| o.expects);
-        match Line::of(line, expects.as_ref()) {
+        let own = self.profile.lines_of(line);
+        match Line::with(line, expects.as_ref(), |_| own.is_some()) {
             Line::Echo => {}
             Line::Final(code) => self.finished(&code, now),
             Line::Answer(body) => self.answered(body, now),
+            Line::Unsolicited(Unsolicited::Other) => self.rest_of_code = own.unwrap_or(1).saturating_sub(1),
             Line::Unsolicited(code) => self.unsolicited(&code, now),
             Line::Unknown => self.stray(line, now),
         }
@@ -326,6 +340,10 @@ impl Session {
             && outstanding.answer.len() < ANSWER_LINES
         {
             outstanding.answer.push(body.to_owned());
+            if outstanding.command == Command::PinState && self.profile.has(Quirk::PinWithoutOk) {
+                // An OK that comes all the same must not end the next command.
+                outstanding.deadline = now + self.settings.timing.quiet;
+            }
         }
     }
 

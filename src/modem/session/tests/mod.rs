@@ -10,6 +10,7 @@ use crate::modem::{Settings, Timing};
 use crate::secret::Secret;
 
 mod bring_up;
+mod profile;
 mod recovery;
 mod replay;
 mod send;
