@@ -108,7 +108,8 @@ impl Daemon {
         let mut ports = Vec::new();
         let mut notices = Vec::new();
         for modem in &config.modems {
-            let (port, heard) = port::Port::open(wiring::modem(modem, Arc::clone(&pins) as Arc<dyn Pins>)?);
+            let pins = Arc::clone(&pins) as Arc<dyn Pins>;
+            let (port, heard) = port::Port::open(wiring::modem(modem, &config.profiles, pins)?);
             ports.push(Arc::new(port));
             notices.push(heard);
         }
