@@ -19,6 +19,7 @@ use crate::store::{Store, StoreError};
 mod error;
 mod events;
 mod keeper;
+mod lint;
 mod message;
 mod metrics;
 mod moves;
@@ -33,6 +34,7 @@ mod worker;
 
 pub use error::GatewayError;
 pub(crate) use error::seconds;
+pub use lint::lint;
 pub use request::{Caller, IssueRequest, MessageFilter, SendRequest};
 pub use settings::{Limits, ModemRules, Service, Settings};
 pub use submit::{
