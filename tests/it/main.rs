@@ -13,6 +13,7 @@ mod daemon_codes;
 mod daemon_sending;
 mod daemon_support;
 mod modem_pty;
+mod modem_states;
 mod ports_ask;
 mod ports_probe;
 mod ports_sysfs;
