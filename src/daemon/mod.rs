@@ -108,7 +108,7 @@ impl Daemon {
                 .await
                 .map_err(|e| StartError::Unknown(format!("opening the store: {e}")))??;
 
-        let pins = Arc::new(pins::TriedPins::new(store.clone(), key.clone()));
+        let pins = Arc::new(pins::TriedPins::new(store.clone(), found.key.clone()));
         let mut ports = Vec::new();
         let mut notices = Vec::new();
         for modem in &config.modems {
