@@ -64,10 +64,12 @@ fn every_key_is_read() {
         pin_file: Some("/etc/p".into()),
         profile: "huawei".into(),
         smsc: Some("+41794999000".parse().unwrap()),
+        roaming: false,
+        operator: Some("22801".into()),
         routes: Some(vec!["+41".into(), "+49".into()]),
         max_per_minute: Some(20),
         max_per_day: Some(1000),
-        send_timeout: Duration::from_secs(60),
+        send_timeout: Some(Duration::from_secs(60)),
         power_cycle: ["/usr/local/bin/hub", "off-on", "3"].map(String::from).to_vec(),
     };
     assert_eq!(config.modems[0], stick);
@@ -134,7 +136,7 @@ fn a_power_cycle_is_a_program_by_its_whole_path() {
     }
     let config = parse("[[modem]]\nport = '/dev/ttyUSB0'\npower_cycle = ['/bin/hub', 'a b; c']\n").unwrap();
     assert_eq!(config.modems[0].power_cycle, ["/bin/hub", "a b; c"]);
-    assert_eq!(config.modems[0].send_timeout, Duration::from_secs(180));
+    assert_eq!(config.modems[0].send_timeout, None);
 }
 
 #[test]
@@ -152,7 +154,10 @@ fn each_fault_has_its_place_and_its_cure() {
             "1:1: modem[0]: a modem needs a port, or an imei, iccid, usb or serial to be found by",
         ),
         ("[[modem]]\nport='p'\nbaud = 115201", "3:8: modem[0].baud: is no serial speed; use one of 1200, "),
-        ("[[modem]]\nport='p'\nprofile = 'huwei'", "3:11: modem[0].profile: must be one of auto, generic, "),
+        (
+            "[[modem]]\nport='p'\nprofile = 'huwei'",
+            "3:11: modem[0].profile: must be one of auto, cinterion, ",
+        ),
         ("[[modem]]\nport='p'\nsmsc = '079'", "3:8: modem[0].smsc: a number begins with +"),
         ("[[modem]]\nport='p'\nroutes = ['+41', '49']", "3:18: modem[0].routes[1]: is no prefix"),
         ("[[modem]]\nport='p'\nroutes = []", "3:10: modem[0].routes: is an empty list"),
@@ -237,6 +242,26 @@ fn each_fault_has_its_place_and_its_cure() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn what_is_no_network_and_no_answer() {
+    for (text, want) in [
+        (
+            "[[modem]]\nport='p'\nroaming = 'no'",
+            "3:11: modem[0].roaming: is a TOML string; write true or false",
+        ),
+        (
+            "[[modem]]\nport='p'\noperator = 22801",
+            "3:12: modem[0].operator: is a TOML integer; write a text in quotes",
+        ),
+        (
+            "[[modem]]\nport='p'\noperator = 'Swisscom'",
+            "3:12: modem[0].operator: is none: a network has 5 or 6 digits, country and operator, such as \"22801\"",
+        ),
+    ] {
+        assert_eq!(faults(text), [format!("t.toml:{want}")], "{text}");
+    }
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! The configuration's values turned into those of the rooms.
 
+use std::sync::Arc;
+
 use nix::unistd::{Group, User};
 
 use super::StartError;
 use crate::api::Listener;
 use crate::api::access::{self, Access, Matcher, Right};
 use crate::config::{Config, Modem, Permission, Who};
-use crate::gateway::{Limits, ModemRules, Service, Settings};
+use crate::gateway::{Limits, ModemRules, Service, Settings, lint};
 use crate::modem;
+use crate::modem::profiles::Profiles;
 use crate::secret::Secret;
 
 /// What the gateway is told.
@@ -47,6 +50,12 @@ pub(super) fn settings(config: &Config) -> Settings {
         keep_messages: config.retention.messages,
         modems: modems.collect(),
     }
+}
+
+/// What is allowed but hardly meant, a sentence each: of the configuration itself, and of what its texts cost.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let texts = settings(config).services;
+    config.warnings().into_iter().chain(texts.iter().flat_map(|(name, s)| lint(name, s))).collect()
 }
 
 /// Who may use the socket.
@@ -102,7 +111,11 @@ fn gid(name: &str) -> Result<u32, StartError> {
 }
 
 /// What a modem's session is told; its PIN is read here.
-pub(super) fn modem(m: &Modem) -> Result<modem::Settings, StartError> {
+pub(super) fn modem(
+    m: &Modem,
+    profiles: &Profiles,
+    pins: Arc<dyn modem::Pins>,
+) -> Result<modem::Settings, StartError> {
     let pin = match &m.pin_file {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|e| {
@@ -120,6 +133,9 @@ pub(super) fn modem(m: &Modem) -> Result<modem::Settings, StartError> {
         }
         None => None,
     };
+    // A name that the configuration's check did not know cannot come here.
+    let profiles = profiles.only(&m.profile).unwrap_or_else(|| profiles.clone());
+    let profiles = m.send_timeout.map_or_else(|| profiles.clone(), |limit| profiles.with_send_timeout(limit));
     Ok(modem::Settings {
         name: m.name.clone(),
         find: modem::Find {
@@ -132,7 +148,11 @@ pub(super) fn modem(m: &Modem) -> Result<modem::Settings, StartError> {
         baud: m.baud,
         pin,
         smsc: m.smsc.as_ref().map(|n| n.as_str().to_owned()),
-        timing: modem::Timing { body: m.send_timeout, ..modem::Timing::default() },
+        roaming: if m.roaming { modem::Roaming::Allowed } else { modem::Roaming::Forbidden },
+        operator: m.operator.clone(),
+        pins: Some(pins),
+        profiles,
+        timing: modem::Timing::default(),
     })
 }
 
@@ -157,11 +177,15 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         names.push("[[client]]");
     }
     let device = |m: &Modem| {
-        let device = (m.name.clone(), m.find.clone(), m.baud, m.pin_file.clone());
-        (device, m.profile.clone(), m.smsc.clone(), m.send_timeout, m.power_cycle.clone())
+        let line = (m.baud, m.pin_file.clone(), m.profile.clone(), m.smsc.clone());
+        let cure = (m.send_timeout, m.power_cycle.clone());
+        (m.name.clone(), m.find.clone(), line, m.roaming, m.operator.clone(), cure)
     };
     if !old.modems.iter().map(device).eq(new.modems.iter().map(device)) {
         names.push("[[modem]] (all but routes and limits)");
+    }
+    if old.profiles != new.profiles {
+        names.push("profiles_dir, or a file in it");
     }
     if old.log.format != new.log.format {
         names.push("log.format");

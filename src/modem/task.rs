@@ -15,12 +15,13 @@ use tokio_serial::SerialStream;
 use super::find::Unfound;
 use super::ladder::Rung;
 use super::means::{Means, Patient};
-use super::ports::{Patience, Root, Watch};
+use super::ports::{Patience, Root, Watch, usb_of};
 use super::session::{Action, Closing, Output, Session};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Snapshot, State};
 use super::{port, reauthorise};
 use crate::clock::monotonic;
+use crate::secret::Secret;
 
 /// An order with its gate and the place for its outcome.
 pub(super) struct Order {
@@ -34,6 +35,7 @@ pub(super) enum Control {
     Pause(oneshot::Sender<()>),
     Resume(oneshot::Sender<()>),
     Reset(oneshot::Sender<()>),
+    Discard((String, u32), oneshot::Sender<()>),
     Stop(Duration, oneshot::Sender<()>),
     Ussd { code: String, timeout: Duration, reply: oneshot::Sender<Result<String, String>> },
 }
@@ -75,6 +77,7 @@ struct Opened {
     path: PathBuf,
     port: SerialStream,
     device: Option<PathBuf>,
+    usb: Option<(u16, u16)>,
 }
 
 /// Where the modem was last, and its device.
@@ -96,7 +99,8 @@ async fn open(settings: Settings, root: Root, known: Known) -> Result<Opened, Un
     let opened = tokio::task::spawn_blocking(move || {
         let port = port::open(&path, settings.baud)?;
         let device = reauthorise::device_of(&root, &path);
-        Ok(Opened { path, port, device })
+        let usb = usb_of(&root, &path);
+        Ok(Opened { path, port, device, usb })
     });
     let opened = opened.await.unwrap_or_else(|_| Err(String::from("the port could not be opened")));
     opened.map_err(|reason| if away { Unfound::Away(reason) } else { Unfound::Unclear(reason) })
@@ -136,7 +140,8 @@ impl Driver {
             // One that was here a moment ago is not waited for as if it had to be plugged in.
             watch = watch.filter(|_| opened.is_err());
             match opened {
-                Ok(Opened { path, mut port, device }) => {
+                Ok(Opened { path, mut port, device, usb }) => {
+                    self.session.on_usb(usb);
                     if device.is_some() {
                         self.device = device;
                     }
@@ -277,6 +282,10 @@ impl Driver {
                 self.session.reset(now);
                 done
             }
+            Some(Control::Discard(place, done)) => {
+                self.session.discard(place, now);
+                done
+            }
             Some(Control::Ussd { code, timeout, reply }) => {
                 if self.ussd.is_some() {
                     let _ = reply.send(Err(String::from("another USSD request is under way")));
@@ -310,16 +319,34 @@ impl Driver {
                 Action::Close(Closing::Reopen) => return Flow::Reopen,
                 Action::Close(Closing::Cure(rung)) => return Flow::Cure(rung),
                 Action::Close(Closing::Stop) => return Flow::Stop,
+                Action::TryPin { owner, pin } => self.try_pin(owner, pin).await,
+                Action::PinAccepted { owner, pin } => {
+                    if let Some(pins) = &self.settings.pins {
+                        pins.accepted(owner, pin).await;
+                    }
+                }
                 other => self.deliver(other),
             }
         }
         Flow::Continue
     }
 
+    /// No octet of the PIN leaves before its try is noted.
+    async fn try_pin(&mut self, owner: String, pin: Secret<String>) {
+        let noted = match &self.settings.pins {
+            Some(pins) => pins.tries(owner, pin).await,
+            None => Ok(true),
+        };
+        self.session.pin_noted(noted, monotonic());
+    }
+
     fn perform_without_port(&mut self) -> Flow {
         while let Some(action) = self.session.action() {
             match action {
-                Action::Write(_) | Action::Close(Closing::Reopen | Closing::Cure(_)) => {}
+                Action::Write(_)
+                | Action::Close(Closing::Reopen | Closing::Cure(_))
+                | Action::TryPin { .. }
+                | Action::PinAccepted { .. } => {}
                 Action::Close(Closing::Stop) => return Flow::Stop,
                 other => self.deliver(other),
             }
@@ -376,7 +403,7 @@ impl Driver {
                     self.session.notice_lost();
                 }
             }
-            Action::Write(_) | Action::Close(_) => {}
+            Action::Write(_) | Action::Close(_) | Action::TryPin { .. } | Action::PinAccepted { .. } => {}
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::stat::Mode;
 use smsotpd::modem::ladder::{Limits, Rung};
 use smsotpd::modem::ports::Root;
-use smsotpd::modem::{Find, Means, Modem, Notice, Outcome, Part, Settings, Snapshot, State, Timing};
+use smsotpd::modem::{Find, Means, Modem, Notice, Outcome, Part, Roaming, Settings, Snapshot, State, Timing};
 use smsotpd::secret::Secret;
 use smsotpd::sim::{Cure, Fault, FaultKind, Options, Point, Script, Sim};
 use tokio::sync::{mpsc, oneshot};
@@ -31,6 +31,9 @@ const fn timing() -> Timing {
         Duration::from_millis(ms)
     }
     Timing {
+        select: ms(1000),
+        listing: ms(600_000),
+        announce_again: ms(300_000),
         prompt: ms(400),
         body: ms(1500),
         gate: ms(5000),
@@ -144,8 +147,18 @@ struct Driven {
 impl Driven {
     async fn ready(find: Find, means: Means) -> Self {
         let (sender, notices) = mpsc::channel(1024);
-        let settings =
-            Settings { name: "stick1".into(), find, baud: 115_200, pin: None, smsc: None, timing: timing() };
+        let settings = Settings {
+            name: "stick1".into(),
+            find,
+            baud: 115_200,
+            pin: None,
+            smsc: None,
+            roaming: Roaming::Allowed,
+            operator: None,
+            pins: None,
+            profiles: smsotpd::config::profiles(),
+            timing: timing(),
+        };
         let driven = Self { modem: Modem::start_with(settings, means, sender), notices };
         driven.until("ready", |s| s.state == State::Ready).await;
         driven

@@ -188,6 +188,23 @@ impl Session {
         }
     }
 
+    pub(super) fn start_restart(&mut self, now: Instant) {
+        self.wishes.restart = false;
+        self.fail_ussd("the modem is being reset");
+        self.timer = None;
+        self.pin.device_began_anew();
+        self.set_state(State::Recovering);
+        self.phase = Phase::Restarting;
+        let command = self.restart_commands().into_iter().next().unwrap_or(Command::Restart);
+        self.write_command(command, self.settings.timing.command, now);
+    }
+
+    pub(super) fn close_to_reopen(&mut self) {
+        self.enter_closed();
+        self.set_state(State::Recovering);
+        self.actions.push_back(Action::Close(Closing::Reopen));
+    }
+
     fn start_radio(&mut self, now: Instant) {
         self.fail_ussd("the modem is being reset");
         self.timer = None;
@@ -195,7 +212,7 @@ impl Session {
         self.pin.device_began_anew();
         self.set_state(State::Recovering);
         self.phase = Phase::Radio(Radio::Off);
-        self.write_command(Command::Vendor("AT+CFUN=4"), self.settings.timing.slow_command, now);
+        self.write_command(Command::Vendor("AT+CFUN=4".into()), self.settings.timing.slow_command, now);
     }
 
     /// Refused or not, the radio is to be on in the end.
@@ -240,19 +257,21 @@ impl Session {
 
     /// A restart by the family's own command that it refuses is asked for as the standard has it.
     pub(super) fn restart_finished(&mut self, outstanding: &Outstanding, code: &ResultCode, now: Instant) {
-        if !code.is_ok() && outstanding.command != Command::Restart {
-            self.write_command(Command::Restart, self.settings.timing.command, now);
-        } else {
-            self.close_to_reopen();
+        let ways = self.restart_commands();
+        let next = ways.iter().position(|way| *way == outstanding.command).and_then(|at| ways.get(at + 1));
+        match next {
+            Some(next) if !code.is_ok() => {
+                self.write_command(next.clone(), self.settings.timing.command, now);
+            }
+            _ => self.close_to_reopen(),
         }
     }
 
-    /// What begins the device anew.
-    pub(super) fn restart_command(&self) -> Command {
-        match self.profile().name {
-            "huawei" => Command::Vendor("AT^RESET"),
-            _ => Command::Restart,
-        }
+    /// What begins the device anew: the family's own commands, and the standard's last.
+    fn restart_commands(&self) -> Vec<Command> {
+        let own = self.profile.reset.iter().filter(|line| *line != "AT+CFUN=1,1");
+        let own = own.map(|line| Command::Vendor(line.clone().into()));
+        own.chain([Command::Restart]).collect()
     }
 }
 
