@@ -150,6 +150,7 @@ impl Driver {
                     port::discard(&port);
                 }
                 Err(unfound) => {
+                    tracing::debug!(modem = %self.settings.name, "{}", unfound.sentence());
                     self.session.lost(unfound.sentence());
                     let away = matches!(unfound, Unfound::Away(_));
                     let rung = if away { self.session.missing(monotonic()) } else { None };

@@ -32,7 +32,12 @@ async fn pulled_at(cuts: &[(&str, Cut)]) {
         }
         let deadline = Instant::now() + PATIENCE;
         while let Some(device) = rig.sim.device(0) {
-            assert!(Instant::now() < deadline, "{place}: never pulled, {device:?}: {}", rig.logs());
+            assert!(
+                Instant::now() < deadline,
+                "{place}: never pulled from {}: {}",
+                device.display(),
+                rig.logs()
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         rig.modems_are("absent").await;
