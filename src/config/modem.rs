@@ -28,6 +28,12 @@ pub struct Modem {
     pub max_per_minute: Option<u32>,
     /// Parts sent on one day (UTC).
     pub max_per_day: Option<u32>,
+    /// Parts sent in one month (UTC).
+    pub max_per_month: Option<u32>,
+    /// Different numbers served in one month (UTC).
+    pub max_recipients_per_month: Option<u32>,
+    /// Percent of the limits of a day and a month that are kept for codes.
+    pub reserve: u8,
 }
 
 /// How a modem is found: all that is given must fit, and something is given.
@@ -98,6 +104,9 @@ pub const PROFILES: [&str; 13] = [
 const BAUD: [u32; 12] =
     [1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 3_000_000];
 
+/// The ledgers tell no more of them apart.
+const MOST_RECIPIENTS: u32 = 100_000;
+
 const MODEM: &[&str] = &[
     "name",
     "port",
@@ -112,6 +121,9 @@ const MODEM: &[&str] = &[
     "routes",
     "max_per_minute",
     "max_per_day",
+    "max_per_month",
+    "max_recipients_per_month",
+    "reserve",
 ];
 
 pub(super) fn modems(root: &Table<'_>) -> Vec<Modem> {
@@ -156,7 +168,23 @@ fn modem(table: &Table<'_>, name: String) -> Modem {
         routes: table.item("routes").and_then(|i| i.some(Item::prefix)),
         max_per_minute: limit("max_per_minute"),
         max_per_day: limit("max_per_day"),
+        max_per_month: limit("max_per_month"),
+        max_recipients_per_month: table
+            .item("max_recipients_per_month")
+            .and_then(|i| i.number(1, MOST_RECIPIENTS)),
+        reserve: reserve(table).unwrap_or(0),
     }
+}
+
+/// Percent; at least a tenth is left to texts, or they would never go out.
+fn reserve(table: &Table<'_>) -> Option<u8> {
+    let reserve = table.item("reserve")?.number(0, 90)?;
+    let limits = ["max_per_day", "max_per_month", "max_recipients_per_month"];
+    if reserve > 0 && !limits.iter().any(|key| table.has(key)) {
+        table
+            .fault_at("reserve", "is a part of a limit, and there is none; add max_per_day or max_per_month");
+    }
+    u8::try_from(reserve).ok()
 }
 
 fn digits(item: &Item<'_>, least: usize, most: usize, what: &str) -> Option<String> {

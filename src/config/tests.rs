@@ -67,6 +67,9 @@ fn every_key_is_read() {
         routes: Some(vec!["+41".into(), "+49".into()]),
         max_per_minute: Some(20),
         max_per_day: Some(1000),
+        max_per_month: Some(9000),
+        max_recipients_per_month: Some(250),
+        reserve: 10,
     };
     assert_eq!(config.modems[0], stick);
     assert_eq!(config.modems[1].name, "modem2");
@@ -87,6 +90,8 @@ fn every_key_is_read() {
     assert_eq!(config.limits.allow_prefixes.as_deref(), Some(&["+41".to_owned()][..]));
     assert_eq!(config.limits.deny_prefixes, ["+4190"]);
     assert_eq!((config.queue.max_pending, config.queue.min_life.as_secs()), (7, 5));
+    let breaker = config.queue.breaker;
+    assert_eq!((breaker.failures, breaker.first.as_secs(), breaker.max.as_secs()), (3, 2, 60));
     let retry = &config.queue.retry;
     assert_eq!((retry.first.as_secs(), retry.max.as_secs(), retry.attempts), (1, 60, 3));
     assert!((retry.factor - 3.0).abs() < f64::EPSILON, "a whole number is a number");
@@ -141,6 +146,21 @@ fn each_fault_has_its_place_and_its_cure() {
         ("[[modem]]\nport='p'\nroutes = ['+41', '49']", "3:18: modem[0].routes[1]: is no prefix"),
         ("[[modem]]\nport='p'\nroutes = []", "3:10: modem[0].routes: is an empty list"),
         ("[[modem]]\nport='p'\nmax_per_day = 0", "3:15: modem[0].max_per_day: must be 1 to 4294967295"),
+        ("[[modem]]\nport='p'\nmax_per_month = '5'", "3:17: modem[0].max_per_month: is a TOML string"),
+        (
+            "[[modem]]\nport='p'\nmax_recipients_per_month = 100001",
+            "3:28: modem[0].max_recipients_per_month: must be 1 to 100000",
+        ),
+        ("[[modem]]\nport='p'\nmax_per_day = 9\nreserve = 91", "4:11: modem[0].reserve: must be 0 to 90"),
+        (
+            "[[modem]]\nport='p'\nreserve = 10",
+            "3:11: modem[0].reserve: is a part of a limit, and there is none; add max_per_day",
+        ),
+        ("[queue]\nbreaker = { failures = 1 }", "2:24: queue.breaker.failures: must be 2 to 1000"),
+        (
+            "[queue]\nbreaker = { first = '1h' }",
+            "2:11: queue.breaker.max: is shorter than the first span; raise max or lower first",
+        ),
         ("[[modem]]\nusb = '12d1'", "2:7: modem[0].usb: is no USB id"),
         ("[[modem]]\nusb = '+2d1:1506'", "2:7: modem[0].usb: is no USB id"),
         ("[[modem]]\nimei = '49015420323751'", "2:8: modem[0].imei: is none: an IMEI has 15 digits"),

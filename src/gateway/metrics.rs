@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{ModemView, StatusView};
-use crate::outbox::MessageStatus;
+use crate::outbox::{Circuit, MessageStatus};
 
 const MESSAGES: [(MessageStatus, &str); 8] = [
     (MessageStatus::Queued, "queued"),
@@ -25,6 +25,7 @@ pub(super) struct Metrics {
     messages: [AtomicU64; MESSAGES.len()],
     verifications: [AtomicU64; VERIFICATIONS.len()],
     checks: [AtomicU64; 2],
+    breakers_opened: AtomicU64,
 }
 
 impl Metrics {
@@ -42,6 +43,12 @@ impl Metrics {
 
     pub(super) fn check(&self, approved: bool) {
         self.checks[usize::from(approved)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn breaker(&self, circuit: Circuit) {
+        if matches!(circuit, Circuit::Open { .. }) {
+            self.breakers_opened.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn render(&self, status: &StatusView, modems: &[ModemView]) -> String {
@@ -128,6 +135,50 @@ impl Metrics {
             "counter",
             "Sends of the modem that failed.",
             each(&|m| Some(number(m.failed_total))),
+        );
+        family(
+            "modem_parts",
+            "gauge",
+            "Parts that the SIM sent today and this month (UTC).",
+            modems
+                .iter()
+                .flat_map(|m| {
+                    let s = &m.standing;
+                    [("day", s.parts_today), ("month", s.parts_this_month)].map(|(period, parts)| {
+                        (format!("{{modem=\"{}\",period=\"{period}\"}}", label(&m.name)), f64::from(parts))
+                    })
+                })
+                .collect(),
+        );
+        family(
+            "modem_recipients",
+            "gauge",
+            "Different numbers that the SIM served this month (UTC).",
+            each(&|m| Some(size(m.standing.recipients_this_month))),
+        );
+        family(
+            "modem_health_ratio",
+            "gauge",
+            "The part of full traffic that the SIM deserves.",
+            each(&|m| Some(f64::from(m.standing.health) / 100.0)),
+        );
+        family(
+            "modem_breaker_open",
+            "gauge",
+            "1 while a modem gets no messages because they failed, 0.5 while the next is a trial.",
+            each(&|m| {
+                Some(match m.standing.circuit {
+                    Circuit::Closed => 0.0,
+                    Circuit::HalfOpen => 0.5,
+                    Circuit::Open { .. } => 1.0,
+                })
+            }),
+        );
+        family(
+            "breakers_opened_total",
+            "counter",
+            "Times that a modem got no more messages because they failed.",
+            vec![(String::new(), load(&self.breakers_opened))],
         );
         family(
             "modem_signal_dbm",

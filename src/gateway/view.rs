@@ -6,7 +6,7 @@ use super::{ModemFacts, ModemState};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{Verification, VerificationStatus};
-use crate::outbox::{Encoding, Message, MessageStatus};
+use crate::outbox::{Encoding, Message, MessageStatus, Standing};
 use crate::phone::PhoneNumber;
 
 /// A verification as a client sees it.
@@ -128,6 +128,8 @@ pub struct ModemView {
     pub sent_total: u64,
     /// Sends that failed since the start.
     pub failed_total: u64,
+    /// What its SIM has sent, and how well.
+    pub standing: Standing,
 }
 
 /// How many messages wait.

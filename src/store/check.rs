@@ -42,7 +42,13 @@ pub(super) fn records(table: &Table) -> Result<(), StoreError> {
     each(table, keys::AGE, |age, _| has(table, Some(keys::aged(age).to_vec()), "age", age))?;
     whole(table, keys::IDEMPOTENCY, "idempotency", |r: record::Idempotency| Some(r.expires_at))?;
     whole(table, keys::WINDOW, "limit", |r: record::Window| Some(r.expires_at))?;
-    whole(table, keys::LEDGER, "ledger", |_: record::Ledger| None)
+    each(table, keys::RECIPIENT, |key, value| {
+        let whole = key.len() == keys::RECIPIENT_LEN && value.is_empty();
+        whole.then_some(()).ok_or_else(|| corrupt("recipient", key, "it is none"))
+    })?;
+    each(table, keys::LEDGER, |key, value| {
+        record::decode_ledger(value).map(drop).map_err(|why| corrupt("ledger", key, why))
+    })
 }
 
 fn each(

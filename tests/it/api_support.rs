@@ -10,7 +10,7 @@ use smsotpd::api::{Accepted, Access, Answer, Issued, Limits, Listener, Service, 
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
     Caller, CheckView, Control, Event, EventKind, GatewayError, IssueRequest, MessageFilter, MessageView,
-    ModemFacts, ModemState, ModemView, Page, QueueView, SendRequest, StatusView, VerificationView,
+    ModemFacts, ModemState, ModemView, Page, QueueView, SendRequest, Standing, StatusView, VerificationView,
 };
 use smsotpd::id::{MessageId, VerificationId};
 use smsotpd::otp::VerificationStatus;
@@ -299,6 +299,7 @@ pub(crate) fn modem(state: ModemState) -> ModemView {
         queue: 0,
         sent_total: 7,
         failed_total: 1,
+        standing: Standing::default(),
     }
 }
 

@@ -8,6 +8,7 @@ mod api_robust;
 mod api_support;
 mod config_shipped;
 mod daemon_codes;
+mod daemon_pool;
 mod daemon_sending;
 mod daemon_support;
 mod modem_pty;
