@@ -256,10 +256,11 @@ impl Inner {
     fn breaker_changed(&self, index: usize) {
         let name = self.slots[index].modem.name();
         let standing = locked(&self.queue).standing(index, self.clock.now());
-        match standing.circuit {
-            Circuit::Open { until } => tracing::warn!(modem = name, %until, why = standing.why,
-                "messages to different numbers failed in a row: it gets none for a while"),
-            _ => tracing::info!(modem = name, "it sends again"),
+        if let Circuit::Open { until } = standing.circuit {
+            tracing::warn!(modem = name, %until, why = standing.why,
+                "messages to different numbers failed in a row: it gets none for a while");
+        } else {
+            tracing::info!(modem = name, "it sends again");
         }
         self.metrics.breaker(standing.circuit);
         self.publish_modem(index);

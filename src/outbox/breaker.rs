@@ -180,18 +180,15 @@ mod tests {
             for (event, pause) in events {
                 now = now.plus(Duration::from_secs(pause));
                 let before = breaker.circuit(now);
-                match event {
-                    Some(number) => {
-                        row.insert(number);
-                        if breaker.failed(number, "x", &RULES, now) {
-                            prop_assert!(before == Circuit::HalfOpen || row.len() >= 3);
-                        }
+                if let Some(number) = event {
+                    row.insert(number);
+                    if breaker.failed(number, "x", &RULES, now) {
+                        prop_assert!(before == Circuit::HalfOpen || row.len() >= 3);
                     }
-                    None => {
-                        row.clear();
-                        breaker.succeeded();
-                        prop_assert_eq!(breaker.circuit(now), Circuit::Closed);
-                    }
+                } else {
+                    row.clear();
+                    breaker.succeeded();
+                    prop_assert_eq!(breaker.circuit(now), Circuit::Closed);
                 }
                 if let Circuit::Open { until } = breaker.circuit(now) {
                     prop_assert!(until > now && until.since(now) <= RULES.max);

@@ -319,7 +319,9 @@ impl Tx<'_> {
             })?;
         }
         let count = gone.len();
-        gone.into_iter().for_each(|key| self.remove(key));
+        for key in gone {
+            self.remove(key);
+        }
         Ok(count)
     }
 
