@@ -163,7 +163,8 @@ pub(super) fn modem(m: &wire::Modem, format: Format) -> String {
     block(&format!("{} {}", format.strong(&m.name), format.status(&m.state)), &lines)
 }
 
-fn block(head: &str, lines: &[(&str, String)]) -> String {
+/// A head, and names with their values below it.
+pub(super) fn block(head: &str, lines: &[(&str, String)]) -> String {
     let mut text = format!("{head}\n");
     for (name, value) in lines {
         // Into a String nothing fails.

@@ -258,6 +258,15 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// True or false.
+    pub(super) fn flag(&self) -> Option<bool> {
+        let flag = self.value.as_bool();
+        if flag.is_none() {
+            self.wrong_type("true or false");
+        }
+        flag
+    }
+
     /// A number, whole or not.
     pub(super) fn float(&self) -> Option<f64> {
         match self.value {

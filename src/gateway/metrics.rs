@@ -25,6 +25,8 @@ pub(super) struct Metrics {
     messages: [AtomicU64; MESSAGES.len()],
     verifications: [AtomicU64; VERIFICATIONS.len()],
     checks: [AtomicU64; 2],
+    pub(super) inbox_received: AtomicU64,
+    pub(super) reports: [AtomicU64; 2],
 }
 
 impl Metrics {
@@ -105,6 +107,22 @@ impl Metrics {
                 .iter()
                 .zip(&self.checks)
                 .map(|(word, n)| (format!("{{approved=\"{word}\"}}"), load(n)))
+                .collect(),
+        );
+        family(
+            "inbox_received_total",
+            "counter",
+            "Messages received, those that could not be read included.",
+            vec![(String::new(), load(&self.inbox_received))],
+        );
+        family(
+            "reports_received_total",
+            "counter",
+            "Delivery reports received, by whether a message was found for them at once.",
+            ["false", "true"]
+                .iter()
+                .zip(&self.reports)
+                .map(|(word, n)| (format!("{{matched=\"{word}\"}}"), load(n)))
                 .collect(),
         );
         let each = |value: &dyn Fn(&ModemView) -> Option<f64>| -> Vec<(String, f64)> {

@@ -1,5 +1,5 @@
-//! The use cases that the API offers and modems feed: issue, check, resend, cancel, send, recover; the workers
-//! that carry messages to modems through the [`Submit`] trait; events.
+//! The use cases that the API offers and modems feed: issue, check, resend, cancel, send, received, reported,
+//! recover; opt-outs; the workers that carry messages to modems through the [`Submit`] trait; events.
 //!
 //! This room knows no HTTP, no serial port and no AT command. A worked example is the test `one_code` in
 //! `gateway/tests.rs`: a gateway over a store in memory and a modem that is a few lines of test.
@@ -18,10 +18,15 @@ use crate::store::{Store, StoreError};
 
 mod error;
 mod events;
+mod inbound;
+mod intake;
 mod keeper;
 mod message;
 mod metrics;
 mod moves;
+mod opt_out;
+mod piece;
+mod reports;
 mod request;
 mod settings;
 mod submit;
@@ -33,13 +38,14 @@ mod worker;
 
 pub use error::GatewayError;
 pub(crate) use error::seconds;
-pub use request::{Caller, IssueRequest, MessageFilter, SendRequest};
+pub use request::{Caller, InboxFilter, IssueRequest, MessageFilter, SendRequest};
 pub use settings::{Limits, ModemRules, Service, Settings};
 pub use submit::{
     Control, ControlError, Gate, ModemFacts, ModemState, Order, OrderPart, Outcome, Readiness, Submit,
 };
 pub use view::{
-    CheckView, Event, EventKind, MessageView, ModemView, Page, QueueView, StatusView, VerificationView,
+    CheckView, Event, EventKind, InboxView, MessageView, ModemView, OptOutView, Page, QueueView, StatusView,
+    VerificationView,
 };
 
 /// The gateway: cheap to clone, one for the whole daemon.
@@ -88,6 +94,7 @@ impl From<StoreError> for GatewayError {
     fn from(e: StoreError) -> Self {
         match e {
             StoreError::Closed => Self::ShuttingDown,
+            StoreError::Full => Self::QueueFull,
             e => Self::Storage(e.to_string()),
         }
     }
