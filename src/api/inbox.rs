@@ -156,7 +156,7 @@ fn no_cursor() -> Problem {
 }
 
 fn wrong(what: &str) -> Problem {
-    Problem::unprocessable(what)
+    Problem::malformed(what)
 }
 
 fn tag(hex: &str) -> Option<Tag> {

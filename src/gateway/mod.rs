@@ -21,6 +21,7 @@ mod events;
 mod inbound;
 mod intake;
 mod keeper;
+mod lint;
 mod message;
 mod metrics;
 mod moves;
@@ -38,6 +39,7 @@ mod worker;
 
 pub use error::GatewayError;
 pub(crate) use error::seconds;
+pub use lint::lint;
 pub use request::{Caller, InboxFilter, IssueRequest, MessageFilter, SendRequest};
 pub use settings::{Limits, ModemRules, Service, Settings};
 pub use submit::{

@@ -6,6 +6,7 @@ mod api_events;
 mod api_http;
 mod api_robust;
 mod api_support;
+mod check_config;
 mod config_shipped;
 mod daemon_codes;
 mod daemon_sending;
