@@ -258,13 +258,13 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// True or false.
-    pub(super) fn flag(&self) -> Option<bool> {
-        let flag = self.value.as_bool();
-        if flag.is_none() {
+    /// `true` or `false`.
+    pub(super) fn yes_or_no(&self) -> Option<bool> {
+        let value = self.value.as_bool();
+        if value.is_none() {
             self.wrong_type("true or false");
         }
-        flag
+        value
     }
 
     /// A number, whole or not.

@@ -91,7 +91,7 @@ fn service(table: &Table<'_>, inherited: Service) -> Service {
         locales,
         webotp_domain: optional(table, "webotp_domain", inherited.webotp_domain, domain),
         android_app_hash: optional(table, "android_app_hash", inherited.android_app_hash, app_hash),
-        report: table.item("report").and_then(|i| i.flag()).unwrap_or(inherited.report),
+        report: table.item("report").and_then(|i| i.yes_or_no()).unwrap_or(inherited.report),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::sms::{Arrival, Concatenation, Limits, Pending, Reassembler};
 use crate::store::{InboxRecords as _, Tx};
 
 /// How long a message waits for its parts, and how many may wait: a day, 256 messages, 4096 parts.
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits::default()
 }
 
@@ -87,10 +87,10 @@ impl Desk<'_, '_> {
         })
     }
 
-    /// Gives up, with their gaps, the messages that waited too long for their parts.
-    pub(super) fn time_out(&mut self) -> Result<(), GatewayError> {
+    /// Gives up, with their gaps, the messages whose first part came before `cutoff`.
+    pub(super) fn give_up_before(&mut self, cutoff: Timestamp) -> Result<(), GatewayError> {
         for (tag, assembly) in self.tx.assemblies()? {
-            if self.now.since(assembly.since) > limits().time_out {
+            if assembly.since < cutoff {
                 self.give_up(&tag, &assembly)?;
             }
         }

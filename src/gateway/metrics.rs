@@ -57,6 +57,9 @@ impl Metrics {
         #[allow(clippy::cast_precision_loss, reason = "a counter above 2^53 is out of reach")]
         let number = |n: u64| n as f64;
         let load = |n: &AtomicU64| number(n.load(Ordering::Relaxed));
+        let either = |label: &str, [no, yes]: &[AtomicU64; 2]| {
+            vec![(format!("{{{label}=\"false\"}}"), load(no)), (format!("{{{label}=\"true\"}}"), load(yes))]
+        };
         let size = |n: usize| number(u64::try_from(n).unwrap_or(u64::MAX));
 
         family(
@@ -99,16 +102,7 @@ impl Metrics {
                 .map(|(word, n)| (format!("{{event=\"{word}\"}}"), load(n)))
                 .collect(),
         );
-        family(
-            "checks_total",
-            "counter",
-            "Codes checked.",
-            ["false", "true"]
-                .iter()
-                .zip(&self.checks)
-                .map(|(word, n)| (format!("{{approved=\"{word}\"}}"), load(n)))
-                .collect(),
-        );
+        family("checks_total", "counter", "Codes checked.", either("approved", &self.checks));
         family(
             "inbox_received_total",
             "counter",
@@ -119,11 +113,7 @@ impl Metrics {
             "reports_received_total",
             "counter",
             "Delivery reports received, by whether a message was found for them at once.",
-            ["false", "true"]
-                .iter()
-                .zip(&self.reports)
-                .map(|(word, n)| (format!("{{matched=\"{word}\"}}"), load(n)))
-                .collect(),
+            either("matched", &self.reports),
         );
         let each = |value: &dyn Fn(&ModemView) -> Option<f64>| -> Vec<(String, f64)> {
             modems

@@ -288,7 +288,7 @@ pub(super) fn settle_and_claim(
             if let Some((sim, ledger)) = &s.ledger {
                 tx.put_ledger(sim, ledger)?;
             }
-            reports::settle(tx, s.id, s.event, s.sim.as_deref(), retry, now)?
+            reports::settle(tx, s.id, &s.event, s.sim.as_deref(), retry, now)?
         }
         None => Vec::new(),
     };
@@ -306,7 +306,7 @@ pub(super) fn recover_message(
     id: MessageId,
     now: Timestamp,
 ) -> Result<Option<Message>, GatewayError> {
-    let states = reports::settle(tx, id, outbox::Event::FoundSending, None, &Retry::default(), now)?;
+    let states = reports::settle(tx, id, &outbox::Event::FoundSending, None, &Retry::default(), now)?;
     Ok(states.into_iter().next_back())
 }
 

@@ -79,7 +79,7 @@ fn message(d: &sms::Deliver) -> Handed {
     let place = header.concatenation();
     Handed::Piece(Box::new(Piece {
         from: Sender::new(from),
-        sent_at: instant(&d.timestamp),
+        sent_at: instant(d.timestamp),
         class: d.coding.class().map(sms::MessageClass::number),
         ports: header.ports(),
         place: place.filter(|p| p.total > 1 && (1..=p.total).contains(&p.sequence)),
@@ -90,7 +90,7 @@ fn message(d: &sms::Deliver) -> Handed {
 }
 
 /// An instant after 1970.
-pub(super) fn instant(stamp: &sms::TimeStamp) -> Option<Timestamp> {
+pub(super) fn instant(stamp: sms::TimeStamp) -> Option<Timestamp> {
     let seconds = u64::try_from(stamp.unix_seconds()?).ok()?;
     Some(Timestamp::from_millis(seconds.saturating_mul(1000)))
 }

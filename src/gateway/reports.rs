@@ -53,8 +53,8 @@ impl Inner {
             sim: source.sim.clone(),
             reference: report.message_reference,
             recipient: report.recipient.to_string(),
-            sent_at: piece::instant(&report.timestamp),
-            ended_at: piece::instant(&report.discharge_time),
+            sent_at: piece::instant(report.timestamp),
+            ended_at: piece::instant(report.discharge_time),
             came_at: now,
             state: state(report.status),
         };
@@ -73,12 +73,7 @@ impl Inner {
             })
             .await??;
         self.metrics.reports[usize::from(states.is_some())].fetch_add(1, Ordering::Relaxed);
-        match &states {
-            Some(states) => {
-                tracing::debug!(modem = source.modem, said, changes = states.len(), "a delivery report");
-            }
-            None => tracing::debug!(modem = source.modem, said, "a delivery report waits for its message"),
-        }
+        tracing::debug!(modem = source.modem, said, matched = states.is_some(), "a delivery report");
         self.reported_on(&source.modem, &states.unwrap_or_default());
         Ok(())
     }
@@ -108,7 +103,7 @@ impl Inner {
         let numbers = [r.message_reference, r.status.0];
         let fields: [&[u8]; 6] =
             [b"report", source.sim.as_bytes(), recipient.as_bytes(), &sent, &ended, &numbers];
-        let dated = piece::instant(&r.timestamp).is_some();
+        let dated = piece::instant(r.timestamp).is_some();
         (piece::tag(&self.key, &fields), if dated { AWAITED } else { Duration::from_secs(600) })
     }
 }
@@ -128,7 +123,7 @@ fn state(status: sms::Status) -> PartState {
 pub(super) fn settle(
     tx: &mut Tx<'_>,
     id: MessageId,
-    event: Event,
+    event: &Event,
     sim: Option<&str>,
     retry: &Retry,
     now: Timestamp,
@@ -137,7 +132,7 @@ pub(super) fn settle(
     if !m.report {
         return Ok(vec![m]);
     }
-    expect(tx, &m, &event, sim, now)?;
+    expect(tx, &m, event, sim, now)?;
     let mut states = vec![m];
     for (key, report) in tx.held()? {
         if find(tx, &report)?.is_none_or(|m| m.id != id) {

@@ -12,7 +12,7 @@ use crate::otp::{Policy, Rate, Template, VerificationStatus};
 use crate::outbox::{Fault, FaultClass, MessageStatus, Retry};
 use crate::secret::Secret;
 use crate::sms;
-use crate::store::{InboxRecords as _, ReportRecords as _};
+use crate::store::{InboxRecords, ReportRecords};
 
 mod inbound;
 mod reports;

@@ -268,7 +268,7 @@ impl super::Gateway {
             (inner.clock.now(), inner.settings().retry, Event::LateAccepted { reference });
         let states = inner
             .store
-            .transact(move |tx| reports::settle(tx, id, event, sim.as_deref(), &retry, now))
+            .transact(move |tx| reports::settle(tx, id, &event, sim.as_deref(), &retry, now))
             .await??;
         if states.is_empty() {
             let m = inner.store.transact(move |tx| tx.message(id)).await??;

@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! use std::path::PathBuf;
-//! use smsotpd::modem::{Modem, Outcome, Part, Settings, Timing};
+//! use smsotpd::modem::{Modem, Outcome, Part, Roaming, Settings, Timing};
 //! use smsotpd::secret::Secret;
 //! # async fn example() {
 //! let (notices, _listen) = tokio::sync::mpsc::channel(64);
@@ -13,6 +13,9 @@
 //!     baud: 115_200,
 //!     pin: None,
 //!     smsc: None,
+//!     roaming: Roaming::Allowed,
+//!     operator: None,
+//!     pins: None,
 //!     timing: Timing::default(),
 //! };
 //! let modem = Modem::start(settings, notices);
@@ -32,6 +35,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 mod find;
+mod pins;
 mod port;
 pub mod ports;
 pub mod profiles;
@@ -41,7 +45,8 @@ mod snapshot;
 mod task;
 
 pub use find::Find;
-pub use settings::{Settings, Timing};
+pub use pins::Pins;
+pub use settings::{Roaming, Settings, Timing};
 pub use snapshot::{Counters, Notice, Outcome, Part, Snapshot, State};
 
 pub use crate::at::Registration;

@@ -18,6 +18,7 @@ use super::session::{Action, Closing, Output, Session};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Snapshot, State};
 use crate::clock::monotonic;
+use crate::secret::Secret;
 
 /// An order with its gate and the place for its outcome.
 pub(super) struct Order {
@@ -249,16 +250,34 @@ impl Driver {
                 }
                 Action::Close(Closing::Reopen) => return Flow::Reopen,
                 Action::Close(Closing::Stop) => return Flow::Stop,
+                Action::TryPin { owner, pin } => self.try_pin(owner, pin).await,
+                Action::PinAccepted { owner, pin } => {
+                    if let Some(pins) = &self.settings.pins {
+                        pins.accepted(owner, pin).await;
+                    }
+                }
                 other => self.deliver(other),
             }
         }
         Flow::Continue
     }
 
+    /// No octet of the PIN leaves before its try is noted.
+    async fn try_pin(&mut self, owner: String, pin: Secret<String>) {
+        let noted = match &self.settings.pins {
+            Some(pins) => pins.tries(owner, pin).await,
+            None => Ok(true),
+        };
+        self.session.pin_noted(noted, monotonic());
+    }
+
     fn perform_without_port(&mut self) -> Flow {
         while let Some(action) = self.session.action() {
             match action {
-                Action::Write(_) | Action::Close(Closing::Reopen) => {}
+                Action::Write(_)
+                | Action::Close(Closing::Reopen)
+                | Action::TryPin { .. }
+                | Action::PinAccepted { .. } => {}
                 Action::Close(Closing::Stop) => return Flow::Stop,
                 other => self.deliver(other),
             }
@@ -308,7 +327,7 @@ impl Driver {
                     self.session.notice_lost();
                 }
             }
-            Action::Write(_) | Action::Close(_) => {}
+            Action::Write(_) | Action::Close(_) | Action::TryPin { .. } | Action::PinAccepted { .. } => {}
         }
     }
 

@@ -74,7 +74,7 @@ impl World {
 }
 
 fn long() -> String {
-    (0..60).map(|n| format!("word {n}, ")).collect()
+    (0..60).fold(String::new(), |text, n| text + &format!("word {n}, "))
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn parts_join_in_any_order_over_restarts_and_twice() {
     assert_eq!(world.texts().await, [long()]);
     assert_eq!(world.inbox().await[0].parts, u8::try_from(pdus.len()).unwrap());
     world.receive(&pdus[1]).await;
-    let waiting = world.store.read(|view| view.assemblies()).await.unwrap().unwrap();
+    let waiting = world.store.read(InboxRecords::assemblies).await.unwrap().unwrap();
     assert_eq!(waiting.len(), 2, "a part that comes once more begins nothing");
 }
 
@@ -150,7 +150,7 @@ async fn a_day_later_what_came_is_kept_with_its_gap() {
     let text = v.text.unwrap();
     let (before, after) = text.expose().split_once("[…]").unwrap();
     assert!(long().starts_with(before) && long().ends_with(after) && after.len() > 50);
-    assert!(world.store.read(|view| view.assemblies()).await.unwrap().unwrap().is_empty());
+    assert!(world.store.read(InboxRecords::assemblies).await.unwrap().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn incomplete_messages_are_bounded() {
         world.clock.advance(Duration::from_millis(1));
         world.receive(&parts(&format!("+4179{n:07}"), &long(), 7, 0)[0]).await;
     }
-    let waiting = world.store.read(|view| view.assemblies()).await.unwrap().unwrap();
+    let waiting = world.store.read(InboxRecords::assemblies).await.unwrap().unwrap();
     assert_eq!((waiting.len(), world.inbox().await.len()), (256, 44), "the oldest gave way");
 }
 

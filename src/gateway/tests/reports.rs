@@ -113,11 +113,11 @@ async fn a_report_before_the_answer_waits_for_it() {
     release.send(()).unwrap();
     world.until(m.id, MessageStatus::Sent).await;
     world.until(m.id, MessageStatus::Delivered).await;
-    let held = world.store.read(|view| view.held()).await.unwrap().unwrap();
+    let held = world.store.read(ReportRecords::held).await.unwrap().unwrap();
     assert_eq!(held.len(), 1, "the other waits on");
     world.clock.advance(Duration::from_hours(27));
     let forgotten = async {
-        while !world.store.read(|view| view.held()).await.unwrap().unwrap().is_empty() {
+        while !world.store.read(ReportRecords::held).await.unwrap().unwrap().is_empty() {
             tokio::task::yield_now().await;
         }
     };

@@ -20,11 +20,6 @@ impl Check {
         Self { left }
     }
 
-    /// `AT+CMGD`; what is not there any more is as good as deleted.
-    pub(super) fn delete(index: u32) -> Self {
-        Self { left: VecDeque::from([Command::Delete(index)]) }
-    }
-
     /// `AT+CNMA`; a modem that expected none says so, and no harm is done.
     pub(super) fn acknowledge() -> Self {
         Self { left: VecDeque::from([Command::Acknowledge]) }

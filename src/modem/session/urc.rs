@@ -46,7 +46,7 @@ impl Session {
             Some(Routed::PduFollows(kind)) => {
                 if let Some(octets) = Line::pdu(line) {
                     self.following = None;
-                    self.trace_in(line);
+                    self.trace_hidden(line);
                     self.handed_over(kind, octets);
                     return true;
                 }
@@ -81,7 +81,7 @@ impl Session {
             },
             Unsolicited::Stored(kind, body) => {
                 if let Some((storage, index)) = index(body) {
-                    self.notice(Notice::Stored { kind, storage, index });
+                    self.read_place((storage, index), kind, now);
                 } else {
                     self.count_dropped();
                 }
@@ -96,10 +96,7 @@ impl Session {
                 Routed::Text(_) => self.count_dropped(),
             },
             Unsolicited::Ussd(body) => self.ussd_replied(body, now),
-            Unsolicited::StorageFull => {
-                self.set_fault("the modem's message storage is full: delete messages in it");
-                self.notice(Notice::StorageFull);
-            }
+            Unsolicited::StorageFull => self.storage_is_full(now),
             Unsolicited::Other => {}
         }
     }
