@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::PinTries;
 use crate::phone::mask;
 use crate::secret::Secret;
 
@@ -37,12 +36,10 @@ pub enum Command {
     Charset,
     /// `AT+CPIN?` (27.007 8.3).
     PinState,
-    /// `AT+CPINR` and the makers' commands like it.
-    PinTries(PinTries),
     /// `AT+CPIN="…"`.
     EnterPin(Secret<String>),
     /// `AT+CCID` and its many names.
-    Iccid(&'static str),
+    Iccid(Cow<'static, str>),
     /// `AT+CIMI` (27.007 5.6): the IMSI.
     Subscriber,
     /// `AT+CMGF=0` (27.005 3.2.3): PDU mode.
@@ -100,8 +97,10 @@ pub enum Command {
     Ussd(Secret<String>),
     /// `AT+CUSD=2`: end the dialogue.
     UssdCancel,
+    /// A vendor's question from a profile: its answer may have any head, or none.
+    Question(Cow<'static, str>),
     /// A vendor's command from a profile.
-    Vendor(&'static str),
+    Vendor(Cow<'static, str>),
 }
 
 /// Whose registration.
@@ -167,7 +166,7 @@ impl Command {
             Self::Revision => Expects::bare("+CGMR"),
             Self::SerialNumber => Expects::bare("+CGSN"),
             Self::Subscriber => Expects::bare("+CIMI"),
-            Self::Iccid(_) => Expects { bare: true, ..Expects::NOTHING },
+            Self::Iccid(_) | Self::Question(_) => Expects { bare: true, ..Expects::NOTHING },
             Self::Function => Expects::head("+CFUN"),
             Self::PinState => Expects::head("+CPIN"),
             Self::Service | Self::PlainService => Expects::head("+CSMS"),
@@ -176,7 +175,6 @@ impl Command {
                 Expects { registration: Some(*domain), ..Expects::head(domain.head()) }
             }
             Self::Operator => Expects::head("+COPS"),
-            Self::PinTries(way) => Expects::head(way.head()),
             Self::StoragesInUse | Self::Storages | Self::UseStorages(_) => Expects::head("+CPMS"),
             Self::List => Expects::head("+CMGL"),
             Self::Read(_) => Expects::head("+CMGR"),
@@ -201,12 +199,11 @@ impl Command {
             Self::Restart => "AT+CFUN=1,1",
             Self::Charset => "AT+CSCS=\"GSM\"",
             Self::PinState => "AT+CPIN?",
-            Self::PinTries(way) => way.line(),
             Self::EnterPin(pin) => {
                 let pin = if masking == Masking::On { "****" } else { pin.expose() };
                 return Cow::Owned(format!("AT+CPIN=\"{pin}\""));
             }
-            Self::Iccid(line) | Self::Vendor(line) => line,
+            Self::Iccid(line) | Self::Question(line) | Self::Vendor(line) => return line.clone(),
             Self::Subscriber => "AT+CIMI",
             Self::PduMode => "AT+CMGF=0",
             Self::Service => "AT+CSMS?",

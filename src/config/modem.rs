@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::reader::{Item, Table};
+use crate::modem::profiles::Profiles;
 use crate::phone::PhoneNumber;
 
 /// `[[modem]]`.
@@ -18,7 +19,7 @@ pub struct Modem {
     pub baud: u32,
     /// The file with the SIM's PIN.
     pub pin_file: Option<PathBuf>,
-    /// The family whose quirks apply: one of [`PROFILES`].
+    /// The family whose quirks apply: `auto`, or the name of one of the profiles.
     pub profile: String,
     /// The service centre; none: the SIM's own.
     pub smsc: Option<PhoneNumber>,
@@ -82,23 +83,6 @@ impl fmt::Display for UsbId {
     }
 }
 
-/// The words of `profile`.
-pub const PROFILES: [&str; 13] = [
-    "auto",
-    "generic",
-    "huawei",
-    "zte",
-    "quectel",
-    "simcom",
-    "u-blox",
-    "telit",
-    "cinterion",
-    "sierra",
-    "wavecom",
-    "option",
-    "qualcomm",
-];
-
 const BAUD: [u32; 12] =
     [1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 3_000_000];
 
@@ -120,10 +104,10 @@ const MODEM: &[&str] = &[
     "max_per_day",
 ];
 
-pub(super) fn modems(root: &Table<'_>) -> Vec<Modem> {
+pub(super) fn modems(root: &Table<'_>, profiles: &Profiles) -> Vec<Modem> {
     let mut modems: Vec<Modem> = Vec::new();
     for (i, table) in root.tables("modem", MODEM).iter().enumerate() {
-        let modem = modem(table, format!("modem{}", i + 1));
+        let modem = modem(table, format!("modem{}", i + 1), profiles);
         if modems.iter().any(|m| m.name == modem.name) {
             table.fault_at("name", format!("{} is the name of a modem above", modem.name));
         }
@@ -136,7 +120,7 @@ pub(super) fn modems(root: &Table<'_>) -> Vec<Modem> {
     modems
 }
 
-fn modem(table: &Table<'_>, name: String) -> Modem {
+fn modem(table: &Table<'_>, name: String, profiles: &Profiles) -> Modem {
     if !["port", "imei", "iccid", "usb", "serial"].iter().any(|key| table.has(key)) {
         table.fault("a modem needs a port, or an imei, iccid, usb or serial to be found by");
     }
@@ -153,11 +137,7 @@ fn modem(table: &Table<'_>, name: String) -> Modem {
         find,
         baud: table.item("baud").and_then(|i| baud(&i)).unwrap_or(115_200),
         pin_file: table.item("pin_file").and_then(|i| Some(i.word()?.into())),
-        profile: table
-            .item("profile")
-            .and_then(|i| i.one_of(&PROFILES.map(|p| (p, p))))
-            .unwrap_or("auto")
-            .to_owned(),
+        profile: table.item("profile").and_then(|i| profile(&i, profiles)).unwrap_or_else(|| "auto".into()),
         smsc: table.item("smsc").and_then(|i| i.parse()),
         roaming: table.item("roaming").and_then(|i| i.yes_or_no()).unwrap_or(true),
         operator: table.item("operator").and_then(|i| {
@@ -167,6 +147,11 @@ fn modem(table: &Table<'_>, name: String) -> Modem {
         max_per_minute: limit("max_per_minute"),
         max_per_day: limit("max_per_day"),
     }
+}
+
+fn profile(item: &Item<'_>, profiles: &Profiles) -> Option<String> {
+    let names: Vec<_> = std::iter::once("auto").chain(profiles.names()).map(|name| (name, name)).collect();
+    item.one_of(&names).map(str::to_owned)
 }
 
 fn digits(item: &Item<'_>, least: usize, most: usize, what: &str) -> Option<String> {

@@ -181,6 +181,11 @@ impl<'a> Item<'a> {
         self.faults.note(self.at, &self.field, what);
     }
 
+    /// Where it stands in the text.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
     fn wrong_type(&self, wanted: &str) {
         self.fault(format!("is a TOML {}; write {wanted}", self.value.type_str()));
     }

@@ -10,6 +10,7 @@ use crate::api::access::{self, Access, Matcher, Right};
 use crate::config::{Config, Modem, Permission, Who};
 use crate::gateway::{Limits, ModemRules, Service, Settings, lint};
 use crate::modem;
+use crate::modem::profiles::Profiles;
 use crate::secret::Secret;
 
 /// What the gateway is told.
@@ -113,7 +114,11 @@ fn gid(name: &str) -> Result<u32, StartError> {
 }
 
 /// What a modem's session is told; its PIN is read here.
-pub(super) fn modem(m: &Modem, pins: Arc<dyn modem::Pins>) -> Result<modem::Settings, StartError> {
+pub(super) fn modem(
+    m: &Modem,
+    profiles: &Profiles,
+    pins: Arc<dyn modem::Pins>,
+) -> Result<modem::Settings, StartError> {
     let pin = match &m.pin_file {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|e| {
@@ -131,6 +136,8 @@ pub(super) fn modem(m: &Modem, pins: Arc<dyn modem::Pins>) -> Result<modem::Sett
         }
         None => None,
     };
+    // A name that the configuration's check did not know cannot come here.
+    let profiles = profiles.only(&m.profile).unwrap_or_else(|| profiles.clone());
     Ok(modem::Settings {
         name: m.name.clone(),
         find: modem::Find {
@@ -146,6 +153,7 @@ pub(super) fn modem(m: &Modem, pins: Arc<dyn modem::Pins>) -> Result<modem::Sett
         roaming: if m.roaming { modem::Roaming::Allowed } else { modem::Roaming::Forbidden },
         operator: m.operator.clone(),
         pins: Some(pins),
+        profiles,
         timing: modem::Timing::default(),
     })
 }
@@ -171,6 +179,9 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     };
     if !old.modems.iter().map(device).eq(new.modems.iter().map(device)) {
         names.push("[[modem]] (all but routes and limits)");
+    }
+    if old.profiles != new.profiles {
+        names.push("profiles_dir, or a file in it");
     }
     if old.log.format != new.log.format {
         names.push("log.format");

@@ -3,6 +3,7 @@
 //!
 //! ```no_run
 //! use std::path::PathBuf;
+//! use smsotpd::modem::profiles::Profiles;
 //! use smsotpd::modem::{Modem, Outcome, Part, Roaming, Settings, Timing};
 //! use smsotpd::secret::Secret;
 //! # async fn example() {
@@ -16,6 +17,7 @@
 //!     roaming: Roaming::Allowed,
 //!     operator: None,
 //!     pins: None,
+//!     profiles: Profiles::default(),
 //!     timing: Timing::default(),
 //! };
 //! let modem = Modem::start(settings, notices);

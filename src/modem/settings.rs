@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::profiles::Profiles;
 use super::{Find, Pins};
 use crate::secret::Secret;
 
@@ -25,6 +26,8 @@ pub struct Settings {
     pub operator: Option<String>,
     /// Remembers PINs that were tried; left out: until the task ends.
     pub pins: Option<Arc<dyn Pins>>,
+    /// The families it may belong to.
+    pub profiles: Profiles,
     /// Time limits.
     pub timing: Timing,
 }

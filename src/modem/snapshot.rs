@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub imsi: Option<String>,
     /// `AT+CCID` and its like.
     pub iccid: Option<String>,
+    /// Tries of the PIN that the SIM has left, while it asks for it and the modem says how many.
+    pub pin_tries: Option<u8>,
     /// `AT+COPS?`.
     pub operator: Option<String>,
     /// Whether the network has it.

@@ -13,7 +13,7 @@ use tokio::time::{Sleep, sleep_until, timeout};
 use tokio_serial::SerialStream;
 
 use super::port;
-use super::ports::{Patience, Root, Watch};
+use super::ports::{Patience, Root, Watch, usb_of};
 use super::session::{Action, Closing, Output, Session};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Snapshot, State};
@@ -65,12 +65,17 @@ enum Flow {
     Stop,
 }
 
+/// A port that was opened, and its USB vendor and product.
+type Opened = (PathBuf, Option<(u16, u16)>, SerialStream);
+
 /// Finds the port and opens it.
-async fn open(settings: Settings) -> Result<(PathBuf, SerialStream), String> {
+async fn open(settings: Settings) -> Result<Opened, String> {
     let path = settings.find.locate(&Root::system(), &Patience::usb()).await?;
     // Opening asks the device, and naming its holder reads /proc.
-    let opened =
-        tokio::task::spawn_blocking(move || port::open(&path, settings.baud).map(|port| (path, port)));
+    let opened = tokio::task::spawn_blocking(move || {
+        let usb = usb_of(&Root::system(), &path);
+        port::open(&path, settings.baud).map(|port| (path, usb, port))
+    });
     opened.await.unwrap_or_else(|_| Err(String::from("the port could not be opened")))
 }
 
@@ -102,7 +107,8 @@ impl Driver {
             let settings = self.settings.clone();
             let Some(opened) = self.without_port(open(settings)).await else { break };
             match opened {
-                Ok((path, mut port)) => {
+                Ok((path, usb, mut port)) => {
+                    self.session.on_usb(usb);
                     self.session.opened(&path, monotonic());
                     flow = self.converse(&mut port, &mut wait).await;
                     port::discard(&port);

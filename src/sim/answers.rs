@@ -188,7 +188,7 @@ impl Modem {
                 Reply::line(format!("+CLCK: {}", u8::from(locked)))
             }
             // Clause 8.65.
-            ("+CPINR", Form::Execute) => match self.sim.state {
+            ("+CPINR", _) => match self.sim.state {
                 CardState::Absent => Refusal::Cme(10).into(),
                 _ => Reply::line(format!("+CPINR: SIM PIN,{},{}", self.sim.tries, self.script.card.tries)),
             },

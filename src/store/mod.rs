@@ -24,6 +24,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+mod backup;
 mod check;
 mod committer;
 mod disk;
@@ -44,6 +45,7 @@ mod table;
 mod tests;
 mod tx;
 
+pub use backup::{RestoreError, restore};
 pub use inbound::InboxRecords;
 pub use open::{OpenError, Options};
 pub use records::{Idempotency, Records};

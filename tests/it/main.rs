@@ -8,6 +8,7 @@ mod api_robust;
 mod api_support;
 mod check_config;
 mod config_shipped;
+mod daemon_backup;
 mod daemon_codes;
 mod daemon_inbox;
 mod daemon_sending;

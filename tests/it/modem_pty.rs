@@ -143,6 +143,7 @@ fn settings(port: PathBuf) -> Settings {
         roaming: Roaming::Allowed,
         operator: None,
         pins: None,
+        profiles: smsotpd::config::profiles(),
         timing: Timing {
             quiet: Duration::from_millis(30),
             attention: Duration::from_millis(300),

@@ -35,6 +35,7 @@ fn settings(port: PathBuf) -> Settings {
         roaming: Roaming::Allowed,
         operator: None,
         pins: None,
+        profiles: smsotpd::config::profiles(),
         timing: Timing {
             quiet: Duration::from_millis(20),
             attention: Duration::from_millis(100),
@@ -208,7 +209,7 @@ async fn what_a_person_has_to_do_at_the_sim() {
     for (script, pin, sentence) in [
         ("[card]\nstate = \"pin\"\n", None, "set pin_file in this modem's configuration"),
         ("[card]\nstate = \"pin\"\n", Some("9999"), "put the right one in pin_file"),
-        ("[card]\nstate = \"pin\"\ntries = 1\n", Some("1234"), "1 of its tries for the PIN left"),
+        ("[card]\nstate = \"pin\"\ntries = 1\n", Some("1234"), "(1 try left)"),
         ("[card]\nstate = \"puk\"\n", Some("1234"), "unlock it in a telephone"),
         ("[card]\nstate = \"absent\"\n", Some("1234"), "insert one, or seat it anew"),
     ] {

@@ -26,7 +26,7 @@ pub use holder::{Holder, holder};
 pub(super) use obstacle::taken;
 pub use obstacle::{Obstacle, in_the_way, without_port};
 pub use rank::Role;
-pub use scan::scan;
+pub use scan::{scan, usb_of};
 pub use watch::Watch;
 
 /// Where `sys`, `dev` and `proc` are: tests make their own.

@@ -10,7 +10,7 @@ use super::{Outstanding, Phase, Session};
 use crate::at::{
     Command, Domain, Failure, Registration, ResultCode, first_number, first_text, iccid, operator, unquoted,
 };
-use crate::modem::profiles;
+use crate::modem::profiles::Identity;
 use crate::modem::snapshot::State;
 
 /// Tries of a setting without which nothing can be sent (modems refuse it until their SIM has settled).
@@ -75,6 +75,8 @@ pub(super) struct BringUp {
     pub(super) heard: Option<Registration>,
     pub(super) selected: bool,
     pub(super) choice: Choice,
+    /// The SIM's tries were asked for since it was last blocked.
+    pub(super) asked_tries: bool,
     /// The SIM gave its number before its PIN.
     pub(super) locked_iccid: bool,
     /// What a person should know although the modem works.
@@ -90,6 +92,7 @@ impl BringUp {
             heard: None,
             selected: false,
             choice: Choice::default(),
+            asked_tries: false,
             locked_iccid: false,
             fault: None,
         }
@@ -111,6 +114,8 @@ pub(super) enum Turn {
     Again(Duration),
     /// Again, but not more often than a busy SIM is worth; then this step.
     Busy(Step),
+    /// The step is taken after a wait.
+    Later(Step, Duration),
     Block(String, Duration),
     Fail(String),
     Done,
@@ -188,12 +193,14 @@ impl Session {
             Step::Function => Command::Function,
             Step::RadioOn => Command::RadioOn,
             Step::Pin => Command::PinState,
-            Step::PinTries(at) => Command::PinTries(self.pin_tries(at)?),
+            Step::PinTries(at) => Command::Question(self.pin_tries(at)?.command.clone().into()),
             Step::RememberPin => return None,
             Step::EnterPin => Command::EnterPin(self.settings.pin.clone()?),
-            Step::Iccid(at) | Step::LockedIccid(at) => Command::Iccid(self.profile().iccid.get(at).copied()?),
+            Step::Iccid(at) | Step::LockedIccid(at) => {
+                Command::Iccid(self.profile.iccid.get(at)?.clone().into())
+            }
             Step::Subscriber => Command::Subscriber,
-            Step::Profile(at) => Command::Vendor(self.profile().init.get(at).copied()?),
+            Step::Profile(at) => Command::Vendor(self.profile.init.get(at)?.clone().into()),
             Step::Charset => Command::Charset,
             Step::PduMode => Command::PduMode,
             Step::SetCentre => Command::SetServiceCentre(self.settings.smsc.clone()?),
@@ -203,7 +210,7 @@ impl Session {
             Step::StoragesInUse => Command::StoragesInUse,
             Step::Storages => Command::Storages,
             Step::UseStorages(at) => Command::UseStorages(self.storages_wanted(at)?),
-            Step::NewMessages(at) => Command::NewMessages(self.profile().new_messages.get(at).copied()?),
+            Step::NewMessages(at) => Command::NewMessages(self.profile.new_messages.get(at).copied()?),
             Step::Clock => Command::ClockFromNetwork,
             Step::OperatorNumbers => Command::OperatorNumbers,
             Step::SelectOperator => Command::SelectOperator(self.settings.operator.clone()?),
@@ -218,8 +225,20 @@ impl Session {
         })
     }
 
-    pub(super) fn profile(&self) -> &'static profiles::Profile {
-        profiles::of(&self.snapshot.manufacturer, &self.snapshot.model)
+    /// Chooses the family anew from what the modem said of itself.
+    pub(super) fn choose_profile(&mut self) {
+        let seen = &self.snapshot;
+        let said = Identity {
+            maker: &seen.manufacturer,
+            model: &seen.model,
+            firmware: &seen.firmware,
+            usb: self.usb,
+        };
+        let profile = self.settings.profiles.of(&said);
+        if profile.name != self.profile.name {
+            tracing::debug!(modem = %self.settings.name, profile = profile.name, "profile");
+        }
+        self.profile = profile;
     }
 
     /// The step that follows when nothing speaks against it.
@@ -232,15 +251,14 @@ impl Session {
             Step::Model => Step::Revision,
             Step::Revision => Step::SerialNumber,
             Step::SerialNumber => Step::Function,
-            Step::Function | Step::RadioOn | Step::EnterPin => Step::Pin,
-            Step::PinTries(_) => Step::LockedIccid(0),
+            Step::Function | Step::RadioOn | Step::PinTries(_) | Step::EnterPin => Step::Pin,
             Step::LockedIccid(_) => Step::RememberPin,
             Step::RememberPin => Step::EnterPin,
             Step::Pin => Step::Iccid(0),
-            Step::Iccid(at) if at + 1 < self.profile().iccid.len() => Step::Iccid(at + 1),
+            Step::Iccid(at) if at + 1 < self.profile.iccid.len() => Step::Iccid(at + 1),
             Step::Iccid(_) => Step::Subscriber,
             Step::Subscriber => Step::Profile(0),
-            Step::Profile(at) if at + 1 < self.profile().init.len() => Step::Profile(at + 1),
+            Step::Profile(at) if at + 1 < self.profile.init.len() => Step::Profile(at + 1),
             Step::Profile(_) => Step::Charset,
             Step::Charset => Step::PduMode,
             Step::PduMode => Step::SetCentre,
@@ -249,7 +267,7 @@ impl Session {
             Step::Service | Step::PlainService => Step::StoragesInUse,
             Step::StoragesInUse => Step::Storages,
             Step::Storages | Step::UseStorages(_) => Step::NewMessages(0),
-            Step::NewMessages(at) if at + 1 < self.profile().new_messages.len() => Step::NewMessages(at + 1),
+            Step::NewMessages(at) if at + 1 < self.profile.new_messages.len() => Step::NewMessages(at + 1),
             Step::NewMessages(_) => Step::Clock,
             Step::Clock => Step::OperatorNumbers,
             Step::OperatorNumbers => Step::Selection,
@@ -275,7 +293,9 @@ impl Session {
         let code = if outstanding.answer.is_empty() { ResultCode::Error } else { ResultCode::Ok };
         let turn = self.turn(outstanding, &code);
         match turn {
-            Turn::Go(next) => self.start_resync(Open::Perhaps, Then::BringUp(next), now),
+            Turn::Go(next) | Turn::Later(next, _) => {
+                self.start_resync(Open::Perhaps, Then::BringUp(next), now);
+            }
             Turn::Done => {
                 self.finish_bring_up();
                 self.start_resync(Open::Perhaps, Then::Idle, now);
@@ -307,8 +327,14 @@ impl Session {
                 self.timer = Some(now + self.settings.timing.busy_retry);
             }
             Turn::Busy(next) => self.take(Turn::Go(next), now),
+            Turn::Later(step, wait) => {
+                self.progress.step = step;
+                self.progress.tries = 0;
+                self.timer = Some(now + wait);
+            }
             Turn::Block(reason, wait) => {
                 self.progress.step = Step::Pin;
+                self.progress.asked_tries = false;
                 tracing::warn!(modem = %self.settings.name, "{reason}");
                 self.set_fault(&reason);
                 self.set_state(State::Blocked);
@@ -357,9 +383,15 @@ impl Session {
                 self.hint(format!("the modem's radio is off and cannot be switched on (AT+CFUN=1): {why}"));
             }
             Step::Pin => return self.pin_turn(answer, code, tries),
-            Step::PinTries(at) => return self.pin_tries_turn(at, answer, code),
+            Step::PinTries(at) => return self.pin_tries_turn(at, answer, code, tries),
             Step::LockedIccid(at) => return self.locked_iccid_turn(at, answer),
-            Step::EnterPin if code.is_ok() => self.pin_accepted(),
+            Step::RadioOn if code.is_ok() => return self.settled(step),
+            Step::EnterPin if code.is_ok() => {
+                self.pin_accepted();
+                return self.settled(step);
+            }
+            // One try less.
+            Step::EnterPin => self.progress.asked_tries = false,
             Step::Iccid(_) => {
                 if let Some(number) = answer.iter().find_map(|line| iccid(line)) {
                     self.dirty = true;
@@ -455,6 +487,16 @@ impl Session {
         if field != text {
             text.clone_into(field);
             self.dirty = true;
+            self.choose_profile();
+        }
+    }
+
+    /// Some devices need a while after their OK.
+    fn settled(&self, step: Step) -> Turn {
+        if self.profile.settle.is_zero() {
+            Turn::Go(self.after(step))
+        } else {
+            Turn::Later(self.after(step), self.profile.settle)
         }
     }
 

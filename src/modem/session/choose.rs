@@ -44,10 +44,9 @@ impl Session {
     }
 
     pub(super) fn storages_offered(&mut self, answer: &[String]) -> Turn {
-        let preferred = preferred(self.profile().name);
         let choice = &mut self.progress.choice;
         choice.offered = storages(answer.last().map_or("", String::as_str));
-        choice.candidates = choice.candidates(preferred);
+        choice.candidates = choice.candidates(&self.profile.storage);
         let wanted = choice.candidates.first();
         if wanted.is_none_or(|wanted| *wanted == choice.in_use) {
             return self.storages_chosen(&[]);
@@ -91,11 +90,11 @@ impl Session {
 }
 
 impl Choice {
-    fn candidates(&self, preferred: Option<&str>) -> Vec<Vec<String>> {
+    fn candidates(&self, preferred: &[String]) -> Vec<Vec<String>> {
         let now = self.in_use.get(2).or_else(|| self.in_use.first()).map(String::as_str);
         let now = now.filter(|name| USUAL.contains(name));
         let mut names: Vec<&str> = Vec::new();
-        for name in preferred.into_iter().chain(now).chain(USUAL) {
+        for name in preferred.iter().map(String::as_str).chain(now).chain(USUAL) {
             let offered = |list: Option<&Vec<String>>| {
                 list.is_none_or(|list| list.is_empty() || list.iter().any(|known| known == name))
             };
@@ -114,36 +113,34 @@ impl Choice {
     }
 }
 
-/// Families that keep or list their messages rightly in one storage only: an `EC200A` cannot list `ME`, and an `MC35i`
-/// tells of new messages only in `SM`.
-fn preferred(family: &str) -> Option<&'static str> {
-    matches!(family, "quectel" | "cinterion").then_some("SM")
-}
-
 #[cfg(test)]
 mod tests {
     use super::Choice;
 
-    fn candidates(in_use: &str, offered: &[&str], preferred: Option<&str>) -> Vec<String> {
+    fn candidates(in_use: &str, offered: &[&str], preferred: &[&str]) -> Vec<String> {
         let list = |names: &str| names.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let choice = Choice {
             in_use: list(in_use),
             offered: offered.iter().map(|names| list(names)).collect(),
             ..Choice::default()
         };
-        choice.candidates(preferred).iter().map(|names| names.join(" ")).collect()
+        choice
+            .candidates(&preferred.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+            .iter()
+            .map(|names| names.join(" "))
+            .collect()
     }
 
     #[test]
     fn what_is_tried_in_which_order() {
         let all = ["SM ME SR", "SM ME", "SM ME"];
-        assert_eq!(candidates("SM SM SM", &all, None), ["SM SM SM", "ME ME ME", "SM"]);
-        assert_eq!(candidates("SM SM ME", &all, None)[0], "ME ME ME");
-        assert_eq!(candidates("ME ME ME", &all, Some("SM"))[0], "SM SM SM");
-        assert_eq!(candidates("ME ME ME", &["ME", "ME", "ME"], Some("SM")), ["ME ME ME", "ME"]);
-        assert_eq!(candidates("SM SM", &["SM BM SR", "SM"], None), ["SM SM", "SM"]);
-        assert_eq!(candidates("BM BM BM", &[], None)[0], "SM SM SM");
-        assert_eq!(candidates("SM SM SM", &["", "", ""], None).len(), 4);
-        assert_eq!(candidates("SR SR SR", &["SR", "SR", "SR"], None), Vec::<String>::new());
+        assert_eq!(candidates("SM SM SM", &all, &[]), ["SM SM SM", "ME ME ME", "SM"]);
+        assert_eq!(candidates("SM SM ME", &all, &[])[0], "ME ME ME");
+        assert_eq!(candidates("ME ME ME", &all, &["SM"])[0], "SM SM SM");
+        assert_eq!(candidates("ME ME ME", &["ME", "ME", "ME"], &["SM"]), ["ME ME ME", "ME"]);
+        assert_eq!(candidates("SM SM", &["SM BM SR", "SM"], &[]), ["SM SM", "SM"]);
+        assert_eq!(candidates("BM BM BM", &[], &[])[0], "SM SM SM");
+        assert_eq!(candidates("SM SM SM", &["", "", ""], &[]).len(), 4);
+        assert_eq!(candidates("SR SR SR", &["SR", "SR", "SR"], &[]), Vec::<String>::new());
     }
 }

@@ -8,11 +8,15 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::profiles::{Identity, Profile, Quirk};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Snapshot, State};
-use crate::at::{Command, Domain, Expects, Frame, Framer, Line, Prompt, Registration, ResultCode, Routed};
+use crate::at::{
+    Command, Domain, Expects, Frame, Framer, Line, Prompt, Registration, ResultCode, Routed, Unsolicited,
+};
 use crate::secret::Secret;
 
 mod bring_up;
@@ -111,12 +115,17 @@ pub struct Session {
     timer: Option<Instant>,
     /// The head of a two-line code was read; its second line is due.
     following: Option<Routed<'static>>,
+    /// Lines that belong to a code of the family's own and say nothing here.
+    rest_of_code: usize,
     order: Option<Order>,
     late: Option<Late>,
     wishes: Wishes,
     storage: Storage,
     progress: BringUp,
     pin: PinState,
+    /// The family that it belongs to, as far as is known.
+    profile: Arc<Profile>,
+    usb: Option<(u16, u16)>,
     /// The domain whose registration counts; nothing when the modem knows none.
     domain: Option<Domain>,
     /// `AT+CMMS` was refused: not asked again until the modem begins anew.
@@ -166,18 +175,21 @@ impl Session {
     pub fn new(settings: Settings) -> Self {
         let port = settings.find.to_string();
         Self {
+            profile: settings.profiles.of(&Identity::default()),
             settings,
             framer: Framer::new(),
             phase: Phase::Closed,
             outstanding: None,
             timer: None,
             following: None,
+            rest_of_code: 0,
             order: None,
             late: None,
             wishes: Wishes::default(),
             storage: Storage::default(),
             progress: BringUp::at(Step::FIRST),
             pin: PinState::default(),
+            usb: None,
             domain: Some(Domain::Cs),
             more_refused: false,
             acknowledges: false,
@@ -215,6 +227,12 @@ impl Session {
         [self.outstanding.as_ref().map(|o| o.deadline), self.timer, stop].into_iter().flatten().min()
     }
 
+    /// The USB vendor and product of the port that is opened next; nothing for a plain serial line.
+    pub fn on_usb(&mut self, usb: Option<(u16, u16)>) {
+        self.usb = usb;
+        self.choose_profile();
+    }
+
     /// The port was opened.
     pub fn opened(&mut self, port: &Path, now: Instant) {
         self.snapshot.port = port.display().to_string();
@@ -224,6 +242,7 @@ impl Session {
         self.opened_before = true;
         self.framer.clear();
         self.following = None;
+        self.rest_of_code = 0;
         self.pin.device_began_anew();
         self.set_state(State::Starting);
         self.start_resync(resync::Open::Perhaps, Then::BringUp(Step::FIRST), now);
@@ -325,7 +344,8 @@ impl Session {
             return;
         }
         let expects = self.outstanding.as_ref().map(|o| o.expects);
-        let meaning = Line::of(line, expects.as_ref());
+        let own = self.profile.lines_of(line);
+        let meaning = Line::with(line, expects.as_ref(), |_| own.is_some());
         if meaning == Line::Unknown && matches!(self.phase, Phase::Storage(_)) {
             // Perhaps somebody's text, or half a PDU.
             self.trace_hidden(line);
@@ -336,6 +356,7 @@ impl Session {
             Line::Echo => {}
             Line::Final(code) => self.finished(&code, now),
             Line::Answer(body) => self.answered(body, now),
+            Line::Unsolicited(Unsolicited::Other) => self.rest_of_code = own.unwrap_or(1).saturating_sub(1),
             Line::Unsolicited(code) => self.unsolicited(&code, now),
             Line::Unknown => self.stray(line, now),
         }
@@ -350,6 +371,10 @@ impl Session {
             && outstanding.answer.len() < ANSWER_LINES
         {
             outstanding.answer.push(body.to_owned());
+            if outstanding.command == Command::PinState && self.profile.has(Quirk::PinWithoutOk) {
+                // An OK that comes all the same must not end the next command.
+                outstanding.deadline = now + self.settings.timing.quiet;
+            }
         }
     }
 

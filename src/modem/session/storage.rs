@@ -241,6 +241,12 @@ impl Session {
         self.storage_changed(now);
     }
 
+    /// Where a message really lies: some families name another storage for their reports.
+    pub(super) fn storage_of(&self, named: String, kind: Kind) -> String {
+        let reports = self.profile.report_storage.as_ref().filter(|_| kind == Kind::Report);
+        reports.filter(|name| self.storage.known.contains(name)).cloned().unwrap_or(named)
+    }
+
     /// No room is left: it is made at once.
     pub(super) fn storage_is_full(&mut self, now: Instant) {
         self.set_fault("the modem's message storage is full: it is being read and emptied");

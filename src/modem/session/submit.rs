@@ -2,11 +2,12 @@
 //! `+CMGS: n` and `OK`. One of four outcomes, and nothing in between.
 
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::resync::{Open, Then};
 use super::{Action, Output, Outstanding, Phase, Session};
 use crate::at::{Class, Command, Failure, ResultCode, send_reference};
+use crate::modem::profiles::Quirk;
 use crate::modem::snapshot::{Notice, Outcome, Part, State, refusal};
 use crate::secret::Secret;
 
@@ -100,7 +101,7 @@ impl Session {
         self.phase = Phase::Sending;
         self.timer = None;
         self.set_state(State::Busy);
-        if several && !self.more_refused {
+        if several && !self.more_refused && !self.profile.has(Quirk::NoMoreMessages) {
             self.write_command(Command::MoreMessages, self.settings.timing.command, now);
         } else {
             self.send_part(now);
@@ -262,7 +263,7 @@ impl Session {
                 self.start_resync(Open::Perhaps, Then::Idle, now);
             }
             Stage::Body(taken) => {
-                let limit = self.settings.timing.body.as_secs();
+                let limit = self.body_limit().as_secs();
                 let reason = match taken {
                     Taken::Nothing => format!("no result within {limit} s after the message was handed over"),
                     Taken::Reference(reference) => format!("the modem gave reference {reference} but no OK"),
@@ -299,11 +300,18 @@ impl Session {
         let Some(part) = order.parts.get(order.index) else { return };
         let body = hex_with_sub(part.pdu.expose());
         order.stage = Stage::Body(Taken::Nothing);
-        let limit = now + self.settings.timing.body;
+        let limit = now + self.body_limit();
         if let Some(outstanding) = &mut self.outstanding {
             outstanding.deadline = limit;
         }
         self.actions.push_back(Action::Write(Output::Body(body)));
+    }
+
+    /// How long the result of a message is waited for: what the maker documents, and a little more.
+    fn body_limit(&self) -> Duration {
+        self.profile
+            .send_timeout
+            .map_or(self.settings.timing.body, |limit| limit + self.settings.timing.command)
     }
 
     fn part_taken(&mut self, reference: u8, now: Instant) {

@@ -36,6 +36,16 @@ impl Session {
     /// Takes the second line of a two-line code. A line that cannot be one ends the wait, so that no answer is
     /// ever swallowed.
     pub(super) fn second_line(&mut self, line: &str) -> bool {
+        if self.rest_of_code > 0 {
+            self.rest_of_code -= 1;
+            let is_text = !matches!(Line::of(line, None), Line::Final(_) | Line::Echo);
+            if is_text {
+                self.trace_hidden(line);
+            } else {
+                self.rest_of_code = 0;
+            }
+            return is_text;
+        }
         match self.following {
             None => false,
             Some(Routed::TextFollows(_)) => {
@@ -81,6 +91,7 @@ impl Session {
             },
             Unsolicited::Stored(kind, body) => {
                 if let Some((storage, index)) = index(body) {
+                    let storage = self.storage_of(storage, kind);
                     self.read_place((storage, index), kind, now);
                 } else {
                     self.count_dropped();

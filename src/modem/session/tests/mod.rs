@@ -12,6 +12,7 @@ use crate::secret::Secret;
 mod bring_up;
 mod network;
 mod pin;
+mod profile;
 mod recovery;
 mod replay;
 mod send;
@@ -178,6 +179,7 @@ pub(super) fn settings() -> Settings {
         roaming: Roaming::Allowed,
         operator: None,
         pins: None,
+        profiles: crate::config::profiles(),
         timing: Timing::default(),
     }
 }
