@@ -79,6 +79,11 @@ pub enum Routed<'a> {
 impl<'a> Line<'a> {
     /// Classifies `line` with `expects` of the outstanding command, if one is.
     pub fn of(line: &'a str, expects: Option<&Expects>) -> Self {
+        Self::with(line, expects, |_| false)
+    }
+
+    /// The same, with unsolicited codes of the modem's own beyond the table.
+    pub fn with(line: &'a str, expects: Option<&Expects>, own: impl Fn(&str) -> bool) -> Self {
         if let Some(code) = ResultCode::parse(line) {
             return Self::Final(code);
         }
@@ -94,6 +99,9 @@ impl<'a> Line<'a> {
         }
         if let Some(unsolicited) = unsolicited(line) {
             return Self::Unsolicited(unsolicited);
+        }
+        if own(line) {
+            return Self::Unsolicited(Unsolicited::Other);
         }
         match expects {
             Some(expects) if expects.bare && (expects.head.is_none() || !has_head(line)) => {
@@ -118,7 +126,7 @@ fn headed<'a>(head: &str, line: &'a str) -> IResult<&'a str, &'a str> {
 fn is_echo(line: &str) -> bool {
     let command: IResult<&str, _> = all_consuming((
         tag_no_case("AT"),
-        opt(alt(((one_of("+^&#*%$!"), rest).map(|_| ()), (one_of("EeVvQqZz"), digit0).map(|_| ())))),
+        opt(alt(((one_of("+^&#*%$!_"), rest).map(|_| ()), (one_of("EeVvQqZz"), digit0).map(|_| ())))),
     ))
     .parse(line);
     command.is_ok()
@@ -402,7 +410,10 @@ mod tests {
         assert_eq!(of("^RSSI:10", &Command::Manufacturer), Line::Unsolicited(Unsolicited::Other));
         assert_eq!(of("+XYZ: 10", &Command::Manufacturer), Line::Unknown);
         assert_eq!(of("AT+CGMI", &Command::Manufacturer), Line::Echo);
-        assert_eq!(of("+ICCID: 8941", &Command::Iccid("AT+ICCID")), Line::Answer("+ICCID: 8941"));
+        let own = |line: &str| line.starts_with("NOTE");
+        let question = Command::Manufacturer.expects();
+        assert_eq!(Line::with("NOTE 1", Some(&question), own), Line::Unsolicited(Unsolicited::Other));
+        assert_eq!(of("+ICCID: 8941", &Command::Iccid("AT+ICCID".into())), Line::Answer("+ICCID: 8941"));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub enum ConfigError {
         /// All that is wrong, in the order of the file; at least one.
         faults: Vec<Fault>,
     },
+    /// Several files cannot be used.
+    Several(Vec<ConfigError>),
 }
 
 /// One fault of a configuration.
@@ -36,18 +38,27 @@ pub struct Fault {
 }
 
 impl ConfigError {
-    /// The faults, without the file that has them.
+    /// One error out of at least one.
+    pub(super) fn several(mut errors: Vec<Self>) -> Self {
+        match errors.pop() {
+            Some(only) if errors.is_empty() => only,
+            last => Self::Several(errors.into_iter().chain(last).collect()),
+        }
+    }
+
+    /// The faults of one file, without its name.
     pub fn faults(&self) -> &[Fault] {
         match self {
-            Self::Read { .. } => &[],
+            Self::Read { .. } | Self::Several(_) => &[],
             Self::Faults { faults, .. } => faults,
         }
     }
 
-    /// The file.
+    /// The file, of several the first.
     pub fn path(&self) -> &Path {
         match self {
             Self::Read { path, .. } | Self::Faults { path, .. } => path,
+            Self::Several(errors) => errors.first().map_or(Path::new(""), Self::path),
         }
     }
 }
@@ -60,6 +71,13 @@ impl fmt::Display for ConfigError {
                 for (i, fault) in faults.iter().enumerate() {
                     let end = if i == 0 { "" } else { "\n" };
                     write!(f, "{end}{}:{fault}", path.display())?;
+                }
+                Ok(())
+            }
+            Self::Several(errors) => {
+                for (i, error) in errors.iter().enumerate() {
+                    let end = if i == 0 { "" } else { "\n" };
+                    write!(f, "{end}{error}")?;
                 }
                 Ok(())
             }

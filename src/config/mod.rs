@@ -1,8 +1,8 @@
 //! The configuration: TOML text to checked values, which the daemon passes down. No other room reads a file
 //! of its own accord.
 //!
-//! This room must not know what the values are used for. It borrows the value types of `otp`, `outbox` and
-//! `phone`, so that each rule (what a policy, a rate, a template is) stands in one place. It reads no secret:
+//! This room must not know what the values are used for. It borrows the value types of `inbox`, `otp`,
+//! `outbox` and `phone`, so that each rule (what a policy, a rate, a template is) stands in one place. It reads no secret:
 //! a PIN and the key stay in their files.
 //!
 //! Every fault is reported with its line and column, all of them at once:
@@ -29,11 +29,14 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::inbox::Words;
+use crate::modem::profiles::Profiles;
 use reader::{Faults, Table};
 
 mod client;
 mod error;
 mod modem;
+mod profile;
 mod reader;
 mod rules;
 mod service;
@@ -42,7 +45,8 @@ mod tests;
 
 pub use client::{Api, Client, Permission, Who};
 pub use error::{ConfigError, Fault};
-pub use modem::{Find, Modem, NotAUsbId, PROFILES, UsbId};
+pub use modem::{Find, Modem, NotAUsbId, UsbId};
+pub use profile::{DEFAULT_PROFILES_DIR, profiles};
 pub use rules::{Limits, Log, LogFormat, Queue, Retention};
 pub use service::Service;
 
@@ -63,6 +67,8 @@ pub struct Config {
     pub api: Api,
     /// Who may use it, the first that fits a peer; empty: every peer that may open it, for all but `admin`.
     pub clients: Vec<Client>,
+    /// The families of modems.
+    pub profiles: Profiles,
     /// The modems, in the order of the file.
     pub modems: Vec<Modem>,
     /// The services by name; `default` is always among them.
@@ -75,11 +81,14 @@ pub struct Config {
     pub log: Log,
     /// How long things are kept.
     pub retention: Retention,
+    /// The words by which a recipient opts out.
+    pub opt_out: Words,
 }
 
 const ROOT: &[&str] = &[
     "state_dir",
     "secret_key_file",
+    "profiles_dir",
     "api",
     "client",
     "modem",
@@ -88,10 +97,22 @@ const ROOT: &[&str] = &[
     "queue",
     "log",
     "retention",
+    "opt_out",
 ];
 
+/// The families with those of the folder: one that is named has to be there, the default one need not.
+fn folder(named: Option<&Path>) -> Result<Profiles, ConfigError> {
+    match named {
+        Some(folder) => profile::profiles_of(folder),
+        None if Path::new(DEFAULT_PROFILES_DIR).is_dir() => {
+            profile::profiles_of(DEFAULT_PROFILES_DIR.as_ref())
+        }
+        None => Ok(profiles()),
+    }
+}
+
 impl Config {
-    /// Reads and checks a file. Touches nothing.
+    /// Reads and checks a file, and the families beside it. Touches nothing.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let read = |why: String| ConfigError::Read { path: path.to_owned(), why };
         let mut octets = Vec::new();
@@ -102,7 +123,7 @@ impl Config {
             return Err(read("is larger than 1 MiB, which no configuration is".to_owned()));
         }
         match std::str::from_utf8(&octets) {
-            Ok(text) => Self::parse(text, path),
+            Ok(text) => Self::check(text, path, folder),
             Err(e) => {
                 let faults = Faults::default();
                 faults.note(e.valid_up_to(), "", "the text is not UTF-8 from here on");
@@ -113,22 +134,41 @@ impl Config {
         }
     }
 
-    /// Checks a text; `path` is only for the faults.
+    /// Checks a text; `path` is only for the faults. Only the families that come with the program are known.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        Self::check(text, path, |_| Ok(profiles()))
+    }
+
+    /// `families` reads the folder that the text names.
+    fn check(
+        text: &str,
+        path: &Path,
+        families: impl FnOnce(Option<&Path>) -> Result<Profiles, ConfigError>,
+    ) -> Result<Self, ConfigError> {
         let faults = Faults::default();
         let (document, errors) = DeTable::parse_recoverable(text);
         for e in &errors {
             faults.note(e.span().map_or(text.len(), |s| s.start), "", e.message());
         }
         // A text that is not TOML says nothing to be judged.
-        let config = errors.is_empty().then(|| Self::read(&Table::root(&document, ROOT, &faults)));
-        match (config, faults.into_list(text)) {
-            (Some(config), faults) if faults.is_empty() => Ok(config),
-            (_, faults) => Err(ConfigError::Faults { path: path.to_owned(), faults }),
+        let config = errors.is_empty().then(|| {
+            let root = Table::root(&document, ROOT, &faults);
+            let folder = root.item("profiles_dir").and_then(|i| i.word());
+            let found = families(folder.map(Path::new));
+            // With those at fault a name of theirs is not at fault as well.
+            let known = found.as_ref().map_or_else(|_| profiles(), Profiles::clone);
+            (Self::read(&root, known), found.err())
+        });
+        let faults = faults.into_list(text);
+        let (config, wrong_families) = config.unzip();
+        let own = (!faults.is_empty()).then(|| ConfigError::Faults { path: path.to_owned(), faults });
+        match (config, own, wrong_families.flatten()) {
+            (Some(config), None, None) => Ok(config),
+            (_, own, families) => Err(ConfigError::several(own.into_iter().chain(families).collect())),
         }
     }
 
-    fn read(root: &Table<'_>) -> Self {
+    fn read(root: &Table<'_>, profiles: Profiles) -> Self {
         let path = |key| root.item(key).and_then(|i| Some(PathBuf::from(i.word()?)));
         let services = service::services(root);
         let names: Vec<&str> = services.iter().map(|(name, _)| name.as_str()).collect();
@@ -137,11 +177,13 @@ impl Config {
             secret_key_file: path("secret_key_file"),
             api: client::api(root),
             clients: client::clients(root, &names),
-            modems: modem::modems(root),
+            modems: modem::modems(root, &profiles),
+            profiles,
             limits: rules::limits(root),
             queue: rules::queue(root),
             log: rules::log(root),
             retention: rules::retention(root),
+            opt_out: rules::opt_out(root),
             services: services.iter().cloned().collect(),
         }
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::reader::{Item, Table};
+use crate::modem::profiles::Profiles;
 use crate::phone::PhoneNumber;
 
 /// `[[modem]]`.
@@ -18,10 +19,14 @@ pub struct Modem {
     pub baud: u32,
     /// The file with the SIM's PIN.
     pub pin_file: Option<PathBuf>,
-    /// The family whose quirks apply: one of [`PROFILES`].
+    /// The family whose quirks apply: `auto`, or the name of one of the profiles.
     pub profile: String,
     /// The service centre; none: the SIM's own.
     pub smsc: Option<PhoneNumber>,
+    /// Whether it may send in foreign networks.
+    pub roaming: bool,
+    /// The network it has to be in, five or six digits (MCC and MNC); none: it chooses.
+    pub operator: Option<String>,
     /// Prefixes of the numbers it may serve; none: all.
     pub routes: Option<Vec<String>>,
     /// Parts sent in one minute.
@@ -84,23 +89,6 @@ impl fmt::Display for UsbId {
     }
 }
 
-/// The words of `profile`.
-pub const PROFILES: [&str; 13] = [
-    "auto",
-    "generic",
-    "huawei",
-    "zte",
-    "quectel",
-    "simcom",
-    "u-blox",
-    "telit",
-    "cinterion",
-    "sierra",
-    "wavecom",
-    "option",
-    "qualcomm",
-];
-
 const BAUD: [u32; 12] =
     [1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 3_000_000];
 
@@ -118,6 +106,8 @@ const MODEM: &[&str] = &[
     "pin_file",
     "profile",
     "smsc",
+    "roaming",
+    "operator",
     "routes",
     "max_per_minute",
     "max_per_day",
@@ -126,10 +116,10 @@ const MODEM: &[&str] = &[
     "reserve",
 ];
 
-pub(super) fn modems(root: &Table<'_>) -> Vec<Modem> {
+pub(super) fn modems(root: &Table<'_>, profiles: &Profiles) -> Vec<Modem> {
     let mut modems: Vec<Modem> = Vec::new();
     for (i, table) in root.tables("modem", MODEM).iter().enumerate() {
-        let modem = modem(table, format!("modem{}", i + 1));
+        let modem = modem(table, format!("modem{}", i + 1), profiles);
         if modems.iter().any(|m| m.name == modem.name) {
             table.fault_at("name", format!("{} is the name of a modem above", modem.name));
         }
@@ -142,7 +132,7 @@ pub(super) fn modems(root: &Table<'_>) -> Vec<Modem> {
     modems
 }
 
-fn modem(table: &Table<'_>, name: String) -> Modem {
+fn modem(table: &Table<'_>, name: String, profiles: &Profiles) -> Modem {
     if !["port", "imei", "iccid", "usb", "serial"].iter().any(|key| table.has(key)) {
         table.fault("a modem needs a port, or an imei, iccid, usb or serial to be found by");
     }
@@ -159,12 +149,12 @@ fn modem(table: &Table<'_>, name: String) -> Modem {
         find,
         baud: table.item("baud").and_then(|i| baud(&i)).unwrap_or(115_200),
         pin_file: table.item("pin_file").and_then(|i| Some(i.word()?.into())),
-        profile: table
-            .item("profile")
-            .and_then(|i| i.one_of(&PROFILES.map(|p| (p, p))))
-            .unwrap_or("auto")
-            .to_owned(),
+        profile: table.item("profile").and_then(|i| profile(&i, profiles)).unwrap_or_else(|| "auto".into()),
         smsc: table.item("smsc").and_then(|i| i.parse()),
+        roaming: table.item("roaming").and_then(|i| i.yes_or_no()).unwrap_or(true),
+        operator: table.item("operator").and_then(|i| {
+            digits(&i, 5, 6, "a network has 5 or 6 digits, country and operator, such as \"22801\"")
+        }),
         routes: table.item("routes").and_then(|i| i.some(Item::prefix)),
         max_per_minute: limit("max_per_minute"),
         max_per_day: limit("max_per_day"),
@@ -185,6 +175,11 @@ fn reserve(table: &Table<'_>) -> Option<u8> {
             .fault_at("reserve", "is a part of a limit, and there is none; add max_per_day or max_per_month");
     }
     u8::try_from(reserve).ok()
+}
+
+fn profile(item: &Item<'_>, profiles: &Profiles) -> Option<String> {
+    let names: Vec<_> = std::iter::once("auto").chain(profiles.names()).map(|name| (name, name)).collect();
+    item.one_of(&names).map(str::to_owned)
 }
 
 fn digits(item: &Item<'_>, least: usize, most: usize, what: &str) -> Option<String> {

@@ -181,6 +181,11 @@ impl<'a> Item<'a> {
         self.faults.note(self.at, &self.field, what);
     }
 
+    /// Where it stands in the text.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
     fn wrong_type(&self, wanted: &str) {
         self.fault(format!("is a TOML {}; write {wanted}", self.value.type_str()));
     }
@@ -256,6 +261,15 @@ impl<'a> Item<'a> {
                 None
             }
         }
+    }
+
+    /// `true` or `false`.
+    pub(super) fn yes_or_no(&self) -> Option<bool> {
+        let value = self.value.as_bool();
+        if value.is_none() {
+            self.wrong_type("true or false");
+        }
+        value
     }
 
     /// A number, whole or not.

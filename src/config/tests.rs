@@ -24,6 +24,7 @@ fn nothing_is_the_defaults() {
     assert_eq!(config.queue, Queue::default());
     assert_eq!(config.log, Log::default());
     assert_eq!(config.retention, Retention::default());
+    assert_eq!(config.opt_out, Words::default());
     assert_eq!(config.services, BTreeMap::from([("default".to_owned(), Service::default())]));
     assert!(config.clients.is_empty() && config.modems.is_empty());
     assert_eq!(config.warnings(), ["no [[modem]] is configured: nothing can be sent"]);
@@ -64,6 +65,8 @@ fn every_key_is_read() {
         pin_file: Some("/etc/p".into()),
         profile: "huawei".into(),
         smsc: Some("+41794999000".parse().unwrap()),
+        roaming: false,
+        operator: Some("22801".into()),
         routes: Some(vec!["+41".into(), "+49".into()]),
         max_per_minute: Some(20),
         max_per_day: Some(1000),
@@ -82,6 +85,7 @@ fn every_key_is_read() {
     assert_eq!(login.template, Template::parse("{code} {app}").unwrap());
     assert_eq!(login.webotp_domain.as_deref(), Some("example.com"));
     assert_eq!(login.android_app_hash.as_deref(), Some("FA+9qCX9VSu"));
+    assert!(login.report);
     assert_eq!(login.locales["de-CH"], Template::parse("Code {code}").unwrap());
     assert_eq!(config.limits.per_number, ["1/1m".parse().unwrap()]);
     assert_eq!(config.limits.per_client, ["2/1m".parse().unwrap()]);
@@ -99,6 +103,7 @@ fn every_key_is_read() {
     let days = [&config.retention.verifications, &config.retention.messages, &config.retention.inbox]
         .map(|d| d.as_secs() / 86_400);
     assert_eq!(days, [2, 3, 4]);
+    assert_eq!(config.opt_out, Words::new(["HALT"], [""; 0]));
 }
 
 #[test]
@@ -141,7 +146,10 @@ fn each_fault_has_its_place_and_its_cure() {
             "1:1: modem[0]: a modem needs a port, or an imei, iccid, usb or serial to be found by",
         ),
         ("[[modem]]\nport='p'\nbaud = 115201", "3:8: modem[0].baud: is no serial speed; use one of 1200, "),
-        ("[[modem]]\nport='p'\nprofile = 'huwei'", "3:11: modem[0].profile: must be one of auto, generic, "),
+        (
+            "[[modem]]\nport='p'\nprofile = 'huwei'",
+            "3:11: modem[0].profile: must be one of auto, cinterion, ",
+        ),
         ("[[modem]]\nport='p'\nsmsc = '079'", "3:8: modem[0].smsc: a number begins with +"),
         ("[[modem]]\nport='p'\nroutes = ['+41', '49']", "3:18: modem[0].routes[1]: is no prefix"),
         ("[[modem]]\nport='p'\nroutes = []", "3:10: modem[0].routes: is an empty list"),
@@ -253,6 +261,26 @@ fn told(cases: &[(&str, &str)]) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn what_is_no_network_and_no_answer() {
+    for (text, want) in [
+        (
+            "[[modem]]\nport='p'\nroaming = 'no'",
+            "3:11: modem[0].roaming: is a TOML string; write true or false",
+        ),
+        (
+            "[[modem]]\nport='p'\noperator = 22801",
+            "3:12: modem[0].operator: is a TOML integer; write a text in quotes",
+        ),
+        (
+            "[[modem]]\nport='p'\noperator = 'Swisscom'",
+            "3:12: modem[0].operator: is none: a network has 5 or 6 digits, country and operator, such as \"22801\"",
+        ),
+    ] {
+        assert_eq!(faults(text), [format!("t.toml:{want}")], "{text}");
+    }
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! The configuration's values turned into those of the rooms.
 
+use std::sync::Arc;
+
 use nix::unistd::{Group, User};
 
 use super::StartError;
 use crate::api::Listener;
 use crate::api::access::{self, Access, Matcher, Right};
 use crate::config::{Config, Modem, Permission, Who};
-use crate::gateway::{Limits, ModemRules, Service, Settings};
+use crate::gateway::{Limits, ModemRules, Service, Settings, lint};
 use crate::modem;
+use crate::modem::profiles::Profiles;
 use crate::secret::Secret;
 
 /// What the gateway is told.
@@ -19,6 +22,7 @@ pub(super) fn settings(config: &Config) -> Settings {
             locales: s.locales.clone(),
             webotp_domain: s.webotp_domain.clone(),
             android_app_hash: s.android_app_hash.clone(),
+            report: s.report,
         };
         (name.clone(), service)
     });
@@ -49,8 +53,16 @@ pub(super) fn settings(config: &Config) -> Settings {
         breaker: config.queue.breaker,
         keep_verifications: config.retention.verifications,
         keep_messages: config.retention.messages,
+        keep_inbox: config.retention.inbox,
+        opt_out: config.opt_out.clone(),
         modems: modems.collect(),
     }
+}
+
+/// What is allowed but hardly meant, a sentence each: of the configuration itself, and of what its texts cost.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let texts = settings(config).services;
+    config.warnings().into_iter().chain(texts.iter().flat_map(|(name, s)| lint(name, s))).collect()
 }
 
 /// Who may use the socket.
@@ -106,7 +118,11 @@ fn gid(name: &str) -> Result<u32, StartError> {
 }
 
 /// What a modem's session is told; its PIN is read here.
-pub(super) fn modem(m: &Modem) -> Result<modem::Settings, StartError> {
+pub(super) fn modem(
+    m: &Modem,
+    profiles: &Profiles,
+    pins: Arc<dyn modem::Pins>,
+) -> Result<modem::Settings, StartError> {
     let pin = match &m.pin_file {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|e| {
@@ -124,6 +140,8 @@ pub(super) fn modem(m: &Modem) -> Result<modem::Settings, StartError> {
         }
         None => None,
     };
+    // A name that the configuration's check did not know cannot come here.
+    let profiles = profiles.only(&m.profile).unwrap_or_else(|| profiles.clone());
     Ok(modem::Settings {
         name: m.name.clone(),
         find: modem::Find {
@@ -136,6 +154,10 @@ pub(super) fn modem(m: &Modem) -> Result<modem::Settings, StartError> {
         baud: m.baud,
         pin,
         smsc: m.smsc.as_ref().map(|n| n.as_str().to_owned()),
+        roaming: if m.roaming { modem::Roaming::Allowed } else { modem::Roaming::Forbidden },
+        operator: m.operator.clone(),
+        pins: Some(pins),
+        profiles,
         timing: modem::Timing::default(),
     })
 }
@@ -156,10 +178,14 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         names.push("[[client]]");
     }
     let device = |m: &Modem| {
-        (m.name.clone(), m.find.clone(), m.baud, m.pin_file.clone(), m.profile.clone(), m.smsc.clone())
+        let line = (m.baud, m.pin_file.clone(), m.profile.clone(), m.smsc.clone());
+        (m.name.clone(), m.find.clone(), line, m.roaming, m.operator.clone())
     };
     if !old.modems.iter().map(device).eq(new.modems.iter().map(device)) {
         names.push("[[modem]] (all but routes and limits)");
+    }
+    if old.profiles != new.profiles {
+        names.push("profiles_dir, or a file in it");
     }
     if old.log.format != new.log.format {
         names.push("log.format");

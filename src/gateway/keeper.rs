@@ -96,7 +96,7 @@ impl Inner {
                 Ok::<usize, crate::store::StoreError>(ended.len().max(over.len()).max(stale).max(served))
             })
             .await??;
-        Ok(forgotten >= SWEEP_AT_ONCE)
+        Ok(self.sweep_inbox(now).await? || forgotten >= SWEEP_AT_ONCE)
     }
 
     /// Takes up what the store holds after a start.
@@ -112,8 +112,10 @@ impl Inner {
                 m = found;
                 doubtful += 1;
             }
-            let recipient = self.recipient(&m.to);
-            locked(&self.queue).push(&m, recipient, None, now);
+            if m.status == MessageStatus::Queued {
+                let recipient = self.recipient(&m.to);
+                locked(&self.queue).push(&m, recipient, None, now);
+            }
         }
         if doubtful > 0 {
             tracing::warn!(

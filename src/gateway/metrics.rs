@@ -26,6 +26,8 @@ pub(super) struct Metrics {
     verifications: [AtomicU64; VERIFICATIONS.len()],
     checks: [AtomicU64; 2],
     breakers_opened: AtomicU64,
+    pub(super) inbox_received: AtomicU64,
+    pub(super) reports: [AtomicU64; 2],
 }
 
 impl Metrics {
@@ -60,6 +62,9 @@ impl Metrics {
             }
         };
         let load = |n: &AtomicU64| number(n.load(Ordering::Relaxed));
+        let either = |label: &str, [no, yes]: &[AtomicU64; 2]| {
+            vec![(format!("{{{label}=\"false\"}}"), load(no)), (format!("{{{label}=\"true\"}}"), load(yes))]
+        };
 
         family(
             "uptime_seconds",
@@ -101,15 +106,18 @@ impl Metrics {
                 .map(|(word, n)| (format!("{{event=\"{word}\"}}"), load(n)))
                 .collect(),
         );
+        family("checks_total", "counter", "Codes checked.", either("approved", &self.checks));
         family(
-            "checks_total",
+            "inbox_received_total",
             "counter",
-            "Codes checked.",
-            ["false", "true"]
-                .iter()
-                .zip(&self.checks)
-                .map(|(word, n)| (format!("{{approved=\"{word}\"}}"), load(n)))
-                .collect(),
+            "Messages received, those that could not be read included.",
+            vec![(String::new(), load(&self.inbox_received))],
+        );
+        family(
+            "reports_received_total",
+            "counter",
+            "Delivery reports received, by whether a message was found for them at once.",
+            either("matched", &self.reports),
         );
         family(
             "breakers_opened_total",

@@ -1,6 +1,6 @@
 //! What is known of a modem at a moment, and what it has to say by itself.
 
-use crate::at::{Class, Failure, Kind, Registration};
+use crate::at::{Class, Failure, Registration};
 use crate::secret::Secret;
 
 /// Where a modem stands.
@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub imsi: Option<String>,
     /// `AT+CCID` and its like.
     pub iccid: Option<String>,
+    /// Tries of the PIN that the SIM has left, while it asks for it and the modem says how many.
+    pub pin_tries: Option<u8>,
     /// `AT+COPS?`.
     pub operator: Option<String>,
     /// Whether the network has it.
@@ -158,15 +160,8 @@ pub enum Notice {
     Report {
         /// SMSC field and TPDU.
         pdu: Secret<Vec<u8>>,
-    },
-    /// A message or report was stored in the modem, to be read.
-    Stored {
-        /// What it is.
-        kind: Kind,
-        /// The storage, such as `SM`.
-        storage: String,
-        /// Its place there.
-        index: u32,
+        /// Where it lies in the modem, when it does.
+        storage: Option<(String, u32)>,
     },
     /// The modem's message storage is full.
     StorageFull,

@@ -289,6 +289,11 @@ impl Pool {
         member.breaker = Breaker::default();
     }
 
+    /// The name of the SIM in a modem.
+    pub fn sim(&self, modem: usize) -> Option<String> {
+        self.members[modem].sim.name.clone()
+    }
+
     /// Where the modem's SIM is from, and whether it is in a foreign network.
     pub fn set_place(&mut self, modem: usize, home: Home, roaming: bool) {
         self.members[modem].home = home;

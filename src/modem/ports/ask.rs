@@ -280,7 +280,8 @@ impl Dialogue<'_> {
         answers.imei = (serial.len() >= 14).then(|| serial.chars().take(15).collect());
         answers.sim = self.sim().await?;
         for name in ICCID {
-            answers.iccid = self.ask(&Command::Iccid(name)).await?.answers.iter().find_map(|l| at::iccid(l));
+            answers.iccid =
+                self.ask(&Command::Iccid(name.into())).await?.answers.iter().find_map(|l| at::iccid(l));
             if answers.iccid.is_some() {
                 break;
             }
@@ -341,7 +342,7 @@ impl Dialogue<'_> {
 
     async fn test(&mut self, line: &'static str, head: &'static str) -> Result<Exchange, End> {
         let expects = Expects { head: Some(head), bare: false, prompt: false, registration: None };
-        self.question(&Command::Vendor(line), expects).await
+        self.question(&Command::Vendor(line.into()), expects).await
     }
 
     /// A question; one that is not answered is over before the next.

@@ -23,10 +23,10 @@ use std::path::{Path, PathBuf};
 
 pub use ask::{Answers, AskError, Patience, SimState, ask};
 pub use holder::{Holder, holder};
+pub(super) use obstacle::taken;
 pub use obstacle::{Obstacle, in_the_way, without_port};
-pub(super) use obstacle::{denied, taken};
 pub use rank::Role;
-pub use scan::scan;
+pub use scan::{scan, usb_of};
 pub use watch::Watch;
 
 /// Where `sys`, `dev` and `proc` are: tests make their own.

@@ -36,6 +36,13 @@ pub fn scan(root: &Root) -> Vec<Candidate> {
     found
 }
 
+/// The USB vendor and product behind a port; nothing for a plain serial line.
+pub fn usb_of(root: &Root, port: &Path) -> Option<(u16, u16)> {
+    let real = port.canonicalize().ok()?;
+    let tty = root.join("sys/class/tty").join(real.file_name()?);
+    describe(&tty.join("device"), root)?.usb
+}
+
 /// A USB device in sysfs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct UsbDevice {

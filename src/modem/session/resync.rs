@@ -164,7 +164,7 @@ impl Session {
         let Phase::Resync(resync) = &mut self.phase else { return };
         resync.stage = Place::Asked;
         let command = match resync.tries {
-            ASK_FOR_RESULTS => Command::Vendor("ATQ0V1"),
+            ASK_FOR_RESULTS => Command::Vendor("ATQ0V1".into()),
             _ => Command::Attention,
         };
         self.timer = None;

@@ -2,11 +2,12 @@
 //! `+CMGS: n` and `OK`. One of four outcomes, and nothing in between.
 
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::resync::{Open, Then};
 use super::{Action, Output, Outstanding, Phase, Session};
 use crate::at::{Class, Command, Failure, ResultCode, send_reference};
+use crate::modem::profiles::Quirk;
 use crate::modem::snapshot::{Notice, Outcome, Part, State, refusal};
 use crate::secret::Secret;
 
@@ -66,7 +67,7 @@ pub(super) struct Late {
 impl Session {
     /// Whether an order can be given: one that cannot be carried out is settled at once.
     pub fn takes_orders(&self) -> bool {
-        !matches!(self.phase, Phase::Sending | Phase::Checking(_) | Phase::Ussd(_))
+        !matches!(self.phase, Phase::Sending | Phase::Checking(_) | Phase::Storage(_) | Phase::Ussd(_))
     }
 
     /// Whether the order under way still waits for its gate.
@@ -100,7 +101,7 @@ impl Session {
         self.phase = Phase::Sending;
         self.timer = None;
         self.set_state(State::Busy);
-        if several && !self.more_refused {
+        if several && !self.more_refused && !self.profile.has(Quirk::NoMoreMessages) {
             self.write_command(Command::MoreMessages, self.settings.timing.command, now);
         } else {
             self.send_part(now);
@@ -230,7 +231,7 @@ impl Session {
                 );
             }
             Stage::Body(Taken::Nothing) => {
-                let error = Failure::of(code);
+                let error = self.send_failure(code, now);
                 let references = self.take_references();
                 let outcome = match error.class {
                     Class::UnknownOutcome => Outcome::Unknown { references, reason: error.sentence },
@@ -262,7 +263,7 @@ impl Session {
                 self.start_resync(Open::Perhaps, Then::Idle, now);
             }
             Stage::Body(taken) => {
-                let limit = self.settings.timing.body.as_secs();
+                let limit = self.body_limit().as_secs();
                 let reason = match taken {
                     Taken::Nothing => format!("no result within {limit} s after the message was handed over"),
                     Taken::Reference(reference) => format!("the modem gave reference {reference} but no OK"),
@@ -299,11 +300,18 @@ impl Session {
         let Some(part) = order.parts.get(order.index) else { return };
         let body = hex_with_sub(part.pdu.expose());
         order.stage = Stage::Body(Taken::Nothing);
-        let limit = now + self.settings.timing.body;
+        let limit = now + self.body_limit();
         if let Some(outstanding) = &mut self.outstanding {
             outstanding.deadline = limit;
         }
         self.actions.push_back(Action::Write(Output::Body(body)));
+    }
+
+    /// How long the result of a message is waited for: what the maker documents, and a little more.
+    fn body_limit(&self) -> Duration {
+        self.profile
+            .send_timeout
+            .map_or(self.settings.timing.body, |limit| limit + self.settings.timing.command)
     }
 
     fn part_taken(&mut self, reference: u8, now: Instant) {
@@ -321,7 +329,7 @@ impl Session {
 
     fn refused_before_body(&mut self, code: &ResultCode, now: Instant) {
         let references = self.take_references();
-        let error = refusal(Failure::of(code));
+        let error = refusal(self.send_failure(code, now));
         let held = self.order.as_ref().is_some_and(|order| order.stage == Stage::Held);
         self.settle(Outcome::Rejected { references, error });
         // The error may have been a late one, with a prompt still to come.
@@ -330,6 +338,21 @@ impl Session {
         } else {
             self.become_idle(now);
         }
+    }
+
+    /// Errors that say what to do beside the message's own fate: a full storage is emptied, and a service centre
+    /// that was lost is set again with everything else.
+    fn send_failure(&mut self, code: &ResultCode, now: Instant) -> Failure {
+        let mut error = Failure::of(code);
+        match (code, error.code) {
+            (ResultCode::Cms(_), Some(208 | 211 | 322)) => self.storage_is_full(now),
+            (ResultCode::Cms(_), Some(330)) => {
+                error.sentence.push_str(": set smsc in this modem's configuration");
+                self.wishes.bring_up |= self.settings.smsc.is_some();
+            }
+            _ => {}
+        }
+        error
     }
 
     fn withdraw_at_prompt(&mut self, reason: &str, now: Instant) {

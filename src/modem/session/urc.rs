@@ -36,6 +36,16 @@ impl Session {
     /// Takes the second line of a two-line code. A line that cannot be one ends the wait, so that no answer is
     /// ever swallowed.
     pub(super) fn second_line(&mut self, line: &str) -> bool {
+        if self.rest_of_code > 0 {
+            self.rest_of_code -= 1;
+            let is_text = !matches!(Line::of(line, None), Line::Final(_) | Line::Echo);
+            if is_text {
+                self.trace_hidden(line);
+            } else {
+                self.rest_of_code = 0;
+            }
+            return is_text;
+        }
         match self.following {
             None => false,
             Some(Routed::TextFollows(_)) => {
@@ -46,7 +56,7 @@ impl Session {
             Some(Routed::PduFollows(kind)) => {
                 if let Some(octets) = Line::pdu(line) {
                     self.following = None;
-                    self.trace_in(line);
+                    self.trace_hidden(line);
                     self.handed_over(kind, octets);
                     return true;
                 }
@@ -81,7 +91,8 @@ impl Session {
             },
             Unsolicited::Stored(kind, body) => {
                 if let Some((storage, index)) = index(body) {
-                    self.notice(Notice::Stored { kind, storage, index });
+                    let storage = self.storage_of(storage, kind);
+                    self.read_place((storage, index), kind, now);
                 } else {
                     self.count_dropped();
                 }
@@ -96,10 +107,7 @@ impl Session {
                 Routed::Text(_) => self.count_dropped(),
             },
             Unsolicited::Ussd(body) => self.ussd_replied(body, now),
-            Unsolicited::StorageFull => {
-                self.set_fault("the modem's message storage is full: delete messages in it");
-                self.notice(Notice::StorageFull);
-            }
+            Unsolicited::StorageFull => self.storage_is_full(now),
             Unsolicited::Other => {}
         }
     }
@@ -117,7 +125,7 @@ impl Session {
         let pdu = Secret::new(octets);
         match kind {
             Kind::Deliver => self.notice(Notice::Delivered { pdu, storage: None }),
-            Kind::Report => self.notice(Notice::Report { pdu }),
+            Kind::Report => self.notice(Notice::Report { pdu, storage: None }),
             Kind::Broadcast => return,
         }
         if self.acknowledges {

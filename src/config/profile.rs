@@ -1,0 +1,404 @@
+//! The families of modems: one TOML file each, those that come with the program and those of a folder over them. A
+//! file there replaces the built-in one of the same name, or adds a family.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use super::error::ConfigError;
+use super::modem::UsbId;
+use super::reader::{Faults, Item, Table, is_name};
+use crate::modem::profiles::{
+    BUILT_IN, GENERIC, PinTries, Profile, Profiles, Quirk, Rule, Unsolicited, UssdCoding,
+};
+
+/// Looked into when it exists and the configuration names no other.
+pub const DEFAULT_PROFILES_DIR: &str = "/etc/smsotpd/profiles";
+
+/// More text than this is no family.
+const LARGEST: u64 = 64 * 1024;
+/// A chain of `like` that is longer goes in a circle.
+const LONGEST_CHAIN: usize = 8;
+
+const KEYS: &[&str] = &[
+    "like",
+    "match",
+    "init",
+    "iccid",
+    "cnmi",
+    "storage",
+    "report_storage",
+    "reset",
+    "pin_tries",
+    "ussd",
+    "send_timeout",
+    "settle",
+    "unsolicited",
+    "quirks",
+];
+const MATCH: &[&str] = &["maker", "model", "firmware", "usb"];
+const PIN_TRIES: &[&str] = &["command", "value"];
+const UNSOLICITED: &[&str] = &["head", "lines"];
+
+const USSD: [(&str, UssdCoding); 4] = [
+    ("auto", UssdCoding::Auto),
+    ("plain", UssdCoding::Plain),
+    ("gsm7-packed-hex", UssdCoding::PackedHex),
+    ("ucs2-hex", UssdCoding::Ucs2Hex),
+];
+
+/// The families that come with the program.
+pub fn profiles() -> Profiles {
+    static PROFILES: LazyLock<Profiles> =
+        LazyLock::new(|| build(built_in()).expect("a test reads every family that is built in"));
+    PROFILES.clone()
+}
+
+/// Those, and those of the folder over them.
+pub(super) fn profiles_of(folder: &Path) -> Result<Profiles, ConfigError> {
+    let fault = |path: &Path, why: String| ConfigError::Read { path: path.to_owned(), why };
+    let unreadable = |e: std::io::Error| fault(folder, format!("cannot be read: {e}"));
+    let mut files = built_in();
+    let mut faults = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_none_or(|ending| ending != "toml") {
+            continue;
+        }
+        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+        if !is_name(&name) || name == "auto" {
+            faults.push(fault(
+                &path,
+                "is no name of a family: use letters, digits, _ and -, and not auto".into(),
+            ));
+            continue;
+        }
+        match read(&path) {
+            Ok(text) => {
+                files.insert(name, File { path, text: text.into() });
+            }
+            Err(why) => faults.push(fault(&path, why)),
+        }
+    }
+    match build(files) {
+        Ok(profiles) if faults.is_empty() => Ok(profiles),
+        Ok(_) => Err(ConfigError::several(faults)),
+        Err(more) => Err(ConfigError::several(faults.into_iter().chain([more]).collect())),
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let length = path.metadata().map_err(|e| format!("cannot be read: {e}"))?.len();
+    if length > LARGEST {
+        return Err("is larger than 64 KiB, which no family is".to_owned());
+    }
+    std::fs::read_to_string(path).map_err(|e| format!("cannot be read: {e}"))
+}
+
+struct File {
+    path: PathBuf,
+    text: std::borrow::Cow<'static, str>,
+}
+
+fn built_in() -> BTreeMap<String, File> {
+    let file = |&(name, text): &(&str, &'static str)| {
+        let path = PathBuf::from(format!("built-in/{name}.toml"));
+        (name.to_owned(), File { path, text: text.into() })
+    };
+    BUILT_IN.iter().map(file).collect()
+}
+
+/// What a file says; what it leaves out it has of the family that it is like.
+#[derive(Debug, Default)]
+struct Draft {
+    like: Option<(usize, String)>,
+    rules: Vec<Rule>,
+    init: Option<Vec<String>>,
+    iccid: Option<Vec<String>>,
+    new_messages: Option<Vec<[u8; 5]>>,
+    storage: Option<Vec<String>>,
+    report_storage: Option<String>,
+    reset: Option<Vec<String>>,
+    pin_tries: Option<PinTries>,
+    ussd: Option<UssdCoding>,
+    send_timeout: Option<Duration>,
+    settle: Option<Duration>,
+    unsolicited: Option<Vec<Unsolicited>>,
+    quirks: Option<Vec<Quirk>>,
+}
+
+fn build(files: BTreeMap<String, File>) -> Result<Profiles, ConfigError> {
+    let drafts: BTreeMap<&str, (Draft, Faults)> =
+        files.iter().map(|(name, file)| (name.as_str(), draft(&file.text))).collect();
+    for (name, (draft, faults)) in &drafts {
+        if let (Some((at, _)), Err(why)) = (&draft.like, ancestors(name, &drafts)) {
+            faults.note(*at, "like", why);
+        }
+    }
+    let mut profiles = Vec::new();
+    for name in files.keys() {
+        // A chain that is at fault was noted above, and then no family is taken from here.
+        profiles.push(resolve(name, &ancestors(name, &drafts).unwrap_or_default()));
+    }
+    let wrong = drafts.into_iter().filter_map(|(name, (_, faults))| {
+        let File { path, text } = files.get(name)?;
+        let faults = faults.into_list(text);
+        (!faults.is_empty()).then(|| ConfigError::Faults { path: path.clone(), faults })
+    });
+    let wrong: Vec<_> = wrong.collect();
+    if wrong.is_empty() { Ok(Profiles::new(profiles)) } else { Err(ConfigError::several(wrong)) }
+}
+
+/// The file itself, the one it is like, and so on to the generic one.
+fn ancestors<'a>(name: &str, drafts: &'a BTreeMap<&str, (Draft, Faults)>) -> Result<Vec<&'a Draft>, String> {
+    let mut chain = Vec::new();
+    let mut next = name.to_owned();
+    while chain.len() <= LONGEST_CHAIN {
+        let Some((draft, _)) = drafts.get(next.as_str()) else {
+            return Err(format!("there is no family {next}; take one of {}", names(drafts)));
+        };
+        chain.push(draft);
+        match &draft.like {
+            Some((_, like)) => next.clone_from(like),
+            None if next == GENERIC => return Ok(chain),
+            None => next = GENERIC.to_owned(),
+        }
+    }
+    Err("goes in a circle".to_owned())
+}
+
+fn names(drafts: &BTreeMap<&str, (Draft, Faults)>) -> String {
+    drafts.keys().copied().collect::<Vec<_>>().join(", ")
+}
+
+fn resolve(name: &str, chain: &[&Draft]) -> Profile {
+    fn first<T: Clone>(chain: &[&Draft], of: impl Fn(&Draft) -> &Option<T>) -> Option<T> {
+        chain.iter().find_map(|draft| of(draft).clone())
+    }
+    Profile {
+        name: name.to_owned(),
+        rules: chain.first().map(|draft| draft.rules.clone()).unwrap_or_default(),
+        init: first(chain, |d| &d.init).unwrap_or_default(),
+        iccid: first(chain, |d| &d.iccid).unwrap_or_default(),
+        new_messages: first(chain, |d| &d.new_messages).unwrap_or_default(),
+        storage: first(chain, |d| &d.storage).unwrap_or_default(),
+        report_storage: first(chain, |d| &d.report_storage),
+        reset: first(chain, |d| &d.reset).unwrap_or_default(),
+        pin_tries: first(chain, |d| &d.pin_tries),
+        ussd: first(chain, |d| &d.ussd).unwrap_or_default(),
+        send_timeout: first(chain, |d| &d.send_timeout),
+        settle: first(chain, |d| &d.settle).unwrap_or_default(),
+        unsolicited: first(chain, |d| &d.unsolicited).unwrap_or_default(),
+        quirks: first(chain, |d| &d.quirks).unwrap_or_default(),
+    }
+}
+
+fn draft(text: &str) -> (Draft, Faults) {
+    let faults = Faults::default();
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for e in &errors {
+        faults.note(e.span().map_or(text.len(), |s| s.start), "", e.message());
+    }
+    let draft =
+        if errors.is_empty() { of_table(&Table::root(&document, KEYS, &faults)) } else { Draft::default() };
+    (draft, faults)
+}
+
+fn of_table(root: &Table<'_>) -> Draft {
+    let commands = |key| root.item(key).and_then(|i| i.list(command));
+    let span = |key| root.item(key).and_then(|i| i.span(Duration::from_secs(1)));
+    Draft {
+        like: root.item("like").and_then(|i| Some((i.place(), i.name()?))),
+        rules: root.tables("match", MATCH).iter().map(rule).collect(),
+        init: commands("init"),
+        iccid: commands("iccid"),
+        new_messages: root.item("cnmi").and_then(|i| i.list(new_messages)),
+        storage: root.item("storage").and_then(|i| i.list(memory)),
+        report_storage: root.item("report_storage").and_then(|i| memory(&i)),
+        reset: commands("reset"),
+        pin_tries: root.item("pin_tries").and_then(|i| pin_tries(&i.table(PIN_TRIES))),
+        ussd: root.item("ussd").and_then(|i| i.one_of(&USSD)),
+        send_timeout: span("send_timeout"),
+        settle: span("settle"),
+        unsolicited: root
+            .has("unsolicited")
+            .then(|| root.tables("unsolicited", UNSOLICITED).iter().filter_map(unsolicited).collect()),
+        quirks: root.item("quirks").and_then(|i| i.list(|i| i.one_of(&Quirk::NAMES))),
+    }
+}
+
+fn rule(table: &Table<'_>) -> Rule {
+    let text = |key| table.item(key).and_then(|i| Some(i.word()?.to_lowercase()));
+    if !MATCH.iter().any(|key| table.has(key)) {
+        table.fault("matches nothing: give maker, model, firmware or usb");
+    }
+    Rule {
+        maker: text("maker"),
+        model: text("model"),
+        firmware: text("firmware"),
+        usb: table.item("usb").and_then(|i| usb(&i)),
+    }
+}
+
+/// `12d1:1506`, or the vendor alone.
+fn usb(item: &Item<'_>) -> Option<(u16, Option<u16>)> {
+    let text = item.text()?;
+    if text.contains(':') {
+        return item.parse::<UsbId>().map(|id| (id.vendor, Some(id.product)));
+    }
+    let digits = text.len() == 4 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let vendor = u16::from_str_radix(text, 16).ok().filter(|_| digits);
+    if vendor.is_none() {
+        item.fault("is no USB vendor; write four hexadecimal digits, or eight such as \"12d1:1506\"");
+    }
+    vendor.map(|vendor| (vendor, None))
+}
+
+/// A command line that a session may write by itself: never one that sends, calls or tries a code.
+fn command(item: &Item<'_>) -> Option<String> {
+    let line = item.word()?;
+    let upper = line.to_ascii_uppercase();
+    let plain = line.len() <= 200 && line.bytes().all(|b| (b' '..=b'~').contains(&b));
+    if !plain || !upper.starts_with("AT") {
+        item.fault("is no command: write a line that begins with AT, of at most 200 ASCII characters");
+        return None;
+    }
+    let tries = ["+CPIN=", "^CPIN=", "+CPWD", "+CLCK", "+CMGS", "+CMSS", "+CMGW", "+CMGD", "+CUSD="];
+    if upper.starts_with("ATD") || tries.iter().any(|word| upper.contains(word)) {
+        item.fault("is not a profile's to send: it tries a code, calls, sends, or deletes messages");
+        return None;
+    }
+    Some(line.to_owned())
+}
+
+fn new_messages(item: &Item<'_>) -> Option<[u8; 5]> {
+    let text = item.text()?;
+    let values: Option<Vec<u8>> = text.split(',').map(|value| value.trim().parse().ok()).collect();
+    let values: Option<[u8; 5]> = values.and_then(|values| values.try_into().ok());
+    match values {
+        Some([mode, 1, bm, ds, bfr]) if mode <= 3 && bm <= 3 && ds <= 2 && bfr <= 1 => {
+            Some([mode, 1, bm, ds, bfr])
+        }
+        _ => {
+            item.fault(
+                "is no setting of AT+CNMI: write five numbers, of which the second is 1 (a message stays stored), \
+                 such as \"2,1,0,1,0\"",
+            );
+            None
+        }
+    }
+}
+
+/// A memory of messages (3GPP TS 27.005 clause 3.2.2, and makers' own such as `SM_P`).
+fn memory(item: &Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    let good = (2..=8).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    if !good {
+        item.fault("is no memory of messages; write such as \"SM\", \"ME\", \"MT\" or \"SR\"");
+    }
+    good.then(|| text.to_owned())
+}
+
+fn pin_tries(table: &Table<'_>) -> Option<PinTries> {
+    let Some(question) = table.item("command") else {
+        table.fault("needs a command");
+        return None;
+    };
+    let value = table.item("value").map_or(Some(1), |i| i.number(1, 16))?;
+    Some(PinTries { command: command(&question)?, value: usize::try_from(value).ok()? })
+}
+
+fn unsolicited(table: &Table<'_>) -> Option<Unsolicited> {
+    let Some(head) = table.item("head") else {
+        table.fault("needs a head");
+        return None;
+    };
+    let lines = table.item("lines").map_or(Some(1), |i| i.number(1, 8))?;
+    let text = head.word()?;
+    if text.len() < 3 || text.len() > 64 {
+        head.fault("must have 3 to 64 characters: a shorter head fits too much");
+        return None;
+    }
+    Some(Unsolicited { head: text.to_owned(), lines: usize::try_from(lines).ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn wrong(files: &[(&str, &str)]) -> String {
+        let folder = folder(files);
+        let path = format!("{}/", folder.path().display());
+        profiles_of(folder.path()).unwrap_err().to_string().replace(&path, "")
+    }
+
+    #[test]
+    fn a_file_replaces_adds_and_inherits() {
+        let folder = folder(&[
+            ("zte.toml", "init = []\n[[match]]\nmaker = \"ZTE\"\n"),
+            (
+                "mine.toml",
+                "like = \"huawei\"\nussd = \"gsm7-packed-hex\"\nreset = [\"AT^RESET\"]\n\
+                 send_timeout = \"90s\"\n[[match]]\nmodel = \"E160\"\nusb = \"12d1:1001\"\n\
+                 [[unsolicited]]\nhead = \"^FOO:\"\nlines = 2\n",
+            ),
+            ("README", "no family"),
+        ]);
+        let all = profiles_of(folder.path()).unwrap();
+        let named = |name| all.iter().find(|p| p.name == name).unwrap().clone();
+        assert!(named("zte").init.is_empty());
+        assert_eq!(named("zte").new_messages, named("generic").new_messages);
+        let mine = named("mine");
+        assert_eq!(mine.init, named("huawei").init);
+        assert_eq!((mine.ussd, mine.reset), (UssdCoding::PackedHex, vec!["AT^RESET".to_owned()]));
+        assert_eq!(mine.send_timeout, Some(Duration::from_secs(90)));
+        assert_eq!(mine.rules.len(), 1, "rules are not inherited");
+        assert_eq!(mine.rules[0].usb, Some((0x12d1, Some(0x1001))));
+        assert_eq!(mine.unsolicited, [Unsolicited { head: "^FOO:".into(), lines: 2 }]);
+        assert_eq!(all.names().len(), profiles().names().len() + 1);
+    }
+
+    #[test]
+    fn each_fault_has_its_place_and_its_cure() {
+        for (text, said) in [
+            ("inti = []", "x.toml:1:1: inti: unknown key; the nearest known key is init"),
+            ("init = [\"AT\", \"CURC\"]", "x.toml:1:15: init[1]: is no command"),
+            ("init = [\"AT+CPIN=1234\"]", "x.toml:1:9: init[0]: is not a profile's to send"),
+            ("init = [\"ATD*99#\"]", "is not a profile's to send"),
+            ("reset = [\"AT+CLCK=\\\"SC\\\",0\"]", "is not a profile's to send"),
+            ("cnmi = [\"2,2,0,1,0\"]", "x.toml:1:9: cnmi[0]: is no setting of AT+CNMI"),
+            ("\nstorage = [\"SIM card\"]", "x.toml:2:12: storage[0]: is no memory"),
+            ("ussd = \"hex\"", "ussd: must be one of auto, plain, gsm7-packed-hex, ucs2-hex"),
+            ("quirks = [\"no-cmms\"]", "quirks[0]: must be one of pin-without-ok, no-more-messages"),
+            ("like = \"huwei\"", "x.toml:1:8: like: there is no family huwei; take one of cinterion, "),
+            ("like = \"x\"", "like: goes in a circle"),
+            ("[[match]]", "x.toml:1:1: match[0]: matches nothing"),
+            ("[[match]]\nusb = \"12d\"", "match[0].usb: is no USB vendor"),
+            ("[[match]]\nusb = \"12d1:150\"", "match[0].usb: is no USB id"),
+            ("[[unsolicited]]\nhead = \"^A\"", "unsolicited[0].head: must have 3 to 64"),
+            ("[[unsolicited]]\nlines = 1", "unsolicited[0]: needs a head"),
+            ("[[unsolicited]]\nhead = \"^AB:\"\nlines = 0", "unsolicited[0].lines: must be 1 to 8"),
+            ("pin_tries = {}", "pin_tries: needs a command"),
+            ("settle = 5", "settle: is a TOML integer; write a span"),
+            ("init = [", "x.toml:1:"),
+        ] {
+            let seen = wrong(&[("x.toml", text)]);
+            assert!(seen.contains(said), "{text}: {seen}");
+        }
+        assert!(wrong(&[("a b.toml", "")]).contains("is no name of a family"));
+        let both = wrong(&[("a.toml", "x = 1"), ("b.toml", "y = 1")]);
+        assert!(both.contains("a.toml:1:1: x") && both.contains("b.toml:1:1: y"), "{both}");
+    }
+}
