@@ -36,6 +36,11 @@ macro_rules! identifier {
                 Self(*last)
             }
 
+            /// Sorts before every id made at `at` or later, and behind every earlier one.
+            pub fn first_at(at: Timestamp) -> Self {
+                Self(ulid::Ulid::from_parts(at.as_millis(), 0))
+            }
+
             /// The 16 octets that stand for it in the store; they sort as the ids do.
             pub fn to_bytes(self) -> [u8; 16] {
                 self.0.to_bytes()

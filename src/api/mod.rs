@@ -16,10 +16,12 @@
 //! ```
 
 pub mod access;
+mod backup;
 pub mod client;
 mod connection;
 mod events;
 mod fields;
+mod inbox;
 mod listen;
 mod messages;
 mod modems;

@@ -1,13 +1,14 @@
 //! What the API needs of the house behind it. The gateway implements it; tests implement what they like.
 
 use futures_util::future::BoxFuture;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
 use crate::gateway::{
-    Caller, CheckView, Control, Event, Gateway, GatewayError, IssueRequest, MessageFilter, MessageView,
-    ModemView, Page, SendRequest, StatusView, VerificationView,
+    Caller, CheckView, Control, Event, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest,
+    MessageFilter, MessageView, ModemView, OptOutView, Page, SendRequest, StatusView, VerificationView,
 };
-use crate::id::{MessageId, VerificationId};
+use crate::id::{InboxId, MessageId, VerificationId};
+use crate::inbox::Tag;
 use crate::secret::Secret;
 
 /// What a use case answers, later.
@@ -69,6 +70,16 @@ pub trait Service: Send + Sync + 'static {
     fn messages(&self, caller: Caller, filter: MessageFilter) -> Answer<'_, Page<MessageView>>;
     /// Withdraws a message that is not yet on the air.
     fn cancel_message(&self, caller: Caller, id: MessageId) -> Answer<'_, MessageView>;
+    /// Received messages, newest first.
+    fn inbox(&self, filter: InboxFilter) -> Answer<'_, Page<InboxView>>;
+    /// Forgets a received message.
+    fn delete_inbox(&self, id: InboxId) -> Answer<'_, InboxView>;
+    /// Numbers that opted out, behind the cursor `after`.
+    fn opt_outs(&self, limit: usize, after: Option<Tag>) -> Answer<'_, Page<OptOutView>>;
+    /// Sends nothing more to a number.
+    fn add_opt_out(&self, phone: String) -> Answer<'_, OptOutView>;
+    /// Sends to a number again.
+    fn remove_opt_out(&self, phone: String) -> Answer<'_, OptOutView>;
     /// Every modem of the configuration.
     fn modems(&self) -> Vec<ModemView>;
     /// One modem.
@@ -81,6 +92,8 @@ pub trait Service: Send + Sync + 'static {
     fn ready(&self) -> bool;
     /// Events behind the one with the id `after`, or only those to come.
     fn subscribe(&self, after: Option<u64>) -> Subscription;
+    /// A backup of everything, piece by piece; after an error nothing follows.
+    fn back_up(&self) -> mpsc::Receiver<Result<Vec<u8>, GatewayError>>;
     /// Prometheus text exposition format 0.0.4.
     fn metrics(&self) -> String;
 }
@@ -138,6 +151,26 @@ impl Service for Gateway {
         Box::pin(Self::cancel_message(self, id))
     }
 
+    fn inbox(&self, filter: InboxFilter) -> Answer<'_, Page<InboxView>> {
+        Box::pin(Self::inbox(self, filter))
+    }
+
+    fn delete_inbox(&self, id: InboxId) -> Answer<'_, InboxView> {
+        Box::pin(Self::delete_inbox(self, id))
+    }
+
+    fn opt_outs(&self, limit: usize, after: Option<Tag>) -> Answer<'_, Page<OptOutView>> {
+        Box::pin(Self::opt_outs(self, limit, after))
+    }
+
+    fn add_opt_out(&self, phone: String) -> Answer<'_, OptOutView> {
+        Box::pin(async move { Self::add_opt_out(self, &phone).await })
+    }
+
+    fn remove_opt_out(&self, phone: String) -> Answer<'_, OptOutView> {
+        Box::pin(async move { Self::remove_opt_out(self, &phone).await })
+    }
+
     fn modems(&self) -> Vec<ModemView> {
         Self::modems(self)
     }
@@ -161,6 +194,10 @@ impl Service for Gateway {
     fn subscribe(&self, after: Option<u64>) -> Subscription {
         let (backlog, live) = Self::subscribe(self, after);
         Subscription { backlog, live }
+    }
+
+    fn back_up(&self) -> mpsc::Receiver<Result<Vec<u8>, GatewayError>> {
+        Self::back_up(self)
     }
 
     fn metrics(&self) -> String {

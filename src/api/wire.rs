@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
+pub use super::inbox::{Inbox, InboxMessage, OptOut, OptOuts, Ports};
 use crate::gateway::{self, EventKind, ModemState};
 use crate::otp::VerificationStatus;
 use crate::outbox::{Encoding, MessageStatus};
@@ -176,7 +177,7 @@ pub struct QueueDepths {
     pub sending: usize,
 }
 
-/// The data of a server-sent event: exactly one of the three things is there.
+/// The data of a server-sent event: exactly one of the four things is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// The same as the event's `id:`.
@@ -194,6 +195,9 @@ pub struct Event {
     /// After a `modem.*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modem: Option<Modem>,
+    /// After `inbox.received`, without its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inbox: Option<InboxMessage>,
 }
 
 /// A problem (RFC 9457).
@@ -315,7 +319,7 @@ impl From<&gateway::StatusView> for Status {
 
 impl From<&gateway::Event> for Event {
     fn from(event: &gateway::Event) -> Self {
-        let (mut verification, mut message, mut modem) = (None, None, None);
+        let (mut verification, mut message, mut modem, mut inbox) = (None, None, None, None);
         let r#type = match &event.kind {
             EventKind::Verification(what, v) => {
                 verification = Some(v.into());
@@ -330,8 +334,12 @@ impl From<&gateway::Event> for Event {
                 modem = Some(m.into());
                 format!("modem.{}", m.facts.state.as_str())
             }
+            EventKind::Inbox(m) => {
+                inbox = Some(m.into());
+                "inbox.received".to_owned()
+            }
         };
-        Self { id: event.id, r#type, at: event.at.to_string(), verification, message, modem }
+        Self { id: event.id, r#type, at: event.at.to_string(), verification, message, modem, inbox }
     }
 }
 

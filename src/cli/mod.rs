@@ -19,9 +19,11 @@ use clap_complete::Shell;
 
 use crate::api::client::{Call, Client};
 
+mod backup;
 mod daemon;
 pub mod demo;
 mod exit;
+mod inbox;
 mod message;
 mod output;
 pub mod pdu;
@@ -129,6 +131,17 @@ enum Ask {
         /// The message.
         id: String,
     },
+    /// List received messages, newest first, or forget one.
+    Inbox {
+        /// At most so many.
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+        #[command(subcommand)]
+        care: Option<inbox::Care>,
+    },
+    /// The numbers that get no messages because they asked for none.
+    #[command(subcommand)]
+    OptOut(inbox::OptOut),
     /// The daemon at a glance.
     Status,
     /// The modems, a line each.
@@ -144,6 +157,11 @@ enum Ask {
     Events,
     /// A live view of the daemon.
     Top,
+    /// Write the whole state to a file, while the daemon goes on.
+    Backup {
+        /// Is replaced when the backup is whole; readable by its owner alone.
+        file: PathBuf,
+    },
 }
 
 /// The program: reads its arguments, does what they say, and tells how it ended.
@@ -199,10 +217,13 @@ async fn ask(session: &output::Session, question: Ask) -> Result<Exit, Failure> 
         Ask::Send(send) => message::send(session, send).await,
         Ask::Messages { status, to, limit } => message::list(session, status, to, limit).await,
         Ask::Message { id } => message::show(session, &id).await,
+        Ask::Inbox { limit, care } => inbox::inbox(session, limit, care).await,
+        Ask::OptOut(what) => inbox::opt_out(session, what).await,
         Ask::Status => daemon::status(session).await,
         Ask::Modems => daemon::modems(session).await,
         Ask::Modem { name, care } => daemon::modem(session, &name, care).await,
         Ask::Events => daemon::events(session).await,
         Ask::Top => top::run(session).await,
+        Ask::Backup { file } => backup::backup(session, &file).await,
     }
 }

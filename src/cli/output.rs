@@ -75,6 +75,11 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Whether a person reads the answer.
+    pub(super) fn is_for_people(&self) -> bool {
+        self.format != Format::Json
+    }
+
     /// Asks; a refusal is a failure, after its JSON when JSON is wanted.
     pub(super) async fn ask(&self, call: Call) -> Result<Reply, Failure> {
         let reply = self.client.call(call).await?;
@@ -163,7 +168,8 @@ pub(super) fn modem(m: &wire::Modem, format: Format) -> String {
     block(&format!("{} {}", format.strong(&m.name), format.status(&m.state)), &lines)
 }
 
-fn block(head: &str, lines: &[(&str, String)]) -> String {
+/// A head, and names with their values below it.
+pub(super) fn block(head: &str, lines: &[(&str, String)]) -> String {
     let mut text = format!("{head}\n");
     for (name, value) in lines {
         // Into a String nothing fails.

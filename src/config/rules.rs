@@ -1,10 +1,11 @@
-//! `[limits]`, `[queue]`, `[log]` and `[retention]`.
+//! `[limits]`, `[queue]`, `[log]`, `[retention]` and `[opt_out]`.
 
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
 use super::reader::{Item, Table};
+use crate::inbox::Words;
 use crate::otp::Rate;
 use crate::outbox::Retry;
 
@@ -194,4 +195,20 @@ pub(super) fn retention(root: &Table<'_>) -> Retention {
         messages: span("messages", default.messages),
         inbox: span("inbox", default.inbox),
     }
+}
+
+/// The words by which a recipient opts out and in again; an empty list switches that off.
+pub(super) fn opt_out(root: &Table<'_>) -> Words {
+    let table = root.table("opt_out", &["stop", "start"]);
+    let words = |key| table.item(key).and_then(|i| i.list(|i| i.word().map(str::to_owned)));
+    let default = Words::default();
+    let (stop, start) = (words("stop"), words("start"));
+    let words = Words::new(
+        stop.as_deref().unwrap_or_else(|| default.stop()),
+        start.as_deref().unwrap_or_else(|| default.start()),
+    );
+    if let Some(word) = words.stop().iter().find(|word| words.start().contains(word)) {
+        table.fault_at("start", format!("has {word}, which is in stop too"));
+    }
+    words
 }

@@ -24,6 +24,7 @@ fn nothing_is_the_defaults() {
     assert_eq!(config.queue, Queue::default());
     assert_eq!(config.log, Log::default());
     assert_eq!(config.retention, Retention::default());
+    assert_eq!(config.opt_out, Words::default());
     assert_eq!(config.services, BTreeMap::from([("default".to_owned(), Service::default())]));
     assert!(config.clients.is_empty() && config.modems.is_empty());
     assert_eq!(config.warnings(), ["no [[modem]] is configured: nothing can be sent"]);
@@ -81,6 +82,7 @@ fn every_key_is_read() {
     assert_eq!(login.template, Template::parse("{code} {app}").unwrap());
     assert_eq!(login.webotp_domain.as_deref(), Some("example.com"));
     assert_eq!(login.android_app_hash.as_deref(), Some("FA+9qCX9VSu"));
+    assert!(login.report);
     assert_eq!(login.locales["de-CH"], Template::parse("Code {code}").unwrap());
     assert_eq!(config.limits.per_number, ["1/1m".parse().unwrap()]);
     assert_eq!(config.limits.per_client, ["2/1m".parse().unwrap()]);
@@ -96,6 +98,7 @@ fn every_key_is_read() {
     let days = [&config.retention.verifications, &config.retention.messages, &config.retention.inbox]
         .map(|d| d.as_secs() / 86_400);
     assert_eq!(days, [2, 3, 4]);
+    assert_eq!(config.opt_out, Words::new(["HALT"], [""; 0]));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::gateway::{
 };
 use crate::modem::{self, Modem, Notice, Snapshot, State};
 use crate::outbox::{Fault, FaultClass};
+use crate::secret::Secret;
 
 /// A modem of the configuration and its session.
 pub(super) struct Port {
@@ -33,6 +34,23 @@ impl Port {
         let snapshot = modem.snapshot();
         let readiness = watch::Sender::new(readiness(&snapshot.borrow()));
         (Self { name, modem, snapshot, readiness }, notices)
+    }
+
+    /// Gives what the modem received to the gateway; when that has it on disk, the modem may forget it. What is not
+    /// taken stays where it lies and comes again.
+    async fn hand_over(&self, gateway: &Gateway, pdu: &Secret<Vec<u8>>, storage: Option<(String, u32)>) {
+        let sim = self.readiness.borrow().sim.clone();
+        match gateway.received(&self.name, sim.as_deref(), pdu).await {
+            Ok(()) => {
+                if let Some(storage) = storage {
+                    self.modem.discard(storage).await;
+                }
+            }
+            Err(e) => {
+                tracing::error!(modem = self.name, error = %e, stored = storage.is_some(),
+                    "what the modem received could not be written down");
+            }
+        }
     }
 
     /// Ends the session; the message on the air first.
@@ -72,6 +90,9 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
                     if let Err(e) = gateway.late_accepted(&port.name, reference).await {
                         tracing::error!(modem = port.name, error = %e, "a late result could not be credited");
                     }
+                }
+                Some(Notice::Delivered { pdu, storage } | Notice::Report { pdu, storage }) => {
+                    port.hand_over(&gateway, &pdu, storage).await;
                 }
                 Some(_) => {}
                 None => return,

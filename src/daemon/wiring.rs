@@ -22,6 +22,7 @@ pub(super) fn settings(config: &Config) -> Settings {
             locales: s.locales.clone(),
             webotp_domain: s.webotp_domain.clone(),
             android_app_hash: s.android_app_hash.clone(),
+            report: s.report,
         };
         (name.clone(), service)
     });
@@ -48,6 +49,8 @@ pub(super) fn settings(config: &Config) -> Settings {
         retry: config.queue.retry,
         keep_verifications: config.retention.verifications,
         keep_messages: config.retention.messages,
+        keep_inbox: config.retention.inbox,
+        opt_out: config.opt_out.clone(),
         modems: modems.collect(),
     }
 }

@@ -96,7 +96,7 @@ impl Inner {
                 Ok::<usize, crate::store::StoreError>(ended.len().max(over.len()).max(stale))
             })
             .await??;
-        Ok(forgotten >= SWEEP_AT_ONCE)
+        Ok(self.sweep_inbox(now).await? || forgotten >= SWEEP_AT_ONCE)
     }
 
     /// Takes up what the store holds after a start.
@@ -112,7 +112,9 @@ impl Inner {
                 m = found;
                 doubtful += 1;
             }
-            locked(&self.queue).push(&m, None, now);
+            if m.status == MessageStatus::Queued {
+                locked(&self.queue).push(&m, None, now);
+            }
         }
         if doubtful > 0 {
             tracing::warn!(

@@ -81,8 +81,8 @@ fn second_part(text: &str, capacity: usize) -> (usize, usize) {
     let total = text.chars().count();
     let fits = |count: &usize| {
         let begin: String = text.chars().take(*count).collect();
-        let begun = sms::survey(&begin);
-        begun.parts == 1 && begun.used <= capacity
+        let survey = sms::survey(&begin);
+        survey.parts == 1 && survey.used <= capacity
     };
     // A text of which a shorter beginning does not fit never fits whole: the first that fits, from the end, is it.
     let fit = (0..total).rev().find(fits).unwrap_or(0);
@@ -101,6 +101,7 @@ mod tests {
             locales: BTreeMap::new(),
             webotp_domain: None,
             android_app_hash: None,
+            report: false,
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Metrics {
     messages: [AtomicU64; MESSAGES.len()],
     verifications: [AtomicU64; VERIFICATIONS.len()],
     checks: [AtomicU64; 2],
+    pub(super) inbox_received: AtomicU64,
+    pub(super) reports: [AtomicU64; 2],
 }
 
 impl Metrics {
@@ -55,6 +57,9 @@ impl Metrics {
         #[allow(clippy::cast_precision_loss, reason = "a counter above 2^53 is out of reach")]
         let number = |n: u64| n as f64;
         let load = |n: &AtomicU64| number(n.load(Ordering::Relaxed));
+        let either = |label: &str, [no, yes]: &[AtomicU64; 2]| {
+            vec![(format!("{{{label}=\"false\"}}"), load(no)), (format!("{{{label}=\"true\"}}"), load(yes))]
+        };
         let size = |n: usize| number(u64::try_from(n).unwrap_or(u64::MAX));
 
         family(
@@ -97,15 +102,18 @@ impl Metrics {
                 .map(|(word, n)| (format!("{{event=\"{word}\"}}"), load(n)))
                 .collect(),
         );
+        family("checks_total", "counter", "Codes checked.", either("approved", &self.checks));
         family(
-            "checks_total",
+            "inbox_received_total",
             "counter",
-            "Codes checked.",
-            ["false", "true"]
-                .iter()
-                .zip(&self.checks)
-                .map(|(word, n)| (format!("{{approved=\"{word}\"}}"), load(n)))
-                .collect(),
+            "Messages received, those that could not be read included.",
+            vec![(String::new(), load(&self.inbox_received))],
+        );
+        family(
+            "reports_received_total",
+            "counter",
+            "Delivery reports received, by whether a message was found for them at once.",
+            either("matched", &self.reports),
         );
         let each = |value: &dyn Fn(&ModemView) -> Option<f64>| -> Vec<(String, f64)> {
             modems

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::inbox::Words;
 use crate::otp::{Code, Policy, Rate, Template};
 use crate::outbox::Retry;
 use crate::phone::PhoneNumber;
@@ -25,6 +26,10 @@ pub struct Settings {
     pub keep_verifications: Duration,
     /// How long messages that are over are kept.
     pub keep_messages: Duration,
+    /// How long received messages are kept.
+    pub keep_inbox: Duration,
+    /// By which words a recipient opts out.
+    pub opt_out: Words,
     /// By modem name.
     pub modems: BTreeMap<String, ModemRules>,
 }
@@ -42,6 +47,8 @@ pub struct Service {
     pub webotp_domain: Option<String>,
     /// The hash by which the SMS Retriever of Android knows the app.
     pub android_app_hash: Option<String>,
+    /// Whether a delivery report is asked for.
+    pub report: bool,
 }
 
 /// Policy of destinations, and the rates of issued codes.
@@ -165,6 +172,7 @@ mod tests {
             ]),
             webotp_domain: Some("example.com".to_owned()),
             android_app_hash: Some("FA+9qCX9VSu".to_owned()),
+            report: false,
         }
     }
 

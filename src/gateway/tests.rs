@@ -12,6 +12,10 @@ use crate::otp::{Policy, Rate, Template, VerificationStatus};
 use crate::outbox::{Fault, FaultClass, MessageStatus, Retry};
 use crate::secret::Secret;
 use crate::sms;
+use crate::store::{InboxRecords, ReportRecords};
+
+mod inbound;
+mod reports;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
@@ -27,6 +31,8 @@ enum Plan {
     End(Outcome),
     /// Waits for the test, then accepts.
     Hold(oneshot::Receiver<()>),
+    /// Waits for the test, then ends so.
+    HoldThen(oneshot::Receiver<()>, Outcome),
 }
 
 #[derive(Debug)]
@@ -79,6 +85,10 @@ impl Submit for Fake {
                     let _ = until.await;
                     Outcome::Accepted { references }
                 }
+                Some(Plan::HoldThen(until, outcome)) => {
+                    let _ = until.await;
+                    outcome
+                }
                 None => Outcome::Accepted { references },
             }
         })
@@ -105,6 +115,7 @@ fn settings() -> Settings {
         locales: BTreeMap::new(),
         webotp_domain: None,
         android_app_hash: None,
+        report: false,
     };
     Settings {
         services: BTreeMap::from([("default".to_owned(), service.clone()), ("pay".to_owned(), service)]),
@@ -114,6 +125,8 @@ fn settings() -> Settings {
         retry: Retry::default(),
         keep_verifications: Duration::from_hours(24),
         keep_messages: Duration::from_hours(24 * 7),
+        keep_inbox: Duration::from_hours(24 * 30),
+        opt_out: crate::inbox::Words::default(),
         modems: BTreeMap::new(),
     }
 }

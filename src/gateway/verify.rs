@@ -56,7 +56,7 @@ impl Gateway {
             sealed,
             message,
         );
-        let m = inner.carry(message, &v, caller, &text, now)?;
+        let m = Message { report: service.report, ..inner.carry(message, &v, caller, &text, now)? };
         let windows = settings.limits.windows(&to, caller.client.as_deref());
         let once = request.idempotency_key.as_ref().map(|key| Once {
             client: caller.client.clone().unwrap_or_default(),
@@ -176,6 +176,7 @@ impl Gateway {
         let text = source.render(&v.service, service, life)?;
         let older = v.message;
         let m = inner.carry(MessageId::new(now), &v, caller, &text, now)?;
+        let m = Message { report: service.report, ..m };
         let windows = settings.limits.windows(&v.to, caller.client.as_deref());
         let queued = m.clone();
         let (v, status) = inner.store.transact(move |tx| moves::resend(tx, id, &m, &windows, now)).await??;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::moves::{self, Settlement};
-use super::{GatewayError, Inner, Order, OrderPart, Outcome, Settings, Slot, locked};
+use super::{GatewayError, Inner, Order, OrderPart, Outcome, Settings, Slot, locked, reports};
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::outbox::{Event, FaultClass, Ledger, Message, MessageStatus};
@@ -91,8 +91,8 @@ impl Inner {
             durable.await?;
             // The modem may have given up; then nobody holds the gate.
             let _ = open.send(());
-            if let (Some(ended), Some(m)) = (&ended, &settled) {
-                self.settled(slot, ended, m);
+            if let (Some(ended), [m, later @ ..]) = (&ended, settled.as_slice()) {
+                self.settled(slot, ended, m, later);
             }
             if let Some(m) = &claimed {
                 self.publish_message(m);
@@ -133,6 +133,7 @@ impl Inner {
         if let Some((_, counts)) = ledger.as_mut().filter(|_| parts > 0) {
             counts.record(parts, self.clock.now());
         }
+        let sim = ledger.as_ref().map(|(sim, _)| sim.clone());
         let ledger = ledger.clone().filter(|_| parts > 0);
         let wait = settings.retry.after(m.attempts);
         let (event, avoid) = match outcome {
@@ -148,11 +149,12 @@ impl Inner {
             }
         };
         let to = m.to.clone();
-        Ended { settlement: Settlement { id: m.id, event, ledger }, to, avoid }
+        Ended { settlement: Settlement { id: m.id, event, ledger, sim }, to, avoid }
     }
 
     /// The end of a send is on disk: tells it, and puts the message back when it is to go out again.
-    fn settled(&self, slot: &Slot, ended: &Ended, m: &Message) {
+    /// `later`: what reports that came before made of it.
+    fn settled(&self, slot: &Slot, ended: &Ended, m: &Message, later: &[Message]) {
         let name = slot.modem.name();
         match m.status {
             MessageStatus::Sent => {
@@ -164,16 +166,20 @@ impl Inner {
                 tracing::warn!(message = %m.id, to = m.to.masked(), modem = name, attempts = m.attempts,
                     error = m.error.as_deref().unwrap_or_default(), "failed for good");
             }
-            _ => {
+            MessageStatus::Queued => {
                 if !matches!(ended.settlement.event, Event::NotStarted { .. }) {
                     slot.failed.fetch_add(1, Ordering::Relaxed);
                 }
                 tracing::info!(message = %m.id, to = ended.to.masked(), modem = name, attempts = m.attempts,
                     error = m.error.as_deref().unwrap_or_default(), "goes out again");
-                self.enqueue(m, ended.avoid.map(|wait| (name.to_owned(), wait)));
+                if later.is_empty() {
+                    self.enqueue(m, ended.avoid.map(|wait| (name.to_owned(), wait)));
+                }
             }
+            _ => {}
         }
         self.publish_message(m);
+        self.reported_on(name, later);
     }
 
     /// The PDUs of the parts that are still to go.
@@ -257,19 +263,20 @@ impl super::Gateway {
         };
         // Out of the queue first, so that no worker sends the twin meanwhile.
         locked(&inner.queue).remove(id);
-        let credited = inner.happened(id, Event::LateAccepted { reference }).await?;
-        match credited {
-            Some(m) if m.status == MessageStatus::Sent => {
-                inner.slot(modem)?.sent.fetch_add(1, Ordering::Relaxed);
-            }
-            Some(m) => inner.enqueue(&m, None),
-            None => {
-                let m = inner.store.transact(move |tx| tx.message(id)).await??;
-                if let Some(m) = m.filter(|m| m.status == MessageStatus::Queued) {
-                    inner.enqueue(&m, None);
-                }
+        let sim = locked(&inner.slot(modem)?.ledger).as_ref().map(|(sim, _)| sim.clone());
+        let (now, retry, event) =
+            (inner.clock.now(), inner.settings().retry, Event::LateAccepted { reference });
+        let states = inner
+            .store
+            .transact(move |tx| reports::settle(tx, id, &event, sim.as_deref(), &retry, now))
+            .await??;
+        if states.is_empty() {
+            let m = inner.store.transact(move |tx| tx.message(id)).await??;
+            if let Some(m) = m.filter(|m| m.status == MessageStatus::Queued) {
+                inner.enqueue(&m, None);
             }
         }
+        inner.reported_on(modem, &states);
         Ok(())
     }
 }

@@ -301,7 +301,7 @@ impl Tx<'_> {
         self.put(keys::meta(name), value.to_vec());
     }
 
-    fn put_record(&mut self, key: Vec<u8>, record: &impl Serialize) -> Result<(), StoreError> {
+    pub(super) fn put_record(&mut self, key: Vec<u8>, record: &impl Serialize) -> Result<(), StoreError> {
         let value = self.note(record::encode(record))?;
         self.put(key, value);
         Ok(())
@@ -324,6 +324,35 @@ impl Tx<'_> {
             self.remove(age);
         }
         Ok(count)
+    }
+
+    /// Writes a record and its place among those that expire.
+    pub(super) fn put_expiring<R: Serialize + DeserializeOwned>(
+        &mut self,
+        key: Vec<u8>,
+        kind: &'static str,
+        record: &R,
+        expires_at: impl Fn(&R) -> u64,
+    ) -> Result<(), StoreError> {
+        let old = self.load(&key)?;
+        let old = self.note(aged::<R>(kind, &key, old.as_deref()))?;
+        self.put_age(&key, old.map(|r| expires_at(&r)), expires_at(record));
+        self.put_record(key, record)
+    }
+
+    /// Forgets a record and its place among those that expire.
+    pub(super) fn remove_expiring<R: DeserializeOwned>(
+        &mut self,
+        key: &[u8],
+        kind: &'static str,
+        expires_at: impl Fn(&R) -> u64,
+    ) -> Result<(), StoreError> {
+        let old = self.load(key)?;
+        if let Some(old) = self.note(aged::<R>(kind, key, old.as_deref()))? {
+            self.remove(keys::age(expires_at(&old), key));
+            self.remove(key.to_vec());
+        }
+        Ok(())
     }
 
     /// Moves a record among those that expire, which are sorted by the hour: most changes leave it in its place.
