@@ -132,6 +132,21 @@ pub struct Modem {
     pub sent_total: u64,
     /// Sends that failed since the start.
     pub failed_total: u64,
+    /// Parts that its SIM sent today (UTC).
+    #[serde(default)]
+    pub parts_today: u32,
+    /// Parts that its SIM sent this month (UTC).
+    #[serde(default)]
+    pub parts_this_month: u32,
+    /// Different numbers that its SIM served this month (UTC).
+    #[serde(default)]
+    pub recipients_this_month: usize,
+    /// How well its SIM sends, in percent: its part of full traffic.
+    #[serde(default)]
+    pub health: u8,
+    /// `closed`; `open` while it gets no messages because they failed; `half-open` when the next is a trial.
+    #[serde(default)]
+    pub breaker: String,
     /// The last fault, for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -294,6 +309,11 @@ impl From<&gateway::ModemView> for Modem {
             queue: m.queue,
             sent_total: m.sent_total,
             failed_total: m.failed_total,
+            parts_today: m.standing.parts_today,
+            parts_this_month: m.standing.parts_this_month,
+            recipients_this_month: m.standing.recipients_this_month,
+            health: m.standing.health,
+            breaker: m.standing.circuit.as_str().to_owned(),
             last_error: facts.last_error,
         }
     }

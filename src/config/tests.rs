@@ -70,6 +70,9 @@ fn every_key_is_read() {
         routes: Some(vec!["+41".into(), "+49".into()]),
         max_per_minute: Some(20),
         max_per_day: Some(1000),
+        max_per_month: Some(9000),
+        max_recipients_per_month: Some(250),
+        reserve: 10,
     };
     assert_eq!(config.modems[0], stick);
     assert_eq!(config.modems[1].name, "modem2");
@@ -91,6 +94,8 @@ fn every_key_is_read() {
     assert_eq!(config.limits.allow_prefixes.as_deref(), Some(&["+41".to_owned()][..]));
     assert_eq!(config.limits.deny_prefixes, ["+4190"]);
     assert_eq!((config.queue.max_pending, config.queue.min_life.as_secs()), (7, 5));
+    let breaker = config.queue.breaker;
+    assert_eq!((breaker.failures, breaker.first.as_secs(), breaker.max.as_secs()), (3, 2, 60));
     let retry = &config.queue.retry;
     assert_eq!((retry.first.as_secs(), retry.max.as_secs(), retry.attempts), (1, 60, 3));
     assert!((retry.factor - 3.0).abs() < f64::EPSILON, "a whole number is a number");
@@ -220,6 +225,33 @@ fn each_fault_has_its_place_and_its_cure() {
         ("é = 1\nx = [", "2:6: "),
         ("limits = { 'é' = 1, total = 2 }", "1:29: limits.total: is a TOML integer"),
     ];
+    told(&cases);
+}
+
+#[test]
+fn the_pools_faults_have_their_place_and_their_cure() {
+    let cases = [
+        ("[[modem]]\nport='p'\nmax_per_month = '5'", "3:17: modem[0].max_per_month: is a TOML string"),
+        (
+            "[[modem]]\nport='p'\nmax_recipients_per_month = 100001",
+            "3:28: modem[0].max_recipients_per_month: must be 1 to 100000",
+        ),
+        ("[[modem]]\nport='p'\nmax_per_day = 9\nreserve = 91", "4:11: modem[0].reserve: must be 0 to 90"),
+        (
+            "[[modem]]\nport='p'\nreserve = 10",
+            "3:11: modem[0].reserve: is a part of a limit, and there is none; add max_per_day",
+        ),
+        ("[queue]\nbreaker = { failures = 1 }", "2:24: queue.breaker.failures: must be 2 to 1000"),
+        (
+            "[queue]\nbreaker = { first = '1h' }",
+            "2:11: queue.breaker.max: is shorter than the first span; raise max or lower first",
+        ),
+    ];
+    told(&cases);
+}
+
+/// Each text has, among its faults, the one that begins so.
+fn told(cases: &[(&str, &str)]) {
     let mut wrong = Vec::new();
     for (text, want) in cases {
         let all = faults(text);

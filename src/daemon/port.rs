@@ -112,7 +112,8 @@ fn tell(name: &str, state: ModemState, why: Option<&str>) {
 
 fn readiness(snapshot: &Snapshot) -> Readiness {
     let sim = snapshot.iccid.clone().or_else(|| snapshot.imsi.clone());
-    Readiness { ready: snapshot.ready, sim }
+    let roaming = snapshot.registration == at::Registration::Roaming;
+    Readiness { ready: snapshot.ready, sim, imsi: snapshot.imsi.clone(), roaming }
 }
 
 fn state(state: State) -> ModemState {

@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 use crate::gateway::{GatewayError, opt_out, reports};
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, Rate, Verification, VerificationStatus};
-use crate::outbox::{self, Ledger, Message, MessageStatus, Retry};
+use crate::outbox::{self, Dues, Message, MessageStatus, Retry};
 use crate::phone::PhoneNumber;
 use crate::store::{Idempotency, Records as _, Tx};
 
@@ -248,20 +248,26 @@ pub(super) fn happened(
     }
 }
 
-/// Time passed for one verification.
+/// Time passed for one verification. With it, the modem that had carried its code.
 pub(super) fn expire(
     tx: &mut Tx<'_>,
     id: VerificationId,
     now: Timestamp,
-) -> Result<Option<Standing>, GatewayError> {
+) -> Result<Option<(Standing, Option<String>)>, GatewayError> {
     let Some(v) = tx.verification(id)? else { return Ok(None) };
     match otp::step(v, otp::Event::Tick, now) {
         Ok(v) if v.status == VerificationStatus::Expired => {
             tx.put_verification(&v)?;
-            Ok(Some(standing(tx, id)?))
+            Ok(Some((standing(tx, id)?, carrier(tx, v.message)?)))
         }
         _ => Ok(None),
     }
+}
+
+/// The modem through which a message went out.
+pub(super) fn carrier(tx: &Tx<'_>, id: MessageId) -> Result<Option<String>, GatewayError> {
+    let carried = |m: &Message| matches!(m.status, MessageStatus::Sent | MessageStatus::Delivered);
+    Ok(tx.message(id)?.filter(carried).and_then(|m| m.modem))
 }
 
 /// How a send ended, and what it costs the SIM.
@@ -269,7 +275,7 @@ pub(super) fn expire(
 pub(super) struct Settlement {
     pub(super) id: MessageId,
     pub(super) event: outbox::Event,
-    pub(super) ledger: Option<(String, Ledger)>,
+    pub(super) dues: Dues,
     /// The SIM that it was sent with, when it is known.
     pub(super) sim: Option<String>,
 }
@@ -285,8 +291,11 @@ pub(super) fn settle_and_claim(
 ) -> Result<(Vec<Message>, Option<Message>), GatewayError> {
     let settled = match settlement {
         Some(s) => {
-            if let Some((sim, ledger)) = &s.ledger {
+            if let Some((sim, ledger)) = &s.dues.ledger {
                 tx.put_ledger(sim, ledger)?;
+                if let Some((month, recipient)) = s.dues.stranger {
+                    tx.put_recipient(sim, month, recipient);
+                }
             }
             reports::settle(tx, s.id, &s.event, s.sim.as_deref(), retry, now)?
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::inbox::Words;
 use crate::otp::{Code, Policy, Rate, Template};
-use crate::outbox::Retry;
+use crate::outbox::{BreakerRules, ModemRules, Retry};
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 
@@ -22,6 +22,8 @@ pub struct Settings {
     pub min_life: Duration,
     /// When a message is tried again.
     pub retry: Retry,
+    /// When a modem gets no more messages because they fail.
+    pub breaker: BreakerRules,
     /// How long ended verifications are kept.
     pub keep_verifications: Duration,
     /// How long messages that are over are kept.
@@ -68,15 +70,11 @@ pub struct Limits {
     pub deny_prefixes: Vec<String>,
 }
 
-/// What one modem may be used for.
-#[derive(Debug, Clone, Default)]
-pub struct ModemRules {
-    /// Only numbers that begin so, when there are any.
-    pub routes: Option<Vec<String>>,
-    /// Parts in a minute.
-    pub max_per_minute: Option<u32>,
-    /// Parts in a day (UTC).
-    pub max_per_day: Option<u32>,
+impl Settings {
+    /// The rules of a modem.
+    pub(super) fn rules(&self, modem: &str) -> ModemRules {
+        self.modems.get(modem).cloned().unwrap_or_default()
+    }
 }
 
 impl Service {
@@ -147,13 +145,6 @@ impl Limits {
                 rates.iter().map(move |&rate| (format!("{key} {}", rate.per.as_secs()), rate, limit))
             })
             .collect()
-    }
-}
-
-impl ModemRules {
-    /// Whether this modem may serve the number.
-    pub fn serves(&self, to: &PhoneNumber) -> bool {
-        self.routes.as_ref().is_none_or(|routes| routes.iter().any(|r| to.as_str().starts_with(r.as_str())))
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Caller, CheckView, Gateway, GatewayError, Inner, IssueRequest, Servi
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{Code, Verification, VerificationStatus};
-use crate::outbox::{Encoding, Kind, Message, MessageStatus};
+use crate::outbox::{Encoding, Kind, Message, MessageStatus, Sign};
 use crate::phone::PhoneNumber;
 use crate::secret::{Sealed, Secret};
 use crate::sms;
@@ -116,14 +116,21 @@ impl Gateway {
             inner.publish_verification("attempted", &answer.verification);
             return Ok(answer);
         }
-        let (standing, approved) =
-            inner.store.transact(move |tx| moves::compared(tx, id, right, now)).await??;
+        let ((standing, approved), carrier) = inner
+            .store
+            .transact(move |tx| {
+                let done = moves::compared(tx, id, right, now)?;
+                let carrier = moves::carrier(tx, done.0.0.message)?;
+                Ok::<_, GatewayError>((done, carrier))
+            })
+            .await??;
         let answer = inner.checked(approved, &standing, now);
         if standing.0.status != VerificationStatus::Pending {
             inner.forget_expiry(standing.0.expires_at, id);
             super::locked(&inner.queue).remove(standing.0.message);
         }
         if approved {
+            inner.code_ended(carrier, Sign::CodeUsed);
             inner.publish_verification("approved", &answer.verification);
         } else if !right {
             inner.publish_verification("exhausted", &answer.verification);

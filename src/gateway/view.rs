@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Content, Entry, Sender};
 use crate::otp::{Verification, VerificationStatus};
-use crate::outbox::{Encoding, Message, MessageStatus};
+use crate::outbox::{Encoding, Message, MessageStatus, Standing};
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 
@@ -190,6 +190,8 @@ pub struct ModemView {
     pub sent_total: u64,
     /// Sends that failed since the start.
     pub failed_total: u64,
+    /// What its SIM has sent, and how well.
+    pub standing: Standing,
 }
 
 /// How many messages wait.

@@ -18,6 +18,7 @@ pub(super) const IDEMPOTENCY: u8 = b'I';
 pub(super) const WINDOW: u8 = b'W';
 pub(super) const AGE: u8 = b'X';
 pub(super) const LEDGER: u8 = b'L';
+pub(super) const RECIPIENT: u8 = b'K';
 pub(super) const META: u8 = b'Z';
 pub(super) const INBOX: u8 = b'B';
 pub(super) const INBOX_REST: u8 = b'b';
@@ -67,6 +68,29 @@ pub(super) fn window(name: &str) -> Vec<u8> {
 
 pub(super) fn ledger(sim: &str) -> Vec<u8> {
     hashed(LEDGER, &[sim])
+}
+
+/// The month goes first: what is old lies together.
+pub(super) fn recipient(sim: &str, month: u64, recipient: u64) -> Vec<u8> {
+    let mut key = with(RECIPIENT, &month.to_be_bytes());
+    key.extend_from_slice(&hashed(RECIPIENT, &[sim])[1..]);
+    key.extend_from_slice(&recipient.to_be_bytes());
+    key
+}
+
+/// Octets of such a key.
+pub(super) const RECIPIENT_LEN: usize = 1 + 8 + 16 + 8;
+
+/// The keys of all recipients of a SIM in a month.
+pub(super) fn recipients(sim: &str, month: u64) -> Range<Vec<u8>> {
+    let mut end = recipient(sim, month, u64::MAX);
+    end.push(0);
+    recipient(sim, month, 0)..end
+}
+
+/// The keys of the recipients of earlier months.
+pub(super) fn recipients_before(month: u64) -> Range<Vec<u8>> {
+    vec![RECIPIENT]..with(RECIPIENT, &month.to_be_bytes())
 }
 
 pub(super) fn inbox(id: InboxId) -> Vec<u8> {

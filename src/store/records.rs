@@ -191,9 +191,17 @@ pub trait Records {
     fn ledger(&self, sim: &str) -> Result<Ledger, StoreError> {
         let key = keys::ledger(sim);
         let Some(value) = self.load(&key)? else { return Ok(Ledger::default()) };
-        let r: record::Ledger =
-            self.note(record::decode(&value).map_err(|why| corrupt("ledger", &key, why)))?;
-        Ok(Ledger { minute: r.minute, day: r.day, month: r.month })
+        self.note(record::decode_ledger(&value).map_err(|why| corrupt("ledger", &key, why)))
+    }
+
+    /// The recipients that a SIM served in a month, as keyed hashes.
+    fn recipients(&self, sim: &str, month: u64) -> Result<Vec<u64>, StoreError> {
+        let mut found = Vec::new();
+        self.scan(keys::recipients(sim, month), Order::Ascending, &mut |key, _| {
+            found.extend(key.last_chunk().map(|octets| u64::from_be_bytes(*octets)));
+            true
+        })?;
+        Ok(found)
     }
 
     /// A named value of the store itself.
@@ -291,9 +299,30 @@ impl Tx<'_> {
 
     /// Writes a SIM's ledger.
     pub fn put_ledger(&mut self, sim: &str, ledger: &Ledger) -> Result<(), StoreError> {
-        let r = record::Ledger { minute: ledger.minute, day: ledger.day, month: ledger.month };
-        self.put_record(keys::ledger(sim), &r)?;
+        let value = self.note(record::encode_ledger(ledger))?;
+        self.put(keys::ledger(sim), value);
         Ok(())
+    }
+
+    /// Notes that a SIM served a recipient, a keyed hash, in a month.
+    pub fn put_recipient(&mut self, sim: &str, month: u64, recipient: u64) {
+        self.put(keys::recipient(sim, month, recipient), Vec::new());
+    }
+
+    /// Forgets at most `limit` recipients of months before this one; answers how many.
+    pub fn sweep_recipients(&mut self, month: u64, limit: usize) -> Result<usize, StoreError> {
+        let mut gone = Vec::new();
+        if limit > 0 {
+            self.scan(keys::recipients_before(month), Order::Ascending, &mut |key, _| {
+                gone.push(key.to_vec());
+                gone.len() < limit
+            })?;
+        }
+        let count = gone.len();
+        for key in gone {
+            self.remove(key);
+        }
+        Ok(count)
     }
 
     /// Writes a named value of the store itself.

@@ -11,7 +11,7 @@ use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
     Caller, CheckView, Control, Event, EventKind, GatewayError, InboxFilter, InboxView, IssueRequest,
     MessageFilter, MessageView, ModemFacts, ModemState, ModemView, OptOutView, Page, QueueView, SendRequest,
-    StatusView, VerificationView,
+    Standing, StatusView, VerificationView,
 };
 use smsotpd::id::{InboxId, MessageId, VerificationId};
 use smsotpd::inbox::Tag;
@@ -349,6 +349,7 @@ pub(crate) fn modem(state: ModemState) -> ModemView {
         queue: 0,
         sent_total: 7,
         failed_total: 1,
+        standing: Standing::default(),
     }
 }
 

@@ -11,6 +11,7 @@ mod config_shipped;
 mod daemon_backup;
 mod daemon_codes;
 mod daemon_inbox;
+mod daemon_pool;
 mod daemon_sending;
 mod daemon_support;
 mod modem_pty;
