@@ -169,3 +169,54 @@ fn run_text(parts: &[(u8, Fragment)]) -> Option<String> {
     };
     run.to_text()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever a modem hands over is one of the four, and what is a piece has a text, data, and names.
+        #[test]
+        fn any_octets_are_something(
+            head in prop::sample::select(vec![0x00_u8, 0x03, 0x04, 0x40, 0x44, 0x06]),
+            octets in prop::collection::vec(any::<u8>(), 0..180),
+        ) {
+            let pdu = [&[0, head, 4, 0x81, 0x21, 0x43], octets.as_slice()].concat();
+            for pdu in [pdu.as_slice(), octets.as_slice()] {
+                let Handed::Piece(piece) = read(pdu) else { continue };
+                let key = Key::from_bytes([1; 32]);
+                let place = piece.place.map_or((1, 1), |p| (p.sequence, p.total));
+                prop_assert!(place.0 >= 1 && place.0 <= place.1);
+                let (content, plain) = joined(&[(place.0, piece.fragment.clone())], place.1);
+                prop_assert!(content == Content::Data || std::str::from_utf8(&plain).is_ok());
+                prop_assert_eq!(piece.seen(&key, "sim").0, piece.seen(&key, "sim").0);
+                prop_assert_ne!(piece.seen(&key, "sim").0, piece.seen(&key, "other").0);
+            }
+        }
+    }
+
+    #[test]
+    fn gaps_are_marked_where_they_are() {
+        let text = |n: u8, text: &str| (n, Fragment::Units(text.encode_utf16().collect()));
+        let said = |parts: &[(u8, Fragment)], total| {
+            let (content, plain) = joined(parts, total);
+            assert_eq!(content, Content::Text);
+            String::from_utf8(plain).unwrap()
+        };
+        assert_eq!(said(&[text(1, "a"), text(2, "b")], 2), "ab");
+        assert_eq!(said(&[text(2, "b"), text(5, "e")], 6), "[…]b[…]e[…]");
+        assert_eq!(said(&[text(255, "z")], 255), "[…]z");
+        let mixed = [text(1, "a"), (3, Fragment::Octets(vec![1]))];
+        assert_eq!(said(&mixed, 3), "a[…][…]", "data in the middle of a text is no text");
+        let data = [(1, Fragment::Octets(vec![1, 2])), (3, Fragment::Octets(vec![3]))];
+        assert_eq!(joined(&data, 3), (Content::Data, vec![1, 2, 3]));
+        // A surrogate pair that a border cut is whole again, but not over a gap.
+        let units: Vec<u16> = "👋".encode_utf16().collect();
+        let halves =
+            |second: u8| [(1, Fragment::Units(vec![units[0]])), (second, Fragment::Units(vec![units[1]]))];
+        assert_eq!(said(&halves(2), 2), "👋");
+        assert_eq!(said(&halves(3), 3), "\u{fffd}[…]\u{fffd}");
+    }
+}

@@ -26,7 +26,11 @@ pub trait InboxRecords: Records {
         let key = keys::inbox(id);
         let Some(value) = self.load(&key)? else { return Ok(None) };
         let r = self.note(record::decode(&value).map_err(|why| corrupt("inbox", &key, why)))?;
-        join(self, &key, r).map(Some)
+        match join(self, &key, r) {
+            // Outside a move, the message may have been forgotten since its record was read.
+            Err(_) if self.load(&key)?.is_none() => Ok(None),
+            joined => joined.map(Some),
+        }
     }
 
     /// At most `limit` received messages, newest first, older than `before`.

@@ -11,6 +11,8 @@ use crate::otp::{self, Bucket, Code, Policy, Verification, Window};
 use crate::outbox::{Encoding, Kind, Ledger, Message, MessageStatus};
 use crate::secret::{Key, Sealed};
 
+mod inbound;
+
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
 fn message(at: Timestamp) -> Message {

@@ -102,7 +102,8 @@ async fn messages_come_in_whole_and_leave_the_modem() {
     let metrics = call(&rig.client(), Call::get("/metrics")).await;
     assert!(String::from_utf8_lossy(&metrics.body).contains("smsotp_inbox_received_total 2\n"));
 
-    forgotten(&rig, 1 + found[0]["parts"].as_u64().unwrap() as usize).await;
+    let parts = usize::try_from(found[0]["parts"].as_u64().unwrap()).unwrap();
+    forgotten(&rig, 1 + parts).await;
     rig.kill();
     rig.launch();
     rig.modems_are("ready").await;
@@ -137,9 +138,15 @@ async fn kill_9_in_the_middle_of_a_message_loses_no_part() {
     for n in 0..12 {
         rig.sim.deliver(0, PHONE, &long(n));
         if n % 3 == 2 {
+            // Somewhere in the middle of reading them.
             let count = rig.sim.commands(0).len();
-            while rig.sim.commands(0).len() < count + n {
-                tokio::task::yield_now().await;
+            let wait = async {
+                while rig.sim.commands(0).len() < count + n {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+                panic!("the modem is not asked: {} {}", get(&rig.client(), "/v1/modems").await, rig.logs());
             }
             rig.kill();
             rig.launch();
