@@ -34,6 +34,12 @@ pub(super) fn masked(line: &str) -> String {
         // The echo of our own command.
         return format!("{command}CPIN=[PIN]");
     }
+    // The name that a telephone book has for a number.
+    let named = ["+CMT:", "+CMGL:", "+CMGR:"].iter().any(|head| line.starts_with(head));
+    if let Some((head, rest)) = line.split_once('"').filter(|_| named) {
+        let rest = rest.rsplit_once('"').map_or("", |(_, rest)| rest);
+        return format!("{head}\"…\"{rest}");
+    }
     let mut shown = String::with_capacity(line.len());
     let mut run = String::new();
     for c in line.chars().chain(std::iter::once('\0')) {
@@ -69,6 +75,8 @@ mod tests {
         assert_eq!(masked("+CSCA: \"+41794999000\",145"), "+CSCA: \"+41794****00\",145");
         assert_eq!(masked("0021000C91197909913764000036D3E6"), "[32 digits]");
         assert_eq!(masked("+CUSD: 0,\"Your number is 0791234567\",15"), "+CUSD: [text]");
+        assert_eq!(masked("+CMGL: 1,1,\"Bob \"B\" Ray\",24"), "+CMGL: 1,1,\"…\",24");
+        assert_eq!(masked("+CMGR: 1,\"Bob"), "+CMGR: 1,\"…\"");
         assert_eq!(masked("AT+CPIN=\"1234\""), "AT+CPIN=[PIN]");
         assert_eq!(masked("+CREG: 1,\"5E25\",\"605F\""), "+CREG: 1,\"5E25\",\"605F\"");
     }
