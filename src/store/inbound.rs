@@ -25,8 +25,15 @@ pub trait InboxRecords: Records {
     fn inbox_entry(&self, id: InboxId) -> Result<Option<Entry>, StoreError> {
         let key = keys::inbox(id);
         let Some(value) = self.load(&key)? else { return Ok(None) };
-        let r = self.note(record::decode(&value).map_err(|why| corrupt("inbox", &key, why)))?;
-        join(self, &key, r).map(Some)
+        let r: InboxRecord = self.note(record::decode(&value).map_err(|why| corrupt("inbox", &key, why)))?;
+        if let Some(entry) = join(self, r)? {
+            return Ok(Some(entry));
+        }
+        // What is committed may change between two reads: it was forgotten meanwhile, or it is damaged.
+        match self.load(&key)? {
+            None => Ok(None),
+            Some(_) => self.note(Err(corrupt("inbox", &key, "a part of its body is not there"))),
+        }
     }
 
     /// At most `limit` received messages, newest first, older than `before`.
@@ -143,17 +150,15 @@ pub trait InboxRecords: Records {
 
 impl<T: Records> InboxRecords for T {}
 
-/// A message from its record and those that hold the rest of its body.
-fn join<S: Records + ?Sized>(source: &S, key: &[u8], mut r: InboxRecord) -> Result<Entry, StoreError> {
+/// A message from its record and those that hold the rest of its body; nothing when one of them is not there.
+fn join<S: Records + ?Sized>(source: &S, mut r: InboxRecord) -> Result<Option<Entry>, StoreError> {
     for place in 0..r.rest {
-        let rest = keys::inbox_rest(InboxId::from_bytes(r.id), place);
-        let value = source.load(&rest)?;
-        let chunk = value.ok_or_else(|| corrupt("inbox", key, "a part of its body is not there"));
-        let octets = chunk
-            .and_then(|chunk| record::decode::<Vec<u8>>(&chunk).map_err(|why| corrupt("inbox", &rest, why)));
+        let key = keys::inbox_rest(InboxId::from_bytes(r.id), place);
+        let Some(chunk) = source.load(&key)? else { return Ok(None) };
+        let octets = record::decode::<Vec<u8>>(&chunk).map_err(|why| corrupt("inbox", &key, why));
         r.body.extend(source.note(octets)?);
     }
-    Ok(Entry::from(r))
+    Ok(Some(Entry::from(r)))
 }
 
 impl Tx<'_> {
