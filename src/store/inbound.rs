@@ -25,14 +25,11 @@ pub trait InboxRecords: Records {
     fn inbox_entry(&self, id: InboxId) -> Result<Option<Entry>, StoreError> {
         let key = keys::inbox(id);
         let Some(value) = self.load(&key)? else { return Ok(None) };
-        let r: InboxRecord = self.note(record::decode(&value).map_err(|why| corrupt("inbox", &key, why)))?;
-        if let Some(entry) = join(self, r)? {
-            return Ok(Some(entry));
-        }
-        // What is committed may change between two reads: it was forgotten meanwhile, or it is damaged.
-        match self.load(&key)? {
-            None => Ok(None),
-            Some(_) => self.note(Err(corrupt("inbox", &key, "a part of its body is not there"))),
+        let r = self.note(record::decode(&value).map_err(|why| corrupt("inbox", &key, why)))?;
+        match join(self, &key, r) {
+            // Outside a move, the message may have been forgotten since its record was read.
+            Err(_) if self.load(&key)?.is_none() => Ok(None),
+            joined => joined.map(Some),
         }
     }
 
@@ -150,15 +147,17 @@ pub trait InboxRecords: Records {
 
 impl<T: Records> InboxRecords for T {}
 
-/// A message from its record and those that hold the rest of its body; nothing when one of them is not there.
-fn join<S: Records + ?Sized>(source: &S, mut r: InboxRecord) -> Result<Option<Entry>, StoreError> {
+/// A message from its record and those that hold the rest of its body.
+fn join<S: Records + ?Sized>(source: &S, key: &[u8], mut r: InboxRecord) -> Result<Entry, StoreError> {
     for place in 0..r.rest {
-        let key = keys::inbox_rest(InboxId::from_bytes(r.id), place);
-        let Some(chunk) = source.load(&key)? else { return Ok(None) };
-        let octets = record::decode::<Vec<u8>>(&chunk).map_err(|why| corrupt("inbox", &key, why));
+        let rest = keys::inbox_rest(InboxId::from_bytes(r.id), place);
+        let value = source.load(&rest)?;
+        let chunk = value.ok_or_else(|| corrupt("inbox", key, "a part of its body is not there"));
+        let octets = chunk
+            .and_then(|chunk| record::decode::<Vec<u8>>(&chunk).map_err(|why| corrupt("inbox", &rest, why)));
         r.body.extend(source.note(octets)?);
     }
-    Ok(Some(Entry::from(r)))
+    Ok(Entry::from(r))
 }
 
 impl Tx<'_> {
