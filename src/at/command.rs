@@ -60,6 +60,12 @@ pub enum Command {
     ReportRegistration(Domain),
     /// `AT+COPS=0` (27.007 7.3): look for a network by yourself.
     SelectAutomatically,
+    /// `AT+COPS=1,2,"22801"`: that network and no other.
+    SelectOperator(String),
+    /// `AT+COPS=3,2`: networks as numbers.
+    OperatorNumbers,
+    /// `AT+CTZU=1` (27.007 8.40): the clock follows the network.
+    ClockFromNetwork,
     /// `AT+COPS=3,0`: names in full.
     OperatorFormat,
     /// `AT+COPS?`.
@@ -73,6 +79,18 @@ pub enum Command {
         /// The TPDU's octets, without the SMSC field.
         length: usize,
     },
+    /// `AT+CPMS?` (27.005 3.2.2): the storages in use and how full they are.
+    StoragesInUse,
+    /// `AT+CPMS=?`: the storages there are.
+    Storages,
+    /// `AT+CPMS="…"`: mem1, from which is read and deleted, then mem2 and mem3.
+    UseStorages(Vec<String>),
+    /// `AT+CMGL=4` (27.005 4.1), PDU mode: all messages.
+    List,
+    /// `AT+CMGR=index` (27.005 4.2).
+    Read(u32),
+    /// `AT+CMGD=index` (27.005 3.5.4).
+    Delete(u32),
     /// `AT+CNMA` (27.005 3.4.4).
     Acknowledge,
     /// `AT+CUSD=1,"…",15` (27.007 7.15).
@@ -157,6 +175,9 @@ impl Command {
                 Expects { registration: Some(*domain), ..Expects::head(domain.head()) }
             }
             Self::Operator => Expects::head("+COPS"),
+            Self::StoragesInUse | Self::Storages | Self::UseStorages(_) => Expects::head("+CPMS"),
+            Self::List => Expects::head("+CMGL"),
+            Self::Read(_) => Expects::head("+CMGR"),
             Self::Signal => Expects::head("+CSQ"),
             Self::Send { .. } => Expects { prompt: true, ..Expects::head("+CMGS") },
             _ => Expects::NOTHING,
@@ -204,11 +225,22 @@ impl Command {
             Self::ReportRegistration(Domain::Eps) => "AT+CEREG=1",
             Self::ReportRegistration(Domain::Ps) => "AT+CGREG=1",
             Self::SelectAutomatically => "AT+COPS=0",
+            Self::SelectOperator(number) => return Cow::Owned(format!("AT+COPS=1,2,\"{number}\"")),
+            Self::OperatorNumbers => "AT+COPS=3,2",
+            Self::ClockFromNetwork => "AT+CTZU=1",
             Self::OperatorFormat => "AT+COPS=3,0",
             Self::Operator => "AT+COPS?",
             Self::Signal => "AT+CSQ",
             Self::MoreMessages => "AT+CMMS=2",
             Self::Send { length } => return Cow::Owned(format!("AT+CMGS={length}")),
+            Self::StoragesInUse => "AT+CPMS?",
+            Self::Storages => "AT+CPMS=?",
+            Self::UseStorages(names) => {
+                return Cow::Owned(format!("AT+CPMS=\"{}\"", names.join("\",\"")));
+            }
+            Self::List => "AT+CMGL=4",
+            Self::Read(index) => return Cow::Owned(format!("AT+CMGR={index}")),
+            Self::Delete(index) => return Cow::Owned(format!("AT+CMGD={index}")),
             Self::Acknowledge => "AT+CNMA",
             Self::Ussd(code) => {
                 let code = if masking == Masking::On { "…" } else { code.expose() };
@@ -250,6 +282,8 @@ mod tests {
             (Command::SetServiceCentre("+41794999000".into()), "AT+CSCA=\"+41794999000\",145\r"),
             (Command::SetServiceCentre("1234".into()), "AT+CSCA=\"1234\",129\r"),
             (Command::EnterPin(Secret::new("1234".into())), "AT+CPIN=\"1234\"\r"),
+            (Command::UseStorages(vec!["SM".into(), "ME".into()]), "AT+CPMS=\"SM\",\"ME\"\r"),
+            (Command::SelectOperator("22801".into()), "AT+COPS=1,2,\"22801\"\r"),
             (Command::Ussd(Secret::new("*100#".into())), "AT+CUSD=1,\"*100#\",15\r"),
         ] {
             assert_eq!(command.encode(), octets.as_bytes());

@@ -28,13 +28,15 @@ mod framer;
 mod line;
 mod reply;
 mod result;
+mod stored;
 
 pub use command::{Command, Domain, Expects};
 pub use errors::{Class, Failure};
 pub use framer::{Frame, Framer, LINE_LIMIT, Prompt};
 pub use line::{Kind, Line, Routed, Unsolicited};
 pub use reply::{
-    Pin, Registration, UssdReply, first_number, first_text, iccid, index, number_at, operator, pin,
-    registration, send_reference, signal, unquoted, ussd,
+    Pin, Registration, Selection, UssdReply, first_number, first_text, iccid, index, operator, pin,
+    registration, selection, send_reference, signal, unquoted, ussd, values,
 };
 pub use result::{ErrorValue, ResultCode};
+pub use stored::{Entry, Header, Usage, storage, storages, usages};

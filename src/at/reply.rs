@@ -131,10 +131,9 @@ pub fn first_text(body: &str) -> &str {
     fields(body).first().copied().unwrap_or_default()
 }
 
-/// One of the values behind a head, counted from 1, when it is a number.
-pub fn number_at(line: &str, value: usize) -> Option<u16> {
-    let body = line.split_once(':').map_or(line, |(_, body)| body);
-    whole(all_consuming(number).parse(fields(body).get(value.checked_sub(1)?)?))
+/// The values of an information line, without its head when it has one.
+pub fn values(line: &str) -> Vec<&str> {
+    fields(line.split_once(':').map_or(line, |(_, body)| body).trim())
 }
 
 /// `+CPIN: <code>`.
@@ -193,10 +192,28 @@ pub fn operator(body: &str) -> Option<String> {
     fields(body).get(2).filter(|name| !name.is_empty()).map(|name| (*name).to_owned())
 }
 
+/// How the network is chosen, and which one it is: `<mode>` and `<oper>` of `+COPS:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// The modem chooses (modes 0 and 2).
+    Automatic,
+    /// It was told this one (modes 1 and 4).
+    Manual(Option<String>),
+}
+
+/// `+COPS:` as to who chooses.
+pub fn selection(body: &str) -> Option<Selection> {
+    match first_number(body)? {
+        0 | 2 => Some(Selection::Automatic),
+        1 | 4 => Some(Selection::Manual(operator(body))),
+        _ => None,
+    }
+}
+
 /// `<mem>,<index>` of `+CMTI:` and `+CDSI:`.
 pub fn index(body: &str) -> Option<(String, u32)> {
     match fields(body)[..] {
-        [memory, index] => Some((memory.to_owned(), whole(all_consuming(number).parse(index))?)),
+        [memory, index] => Some((super::storage(memory)?, whole(all_consuming(number).parse(index))?)),
         _ => None,
     }
 }
@@ -341,18 +358,18 @@ mod tests {
         assert_eq!(signal("99,99"), None);
         assert_eq!(operator("0,0,\"Swisscom\",7"), Some("Swisscom".into()));
         assert_eq!(operator("0"), None);
+        assert_eq!(selection("0,2,\"22801\",7"), Some(Selection::Automatic));
+        assert_eq!(selection("1,2,\"22801\",7"), Some(Selection::Manual(Some("22801".into()))));
+        assert_eq!(selection("1"), Some(Selection::Manual(None)));
+        assert_eq!(selection("3"), None);
         assert_eq!(index("\"SM\",1"), Some(("SM".into(), 1)));
         assert_eq!(index("\"SR\",0"), Some(("SR".into(), 0)));
         assert_eq!(index("\"SM\""), None);
         assert_eq!(first_number("1,0"), Some(1));
         assert_eq!(first_number("(0-1,4-7),(0-1)"), None);
-        assert_eq!(number_at("^CPIN: SIM PIN,3,10,3,10,3", 4), Some(3));
-        assert_eq!(number_at("+QPINC: \"SC\",2,10", 2), Some(2));
-        assert_eq!(number_at("3", 1), Some(3));
-        assert_eq!(
-            (number_at("+SPIC: 3", 2), number_at("+SPIC: 3", 0), number_at("x", 1)),
-            (None, None, None)
-        );
+        assert_eq!(values("^CPIN: SIM PIN,3,10,3"), ["SIM PIN", "3", "10", "3"]);
+        assert_eq!(values("+QPINC:\"SC\",2"), ["SC", "2"]);
+        assert_eq!(values("3"), ["3"]);
     }
 
     #[test]

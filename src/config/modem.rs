@@ -23,6 +23,10 @@ pub struct Modem {
     pub profile: String,
     /// The service centre; none: the SIM's own.
     pub smsc: Option<PhoneNumber>,
+    /// Whether it may send in foreign networks.
+    pub roaming: bool,
+    /// The network it has to be in, five or six digits (MCC and MNC); none: it chooses.
+    pub operator: Option<String>,
     /// Prefixes of the numbers it may serve; none: all.
     pub routes: Option<Vec<String>>,
     /// Parts sent in one minute.
@@ -93,6 +97,8 @@ const MODEM: &[&str] = &[
     "pin_file",
     "profile",
     "smsc",
+    "roaming",
+    "operator",
     "routes",
     "max_per_minute",
     "max_per_day",
@@ -133,6 +139,10 @@ fn modem(table: &Table<'_>, name: String, profiles: &Profiles) -> Modem {
         pin_file: table.item("pin_file").and_then(|i| Some(i.word()?.into())),
         profile: table.item("profile").and_then(|i| profile(&i, profiles)).unwrap_or_else(|| "auto".into()),
         smsc: table.item("smsc").and_then(|i| i.parse()),
+        roaming: table.item("roaming").and_then(|i| i.yes_or_no()).unwrap_or(true),
+        operator: table.item("operator").and_then(|i| {
+            digits(&i, 5, 6, "a network has 5 or 6 digits, country and operator, such as \"22801\"")
+        }),
         routes: table.item("routes").and_then(|i| i.some(Item::prefix)),
         max_per_minute: limit("max_per_minute"),
         max_per_day: limit("max_per_day"),

@@ -263,6 +263,15 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// `true` or `false`.
+    pub(super) fn yes_or_no(&self) -> Option<bool> {
+        let value = self.value.as_bool();
+        if value.is_none() {
+            self.wrong_type("true or false");
+        }
+        value
+    }
+
     /// A number, whole or not.
     pub(super) fn float(&self) -> Option<f64> {
         match self.value {

@@ -64,6 +64,8 @@ fn every_key_is_read() {
         pin_file: Some("/etc/p".into()),
         profile: "huawei".into(),
         smsc: Some("+41794999000".parse().unwrap()),
+        roaming: false,
+        operator: Some("22801".into()),
         routes: Some(vec!["+41".into(), "+49".into()]),
         max_per_minute: Some(20),
         max_per_day: Some(1000),
@@ -224,6 +226,26 @@ fn each_fault_has_its_place_and_its_cure() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn what_is_no_network_and_no_answer() {
+    for (text, want) in [
+        (
+            "[[modem]]\nport='p'\nroaming = 'no'",
+            "3:11: modem[0].roaming: is a TOML string; write true or false",
+        ),
+        (
+            "[[modem]]\nport='p'\noperator = 22801",
+            "3:12: modem[0].operator: is a TOML integer; write a text in quotes",
+        ),
+        (
+            "[[modem]]\nport='p'\noperator = 'Swisscom'",
+            "3:12: modem[0].operator: is none: a network has 5 or 6 digits, country and operator, such as \"22801\"",
+        ),
+    ] {
+        assert_eq!(faults(text), [format!("t.toml:{want}")], "{text}");
+    }
 }
 
 #[test]

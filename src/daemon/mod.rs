@@ -25,11 +25,13 @@ use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::gateway::{Gateway, GatewayError, Submit};
+use crate::modem::Pins;
 use crate::store::{self, Store};
 
 mod key;
 mod log;
 mod main;
+mod pins;
 mod port;
 mod wiring;
 
@@ -102,10 +104,12 @@ impl Daemon {
         .await
         .map_err(|e| StartError::Unknown(format!("opening the store: {e}")))??;
 
+        let pins = Arc::new(pins::TriedPins::new(store.clone(), key.clone()));
         let mut ports = Vec::new();
         let mut notices = Vec::new();
         for modem in &config.modems {
-            let (port, heard) = port::Port::open(wiring::modem(modem, &config.profiles)?);
+            let pins = Arc::clone(&pins) as Arc<dyn Pins>;
+            let (port, heard) = port::Port::open(wiring::modem(modem, &config.profiles, pins)?);
             ports.push(Arc::new(port));
             notices.push(heard);
         }

@@ -1,5 +1,7 @@
 //! The configuration's values turned into those of the rooms.
 
+use std::sync::Arc;
+
 use nix::unistd::{Group, User};
 
 use super::StartError;
@@ -103,7 +105,11 @@ fn gid(name: &str) -> Result<u32, StartError> {
 }
 
 /// What a modem's session is told; its PIN is read here.
-pub(super) fn modem(m: &Modem, profiles: &Profiles) -> Result<modem::Settings, StartError> {
+pub(super) fn modem(
+    m: &Modem,
+    profiles: &Profiles,
+    pins: Arc<dyn modem::Pins>,
+) -> Result<modem::Settings, StartError> {
     let pin = match &m.pin_file {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|e| {
@@ -135,6 +141,9 @@ pub(super) fn modem(m: &Modem, profiles: &Profiles) -> Result<modem::Settings, S
         baud: m.baud,
         pin,
         smsc: m.smsc.as_ref().map(|n| n.as_str().to_owned()),
+        roaming: if m.roaming { modem::Roaming::Allowed } else { modem::Roaming::Forbidden },
+        operator: m.operator.clone(),
+        pins: Some(pins),
         profiles,
         timing: modem::Timing::default(),
     })
@@ -156,7 +165,8 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         names.push("[[client]]");
     }
     let device = |m: &Modem| {
-        (m.name.clone(), m.find.clone(), m.baud, m.pin_file.clone(), m.profile.clone(), m.smsc.clone())
+        let line = (m.baud, m.pin_file.clone(), m.profile.clone(), m.smsc.clone());
+        (m.name.clone(), m.find.clone(), line, m.roaming, m.operator.clone())
     };
     if !old.modems.iter().map(device).eq(new.modems.iter().map(device)) {
         names.push("[[modem]] (all but routes and limits)");

@@ -4,7 +4,7 @@
 //! ```no_run
 //! use std::path::PathBuf;
 //! use smsotpd::modem::profiles::Profiles;
-//! use smsotpd::modem::{Modem, Outcome, Part, Settings, Timing};
+//! use smsotpd::modem::{Modem, Outcome, Part, Roaming, Settings, Timing};
 //! use smsotpd::secret::Secret;
 //! # async fn example() {
 //! let (notices, _listen) = tokio::sync::mpsc::channel(64);
@@ -14,6 +14,9 @@
 //!     baud: 115_200,
 //!     pin: None,
 //!     smsc: None,
+//!     roaming: Roaming::Allowed,
+//!     operator: None,
+//!     pins: None,
 //!     profiles: Profiles::default(),
 //!     timing: Timing::default(),
 //! };
@@ -34,6 +37,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 mod find;
+mod pins;
 mod port;
 pub mod ports;
 pub mod profiles;
@@ -43,7 +47,8 @@ mod snapshot;
 mod task;
 
 pub use find::Find;
-pub use settings::{Settings, Timing};
+pub use pins::Pins;
+pub use settings::{Roaming, Settings, Timing};
 pub use snapshot::{Counters, Notice, Outcome, Part, Snapshot, State};
 
 pub use crate::at::Registration;
@@ -150,6 +155,12 @@ impl Modem {
             return stopped();
         }
         answer.await.unwrap_or_else(|_| stopped())
+    }
+
+    /// Deletes a message or report from the place in the modem that its notice named, once whoever heard of it
+    /// has it for certain. What is not discarded is announced again some minutes later.
+    pub async fn discard(&self, storage: (String, u32)) {
+        self.control(|done| Control::Discard(storage, done)).await;
     }
 
     async fn control(&self, control: impl FnOnce(oneshot::Sender<()>) -> Control) {

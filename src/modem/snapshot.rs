@@ -1,6 +1,6 @@
 //! What is known of a modem at a moment, and what it has to say by itself.
 
-use crate::at::{Class, Failure, Kind, Registration};
+use crate::at::{Class, Failure, Registration};
 use crate::secret::Secret;
 
 /// Where a modem stands.
@@ -160,15 +160,8 @@ pub enum Notice {
     Report {
         /// SMSC field and TPDU.
         pdu: Secret<Vec<u8>>,
-    },
-    /// A message or report was stored in the modem, to be read.
-    Stored {
-        /// What it is.
-        kind: Kind,
-        /// The storage, such as `SM`.
-        storage: String,
-        /// Its place there.
-        index: u32,
+        /// Where it lies in the modem, when it does.
+        storage: Option<(String, u32)>,
     },
     /// The modem's message storage is full.
     StorageFull,

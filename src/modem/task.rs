@@ -18,6 +18,7 @@ use super::session::{Action, Closing, Output, Session};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Snapshot, State};
 use crate::clock::monotonic;
+use crate::secret::Secret;
 
 /// An order with its gate and the place for its outcome.
 pub(super) struct Order {
@@ -31,6 +32,7 @@ pub(super) enum Control {
     Pause(oneshot::Sender<()>),
     Resume(oneshot::Sender<()>),
     Reset(oneshot::Sender<()>),
+    Discard((String, u32), oneshot::Sender<()>),
     Stop(Duration, oneshot::Sender<()>),
     Ussd { code: String, timeout: Duration, reply: oneshot::Sender<Result<String, String>> },
 }
@@ -218,6 +220,10 @@ impl Driver {
                 self.session.reset(now);
                 done
             }
+            Some(Control::Discard(place, done)) => {
+                self.session.discard(place, now);
+                done
+            }
             Some(Control::Ussd { code, timeout, reply }) => {
                 if self.ussd.is_some() {
                     let _ = reply.send(Err(String::from("another USSD request is under way")));
@@ -250,16 +256,34 @@ impl Driver {
                 }
                 Action::Close(Closing::Reopen) => return Flow::Reopen,
                 Action::Close(Closing::Stop) => return Flow::Stop,
+                Action::TryPin { owner, pin } => self.try_pin(owner, pin).await,
+                Action::PinAccepted { owner, pin } => {
+                    if let Some(pins) = &self.settings.pins {
+                        pins.accepted(owner, pin).await;
+                    }
+                }
                 other => self.deliver(other),
             }
         }
         Flow::Continue
     }
 
+    /// No octet of the PIN leaves before its try is noted.
+    async fn try_pin(&mut self, owner: String, pin: Secret<String>) {
+        let noted = match &self.settings.pins {
+            Some(pins) => pins.tries(owner, pin).await,
+            None => Ok(true),
+        };
+        self.session.pin_noted(noted, monotonic());
+    }
+
     fn perform_without_port(&mut self) -> Flow {
         while let Some(action) = self.session.action() {
             match action {
-                Action::Write(_) | Action::Close(Closing::Reopen) => {}
+                Action::Write(_)
+                | Action::Close(Closing::Reopen)
+                | Action::TryPin { .. }
+                | Action::PinAccepted { .. } => {}
                 Action::Close(Closing::Stop) => return Flow::Stop,
                 other => self.deliver(other),
             }
@@ -309,7 +333,7 @@ impl Driver {
                     self.session.notice_lost();
                 }
             }
-            Action::Write(_) | Action::Close(_) => {}
+            Action::Write(_) | Action::Close(_) | Action::TryPin { .. } | Action::PinAccepted { .. } => {}
         }
     }
 

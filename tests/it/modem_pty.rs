@@ -13,7 +13,7 @@ use nix::pty::{OpenptyResult, openpty};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use smsotpd::modem::{Modem, Notice, Outcome, Part, Settings, State, Timing};
+use smsotpd::modem::{Modem, Notice, Outcome, Part, Roaming, Settings, State, Timing};
 use smsotpd::secret::Secret;
 
 /// Longer than anything here takes; a test that reaches it has failed.
@@ -140,6 +140,9 @@ fn settings(port: PathBuf) -> Settings {
         baud: 115_200,
         pin: None,
         smsc: None,
+        roaming: Roaming::Allowed,
+        operator: None,
+        pins: None,
         profiles: smsotpd::config::profiles(),
         timing: Timing {
             quiet: Duration::from_millis(30),

@@ -3,19 +3,18 @@
 
 use std::time::{Duration, Instant};
 
+use super::choose::Choice;
+use super::pin::PinState;
 use super::resync::{Open, Then};
 use super::{Outstanding, Phase, Session};
 use crate::at::{
-    Command, Domain, Failure, Pin, Registration, ResultCode, first_number, first_text, iccid, number_at,
-    operator, pin, registration, unquoted,
+    Command, Domain, Failure, Registration, ResultCode, first_number, first_text, iccid, operator, unquoted,
 };
 use crate::modem::profiles::Identity;
 use crate::modem::snapshot::State;
 
 /// Tries of a setting without which nothing can be sent (modems refuse it until their SIM has settled).
-const TRIES: u32 = 10;
-/// Polls without any network before the modem is told to choose one by itself.
-const POLLS_BEFORE_SELECTION: u32 = 5;
+pub(super) const TRIES: u32 = 10;
 
 /// One command each, in this order but for those that only an answer leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +29,10 @@ pub(super) enum Step {
     Function,
     RadioOn,
     Pin,
-    PinTries,
+    PinTries(usize),
+    LockedIccid(usize),
+    /// No command: the PIN's try is being noted down.
+    RememberPin,
     EnterPin,
     Iccid(usize),
     Subscriber,
@@ -41,7 +43,15 @@ pub(super) enum Step {
     Centre,
     Service,
     PlainService,
+    StoragesInUse,
+    Storages,
+    UseStorages(usize),
     NewMessages(usize),
+    Clock,
+    OperatorNumbers,
+    Selection,
+    SelectBefore,
+    SelectOperator,
     Report,
     Registration,
     Eps,
@@ -60,52 +70,55 @@ impl Step {
 pub(super) struct BringUp {
     step: Step,
     tries: u32,
-    polls: u32,
+    pub(super) polls: u32,
     /// Domains that answered in this poll, and the first one's word.
-    heard: Option<Registration>,
-    selected: bool,
-    /// The SIM's tries were asked for since it was last blocked.
-    asked_tries: bool,
+    pub(super) heard: Option<Registration>,
+    pub(super) selected: bool,
+    pub(super) choice: Choice,
+    /// The SIM's tries were asked for although no PIN is configured.
+    pub(super) asked_tries: bool,
+    /// The SIM gave its number before its PIN.
+    pub(super) locked_iccid: bool,
     /// What a person should know although the modem works.
     fault: Option<String>,
 }
 
 impl BringUp {
-    pub(super) const fn at(step: Step) -> Self {
-        Self { step, tries: 0, polls: 0, heard: None, selected: false, asked_tries: false, fault: None }
+    pub(super) fn at(step: Step) -> Self {
+        Self {
+            step,
+            tries: 0,
+            polls: 0,
+            heard: None,
+            selected: false,
+            choice: Choice::default(),
+            asked_tries: false,
+            locked_iccid: false,
+            fault: None,
+        }
+    }
+
+    pub(super) const fn step(&self) -> Step {
+        self.step
+    }
+
+    /// Another step, with the tries counted on.
+    pub(super) const fn begin(&mut self, step: Step) {
+        self.step = step;
     }
 }
 
 /// What an answer leads to.
-enum Turn {
+pub(super) enum Turn {
     Go(Step),
     Again(Duration),
     /// The step is taken after a wait.
     Later(Step, Duration),
+    /// Again, but not more often than a busy SIM is worth; then this step.
+    Busy(Step),
     Block(String, Duration),
     Fail(String),
     Done,
-}
-
-/// The PIN is tried once: a wrong one, tried again, locks the SIM.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PinMemory {
-    #[default]
-    Untried,
-    /// Given and accepted; may be given again after the device began anew.
-    Accepted,
-    /// Accepted before, and the device began anew since.
-    AcceptedBefore,
-    /// Refused, or given without an answer. Never again.
-    Spent,
-}
-
-impl PinMemory {
-    pub(super) fn device_began_anew(&mut self) {
-        if *self == Self::Accepted {
-            *self = Self::AcceptedBefore;
-        }
-    }
 }
 
 impl Session {
@@ -146,13 +159,21 @@ impl Session {
     pub(super) fn bring_up_step(&mut self, now: Instant) {
         let step = self.progress.step;
         let timing = self.settings.timing;
+        match step {
+            Step::RememberPin => return self.remember_pin(),
+            Step::StoragesInUse => self.storage.begins(self.card(), now),
+            _ => {}
+        }
         match self.command_of(step) {
             Some(command) => {
-                let slow = matches!(step, Step::EnterPin | Step::RadioOn | Step::Select | Step::Operator);
-                let limit = if slow { timing.slow_command } else { timing.command };
+                let limit = match step {
+                    Step::EnterPin | Step::RadioOn | Step::Operator => timing.slow_command,
+                    Step::Select | Step::SelectBefore | Step::SelectOperator => timing.select,
+                    _ => timing.command,
+                };
                 if step == Step::EnterPin {
                     // Whatever becomes of it, it has been tried.
-                    self.pin = PinMemory::Spent;
+                    self.pin = PinState::Spent;
                 }
                 self.write_command(command, limit, now);
             }
@@ -172,9 +193,12 @@ impl Session {
             Step::Function => Command::Function,
             Step::RadioOn => Command::RadioOn,
             Step::Pin => Command::PinState,
-            Step::PinTries => Command::Question(self.profile.pin_tries.as_ref()?.command.clone().into()),
+            Step::PinTries(at) => Command::Question(self.pin_tries(at)?.command.into()),
+            Step::RememberPin => return None,
             Step::EnterPin => Command::EnterPin(self.settings.pin.clone()?),
-            Step::Iccid(at) => Command::Iccid(self.profile.iccid.get(at)?.clone().into()),
+            Step::Iccid(at) | Step::LockedIccid(at) => {
+                Command::Iccid(self.profile.iccid.get(at)?.clone().into())
+            }
             Step::Subscriber => Command::Subscriber,
             Step::Profile(at) => Command::Vendor(self.profile.init.get(at)?.clone().into()),
             Step::Charset => Command::Charset,
@@ -183,15 +207,21 @@ impl Session {
             Step::Centre => Command::ServiceCentre,
             Step::Service => Command::Service,
             Step::PlainService => Command::PlainService,
+            Step::StoragesInUse => Command::StoragesInUse,
+            Step::Storages => Command::Storages,
+            Step::UseStorages(at) => Command::UseStorages(self.storages_wanted(at)?),
             Step::NewMessages(at) => Command::NewMessages(self.profile.new_messages.get(at).copied()?),
+            Step::Clock => Command::ClockFromNetwork,
+            Step::OperatorNumbers => Command::OperatorNumbers,
+            Step::SelectOperator => Command::SelectOperator(self.settings.operator.clone()?),
             Step::Report => Command::ReportRegistration(self.domain?),
             Step::Registration => Command::Registration(Domain::Cs),
             Step::Eps => Command::Registration(Domain::Eps),
             Step::Ps => Command::Registration(Domain::Ps),
-            Step::Select => Command::SelectAutomatically,
+            Step::Select | Step::SelectBefore => Command::SelectAutomatically,
             Step::Signal => Command::Signal,
             Step::OperatorFormat => Command::OperatorFormat,
-            Step::Operator => Command::Operator,
+            Step::Selection | Step::Operator => Command::Operator,
         })
     }
 
@@ -212,7 +242,7 @@ impl Session {
     }
 
     /// The step that follows when nothing speaks against it.
-    fn after(&self, step: Step) -> Step {
+    pub(super) fn after(&self, step: Step) -> Step {
         match step {
             Step::EchoOff => Step::Verbose,
             Step::Verbose => Step::NumericErrors,
@@ -221,7 +251,12 @@ impl Session {
             Step::Model => Step::Revision,
             Step::Revision => Step::SerialNumber,
             Step::SerialNumber => Step::Function,
-            Step::Function | Step::RadioOn | Step::PinTries | Step::EnterPin => Step::Pin,
+            Step::Function | Step::RadioOn | Step::EnterPin => Step::Pin,
+            // Only asked to tell a person.
+            Step::PinTries(_) if self.settings.pin.is_none() => Step::Pin,
+            Step::PinTries(_) => Step::LockedIccid(0),
+            Step::LockedIccid(_) => Step::RememberPin,
+            Step::RememberPin => Step::EnterPin,
             Step::Pin => Step::Iccid(0),
             Step::Iccid(at) if at + 1 < self.profile.iccid.len() => Step::Iccid(at + 1),
             Step::Iccid(_) => Step::Subscriber,
@@ -232,9 +267,14 @@ impl Session {
             Step::PduMode => Step::SetCentre,
             Step::SetCentre => Step::Centre,
             Step::Centre => Step::Service,
-            Step::Service | Step::PlainService => Step::NewMessages(0),
+            Step::Service | Step::PlainService => Step::StoragesInUse,
+            Step::StoragesInUse => Step::Storages,
+            Step::Storages | Step::UseStorages(_) => Step::NewMessages(0),
             Step::NewMessages(at) if at + 1 < self.profile.new_messages.len() => Step::NewMessages(at + 1),
-            Step::NewMessages(_) => Step::Report,
+            Step::NewMessages(_) => Step::Clock,
+            Step::Clock => Step::OperatorNumbers,
+            Step::OperatorNumbers => Step::Selection,
+            Step::Selection | Step::SelectBefore | Step::SelectOperator => Step::Report,
             Step::Report | Step::Select => Step::Registration,
             Step::Registration => Step::Eps,
             Step::Eps => Step::Ps,
@@ -263,7 +303,7 @@ impl Session {
                 self.finish_bring_up();
                 self.start_resync(Open::Perhaps, Then::Idle, now);
             }
-            Turn::Again(_) if tries < TRIES => {
+            Turn::Again(_) | Turn::Busy(_) if tries < TRIES => {
                 self.progress.tries += 1;
                 self.start_resync(Open::Perhaps, Then::BringUp(step), now);
             }
@@ -271,7 +311,7 @@ impl Session {
         }
     }
 
-    fn take(&mut self, turn: Turn, now: Instant) {
+    pub(super) fn take(&mut self, turn: Turn, now: Instant) {
         match turn {
             Turn::Go(step) => {
                 self.progress.step = step;
@@ -290,9 +330,13 @@ impl Session {
                 self.progress.tries = 0;
                 self.timer = Some(now + wait);
             }
+            Turn::Busy(_) if self.progress.tries < TRIES => {
+                self.progress.tries += 1;
+                self.timer = Some(now + self.settings.timing.busy_retry);
+            }
+            Turn::Busy(next) => self.take(Turn::Go(next), now),
             Turn::Block(reason, wait) => {
                 self.progress.step = Step::Pin;
-                self.progress.asked_tries = false;
                 tracing::warn!(modem = %self.settings.name, "{reason}");
                 self.set_fault(&reason);
                 self.set_state(State::Blocked);
@@ -327,23 +371,25 @@ impl Session {
                 self.identity(step, answer);
             }
             Step::Function => {
-                let off =
-                    answer.last().and_then(|body| first_number(body)).is_some_and(|n| matches!(n, 0 | 4));
+                // 0, 4 and the makers' own: whatever it is, it is not full function.
+                let off = answer.last().and_then(|body| first_number(body)).is_some_and(|n| n != 1);
                 if code.is_ok() && off {
                     return Turn::Go(Step::RadioOn);
                 }
             }
-            Step::Pin => return self.pin_turn(answer, code, tries),
-            Step::PinTries => {
-                self.note_pin_tries(answer);
-                // Whatever it knows, `AT+CPIN?` said that the PIN is wanted.
-                self.progress.step = Step::Pin;
-                return self.pin_wanted(tries);
+            Step::RadioOn if !code.is_ok() => {
+                if Failure::is_busy(code) && tries < TRIES {
+                    return retry;
+                }
+                let why = Failure::of(code).sentence;
+                self.hint(format!("the modem's radio is off and cannot be switched on (AT+CFUN=1): {why}"));
             }
-            Step::RadioOn if code.is_ok() => return self.settled(step),
+            Step::Pin => return self.pin_turn(answer, code, tries),
+            Step::RadioOn => return self.settled(step),
+            Step::PinTries(at) => return self.pin_tries_turn(at, answer, code),
+            Step::LockedIccid(at) => return self.locked_iccid_turn(at, answer),
             Step::EnterPin if code.is_ok() => {
-                self.pin = PinMemory::Accepted;
-                self.snapshot.pin_tries = None;
+                self.pin_accepted();
                 return self.settled(step);
             }
             Step::Iccid(_) => {
@@ -379,25 +425,21 @@ impl Session {
                 let why = Failure::of(code).sentence;
                 self.hint(format!("the service centre's number from the configuration was refused: {why}"));
             }
-            Step::Centre => {
-                if Failure::is_busy(code) && tries < TRIES {
-                    return retry;
-                }
-                let empty = answer.last().is_some_and(|body| first_text(body).is_empty());
-                if code.is_ok() && empty {
-                    self.hint(String::from(
-                        "the SIM names no service centre: set smsc in this modem's configuration",
-                    ));
-                }
-            }
+            Step::Centre if Failure::is_busy(code) && tries < TRIES => return retry,
+            Step::Centre if code.is_ok() => self.centre_read(answer.last().map_or("", String::as_str)),
             Step::Service if answer.last().and_then(|body| first_number(body)) == Some(1) => {
                 self.acknowledges = true;
                 return Turn::Go(Step::PlainService);
             }
             Step::PlainService if code.is_ok() => self.acknowledges = false,
+            Step::StoragesInUse => return self.storages_in_use(answer, code),
+            Step::Storages => return self.storages_offered(answer),
+            Step::UseStorages(at) => return self.storages_answered(at, code),
+            Step::Selection => return self.selection_turn(answer),
+            Step::SelectOperator => return self.operator_turn(code, tries),
             Step::NewMessages(_) => {
                 if code.is_ok() {
-                    return Turn::Go(Step::Report);
+                    return Turn::Go(Step::Clock);
                 }
                 if Failure::is_busy(code) && tries < TRIES {
                     return retry;
@@ -412,6 +454,24 @@ impl Session {
             _ => {}
         }
         Turn::Go(self.after(step))
+    }
+
+    /// The service centre as the modem says it, against the configured one.
+    fn centre_read(&mut self, body: &str) {
+        let digits = |number: &str| number.trim_start_matches('+').to_owned();
+        let read = first_text(body);
+        if read.is_empty() {
+            self.hint(String::from(
+                "the SIM names no service centre: set smsc in this modem's configuration",
+            ));
+        } else if self.settings.smsc.as_ref().is_some_and(|set| digits(set) != digits(read))
+            && self.progress.fault.is_none()
+        {
+            self.hint(String::from(
+                "the modem does not keep the service centre's number from the configuration: check smsc, or leave it \
+                 out to use the SIM's own",
+            ));
+        }
     }
 
     fn identity(&mut self, step: Step, answer: &[String]) {
@@ -431,58 +491,6 @@ impl Session {
         }
     }
 
-    fn pin_turn(&mut self, answer: &[String], code: &ResultCode, tries: u32) -> Turn {
-        let timing = self.settings.timing;
-        let state = match answer.last() {
-            Some(body) => Some(pin(body)),
-            None => match (code, Failure::number(code)) {
-                (ResultCode::Cme(_), Some(11)) | (ResultCode::Cms(_), Some(311)) => Some(Pin::SimPin),
-                (ResultCode::Cme(_), Some(12)) | (ResultCode::Cms(_), Some(316)) => Some(Pin::SimPuk),
-                (ResultCode::Cme(_), Some(5..=7)) | (ResultCode::Cms(_), Some(312)) => Some(Pin::Device),
-                (ResultCode::Cme(_), Some(10 | 13 | 15)) | (ResultCode::Cms(_), Some(310 | 313 | 315)) => {
-                    Some(Pin::Absent)
-                }
-                _ => None,
-            },
-        };
-        match state {
-            Some(Pin::SimPin) if self.profile.pin_tries.is_some() && !self.progress.asked_tries => {
-                self.progress.asked_tries = true;
-                Turn::Go(Step::PinTries)
-            }
-            Some(Pin::SimPin) => self.pin_wanted(tries),
-            Some(Pin::SimPuk) => Turn::Block(
-                String::from("the SIM asks for its PUK: unlock it in a telephone, then reset the modem"),
-                timing.blocked_retry,
-            ),
-            Some(Pin::Device) => Turn::Block(
-                String::from("the modem is locked to another SIM or network: it needs its unlocking code"),
-                timing.blocked_retry,
-            ),
-            Some(Pin::Absent) => Turn::Block(
-                String::from("no usable SIM in the modem: insert one, or seat it anew"),
-                timing.blocked_retry,
-            ),
-            None if Failure::is_busy(code) => {
-                if tries >= TRIES {
-                    self.set_fault("the SIM stays busy: seat it anew, or reset the modem");
-                }
-                Turn::Again(timing.busy_retry)
-            }
-            Some(Pin::Ready | Pin::Second | Pin::Other) | None => {
-                self.snapshot.pin_tries = None;
-                Turn::Go(self.after(Step::Pin))
-            }
-        }
-    }
-
-    fn note_pin_tries(&mut self, answer: &[String]) {
-        let Some(question) = &self.profile.pin_tries else { return };
-        let left = answer.iter().find_map(|line| number_at(line, question.value));
-        self.snapshot.pin_tries = left.and_then(|left| u8::try_from(left).ok());
-        self.dirty = true;
-    }
-
     /// Some devices need a while after their OK.
     fn settled(&self, step: Step) -> Turn {
         if self.profile.settle.is_zero() {
@@ -492,108 +500,8 @@ impl Session {
         }
     }
 
-    fn pin_wanted(&mut self, tries: u32) -> Turn {
-        let timing = self.settings.timing;
-        let left = match self.snapshot.pin_tries {
-            Some(1) => String::from(" (1 try left)"),
-            Some(left) => format!(" ({left} tries left)"),
-            None => String::new(),
-        };
-        let block = |reason: &str| Turn::Block(reason.replace("{left}", &left), timing.blocked_retry);
-        let Some(pin) = &self.settings.pin else {
-            return block("the SIM asks for its PIN{left}: set pin_file in this modem's configuration");
-        };
-        let digits = pin.expose();
-        if !(4..=8).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return block("the configured PIN is not 4 to 8 digits and was not tried");
-        }
-        if self.pin == PinMemory::Untried && self.snapshot.pin_tries.is_some_and(|left| left <= 1) {
-            return block(
-                "the SIM's PIN has only one try left, which is not risked: enter the PIN in a telephone, then reset \
-                 the modem",
-            );
-        }
-        match self.pin {
-            PinMemory::Untried | PinMemory::AcceptedBefore => Turn::Go(Step::EnterPin),
-            // It was accepted a moment ago: the SIM needs a while to say so.
-            PinMemory::Accepted if tries < TRIES => Turn::Again(timing.busy_retry),
-            PinMemory::Accepted | PinMemory::Spent => block(
-                "the SIM did not accept the configured PIN{left}, which is not tried again, since the SIM would lock \
-                 itself: put the right one in pin_file and restart the daemon",
-            ),
-        }
-    }
-
-    /// `+CREG` counts; where it is refused, or says that it has nothing or is denied, the packet domains may
-    /// know better (LTE-only SIMs).
-    fn registration_turn(&mut self, step: Step, answer: &[String], code: &ResultCode) -> Turn {
-        let domain = match step {
-            Step::Registration => Domain::Cs,
-            Step::Eps => Domain::Eps,
-            _ => Domain::Ps,
-        };
-        let said = answer.last().and_then(|body| registration(body)).filter(|_| code.is_ok());
-        let state = &mut self.progress;
-        if step == Step::Registration {
-            state.heard = None;
-        }
-        if let Some(said) = said {
-            if said.is_registered() {
-                let first = self.domain != Some(domain);
-                self.domain = Some(domain);
-                self.set_registration(said);
-                return Turn::Go(if first { Step::Report } else { Step::Signal }).once(domain);
-            }
-            if state.heard.is_none() {
-                state.heard = Some(said);
-            }
-            if step == Step::Registration && said == Registration::Searching {
-                return self.unregistered(said);
-            }
-        }
-        if step != Step::Ps {
-            return Turn::Go(self.after(step));
-        }
-        if let Some(heard) = self.progress.heard {
-            return self.unregistered(heard);
-        }
-        // Nobody knows: the first message will tell.
-        self.domain = None;
-        self.set_registration(Registration::Unknown);
-        Turn::Go(Step::Signal)
-    }
-
-    fn unregistered(&mut self, registration: Registration) -> Turn {
-        self.domain = Some(Domain::Cs);
-        self.set_registration(registration);
-        self.set_fault(match registration {
-            Registration::Denied => {
-                "the network denies this SIM: check its subscription and whether roaming is allowed"
-            }
-            Registration::Searching => {
-                "the modem looks for a network: check antenna and coverage if it stays so"
-            }
-            Registration::NotRegistered => {
-                "the modem is in no network and does not look for one: check antenna, SIM and band settings"
-            }
-            _ => "the modem does not know whether a network has it: check antenna and coverage",
-        });
-        let wait = self.settings.timing.registration_poll;
-        let state = &mut self.progress;
-        state.polls += 1;
-        state.step = Step::Registration;
-        if registration == Registration::NotRegistered
-            && state.polls >= POLLS_BEFORE_SELECTION
-            && !state.selected
-        {
-            state.selected = true;
-            return Turn::Go(Step::Select);
-        }
-        Turn::Again(wait)
-    }
-
     /// A fault that does not stop the modem but that a person should know of.
-    fn hint(&mut self, sentence: String) {
+    pub(super) fn hint(&mut self, sentence: String) {
         tracing::warn!(modem = %self.settings.name, "{sentence}");
         self.progress.fault = Some(sentence);
     }
@@ -601,7 +509,7 @@ impl Session {
 
 impl Turn {
     /// Changes of another domain than `+CREG` are asked for once it is known to count.
-    fn once(self, domain: Domain) -> Self {
+    pub(super) fn once(self, domain: Domain) -> Self {
         match self {
             Self::Go(Step::Report) if domain == Domain::Cs => Self::Go(Step::Signal),
             other => other,

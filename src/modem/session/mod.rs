@@ -21,7 +21,11 @@ use crate::secret::Secret;
 
 mod bring_up;
 mod check;
+mod choose;
+mod network;
+mod pin;
 mod resync;
+mod storage;
 mod submit;
 #[cfg(test)]
 mod tests;
@@ -29,9 +33,11 @@ mod trace;
 mod urc;
 mod ussd;
 
-use bring_up::{BringUp, PinMemory, Step};
+use bring_up::{BringUp, Step};
 use check::Check;
+use pin::PinState;
 use resync::{Resync, Then};
+use storage::{Errand, Storage};
 use submit::{Late, Order, Stage};
 use urc::Awakenings;
 use ussd::Ussd;
@@ -48,6 +54,20 @@ pub enum Action {
     Settle(Outcome),
     /// The USSD request ended.
     Ussd(Result<String, String>),
+    /// Note durably that the PIN is being tried, unless it was noted before, and tell [`Session::pin_noted`].
+    TryPin {
+        /// Whose PIN it is.
+        owner: String,
+        /// The PIN.
+        pin: Secret<String>,
+    },
+    /// The PIN was accepted: its note goes.
+    PinAccepted {
+        /// Whose PIN it is.
+        owner: String,
+        /// The PIN.
+        pin: Secret<String>,
+    },
     /// Tell the subscriber.
     Notice(Notice),
     /// Close the port.
@@ -100,8 +120,9 @@ pub struct Session {
     order: Option<Order>,
     late: Option<Late>,
     wishes: Wishes,
+    storage: Storage,
     progress: BringUp,
-    pin: PinMemory,
+    pin: PinState,
     /// The family that it belongs to, as far as is known.
     profile: Arc<Profile>,
     usb: Option<(u16, u16)>,
@@ -126,6 +147,7 @@ enum Phase {
     Idle,
     Sending,
     Checking(Check),
+    Storage(Errand),
     Ussd(Ussd),
     Restarting,
 }
@@ -164,8 +186,9 @@ impl Session {
             order: None,
             late: None,
             wishes: Wishes::default(),
+            storage: Storage::default(),
             progress: BringUp::at(Step::FIRST),
-            pin: PinMemory::default(),
+            pin: PinState::default(),
             usb: None,
             domain: Some(Domain::Cs),
             more_refused: false,
@@ -298,7 +321,7 @@ impl Session {
     pub fn reset(&mut self, now: Instant) {
         match self.phase {
             Phase::Closed => {}
-            Phase::Sending | Phase::Checking(_) => self.wishes.restart = true,
+            Phase::Sending | Phase::Checking(_) | Phase::Storage(_) => self.wishes.restart = true,
             _ => self.start_restart(now),
         }
     }
@@ -317,13 +340,19 @@ impl Session {
         if line.is_empty() {
             return;
         }
-        if self.second_line(line) {
+        if self.second_line(line) || self.stored_pdu(line, now) {
             return;
         }
-        self.trace_in(line);
         let expects = self.outstanding.as_ref().map(|o| o.expects);
         let own = self.profile.lines_of(line);
-        match Line::with(line, expects.as_ref(), |_| own.is_some()) {
+        let meaning = Line::with(line, expects.as_ref(), |_| own.is_some());
+        if meaning == Line::Unknown && matches!(self.phase, Phase::Storage(_)) {
+            // Perhaps somebody's text, or half a PDU.
+            self.trace_hidden(line);
+        } else {
+            self.trace_in(line);
+        }
+        match meaning {
             Line::Echo => {}
             Line::Final(code) => self.finished(&code, now),
             Line::Answer(body) => self.answered(body, now),
@@ -336,6 +365,8 @@ impl Session {
     fn answered(&mut self, body: &str, now: Instant) {
         if matches!(self.phase, Phase::Sending) {
             self.reference_read(body, now);
+        } else if matches!(self.phase, Phase::Storage(Errand::List | Errand::Read(..) | Errand::Walk(_))) {
+            self.entry_read(body, now);
         } else if let Some(outstanding) = &mut self.outstanding
             && outstanding.answer.len() < ANSWER_LINES
         {
@@ -357,6 +388,7 @@ impl Session {
             Phase::BringUp => self.bring_up_finished(&outstanding, code, now),
             Phase::Sending => self.sending_finished(outstanding, code, now),
             Phase::Checking(_) => self.check_finished(&outstanding, code, now),
+            Phase::Storage(_) => self.storage_finished(&outstanding, code, now),
             Phase::Ussd(_) => self.ussd_finished(code, now),
             Phase::Restarting => self.close_to_reopen(),
             Phase::Idle | Phase::Closed => self.late_line(now),
@@ -372,6 +404,7 @@ impl Session {
                 self.set_fault("the modem did not answer in time and is being called anew");
                 self.start_resync(resync::Open::No, Then::Idle, now);
             }
+            Phase::Storage(_) => self.storage_timed_out(outstanding, now),
             Phase::Ussd(_) => self.ussd_timed_out(now),
             Phase::Restarting => self.close_to_reopen(),
             Phase::Idle | Phase::Closed => {}
@@ -379,12 +412,15 @@ impl Session {
     }
 
     fn timer_fired(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Idle) && self.start_storage(now) {
+            return;
+        }
         match &self.phase {
             Phase::Resync(_) => self.resync_timer(now),
             Phase::BringUp => self.bring_up_step(now),
             Phase::Idle => self.start_check(Check::keep_alive(self.domain), now),
             Phase::Ussd(_) => self.ussd_timed_out(now),
-            Phase::Sending | Phase::Checking(_) | Phase::Restarting | Phase::Closed => {}
+            Phase::Sending | Phase::Checking(_) | Phase::Storage(_) | Phase::Restarting | Phase::Closed => {}
         }
     }
 
@@ -400,10 +436,8 @@ impl Session {
             self.wishes.bring_up = false;
             self.set_state(State::Starting);
             self.start_resync(resync::Open::No, Then::BringUp(Step::FIRST), now);
-        } else if self.domain.is_some() && !self.snapshot.registration.is_registered() {
-            self.set_fault(
-                "the modem lost the network and looks for it: check antenna, coverage and subscription",
-            );
+        } else if self.domain.is_some() && !self.may_send(self.snapshot.registration) {
+            self.set_fault(self.network_fault());
             self.set_state(State::Recovering);
             self.start_bring_up(Step::Registration, now);
         } else if self.wishes.acknowledge {
@@ -412,7 +446,8 @@ impl Session {
         } else if let Some((code, timeout)) = self.wishes.ussd.take() {
             self.start_ussd(code, timeout, now);
         } else {
-            self.timer = Some(now + self.settings.timing.keep_alive);
+            let keep_alive = now + self.settings.timing.keep_alive;
+            self.timer = Some(self.storage_due(now).map_or(keep_alive, |due| due.min(keep_alive)));
             self.set_state(State::Ready);
         }
     }

@@ -67,7 +67,7 @@ pub(super) struct Late {
 impl Session {
     /// Whether an order can be given: one that cannot be carried out is settled at once.
     pub fn takes_orders(&self) -> bool {
-        !matches!(self.phase, Phase::Sending | Phase::Checking(_) | Phase::Ussd(_))
+        !matches!(self.phase, Phase::Sending | Phase::Checking(_) | Phase::Storage(_) | Phase::Ussd(_))
     }
 
     /// Whether the order under way still waits for its gate.
@@ -231,7 +231,7 @@ impl Session {
                 );
             }
             Stage::Body(Taken::Nothing) => {
-                let error = Failure::of(code);
+                let error = self.send_failure(code, now);
                 let references = self.take_references();
                 let outcome = match error.class {
                     Class::UnknownOutcome => Outcome::Unknown { references, reason: error.sentence },
@@ -329,7 +329,7 @@ impl Session {
 
     fn refused_before_body(&mut self, code: &ResultCode, now: Instant) {
         let references = self.take_references();
-        let error = refusal(Failure::of(code));
+        let error = refusal(self.send_failure(code, now));
         let held = self.order.as_ref().is_some_and(|order| order.stage == Stage::Held);
         self.settle(Outcome::Rejected { references, error });
         // The error may have been a late one, with a prompt still to come.
@@ -338,6 +338,21 @@ impl Session {
         } else {
             self.become_idle(now);
         }
+    }
+
+    /// Errors that say what to do beside the message's own fate: a full storage is emptied, and a service centre
+    /// that was lost is set again with everything else.
+    fn send_failure(&mut self, code: &ResultCode, now: Instant) -> Failure {
+        let mut error = Failure::of(code);
+        match (code, error.code) {
+            (ResultCode::Cms(_), Some(208 | 211 | 322)) => self.storage_is_full(now),
+            (ResultCode::Cms(_), Some(330)) => {
+                error.sentence.push_str(": set smsc in this modem's configuration");
+                self.wishes.bring_up |= self.settings.smsc.is_some();
+            }
+            _ => {}
+        }
+        error
     }
 
     fn withdraw_at_prompt(&mut self, reason: &str, now: Instant) {

@@ -56,7 +56,7 @@ impl Session {
             Some(Routed::PduFollows(kind)) => {
                 if let Some(octets) = Line::pdu(line) {
                     self.following = None;
-                    self.trace_in(line);
+                    self.trace_hidden(line);
                     self.handed_over(kind, octets);
                     return true;
                 }
@@ -91,7 +91,7 @@ impl Session {
             },
             Unsolicited::Stored(kind, body) => {
                 if let Some((storage, index)) = index(body) {
-                    self.notice(Notice::Stored { kind, storage, index });
+                    self.read_place((storage, index), kind, now);
                 } else {
                     self.count_dropped();
                 }
@@ -106,10 +106,7 @@ impl Session {
                 Routed::Text(_) => self.count_dropped(),
             },
             Unsolicited::Ussd(body) => self.ussd_replied(body, now),
-            Unsolicited::StorageFull => {
-                self.set_fault("the modem's message storage is full: delete messages in it");
-                self.notice(Notice::StorageFull);
-            }
+            Unsolicited::StorageFull => self.storage_is_full(now),
             Unsolicited::Other => {}
         }
     }
@@ -127,7 +124,7 @@ impl Session {
         let pdu = Secret::new(octets);
         match kind {
             Kind::Deliver => self.notice(Notice::Delivered { pdu, storage: None }),
-            Kind::Report => self.notice(Notice::Report { pdu }),
+            Kind::Report => self.notice(Notice::Report { pdu, storage: None }),
             Kind::Broadcast => return,
         }
         if self.acknowledges {

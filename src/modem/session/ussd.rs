@@ -24,7 +24,7 @@ impl Session {
         let code = Secret::new(code.to_owned());
         match self.phase {
             Phase::Idle => self.start_ussd(code, timeout, now),
-            Phase::Checking(_) | Phase::Sending if self.wishes.ussd.is_none() => {
+            Phase::Checking(_) | Phase::Storage(_) | Phase::Sending if self.wishes.ussd.is_none() => {
                 self.wishes.ussd = Some((code, timeout));
             }
             _ => self.end_ussd(Err(String::from("the modem is not ready"))),

@@ -6,14 +6,17 @@ use std::time::{Duration, Instant};
 use super::{Action, Closing, Output, Session};
 use crate::clock::monotonic;
 use crate::modem::snapshot::{Notice, Outcome, Part, State};
-use crate::modem::{Settings, Timing};
+use crate::modem::{Roaming, Settings, Timing};
 use crate::secret::Secret;
 
 mod bring_up;
+mod network;
+mod pin;
 mod profile;
 mod recovery;
 mod replay;
 mod send;
+mod storage;
 
 /// More steps than any dialogue here needs: a loop without end fails instead of hanging.
 const STEPS: usize = 5_000;
@@ -161,6 +164,9 @@ pub(super) struct Bench {
     pub(super) notices: Vec<Notice>,
     pub(super) answers: Vec<Result<String, String>>,
     pub(super) closings: Vec<Closing>,
+    /// Whose PIN was tried and not accepted, and what is said of a further try.
+    pub(super) tried: Vec<String>,
+    pub(super) noted: Result<bool, String>,
 }
 
 pub(super) fn settings() -> Settings {
@@ -170,6 +176,9 @@ pub(super) fn settings() -> Settings {
         baud: 115_200,
         pin: None,
         smsc: None,
+        roaming: Roaming::Allowed,
+        operator: None,
+        pins: None,
         profiles: crate::config::profiles(),
         timing: Timing::default(),
     }
@@ -189,6 +198,8 @@ impl Bench {
             notices: Vec::new(),
             answers: Vec::new(),
             closings: Vec::new(),
+            tried: Vec::new(),
+            noted: Ok(true),
         };
         bench.open();
         bench
@@ -207,6 +218,12 @@ impl Bench {
         bench
     }
 
+    pub(super) fn ready_with(modem: Fake, settings: Settings) -> Self {
+        let mut bench = Self::with(modem, settings);
+        bench.until(|b| b.session.snapshot().state == State::Ready);
+        bench
+    }
+
     /// Carries octets both ways until neither has anything to say.
     pub(super) fn turn(&mut self) {
         for _ in 0..STEPS {
@@ -222,6 +239,11 @@ impl Bench {
                 }
                 Action::Settle(outcome) => self.outcomes.push(outcome),
                 Action::Ussd(answer) => self.answers.push(answer),
+                Action::TryPin { owner, .. } => {
+                    self.tried.push(owner);
+                    self.session.pin_noted(self.noted.clone(), self.now);
+                }
+                Action::PinAccepted { owner, .. } => self.tried.retain(|tried| *tried != owner),
                 Action::Notice(notice) => self.notices.push(notice),
                 Action::Close(closing) => self.closings.push(closing),
             }

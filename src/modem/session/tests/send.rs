@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Bench, Fake, accepted, part};
-use crate::at::{Class, Kind};
+use crate::at::Class;
 use crate::modem::session::Closing;
 use crate::modem::snapshot::{Notice, Outcome, State};
 use crate::secret::Secret;
@@ -116,13 +116,14 @@ fn a_handed_over_message_is_one_event() {
     assert_eq!(
         bench.notices,
         [
-            Notice::Report { pdu: pdu(2) },
+            Notice::Report { pdu: pdu(2), storage: None },
             Notice::Delivered { pdu: pdu(3), storage: None },
-            Notice::Stored { kind: Kind::Report, storage: "SR".into(), index: 0 },
             Notice::Delivered { pdu: pdu(4), storage: None },
         ]
     );
     assert_eq!(only(&bench), &accepted(&[7]));
+    bench.jump();
+    assert_eq!(bench.heard("AT+CMGR=0"), 1, "what was stored is read afterwards");
 }
 
 #[test]
