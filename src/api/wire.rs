@@ -177,7 +177,7 @@ pub struct QueueDepths {
 }
 
 /// The data of a server-sent event: exactly one of the three things is there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// The same as the event's `id:`.
     pub id: u64,
@@ -194,6 +194,18 @@ pub struct Event {
     /// After a `modem.*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modem: Option<Modem>,
+    /// Beside `modem` after `modem.recovered`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+}
+
+/// How a modem came back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// The cure that came last.
+    pub rung: String,
+    /// How long the fault lasted since it was noticed.
+    pub seconds: f64,
 }
 
 /// A problem (RFC 9457).
@@ -315,7 +327,7 @@ impl From<&gateway::StatusView> for Status {
 
 impl From<&gateway::Event> for Event {
     fn from(event: &gateway::Event) -> Self {
-        let (mut verification, mut message, mut modem) = (None, None, None);
+        let (mut verification, mut message, mut modem, mut recovery) = (None, None, None, None);
         let r#type = match &event.kind {
             EventKind::Verification(what, v) => {
                 verification = Some(v.into());
@@ -330,8 +342,13 @@ impl From<&gateway::Event> for Event {
                 modem = Some(m.into());
                 format!("modem.{}", m.facts.state.as_str())
             }
+            EventKind::Recovered(m, r) => {
+                modem = Some(m.into());
+                recovery = Some(Recovery { rung: r.rung.to_owned(), seconds: r.took.as_secs_f64() });
+                "modem.recovered".to_owned()
+            }
         };
-        Self { id: event.id, r#type, at: event.at.to_string(), verification, message, modem }
+        Self { id: event.id, r#type, at: event.at.to_string(), verification, message, modem, recovery }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::reader::{Item, Table};
 use crate::modem::profiles::Profiles;
@@ -33,6 +34,11 @@ pub struct Modem {
     pub max_per_minute: Option<u32>,
     /// Parts sent on one day (UTC).
     pub max_per_day: Option<u32>,
+    /// How long the network may take with a message before its outcome counts as unknown; none:
+    /// its family's, or the usual limit.
+    pub send_timeout: Option<Duration>,
+    /// The program and arguments that take the modem's power; empty: none.
+    pub power_cycle: Vec<String>,
 }
 
 /// How a modem is found: all that is given must fit, and something is given.
@@ -102,6 +108,8 @@ const MODEM: &[&str] = &[
     "routes",
     "max_per_minute",
     "max_per_day",
+    "send_timeout",
+    "power_cycle",
 ];
 
 pub(super) fn modems(root: &Table<'_>, profiles: &Profiles) -> Vec<Modem> {
@@ -146,12 +154,28 @@ fn modem(table: &Table<'_>, name: String, profiles: &Profiles) -> Modem {
         routes: table.item("routes").and_then(|i| i.some(Item::prefix)),
         max_per_minute: limit("max_per_minute"),
         max_per_day: limit("max_per_day"),
+        send_timeout: table.item("send_timeout").and_then(|i| i.span(Duration::from_secs(1))),
+        power_cycle: table.item("power_cycle").and_then(|i| program(&i)).unwrap_or_default(),
     }
 }
 
 fn profile(item: &Item<'_>, profiles: &Profiles) -> Option<String> {
     let names: Vec<_> = std::iter::once("auto").chain(profiles.names()).map(|name| (name, name)).collect();
     item.one_of(&names).map(str::to_owned)
+}
+
+/// A program by its whole path, so that it is the same whatever `$PATH` says, and its arguments.
+fn program(item: &Item<'_>) -> Option<Vec<String>> {
+    let words = item.list(|word| Some(word.text()?.to_owned()))?;
+    if words.iter().any(|word| word.contains('\0')) {
+        item.fault("has a control character");
+        return None;
+    }
+    if words.first().is_none_or(|program| !program.starts_with('/')) {
+        item.fault("must begin with the whole path of a program, such as [\"/usr/local/bin/hub\", \"off-on\", \"3\"]");
+        return None;
+    }
+    Some(words)
 }
 
 fn digits(item: &Item<'_>, least: usize, most: usize, what: &str) -> Option<String> {

@@ -69,6 +69,8 @@ fn every_key_is_read() {
         routes: Some(vec!["+41".into(), "+49".into()]),
         max_per_minute: Some(20),
         max_per_day: Some(1000),
+        send_timeout: Some(Duration::from_secs(60)),
+        power_cycle: ["/usr/local/bin/hub", "off-on", "3"].map(String::from).to_vec(),
     };
     assert_eq!(config.modems[0], stick);
     assert_eq!(config.modems[1].name, "modem2");
@@ -121,6 +123,20 @@ fn a_service_inherits_key_by_key() {
     assert_eq!(login.locales["fr"], Template::parse("F {code}").unwrap());
     assert!(config.warnings().iter().any(|w| w.contains("text for fr")), "{:?}", config.warnings());
     assert!(!config.warnings().iter().any(|w| w.contains("text for de")));
+}
+
+#[test]
+fn a_power_cycle_is_a_program_by_its_whole_path() {
+    for wrong in
+        ["[]", "['hub', '3']", "['']", "['/bin/hub', 3]", "'/bin/hub 3'", "['/bin/hub', \"\\u0000\"]"]
+    {
+        let text = format!("[[modem]]\nport = '/dev/ttyUSB0'\npower_cycle = {wrong}\n");
+        let said = parse(&text).unwrap_err().to_string();
+        assert!(said.contains("power_cycle"), "{wrong}: {said}");
+    }
+    let config = parse("[[modem]]\nport = '/dev/ttyUSB0'\npower_cycle = ['/bin/hub', 'a b; c']\n").unwrap();
+    assert_eq!(config.modems[0].power_cycle, ["/bin/hub", "a b; c"]);
+    assert_eq!(config.modems[0].send_timeout, None);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, watch};
 use super::GRACE;
 use crate::at;
 use crate::gateway::{
-    Control, ControlError, Gate, Gateway, ModemFacts, ModemState, Order, Outcome, Readiness, Submit,
+    Control, ControlError, Gate, Gateway, ModemFacts, ModemState, Order, Outcome, Readiness, RecoveryView,
+    Submit,
 };
 use crate::modem::{self, Modem, Notice, Snapshot, State};
 use crate::outbox::{Fault, FaultClass};
@@ -26,10 +27,10 @@ const NOTICES: usize = 256;
 
 impl Port {
     /// Starts the session.
-    pub(super) fn open(settings: modem::Settings) -> (Self, mpsc::Receiver<Notice>) {
+    pub(super) fn open(settings: modem::Settings, means: modem::Means) -> (Self, mpsc::Receiver<Notice>) {
         let (sender, notices) = mpsc::channel(NOTICES);
         let name = settings.name.clone();
-        let modem = Modem::start(settings, sender);
+        let modem = Modem::start_with(settings, means, sender);
         let snapshot = modem.snapshot();
         let readiness = watch::Sender::new(readiness(&snapshot.borrow()));
         (Self { name, modem, snapshot, readiness }, notices)
@@ -72,6 +73,9 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
                     if let Err(e) = gateway.late_accepted(&port.name, reference).await {
                         tracing::error!(modem = port.name, error = %e, "a late result could not be credited");
                     }
+                }
+                Some(Notice::Recovered { rung, took }) => {
+                    gateway.modem_recovered(&port.name, RecoveryView { rung: rung.as_str(), took });
                 }
                 Some(_) => {}
                 None => return,

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::recoveries::Recoveries;
 use super::{ModemView, StatusView};
 use crate::outbox::MessageStatus;
 
@@ -25,6 +26,7 @@ pub(super) struct Metrics {
     messages: [AtomicU64; MESSAGES.len()],
     verifications: [AtomicU64; VERIFICATIONS.len()],
     checks: [AtomicU64; 2],
+    pub(super) recoveries: Recoveries,
 }
 
 impl Metrics {
@@ -135,11 +137,12 @@ impl Metrics {
             "Received signal strength.",
             each(&|m| m.facts.signal_dbm.map(f64::from)),
         );
+        self.recoveries.render(&mut out);
         out
     }
 }
 
 /// A label value: backslash, quote and line feed escaped.
-fn label(text: &str) -> String {
+pub(super) fn label(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

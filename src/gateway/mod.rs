@@ -22,6 +22,7 @@ mod keeper;
 mod message;
 mod metrics;
 mod moves;
+mod recoveries;
 mod request;
 mod settings;
 mod submit;
@@ -39,7 +40,8 @@ pub use submit::{
     Control, ControlError, Gate, ModemFacts, ModemState, Order, OrderPart, Outcome, Readiness, Submit,
 };
 pub use view::{
-    CheckView, Event, EventKind, MessageView, ModemView, Page, QueueView, StatusView, VerificationView,
+    CheckView, Event, EventKind, MessageView, ModemView, Page, QueueView, RecoveryView, StatusView,
+    VerificationView,
 };
 
 /// The gateway: cheap to clone, one for the whole daemon.
@@ -201,6 +203,15 @@ impl Gateway {
     pub fn modem_changed(&self, name: &str) {
         if let Ok(slot) = self.0.slot(name) {
             self.0.events.publish(self.0.clock.now(), EventKind::Modem(self.0.modem_view(slot)));
+        }
+    }
+
+    /// A modem is well again: counts it and tells those who follow.
+    pub fn modem_recovered(&self, name: &str, recovery: RecoveryView) {
+        if let Ok(slot) = self.0.slot(name) {
+            self.0.metrics.recoveries.count(name, recovery);
+            let kind = EventKind::Recovered(self.0.modem_view(slot), recovery);
+            self.0.events.publish(self.0.clock.now(), kind);
         }
     }
 

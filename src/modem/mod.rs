@@ -37,16 +37,21 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 mod find;
+pub mod ladder;
+mod means;
 mod pins;
 mod port;
 pub mod ports;
+mod power_cycle;
 pub mod profiles;
+mod reauthorise;
 pub mod session;
 mod settings;
 mod snapshot;
 mod task;
 
 pub use find::Find;
+pub use means::Means;
 pub use pins::Pins;
 pub use settings::{Roaming, Settings, Timing};
 pub use snapshot::{Counters, Notice, Outcome, Part, Snapshot, State};
@@ -72,6 +77,11 @@ pub struct Modem {
 impl Modem {
     /// Starts the task of a modem. Must be called inside a tokio runtime.
     pub fn start(settings: Settings, notices: mpsc::Sender<Notice>) -> Self {
+        Self::start_with(settings, Means::default(), notices)
+    }
+
+    /// The same, with what may be done to the device beside its port.
+    pub fn start_with(settings: Settings, means: Means, notices: mpsc::Sender<Notice>) -> Self {
         let session = Session::new(settings.clone());
         let (orders_in, orders) = mpsc::channel(ORDERS);
         let (controls_in, controls) = mpsc::channel(CONTROLS);
@@ -79,6 +89,8 @@ impl Modem {
         let name = settings.name.clone();
         let driver = Driver {
             settings,
+            means,
+            device: None,
             session,
             orders,
             controls,

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::ladder::{Ladder, Rung};
 use super::profiles::{Identity, Profile, Quirk};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Snapshot, State};
@@ -24,6 +25,7 @@ mod check;
 mod choose;
 mod network;
 mod pin;
+mod recovery;
 mod resync;
 mod storage;
 mod submit;
@@ -36,6 +38,7 @@ mod ussd;
 use bring_up::{BringUp, Step};
 use check::Check;
 use pin::PinState;
+use recovery::{Against, Radio};
 use resync::{Resync, Then};
 use storage::{Errand, Storage};
 use submit::{Late, Order, Stage};
@@ -79,6 +82,8 @@ pub enum Action {
 pub enum Closing {
     /// To open it again.
     Reopen,
+    /// To cure the device without it, and to open it again.
+    Cure(Rung),
     /// For good.
     Stop,
 }
@@ -134,6 +139,8 @@ pub struct Session {
     acknowledges: bool,
     opened_before: bool,
     awakenings: Awakenings,
+    ladder: Ladder,
+    against: Against,
     snapshot: Snapshot,
     dirty: bool,
     actions: VecDeque<Action>,
@@ -150,6 +157,9 @@ enum Phase {
     Storage(Errand),
     Ussd(Ussd),
     Restarting,
+    Radio(Radio),
+    /// Nothing helped: it is left alone for a while.
+    Resting,
 }
 
 #[derive(Debug)]
@@ -174,6 +184,7 @@ impl Session {
     /// A session whose port is not open yet.
     pub fn new(settings: Settings) -> Self {
         let port = settings.find.to_string();
+        let ladder = Ladder::new(settings.timing.ladder);
         Self {
             profile: settings.profiles.of(&Identity::default()),
             settings,
@@ -195,6 +206,8 @@ impl Session {
             acknowledges: false,
             opened_before: false,
             awakenings: Awakenings::default(),
+            ladder,
+            against: Against::default(),
             snapshot: Snapshot { port, ..Snapshot::default() },
             dirty: true,
             actions: VecDeque::new(),
@@ -244,7 +257,12 @@ impl Session {
         self.following = None;
         self.rest_of_code = 0;
         self.pin.device_began_anew();
-        self.set_state(State::Starting);
+        self.ladder.here();
+        if let Some(until) = self.ladder.rests_until(now) {
+            self.rest(until, now);
+            return;
+        }
+        self.set_state(if self.ladder.in_trouble() { State::Recovering } else { State::Starting });
         self.start_resync(resync::Open::Perhaps, Then::BringUp(Step::FIRST), now);
     }
 
@@ -252,6 +270,7 @@ impl Session {
     pub fn lost(&mut self, reason: &str) {
         self.abandon(reason);
         self.enter_closed();
+        self.ladder.unplugged();
         self.set_fault(reason);
         self.set_state(State::Absent);
     }
@@ -390,8 +409,9 @@ impl Session {
             Phase::Checking(_) => self.check_finished(&outstanding, code, now),
             Phase::Storage(_) => self.storage_finished(&outstanding, code, now),
             Phase::Ussd(_) => self.ussd_finished(code, now),
-            Phase::Restarting => self.close_to_reopen(),
-            Phase::Idle | Phase::Closed => self.late_line(now),
+            Phase::Restarting => self.restart_finished(&outstanding, code, now),
+            Phase::Radio(_) => self.radio_switched(now),
+            Phase::Idle | Phase::Resting | Phase::Closed => self.late_line(now),
         }
     }
 
@@ -401,13 +421,15 @@ impl Session {
             Phase::BringUp => self.bring_up_timed_out(outstanding, now),
             Phase::Sending => self.sending_timed_out(now),
             Phase::Checking(_) => {
+                self.ladder.notice(now);
                 self.set_fault("the modem did not answer in time and is being called anew");
                 self.start_resync(resync::Open::No, Then::Idle, now);
             }
             Phase::Storage(_) => self.storage_timed_out(outstanding, now),
             Phase::Ussd(_) => self.ussd_timed_out(now),
             Phase::Restarting => self.close_to_reopen(),
-            Phase::Idle | Phase::Closed => {}
+            Phase::Radio(_) => self.radio_switched(now),
+            Phase::Idle | Phase::Resting | Phase::Closed => {}
         }
     }
 
@@ -420,7 +442,13 @@ impl Session {
             Phase::BringUp => self.bring_up_step(now),
             Phase::Idle => self.start_check(Check::keep_alive(self.domain), now),
             Phase::Ussd(_) => self.ussd_timed_out(now),
-            Phase::Sending | Phase::Checking(_) | Phase::Storage(_) | Phase::Restarting | Phase::Closed => {}
+            Phase::Resting => self.rested(now),
+            Phase::Sending
+            | Phase::Checking(_)
+            | Phase::Storage(_)
+            | Phase::Restarting
+            | Phase::Radio(_)
+            | Phase::Closed => {}
         }
     }
 
@@ -436,6 +464,8 @@ impl Session {
             self.wishes.bring_up = false;
             self.set_state(State::Starting);
             self.start_resync(resync::Open::No, Then::BringUp(Step::FIRST), now);
+        } else if self.cure_failing(now) {
+            // The port may be closed now.
         } else if self.domain.is_some() && !self.may_send(self.snapshot.registration) {
             self.set_fault(self.network_fault());
             self.set_state(State::Recovering);
@@ -449,6 +479,7 @@ impl Session {
             let keep_alive = now + self.settings.timing.keep_alive;
             self.timer = Some(self.storage_due(now).map_or(keep_alive, |due| due.min(keep_alive)));
             self.set_state(State::Ready);
+            self.well(now);
         }
     }
 
@@ -479,7 +510,8 @@ impl Session {
         self.pin.device_began_anew();
         self.set_state(State::Recovering);
         self.phase = Phase::Restarting;
-        self.write_command(Command::Restart, self.settings.timing.command, now);
+        let command = self.restart_commands().into_iter().next().unwrap_or(Command::Restart);
+        self.write_command(command, self.settings.timing.command, now);
     }
 
     fn close_to_reopen(&mut self) {
@@ -555,6 +587,7 @@ impl Session {
     }
 
     fn set_fault(&mut self, sentence: &str) {
+        self.note_cause(sentence);
         if self.snapshot.last_error.as_deref() != Some(sentence) {
             self.snapshot.last_error = Some(sentence.to_owned());
             self.dirty = true;

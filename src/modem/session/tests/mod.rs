@@ -10,6 +10,7 @@ use crate::modem::{Roaming, Settings, Timing};
 use crate::secret::Secret;
 
 mod bring_up;
+mod cures;
 mod network;
 mod pin;
 mod profile;
