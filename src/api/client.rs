@@ -208,20 +208,27 @@ impl Client {
         if let Some(after) = after {
             call = call.header("last-event-id", after.to_string());
         }
+        let pieces = self.download(call).await?;
+        Ok(pieces.map(|pieces| Events {
+            pieces,
+            buffer: Vec::new(),
+            lines: VecDeque::new(),
+            draft: Draft::default(),
+        }))
+    }
+
+    /// Asks for what may be large or never end, to be read piece by piece. A refusal is given back as the reply
+    /// it is.
+    pub async fn download(&self, call: Call) -> Result<Result<Pieces, Reply>, ClientError> {
         let request = call.request()?;
         let begun = async {
             let response = self.exchange(request).await?;
             let status = response.status();
-            let mut body = response.into_body();
+            let body = response.into_body();
             if status == StatusCode::OK {
-                return Ok(Ok(Events {
-                    body,
-                    buffer: Vec::new(),
-                    lines: VecDeque::new(),
-                    draft: Draft::default(),
-                }));
+                return Ok(Ok(Pieces { body }));
             }
-            let body = Limited::new(&mut body, LARGEST_REPLY).collect().await;
+            let body = Limited::new(body, LARGEST_REPLY).collect().await;
             let body = body.map_err(|e| ClientError::Protocol(e.to_string()))?.to_bytes();
             Ok(Err(Reply { status, body }))
         };
@@ -245,6 +252,30 @@ impl Client {
     }
 }
 
+/// A reply as it comes.
+#[derive(Debug)]
+pub struct Pieces {
+    body: Incoming,
+}
+
+impl Pieces {
+    /// The next piece; nothing at the proper end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            let frame = tokio::time::timeout(SILENCE, self.body.frame()).await;
+            match frame.map_err(|_| ClientError::TimedOut(SILENCE))? {
+                None => return Ok(None),
+                Some(Err(e)) => return Err(ClientError::Protocol(e.to_string())),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerEvent {
@@ -259,7 +290,7 @@ pub struct ServerEvent {
 /// A stream of events.
 #[derive(Debug)]
 pub struct Events {
-    body: Incoming,
+    pieces: Pieces,
     buffer: Vec<u8>,
     lines: VecDeque<String>,
     draft: Draft,
@@ -281,15 +312,11 @@ impl Events {
                     return Ok(Some(event));
                 }
             }
-            let frame = tokio::time::timeout(SILENCE, self.body.frame()).await;
-            match frame.map_err(|_| ClientError::TimedOut(SILENCE))? {
+            match self.pieces.next().await? {
                 None => return Ok(None),
-                Some(Err(e)) => return Err(ClientError::Protocol(e.to_string())),
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.buffer.extend_from_slice(&data);
-                        self.split()?;
-                    }
+                Some(data) => {
+                    self.buffer.extend_from_slice(&data);
+                    self.split()?;
                 }
             }
         }

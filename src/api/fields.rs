@@ -17,15 +17,14 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Reads an object that has no fields but the `known`. What is no JSON is malformed; JSON that is not this
-    /// object is unprocessable.
+    /// Reads an object that has no fields but the `known`.
     pub(super) fn parse(body: &[u8], known: &[&str]) -> Result<Self, Problem> {
         let value: Value = serde_json::from_slice(body).map_err(|e| {
             // Into a Value only the grammar can fail, and its messages hold no values.
             Problem::malformed(format!("the body is not JSON: {e}"))
         })?;
         let Value::Object(map) = value else {
-            return Err(Problem::unprocessable("the body must be a JSON object"));
+            return Err(Problem::malformed("the body must be a JSON object"));
         };
         match map.keys().find(|key| !known.contains(&key.as_str())) {
             Some(stranger) => Err(unknown("field", stranger, known)),
@@ -44,7 +43,7 @@ impl Fields {
 
     /// A text that must be there.
     pub(super) fn wanted_text(&mut self, name: &str) -> Result<String, Problem> {
-        self.text(name)?.ok_or_else(|| Problem::unprocessable(format!("`{name}` is missing")))
+        self.text(name)?.ok_or_else(|| Problem::malformed(format!("`{name}` is missing")))
     }
 
     /// True or false; false when left out.
@@ -114,20 +113,20 @@ impl Fields {
 /// The complaint about a name that is not among the `known`.
 pub(super) fn unknown(what: &str, stranger: &str, known: &[&str]) -> Problem {
     if known.is_empty() {
-        return Problem::unprocessable(format!("this request takes no {what}s"));
+        return Problem::unknown_name(format!("this request takes no {what}s"));
     }
     let near = known.iter().find(|name| strsim::damerau_levenshtein(name, stranger) <= 2);
     // A name with a digit in it may be a code or a number put in the wrong place: it is not repeated.
     let plain = stranger.len() <= 32 && stranger.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
     let name = if plain { format!(" `{stranger}`") } else { String::new() };
-    Problem::unprocessable(match near {
+    Problem::unknown_name(match near {
         Some(near) => format!("unknown {what}{name}; did you mean `{near}`?"),
         None => format!("unknown {what}{name}; it takes `{}`", known.join("`, `")),
     })
 }
 
 fn must_be(name: &str, what: &str) -> Problem {
-    Problem::unprocessable(format!("`{name}` must be {what}"))
+    Problem::malformed(format!("`{name}` must be {what}"))
 }
 
 #[cfg(test)]
@@ -163,10 +162,11 @@ mod tests {
             (r#"{"to": "x", "priority": 1.5}"#, "`priority` must be a whole number from 0 to 9"),
             (r#"{"to": "x", "values": {"a": 1}}"#, "`values` must be an object of strings"),
         ] {
-            assert_eq!(detail(body), (422, wanted.to_owned()), "{body}");
+            let status = if wanted.starts_with("unknown") { 422 } else { 400 };
+            assert_eq!(detail(body), (status, wanted.to_owned()), "{body}");
         }
-        assert_eq!(detail(r#"{"to": "x", "valid_for": "soon"}"#).0, 422);
-        assert_eq!(detail(r#"{"to": "x", "valid_for": 0}"#).0, 422);
+        assert_eq!(detail(r#"{"to": "x", "valid_for": "soon"}"#).0, 400);
+        assert_eq!(detail(r#"{"to": "x", "valid_for": 0}"#).0, 400);
         let (_, stranger) = detail(r#"{"123456": "x"}"#);
         assert!(!stranger.contains("123456"), "{stranger}");
     }

@@ -46,7 +46,7 @@ pub(super) async fn send(app: &App, request: Authorised) -> Result<Response, Pro
 /// `GET /v1/messages`.
 pub(super) async fn list(app: &App, request: Authorised) -> Result<Response, Problem> {
     let [status, to, limit, cursor] = request.query(["status", "to", "limit", "cursor"])?;
-    let wrong = |name: &str, what: &str| Problem::unprocessable(format!("`{name}` must be {what}"));
+    let wrong = |name: &str, what: &str| Problem::malformed(format!("`{name}` must be {what}"));
     let filter = MessageFilter {
         status: status
             .map(|word| {

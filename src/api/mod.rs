@@ -16,6 +16,7 @@
 //! ```
 
 pub mod access;
+mod backup;
 pub mod client;
 mod connection;
 mod events;

@@ -47,7 +47,7 @@ pub(super) async fn ussd(app: &App, request: Authorised) -> Result<Response, Pro
     let dialled = |c: char| c.is_ascii_alphanumeric() || matches!(c, '*' | '#' | '+');
     // What goes into a quoted string of an AT command must not end it.
     if code.is_empty() || code.len() > LONGEST_USSD || !code.chars().all(dialled) {
-        return Err(Problem::unprocessable("`code` must be a USSD code such as *100#"));
+        return Err(Problem::malformed("`code` must be a USSD code such as *100#"));
     }
     let control = Control::Ussd { code, timeout: USSD_TIMEOUT };
     let text = app.service.control(name, control).await?.unwrap_or_default();

@@ -48,13 +48,13 @@ impl Problem {
         Self { status, code, detail: detail.into(), retry_after: None }
     }
 
-    /// 400: not understood.
+    /// 400: not a request that this path takes.
     pub fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
     }
 
-    /// 422: understood, and wrong.
-    pub fn unprocessable(detail: impl Into<String>) -> Self {
+    /// 422: a field or parameter that this path does not know.
+    pub fn unknown_name(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
     }
 

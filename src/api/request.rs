@@ -85,7 +85,7 @@ impl Authorised {
                 return Err(unknown("query parameter", &name, &known));
             };
             if values[i].replace(value).is_some() {
-                return Err(Problem::unprocessable(format!("`{}` stands twice", known[i])));
+                return Err(Problem::malformed(format!("`{}` stands twice", known[i])));
             }
         }
         Ok(values)
@@ -99,7 +99,7 @@ impl Authorised {
         };
         let span = wait.parse().map(Duration::from_secs).or_else(|_| humantime::parse_duration(&wait));
         span.map(|span| Some(span.min(LONGEST_WAIT)))
-            .map_err(|_| Problem::unprocessable("`wait` must be a duration such as 30s"))
+            .map_err(|_| Problem::malformed("`wait` must be a duration such as 30s"))
     }
 
     /// Reads the body, which must be an object without fields but the `known`.

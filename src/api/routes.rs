@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::request::Authorised;
 use super::serve::Limits;
 use super::service::Service;
-use super::{events, messages, modems, verifications, wire};
+use super::{backup, events, messages, modems, verifications, wire};
 use crate::gateway::Control;
 
 /// One line of the table.
@@ -52,6 +52,7 @@ enum Endpoint {
     Reset,
     Ussd,
     Events,
+    Backup,
     Status,
     Alive,
     Ready,
@@ -88,6 +89,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/v1/modems/{name}/reset", ADMIN, Endpoint::Reset),
     route("POST", "/v1/modems/{name}/ussd", ADMIN, Endpoint::Ussd),
     route("GET", "/v1/events", READ, Endpoint::Events),
+    route("GET", "/v1/backup", ADMIN, Endpoint::Backup),
     route("GET", "/v1/status", READ, Endpoint::Status),
     route("GET", "/healthz", Need::Nothing, Endpoint::Alive),
     route("GET", "/readyz", Need::Nothing, Endpoint::Ready),
@@ -166,6 +168,7 @@ async fn dispatch(endpoint: Endpoint, app: Arc<App>, request: Authorised) -> Res
         Endpoint::Reset => modems::control(&app, request, Control::Reset).await,
         Endpoint::Ussd => modems::ussd(&app, request).await,
         Endpoint::Events => events::follow(app, &request),
+        Endpoint::Backup => backup::stream(&app, &request),
         Endpoint::Status => {
             request.query([])?;
             Ok(wire::json(StatusCode::OK, &wire::Status::from(&app.service.status())))

@@ -1,7 +1,7 @@
 //! What the API needs of the house behind it. The gateway implements it; tests implement what they like.
 
 use futures_util::future::BoxFuture;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
 use crate::gateway::{
     Caller, CheckView, Control, Event, Gateway, GatewayError, IssueRequest, MessageFilter, MessageView,
@@ -81,6 +81,8 @@ pub trait Service: Send + Sync + 'static {
     fn ready(&self) -> bool;
     /// Events behind the one with the id `after`, or only those to come.
     fn subscribe(&self, after: Option<u64>) -> Subscription;
+    /// A backup of everything, piece by piece; after an error nothing follows.
+    fn back_up(&self) -> mpsc::Receiver<Result<Vec<u8>, GatewayError>>;
     /// Prometheus text exposition format 0.0.4.
     fn metrics(&self) -> String;
 }
@@ -161,6 +163,10 @@ impl Service for Gateway {
     fn subscribe(&self, after: Option<u64>) -> Subscription {
         let (backlog, live) = Self::subscribe(self, after);
         Subscription { backlog, live }
+    }
+
+    fn back_up(&self) -> mpsc::Receiver<Result<Vec<u8>, GatewayError>> {
+        Self::back_up(self)
     }
 
     fn metrics(&self) -> String {

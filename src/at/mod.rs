@@ -35,8 +35,8 @@ pub use errors::{Class, Failure};
 pub use framer::{Frame, Framer, LINE_LIMIT, Prompt};
 pub use line::{Kind, Line, Routed, Unsolicited};
 pub use reply::{
-    Pin, Registration, Selection, UssdReply, first_number, first_text, iccid, index, operator, pin,
-    registration, selection, send_reference, signal, unquoted, ussd, values,
+    Pin, Registration, Selection, UssdReply, first_number, first_text, iccid, index, number_at, operator,
+    pin, registration, selection, send_reference, signal, unquoted, ussd,
 };
 pub use result::{ErrorValue, ResultCode};
 pub use stored::{Entry, Header, Usage, storage, storages, usages};

@@ -131,9 +131,10 @@ pub fn first_text(body: &str) -> &str {
     fields(body).first().copied().unwrap_or_default()
 }
 
-/// The values of an information line, without its head when it has one.
-pub fn values(line: &str) -> Vec<&str> {
-    fields(line.split_once(':').map_or(line, |(_, body)| body).trim())
+/// One of the values behind a head, counted from 1, when it is a number.
+pub fn number_at(line: &str, value: usize) -> Option<u16> {
+    let body = line.split_once(':').map_or(line, |(_, body)| body);
+    whole(all_consuming(number).parse(fields(body).get(value.checked_sub(1)?)?))
 }
 
 /// `+CPIN: <code>`.
@@ -367,9 +368,13 @@ mod tests {
         assert_eq!(index("\"SM\""), None);
         assert_eq!(first_number("1,0"), Some(1));
         assert_eq!(first_number("(0-1,4-7),(0-1)"), None);
-        assert_eq!(values("^CPIN: SIM PIN,3,10,3"), ["SIM PIN", "3", "10", "3"]);
-        assert_eq!(values("+QPINC:\"SC\",2"), ["SC", "2"]);
-        assert_eq!(values("3"), ["3"]);
+        assert_eq!(number_at("^CPIN: SIM PIN,3,10,3,10,3", 4), Some(3));
+        assert_eq!(number_at("+QPINC: \"SC\",2,10", 2), Some(2));
+        assert_eq!(number_at("3", 1), Some(3));
+        assert_eq!(
+            (number_at("+SPIC: 3", 2), number_at("+SPIC: 3", 0), number_at("x", 1)),
+            (None, None, None)
+        );
     }
 
     #[test]

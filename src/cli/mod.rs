@@ -19,6 +19,7 @@ use clap_complete::Shell;
 
 use crate::api::client::{Call, Client};
 
+mod backup;
 mod daemon;
 pub mod demo;
 mod exit;
@@ -144,6 +145,11 @@ enum Ask {
     Events,
     /// A live view of the daemon.
     Top,
+    /// Write the whole state to a file, while the daemon goes on.
+    Backup {
+        /// Is replaced when the backup is whole; readable by its owner alone.
+        file: PathBuf,
+    },
 }
 
 /// The program: reads its arguments, does what they say, and tells how it ended.
@@ -204,5 +210,6 @@ async fn ask(session: &output::Session, question: Ask) -> Result<Exit, Failure> 
         Ask::Modem { name, care } => daemon::modem(session, &name, care).await,
         Ask::Events => daemon::events(session).await,
         Ask::Top => top::run(session).await,
+        Ask::Backup { file } => backup::backup(session, &file).await,
     }
 }

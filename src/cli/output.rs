@@ -75,6 +75,11 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Whether a person reads the answer.
+    pub(super) fn is_for_people(&self) -> bool {
+        self.format != Format::Json
+    }
+
     /// Asks; a refusal is a failure, after its JSON when JSON is wanted.
     pub(super) async fn ask(&self, call: Call) -> Result<Reply, Failure> {
         let reply = self.client.call(call).await?;

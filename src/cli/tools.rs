@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::exit::{Exit, Failure};
-use super::{demo, pdu, probe, sim};
+use super::{backup, demo, pdu, probe, sim};
+use crate::config::DEFAULT_PATH;
 
 /// The workshop.
 #[derive(Debug, Subcommand)]
@@ -30,6 +31,17 @@ pub(super) enum Tool {
         /// What they do, a file each.
         #[arg(long, value_name = "FILE")]
         script: Vec<PathBuf>,
+    },
+    /// Fill an empty state folder from a backup, while the daemon is stopped.
+    Restore {
+        /// What `smsotp backup` wrote.
+        file: PathBuf,
+        /// The state folder; left out: the one that the configuration names.
+        #[arg(long, value_name = "DIR")]
+        state_dir: Option<PathBuf>,
+        /// The daemon's configuration.
+        #[arg(long, value_name = "PATH", default_value = DEFAULT_PATH)]
+        config: PathBuf,
     },
     /// PDUs of short messages, JSON lines on stdin to JSON lines on stdout.
     Pdu {
@@ -63,6 +75,7 @@ pub(super) fn run(tool: Tool, json: bool) -> Result<Exit, Failure> {
             };
             pdu::run(work, std::io::stdin().lock(), std::io::stdout().lock())?;
         }
+        Tool::Restore { file, state_dir, config } => return backup::restore(&file, state_dir, &config),
         Tool::Probe { ports } => return runtime.block_on(probe::run(&ports, json)),
     }
     Ok(Exit::Done)

@@ -40,7 +40,7 @@ const KEYS: &[&str] = &[
     "quirks",
 ];
 const MATCH: &[&str] = &["maker", "model", "firmware", "usb"];
-const PIN_TRIES: &[&str] = &["command", "of", "value"];
+const PIN_TRIES: &[&str] = &["command", "value"];
 const UNSOLICITED: &[&str] = &["head", "lines"];
 
 const USSD: [(&str, UssdCoding); 4] = [
@@ -309,8 +309,7 @@ fn pin_tries(table: &Table<'_>) -> Option<PinTries> {
         return None;
     };
     let value = table.item("value").map_or(Some(1), |i| i.number(1, 16))?;
-    let of = table.item("of").and_then(|i| Some(i.word()?.to_owned()));
-    Some(PinTries { command: command(&question)?, of, value: usize::try_from(value).ok()? })
+    Some(PinTries { command: command(&question)?, value: usize::try_from(value).ok()? })
 }
 
 fn unsolicited(table: &Table<'_>) -> Option<Unsolicited> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rand::TryRng as _;
 use zeroize::Zeroizing;
 
-use crate::secret::Key;
+use crate::secret::{Key, Secret};
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -39,24 +39,38 @@ pub enum KeyError {
     },
 }
 
-/// Finds or makes the key.
-pub(super) fn load(configured: Option<&Path>, state_dir: &Path) -> Result<Key, KeyError> {
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| Path::new(&dir).join("smsotpd.key"));
-    if let Some(path) = credential.filter(|path| path.exists()) {
-        return read(&path, false);
-    }
-    if let Some(path) = configured {
-        return read(path, true);
-    }
-    let path = state_dir.join("secret.key");
-    match make(&path) {
-        Ok(key) => Ok(key),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => read(&path, true),
-        Err(source) => Err(KeyError::Io { path, source }),
-    }
+/// The key and where it is kept.
+pub(super) struct Found {
+    pub(super) key: Key,
+    /// Its octets, when it is a part of the state.
+    pub(super) in_state: Option<Secret<Vec<u8>>>,
 }
 
-fn read(path: &Path, private: bool) -> Result<Key, KeyError> {
+/// Where the key is when it is made here.
+pub(super) fn path(state_dir: &Path) -> PathBuf {
+    state_dir.join("secret.key")
+}
+
+/// Finds or makes the key.
+pub(super) fn load(configured: Option<&Path>, state_dir: &Path) -> Result<Found, KeyError> {
+    let apart = |octets: Zeroizing<[u8; 32]>| Found { key: Key::from_bytes(*octets), in_state: None };
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| Path::new(&dir).join("smsotpd.key"));
+    if let Some(path) = credential.filter(|path| path.exists()) {
+        return read(&path, false).map(apart);
+    }
+    if let Some(path) = configured {
+        return read(path, true).map(apart);
+    }
+    let path = path(state_dir);
+    let octets = match make(&path) {
+        Ok(octets) => octets,
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => read(&path, true)?,
+        Err(source) => return Err(KeyError::Io { path, source }),
+    };
+    Ok(Found { key: Key::from_bytes(*octets), in_state: Some(Secret::new(octets.to_vec())) })
+}
+
+fn read(path: &Path, private: bool) -> Result<Zeroizing<[u8; 32]>, KeyError> {
     let fault = |source| KeyError::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(fault)?;
     if private && file.metadata().map_err(fault)?.permissions().mode() & 0o077 != 0 {
@@ -64,7 +78,7 @@ fn read(path: &Path, private: bool) -> Result<Key, KeyError> {
     }
     let mut octets = Zeroizing::new(Vec::new());
     file.take(1024).read_to_end(&mut octets).map_err(fault)?;
-    parse(&octets).map(Key::from_bytes).ok_or_else(|| KeyError::Shape { path: path.to_owned() })
+    parse(&octets).map(Zeroizing::new).ok_or_else(|| KeyError::Shape { path: path.to_owned() })
 }
 
 fn parse(octets: &[u8]) -> Option<[u8; 32]> {
@@ -82,23 +96,27 @@ fn parse(octets: &[u8]) -> Option<[u8; 32]> {
     Some(key)
 }
 
-/// Makes the file whole or not at all: under another name, synced, then linked to its own, which fails when it
-/// exists.
-fn make(path: &Path) -> io::Result<Key> {
+fn make(path: &Path) -> io::Result<Zeroizing<[u8; 32]>> {
     if path.exists() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     let mut octets = Zeroizing::new([0; 32]);
     rand::rngs::SysRng.try_fill_bytes(&mut *octets).map_err(io::Error::other)?;
+    write(path, &*octets)?;
+    Ok(octets)
+}
+
+/// Makes the file whole or not at all: under another name, synced, then linked to its own, which fails when it
+/// exists.
+pub(super) fn write(path: &Path, octets: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("key.new");
     let _ = std::fs::remove_file(&fresh);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-    file.write_all(&*octets)?;
+    file.write_all(octets)?;
     file.sync_all()?;
     std::fs::hard_link(&fresh, path)?;
     std::fs::remove_file(&fresh)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
-    Ok(Key::from_bytes(*octets))
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -108,13 +126,14 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_kept_private() {
         let dir = tempfile::tempdir().unwrap();
-        let key = load(None, dir.path()).unwrap();
-        let path = dir.path().join("secret.key");
+        let Found { key, in_state } = load(None, dir.path()).unwrap();
+        assert_eq!(in_state.unwrap().expose(), &std::fs::read(path(dir.path())).unwrap());
+        let path = path(dir.path());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let again = load(None, dir.path()).unwrap();
+        let again = load(None, dir.path()).unwrap().key;
         assert_eq!(key.hash(&[b"x"]), again.hash(&[b"x"]));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(load(None, dir.path()).unwrap_err().to_string().contains("chmod 600"));
+        assert!(load(None, dir.path()).err().unwrap().to_string().contains("chmod 600"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use clap::Parser;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Daemon, StartError, log};
+use super::{Daemon, StartError, log, wiring};
 use crate::config::{Config, DEFAULT_PATH};
 
 /// `sysexits.h`: an internal fault.
@@ -47,14 +47,14 @@ pub fn main() -> ExitCode {
         }
     };
     if arguments.check_config {
-        for warning in config.warnings() {
+        for warning in wiring::warnings(&config) {
             eprintln!("warning: {warning}");
         }
         println!("ok");
         return ExitCode::SUCCESS;
     }
     let level = log::start(&config.log.level, config.log.format);
-    for warning in config.warnings() {
+    for warning in wiring::warnings(&config) {
         tracing::warn!("{warning}");
     }
     // One thread serves: every room waits for the kernel, none computes for long, and the store's commits have
@@ -134,6 +134,9 @@ fn reload(path: &std::path::Path, config: &mut Config, daemon: &Daemon, level: &
             log::set(level, &new.log.level);
             for name in daemon.reload(config, &new) {
                 tracing::warn!("{name} changed: a restart takes it over");
+            }
+            for warning in wiring::warnings(&new) {
+                tracing::warn!("{warning}");
             }
             *config = new;
             tracing::info!("the configuration was read again");

@@ -33,10 +33,15 @@ mod log;
 mod main;
 mod pins;
 mod port;
+mod restore;
 mod wiring;
 
 pub use key::KeyError;
 pub use main::main;
+pub use restore::{KeyRestored, RestoreError, restore};
+
+/// The store's folder in the state folder.
+const STORE: &str = "store";
 
 /// How long a message on the air may take to end after a stop.
 const GRACE: Duration = Duration::from_secs(30);
@@ -97,14 +102,13 @@ impl Daemon {
         let state = config.state_dir.clone();
         std::fs::create_dir_all(&state)
             .map_err(|source| StartError::State { path: state.clone(), source })?;
-        let key = key::load(config.secret_key_file.as_deref(), &state)?;
-        let store = tokio::task::spawn_blocking(move || {
-            Store::open(&state.join("store"), &store::Options::default())
-        })
-        .await
-        .map_err(|e| StartError::Unknown(format!("opening the store: {e}")))??;
+        let found = key::load(config.secret_key_file.as_deref(), &state)?;
+        let store =
+            tokio::task::spawn_blocking(move || Store::open(&state.join(STORE), &store::Options::default()))
+                .await
+                .map_err(|e| StartError::Unknown(format!("opening the store: {e}")))??;
 
-        let pins = Arc::new(pins::TriedPins::new(store.clone(), key.clone()));
+        let pins = Arc::new(pins::TriedPins::new(store.clone(), found.key.clone()));
         let mut ports = Vec::new();
         let mut notices = Vec::new();
         for modem in &config.modems {
@@ -115,7 +119,10 @@ impl Daemon {
             notices.push(heard);
         }
         let modems = ports.iter().map(|p| Arc::clone(p) as Arc<dyn Submit>).collect();
-        let gateway = Gateway::open(store.clone(), key, Clock::system(), settings, modems).await?;
+        let gateway = Gateway::open(store.clone(), found.key, Clock::system(), settings, modems).await?;
+        if let Some(octets) = found.in_state {
+            gateway.attach_to_backups(octets);
+        }
         let listener = wiring::socket(config)?;
         for (port, heard) in ports.iter().zip(notices) {
             tokio::spawn(port::listen(Arc::clone(port), heard, gateway.clone()));

@@ -8,7 +8,7 @@ use super::StartError;
 use crate::api::Listener;
 use crate::api::access::{self, Access, Matcher, Right};
 use crate::config::{Config, Modem, Permission, Who};
-use crate::gateway::{Limits, ModemRules, Service, Settings};
+use crate::gateway::{Limits, ModemRules, Service, Settings, lint};
 use crate::modem;
 use crate::modem::profiles::Profiles;
 use crate::secret::Secret;
@@ -50,6 +50,12 @@ pub(super) fn settings(config: &Config) -> Settings {
         keep_messages: config.retention.messages,
         modems: modems.collect(),
     }
+}
+
+/// What is allowed but hardly meant, a sentence each: of the configuration itself, and of what its texts cost.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let texts = settings(config).services;
+    config.warnings().into_iter().chain(texts.iter().flat_map(|(name, s)| lint(name, s))).collect()
 }
 
 /// Who may use the socket.

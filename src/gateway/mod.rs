@@ -5,20 +5,21 @@
 //! `gateway/tests.rs`: a gateway over a store in memory and a modem that is a few lines of test.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use crate::clock::{Clock, Timestamp};
 use crate::id::MessageId;
 use crate::outbox::{self, Ledger, Message, Queue};
-use crate::secret::Key;
+use crate::secret::{Key, Secret};
 use crate::store::{Store, StoreError};
 
 mod error;
 mod events;
 mod keeper;
+mod lint;
 mod message;
 mod metrics;
 mod moves;
@@ -34,6 +35,7 @@ mod worker;
 
 pub use error::GatewayError;
 pub(crate) use error::seconds;
+pub use lint::lint;
 pub use request::{Caller, IssueRequest, MessageFilter, SendRequest};
 pub use settings::{Limits, ModemRules, Service, Settings};
 pub use submit::{
@@ -43,6 +45,9 @@ pub use view::{
     CheckView, Event, EventKind, MessageView, ModemView, Page, QueueView, RecoveryView, StatusView,
     VerificationView,
 };
+
+/// Pieces of a backup that wait for whoever takes it.
+const BACKUP_PIECES: usize = 4;
 
 /// The gateway: cheap to clone, one for the whole daemon.
 #[derive(Clone)]
@@ -65,6 +70,8 @@ struct Inner {
     metrics: metrics::Metrics,
     stopping: AtomicBool,
     stopped: Notify,
+    /// What goes into a backup beside the store: the installation's key, when it is kept with the state.
+    attached: OnceLock<Secret<Vec<u8>>>,
 }
 
 /// A modem and what its worker knows.
@@ -121,6 +128,7 @@ impl Gateway {
             metrics: metrics::Metrics::default(),
             stopping: AtomicBool::new(false),
             stopped: Notify::new(),
+            attached: OnceLock::new(),
             clock,
         }));
         gateway.0.recover().await?;
@@ -218,6 +226,27 @@ impl Gateway {
     /// The events after `after` that are still kept, and every later one.
     pub fn subscribe(&self, after: Option<u64>) -> (Vec<Event>, tokio::sync::broadcast::Receiver<Event>) {
         self.0.events.subscribe(after)
+    }
+
+    /// Has `octets` go into every backup; they come back from the store's `restore`.
+    pub fn attach_to_backups(&self, octets: Secret<Vec<u8>>) {
+        // The first ones stay.
+        let _ = self.0.attached.set(octets);
+    }
+
+    /// A backup of everything, as it is when the last piece was given, while the work goes on.
+    pub fn back_up(&self) -> mpsc::Receiver<Result<Vec<u8>, GatewayError>> {
+        let (sink, pieces) = mpsc::channel(BACKUP_PIECES);
+        let (inner, (to_us, mut from_store)) = (Arc::clone(&self.0), mpsc::channel(BACKUP_PIECES));
+        tokio::spawn(async move { inner.store.back_up(inner.attached.get().cloned(), to_us).await });
+        tokio::spawn(async move {
+            while let Some(piece) = from_store.recv().await {
+                if sink.send(piece.map_err(GatewayError::from)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        pieces
     }
 
     /// The metrics as Prometheus text.

@@ -3,31 +3,22 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
-use nix::unistd::{AccessFlags, access};
 use tokio_serial::{ClearBuffer, ErrorKind, SerialPort as _, SerialStream};
 
-use super::ports::{self, Obstacle, Root};
+use super::ports::{self, Root};
 
 /// Opens the port for this program alone. The error is a sentence for a person.
 ///
 /// The lock is a `flock`, which the kernel drops with the process; `TIOCEXCL` is set only while the lock is
 /// taken, since a pty keeps it beyond the death of its owner.
 pub(super) fn open(path: &Path, baud: u32) -> Result<SerialStream, String> {
+    if let Some(obstacle) = ports::in_the_way(&Root::system(), path) {
+        return Err(obstacle.to_string());
+    }
     let shown = path.display();
-    let real = fs::canonicalize(path).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => Obstacle::Absent { port: path.to_owned() }.to_string(),
-        _ => format!("{shown} cannot be looked at: {e}"),
-    })?;
-    let metadata = fs::metadata(&real).map_err(|e| format!("{shown} cannot be looked at: {e}"))?;
-    if !metadata.file_type().is_char_device() {
-        return Err(Obstacle::NotAPort { port: path.to_owned() }.to_string());
-    }
-    if access(&real, AccessFlags::R_OK | AccessFlags::W_OK).is_err() {
-        return Err(ports::denied(path, &metadata).to_string());
-    }
+    let real = fs::canonicalize(path).map_err(|e| format!("{shown} cannot be looked at: {e}"))?;
     let builder = tokio_serial::new(real.to_string_lossy(), baud).exclusive(true).dtr_on_open(true);
     let mut port = SerialStream::open(&builder).map_err(|e| match e.kind() {
         ErrorKind::NoDevice => ports::taken(&Root::system(), path).to_string(),

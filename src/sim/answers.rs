@@ -172,7 +172,7 @@ impl Modem {
         })
     }
 
-    /// What the SIM answers: 3GPP TS 27.007 clauses 5.6, 8.3 and 8.23.
+    /// What the SIM answers: 3GPP TS 27.007 clauses 5.6, 8.3, 8.23 and 8.65.
     fn card(&mut self, command: &Command, now: Instant) -> Option<Reply> {
         let asks_card = matches!(command.name.as_str(), "+CIMI" | "+CCID" | "+CNUM" | "+CLCK");
         if let (true, Some(refusal)) = (asks_card, self.card_refusal()) {
@@ -187,6 +187,11 @@ impl Modem {
                 let locked = values[0] == "SC" && self.script.card.state == CardState::Pin;
                 Reply::line(format!("+CLCK: {}", u8::from(locked)))
             }
+            // Clause 8.65.
+            ("+CPINR", _) => match self.sim.state {
+                CardState::Absent => Refusal::Cme(10).into(),
+                _ => Reply::line(format!("+CPINR: SIM PIN,{},{}", self.sim.tries, self.script.card.tries)),
+            },
             ("+CPIN", Form::Read) => match self.sim.state {
                 CardState::Absent => Refusal::Cme(10).into(),
                 CardState::Pin => Reply::line("+CPIN: SIM PIN"),

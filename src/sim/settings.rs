@@ -56,7 +56,7 @@ impl Settings {
 #[derive(Debug)]
 pub(super) struct Sim {
     pub(super) state: CardState,
-    tries: u8,
+    pub(super) tries: u8,
     pin: String,
     puk: String,
     most: u8,

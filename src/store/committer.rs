@@ -20,6 +20,8 @@ pub(super) type Run =
 pub(super) enum Job {
     /// Run it; answer when what it wrote is durable.
     Move { run: Run, answer: oneshot::Sender<Result<(), StoreError>> },
+    /// Give every commit from now on to `to` as well, until nobody takes it.
+    Record { to: std::sync::mpsc::Sender<Overlay>, begun: oneshot::Sender<()> },
     /// End after everything before.
     Close(oneshot::Sender<()>),
 }
@@ -28,11 +30,12 @@ pub(super) struct Committer {
     engine: Arc<dyn Engine>,
     jobs: mpsc::Receiver<Job>,
     health: Arc<Health>,
+    recorders: Vec<std::sync::mpsc::Sender<Overlay>>,
 }
 
 impl Committer {
     pub(super) fn new(engine: Arc<dyn Engine>, jobs: mpsc::Receiver<Job>, health: Arc<Health>) -> Self {
-        Self { engine, jobs, health }
+        Self { engine, jobs, health, recorders: Vec::new() }
     }
 
     /// Ends when it is told to, or when no store is left to ask.
@@ -68,6 +71,11 @@ impl Committer {
                     let outcome = run(self.health.check().map(|()| (&*self.engine, &mut overlay)));
                     answers.push((answer, outcome));
                 }
+                Job::Record { to, begun } => {
+                    self.recorders.push(to);
+                    // Who asked may have gone.
+                    let _ = begun.send(());
+                }
                 Job::Close(done) => {
                     close = Some(done);
                     break;
@@ -77,13 +85,21 @@ impl Committer {
                 next = self.jobs.try_recv().ok();
             }
         }
-        let committed =
-            if overlay.is_empty() { Ok(()) } else { self.guarded(|engine| engine.commit(overlay)) };
+        let committed = if overlay.is_empty() { Ok(()) } else { self.commit(overlay) };
         for (answer, outcome) in answers {
             // Nobody waits any more: the move holds all the same.
             let _ = answer.send(outcome.and_then(|()| committed.clone()));
         }
         close
+    }
+
+    fn commit(&mut self, changes: Overlay) -> Result<(), StoreError> {
+        let copy = if self.recorders.is_empty() { None } else { Some(changes.clone()) };
+        self.guarded(|engine| engine.commit(changes))?;
+        if let Some(copy) = copy {
+            self.recorders.retain(|to| to.send(copy.clone()).is_ok());
+        }
+        Ok(())
     }
 
     /// Writes; after a failure never again.

@@ -22,7 +22,8 @@ const FIRST: usize = 512;
 const MAGIC: &[u8; 8] = b"smsotp-j";
 const VERSION: u32 = 1;
 const HEADER: usize = 24;
-const FRAME: usize = 16;
+/// Octets of a record before its payload.
+pub(super) const FRAME: usize = 16;
 const DELETED: u32 = u32::MAX;
 const NAMES: [&str; 2] = ["journal.0", "journal.1"];
 
@@ -174,7 +175,8 @@ fn read_header(octets: &[u8]) -> Option<(u32, u64)> {
     whole.then_some((u32_at(header, 8)?, u64_at(header, 12)?))
 }
 
-fn push_record(out: &mut Vec<u8>, seq: u64, changes: &Overlay) -> Result<(), StoreError> {
+/// Appends a record.
+pub(super) fn push_record(out: &mut Vec<u8>, seq: u64, changes: &Overlay) -> Result<(), StoreError> {
     let start = out.len();
     out.extend_from_slice(&[0; FRAME]);
     for (key, value) in changes {
@@ -220,6 +222,16 @@ fn record_at(octets: &[u8], at: usize, plausible: impl Fn(u64) -> bool) -> Optio
     }
     let payload = record.get(FRAME..FRAME + u32_at(record, 0)? as usize)?;
     (checksum(&record[..12], payload) == u32_at(record, 12)?).then_some((seq, payload))
+}
+
+/// The length of the payload behind a record's frame.
+pub(super) fn payload_length(frame: &[u8]) -> Option<usize> {
+    Some(u32_at(frame, 0)? as usize)
+}
+
+/// What the record `number` changes, when it is that one and whole.
+pub(super) fn single(record: &[u8], number: u64) -> Option<Overlay> {
+    changes_of(record_at(record, 0, |found| found == number)?.1)
 }
 
 fn changes_of(mut payload: &[u8]) -> Option<Overlay> {

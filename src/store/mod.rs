@@ -23,6 +23,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+mod backup;
 mod check;
 mod committer;
 mod disk;
@@ -41,6 +42,7 @@ mod table;
 mod tests;
 mod tx;
 
+pub use backup::{RestoreError, restore};
 pub use open::{OpenError, Options};
 pub use records::{Idempotency, Records};
 pub use tx::{Tx, View};

@@ -18,7 +18,7 @@ use super::table::{Table, TableError};
 use super::{StoreError, check, repair};
 
 /// The layout that this version reads and writes.
-const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 1;
 
 /// How the store is opened.
 #[derive(Debug, Clone)]

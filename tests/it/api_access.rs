@@ -57,7 +57,7 @@ async fn a_client_is_known_by_its_group() {
     assert_eq!(text, json!({"text": "Balance: 5.00"}));
     // A quote would end the string of the AT command.
     for wrong in ["", "*100#\"", "*100#\r", "*1 0#"] {
-        assert_eq!(api.call(ussd.clone().json(json!({"code": wrong}))).await.status, 422, "{wrong:?}");
+        assert_eq!(api.call(ussd.clone().json(json!({"code": wrong}))).await.status, 400, "{wrong:?}");
     }
 }
 

@@ -118,6 +118,6 @@ async fn a_wait_ends_with_the_message_or_with_its_span() {
         let already: Value = api.call(Call::get(&path).wait(Duration::from_secs(60))).await.parse().unwrap();
         assert_eq!(status(&already), "sent");
         let wrong = api.call(Call::get(format!("{path}?wait=soon"))).await;
-        assert_eq!(wrong.status, 422);
+        assert_eq!(wrong.status, 400);
     }
 }

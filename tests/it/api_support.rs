@@ -282,6 +282,13 @@ impl Service for Fake {
         Subscription { backlog: backlog.cloned().collect(), live: self.live.subscribe() }
     }
 
+    fn back_up(&self) -> tokio::sync::mpsc::Receiver<Result<Vec<u8>, GatewayError>> {
+        let (sink, pieces) = tokio::sync::mpsc::channel(2);
+        sink.try_send(Ok(b"half a backup".to_vec())).unwrap();
+        sink.try_send(Err(GatewayError::Storage("the disk".to_owned()))).unwrap();
+        pieces
+    }
+
     fn metrics(&self) -> String {
         "# TYPE smsotp_up gauge\nsmsotp_up 1\n".to_owned()
     }

@@ -340,6 +340,14 @@ fn the_holder_of_a_port_is_named_with_the_cure() {
     let holder = ports::holder(&machine.root(), &node).unwrap();
     assert_eq!(holder.program, "smsotpd", "who locked it, not who has it open too");
     assert_eq!(ports::holder(&machine.root(), &machine.path("dev/ttyUSB3")), None);
+    // A lock file names who took the port in the old manner, as long as that process lives.
+    let lock = machine.path("run/lock/LCK..ttyUSB2");
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    fs::write(&lock, "      4711\n").unwrap();
+    assert_eq!(ports::holder(&machine.root(), &node).unwrap().program, "smsotpd", "4711 is gone");
+    fs::create_dir_all(machine.path("proc/4711")).unwrap();
+    fs::write(machine.path("proc/4711/comm"), "minicom\n").unwrap();
+    assert_eq!(ports::holder(&machine.root(), &node).unwrap().to_string(), "minicom (process 4711)");
 }
 
 #[test]

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 
 pub use ask::{Answers, AskError, Patience, SimState, ask};
 pub use holder::{Holder, holder};
+pub(super) use obstacle::taken;
 pub use obstacle::{Obstacle, in_the_way, without_port};
-pub(super) use obstacle::{denied, taken};
 pub use rank::Role;
 pub use scan::{scan, usb_of};
 pub use watch::Watch;

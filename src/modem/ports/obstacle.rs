@@ -120,7 +120,7 @@ pub(in crate::modem) fn taken(root: &Root, port: &Path) -> Obstacle {
 }
 
 /// Who may open `port`, when this user may not.
-pub(in crate::modem) fn denied(port: &Path, metadata: &Metadata) -> Obstacle {
+fn denied(port: &Path, metadata: &Metadata) -> Obstacle {
     const GROUP_READS_AND_WRITES: u32 = 0o060;
     let user = User::from_uid(geteuid()).ok().flatten();
     let open = metadata.mode() & GROUP_READS_AND_WRITES == GROUP_READS_AND_WRITES && metadata.gid() != 0;

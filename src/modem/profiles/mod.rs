@@ -92,8 +92,6 @@ pub struct Identity<'a> {
 pub struct PinTries {
     /// The question.
     pub command: String,
-    /// Of several lines that one counts whose first value is this.
-    pub of: Option<String>,
     /// Which of the answer's values it is, counted from 1.
     pub value: usize,
 }
@@ -128,15 +126,6 @@ pub enum Quirk {
     PinWithoutOk,
     /// `AT+CMMS` is refused or does harm: it is not asked.
     NoMoreMessages,
-}
-
-impl PinTries {
-    /// The tries, if this line tells them.
-    pub fn left(&self, values: &[&str]) -> Option<u8> {
-        let named =
-            self.of.as_ref().is_none_or(|of| values.first().is_some_and(|v| v.eq_ignore_ascii_case(of)));
-        values.get(self.value.checked_sub(1)?).filter(|_| named)?.parse().ok()
-    }
 }
 
 impl Quirk {

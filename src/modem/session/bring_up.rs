@@ -75,7 +75,7 @@ pub(super) struct BringUp {
     pub(super) heard: Option<Registration>,
     pub(super) selected: bool,
     pub(super) choice: Choice,
-    /// The SIM's tries were asked for although no PIN is configured.
+    /// The SIM's tries were asked for since it was last blocked.
     pub(super) asked_tries: bool,
     /// The SIM gave its number before its PIN.
     pub(super) locked_iccid: bool,
@@ -112,10 +112,10 @@ impl BringUp {
 pub(super) enum Turn {
     Go(Step),
     Again(Duration),
-    /// The step is taken after a wait.
-    Later(Step, Duration),
     /// Again, but not more often than a busy SIM is worth; then this step.
     Busy(Step),
+    /// The step is taken after a wait.
+    Later(Step, Duration),
     Block(String, Duration),
     Fail(String),
     Done,
@@ -196,7 +196,7 @@ impl Session {
             Step::Function => Command::Function,
             Step::RadioOn => Command::RadioOn,
             Step::Pin => Command::PinState,
-            Step::PinTries(at) => Command::Question(self.pin_tries(at)?.command.into()),
+            Step::PinTries(at) => Command::Question(self.pin_tries(at)?.command.clone().into()),
             Step::RememberPin => return None,
             Step::EnterPin => Command::EnterPin(self.settings.pin.clone()?),
             Step::Iccid(at) | Step::LockedIccid(at) => {
@@ -254,10 +254,7 @@ impl Session {
             Step::Model => Step::Revision,
             Step::Revision => Step::SerialNumber,
             Step::SerialNumber => Step::Function,
-            Step::Function | Step::RadioOn | Step::EnterPin => Step::Pin,
-            // Only asked to tell a person.
-            Step::PinTries(_) if self.settings.pin.is_none() => Step::Pin,
-            Step::PinTries(_) => Step::LockedIccid(0),
+            Step::Function | Step::RadioOn | Step::PinTries(_) | Step::EnterPin => Step::Pin,
             Step::LockedIccid(_) => Step::RememberPin,
             Step::RememberPin => Step::EnterPin,
             Step::Pin => Step::Iccid(0),
@@ -328,18 +325,19 @@ impl Session {
                 self.progress.tries += 1;
                 self.timer = Some(now + wait);
             }
-            Turn::Later(step, wait) => {
-                self.progress.step = step;
-                self.progress.tries = 0;
-                self.timer = Some(now + wait);
-            }
             Turn::Busy(_) if self.progress.tries < TRIES => {
                 self.progress.tries += 1;
                 self.timer = Some(now + self.settings.timing.busy_retry);
             }
             Turn::Busy(next) => self.take(Turn::Go(next), now),
+            Turn::Later(step, wait) => {
+                self.progress.step = step;
+                self.progress.tries = 0;
+                self.timer = Some(now + wait);
+            }
             Turn::Block(reason, wait) => {
                 self.progress.step = Step::Pin;
+                self.progress.asked_tries = false;
                 tracing::warn!(modem = %self.settings.name, "{reason}");
                 self.set_fault(&reason);
                 self.set_state(State::Blocked);
@@ -386,13 +384,15 @@ impl Session {
                 self.hint(format!("the modem's radio is off and cannot be switched on (AT+CFUN=1): {why}"));
             }
             Step::Pin => return self.pin_turn(answer, code, tries),
-            Step::RadioOn => return self.settled(step),
-            Step::PinTries(at) => return self.pin_tries_turn(at, answer, code),
+            Step::PinTries(at) => return self.pin_tries_turn(at, answer, code, tries),
             Step::LockedIccid(at) => return self.locked_iccid_turn(at, answer),
+            Step::RadioOn if code.is_ok() => return self.settled(step),
             Step::EnterPin if code.is_ok() => {
                 self.pin_accepted();
                 return self.settled(step);
             }
+            // One try less.
+            Step::EnterPin => self.progress.asked_tries = false,
             Step::Iccid(_) => {
                 if let Some(number) = answer.iter().find_map(|line| iccid(line)) {
                     self.dirty = true;

@@ -1,8 +1,6 @@
 //! Which storage new messages go to, chosen while the modem is brought up (3GPP TS 27.005 clause 3.2.2): the same
 //! for mem1, mem2 and mem3 where the modem lets us, so that what `+CMTI` names can be read without further ado.
 
-use std::sync::Arc;
-
 use super::bring_up::Step;
 use super::{Session, bring_up::Turn};
 use crate::at::{Failure, ResultCode, storages, usages};
@@ -46,10 +44,9 @@ impl Session {
     }
 
     pub(super) fn storages_offered(&mut self, answer: &[String]) -> Turn {
-        let profile = Arc::clone(&self.profile);
         let choice = &mut self.progress.choice;
         choice.offered = storages(answer.last().map_or("", String::as_str));
-        choice.candidates = choice.candidates(&profile.storage);
+        choice.candidates = choice.candidates(&self.profile.storage);
         let wanted = choice.candidates.first();
         if wanted.is_none_or(|wanted| *wanted == choice.in_use) {
             return self.storages_chosen(&[]);
@@ -128,7 +125,7 @@ mod tests {
             ..Choice::default()
         };
         choice
-            .candidates(&preferred.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
+            .candidates(&preferred.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
             .iter()
             .map(|names| names.join(" "))
             .collect()

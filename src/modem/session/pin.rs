@@ -2,13 +2,13 @@
 //! far as the modem can tell; that it is being tried is on disk before it leaves; and one that was not accepted is
 //! never tried again.
 
+use std::time::Instant;
+
 use super::bring_up::{Step, TRIES, Turn};
 use super::{Action, Phase, Session};
-use crate::at::{Failure, Pin, ResultCode, iccid, pin, values};
+use crate::at::{Failure, Pin, ResultCode, iccid, number_at, pin};
 use crate::modem::profiles::PinTries;
 use crate::secret::Secret;
-
-use std::time::Instant;
 
 /// A SIM with fewer tries left is not put at risk.
 const TRIES_LEFT: u8 = 2;
@@ -51,6 +51,10 @@ impl Session {
             },
         };
         match state {
+            Some(Pin::SimPin) if !self.progress.asked_tries => {
+                self.progress.asked_tries = true;
+                Turn::Go(Step::PinTries(0))
+            }
             Some(Pin::SimPin) => self.pin_wanted(tries),
             Some(Pin::SimPuk) => {
                 block("the SIM asks for its PUK: unlock it in a telephone, then reset the modem")
@@ -74,64 +78,79 @@ impl Session {
 
     fn pin_wanted(&mut self, tries: u32) -> Turn {
         let timing = self.settings.timing;
-        let block = |reason: &str| Turn::Block(reason.to_owned(), timing.blocked_retry);
+        let left = self.tries_left();
+        let block = |reason: String| Turn::Block(reason, timing.blocked_retry);
         let Some(pin) = &self.settings.pin else {
-            if !self.progress.asked_tries {
-                self.progress.asked_tries = true;
-                return Turn::Go(Step::PinTries(0));
-            }
-            let left = match self.snapshot.pin_tries {
-                Some(1) => String::from(" (1 try left)"),
-                Some(left) => format!(" ({left} tries left)"),
-                None => String::new(),
-            };
-            return block(&format!(
+            return block(format!(
                 "the SIM asks for its PIN{left}: set pin_file in this modem's configuration"
             ));
         };
         let digits = pin.expose();
         if !(4..=8).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return block("the configured PIN is not 4 to 8 digits and was not tried");
+            return block(String::from("the configured PIN is not 4 to 8 digits and was not tried"));
         }
         match self.pin {
-            PinState::Untried | PinState::AcceptedBefore => Turn::Go(Step::PinTries(0)),
             // It was accepted a moment ago: the SIM needs a while to say so.
             PinState::Accepted if tries < TRIES => Turn::Again(timing.busy_retry),
             PinState::Accepted | PinState::Spent => self.pin_spent(),
+            PinState::Untried | PinState::AcceptedBefore
+                if self.snapshot.pin_tries.is_some_and(|left| left < TRIES_LEFT) =>
+            {
+                block(format!(
+                    "the configured PIN was not tried, since a wrong one would lock the SIM{left}: enter the right one in \
+                     a telephone, which gives back all tries, then reset the modem"
+                ))
+            }
+            PinState::Untried | PinState::AcceptedBefore => Turn::Go(Step::LockedIccid(0)),
         }
     }
 
     fn pin_spent(&self) -> Turn {
-        let reason = "the SIM did not accept the configured PIN, which is not tried again, since the SIM would lock \
-                      itself: put the right one in pin_file and restart the daemon";
-        Turn::Block(reason.to_owned(), self.settings.timing.blocked_retry)
+        let left = self.tries_left();
+        let reason = format!(
+            "the SIM did not accept the configured PIN{left}, which is not tried again, since the SIM would lock itself: \
+             put the right one in pin_file and restart the daemon"
+        );
+        Turn::Block(reason, self.settings.timing.blocked_retry)
     }
 
-    /// How the modem is asked for the tries that are left: its family's way, then the standard one.
+    fn tries_left(&self) -> String {
+        match self.snapshot.pin_tries {
+            Some(1) => String::from(" (1 try left)"),
+            Some(left) => format!(" ({left} tries left)"),
+            None => String::new(),
+        }
+    }
+
+    /// How the modem is asked for the tries that are left: as its family is, then as the standard has it.
     pub(super) fn pin_tries(&self, at: usize) -> Option<PinTries> {
-        let standard =
-            PinTries { command: String::from("AT+CPINR"), of: Some(String::from("SIM PIN")), value: 2 };
+        let standard = PinTries { command: String::from("AT+CPINR=\"SIM PIN\""), value: 2 };
         let own = self.profile.pin_tries.clone().filter(|own| *own != standard);
         own.into_iter().chain([standard]).nth(at)
     }
 
-    pub(super) fn pin_tries_turn(&mut self, at: usize, answer: &[String], code: &ResultCode) -> Turn {
-        let left = self.pin_tries(at).and_then(|way| answer.iter().find_map(|line| way.left(&values(line))));
-        self.snapshot.pin_tries = left;
-        self.dirty = true;
-        match left {
-            Some(_) if self.settings.pin.is_none() => Turn::Go(Step::Pin),
-            Some(left) if left < TRIES_LEFT => {
-                let reason = format!(
-                    "the SIM has {left} of its tries for the PIN left, and the configured PIN was not tried: enter the \
-                     right one in a telephone, which gives back all tries, then reset the modem"
-                );
-                Turn::Block(reason, self.settings.timing.blocked_retry)
+    pub(super) fn pin_tries_turn(
+        &mut self,
+        at: usize,
+        answer: &[String],
+        code: &ResultCode,
+        tries: u32,
+    ) -> Turn {
+        let left =
+            self.pin_tries(at).and_then(|way| answer.iter().find_map(|line| number_at(line, way.value)));
+        if left.is_none() {
+            if Failure::is_busy(code) {
+                return Turn::Busy(Step::Pin);
             }
-            Some(_) => Turn::Go(Step::LockedIccid(0)),
-            None if Failure::is_busy(code) => Turn::Busy(Step::PinTries(at + 1)),
-            None => Turn::Go(Step::PinTries(at + 1)),
+            if self.pin_tries(at + 1).is_some() {
+                return Turn::Go(Step::PinTries(at + 1));
+            }
         }
+        self.snapshot.pin_tries = left.and_then(|left| u8::try_from(left).ok());
+        self.dirty = true;
+        // Whatever is known of its tries, `AT+CPIN?` said that the PIN is wanted.
+        self.progress.begin(Step::Pin);
+        self.pin_wanted(tries)
     }
 
     /// The SIM's number before its PIN: most SIMs and modems give it.
@@ -184,6 +203,7 @@ impl Session {
     /// The SIM opened: the try needs no remembering.
     pub(super) fn pin_accepted(&mut self) {
         self.pin = PinState::Accepted;
+        self.snapshot.pin_tries = None;
         let pin = self.settings.pin.clone().unwrap_or_else(|| Secret::new(String::new()));
         self.actions.push_back(Action::PinAccepted { owner: self.pin_owner(), pin });
     }

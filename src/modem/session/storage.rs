@@ -137,7 +137,6 @@ impl Storage {
         if self.listing.is_none() && self.due.is_some_and(|due| due <= now) {
             self.due = None;
             self.more = false;
-            self.own.clear();
             self.listing = Some(Listing { left: self.known.iter().cloned().collect(), stage: Stage::Usage });
         }
         self.next_of_listing()
@@ -146,7 +145,11 @@ impl Storage {
     fn next_of_listing(&mut self) -> Option<Errand> {
         loop {
             let listing = self.listing.as_ref()?;
-            let storage = listing.left.front()?.clone();
+            let Some(storage) = listing.left.front().cloned() else {
+                // What a code names next lies most likely where new messages go.
+                let new = self.known.first().filter(|new| !self.barred.contains(*new))?;
+                return self.selected(new);
+            };
             if self.barred.contains(&storage) {
                 self.storage_listed();
                 continue;
@@ -174,8 +177,12 @@ impl Storage {
         }
     }
 
-    /// The next storage of the listing.
+    /// The next storage of the listing. What the modem stored itself goes where room is short.
     fn storage_listed(&mut self) {
+        let own = std::mem::take(&mut self.own);
+        if self.full || self.is_short() {
+            self.discards.extend(own);
+        }
         if let Some(listing) = &mut self.listing {
             listing.left.pop_front();
             listing.stage = Stage::Usage;
@@ -218,12 +225,7 @@ impl Session {
     }
 
     /// A code named a place.
-    pub(super) fn read_place(&mut self, mut place: Place, kind: Kind, now: Instant) {
-        // Some name one storage and mean another.
-        let reports = self.profile.report_storage.as_ref().filter(|name| self.storage.known.contains(name));
-        if let (Kind::Report, Some(name)) = (kind, reports) {
-            place.0.clone_from(name);
-        }
+    pub(super) fn read_place(&mut self, place: Place, kind: Kind, now: Instant) {
         let storage = &mut self.storage;
         // Something new lies there: what lay there before has gone.
         storage.announced.retain(|(known, _)| *known != place);
@@ -237,6 +239,12 @@ impl Session {
             storage.more = true;
         }
         self.storage_changed(now);
+    }
+
+    /// Where a message really lies: some families name another storage for their reports.
+    pub(super) fn storage_of(&self, named: String, kind: Kind) -> String {
+        let reports = self.profile.report_storage.as_ref().filter(|_| kind == Kind::Report);
+        reports.filter(|name| self.storage.known.contains(name)).cloned().unwrap_or(named)
     }
 
     /// No room is left: it is made at once.
@@ -415,6 +423,7 @@ impl Session {
             Errand::Walk(_) => self.storage.storage_listed(),
             Errand::Read(..) | Errand::Delete(_) => {}
         }
+        self.ladder.notice(now);
         self.storage.hold = Some(now + self.settings.timing.busy_retry);
         self.start_resync(Open::No, Then::Idle, now);
     }
@@ -479,16 +488,11 @@ impl Session {
         storage.listed_at = Some(now);
         let next = now + self.settings.timing.listing;
         storage.due = Some(storage.due.map_or(next, |due| due.min(next)));
-        let own = std::mem::take(&mut storage.own);
-        if storage.full || storage.is_short() {
-            let full = std::mem::take(&mut storage.full);
-            let nothing = own.is_empty() && storage.announced.is_empty();
-            storage.discards.extend(own);
-            if full && nothing {
-                self.set_fault(
-                    "the modem's message storage is full and gives nothing to read: delete its messages by hand",
-                );
-            }
+        let full = std::mem::take(&mut storage.full);
+        if full && storage.discards.is_empty() && storage.announced.is_empty() {
+            self.set_fault(
+                "the modem's message storage is full and gives nothing to read: delete its messages by hand",
+            );
         }
     }
 }

@@ -91,6 +91,7 @@ impl Session {
             },
             Unsolicited::Stored(kind, body) => {
                 if let Some((storage, index)) = index(body) {
+                    let storage = self.storage_of(storage, kind);
                     self.read_place((storage, index), kind, now);
                 } else {
                     self.count_dropped();

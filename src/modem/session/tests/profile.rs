@@ -102,7 +102,7 @@ fn locked(tries: &str) -> (Fake, Profile) {
     let mut modem = Fake::new();
     modem.in_turn("AT+CPIN?", &["\r\n+CPIN: SIM PIN\r\n\r\nOK\r\n"]);
     modem.on("AT^CPIN?", tries);
-    let question = PinTries { command: "AT^CPIN?".to_owned(), of: None, value: 4 };
+    let question = PinTries { command: "AT^CPIN?".to_owned(), value: 4 };
     (modem, Profile { pin_tries: Some(question), ..Profile::default() })
 }
 
@@ -139,30 +139,5 @@ fn the_last_try_is_kept_for_a_person() {
         bench.until(|b| b.state() == State::Blocked);
         assert_eq!(bench.heard("AT+CPIN=\"1234\""), tried, "{tries} left");
         assert!(!bench.fault().contains("1234"));
-    }
-}
-
-#[test]
-fn a_report_is_read_where_the_family_keeps_it() {
-    for (kept, read) in [(None, "SM"), (Some("SR"), "SR")] {
-        let mut modem = Fake::new();
-        modem.on("AT+CPMS?", "\r\n+CPMS: \"SM\",0,10,\"SM\",0,10,\"SM\",0,10\r\n\r\nOK\r\n");
-        modem.on(
-            "AT+CPMS=?",
-            "\r\n+CPMS: (\"SM\",\"ME\",\"SR\"),(\"SM\",\"ME\"),(\"SM\",\"ME\")\r\n\r\nOK\r\n",
-        );
-        for storage in ["SM", "ME", "SR"] {
-            modem.on(&format!("AT+CPMS=\"{storage}\""), "\r\n+CPMS: 0,10,0,10,0,10\r\n\r\nOK\r\n");
-        }
-        modem.on("AT+CMGL=4", "\r\nOK\r\n");
-        modem.on("AT+CMGR=0", "\r\nOK\r\n");
-        let report_storage = kept.map(str::to_owned);
-        let mut bench = bench(modem, Profile { report_storage, ..Profile::default() });
-        ready(&mut bench);
-        bench.pass(Duration::from_secs(5));
-        bench.say("\r\n+CDSI: \"SM\",0\r\n");
-        bench.until(|b| b.heard("AT+CMGR=0") == 1);
-        let chosen = bench.modem.heard.iter().filter_map(|heard| heard.strip_prefix("AT+CPMS=\"")).last();
-        assert_eq!(chosen, Some(format!("{read}\"").as_str()), "{:?}", bench.modem.heard);
     }
 }

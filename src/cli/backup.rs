@@ -1,0 +1,84 @@
+//! `backup`, from a running daemon, and `restore`, into an empty state folder.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::exit::{Exit, Failure};
+use super::output::{Session, print};
+use crate::api::client::Call;
+use crate::config::Config;
+use crate::daemon::{self, KeyRestored};
+
+/// Writes the whole state to a file: under another name first, so that an older backup stays until the new one is
+/// whole.
+pub(super) async fn backup(session: &Session, file: &Path) -> Result<Exit, Failure> {
+    let mut pieces = match session.client.download(Call::get("/v1/backup")).await? {
+        Ok(pieces) => pieces,
+        Err(reply) => {
+            session.accept(reply)?;
+            return Err(Failure::new(Exit::Internal, "the daemon gave no backup"));
+        }
+    };
+    let mut unfinished = file.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    let unfinished = PathBuf::from(unfinished);
+    let mut out = open_private(&unfinished).map_err(|e| told(&unfinished, &e))?;
+    let written = async {
+        let mut octets = 0;
+        while let Some(piece) = pieces.next().await? {
+            out.write_all(&piece).map_err(|e| told(&unfinished, &e))?;
+            octets += piece.len();
+        }
+        out.sync_all().map_err(|e| told(&unfinished, &e))?;
+        std::fs::rename(&unfinished, file).map_err(|e| told(file, &e))?;
+        Ok::<_, Failure>(octets)
+    };
+    let written = written.await.inspect_err(|_| {
+        // It was told already that there is no backup.
+        let _ = std::fs::remove_file(&unfinished);
+    })?;
+    if session.is_for_people() {
+        print(&format!(
+            "{}: {written} octets; it opens like the state itself, so keep it private\n",
+            file.display()
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn open_private(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Fills the state folder that is given, or that the configuration names.
+pub(super) fn restore(file: &Path, state_dir: Option<PathBuf>, config: &Path) -> Result<Exit, Failure> {
+    let state_dir = match state_dir {
+        Some(dir) => dir,
+        None => Config::load(config).map_err(|e| Failure::new(Exit::Config, e.to_string()))?.state_dir,
+    };
+    let backup = File::open(file).map_err(|e| told(file, &e))?;
+    let key = daemon::restore(&state_dir, &mut BufReader::new(backup)).map_err(|e| {
+        let exit = if e.is_refusal() { Exit::Refused } else { Exit::Internal };
+        Failure::new(exit, e.to_string())
+    })?;
+    let key = match key {
+        KeyRestored::WithIt => "with its secret key",
+        KeyRestored::KeptApart => {
+            "without the secret key, which was kept apart: give the daemon the same one, or pending codes and received \
+             messages cannot be read"
+        }
+    };
+    print(&format!("{} restored, {key}\n", state_dir.display()))?;
+    Ok(Exit::Done)
+}
+
+fn told(path: &Path, error: &io::Error) -> Failure {
+    let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Internal };
+    Failure::new(exit, format!("{}: {error}", path.display()))
+}

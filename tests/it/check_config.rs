@@ -1,0 +1,53 @@
+//! `smsotpd --check-config`: `ok` and what is hardly meant, or every fault with its place; it touches nothing.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn check(path: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smsotpd"));
+    command.arg("--config").arg(path).arg("--check-config").output().unwrap()
+}
+
+fn written(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("smsotpd.toml");
+    std::fs::write(&path, text.replace("STATE", dir.path().join("state").to_str().unwrap())).unwrap();
+    (dir, path)
+}
+
+#[test]
+fn a_sound_one_is_ok_and_nothing_is_touched() {
+    let (dir, path) = written("state_dir = \"STATE\"\n[[modem]]\nname = \"a\"\nport = \"/dev/nowhere\"\n");
+    let said = check(&path);
+    assert_eq!((said.status.code(), said.stdout.as_slice()), (Some(0), &b"ok\n"[..]));
+    assert_eq!(String::from_utf8_lossy(&said.stderr), "");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "the file itself");
+}
+
+#[test]
+fn what_a_text_costs_is_told() {
+    let (_dir, path) = written(
+        "[[modem]]\nname = \"a\"\nport = \"/dev/nowhere\"\n[service.login]\nwebotp_domain = \"example.com\"\n\
+         template = \"\u{201e}{code}\u{201c} is the code, and it is nobody's but yours, however they ask\"\n",
+    );
+    let said = check(&path);
+    let told = String::from_utf8_lossy(&said.stderr);
+    assert_eq!((said.status.code(), said.stdout.as_slice()), (Some(0), &b"ok\n"[..]), "{told}");
+    assert!(told.contains("warning: service.login.template: '„' (U+201E, character 1) makes"), "{told}");
+    assert!(told.contains("warning: service.login.template: the message takes 2 parts: "), "{told}");
+    assert!(!told.contains("service.default"), "{told}");
+}
+
+#[test]
+fn every_fault_has_its_place_and_the_nearest_key() {
+    let (_dir, path) = written("[service.default]\ndigit = 6\n[queue]\nmin_life = 20\n");
+    let said = check(&path);
+    let told = String::from_utf8_lossy(&said.stderr);
+    assert_eq!((said.status.code(), said.stdout.as_slice()), (Some(78), &b""[..]));
+    assert!(
+        told.contains(
+            "smsotpd.toml:2:1: service.default.digit: unknown key; the nearest known key is digits"
+        )
+    );
+    assert!(told.contains("smsotpd.toml:4:12: queue.min_life: "), "{told}");
+}
