@@ -143,11 +143,43 @@ pub struct Modems {
     pub modems: Vec<Modem>,
 }
 
-/// What the network answered to a USSD code.
+/// What the network answered to a USSD request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ussd {
     /// Its text.
     pub text: String,
+    /// The network waits for an answer: the next `code` is one.
+    #[serde(default)]
+    pub open: bool,
+}
+
+/// The last lines that went over a modem's port, masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The oldest first.
+    pub lines: Vec<TraceLine>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceLine {
+    /// Milliseconds since.
+    pub ago_ms: u64,
+    /// `in` from the modem, `out` to it, `note` between them.
+    pub direction: String,
+    /// Heads, small numbers and the standard's words; the rest is left out.
+    pub text: String,
+}
+
+impl From<&[gateway::TraceLine]> for Trace {
+    fn from(lines: &[gateway::TraceLine]) -> Self {
+        let line = |line: &gateway::TraceLine| TraceLine {
+            ago_ms: u64::try_from(line.ago.as_millis()).unwrap_or(u64::MAX),
+            direction: line.direction.to_owned(),
+            text: line.text.clone(),
+        };
+        Self { lines: lines.iter().map(line).collect() }
+    }
 }
 
 /// The daemon at a glance.

@@ -20,11 +20,17 @@ pub(super) enum Care {
     Resume,
     /// Begin anew with the device.
     Reset,
-    /// Ask the network something, such as the balance.
+    /// Ask the network something, such as the balance, or answer its menu.
     Ussd {
-        /// Such as *100#.
-        code: String,
+        /// Such as *100#, or the answer to a menu, such as 1.
+        #[arg(required_unless_present = "cancel")]
+        code: Option<String>,
+        /// End the dialogue.
+        #[arg(long, conflicts_with = "code")]
+        cancel: bool,
     },
+    /// Show the last lines that went over its port, without texts, numbers and codes.
+    Trace,
 }
 
 /// `smsotp status`.
@@ -87,18 +93,52 @@ pub(super) async fn modem(session: &Session, name: &str, care: Option<Care>) -> 
         Some(Care::Pause) => Call::post(path + "/pause"),
         Some(Care::Resume) => Call::post(path + "/resume"),
         Some(Care::Reset) => Call::post(path + "/reset"),
-        Some(Care::Ussd { code }) => {
-            let reply = session.ask(Call::post(path + "/ussd").json(json!({"code": code}))).await?;
-            session.show(&reply, |ussd: &wire::Ussd, _| {
+        Some(Care::Ussd { code, cancel }) => {
+            let body = if cancel { json!({"cancel": true}) } else { json!({"code": code}) };
+            let reply = session.ask(Call::post(path + "/ussd").json(body)).await?;
+            let answer = session.show(&reply, |ussd: &wire::Ussd, _| {
                 // Menus have lines; anything else that steers a terminal is dropped.
                 ussd.text.lines().map(|line| clean(line) + "\n").collect()
             })?;
+            if answer.open && session.format != Format::Json {
+                eprintln!(
+                    "the network waits for an answer: smsotp modem {0} ussd 1, or --cancel",
+                    clean(name)
+                );
+            }
+            return Ok(Exit::Done);
+        }
+        Some(Care::Trace) => {
+            let reply = session.ask(Call::get(path + "/trace")).await?;
+            session.show(&reply, trace_lines)?;
             return Ok(Exit::Done);
         }
     };
     let reply = session.ask(call).await?;
     session.show(&reply, output::modem)?;
     Ok(Exit::Done)
+}
+
+/// A trace as it can be pasted into a report.
+fn trace_lines(trace: &wire::Trace, _: Format) -> String {
+    let mut text = String::new();
+    for line in &trace.lines {
+        let sign = match line.direction.as_str() {
+            "in" => '<',
+            "out" => '>',
+            _ => '=',
+        };
+        let seconds = line.ago_ms / 1000;
+        // Into a String nothing fails.
+        let _ = writeln!(
+            text,
+            "{:>8}.{:03} s {sign} {}",
+            format!("-{seconds}"),
+            line.ago_ms % 1000,
+            clean(&line.text)
+        );
+    }
+    text
 }
 
 /// `smsotp events`: ends when the daemon does.

@@ -16,6 +16,7 @@ use crate::outbox::{self, Ledger, Message, Queue};
 use crate::secret::{Key, Secret};
 use crate::store::{Store, StoreError};
 
+mod care;
 mod error;
 mod events;
 mod keeper;
@@ -33,6 +34,7 @@ mod verify;
 mod view;
 mod worker;
 
+pub use care::{TraceLine, UssdAnswer};
 pub use error::GatewayError;
 pub(crate) use error::seconds;
 pub use lint::lint;
@@ -199,8 +201,13 @@ impl Gateway {
         self.0.slot(name).map(|slot| self.0.modem_view(slot))
     }
 
-    /// An operator's command to a modem; a USSD answer comes back as text.
-    pub async fn control(&self, name: &str, control: Control) -> Result<Option<String>, GatewayError> {
+    /// The last lines that went over a modem's port, masked, the oldest first.
+    pub async fn trace(&self, name: &str) -> Result<Vec<TraceLine>, GatewayError> {
+        Ok(self.0.slot(name)?.modem.trace().await)
+    }
+
+    /// An operator's command to a modem; the network's answer to a USSD request comes back.
+    pub async fn control(&self, name: &str, control: Control) -> Result<Option<UssdAnswer>, GatewayError> {
         let answer = self.0.slot(name)?.modem.control(control);
         answer.await.map_err(|e| match e {
             ControlError::Conflict(why) | ControlError::Failed(why) => GatewayError::Conflict(why),

@@ -84,7 +84,7 @@ impl Submit for Fake {
         })
     }
 
-    fn control(&self, _: Control) -> BoxFuture<'static, Result<Option<String>, ControlError>> {
+    fn control(&self, _: Control) -> BoxFuture<'static, Result<Option<UssdAnswer>, ControlError>> {
         Box::pin(async { Err(ControlError::Conflict("a test".to_owned())) })
     }
 }

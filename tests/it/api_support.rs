@@ -10,7 +10,8 @@ use smsotpd::api::{Accepted, Access, Answer, Issued, Limits, Listener, Service, 
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
     Caller, CheckView, Control, Event, EventKind, GatewayError, IssueRequest, MessageFilter, MessageView,
-    ModemFacts, ModemState, ModemView, Page, QueueView, SendRequest, StatusView, VerificationView,
+    ModemFacts, ModemState, ModemView, Page, QueueView, SendRequest, StatusView, TraceLine, UssdAnswer,
+    VerificationView,
 };
 use smsotpd::id::{MessageId, VerificationId};
 use smsotpd::otp::VerificationStatus;
@@ -253,12 +254,27 @@ impl Service for Fake {
         (name == modem.name).then_some(modem).ok_or(GatewayError::NotFound("such modem"))
     }
 
-    fn control(&self, name: String, control: Control) -> Answer<'_, Option<String>> {
+    fn trace(&self, name: String) -> Answer<'_, Vec<TraceLine>> {
+        answer(self.enter(Caller::default(), |_| {
+            if name != "stick1" {
+                return Err(GatewayError::NotFound("such modem"));
+            }
+            let line = |ms, direction, text: &str| TraceLine {
+                ago: Duration::from_millis(ms),
+                direction,
+                text: text.to_owned(),
+            };
+            Ok(vec![line(1500, "out", "AT+CMGS=23"), line(1200, "in", ">"), line(900, "note", "recovering")])
+        }))
+    }
+
+    fn control(&self, name: String, control: Control) -> Answer<'_, Option<UssdAnswer>> {
         answer(self.enter(Caller::default(), |state| {
             if name != "stick1" {
                 return Err(GatewayError::NotFound("such modem"));
             }
-            let text = matches!(control, Control::Ussd { .. }).then(|| "Balance: 5.00".to_owned());
+            let text = matches!(control, Control::Ussd { .. })
+                .then(|| UssdAnswer { text: "Balance: 5.00".to_owned(), open: false });
             state.controls.push((name, control));
             Ok(text)
         }))

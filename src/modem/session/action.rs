@@ -1,5 +1,7 @@
 //! What a session wants done: the whole of its way to the world.
 
+use std::fmt;
+
 use crate::at::Command;
 use crate::modem::ladder::Rung;
 use crate::modem::snapshot::{Notice, Outcome};
@@ -13,7 +15,7 @@ pub enum Action {
     /// The order ended.
     Settle(Outcome),
     /// The USSD request ended.
-    Ussd(Result<String, String>),
+    Ussd(Result<UssdAnswer, String>),
     /// Note durably that the PIN is being tried, unless it was noted before, and tell [`Session::pin_noted`].
     TryPin {
         /// Whose PIN it is.
@@ -64,5 +66,20 @@ impl Output {
             Self::Body(body) => body.clone(),
             Self::Escape => Secret::new(b"\x1b\r".to_vec()),
         }
+    }
+}
+
+/// What the network answered to a USSD request. Its `Debug` shows no text.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct UssdAnswer {
+    /// The text; empty when a dialogue was only ended.
+    pub text: String,
+    /// The network waits for an answer.
+    pub open: bool,
+}
+
+impl fmt::Debug for UssdAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UssdAnswer").field("open", &self.open).finish_non_exhaustive()
     }
 }

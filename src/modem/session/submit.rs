@@ -123,6 +123,7 @@ impl Session {
 
     /// The gate of the order under way opened, or will never open.
     pub fn gate(&mut self, open: bool, now: Instant) {
+        self.recorder.at(now);
         let Some(order) = &mut self.order else { return };
         if order.gate != Gate::Closed {
             return;
