@@ -125,6 +125,9 @@ pub struct Modem {
     /// In dBm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal_dbm: Option<i32>,
+    /// Tries that the SIM's PIN has left, while the SIM asks for it and the modem says how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin_tries_left: Option<u8>,
     /// Messages that only this modem may send and that wait.
     pub queue: usize,
     /// Messages sent since the start.
@@ -334,6 +337,7 @@ impl From<&gateway::ModemView> for Modem {
             queue: m.queue,
             sent_total: m.sent_total,
             failed_total: m.failed_total,
+            pin_tries_left: facts.pin_tries,
             last_error: facts.last_error,
         }
     }

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::exit::{Exit, Failure};
+use super::modem_view;
 use super::output::{self, Format, Session, clean, print};
 use crate::api::client::{Call, ServerEvent, escape};
 use crate::api::wire;
@@ -66,23 +67,10 @@ pub(super) fn status_lines(status: &wire::Status, format: Format) -> String {
 /// `smsotp modems`.
 pub(super) async fn modems(session: &Session) -> Result<Exit, Failure> {
     let reply = session.ask(Call::get("/v1/modems")).await?;
-    session.show(&reply, |list: &wire::Modems, format| modem_table(&list.modems, format))?;
+    session.show(&reply, |list: &wire::Modems, format| {
+        modem_view::modems(&list.modems, format, modem_view::width())
+    })?;
     Ok(Exit::Done)
-}
-
-/// Modems, a line each.
-pub(super) fn modem_table(modems: &[wire::Modem], format: Format) -> String {
-    let head = ["NAME", "STATE", "NETWORK", "SIGNAL", "QUEUE", "SENT", "FAILED", "ERROR"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(modems.iter().map(|m| {
-        let signal = m.signal_dbm.map_or_else(|| "-".to_owned(), |dbm| format!("{dbm} dBm"));
-        let network = m.operator.clone().unwrap_or_else(|| m.registration.clone());
-        let (queue, sent, failed) =
-            (m.queue.to_string(), m.sent_total.to_string(), m.failed_total.to_string());
-        let error = m.last_error.clone().unwrap_or_default();
-        vec![m.name.clone(), m.state.clone(), network, signal, queue, sent, failed, error]
-    }));
-    output::table(&rows, 1, format)
 }
 
 /// `smsotp modem`.

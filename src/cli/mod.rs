@@ -24,6 +24,7 @@ mod daemon;
 pub mod demo;
 mod exit;
 mod message;
+mod modem_view;
 mod output;
 pub mod pdu;
 mod probe;

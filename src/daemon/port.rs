@@ -129,6 +129,7 @@ impl Submit for Port {
             operator: s.operator.clone(),
             registration: registration(s.registration).to_owned(),
             signal_dbm: s.signal_dbm,
+            pin_tries: s.pin_tries,
             last_error: s.last_error.clone(),
         }
     }

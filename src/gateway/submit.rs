@@ -145,6 +145,8 @@ pub struct ModemFacts {
     pub registration: String,
     /// `AT+CSQ`, in dBm.
     pub signal_dbm: Option<i32>,
+    /// Tries that the SIM's PIN has left, while it is asked for.
+    pub pin_tries: Option<u8>,
     /// The last fault, for a person.
     pub last_error: Option<String>,
 }

@@ -93,34 +93,29 @@ fn error(text: &str, to: &mut String) {
     }
 }
 
-/// Values between commas; a quote that is never closed hides the rest.
+/// Values between commas; a quote that is never closed, or closed within a value, hides the rest.
 fn fields(mut rest: &str, to: &mut String) {
     loop {
         rest = rest.trim_start();
-        let end = match rest.strip_prefix('"') {
-            Some(inner) => match inner.find('"') {
-                // A value ends where a comma follows the quote; a stray one is part of the value.
-                Some(close)
-                    if matches!(inner[close + 1..].trim_start().bytes().next(), None | Some(b',')) =>
-                {
-                    let word = &inner[..close];
-                    to.push('"');
-                    to.push_str(if word.is_empty() || is_word(word, LONGEST_WORD) { word } else { "…" });
-                    to.push('"');
-                    rest[close + 2..].find(',').map(|comma| comma + close + 2)
-                }
-                _ => {
-                    to.push_str("\"…");
-                    return;
-                }
-            },
-            None => {
-                let comma = rest.find(',');
-                field(rest[..comma.unwrap_or(rest.len())].trim(), to);
-                comma
-            }
+        let comma = if let Some(inner) = rest.strip_prefix('"') {
+            let close = inner
+                .find('"')
+                .filter(|close| matches!(inner[close + 1..].trim_start().bytes().next(), None | Some(b',')));
+            let Some(close) = close else {
+                to.push_str("\"…");
+                return;
+            };
+            let word = &inner[..close];
+            to.push('"');
+            to.push_str(if word.is_empty() || is_word(word, LONGEST_WORD) { word } else { "…" });
+            to.push('"');
+            rest[close + 2..].find(',').map(|comma| comma + close + 2)
+        } else {
+            let comma = rest.find(',');
+            field(rest[..comma.unwrap_or(rest.len())].trim(), to);
+            comma
         };
-        let Some(comma) = end else { return };
+        let Some(comma) = comma else { return };
         to.push(',');
         rest = &rest[comma + 1..];
     }

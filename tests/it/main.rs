@@ -12,6 +12,7 @@ mod daemon_backup;
 mod daemon_codes;
 mod daemon_sending;
 mod daemon_support;
+mod hardware_notes;
 mod modem_pty;
 mod modem_recovery;
 mod modem_states;

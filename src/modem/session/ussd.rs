@@ -164,13 +164,11 @@ impl Session {
             Stage::Ending(next) => {
                 let next = next.take();
                 self.dialogue.until = None;
-                match next {
-                    Some(code) => self.ask_network(code, timeout, None, now),
-                    None => {
-                        self.end_ussd(Ok(UssdAnswer::default()));
-                        self.become_idle(now);
-                    }
+                if let Some(code) = next {
+                    return self.ask_network(code, timeout, None, now);
                 }
+                self.end_ussd(Ok(UssdAnswer::default()));
+                self.become_idle(now);
             }
             Stage::Asked { .. } if result.is_ok() => {}
             Stage::Asked { code, left, refusal, .. } => {
@@ -283,7 +281,7 @@ impl Session {
         match state.stage {
             Stage::Asked { .. } => self.end_ussd(Err(String::from("the network did not answer in time"))),
             Stage::Ending(_) => {
-                self.end_ussd(Err(String::from("the modem did not end the dialogue in time")))
+                self.end_ussd(Err(String::from("the modem did not end the dialogue in time")));
             }
             Stage::Answered | Stage::Abandoning => {}
         }

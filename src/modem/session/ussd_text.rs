@@ -42,7 +42,7 @@ pub(super) fn decoded(text: &str, scheme: Option<u8>, found: Found) -> String {
         Found::Told(UssdCoding::Ucs2Hex) => ussd::ucs2(body),
         Found::Told(UssdCoding::Plain) => text.to_owned(),
         Found::Told(UssdCoding::Auto) | Found::ByLooks => {
-            let ucs2 = |octets: &[u8]| octets.len() % 2 == 0 && octets.len() >= 2;
+            let ucs2 = |octets: &[u8]| octets.len().is_multiple_of(2) && octets.len() >= 2;
             if alphabet == Alphabet::Ucs2 && ucs2(body) {
                 ussd::ucs2(body)
             } else if octets.len() >= 4 && ucs2(&octets) && octets.chunks(2).all(is_unit) {

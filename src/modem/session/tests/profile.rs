@@ -135,7 +135,7 @@ fn the_last_try_is_kept_for_a_person() {
         };
         let profiles = Profiles::new(vec![family]);
         let pin = Some(Secret::new("1234".to_owned()));
-        let mut bench = Bench::with(modem, crate::modem::Settings { profiles, pin, ..settings() });
+        let mut bench = Bench::with(modem, crate::modem::Settings { pin, profiles, ..settings() });
         bench.until(|b| b.state() == State::Blocked);
         assert_eq!(bench.heard("AT+CPIN=\"1234\""), tried, "{tries} left");
         assert!(!bench.fault().contains("1234"));

@@ -9,7 +9,8 @@ use crate::modem::snapshot::State;
 use crate::secret::Secret;
 
 fn told(bench: &Bench) -> String {
-    bench.session.trace(bench.now).iter().map(|line| format!("{line}\n")).collect()
+    let lines: Vec<_> = bench.session.trace(bench.now).iter().map(ToString::to_string).collect();
+    lines.join("\n") + "\n"
 }
 
 #[test]
