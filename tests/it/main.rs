@@ -16,6 +16,7 @@ mod hardware_notes;
 mod modem_pty;
 mod modem_recovery;
 mod modem_states;
+mod modem_ussd;
 mod ports_ask;
 mod ports_probe;
 mod ports_sysfs;
