@@ -2,9 +2,9 @@
 //!
 //! The body is a ULID (48 bits of milliseconds, 80 random bits) in lower-case Crockford base 32.
 
+use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 
 use rand::RngExt as _;
 
@@ -25,15 +25,22 @@ macro_rules! identifier {
             /// What every id of this kind begins with.
             pub const PREFIX: &'static str = $prefix;
 
-            /// A new id made at `now`; of those that one process makes in one millisecond, each sorts behind the
+            /// A new id made at `now`; of those that one thread makes in one millisecond, each sorts behind the
             /// one before.
             pub fn new(now: Timestamp) -> Self {
-                static LAST: Mutex<ulid::Ulid> = Mutex::new(ulid::Ulid::nil());
-                let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-                let fresh = ulid::Ulid::from_parts(now.as_millis(), rand::rng().random());
+                thread_local! {
+                    static LAST: Cell<ulid::Ulid> = const { Cell::new(ulid::Ulid::nil()) };
+                }
+                let (last, fresh) = (LAST.get(), ulid::Ulid::from_parts(now.as_millis(), rand::rng().random()));
                 let behind = last.increment().ok().filter(|_| last.timestamp_ms() == fresh.timestamp_ms());
-                *last = behind.unwrap_or(fresh);
-                Self(*last)
+                let id = behind.unwrap_or(fresh);
+                LAST.set(id);
+                Self(id)
+            }
+
+            /// Sorts before every id made at `at` or later, and behind every earlier one.
+            pub fn first_at(at: Timestamp) -> Self {
+                Self(ulid::Ulid::from_parts(at.as_millis(), 0))
             }
 
             /// The 16 octets that stand for it in the store; they sort as the ids do.

@@ -12,6 +12,7 @@ pub mod config;
 pub mod daemon;
 pub mod gateway;
 pub mod id;
+pub mod inbox;
 pub mod modem;
 pub mod otp;
 pub mod outbox;

@@ -19,9 +19,9 @@ pub enum Right {
     Check,
     /// Send and withdraw plain messages.
     Send,
-    /// Listings, modems, status, events.
+    /// Listings, the inbox, modems, status, events.
     Read,
-    /// Pause, resume, reset a modem; USSD.
+    /// Pause, resume, reset a modem; USSD; opt-outs.
     Admin,
 }
 

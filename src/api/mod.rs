@@ -21,6 +21,7 @@ pub mod client;
 mod connection;
 mod events;
 mod fields;
+mod inbox;
 mod listen;
 mod messages;
 mod modems;

@@ -18,13 +18,13 @@ use super::problem::Problem;
 use super::request::Authorised;
 use super::serve::Limits;
 use super::service::Service;
-use super::{backup, events, messages, modems, verifications, wire};
+use super::{backup, events, inbox, messages, modems, verifications, wire};
 use crate::gateway::Control;
 
 /// One line of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
-    /// `GET`, `POST` or `DELETE`.
+    /// `GET`, `POST`, `PUT` or `DELETE`.
     pub method: &'static str,
     /// With its parameter in braces.
     pub path: &'static str,
@@ -45,6 +45,11 @@ enum Endpoint {
     Messages,
     Message,
     CancelMessage,
+    Inbox,
+    DeleteInbox,
+    OptOuts,
+    AddOptOut,
+    RemoveOptOut,
     Modems,
     Modem,
     Pause,
@@ -83,6 +88,12 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/messages", READ, Endpoint::Messages),
     route("GET", "/v1/messages/{id}", Need::AnyOf(&[Send, Read]), Endpoint::Message),
     route("DELETE", "/v1/messages/{id}", SEND, Endpoint::CancelMessage),
+    route("GET", "/v1/inbox", READ, Endpoint::Inbox),
+    // Whoever reads the inbox empties it.
+    route("DELETE", "/v1/inbox/{id}", READ, Endpoint::DeleteInbox),
+    route("GET", "/v1/opt-outs", Need::AnyOf(&[Read, Admin]), Endpoint::OptOuts),
+    route("PUT", "/v1/opt-outs/{phone}", ADMIN, Endpoint::AddOptOut),
+    route("DELETE", "/v1/opt-outs/{phone}", ADMIN, Endpoint::RemoveOptOut),
     route("GET", "/v1/modems", READ, Endpoint::Modems),
     route("GET", "/v1/modems/{name}", READ, Endpoint::Modem),
     route("POST", "/v1/modems/{name}/pause", ADMIN, Endpoint::Pause),
@@ -123,6 +134,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
     for &route in ROUTES {
         let method = match route.method {
             "POST" => MethodFilter::POST,
+            "PUT" => MethodFilter::PUT,
             "DELETE" => MethodFilter::DELETE,
             _ => MethodFilter::GET,
         };
@@ -163,6 +175,11 @@ async fn dispatch(endpoint: Endpoint, app: Arc<App>, request: Authorised) -> Res
         Endpoint::Messages => messages::list(&app, request).await,
         Endpoint::Message => messages::show(&app, request).await,
         Endpoint::CancelMessage => messages::cancel(&app, request).await,
+        Endpoint::Inbox => inbox::list(&app, request).await,
+        Endpoint::DeleteInbox => inbox::delete(&app, request).await,
+        Endpoint::OptOuts => inbox::opt_outs(&app, request).await,
+        Endpoint::AddOptOut => inbox::add_opt_out(&app, request).await,
+        Endpoint::RemoveOptOut => inbox::remove_opt_out(&app, request).await,
         Endpoint::Modems => modems::list(&app, &request),
         Endpoint::Modem => modems::show(&app, &request),
         Endpoint::Pause => modems::control(&app, request, Control::Pause).await,

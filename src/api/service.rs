@@ -4,10 +4,12 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::gateway::{
-    Caller, CheckView, Control, Event, Gateway, GatewayError, IssueRequest, MessageFilter, MessageView,
-    ModemView, Page, SendRequest, StatusView, TraceLine, UssdAnswer, VerificationView,
+    Caller, CheckView, Control, Event, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest,
+    MessageFilter, MessageView, ModemView, OptOutView, Page, SendRequest, StatusView, TraceLine, UssdAnswer,
+    VerificationView,
 };
-use crate::id::{MessageId, VerificationId};
+use crate::id::{InboxId, MessageId, VerificationId};
+use crate::inbox::Tag;
 use crate::secret::Secret;
 
 /// What a use case answers, later.
@@ -69,6 +71,16 @@ pub trait Service: Send + Sync + 'static {
     fn messages(&self, caller: Caller, filter: MessageFilter) -> Answer<'_, Page<MessageView>>;
     /// Withdraws a message that is not yet on the air.
     fn cancel_message(&self, caller: Caller, id: MessageId) -> Answer<'_, MessageView>;
+    /// Received messages, newest first.
+    fn inbox(&self, filter: InboxFilter) -> Answer<'_, Page<InboxView>>;
+    /// Forgets a received message.
+    fn delete_inbox(&self, id: InboxId) -> Answer<'_, InboxView>;
+    /// Numbers that opted out, behind the cursor `after`.
+    fn opt_outs(&self, limit: usize, after: Option<Tag>) -> Answer<'_, Page<OptOutView>>;
+    /// Sends nothing more to a number.
+    fn add_opt_out(&self, phone: String) -> Answer<'_, OptOutView>;
+    /// Sends to a number again.
+    fn remove_opt_out(&self, phone: String) -> Answer<'_, OptOutView>;
     /// Every modem of the configuration.
     fn modems(&self) -> Vec<ModemView>;
     /// One modem.
@@ -140,6 +152,26 @@ impl Service for Gateway {
 
     fn cancel_message(&self, _: Caller, id: MessageId) -> Answer<'_, MessageView> {
         Box::pin(Self::cancel_message(self, id))
+    }
+
+    fn inbox(&self, filter: InboxFilter) -> Answer<'_, Page<InboxView>> {
+        Box::pin(Self::inbox(self, filter))
+    }
+
+    fn delete_inbox(&self, id: InboxId) -> Answer<'_, InboxView> {
+        Box::pin(Self::delete_inbox(self, id))
+    }
+
+    fn opt_outs(&self, limit: usize, after: Option<Tag>) -> Answer<'_, Page<OptOutView>> {
+        Box::pin(Self::opt_outs(self, limit, after))
+    }
+
+    fn add_opt_out(&self, phone: String) -> Answer<'_, OptOutView> {
+        Box::pin(async move { Self::add_opt_out(self, &phone).await })
+    }
+
+    fn remove_opt_out(&self, phone: String) -> Answer<'_, OptOutView> {
+        Box::pin(async move { Self::remove_opt_out(self, &phone).await })
     }
 
     fn modems(&self) -> Vec<ModemView> {

@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
+pub use super::inbox::{Inbox, InboxMessage, OptOut, OptOuts, Ports};
 use crate::gateway::{self, EventKind, ModemState};
 use crate::otp::VerificationStatus;
 use crate::outbox::{Encoding, MessageStatus};
@@ -134,6 +135,21 @@ pub struct Modem {
     pub sent_total: u64,
     /// Sends that failed since the start.
     pub failed_total: u64,
+    /// Parts that its SIM sent today (UTC).
+    #[serde(default)]
+    pub parts_today: u32,
+    /// Parts that its SIM sent this month (UTC).
+    #[serde(default)]
+    pub parts_this_month: u32,
+    /// Different numbers that its SIM served this month (UTC).
+    #[serde(default)]
+    pub recipients_this_month: usize,
+    /// How well its SIM sends, in percent: its part of full traffic.
+    #[serde(default)]
+    pub health: u8,
+    /// `closed`; `open` while it gets no messages because they failed; `half-open` when the next is a trial.
+    #[serde(default)]
+    pub breaker: String,
     /// The last fault, for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -211,7 +227,7 @@ pub struct QueueDepths {
     pub sending: usize,
 }
 
-/// The data of a server-sent event: exactly one of the three things is there.
+/// The data of a server-sent event: exactly one of the four things is there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// The same as the event's `id:`.
@@ -229,6 +245,9 @@ pub struct Event {
     /// After a `modem.*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modem: Option<Modem>,
+    /// After `inbox.received`, without its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inbox: Option<InboxMessage>,
     /// Beside `modem` after `modem.recovered`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
@@ -338,6 +357,11 @@ impl From<&gateway::ModemView> for Modem {
             sent_total: m.sent_total,
             failed_total: m.failed_total,
             pin_tries_left: facts.pin_tries,
+            parts_today: m.standing.parts_today,
+            parts_this_month: m.standing.parts_this_month,
+            recipients_this_month: m.standing.recipients_this_month,
+            health: m.standing.health,
+            breaker: m.standing.circuit.as_str().to_owned(),
             last_error: facts.last_error,
         }
     }
@@ -364,6 +388,7 @@ impl From<&gateway::StatusView> for Status {
 impl From<&gateway::Event> for Event {
     fn from(event: &gateway::Event) -> Self {
         let (mut verification, mut message, mut modem, mut recovery) = (None, None, None, None);
+        let mut inbox = None;
         let r#type = match &event.kind {
             EventKind::Verification(what, v) => {
                 verification = Some(v.into());
@@ -383,8 +408,12 @@ impl From<&gateway::Event> for Event {
                 recovery = Some(Recovery { rung: r.rung.to_owned(), seconds: r.took.as_secs_f64() });
                 "modem.recovered".to_owned()
             }
+            EventKind::Inbox(m) => {
+                inbox = Some(m.into());
+                "inbox.received".to_owned()
+            }
         };
-        Self { id: event.id, r#type, at: event.at.to_string(), verification, message, modem, recovery }
+        Self { id: event.id, r#type, at: event.at.to_string(), verification, message, modem, recovery, inbox }
     }
 }
 

@@ -89,7 +89,8 @@ pub fn usages(body: &str) -> Vec<Usage> {
     usages
 }
 
-/// `+CPMS: ("SM","ME"),("SM","ME"),("SM","ME")`: the names for mem1, mem2 and mem3. One list alone holds for all.
+/// `+CPMS: ("SM","ME"),("SM","ME"),("SM","ME")`: the names for mem1, mem2 and mem3. Without brackets it is one list
+/// for all three, said once or three times.
 pub fn storages(body: &str) -> Vec<Vec<String>> {
     let names = |list: &str| -> Vec<String> {
         list.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter_map(storage).collect()
@@ -97,7 +98,11 @@ pub fn storages(body: &str) -> Vec<Vec<String>> {
     if body.contains('(') {
         body.split(')').filter(|list| list.contains('(')).map(names).collect()
     } else {
-        names(body).into_iter().map(|name| vec![name]).collect()
+        let all = names(body);
+        let third = all.len() / 3;
+        let thrice = third > 0 && all.len() % 3 == 0 && all.chunks(third).all(|list| *list == all[..third]);
+        let list = if thrice { all[..third].to_vec() } else { all };
+        if list.is_empty() { Vec::new() } else { vec![list; 3] }
     }
 }
 
@@ -165,6 +170,13 @@ mod tests {
         );
         assert_eq!(lists("((\"SM\",\"BM\",\"SR\"),(\"SM\"))"), ["SM BM SR", "SM"]);
         assert_eq!(lists("\"SM\",\"SM\",\"SM\""), ["SM", "SM", "SM"]);
+        assert_eq!(lists("\"ME\",\"MT\",\"SM\""), ["ME MT SM"; 3]);
+        assert_eq!(
+            lists("\"MT\",\"SM\",\"ME\", \"MT\",\"SM\",\"ME\", \"MT\",\"SM\",\"ME\" "),
+            ["MT SM ME"; 3]
+        );
+        assert_eq!(lists("(\"SM\", \"SM_P\"), (\"SM\")"), ["SM SM_P", "SM"]);
+        assert_eq!(lists("(ME\", \"SR\"), (\"ME\")"), ["ME SR", "ME"]);
         assert_eq!(lists("(),(),()"), ["", "", ""]);
         assert_eq!(lists("(\"SM\",\"ME),(\"SM_P\")"), ["SM ME", "SM_P"]);
         assert_eq!(lists(""), Vec::<String>::new());

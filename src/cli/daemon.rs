@@ -151,6 +151,16 @@ fn event_line(event: &ServerEvent, format: Format) -> String {
     let Ok(data) = serde_json::from_str::<wire::Event>(&event.data) else {
         return format!("{}\n", clean(&event.name));
     };
+    if let Some(m) = &data.inbox {
+        return format!(
+            "{} {} {} {} {}\n",
+            clean(&data.at),
+            clean(&data.r#type),
+            clean(&m.id),
+            clean(&m.from),
+            clean(&m.modem)
+        );
+    }
     let (thing, detail) = match (&data.verification, &data.message, &data.modem) {
         (Some(v), _, _) => (v.id.clone(), format!("{} {}", v.to, v.service)),
         (_, Some(m), _) => {

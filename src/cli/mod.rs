@@ -23,6 +23,7 @@ mod backup;
 mod daemon;
 pub mod demo;
 mod exit;
+mod inbox;
 mod message;
 mod modem_view;
 mod output;
@@ -131,6 +132,17 @@ enum Ask {
         /// The message.
         id: String,
     },
+    /// List received messages, newest first, or forget one.
+    Inbox {
+        /// At most so many.
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+        #[command(subcommand)]
+        care: Option<inbox::Care>,
+    },
+    /// The numbers that get no messages because they asked for none.
+    #[command(subcommand)]
+    OptOut(inbox::OptOut),
     /// The daemon at a glance.
     Status,
     /// The modems, a line each.
@@ -206,6 +218,8 @@ async fn ask(session: &output::Session, question: Ask) -> Result<Exit, Failure> 
         Ask::Send(send) => message::send(session, send).await,
         Ask::Messages { status, to, limit } => message::list(session, status, to, limit).await,
         Ask::Message { id } => message::show(session, &id).await,
+        Ask::Inbox { limit, care } => inbox::inbox(session, limit, care).await,
+        Ask::OptOut(what) => inbox::opt_out(session, what).await,
         Ask::Status => daemon::status(session).await,
         Ask::Modems => daemon::modems(session).await,
         Ask::Modem { name, care } => daemon::modem(session, &name, care).await,

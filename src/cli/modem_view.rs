@@ -134,6 +134,11 @@ mod tests {
             signal_dbm: None,
             pin_tries_left: None,
             queue: 0,
+            parts_today: 0,
+            parts_this_month: 0,
+            recipients_this_month: 0,
+            health: 100,
+            breaker: "closed".to_owned(),
             sent_total: 0,
             failed_total: 0,
             last_error: None,
@@ -224,7 +229,7 @@ attic recovering
         let hostile = wire::Modem { operator: Some("\x1b[2J".to_owned()), ..modem("a", "ready") };
         let hostile = wire::Modem { last_error: Some("x\x1by\nz".to_owned()), ..hostile };
         for width in [40, 120] {
-            assert!(!modems(&[hostile.clone()], Format::Plain, width).contains('\x1b'));
+            assert!(!modems(std::slice::from_ref(&hostile), Format::Plain, width).contains('\x1b'));
         }
     }
 }

@@ -170,12 +170,16 @@ pub(super) fn modem(m: &wire::Modem, format: Format) -> String {
     lines.extend(m.signal_dbm.map(|dbm| ("signal", in_words(dbm))));
     lines.extend(m.pin_tries_left.map(|left| ("pin", format!("{left} tries left"))));
     lines.push(("messages", format!("{} sent, {} failed, {} wait", m.sent_total, m.failed_total, m.queue)));
+    let (today, month, numbers) = (m.parts_today, m.parts_this_month, m.recipients_this_month);
+    lines.push(("sim", format!("{today} parts today, {month} this month to {numbers} numbers")));
+    lines.push(("health", format!("{} %, breaker {}", m.health, clean(&m.breaker))));
     lines.extend(m.last_error.iter().map(|error| ("error", clean(error))));
     lines.retain(|(_, value)| !value.is_empty());
     block(&format!("{} {}", format.strong(&m.name), format.status(&m.state)), &lines)
 }
 
-fn block(head: &str, lines: &[(&str, String)]) -> String {
+/// A head, and names with their values below it.
+pub(super) fn block(head: &str, lines: &[(&str, String)]) -> String {
     let mut text = format!("{head}\n");
     for (name, value) in lines {
         // Into a String nothing fails.

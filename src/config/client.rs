@@ -58,7 +58,7 @@ pub enum Permission {
     Send,
     /// List messages, inbox, modems and events.
     Read,
-    /// Steer modems, back up.
+    /// Steer modems, change opt-outs, back up.
     Admin,
 }
 

@@ -1,8 +1,8 @@
 //! The configuration: TOML text to checked values, which the daemon passes down. No other room reads a file
 //! of its own accord.
 //!
-//! This room must not know what the values are used for. It borrows the value types of `otp`, `outbox` and
-//! `phone`, so that each rule (what a policy, a rate, a template is) stands in one place. It reads no secret:
+//! This room must not know what the values are used for. It borrows the value types of `inbox`, `otp`,
+//! `outbox` and `phone`, so that each rule (what a policy, a rate, a template is) stands in one place. It reads no secret:
 //! a PIN and the key stay in their files.
 //!
 //! Every fault is reported with its line and column, all of them at once:
@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::inbox::Words;
 use crate::modem::profiles::Profiles;
 use reader::{Faults, Table};
 
@@ -80,6 +81,8 @@ pub struct Config {
     pub log: Log,
     /// How long things are kept.
     pub retention: Retention,
+    /// The words by which a recipient opts out.
+    pub opt_out: Words,
 }
 
 const ROOT: &[&str] = &[
@@ -94,6 +97,7 @@ const ROOT: &[&str] = &[
     "queue",
     "log",
     "retention",
+    "opt_out",
 ];
 
 /// The families with those of the folder: one that is named has to be there, the default one need not.
@@ -179,6 +183,7 @@ impl Config {
             queue: rules::queue(root),
             log: rules::log(root),
             retention: rules::retention(root),
+            opt_out: rules::opt_out(root),
             services: services.iter().cloned().collect(),
         }
     }

@@ -34,6 +34,12 @@ pub struct Modem {
     pub max_per_minute: Option<u32>,
     /// Parts sent on one day (UTC).
     pub max_per_day: Option<u32>,
+    /// Parts sent in one month (UTC).
+    pub max_per_month: Option<u32>,
+    /// Different numbers served in one month (UTC).
+    pub max_recipients_per_month: Option<u32>,
+    /// Percent of the limits of a day and a month that are kept for codes.
+    pub reserve: u8,
     /// How long the network may take with a message before its outcome counts as unknown; none:
     /// its family's, or the usual limit.
     pub send_timeout: Option<Duration>,
@@ -92,6 +98,9 @@ impl fmt::Display for UsbId {
 const BAUD: [u32; 12] =
     [1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 3_000_000];
 
+/// The ledgers tell no more of them apart.
+const MOST_RECIPIENTS: u32 = 100_000;
+
 const MODEM: &[&str] = &[
     "name",
     "port",
@@ -108,6 +117,9 @@ const MODEM: &[&str] = &[
     "routes",
     "max_per_minute",
     "max_per_day",
+    "max_per_month",
+    "max_recipients_per_month",
+    "reserve",
     "send_timeout",
     "power_cycle",
 ];
@@ -154,9 +166,25 @@ fn modem(table: &Table<'_>, name: String, profiles: &Profiles) -> Modem {
         routes: table.item("routes").and_then(|i| i.some(Item::prefix)),
         max_per_minute: limit("max_per_minute"),
         max_per_day: limit("max_per_day"),
+        max_per_month: limit("max_per_month"),
+        max_recipients_per_month: table
+            .item("max_recipients_per_month")
+            .and_then(|i| i.number(1, MOST_RECIPIENTS)),
+        reserve: reserve(table).unwrap_or(0),
         send_timeout: table.item("send_timeout").and_then(|i| i.span(Duration::from_secs(1))),
         power_cycle: table.item("power_cycle").and_then(|i| program(&i)).unwrap_or_default(),
     }
+}
+
+/// Percent; at least a tenth is left to texts, or they would never go out.
+fn reserve(table: &Table<'_>) -> Option<u8> {
+    let reserve = table.item("reserve")?.number(0, 90)?;
+    let limits = ["max_per_day", "max_per_month", "max_recipients_per_month"];
+    if reserve > 0 && !limits.iter().any(|key| table.has(key)) {
+        table
+            .fault_at("reserve", "is a part of a limit, and there is none; add max_per_day or max_per_month");
+    }
+    u8::try_from(reserve).ok()
 }
 
 fn profile(item: &Item<'_>, profiles: &Profiles) -> Option<String> {

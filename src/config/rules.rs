@@ -1,12 +1,13 @@
-//! `[limits]`, `[queue]`, `[log]` and `[retention]`.
+//! `[limits]`, `[queue]`, `[log]`, `[retention]` and `[opt_out]`.
 
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
 use super::reader::{Item, Table};
+use crate::inbox::Words;
 use crate::otp::Rate;
-use crate::outbox::Retry;
+use crate::outbox::{BreakerRules, Retry};
 
 /// `[limits]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +49,18 @@ pub struct Queue {
     pub min_life: Duration,
     /// When a message is tried again.
     pub retry: Retry,
+    /// When a modem gets no more messages because they fail.
+    pub breaker: BreakerRules,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { max_pending: 100_000, min_life: Duration::from_secs(20), retry: Retry::default() }
+        Self {
+            max_pending: 100_000,
+            min_life: Duration::from_secs(20),
+            retry: Retry::default(),
+            breaker: BreakerRules::default(),
+        }
     }
 }
 
@@ -116,13 +124,14 @@ pub(super) fn limits(root: &Table<'_>) -> Limits {
 }
 
 pub(super) fn queue(root: &Table<'_>) -> Queue {
-    let table = root.table("queue", &["max_pending", "min_life", "retry"]);
+    let table = root.table("queue", &["max_pending", "min_life", "retry", "breaker"]);
     let default = Queue::default();
     let max_pending = table.item("max_pending").and_then(|i| i.number(1, 10_000_000));
     Queue {
         max_pending: max_pending.and_then(|n| usize::try_from(n).ok()).unwrap_or(default.max_pending),
         min_life: table.item("min_life").and_then(|i| i.span(Duration::ZERO)).unwrap_or(default.min_life),
         retry: retry(&table.table("retry", &["first", "factor", "max", "attempts"])),
+        breaker: breaker(&table.table("breaker", &["failures", "first", "max"])),
     }
 }
 
@@ -139,6 +148,20 @@ fn retry(table: &Table<'_>) -> Retry {
         table.fault_at("max", "is shorter than the first wait; raise max or lower first");
     }
     retry
+}
+
+fn breaker(table: &Table<'_>) -> BreakerRules {
+    let default = BreakerRules::default();
+    let least = Duration::from_millis(1);
+    let breaker = BreakerRules {
+        failures: table.item("failures").and_then(|i| i.number(2, 1000)).unwrap_or(default.failures),
+        first: table.item("first").and_then(|i| i.span(least)).unwrap_or(default.first),
+        max: table.item("max").and_then(|i| i.span(least)).unwrap_or(default.max),
+    };
+    if breaker.max < breaker.first {
+        table.fault_at("max", "is shorter than the first span; raise max or lower first");
+    }
+    breaker
 }
 
 fn factor(item: &Item<'_>) -> Option<f64> {
@@ -194,4 +217,20 @@ pub(super) fn retention(root: &Table<'_>) -> Retention {
         messages: span("messages", default.messages),
         inbox: span("inbox", default.inbox),
     }
+}
+
+/// The words by which a recipient opts out and in again; an empty list switches that off.
+pub(super) fn opt_out(root: &Table<'_>) -> Words {
+    let table = root.table("opt_out", &["stop", "start"]);
+    let words = |key| table.item(key).and_then(|i| i.list(|i| i.word().map(str::to_owned)));
+    let default = Words::default();
+    let (stop, start) = (words("stop"), words("start"));
+    let words = Words::new(
+        stop.as_deref().unwrap_or_else(|| default.stop()),
+        start.as_deref().unwrap_or_else(|| default.start()),
+    );
+    if let Some(word) = words.stop().iter().find(|word| words.start().contains(word)) {
+        table.fault_at("start", format!("has {word}, which is in stop too"));
+    }
+    words
 }

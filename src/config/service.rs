@@ -19,6 +19,8 @@ pub struct Service {
     pub webotp_domain: Option<String>,
     /// Adds the line by which Android's SMS Retriever knows the app, 11 characters.
     pub android_app_hash: Option<String>,
+    /// Whether a delivery report is asked for.
+    pub report: bool,
 }
 
 /// The text of a service that has none.
@@ -32,6 +34,7 @@ impl Default for Service {
             locales: BTreeMap::new(),
             webotp_domain: None,
             android_app_hash: None,
+            report: false,
         }
     }
 }
@@ -46,6 +49,7 @@ const SERVICE: &[&str] = &[
     "template",
     "webotp_domain",
     "android_app_hash",
+    "report",
     "locales",
 ];
 
@@ -87,6 +91,7 @@ fn service(table: &Table<'_>, inherited: Service) -> Service {
         locales,
         webotp_domain: optional(table, "webotp_domain", inherited.webotp_domain, domain),
         android_app_hash: optional(table, "android_app_hash", inherited.android_app_hash, app_hash),
+        report: table.item("report").and_then(|i| i.yes_or_no()).unwrap_or(inherited.report),
     }
 }
 

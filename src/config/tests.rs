@@ -24,6 +24,7 @@ fn nothing_is_the_defaults() {
     assert_eq!(config.queue, Queue::default());
     assert_eq!(config.log, Log::default());
     assert_eq!(config.retention, Retention::default());
+    assert_eq!(config.opt_out, Words::default());
     assert_eq!(config.services, BTreeMap::from([("default".to_owned(), Service::default())]));
     assert!(config.clients.is_empty() && config.modems.is_empty());
     assert_eq!(config.warnings(), ["no [[modem]] is configured: nothing can be sent"]);
@@ -69,6 +70,9 @@ fn every_key_is_read() {
         routes: Some(vec!["+41".into(), "+49".into()]),
         max_per_minute: Some(20),
         max_per_day: Some(1000),
+        max_per_month: Some(9000),
+        max_recipients_per_month: Some(250),
+        reserve: 10,
         send_timeout: Some(Duration::from_secs(60)),
         power_cycle: ["/usr/local/bin/hub", "off-on", "3"].map(String::from).to_vec(),
     };
@@ -83,6 +87,7 @@ fn every_key_is_read() {
     assert_eq!(login.template, Template::parse("{code} {app}").unwrap());
     assert_eq!(login.webotp_domain.as_deref(), Some("example.com"));
     assert_eq!(login.android_app_hash.as_deref(), Some("FA+9qCX9VSu"));
+    assert!(login.report);
     assert_eq!(login.locales["de-CH"], Template::parse("Code {code}").unwrap());
     assert_eq!(config.limits.per_number, ["1/1m".parse().unwrap()]);
     assert_eq!(config.limits.per_client, ["2/1m".parse().unwrap()]);
@@ -91,6 +96,8 @@ fn every_key_is_read() {
     assert_eq!(config.limits.allow_prefixes.as_deref(), Some(&["+41".to_owned()][..]));
     assert_eq!(config.limits.deny_prefixes, ["+4190"]);
     assert_eq!((config.queue.max_pending, config.queue.min_life.as_secs()), (7, 5));
+    let breaker = config.queue.breaker;
+    assert_eq!((breaker.failures, breaker.first.as_secs(), breaker.max.as_secs()), (3, 2, 60));
     let retry = &config.queue.retry;
     assert_eq!((retry.first.as_secs(), retry.max.as_secs(), retry.attempts), (1, 60, 3));
     assert!((retry.factor - 3.0).abs() < f64::EPSILON, "a whole number is a number");
@@ -98,6 +105,7 @@ fn every_key_is_read() {
     let days = [&config.retention.verifications, &config.retention.messages, &config.retention.inbox]
         .map(|d| d.as_secs() / 86_400);
     assert_eq!(days, [2, 3, 4]);
+    assert_eq!(config.opt_out, Words::new(["HALT"], [""; 0]));
 }
 
 #[test]
@@ -230,6 +238,33 @@ fn each_fault_has_its_place_and_its_cure() {
         ("é = 1\nx = [", "2:6: "),
         ("limits = { 'é' = 1, total = 2 }", "1:29: limits.total: is a TOML integer"),
     ];
+    told(&cases);
+}
+
+#[test]
+fn the_pools_faults_have_their_place_and_their_cure() {
+    let cases = [
+        ("[[modem]]\nport='p'\nmax_per_month = '5'", "3:17: modem[0].max_per_month: is a TOML string"),
+        (
+            "[[modem]]\nport='p'\nmax_recipients_per_month = 100001",
+            "3:28: modem[0].max_recipients_per_month: must be 1 to 100000",
+        ),
+        ("[[modem]]\nport='p'\nmax_per_day = 9\nreserve = 91", "4:11: modem[0].reserve: must be 0 to 90"),
+        (
+            "[[modem]]\nport='p'\nreserve = 10",
+            "3:11: modem[0].reserve: is a part of a limit, and there is none; add max_per_day",
+        ),
+        ("[queue]\nbreaker = { failures = 1 }", "2:24: queue.breaker.failures: must be 2 to 1000"),
+        (
+            "[queue]\nbreaker = { first = '1h' }",
+            "2:11: queue.breaker.max: is shorter than the first span; raise max or lower first",
+        ),
+    ];
+    told(&cases);
+}
+
+/// Each text has, among its faults, the one that begins so.
+fn told(cases: &[(&str, &str)]) {
     let mut wrong = Vec::new();
     for (text, want) in cases {
         let all = faults(text);

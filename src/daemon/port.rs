@@ -14,6 +14,7 @@ use crate::gateway::{
 use crate::modem::recorder::Recorded;
 use crate::modem::{self, Modem, Notice, Snapshot, State};
 use crate::outbox::{Fault, FaultClass};
+use crate::secret::Secret;
 
 /// A modem of the configuration and its session.
 pub(super) struct Port {
@@ -35,6 +36,23 @@ impl Port {
         let snapshot = modem.snapshot();
         let readiness = watch::Sender::new(readiness(&snapshot.borrow()));
         (Self { name, modem, snapshot, readiness }, notices)
+    }
+
+    /// Gives what the modem received to the gateway; when that has it on disk, the modem may forget it. What is not
+    /// taken stays where it lies and comes again.
+    async fn hand_over(&self, gateway: &Gateway, pdu: &Secret<Vec<u8>>, storage: Option<(String, u32)>) {
+        let sim = self.readiness.borrow().sim.clone();
+        match gateway.received(&self.name, sim.as_deref(), pdu).await {
+            Ok(()) => {
+                if let Some(storage) = storage {
+                    self.modem.discard(storage).await;
+                }
+            }
+            Err(e) => {
+                tracing::error!(modem = self.name, error = %e, stored = storage.is_some(),
+                    "what the modem received could not be written down");
+            }
+        }
     }
 
     /// Ends the session; the message on the air first.
@@ -78,6 +96,9 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
                 Some(Notice::Recovered { rung, took }) => {
                     gateway.modem_recovered(&port.name, RecoveryView { rung: rung.as_str(), took });
                 }
+                Some(Notice::Delivered { pdu, storage } | Notice::Report { pdu, storage }) => {
+                    port.hand_over(&gateway, &pdu, storage).await;
+                }
                 Some(_) => {}
                 None => return,
             },
@@ -96,7 +117,8 @@ fn tell(name: &str, state: ModemState, why: Option<&str>) {
 
 fn readiness(snapshot: &Snapshot) -> Readiness {
     let sim = snapshot.iccid.clone().or_else(|| snapshot.imsi.clone());
-    Readiness { ready: snapshot.ready, sim }
+    let roaming = snapshot.registration == at::Registration::Roaming;
+    Readiness { ready: snapshot.ready, sim, imsi: snapshot.imsi.clone(), roaming }
 }
 
 fn state(state: State) -> ModemState {

@@ -22,6 +22,7 @@ pub(super) fn settings(config: &Config) -> Settings {
             locales: s.locales.clone(),
             webotp_domain: s.webotp_domain.clone(),
             android_app_hash: s.android_app_hash.clone(),
+            report: s.report,
         };
         (name.clone(), service)
     });
@@ -30,6 +31,9 @@ pub(super) fn settings(config: &Config) -> Settings {
             routes: m.routes.clone(),
             max_per_minute: m.max_per_minute,
             max_per_day: m.max_per_day,
+            max_per_month: m.max_per_month,
+            max_recipients_per_month: m.max_recipients_per_month,
+            reserve: m.reserve,
         };
         (m.name.clone(), rules)
     });
@@ -46,8 +50,11 @@ pub(super) fn settings(config: &Config) -> Settings {
         max_pending: config.queue.max_pending,
         min_life: config.queue.min_life,
         retry: config.queue.retry,
+        breaker: config.queue.breaker,
         keep_verifications: config.retention.verifications,
         keep_messages: config.retention.messages,
+        keep_inbox: config.retention.inbox,
+        opt_out: config.opt_out.clone(),
         modems: modems.collect(),
     }
 }

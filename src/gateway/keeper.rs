@@ -9,7 +9,7 @@ use super::moves;
 use super::{GatewayError, Inner, VerificationView, locked};
 use crate::clock::Timestamp;
 use crate::id::VerificationId;
-use crate::outbox::{Event, MessageStatus};
+use crate::outbox::{Event, MessageStatus, Periods, Sign};
 use crate::store::{Records as _, View};
 
 /// When each pending verification ends.
@@ -23,7 +23,7 @@ const SWEEP_AT_ONCE: usize = 200;
 impl Inner {
     pub(super) fn expect_expiry(&self, at: Timestamp, id: VerificationId) {
         locked(&self.expiries).insert((at, id));
-        self.keeper.notify_one();
+        self.keep_by(Some(at));
     }
 
     pub(super) fn forget_expiry(&self, at: Timestamp, id: VerificationId) {
@@ -33,6 +33,7 @@ impl Inner {
     pub(super) async fn keep(&self) {
         let mut sweep_at = self.clock.now();
         while !self.stopping.load(Ordering::SeqCst) {
+            self.keeper_at.store(0, Ordering::SeqCst);
             let now = self.clock.now();
             if let Err(e) = self.pass(now, &mut sweep_at).await {
                 tracing::error!(error = %e, "the keeper of times stops");
@@ -41,6 +42,7 @@ impl Inner {
             let queue = locked(&self.queue).next_wake();
             let expiry = locked(&self.expiries).first().map(|&(at, _)| at);
             let next = [queue, expiry].into_iter().flatten().fold(sweep_at, Timestamp::min);
+            self.keeper_at.store(next.as_millis().max(1), Ordering::SeqCst);
             tokio::select! {
                 () = self.keeper.notified() => {}
                 () = self.clock.sleep_until(next) => {}
@@ -49,23 +51,20 @@ impl Inner {
     }
 
     async fn pass(&self, now: Timestamp, sweep_at: &mut Timestamp) -> Result<(), GatewayError> {
-        let (overdue, due) = {
-            let mut queue = locked(&self.queue);
-            let due = queue.next_wake().is_some_and(|at| at <= now);
-            (queue.advance(now), due)
-        };
+        let (overdue, given) = locked(&self.queue).advance(now);
+        for modem in given {
+            self.slots[modem].wake.notify_one();
+        }
         for id in overdue {
             self.happened(id, Event::Tick { min_life: self.settings().min_life }).await?;
-        }
-        if due {
-            self.rouse_all();
         }
         loop {
             let first = locked(&self.expiries).first().copied();
             let Some((at, id)) = first.filter(|&(at, _)| at <= now) else { break };
             self.forget_expiry(at, id);
             let expired = self.store.transact(move |tx| moves::expire(tx, id, now)).await??;
-            if let Some((v, message)) = expired {
+            if let Some(((v, message), carrier)) = expired {
+                self.code_ended(carrier, Sign::CodeUnused);
                 self.publish_verification("expired", &VerificationView::new(&v, message, now));
             }
         }
@@ -93,10 +92,11 @@ impl Inner {
                     tx.delete_message(*id)?;
                 }
                 let stale = tx.sweep_expired(now, SWEEP_AT_ONCE)?;
-                Ok::<usize, crate::store::StoreError>(ended.len().max(over.len()).max(stale))
+                let served = tx.sweep_recipients(Periods::of(now).month, SWEEP_AT_ONCE)?;
+                Ok::<usize, crate::store::StoreError>(ended.len().max(over.len()).max(stale).max(served))
             })
             .await??;
-        Ok(forgotten >= SWEEP_AT_ONCE)
+        Ok(self.sweep_inbox(now).await? || forgotten >= SWEEP_AT_ONCE)
     }
 
     /// Takes up what the store holds after a start.
@@ -112,7 +112,10 @@ impl Inner {
                 m = found;
                 doubtful += 1;
             }
-            locked(&self.queue).push(&m, None, now);
+            if m.status == MessageStatus::Queued {
+                let recipient = self.recipient(&m.to);
+                locked(&self.queue).push(&m, recipient, None, now);
+            }
         }
         if doubtful > 0 {
             tracing::warn!(

@@ -101,6 +101,7 @@ mod tests {
             locales: BTreeMap::new(),
             webotp_domain: None,
             android_app_hash: None,
+            report: false,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::recoveries::Recoveries;
 use super::{ModemView, StatusView};
-use crate::outbox::MessageStatus;
+use crate::outbox::{Circuit, MessageStatus};
 
 const MESSAGES: [(MessageStatus, &str); 8] = [
     (MessageStatus::Queued, "queued"),
@@ -27,6 +27,9 @@ pub(super) struct Metrics {
     verifications: [AtomicU64; VERIFICATIONS.len()],
     checks: [AtomicU64; 2],
     pub(super) recoveries: Recoveries,
+    breakers_opened: AtomicU64,
+    pub(super) inbox_received: AtomicU64,
+    pub(super) reports: [AtomicU64; 2],
 }
 
 impl Metrics {
@@ -46,6 +49,12 @@ impl Metrics {
         self.checks[usize::from(approved)].fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn breaker(&self, circuit: Circuit) {
+        if matches!(circuit, Circuit::Open { .. }) {
+            self.breakers_opened.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn render(&self, status: &StatusView, modems: &[ModemView]) -> String {
         let mut out = String::new();
         let mut family = |name: &str, kind: &str, help: &str, samples: Vec<(String, f64)>| {
@@ -54,10 +63,10 @@ impl Metrics {
                 let _ = writeln!(out, "smsotp_{name}{labels} {value}");
             }
         };
-        #[allow(clippy::cast_precision_loss, reason = "a counter above 2^53 is out of reach")]
-        let number = |n: u64| n as f64;
         let load = |n: &AtomicU64| number(n.load(Ordering::Relaxed));
-        let size = |n: usize| number(u64::try_from(n).unwrap_or(u64::MAX));
+        let either = |label: &str, [no, yes]: &[AtomicU64; 2]| {
+            vec![(format!("{{{label}=\"false\"}}"), load(no)), (format!("{{{label}=\"true\"}}"), load(yes))]
+        };
 
         family(
             "uptime_seconds",
@@ -99,47 +108,110 @@ impl Metrics {
                 .map(|(word, n)| (format!("{{event=\"{word}\"}}"), load(n)))
                 .collect(),
         );
+        family("checks_total", "counter", "Codes checked.", either("approved", &self.checks));
         family(
-            "checks_total",
+            "inbox_received_total",
             "counter",
-            "Codes checked.",
-            ["false", "true"]
-                .iter()
-                .zip(&self.checks)
-                .map(|(word, n)| (format!("{{approved=\"{word}\"}}"), load(n)))
-                .collect(),
+            "Messages received, those that could not be read included.",
+            vec![(String::new(), load(&self.inbox_received))],
         );
-        let each = |value: &dyn Fn(&ModemView) -> Option<f64>| -> Vec<(String, f64)> {
-            modems
-                .iter()
-                .filter_map(|m| value(m).map(|v| (format!("{{modem=\"{}\"}}", label(&m.name)), v)))
-                .collect()
-        };
-        let in_state = modems
-            .iter()
-            .map(|m| (format!("{{modem=\"{}\",state=\"{}\"}}", label(&m.name), m.facts.state.as_str()), 1.0));
-        family("modem_state", "gauge", "1 for the state a modem is in.", in_state.collect());
         family(
-            "modem_sent_total",
+            "reports_received_total",
             "counter",
-            "Messages that the modem sent.",
-            each(&|m| Some(number(m.sent_total))),
+            "Delivery reports received, by whether a message was found for them at once.",
+            either("matched", &self.reports),
         );
         family(
-            "modem_failed_total",
+            "breakers_opened_total",
             "counter",
-            "Sends of the modem that failed.",
-            each(&|m| Some(number(m.failed_total))),
+            "Times that a modem got no more messages because they failed.",
+            vec![(String::new(), load(&self.breakers_opened))],
         );
-        family(
-            "modem_signal_dbm",
-            "gauge",
-            "Received signal strength.",
-            each(&|m| m.facts.signal_dbm.map(f64::from)),
-        );
+        modem_families(&mut family, modems);
         self.recoveries.render(&mut out);
         out
     }
+}
+
+/// Notes a family: its name, type, help and samples.
+type Family<'a> = dyn FnMut(&str, &str, &str, Vec<(String, f64)>) + 'a;
+
+fn modem_families(family: &mut Family<'_>, modems: &[ModemView]) {
+    let each = |value: &dyn Fn(&ModemView) -> Option<f64>| -> Vec<(String, f64)> {
+        modems
+            .iter()
+            .filter_map(|m| value(m).map(|v| (format!("{{modem=\"{}\"}}", label(&m.name)), v)))
+            .collect()
+    };
+    let in_state = modems
+        .iter()
+        .map(|m| (format!("{{modem=\"{}\",state=\"{}\"}}", label(&m.name), m.facts.state.as_str()), 1.0));
+    family("modem_state", "gauge", "1 for the state a modem is in.", in_state.collect());
+    family(
+        "modem_sent_total",
+        "counter",
+        "Messages that the modem sent.",
+        each(&|m| Some(number(m.sent_total))),
+    );
+    family(
+        "modem_failed_total",
+        "counter",
+        "Sends of the modem that failed.",
+        each(&|m| Some(number(m.failed_total))),
+    );
+    family(
+        "modem_parts",
+        "gauge",
+        "Parts that the SIM sent today and this month (UTC).",
+        modems
+            .iter()
+            .flat_map(|m| {
+                let s = &m.standing;
+                [("day", s.parts_today), ("month", s.parts_this_month)].map(|(period, parts)| {
+                    (format!("{{modem=\"{}\",period=\"{period}\"}}", label(&m.name)), f64::from(parts))
+                })
+            })
+            .collect(),
+    );
+    family(
+        "modem_recipients",
+        "gauge",
+        "Different numbers that the SIM served this month (UTC).",
+        each(&|m| Some(size(m.standing.recipients_this_month))),
+    );
+    family(
+        "modem_health_ratio",
+        "gauge",
+        "The part of full traffic that the SIM deserves.",
+        each(&|m| Some(f64::from(m.standing.health) / 100.0)),
+    );
+    family(
+        "modem_breaker_open",
+        "gauge",
+        "1 while a modem gets no messages because they failed, 0.5 while the next is a trial.",
+        each(&|m| {
+            Some(match m.standing.circuit {
+                Circuit::Closed => 0.0,
+                Circuit::HalfOpen => 0.5,
+                Circuit::Open { .. } => 1.0,
+            })
+        }),
+    );
+    family(
+        "modem_signal_dbm",
+        "gauge",
+        "Received signal strength.",
+        each(&|m| m.facts.signal_dbm.map(f64::from)),
+    );
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a counter above 2^53 is out of reach")]
+fn number(n: u64) -> f64 {
+    n as f64
+}
+
+fn size(n: usize) -> f64 {
+    number(u64::try_from(n).unwrap_or(u64::MAX))
 }
 
 /// A label value: backslash, quote and line feed escaped.

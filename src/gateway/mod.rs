@@ -1,10 +1,10 @@
-//! The use cases that the API offers and modems feed: issue, check, resend, cancel, send, recover; the workers
-//! that carry messages to modems through the [`Submit`] trait; events.
+//! The use cases that the API offers and modems feed: issue, check, resend, cancel, send, received, reported,
+//! recover; opt-outs; the workers that carry messages to modems through the [`Submit`] trait; events.
 //!
 //! This room knows no HTTP, no serial port and no AT command. A worked example is the test `one_code` in
-//! `gateway/tests.rs`: a gateway over a store in memory and a modem that is a few lines of test.
+//! `gateway/tests/mod.rs`: a gateway over a store in memory and a modem that is a few lines of test.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,19 +12,25 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::clock::{Clock, Timestamp};
 use crate::id::MessageId;
-use crate::outbox::{self, Ledger, Message, Queue};
+use crate::outbox::{self, Circuit, Message, Pool};
+use crate::phone::PhoneNumber;
 use crate::secret::{Key, Secret};
 use crate::store::{Store, StoreError};
 
 mod care;
 mod error;
 mod events;
+mod inbound;
+mod intake;
 mod keeper;
 mod lint;
 mod message;
 mod metrics;
 mod moves;
+mod opt_out;
+mod piece;
 mod recoveries;
+mod reports;
 mod request;
 mod settings;
 mod submit;
@@ -34,18 +40,19 @@ mod verify;
 mod view;
 mod worker;
 
+pub use crate::outbox::{ModemRules, Standing};
 pub use care::{TraceLine, UssdAnswer};
 pub use error::GatewayError;
 pub(crate) use error::seconds;
 pub use lint::lint;
-pub use request::{Caller, IssueRequest, MessageFilter, SendRequest};
-pub use settings::{Limits, ModemRules, Service, Settings};
+pub use request::{Caller, InboxFilter, IssueRequest, MessageFilter, SendRequest};
+pub use settings::{Limits, Service, Settings};
 pub use submit::{
     Control, ControlError, Gate, ModemFacts, ModemState, Order, OrderPart, Outcome, Readiness, Submit,
 };
 pub use view::{
-    CheckView, Event, EventKind, MessageView, ModemView, Page, QueueView, RecoveryView, StatusView,
-    VerificationView,
+    CheckView, Event, EventKind, InboxView, MessageView, ModemView, OptOutView, Page, QueueView,
+    RecoveryView, StatusView, VerificationView,
 };
 
 /// Pieces of a backup that wait for whoever takes it.
@@ -61,13 +68,14 @@ struct Inner {
     clock: Clock,
     started_at: Timestamp,
     settings: RwLock<Arc<Settings>>,
-    queue: Mutex<Queue>,
+    /// What waits, and the modems by their place in `slots`.
+    queue: Mutex<Pool>,
     slots: Vec<Slot>,
-    /// Where the search for an idle modem begins, so that all get their share.
-    turn: AtomicUsize,
     expiries: Mutex<keeper::Expiries>,
-    /// Something earlier than before waits for its time.
+    /// Something earlier than `keeper_at` waits for its time.
     keeper: Notify,
+    /// Until when the keeper sleeps, in milliseconds; zero while it looks.
+    keeper_at: AtomicU64,
     events: events::Events,
     metrics: metrics::Metrics,
     stopping: AtomicBool,
@@ -79,10 +87,8 @@ struct Inner {
 /// A modem and what its worker knows.
 struct Slot {
     modem: Arc<dyn Submit>,
-    /// The worker found nothing to do; whoever brings work swaps this and wakes it.
-    idle: AtomicBool,
+    /// The pool has a message for it, or it should look around.
     wake: Notify,
-    ledger: Mutex<Option<(String, Ledger)>>,
     sending: Mutex<Option<MessageId>>,
     /// The message whose last send ended unknown: a late answer is credited to it.
     doubtful: Mutex<Option<MessageId>>,
@@ -99,6 +105,7 @@ impl From<StoreError> for GatewayError {
     fn from(e: StoreError) -> Self {
         match e {
             StoreError::Closed => Self::ShuttingDown,
+            StoreError::Full => Self::QueueFull,
             e => Self::Storage(e.to_string()),
         }
     }
@@ -115,17 +122,19 @@ impl Gateway {
         modems: Vec<Arc<dyn Submit>>,
     ) -> Result<Self, GatewayError> {
         let now = clock.now();
+        let rules = modems.iter().map(|m| (m.name().to_owned(), settings.rules(m.name())));
+        let pool = Pool::new(settings.min_life, settings.breaker, rules);
         let slots = modems.into_iter().map(Slot::new).collect();
         let gateway = Self(Arc::new(Inner {
-            queue: Mutex::new(Queue::new(settings.min_life)),
+            queue: Mutex::new(pool),
             settings: RwLock::new(Arc::new(settings)),
             store,
             key,
             started_at: now,
             slots,
-            turn: AtomicUsize::new(0),
             expiries: Mutex::default(),
             keeper: Notify::new(),
+            keeper_at: AtomicU64::new(0),
             events: events::Events::new(now),
             metrics: metrics::Metrics::default(),
             stopping: AtomicBool::new(false),
@@ -161,7 +170,7 @@ impl Gateway {
 
     /// Replaces what a reload may change. The queue's `min_life` holds for messages queued from now on.
     pub fn reload(&self, settings: Settings) {
-        locked(&self.0.queue).set_min_life(settings.min_life);
+        locked(&self.0.queue).set_rules(settings.min_life, settings.breaker, |name| settings.rules(name));
         *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         for slot in &self.0.slots {
             slot.wake.notify_one();
@@ -186,19 +195,23 @@ impl Gateway {
         }
     }
 
-    /// Whether at least one modem can send.
+    /// Whether at least one modem can send: it works, and its breaker is not open.
     pub fn ready(&self) -> bool {
-        self.0.slots.iter().any(|s| matches!(s.modem.facts().state, ModemState::Ready | ModemState::Busy))
+        let now = self.0.clock.now();
+        self.0.slots.iter().enumerate().any(|(i, slot)| {
+            matches!(slot.modem.facts().state, ModemState::Ready | ModemState::Busy)
+                && !matches!(locked(&self.0.queue).standing(i, now).circuit, Circuit::Open { .. })
+        })
     }
 
     /// The modems, in the order of the configuration.
     pub fn modems(&self) -> Vec<ModemView> {
-        self.0.slots.iter().map(|slot| self.0.modem_view(slot)).collect()
+        (0..self.0.slots.len()).map(|i| self.0.modem_view(i)).collect()
     }
 
     /// One modem.
     pub fn modem(&self, name: &str) -> Result<ModemView, GatewayError> {
-        self.0.slot(name).map(|slot| self.0.modem_view(slot))
+        self.0.index(name).map(|i| self.0.modem_view(i))
     }
 
     /// The last lines that went over a modem's port, masked, the oldest first.
@@ -208,24 +221,31 @@ impl Gateway {
 
     /// An operator's command to a modem; the network's answer to a USSD request comes back.
     pub async fn control(&self, name: &str, control: Control) -> Result<Option<UssdAnswer>, GatewayError> {
-        let answer = self.0.slot(name)?.modem.control(control);
-        answer.await.map_err(|e| match e {
+        let index = self.0.index(name)?;
+        let seen_to = matches!(control, Control::Resume | Control::Reset);
+        let answer = self.0.slots[index].modem.control(control);
+        let answer = answer.await.map_err(|e| match e {
             ControlError::Conflict(why) | ControlError::Failed(why) => GatewayError::Conflict(why),
-        })
+        })?;
+        if seen_to {
+            locked(&self.0.queue).try_now(index, self.0.clock.now());
+            self.0.keeper.notify_one();
+        }
+        Ok(answer)
     }
 
     /// A modem's state or facts changed: tells those who follow.
     pub fn modem_changed(&self, name: &str) {
-        if let Ok(slot) = self.0.slot(name) {
-            self.0.events.publish(self.0.clock.now(), EventKind::Modem(self.0.modem_view(slot)));
+        if let Ok(index) = self.0.index(name) {
+            self.0.publish_modem(index);
         }
     }
 
     /// A modem is well again: counts it and tells those who follow.
     pub fn modem_recovered(&self, name: &str, recovery: RecoveryView) {
-        if let Ok(slot) = self.0.slot(name) {
+        if let Ok(index) = self.0.index(name) {
             self.0.metrics.recoveries.count(name, recovery);
-            let kind = EventKind::Recovered(self.0.modem_view(slot), recovery);
+            let kind = EventKind::Recovered(self.0.modem_view(index), recovery);
             self.0.events.publish(self.0.clock.now(), kind);
         }
     }
@@ -262,13 +282,25 @@ impl Gateway {
     }
 }
 
+/// What an open breaker has to tell a person.
+fn breaker_error(standing: &Standing) -> Option<String> {
+    let why = &standing.why;
+    match standing.circuit {
+        Circuit::Closed => None,
+        Circuit::Open { until } => {
+            Some(format!("no messages until {until}, after failures on different numbers; the last: {why}"))
+        }
+        Circuit::HalfOpen => {
+            Some(format!("the next message is a trial, after failures on different numbers; the last: {why}"))
+        }
+    }
+}
+
 impl Slot {
     fn new(modem: Arc<dyn Submit>) -> Self {
         Self {
             modem,
-            idle: AtomicBool::new(false),
             wake: Notify::new(),
-            ledger: Mutex::new(None),
             sending: Mutex::new(None),
             doubtful: Mutex::new(None),
             sent: AtomicU64::new(0),
@@ -282,18 +314,33 @@ impl Inner {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn slot(&self, name: &str) -> Result<&Slot, GatewayError> {
-        self.slots.iter().find(|s| s.modem.name() == name).ok_or(GatewayError::NotFound("modem of this name"))
+    fn index(&self, name: &str) -> Result<usize, GatewayError> {
+        let found = self.slots.iter().position(|s| s.modem.name() == name);
+        found.ok_or(GatewayError::NotFound("modem of this name"))
     }
 
-    fn modem_view(&self, slot: &Slot) -> ModemView {
+    fn slot(&self, name: &str) -> Result<&Slot, GatewayError> {
+        self.index(name).map(|i| &self.slots[i])
+    }
+
+    fn modem_view(&self, index: usize) -> ModemView {
+        let slot = &self.slots[index];
+        let name = slot.modem.name();
+        let mut facts = slot.modem.facts();
+        let (queue, standing) = {
+            let pool = locked(&self.queue);
+            (pool.pinned_to(name), pool.standing(index, self.clock.now()))
+        };
+        if let Some(why) = breaker_error(&standing) {
+            facts.last_error = Some(why);
+        }
         ModemView {
-            name: slot.modem.name().to_owned(),
-            facts: slot.modem.facts(),
-            queue: locked(&self.queue).pinned_to(slot.modem.name())
-                + usize::from(locked(&slot.sending).is_some()),
+            name: name.to_owned(),
+            facts,
+            queue: queue + usize::from(locked(&slot.sending).is_some()),
             sent_total: slot.sent.load(Ordering::Relaxed),
             failed_total: slot.failed.load(Ordering::Relaxed),
+            standing,
         }
     }
 
@@ -308,42 +355,43 @@ impl Inner {
         Ok(())
     }
 
-    /// A message on disk joins the queue and wakes one modem that may serve it.
+    /// A message on disk joins the queue, or goes to a modem that waits.
     fn enqueue(&self, m: &Message, avoid: Option<(String, Duration)>) {
         let now = self.clock.now();
         let avoid = avoid.map(|(modem, wait)| (modem, now.plus(wait)));
-        locked(&self.queue).push(m, avoid, now);
-        // The keeper looks at what waits for a time or has one to lose.
-        self.keeper.notify_one();
-        if m.due_at <= now {
-            let settings = self.settings();
-            self.rouse(|name| {
-                let rules = settings.modems.get(name);
-                m.wanted_modem.as_deref().is_none_or(|wanted| wanted == name)
-                    && rules.is_none_or(|rules| rules.serves(&m.to))
-            });
+        let recipient = self.recipient(&m.to);
+        self.with_pool(|pool| pool.push(m, recipient, avoid, now));
+    }
+
+    /// Does something with the pool; wakes the modem that it gives a message to, and the keeper when something
+    /// has to be looked at earlier than it knows.
+    fn with_pool(&self, change: impl FnOnce(&mut Pool) -> Option<usize>) {
+        let (given, look_at) = {
+            let mut pool = locked(&self.queue);
+            (change(&mut pool), pool.next_wake())
+        };
+        if let Some(modem) = given {
+            self.slots[modem].wake.notify_one();
+        }
+        self.keep_by(look_at);
+    }
+
+    /// The keeper has something to do at `at`.
+    fn keep_by(&self, at: Option<Timestamp>) {
+        let until = self.keeper_at.load(Ordering::SeqCst);
+        if at.is_some_and(|at| until == 0 || at.as_millis() < until) {
+            self.keeper.notify_one();
         }
     }
 
-    /// Wakes one idle worker whose modem fits.
-    fn rouse(&self, fits: impl Fn(&str) -> bool) {
-        let start = self.turn.fetch_add(1, Ordering::Relaxed);
-        for i in 0..self.slots.len() {
-            let slot = &self.slots[(start + i) % self.slots.len()];
-            if fits(slot.modem.name()) && slot.idle.swap(false, Ordering::SeqCst) {
-                slot.wake.notify_one();
-                return;
-            }
-        }
+    /// A number as the ledgers of SIMs know it: without the key it cannot be told from the hash.
+    fn recipient(&self, to: &PhoneNumber) -> u64 {
+        let hash = self.key.hash(&[b"recipient", to.as_str().as_bytes()]);
+        hash.first_chunk().map_or(0, |octets| u64::from_be_bytes(*octets))
     }
 
-    /// Wakes every idle worker: what waits may have changed in any way.
-    fn rouse_all(&self) {
-        for slot in &self.slots {
-            if slot.idle.swap(false, Ordering::SeqCst) {
-                slot.wake.notify_one();
-            }
-        }
+    fn publish_modem(&self, index: usize) {
+        self.events.publish(self.clock.now(), EventKind::Modem(self.modem_view(index)));
     }
 
     fn publish_message(&self, m: &Message) {

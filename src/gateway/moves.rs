@@ -2,10 +2,10 @@
 //! could decide.
 
 use crate::clock::Timestamp;
-use crate::gateway::GatewayError;
+use crate::gateway::{GatewayError, opt_out, reports};
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, Rate, Verification, VerificationStatus};
-use crate::outbox::{self, Ledger, Message, MessageStatus, Retry};
+use crate::outbox::{self, Dues, Message, MessageStatus, Retry};
 use crate::phone::PhoneNumber;
 use crate::store::{Idempotency, Records as _, Tx};
 
@@ -56,6 +56,7 @@ pub(super) fn issue(
         let id = subject.parse().map_err(|_| GatewayError::Internal("idempotency record".to_owned()))?;
         return Ok((standing(tx, id)?, true));
     }
+    opt_out::permits(tx, &v.to)?;
     count(tx, windows, now)?;
     remember(tx, once, v.id.to_string())?;
     tx.put_message(m)?;
@@ -74,6 +75,7 @@ pub(super) fn send(
         let id = subject.parse().map_err(|_| GatewayError::Internal("idempotency record".to_owned()))?;
         return Ok((tx.message(id)?.ok_or(GatewayError::NotFound("message"))?, true));
     }
+    opt_out::permits(tx, &m.to)?;
     remember(tx, once, m.id.to_string())?;
     tx.put_message(&m)?;
     Ok((m, false))
@@ -173,6 +175,19 @@ fn withdraw(tx: &mut Tx<'_>, id: MessageId, now: Timestamp) -> Result<MessageSta
     }
 }
 
+/// Withdraws a message that waits, and says why; nothing when it does not wait.
+pub(super) fn withdraw_for(
+    tx: &mut Tx<'_>,
+    m: Message,
+    why: &str,
+    now: Timestamp,
+) -> Result<Option<Message>, GatewayError> {
+    let Ok(mut m) = outbox::step(m, outbox::Event::Cancel, now, &Retry::default()) else { return Ok(None) };
+    m.error = Some(why.to_owned());
+    tx.put_message(&m)?;
+    Ok(Some(m))
+}
+
 /// Sends the same code again in `m`; an older message of it that still waits is withdrawn.
 pub(super) fn resend(
     tx: &mut Tx<'_>,
@@ -182,6 +197,7 @@ pub(super) fn resend(
     now: Timestamp,
 ) -> Result<Standing, GatewayError> {
     let (v, _) = standing(tx, id)?;
+    opt_out::permits(tx, &v.to)?;
     let older = v.message;
     let v = otp::step(v, otp::Event::Resend { message: m.id }, now).map_err(|refusal| match refusal {
         otp::Refusal::Cooldown { until } => GatewayError::Cooldown { retry_after: until.since(now) },
@@ -220,29 +236,38 @@ pub(super) fn happened(
     now: Timestamp,
 ) -> Result<Option<Message>, GatewayError> {
     let Some(m) = tx.message(id)? else { return Ok(None) };
+    let was = m.status;
     match outbox::step(m, event, now, retry) {
         Ok(m) => {
             tx.put_message(&m)?;
+            // A recipient may opt out while the message is on the air.
+            let m = if was == MessageStatus::Sending { opt_out::withdraw_again(tx, m, now)? } else { m };
             Ok(Some(m))
         }
         Err(_) => Ok(None),
     }
 }
 
-/// Time passed for one verification.
+/// Time passed for one verification. With it, the modem that had carried its code.
 pub(super) fn expire(
     tx: &mut Tx<'_>,
     id: VerificationId,
     now: Timestamp,
-) -> Result<Option<Standing>, GatewayError> {
+) -> Result<Option<(Standing, Option<String>)>, GatewayError> {
     let Some(v) = tx.verification(id)? else { return Ok(None) };
     match otp::step(v, otp::Event::Tick, now) {
         Ok(v) if v.status == VerificationStatus::Expired => {
             tx.put_verification(&v)?;
-            Ok(Some(standing(tx, id)?))
+            Ok(Some((standing(tx, id)?, carrier(tx, v.message)?)))
         }
         _ => Ok(None),
     }
+}
+
+/// The modem through which a message went out.
+pub(super) fn carrier(tx: &Tx<'_>, id: MessageId) -> Result<Option<String>, GatewayError> {
+    let carried = |m: &Message| matches!(m.status, MessageStatus::Sent | MessageStatus::Delivered);
+    Ok(tx.message(id)?.filter(carried).and_then(|m| m.modem))
 }
 
 /// How a send ended, and what it costs the SIM.
@@ -250,25 +275,31 @@ pub(super) fn expire(
 pub(super) struct Settlement {
     pub(super) id: MessageId,
     pub(super) event: outbox::Event,
-    pub(super) ledger: Option<(String, Ledger)>,
+    pub(super) dues: Dues,
+    /// The SIM that it was sent with, when it is known.
+    pub(super) sim: Option<String>,
 }
 
-/// The heart of the queue: the outcome of one message and the claim of the next, in one commit.
+/// The heart of the queue: the outcome of one message and the claim of the next, in one commit. Answers the states
+/// that the one went through, and the other.
 pub(super) fn settle_and_claim(
     tx: &mut Tx<'_>,
     settlement: Option<Settlement>,
     claim: Option<(MessageId, String)>,
     retry: &Retry,
     now: Timestamp,
-) -> Result<(Option<Message>, Option<Message>), GatewayError> {
+) -> Result<(Vec<Message>, Option<Message>), GatewayError> {
     let settled = match settlement {
         Some(s) => {
-            if let Some((sim, ledger)) = &s.ledger {
+            if let Some((sim, ledger)) = &s.dues.ledger {
                 tx.put_ledger(sim, ledger)?;
+                if let Some((month, recipient)) = s.dues.stranger {
+                    tx.put_recipient(sim, month, recipient);
+                }
             }
-            happened(tx, s.id, s.event, retry, now)?
+            reports::settle(tx, s.id, &s.event, s.sim.as_deref(), retry, now)?
         }
-        None => None,
+        None => Vec::new(),
     };
     let claimed = match claim {
         Some((id, modem)) => happened(tx, id, outbox::Event::Claimed { modem }, retry, now)?,
@@ -284,7 +315,8 @@ pub(super) fn recover_message(
     id: MessageId,
     now: Timestamp,
 ) -> Result<Option<Message>, GatewayError> {
-    happened(tx, id, outbox::Event::FoundSending, &Retry::default(), now)
+    let states = reports::settle(tx, id, &outbox::Event::FoundSending, None, &Retry::default(), now)?;
+    Ok(states.into_iter().next_back())
 }
 
 /// The newest verification of a number and service.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::id::MessageId;
+use crate::id::{InboxId, MessageId};
 use crate::outbox::MessageStatus;
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
@@ -67,4 +67,13 @@ pub struct MessageFilter {
     pub limit: usize,
     /// Only older than this one.
     pub before: Option<MessageId>,
+}
+
+/// `GET /v1/inbox`: newest first.
+#[derive(Debug, Clone, Default)]
+pub struct InboxFilter {
+    /// At most so many, 1 to 1000.
+    pub limit: usize,
+    /// Only older than this one.
+    pub before: Option<InboxId>,
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::inbox::Words;
 use crate::otp::{Code, Policy, Rate, Template};
-use crate::outbox::Retry;
+use crate::outbox::{BreakerRules, ModemRules, Retry};
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 
@@ -21,10 +22,16 @@ pub struct Settings {
     pub min_life: Duration,
     /// When a message is tried again.
     pub retry: Retry,
+    /// When a modem gets no more messages because they fail.
+    pub breaker: BreakerRules,
     /// How long ended verifications are kept.
     pub keep_verifications: Duration,
     /// How long messages that are over are kept.
     pub keep_messages: Duration,
+    /// How long received messages are kept.
+    pub keep_inbox: Duration,
+    /// By which words a recipient opts out.
+    pub opt_out: Words,
     /// By modem name.
     pub modems: BTreeMap<String, ModemRules>,
 }
@@ -42,6 +49,8 @@ pub struct Service {
     pub webotp_domain: Option<String>,
     /// The hash by which the SMS Retriever of Android knows the app.
     pub android_app_hash: Option<String>,
+    /// Whether a delivery report is asked for.
+    pub report: bool,
 }
 
 /// Policy of destinations, and the rates of issued codes.
@@ -61,15 +70,11 @@ pub struct Limits {
     pub deny_prefixes: Vec<String>,
 }
 
-/// What one modem may be used for.
-#[derive(Debug, Clone, Default)]
-pub struct ModemRules {
-    /// Only numbers that begin so, when there are any.
-    pub routes: Option<Vec<String>>,
-    /// Parts in a minute.
-    pub max_per_minute: Option<u32>,
-    /// Parts in a day (UTC).
-    pub max_per_day: Option<u32>,
+impl Settings {
+    /// The rules of a modem.
+    pub(super) fn rules(&self, modem: &str) -> ModemRules {
+        self.modems.get(modem).cloned().unwrap_or_default()
+    }
 }
 
 impl Service {
@@ -143,13 +148,6 @@ impl Limits {
     }
 }
 
-impl ModemRules {
-    /// Whether this modem may serve the number.
-    pub fn serves(&self, to: &PhoneNumber) -> bool {
-        self.routes.as_ref().is_none_or(|routes| routes.iter().any(|r| to.as_str().starts_with(r.as_str())))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +163,7 @@ mod tests {
             ]),
             webotp_domain: Some("example.com".to_owned()),
             android_app_hash: Some("FA+9qCX9VSu".to_owned()),
+            report: false,
         }
     }
 

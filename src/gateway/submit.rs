@@ -38,6 +38,10 @@ pub struct Readiness {
     pub ready: bool,
     /// ICCID, else IMSI: the SIM whose ledger counts.
     pub sim: Option<String>,
+    /// It tells where the SIM is from.
+    pub imsi: Option<String>,
+    /// The SIM is in a foreign network.
+    pub roaming: bool,
 }
 
 /// A message for a modem.

@@ -8,7 +8,7 @@ use super::{Caller, CheckView, Gateway, GatewayError, Inner, IssueRequest, Servi
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{Code, Verification, VerificationStatus};
-use crate::outbox::{Encoding, Kind, Message, MessageStatus};
+use crate::outbox::{Encoding, Kind, Message, MessageStatus, Sign};
 use crate::phone::PhoneNumber;
 use crate::secret::{Sealed, Secret};
 use crate::sms;
@@ -56,7 +56,7 @@ impl Gateway {
             sealed,
             message,
         );
-        let m = inner.carry(message, &v, caller, &text, now)?;
+        let m = Message { report: service.report, ..inner.carry(message, &v, caller, &text, now)? };
         let windows = settings.limits.windows(&to, caller.client.as_deref());
         let once = request.idempotency_key.as_ref().map(|key| Once {
             client: caller.client.clone().unwrap_or_default(),
@@ -116,14 +116,21 @@ impl Gateway {
             inner.publish_verification("attempted", &answer.verification);
             return Ok(answer);
         }
-        let (standing, approved) =
-            inner.store.transact(move |tx| moves::compared(tx, id, right, now)).await??;
+        let ((standing, approved), carrier) = inner
+            .store
+            .transact(move |tx| {
+                let done = moves::compared(tx, id, right, now)?;
+                let carrier = moves::carrier(tx, done.0.0.message)?;
+                Ok::<_, GatewayError>((done, carrier))
+            })
+            .await??;
         let answer = inner.checked(approved, &standing, now);
         if standing.0.status != VerificationStatus::Pending {
             inner.forget_expiry(standing.0.expires_at, id);
             super::locked(&inner.queue).remove(standing.0.message);
         }
         if approved {
+            inner.code_ended(carrier, Sign::CodeUsed);
             inner.publish_verification("approved", &answer.verification);
         } else if !right {
             inner.publish_verification("exhausted", &answer.verification);
@@ -176,6 +183,7 @@ impl Gateway {
         let text = source.render(&v.service, service, life)?;
         let older = v.message;
         let m = inner.carry(MessageId::new(now), &v, caller, &text, now)?;
+        let m = Message { report: service.report, ..m };
         let windows = settings.limits.windows(&v.to, caller.client.as_deref());
         let queued = m.clone();
         let (v, status) = inner.store.transact(move |tx| moves::resend(tx, id, &m, &windows, now)).await??;

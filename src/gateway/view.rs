@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use super::{ModemFacts, ModemState};
 use crate::clock::Timestamp;
-use crate::id::{MessageId, VerificationId};
+use crate::id::{InboxId, MessageId, VerificationId};
+use crate::inbox::{Content, Entry, Sender};
 use crate::otp::{Verification, VerificationStatus};
-use crate::outbox::{Encoding, Message, MessageStatus};
+use crate::outbox::{Encoding, Message, MessageStatus, Standing};
 use crate::phone::PhoneNumber;
+use crate::secret::Secret;
 
 /// A verification as a client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +108,66 @@ impl From<&Message> for MessageView {
     }
 }
 
+/// A received message as a client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxView {
+    /// Its name.
+    pub id: InboxId,
+    /// From whom; empty when that could not be read.
+    pub from: Sender,
+    /// The modem that received it.
+    pub modem: String,
+    /// When its last part came.
+    pub received_at: Timestamp,
+    /// When the service centre took it.
+    pub sent_at: Option<Timestamp>,
+    /// Parts it was sent in.
+    pub parts: u8,
+    /// Those of them that never came.
+    pub missing: Vec<u8>,
+    /// What it carries.
+    pub content: Content,
+    /// Its class; 0 is a flash message.
+    pub class: Option<u8>,
+    /// Destination and source port.
+    pub ports: Option<(u16, u16)>,
+    /// Its text; left out of events.
+    pub text: Option<Secret<String>>,
+    /// Its data, or the octets that could not be read; left out of events.
+    pub data: Option<Secret<Vec<u8>>>,
+}
+
+impl InboxView {
+    /// All that may stand in an event.
+    pub(super) fn without_body(entry: &Entry) -> Self {
+        Self {
+            id: entry.id,
+            from: entry.from.clone(),
+            modem: entry.modem.clone(),
+            received_at: entry.received_at,
+            sent_at: entry.sent_at,
+            parts: entry.parts,
+            missing: entry.missing.clone(),
+            content: entry.content.clone(),
+            class: entry.class,
+            ports: entry.ports,
+            text: None,
+            data: None,
+        }
+    }
+}
+
+/// A number that opted out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptOutView {
+    /// The number.
+    pub phone: PhoneNumber,
+    /// Since when.
+    pub since: Timestamp,
+    /// The received message that asked for it; none: an operator did.
+    pub message: Option<InboxId>,
+}
+
 /// A listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
@@ -128,6 +190,8 @@ pub struct ModemView {
     pub sent_total: u64,
     /// Sends that failed since the start.
     pub failed_total: u64,
+    /// What its SIM has sent, and how well.
+    pub standing: Standing,
 }
 
 /// How many messages wait.
@@ -186,4 +250,6 @@ pub enum EventKind {
     Modem(ModemView),
     /// `modem.recovered`.
     Recovered(ModemView, RecoveryView),
+    /// `inbox.received`.
+    Inbox(InboxView),
 }

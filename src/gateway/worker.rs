@@ -1,4 +1,4 @@
-//! A modem's worker: takes the next message that its modem may send, claims it and writes down how the one
+//! A modem's worker: takes the message that the pool has for its modem, claims it and writes down how the one
 //! before ended in the same commit, and lets the PDU go when that commit is on disk.
 
 use std::sync::atomic::Ordering;
@@ -7,10 +7,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::moves::{self, Settlement};
-use super::{GatewayError, Inner, Order, OrderPart, Outcome, Settings, Slot, locked};
+use super::{GatewayError, Inner, Order, OrderPart, Outcome, Readiness, Settings, Slot, locked, reports};
 use crate::clock::Timestamp;
 use crate::id::MessageId;
-use crate::outbox::{Event, FaultClass, Ledger, Message, MessageStatus};
+use crate::outbox::{
+    Circuit, Done, Event, FaultClass, Home, Message, MessageStatus, Periods, Recipients, Sign, Sim,
+};
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 use crate::sms;
@@ -28,36 +30,36 @@ impl Inner {
     pub(super) async fn work(&self, index: usize) {
         let slot = &self.slots[index];
         let mut readiness = slot.modem.readiness();
+        let mut ready = Readiness::default();
         let mut ended: Option<Ended> = None;
+        readiness.mark_changed();
         loop {
-            let ready = readiness.borrow_and_update().clone();
-            let stopping = self.stopping.load(Ordering::SeqCst);
-            if let Some(sim) = ready.sim.as_deref()
-                && self.load_ledger(slot, sim).await.is_err()
-            {
-                return;
+            if readiness.has_changed().unwrap_or(false) {
+                let next = readiness.borrow_and_update().clone();
+                if self.meet(index, &ready, &next).await.is_err() {
+                    return;
+                }
+                // A SIM that is out of sight for a while is still the one whose counts are at hand.
+                ready = Readiness { sim: next.sim.or(ready.sim), ..next };
             }
-            let (claim, retry_at) = if ready.ready && !stopping { self.reserve(slot) } else { (None, None) };
+            let stopping = self.stopping.load(Ordering::SeqCst);
+            let claim = if ready.ready && !stopping { self.next(index) } else { self.leave(index) };
             if claim.is_none() && ended.is_none() {
                 if stopping {
                     return;
                 }
-                if ready.ready && retry_at.is_none() {
-                    slot.idle.store(true, Ordering::SeqCst);
-                    // Work that came before the flag was up woke nobody: look once more.
-                    if self.has_work(slot) && slot.idle.swap(false, Ordering::SeqCst) {
-                        continue;
-                    }
-                }
                 tokio::select! {
                     () = slot.wake.notified() => {}
-                    changed = readiness.changed() => if changed.is_err() { return },
-                    () = self.sleep_until(retry_at) => {}
+                    changed = readiness.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                        readiness.mark_changed();
+                    }
                 }
-                slot.idle.store(false, Ordering::SeqCst);
                 continue;
             }
-            match self.turn(slot, ended.take(), claim).await {
+            match self.turn(index, ended.take(), claim).await {
                 Ok(next) => ended = next,
                 Err(e) => {
                     // The store told the daemon already; what is claimed is found again at the next start.
@@ -71,10 +73,11 @@ impl Inner {
     /// One commit, and the send that it allows.
     async fn turn(
         &self,
-        slot: &Slot,
+        index: usize,
         ended: Option<Ended>,
         claim: Option<MessageId>,
     ) -> Result<Option<Ended>, GatewayError> {
+        let slot = &self.slots[index];
         let name = slot.modem.name().to_owned();
         let now = self.clock.now();
         let settings = self.settings();
@@ -91,8 +94,8 @@ impl Inner {
             durable.await?;
             // The modem may have given up; then nobody holds the gate.
             let _ = open.send(());
-            if let (Some(ended), Some(m)) = (&ended, &settled) {
-                self.settled(slot, ended, m);
+            if let (Some(ended), [m, later @ ..]) = (&ended, settled.as_slice()) {
+                self.settled(slot, ended, m, later);
             }
             if let Some(m) = &claimed {
                 self.publish_message(m);
@@ -116,11 +119,12 @@ impl Inner {
             }
         };
         *locked(&slot.sending) = None;
-        Ok(Some(self.end(slot, m, outcome, &settings)))
+        Ok(Some(self.end(index, m, outcome, &settings)))
     }
 
-    /// What an outcome means for the message, the ledger and this modem.
-    fn end(&self, slot: &Slot, m: &Message, outcome: Outcome, settings: &Settings) -> Ended {
+    /// What an outcome means for the message, the SIM and this modem.
+    fn end(&self, index: usize, m: &Message, outcome: Outcome, settings: &Settings) -> Ended {
+        let slot = &self.slots[index];
         let (taken, doubtful) = match &outcome {
             Outcome::Accepted { references }
             | Outcome::Rejected { references, .. }
@@ -128,12 +132,23 @@ impl Inner {
             Outcome::Unknown { references, .. } => (references.len() + 1, true),
         };
         *locked(&slot.doubtful) = doubtful.then_some(m.id);
+        // A fault of the message says nothing of the SIM, and neither does a send that did not begin.
+        let (sign, why) = match &outcome {
+            Outcome::Accepted { .. } => (Some(Sign::Sent), ""),
+            Outcome::Rejected { fault, .. } => match fault.class {
+                FaultClass::Transient | FaultClass::Modem => (Some(Sign::Failed), fault.text.as_str()),
+                FaultClass::Permanent | FaultClass::Duplicate => (None, ""),
+            },
+            Outcome::Unknown { reason, .. } => (Some(Sign::Failed), reason.as_str()),
+            Outcome::NotStarted { .. } => (None, ""),
+        };
         let parts = u32::try_from(taken).unwrap_or(u32::MAX);
-        let mut ledger = locked(&slot.ledger);
-        if let Some((_, counts)) = ledger.as_mut().filter(|_| parts > 0) {
-            counts.record(parts, self.clock.now());
+        let done = Done { recipient: self.recipient(&m.to), parts, sign, why };
+        let dues = locked(&self.queue).settle(index, &done, self.clock.now());
+        if dues.circuit.is_some() {
+            self.breaker_changed(index);
         }
-        let ledger = ledger.clone().filter(|_| parts > 0);
+        let sim = locked(&self.queue).sim(index);
         let wait = settings.retry.after(m.attempts);
         let (event, avoid) = match outcome {
             Outcome::Accepted { references } => (Event::Accepted { references }, None),
@@ -148,11 +163,12 @@ impl Inner {
             }
         };
         let to = m.to.clone();
-        Ended { settlement: Settlement { id: m.id, event, ledger }, to, avoid }
+        Ended { settlement: Settlement { id: m.id, event, dues, sim }, to, avoid }
     }
 
     /// The end of a send is on disk: tells it, and puts the message back when it is to go out again.
-    fn settled(&self, slot: &Slot, ended: &Ended, m: &Message) {
+    /// `later`: what reports that came before made of it.
+    fn settled(&self, slot: &Slot, ended: &Ended, m: &Message, later: &[Message]) {
         let name = slot.modem.name();
         match m.status {
             MessageStatus::Sent => {
@@ -164,16 +180,20 @@ impl Inner {
                 tracing::warn!(message = %m.id, to = m.to.masked(), modem = name, attempts = m.attempts,
                     error = m.error.as_deref().unwrap_or_default(), "failed for good");
             }
-            _ => {
+            MessageStatus::Queued => {
                 if !matches!(ended.settlement.event, Event::NotStarted { .. }) {
                     slot.failed.fetch_add(1, Ordering::Relaxed);
                 }
                 tracing::info!(message = %m.id, to = ended.to.masked(), modem = name, attempts = m.attempts,
                     error = m.error.as_deref().unwrap_or_default(), "goes out again");
-                self.enqueue(m, ended.avoid.map(|wait| (name.to_owned(), wait)));
+                if later.is_empty() {
+                    self.enqueue(m, ended.avoid.map(|wait| (name.to_owned(), wait)));
+                }
             }
+            _ => {}
         }
         self.publish_message(m);
+        self.reported_on(name, later);
     }
 
     /// The PDUs of the parts that are still to go.
@@ -201,49 +221,61 @@ impl Inner {
         Ok(Order { parts })
     }
 
-    /// Takes the next message for this modem out of the queue; when only the SIM's limits forbid one, the
-    /// moment to look again.
-    fn reserve(&self, slot: &Slot) -> (Option<MessageId>, Option<Timestamp>) {
-        let now = self.clock.now();
-        let settings = self.settings();
-        let rules = settings.modems.get(slot.modem.name());
-        let ledger = locked(&slot.ledger).as_ref().map(|(_, counts)| *counts).unwrap_or_default();
-        let mut retry_at: Option<Timestamp> = None;
-        let entry = locked(&self.queue).take(slot.modem.name(), now, |e| {
-            let Some(rules) = rules else { return true };
-            if !rules.serves(&e.to) {
-                return false;
-            }
-            let at = ledger.admits_at(u32::from(e.parts), rules.max_per_minute, rules.max_per_day, now);
-            if at > now {
-                retry_at = Some(retry_at.map_or(at, |known| known.min(at)));
-            }
-            at <= now
-        });
-        (entry.map(|e| e.id), retry_at)
+    /// The next message for this modem; without one it waits.
+    fn next(&self, index: usize) -> Option<MessageId> {
+        let (entry, look_at) = {
+            let mut pool = locked(&self.queue);
+            let entry = pool.next(index, self.clock.now());
+            let look_at = if entry.is_none() { pool.next_wake() } else { None };
+            (entry, look_at)
+        };
+        self.keep_by(look_at);
+        entry.map(|e| e.id)
     }
 
-    fn has_work(&self, slot: &Slot) -> bool {
-        let settings = self.settings();
-        let rules = settings.modems.get(slot.modem.name());
-        locked(&self.queue)
-            .offers(slot.modem.name(), self.clock.now(), |e| rules.is_none_or(|rules| rules.serves(&e.to)))
+    /// This modem can take nothing: what it was given goes to others.
+    fn leave(&self, index: usize) -> Option<MessageId> {
+        self.with_pool(|pool| pool.leave(index, self.clock.now()));
+        None
     }
 
-    async fn load_ledger(&self, slot: &Slot, sim: &str) -> Result<(), GatewayError> {
-        if locked(&slot.ledger).as_ref().is_some_and(|(known, _)| known == sim) {
-            return Ok(());
+    /// Tells the pool of the SIM, when it is another one, and of its place.
+    async fn meet(&self, index: usize, known: &Readiness, next: &Readiness) -> Result<(), GatewayError> {
+        if let Some(sim) = next.sim.clone().filter(|sim| known.sim.as_ref() != Some(sim)) {
+            let month = Periods::of(self.clock.now()).month;
+            let wanted = sim.clone();
+            let (ledger, recipients) = self
+                .store
+                .transact(move |tx| {
+                    Ok::<_, GatewayError>((tx.ledger(&wanted)?, tx.recipients(&wanted, month)?))
+                })
+                .await??;
+            let recipients = Recipients::new(month, recipients);
+            locked(&self.queue).set_sim(index, Sim { name: Some(sim), ledger, recipients });
         }
-        let wanted = sim.to_owned();
-        let counts: Ledger = self.store.transact(move |tx| tx.ledger(&wanted)).await??;
-        *locked(&slot.ledger) = Some((sim.to_owned(), counts));
+        let home = next.imsi.as_deref().map(Home::of).unwrap_or_default();
+        locked(&self.queue).set_place(index, home, next.roaming);
         Ok(())
     }
 
-    async fn sleep_until(&self, at: Option<Timestamp>) {
-        match at {
-            Some(at) => self.clock.sleep_until(at).await,
-            None => std::future::pending().await,
+    /// A breaker opened or closed: tells it.
+    fn breaker_changed(&self, index: usize) {
+        let name = self.slots[index].modem.name();
+        let standing = locked(&self.queue).standing(index, self.clock.now());
+        if let Circuit::Open { until } = standing.circuit {
+            tracing::warn!(modem = name, %until, why = standing.why,
+                "messages to different numbers failed in a row: it gets none for a while");
+        } else {
+            tracing::info!(modem = name, "it sends again");
+        }
+        self.metrics.breaker(standing.circuit);
+        self.publish_modem(index);
+    }
+
+    /// A code that a modem carried was entered, or nobody did.
+    pub(super) fn code_ended(&self, carrier: Option<String>, sign: Sign) {
+        if let Some(index) = carrier.and_then(|name| self.index(&name).ok()) {
+            locked(&self.queue).observe(index, sign, self.clock.now());
         }
     }
 }
@@ -252,24 +284,31 @@ impl super::Gateway {
     /// A modem told the result of its last doubtful send after all.
     pub async fn late_accepted(&self, modem: &str, reference: u8) -> Result<(), GatewayError> {
         let inner = &self.0;
-        let Some(id) = locked(&inner.slot(modem)?.doubtful).take() else {
+        let index = inner.index(modem)?;
+        let Some(id) = locked(&inner.slots[index].doubtful).take() else {
             return Ok(());
         };
+        let closed = locked(&inner.queue).observe(index, Sign::Sent, inner.clock.now());
+        if closed {
+            inner.breaker_changed(index);
+            inner.keeper.notify_one();
+        }
         // Out of the queue first, so that no worker sends the twin meanwhile.
         locked(&inner.queue).remove(id);
-        let credited = inner.happened(id, Event::LateAccepted { reference }).await?;
-        match credited {
-            Some(m) if m.status == MessageStatus::Sent => {
-                inner.slot(modem)?.sent.fetch_add(1, Ordering::Relaxed);
-            }
-            Some(m) => inner.enqueue(&m, None),
-            None => {
-                let m = inner.store.transact(move |tx| tx.message(id)).await??;
-                if let Some(m) = m.filter(|m| m.status == MessageStatus::Queued) {
-                    inner.enqueue(&m, None);
-                }
+        let sim = locked(&inner.queue).sim(index);
+        let (now, retry, event) =
+            (inner.clock.now(), inner.settings().retry, Event::LateAccepted { reference });
+        let states = inner
+            .store
+            .transact(move |tx| reports::settle(tx, id, &event, sim.as_deref(), &retry, now))
+            .await??;
+        if states.is_empty() {
+            let m = inner.store.transact(move |tx| tx.message(id)).await??;
+            if let Some(m) = m.filter(|m| m.status == MessageStatus::Queued) {
+                inner.enqueue(&m, None);
             }
         }
+        inner.reported_on(modem, &states);
         Ok(())
     }
 }

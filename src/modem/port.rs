@@ -28,6 +28,10 @@ pub(super) fn open(path: &Path, baud: u32) -> Result<SerialStream, String> {
         ),
         _ => format!("{shown} cannot be opened: {e}"),
     })?;
+    // Between the look and the opening a stick may have gone and its number passed to another one.
+    if fs::canonicalize(path).ok().as_ref() != Some(&real) {
+        return Err(format!("{shown} changed while it was opened"));
+    }
     // From here the shared lock keeps everybody out who locks at all.
     port.set_exclusive(false).map_err(|e| format!("{shown} cannot be locked: {e}"))?;
     // A pty has no such lines.

@@ -1,5 +1,9 @@
-//! What a SIM has sent: parts in this minute, day and month (UTC), kept durably by ICCID or IMSI.
+//! What a SIM has sent: parts in this minute, day and month (UTC) and the numbers it served this month, kept
+//! durably by ICCID or IMSI; and when it may send more.
 
+use std::collections::HashSet;
+
+use super::{Health, ModemRules};
 use crate::clock::Timestamp;
 
 /// The counts of one SIM. A count belongs to the period it was made in and is zero in any other.
@@ -11,13 +15,66 @@ pub struct Ledger {
     pub day: (u64, u32),
     /// Months since 1970-01, and the parts sent in that month.
     pub month: (u64, u32),
+    /// How well it sends.
+    pub health: Health,
 }
 
+/// The periods that an instant lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Periods {
+    /// The instant.
+    pub now: Timestamp,
+    /// Minutes since the epoch.
+    pub minute: u64,
+    /// Days since the epoch.
+    pub day: u64,
+    /// Months since 1970-01.
+    pub month: u64,
+    next_month: Timestamp,
+}
+
+/// What a message asks of a SIM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// Short messages it takes.
+    pub parts: u32,
+    /// Whether it carries a code.
+    pub otp: bool,
+    /// Whether its recipient is none of those that the SIM served this month.
+    pub stranger: bool,
+}
+
+/// The numbers that a SIM served in one month, as keyed hashes.
+#[derive(Debug, Clone, Default)]
+pub struct Recipients {
+    month: u64,
+    known: HashSet<u64>,
+}
+
+impl Periods {
+    /// Of an instant.
+    pub fn of(now: Timestamp) -> Self {
+        let millis = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        let date = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+        let date = date.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let month =
+            u64::try_from((i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1).unwrap_or(0);
+        let day = now.as_millis() / DAY;
+        let left = u64::try_from(date.days_in_month() - date.day()).unwrap_or(0);
+        let next_month = Timestamp::from_millis((day + left + 1).saturating_mul(DAY));
+        Self { now, minute: now.as_millis() / MINUTE, day, month, next_month }
+    }
+}
+
+/// Milliseconds.
+const MINUTE: u64 = 60_000;
+const DAY: u64 = 86_400_000;
+
 impl Ledger {
-    /// Counts `parts` sent at `now`.
-    pub fn record(&mut self, parts: u32, now: Timestamp) {
+    /// Counts `parts`.
+    pub fn record(&mut self, parts: u32, t: &Periods) {
         for (slot, period) in
-            [(&mut self.minute, minute(now)), (&mut self.day, day(now)), (&mut self.month, month(now))]
+            [(&mut self.minute, t.minute), (&mut self.day, t.day), (&mut self.month, t.month)]
         {
             if slot.0 != period {
                 *slot = (period, 0);
@@ -26,71 +83,189 @@ impl Ledger {
         }
     }
 
-    /// When a message of `parts` may go out, given at most so many parts a minute and a day; `now` when it may
-    /// at once.
-    pub fn admits_at(
-        &self,
-        parts: u32,
-        per_minute: Option<u32>,
-        per_day: Option<u32>,
-        now: Timestamp,
-    ) -> Timestamp {
-        let mut at = now;
+    /// Parts sent today and this month.
+    pub fn sent(&self, t: &Periods) -> (u32, u32) {
+        (of(self.day, t.day), of(self.month, t.month))
+    }
+
+    /// When a message may go out under `rules`, `strangers` being served this month already; the present when it
+    /// may at once.
+    pub fn admits_at(&self, need: Need, rules: &ModemRules, strangers: usize, t: &Periods) -> Timestamp {
+        let mut at = t.now;
         // A message larger than the whole limit may go out alone.
-        let full = |slot: (u64, u32), period: u64, limit: Option<u32>| {
-            limit.is_some_and(|limit| slot.0 == period && slot.1 > 0 && slot.1.saturating_add(parts) > limit)
-        };
-        if full(self.minute, minute(now), per_minute) {
-            at = at.max(Timestamp::from_millis((minute(now) + 1) * 60_000));
+        let full = |sent: u32, limit: u32| limit == 0 || sent > 0 && sent.saturating_add(need.parts) > limit;
+        if rules.max_per_minute.is_some_and(|limit| full(of(self.minute, t.minute), limit)) {
+            at = at.max(Timestamp::from_millis((t.minute + 1) * MINUTE));
         }
-        if full(self.day, day(now), per_day) {
-            at = at.max(Timestamp::from_millis((day(now) + 1) * 86_400_000));
+        let open = |limit| rules.open_to(limit, need.otp);
+        if rules.max_per_day.is_some_and(|limit| full(of(self.day, t.day), open(limit))) {
+            at = at.max(Timestamp::from_millis((t.day + 1) * DAY));
+        }
+        let strangers = u32::try_from(strangers).unwrap_or(u32::MAX);
+        if rules.max_per_month.is_some_and(|limit| full(of(self.month, t.month), open(limit)))
+            || need.stranger && rules.max_recipients_per_month.is_some_and(|limit| strangers >= open(limit))
+        {
+            at = at.max(t.next_month);
         }
         at
     }
+
+    /// How much of what it may send in a day or month is used up, in thousandths: the most of its limits.
+    pub fn used(&self, rules: &ModemRules, strangers: usize, t: &Periods) -> u64 {
+        let (day, month) = self.sent(t);
+        let part =
+            |used: u64, limit: Option<u32>| limit.map_or(0, |limit| used * 1000 / u64::from(limit.max(1)));
+        part(day.into(), rules.max_per_day)
+            .max(part(month.into(), rules.max_per_month))
+            .max(part(strangers as u64, rules.max_recipients_per_month))
+    }
 }
 
-fn minute(now: Timestamp) -> u64 {
-    now.as_millis() / 60_000
+fn of(slot: (u64, u32), period: u64) -> u32 {
+    if slot.0 == period { slot.1 } else { 0 }
 }
 
-fn day(now: Timestamp) -> u64 {
-    now.as_millis() / 86_400_000
-}
+impl Recipients {
+    /// More than these are not told apart in a month.
+    pub const MOST: usize = 100_000;
 
-fn month(now: Timestamp) -> u64 {
-    let millis = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-    let date = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-    let date = date.to_zoned(jiff::tz::TimeZone::UTC).date();
-    u64::try_from((i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1).unwrap_or(0)
+    /// What is known of a month.
+    pub fn new(month: u64, known: impl IntoIterator<Item = u64>) -> Self {
+        Self { month, known: known.into_iter().take(Self::MOST).collect() }
+    }
+
+    /// Whether this number was served this month.
+    pub fn knows(&self, recipient: u64, t: &Periods) -> bool {
+        self.month == t.month && self.known.contains(&recipient)
+    }
+
+    /// How many were served this month.
+    pub fn count(&self, t: &Periods) -> usize {
+        if self.month == t.month { self.known.len() } else { 0 }
+    }
+
+    /// Notes a number that is served; whether it is a new one.
+    pub fn note(&mut self, recipient: u64, t: &Periods) -> bool {
+        if self.month != t.month {
+            *self = Self { month: t.month, known: HashSet::new() };
+        }
+        self.known.len() < Self::MOST && self.known.insert(recipient)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
+    fn at(text: &str) -> Periods {
+        Periods::of(text.parse().unwrap())
     }
+
+    const TEXT: Need = Need { parts: 1, otp: false, stranger: false };
+    const CODE: Need = Need { otp: true, ..TEXT };
 
     #[test]
     fn counts_belong_to_their_period() {
         let mut ledger = Ledger::default();
-        ledger.record(2, at("2026-11-30T23:59:50Z"));
-        ledger.record(1, at("2026-11-30T23:59:59Z"));
+        ledger.record(2, &at("2026-11-30T23:59:50Z"));
+        ledger.record(1, &at("2026-11-30T23:59:59Z"));
         assert_eq!((ledger.minute.1, ledger.day.1, ledger.month.1), (3, 3, 3));
-        ledger.record(1, at("2026-12-01T00:00:00Z"));
+        assert_eq!(ledger.sent(&at("2026-12-01T00:00:00Z")), (0, 0));
+        ledger.record(1, &at("2026-12-01T00:00:00Z"));
         assert_eq!((ledger.minute.1, ledger.day.1, ledger.month.1), (1, 1, 1));
     }
 
     #[test]
     fn a_full_period_waits_for_the_next() {
         let mut ledger = Ledger::default();
-        let now = at("2026-11-22T10:00:30Z");
-        assert_eq!(ledger.admits_at(5, Some(3), None, now), now, "larger than the limit: alone");
-        ledger.record(3, now);
-        assert_eq!(ledger.admits_at(1, Some(3), None, now), at("2026-11-22T10:01:00Z"));
-        assert_eq!(ledger.admits_at(1, Some(4), Some(3), now), at("2026-11-23T00:00:00Z"));
-        assert_eq!(ledger.admits_at(1, Some(4), None, now), now);
+        let t = at("2026-11-22T10:00:30Z");
+        let rules = |minute, day, month| ModemRules {
+            max_per_minute: minute,
+            max_per_day: day,
+            max_per_month: month,
+            ..ModemRules::default()
+        };
+        let admits = |ledger: &Ledger, need, rules: ModemRules| ledger.admits_at(need, &rules, 0, &t);
+        let large = Need { parts: 5, ..TEXT };
+        assert_eq!(admits(&ledger, large, rules(Some(3), None, None)), t.now, "larger than the limit: alone");
+        ledger.record(3, &t);
+        assert_eq!(admits(&ledger, TEXT, rules(Some(3), None, None)), at("2026-11-22T10:01:00Z").now);
+        assert_eq!(admits(&ledger, TEXT, rules(Some(4), Some(3), None)), at("2026-11-23T00:00:00Z").now);
+        assert_eq!(admits(&ledger, TEXT, rules(Some(4), Some(3), Some(3))), at("2026-12-01T00:00:00Z").now);
+        assert_eq!(admits(&ledger, TEXT, rules(Some(4), None, Some(4))), t.now);
+    }
+
+    #[test]
+    fn the_reserve_waits_for_codes() {
+        let mut ledger = Ledger::default();
+        let t = at("2026-12-31T23:59:30Z");
+        let rules = ModemRules { max_per_month: Some(10), reserve: 20, ..ModemRules::default() };
+        ledger.record(8, &t);
+        assert_eq!(ledger.admits_at(TEXT, &rules, 0, &t), at("2027-01-01T00:00:00Z").now);
+        assert_eq!(ledger.admits_at(CODE, &rules, 0, &t), t.now);
+        ledger.record(2, &t);
+        assert_eq!(ledger.admits_at(CODE, &rules, 0, &t), at("2027-01-01T00:00:00Z").now);
+        assert_eq!(ledger.used(&rules, 0, &t), 1000);
+    }
+
+    #[test]
+    fn a_stranger_needs_room_among_the_recipients() {
+        let ledger = Ledger::default();
+        let t = at("2026-02-10T10:00:00Z");
+        let rules = ModemRules { max_recipients_per_month: Some(2), ..ModemRules::default() };
+        let mut recipients = Recipients::default();
+        assert!(recipients.note(1, &t) && recipients.note(2, &t) && !recipients.note(1, &t));
+        let stranger = Need { stranger: !recipients.knows(3, &t), ..CODE };
+        let known = Need { stranger: !recipients.knows(2, &t), ..CODE };
+        assert_eq!(
+            ledger.admits_at(stranger, &rules, recipients.count(&t), &t),
+            at("2026-03-01T00:00:00Z").now
+        );
+        assert_eq!(ledger.admits_at(known, &rules, recipients.count(&t), &t), t.now);
+        let march = at("2026-03-01T00:00:00Z");
+        assert_eq!((recipients.count(&march), recipients.knows(1, &march)), (0, false));
+        assert!(recipients.note(1, &march));
+    }
+
+    proptest! {
+        /// Whatever is admitted whenever it may, no period holds more than its limit.
+        #[test]
+        fn no_limit_is_passed(
+            sends in prop::collection::vec((0_u64..200_000, 1_u32..4, any::<bool>(), 0_u64..12), 1..200),
+            day in 4_u32..20, month in 4_u32..60, strangers in 1_u32..10, reserve in 0_u8..=90,
+        ) {
+            let rules = ModemRules {
+                max_per_minute: Some(6),
+                max_per_day: Some(day),
+                max_per_month: Some(month),
+                max_recipients_per_month: Some(strangers),
+                reserve,
+                ..ModemRules::default()
+            };
+            let (mut ledger, mut recipients) = (Ledger::default(), Recipients::default());
+            let mut now: Timestamp = "2026-11-28T23:00:00Z".parse().unwrap();
+            for (seconds, parts, otp, to) in sends {
+                now = now.plus(std::time::Duration::from_secs(seconds));
+                let t = Periods::of(now);
+                let need = Need { parts, otp, stranger: !recipients.knows(to, &t) };
+                let at = ledger.admits_at(need, &rules, recipients.count(&t), &t);
+                prop_assert!(at >= now);
+                if at > now {
+                    prop_assert!(ledger.minute.0 == t.minute || ledger.day.0 == t.day
+                        || ledger.month.0 == t.month || rules.open_to(1, otp) == 0
+                        || recipients.count(&t) > 0 || rules.open_to(strangers, otp) == 0);
+                    continue;
+                }
+                ledger.record(parts, &t);
+                recipients.note(to, &t);
+                prop_assert!(ledger.minute.1 <= 6 && ledger.day.1 <= day && ledger.month.1 <= month);
+                prop_assert!(recipients.count(&t) <= strangers as usize);
+                if !otp {
+                    prop_assert!(ledger.day.1 <= rules.open_to(day, false).max(parts));
+                }
+            }
+        }
     }
 }

@@ -264,9 +264,14 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
                 end(&mut m, Expired);
             }
         }
-        (Sent, Event::Reported { delivered: true, .. }) => {
-            m.status = Delivered;
-            m.delivered_at = Some(now);
+        // Also what a service centre gave up too early.
+        (Sent | Undelivered, Event::Reported { delivered: true, .. }) => delivered(&mut m, now),
+        // Nobody knew whether it had gone out; now it is known.
+        (Failed | Expired, Event::Reported { delivered: true, .. })
+            if m.uncertain && m.parts_done.saturating_add(1) >= m.parts =>
+        {
+            m.sent_at.get_or_insert(now);
+            delivered(&mut m, now);
         }
         (Sent, Event::Reported { delivered: false, reason }) => {
             m.status = Undelivered;
@@ -282,6 +287,12 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
 fn taken(m: &mut Message, references: &[u8]) {
     m.modem_references.extend_from_slice(references);
     m.parts_done = m.parts_done.saturating_add(u8::try_from(references.len()).unwrap_or(u8::MAX));
+}
+
+fn delivered(m: &mut Message, now: Timestamp) {
+    m.status = MessageStatus::Delivered;
+    m.delivered_at = Some(now);
+    m.error = None;
 }
 
 fn again(m: &mut Message, now: Timestamp, retry: &Retry) {
@@ -363,7 +374,25 @@ pub(super) mod tests {
         let done = run(m.clone(), [Event::Reported { delivered: true, reason: None }], after(5));
         assert_eq!((done.status, done.delivered_at), (MessageStatus::Delivered, Some(after(5))));
         let lost = Event::Reported { delivered: false, reason: Some("recipient unknown".to_owned()) };
-        assert_eq!(run(m, [lost], after(5)).status, MessageStatus::Undelivered);
+        let m = run(m, [lost], after(5));
+        assert_eq!((m.status, m.error.as_deref()), (MessageStatus::Undelivered, Some("recipient unknown")));
+        let found = run(m, [Event::Reported { delivered: true, reason: None }], after(9));
+        assert_eq!((found.status, found.error), (MessageStatus::Delivered, None), "the last word counts");
+    }
+
+    #[test]
+    fn a_report_tells_of_a_message_that_was_given_up_in_doubt() {
+        let reported = || Event::Reported { delivered: true, reason: None };
+        let unknown = Event::Unknown { references: vec![], reason: "silence".to_owned() };
+        let m = run(message(1), [claim(), unknown.clone()], after(299));
+        assert_eq!(m.status, MessageStatus::Failed);
+        let m = run(m, [reported()], after(301));
+        assert_eq!((m.status, m.delivered_at, m.error), (MessageStatus::Delivered, Some(after(301)), None));
+        let half = run(message(3), [claim(), unknown], after(299));
+        let refused = step(half, reported(), after(301), &Retry::default());
+        assert_eq!(refused, Err(Refusal(MessageStatus::Failed)), "the other parts never went out");
+        let sure = run(message(1), [claim(), rejected(FaultClass::Permanent, vec![])], after(1));
+        assert!(step(sure, reported(), after(2), &Retry::default()).is_err());
     }
 
     #[test]

@@ -24,6 +24,12 @@ pub struct Entry {
     pub pinned: Option<String>,
     /// A modem that just failed with it, and until when that one leaves it alone.
     pub avoid: Option<(String, Timestamp)>,
+    /// The modem that had it last; another one is tried first.
+    pub last: Option<String>,
+    /// The recipient as a keyed hash, for the SIMs' ledgers.
+    pub recipient: u64,
+    /// Whether it carries a code.
+    pub otp: bool,
     rank: Rank,
     due_at: Timestamp,
     /// The first moment at which it can no longer be sent in time.
@@ -42,6 +48,8 @@ pub struct Queue {
     /// Every moment at which something changes by itself.
     wakes: BTreeSet<(Timestamp, MessageId)>,
     otp: usize,
+    /// How many only this modem may send.
+    pinned: HashMap<String, usize>,
 }
 
 impl Queue {
@@ -50,8 +58,8 @@ impl Queue {
         Self { min_life, ..Self::default() }
     }
 
-    /// Adds a queued message. `avoid`: a modem that failed with it leaves it alone until then.
-    pub fn push(&mut self, m: &Message, avoid: Option<(String, Timestamp)>, now: Timestamp) {
+    /// Adds a queued message to `recipient`. `avoid`: a modem that failed with it leaves it alone until then.
+    pub fn push(&mut self, m: &Message, recipient: u64, avoid: Option<(String, Timestamp)>, now: Timestamp) {
         let otp = matches!(m.kind, Kind::Otp(_));
         let life = if otp { self.min_life } else { Duration::ZERO };
         let entry = Entry {
@@ -60,6 +68,9 @@ impl Queue {
             parts: m.parts.saturating_sub(m.parts_done),
             pinned: if m.parts_done > 0 { m.modem.clone() } else { m.wanted_modem.clone() },
             avoid,
+            last: m.modem.clone().filter(|_| m.attempts > 0),
+            recipient,
+            otp,
             rank: (
                 u8::from(!otp),
                 u8::MAX - m.priority,
@@ -69,8 +80,16 @@ impl Queue {
             due_at: m.due_at,
             overdue_at: m.deadline.map(|d| d.minus(life)),
         };
-        self.remove(m.id);
-        self.otp += usize::from(otp);
+        self.put(entry, now);
+    }
+
+    /// Adds what was taken out of it before.
+    pub fn put(&mut self, entry: Entry, now: Timestamp) {
+        self.remove(entry.id);
+        self.otp += usize::from(entry.otp);
+        if let Some(modem) = &entry.pinned {
+            *self.pinned.entry(modem.clone()).or_default() += 1;
+        }
         self.ranks.insert(entry.id, entry.rank);
         let overdue_at = entry.overdue_at;
         for at in entry.wakes().filter(|&at| at > now || overdue_at == Some(at)) {
@@ -83,20 +102,14 @@ impl Queue {
         }
     }
 
-    /// Takes out the message that `modem` should send now: the first it `may` serve.
-    pub fn take(
-        &mut self,
-        modem: &str,
-        now: Timestamp,
-        mut may: impl FnMut(&Entry) -> bool,
-    ) -> Option<Entry> {
-        let rank = self.ready.values().find(|e| e.fits(modem, now) && may(e))?.rank;
-        self.remove(rank.3)
+    /// The messages whose time has come, in the order in which they should go.
+    pub fn ready(&self) -> impl Iterator<Item = &Entry> {
+        self.ready.values()
     }
 
-    /// Whether there is something that `modem` could send now.
-    pub fn offers(&self, modem: &str, now: Timestamp, may: impl Fn(&Entry) -> bool) -> bool {
-        self.ready.values().any(|e| e.fits(modem, now) && may(e))
+    /// A message whose time has come.
+    pub fn ready_entry(&self, id: MessageId) -> Option<&Entry> {
+        self.ready.get(self.ranks.get(&id)?)
     }
 
     /// Takes out a message wherever it waits.
@@ -106,16 +119,24 @@ impl Queue {
         for at in entry.wakes() {
             self.wakes.remove(&(at, id));
         }
-        self.otp -= usize::from(rank.0 == 0);
+        self.otp -= usize::from(entry.otp);
+        if let Some(modem) = &entry.pinned
+            && let Some(count) = self.pinned.get_mut(modem)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.pinned.remove(modem);
+            }
+        }
         Some(entry)
     }
 
-    /// Lets time pass: what came due is ready; what can no longer be sent in time is taken out and given back.
-    pub fn advance(&mut self, now: Timestamp) -> Vec<MessageId> {
-        let mut overdue = Vec::new();
+    /// Lets time pass: what can no longer be sent in time is taken out and given back, and then what may go out,
+    /// or may go elsewhere, since now.
+    pub fn advance(&mut self, now: Timestamp) -> (Vec<MessageId>, Vec<MessageId>) {
+        let (mut overdue, mut due) = (Vec::new(), Vec::new());
         while let Some(&(at, id)) = self.wakes.first().filter(|&&(at, _)| at <= now) {
             self.wakes.remove(&(at, id));
-            let rank = self.ranks.get(&id).copied();
             if let Some(entry) = self.delayed.remove(&id) {
                 if entry.due_at <= now {
                     self.ready.insert(entry.rank, entry);
@@ -124,14 +145,14 @@ impl Queue {
                 }
             }
             let late = |e: &Entry| e.overdue_at.is_some_and(|at| at <= now);
-            if rank.and_then(|r| self.ready.get(&r)).is_some_and(late)
-                || self.delayed.get(&id).is_some_and(late)
-            {
+            if self.ready_entry(id).is_some_and(late) || self.delayed.get(&id).is_some_and(late) {
                 self.remove(id);
                 overdue.push(id);
+            } else if self.ready_entry(id).is_some() {
+                due.push(id);
             }
         }
-        overdue
+        (overdue, due)
     }
 
     /// When [`advance`](Queue::advance) has something to do next.
@@ -141,8 +162,7 @@ impl Queue {
 
     /// Messages that only `modem` may send.
     pub fn pinned_to(&self, modem: &str) -> usize {
-        let pinned = |e: &&Entry| e.pinned.as_deref() == Some(modem);
-        self.ready.values().filter(pinned).count() + self.delayed.values().filter(pinned).count()
+        self.pinned.get(modem).copied().unwrap_or(0)
     }
 
     /// A code needs this much life to be worth sending, from the next [`push`](Queue::push) on.
@@ -167,7 +187,8 @@ impl Queue {
 }
 
 impl Entry {
-    fn fits(&self, modem: &str, now: Timestamp) -> bool {
+    /// Whether `modem` may have it now, as far as the message is concerned.
+    pub fn fits(&self, modem: &str, now: Timestamp) -> bool {
         self.pinned.as_deref().is_none_or(|name| name == modem)
             && self.avoid.as_ref().is_none_or(|(name, until)| name != modem || now >= *until)
             && self.overdue_at.is_none_or(|at| now < at)
@@ -206,8 +227,13 @@ mod tests {
         Queue::new(Duration::from_secs(20))
     }
 
+    fn take(queue: &mut Queue, modem: &str, now: Timestamp) -> Option<Entry> {
+        let id = queue.ready().find(|e| e.fits(modem, now))?.id;
+        queue.remove(id)
+    }
+
     fn drain(queue: &mut Queue, modem: &str, now: Timestamp) -> Vec<MessageId> {
-        std::iter::from_fn(|| queue.take(modem, now, |_| true)).map(|e| e.id).collect()
+        std::iter::from_fn(|| take(queue, modem, now)).map(|e| e.id).collect()
     }
 
     #[test]
@@ -215,7 +241,7 @@ mod tests {
         let messages = [text(1, 0), text(2, 9), code(3, 300), code(4, 100), text(5, 0), code(6, 300)];
         let mut queue = queue();
         for m in messages.iter().rev() {
-            queue.push(m, None, START);
+            queue.push(m, 0, None, START);
         }
         assert_eq!(queue.depths(), (3, 3, 0));
         let order: Vec<_> = [3, 2, 5, 1, 0, 4].map(|i: usize| messages[i].id).to_vec();
@@ -230,12 +256,14 @@ mod tests {
         let pinned = Message { wanted_modem: Some("b".to_owned()), ..code(2, 300) };
         let free = code(3, 300);
         for m in [&retried, &pinned, &free] {
-            queue.push(m, None, START);
+            queue.push(m, 0, None, START);
         }
         assert_eq!(drain(&mut queue, "a", START), [free.id]);
+        assert_eq!((queue.pinned_to("b"), queue.pinned_to("a")), (1, 0));
         assert_eq!(drain(&mut queue, "b", START), [pinned.id]);
         assert_eq!(queue.next_wake(), Some(after(60)));
-        assert!(queue.advance(after(60)).is_empty());
+        assert_eq!(queue.pinned_to("b"), 0);
+        assert_eq!(queue.advance(after(60)), (vec![], vec![retried.id]));
         assert_eq!(drain(&mut queue, "a", after(60)), [retried.id]);
     }
 
@@ -243,11 +271,12 @@ mod tests {
     fn a_message_without_time_is_given_back() {
         let mut queue = queue();
         let (late, fine) = (code(1, 100), code(2, 300));
-        queue.push(&late, None, START);
-        queue.push(&fine, None, START);
+        queue.push(&late, 0, None, START);
+        queue.push(&fine, 0, None, START);
         assert_eq!(queue.next_wake(), Some(after(80)));
-        assert_eq!(queue.take("a", after(80), |e| e.id == late.id), None, "even before the clock is told");
-        assert_eq!(queue.advance(after(80)), [late.id]);
+        let entry = queue.ready_entry(late.id).unwrap();
+        assert!(!entry.fits("a", after(80)), "even before the clock is told");
+        assert_eq!(queue.advance(after(80)), (vec![late.id], vec![]));
         assert_eq!(queue.len(), 1);
     }
 
@@ -258,24 +287,15 @@ mod tests {
         let rejected = Event::Rejected { references: vec![], fault };
         let m = step(claimed.unwrap(), rejected, START, &Retry::default()).unwrap();
         let mut queue = queue();
-        queue.push(&m, Some(("a".to_owned(), after(2))), START);
-        assert_eq!(queue.take("a", after(1), |_| true), None);
+        queue.push(&m, 0, Some(("a".to_owned(), after(2))), START);
+        let entry = queue.ready_entry(m.id).unwrap();
+        assert_eq!(entry.last.as_deref(), Some("a"));
+        assert!(!entry.fits("a", after(1)) && entry.fits("b", after(1)) && entry.fits("a", after(2)));
         assert_eq!(queue.next_wake(), Some(after(2)));
-        assert!(queue.clone_for_test().take("b", after(1), |_| true).is_some());
-        assert!(queue.take("a", after(2), |_| true).is_some());
-    }
-
-    impl Queue {
-        fn clone_for_test(&self) -> Self {
-            Self {
-                min_life: self.min_life,
-                ready: self.ready.clone(),
-                delayed: self.delayed.clone(),
-                ranks: self.ranks.clone(),
-                wakes: self.wakes.clone(),
-                otp: self.otp,
-            }
-        }
+        assert_eq!(queue.advance(after(2)), (vec![], vec![m.id]), "the first one may have it again");
+        let entry = take(&mut queue, "a", after(2)).unwrap();
+        queue.put(entry.clone(), after(2));
+        assert_eq!(take(&mut queue, "a", after(2)), Some(entry));
     }
 
     proptest! {
@@ -290,16 +310,16 @@ mod tests {
                 let m = code(i as u64, deadline);
                 let kind = if otp { m.kind } else { Kind::Text };
                 let m = Message { due_at: after(due), kind, ..m };
-                queue.push(&m, None, START);
+                queue.push(&m, 0, None, START);
                 left.insert(m.id);
             }
             let mut now = START;
             while let Some(wake) = queue.next_wake() {
                 now = now.max(wake);
-                for id in queue.advance(now) {
+                for id in queue.advance(now).0 {
                     prop_assert!(left.remove(&id));
                 }
-                while let Some(entry) = queue.take("a", now, |_| true) {
+                while let Some(entry) = take(&mut queue, "a", now) {
                     prop_assert!(left.remove(&entry.id));
                 }
             }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Timestamp;
-use crate::id::{MessageId, VerificationId};
+use crate::id::{InboxId, MessageId, VerificationId};
 use crate::phone::PhoneNumber;
 
 pub(super) const VERIFICATION: u8 = b'V';
@@ -18,7 +18,18 @@ pub(super) const IDEMPOTENCY: u8 = b'I';
 pub(super) const WINDOW: u8 = b'W';
 pub(super) const AGE: u8 = b'X';
 pub(super) const LEDGER: u8 = b'L';
+pub(super) const RECIPIENT: u8 = b'K';
 pub(super) const META: u8 = b'Z';
+pub(super) const INBOX: u8 = b'B';
+pub(super) const INBOX_REST: u8 = b'b';
+pub(super) const ASSEMBLY: u8 = b'G';
+pub(super) const PART: u8 = b'P';
+pub(super) const SEEN: u8 = b'S';
+pub(super) const REPLACEABLE: u8 = b'R';
+pub(super) const OPT_OUT: u8 = b'O';
+pub(super) const AWAITED: u8 = b'A';
+pub(super) const EXPECTED: u8 = b'F';
+pub(super) const HELD: u8 = b'H';
 
 /// How many commits there were.
 pub(super) const SEQUENCE: &[u8] = b"Z\0sequence";
@@ -57,6 +68,72 @@ pub(super) fn window(name: &str) -> Vec<u8> {
 
 pub(super) fn ledger(sim: &str) -> Vec<u8> {
     hashed(LEDGER, &[sim])
+}
+
+/// The month goes first: what is old lies together.
+pub(super) fn recipient(sim: &str, month: u64, recipient: u64) -> Vec<u8> {
+    let mut key = with(RECIPIENT, &month.to_be_bytes());
+    key.extend_from_slice(&hashed(RECIPIENT, &[sim])[1..]);
+    key.extend_from_slice(&recipient.to_be_bytes());
+    key
+}
+
+/// Octets of such a key.
+pub(super) const RECIPIENT_LEN: usize = 1 + 8 + 16 + 8;
+
+/// The keys of all recipients of a SIM in a month.
+pub(super) fn recipients(sim: &str, month: u64) -> Range<Vec<u8>> {
+    let mut end = recipient(sim, month, u64::MAX);
+    end.push(0);
+    recipient(sim, month, 0)..end
+}
+
+/// The keys of the recipients of earlier months.
+pub(super) fn recipients_before(month: u64) -> Range<Vec<u8>> {
+    vec![RECIPIENT]..with(RECIPIENT, &month.to_be_bytes())
+}
+
+pub(super) fn inbox(id: InboxId) -> Vec<u8> {
+    with(INBOX, &id.to_bytes())
+}
+
+/// What of a message's body its record has no room for.
+pub(super) fn inbox_rest(id: InboxId, place: u8) -> Vec<u8> {
+    let mut key = with(INBOX_REST, &id.to_bytes());
+    key.push(place);
+    key
+}
+
+pub(super) fn tagged(kind: u8, tag: &[u8; 16]) -> Vec<u8> {
+    with(kind, tag)
+}
+
+pub(super) fn part(assembly: &[u8; 16], sequence: u8) -> Vec<u8> {
+    let mut key = with(PART, assembly);
+    key.push(sequence);
+    key
+}
+
+pub(super) fn opt_out(phone: &PhoneNumber) -> Vec<u8> {
+    hashed(OPT_OUT, &[phone.as_str()])
+}
+
+pub(super) fn awaited(id: MessageId) -> Vec<u8> {
+    with(AWAITED, &id.to_bytes())
+}
+
+/// The messages that went out on a line under a reference; without one, those of which that is in doubt.
+pub(super) fn expected(line: &str, reference: Option<u8>) -> Vec<u8> {
+    let mut key = hashed(EXPECTED, &[line]);
+    key.extend(reference.map_or([1, 0], |reference| [0, reference]));
+    key
+}
+
+/// Reports without a message, oldest first.
+pub(super) fn held(since: Timestamp, tag: &[u8; 16]) -> Vec<u8> {
+    let mut key = with(HELD, &since.as_millis().to_be_bytes());
+    key.extend_from_slice(tag);
+    key
 }
 
 pub(super) fn meta(name: &str) -> Vec<u8> {

@@ -1,4 +1,5 @@
-//! What must survive: verifications, messages, limits, idempotency keys and the ledgers of SIMs, in sled.
+//! What must survive: verifications, messages, received messages, opt-outs, limits, idempotency keys and the
+//! ledgers of SIMs, in sled.
 //!
 //! The only room that names sled. One thread owns all writes: it runs moves in order, each over everything
 //! before it, appends what a group of them wrote to the journal, makes that durable with one `fdatasync` and
@@ -29,6 +30,7 @@ mod committer;
 mod disk;
 mod engine;
 mod health;
+mod inbound;
 mod journal;
 mod keys;
 mod layered;
@@ -37,14 +39,17 @@ mod open;
 mod record;
 mod records;
 mod repair;
+mod reports;
 mod table;
 #[cfg(test)]
 mod tests;
 mod tx;
 
 pub use backup::{RestoreError, restore};
+pub use inbound::InboxRecords;
 pub use open::{OpenError, Options};
 pub use records::{Idempotency, Records};
+pub use reports::{HeldKey, ReportRecords};
 pub use tx::{Tx, View};
 
 use committer::{Committer, Job};

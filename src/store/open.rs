@@ -34,7 +34,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            cache: 4 * 1024 * 1024,
+            cache: 1024 * 1024,
             open_within: Duration::from_secs(120),
             lock_within: Duration::from_secs(3),
         }

@@ -14,7 +14,7 @@ use crate::outbox::{self, Encoding, Kind, MessageStatus};
 use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
 
-/// The only format so far.
+/// The format of all records but those that say another.
 const FORMAT: u8 = 1;
 
 /// A larger value would go to a file of its own, which sled never syncs.
@@ -22,7 +22,11 @@ const LARGEST: usize = 6 * 1024;
 
 /// Frames a record.
 pub(super) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = postcard::to_extend(record, vec![FORMAT])
+    encode_as(FORMAT, record)
+}
+
+fn encode_as<T: Serialize>(format: u8, record: &T) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = postcard::to_extend(record, vec![format])
         .map_err(|_| StoreError::Aborted("a record cannot be serialised"))?;
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_be_bytes());
     if bytes.len() > LARGEST { Err(StoreError::Aborted("a record is too large")) } else { Ok(bytes) }
@@ -30,14 +34,23 @@ pub(super) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, StoreError> {
 
 /// The body of a framed record, or what is wrong with it.
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, &'static str> {
+    match unframed(bytes)? {
+        (FORMAT, body) => fields(body),
+        _ => Err("its format is of a newer version"),
+    }
+}
+
+fn unframed(bytes: &[u8]) -> Result<(u8, &[u8]), &'static str> {
     let (framed, crc) = bytes.split_last_chunk::<4>().ok_or("it is too short")?;
     if crc32fast::hash(framed) != u32::from_be_bytes(*crc) {
         return Err("its checksum does not fit");
     }
-    match framed.split_first() {
-        Some((&FORMAT, body)) => postcard::from_bytes(body).map_err(|_| "its fields do not fit"),
-        _ => Err("its format is of a newer version"),
-    }
+    let (format, body) = framed.split_first().ok_or("it is too short")?;
+    Ok((*format, body))
+}
+
+fn fields<T: DeserializeOwned>(body: &[u8]) -> Result<T, &'static str> {
+    postcard::from_bytes(body).map_err(|_| "its fields do not fit")
 }
 
 #[derive(Serialize, Deserialize)]
@@ -254,9 +267,66 @@ pub(super) struct Window {
     pub(super) expires_at: u64,
 }
 
+/// Format 1 of a ledger.
+#[derive(Deserialize)]
+struct Ledger1 {
+    minute: (u64, u32),
+    day: (u64, u32),
+    month: (u64, u32),
+}
+
+/// Format 2: with the SIM's health.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Ledger {
-    pub(super) minute: (u64, u32),
-    pub(super) day: (u64, u32),
-    pub(super) month: (u64, u32),
+struct Ledger2 {
+    minute: (u64, u32),
+    day: (u64, u32),
+    month: (u64, u32),
+    lost_sends: u32,
+    lost_codes: u32,
+    health_at: u64,
+}
+
+/// Frames a ledger.
+pub(super) fn encode_ledger(l: &outbox::Ledger) -> Result<Vec<u8>, StoreError> {
+    let record = Ledger2 {
+        minute: l.minute,
+        day: l.day,
+        month: l.month,
+        lost_sends: l.health.sends,
+        lost_codes: l.health.codes,
+        health_at: l.health.at.as_millis(),
+    };
+    encode_as(2, &record)
+}
+
+/// A framed ledger of either format, or what is wrong with it.
+pub(super) fn decode_ledger(bytes: &[u8]) -> Result<outbox::Ledger, &'static str> {
+    match unframed(bytes)? {
+        (1, body) => {
+            let Ledger1 { minute, day, month } = fields(body)?;
+            Ok(outbox::Ledger { minute, day, month, ..outbox::Ledger::default() })
+        }
+        (2, body) => {
+            let r: Ledger2 = fields(body)?;
+            let at = Timestamp::from_millis(r.health_at);
+            let health = outbox::Health { sends: r.lost_sends, codes: r.lost_codes, at };
+            Ok(outbox::Ledger { minute: r.minute, day: r.day, month: r.month, health })
+        }
+        _ => Err("its format is of a newer version"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_comes_back_as_it_was() {
+        let health = outbox::Health { sends: 7, codes: 1_000_000, at: Timestamp::from_millis(9) };
+        let ledger = outbox::Ledger { minute: (1, 2), day: (3, 4), month: (5, u32::MAX), health };
+        let framed = encode_ledger(&ledger).unwrap();
+        assert_eq!(decode_ledger(&framed), Ok(ledger));
+        let newer = encode_as(3, &7_u8).unwrap();
+        assert_eq!(decode_ledger(&newer), Err("its format is of a newer version"));
+    }
 }

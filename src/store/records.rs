@@ -191,9 +191,17 @@ pub trait Records {
     fn ledger(&self, sim: &str) -> Result<Ledger, StoreError> {
         let key = keys::ledger(sim);
         let Some(value) = self.load(&key)? else { return Ok(Ledger::default()) };
-        let r: record::Ledger =
-            self.note(record::decode(&value).map_err(|why| corrupt("ledger", &key, why)))?;
-        Ok(Ledger { minute: r.minute, day: r.day, month: r.month })
+        self.note(record::decode_ledger(&value).map_err(|why| corrupt("ledger", &key, why)))
+    }
+
+    /// The recipients that a SIM served in a month, as keyed hashes.
+    fn recipients(&self, sim: &str, month: u64) -> Result<Vec<u64>, StoreError> {
+        let mut found = Vec::new();
+        self.scan(keys::recipients(sim, month), Order::Ascending, &mut |key, _| {
+            found.extend(key.last_chunk().map(|octets| u64::from_be_bytes(*octets)));
+            true
+        })?;
+        Ok(found)
     }
 
     /// A named value of the store itself.
@@ -291,9 +299,30 @@ impl Tx<'_> {
 
     /// Writes a SIM's ledger.
     pub fn put_ledger(&mut self, sim: &str, ledger: &Ledger) -> Result<(), StoreError> {
-        let r = record::Ledger { minute: ledger.minute, day: ledger.day, month: ledger.month };
-        self.put_record(keys::ledger(sim), &r)?;
+        let value = self.note(record::encode_ledger(ledger))?;
+        self.put(keys::ledger(sim), value);
         Ok(())
+    }
+
+    /// Notes that a SIM served a recipient, a keyed hash, in a month.
+    pub fn put_recipient(&mut self, sim: &str, month: u64, recipient: u64) {
+        self.put(keys::recipient(sim, month, recipient), Vec::new());
+    }
+
+    /// Forgets at most `limit` recipients of months before this one; answers how many.
+    pub fn sweep_recipients(&mut self, month: u64, limit: usize) -> Result<usize, StoreError> {
+        let mut gone = Vec::new();
+        if limit > 0 {
+            self.scan(keys::recipients_before(month), Order::Ascending, &mut |key, _| {
+                gone.push(key.to_vec());
+                gone.len() < limit
+            })?;
+        }
+        let count = gone.len();
+        for key in gone {
+            self.remove(key);
+        }
+        Ok(count)
     }
 
     /// Writes a named value of the store itself.
@@ -301,7 +330,7 @@ impl Tx<'_> {
         self.put(keys::meta(name), value.to_vec());
     }
 
-    fn put_record(&mut self, key: Vec<u8>, record: &impl Serialize) -> Result<(), StoreError> {
+    pub(super) fn put_record(&mut self, key: Vec<u8>, record: &impl Serialize) -> Result<(), StoreError> {
         let value = self.note(record::encode(record))?;
         self.put(key, value);
         Ok(())
@@ -324,6 +353,35 @@ impl Tx<'_> {
             self.remove(age);
         }
         Ok(count)
+    }
+
+    /// Writes a record and its place among those that expire.
+    pub(super) fn put_expiring<R: Serialize + DeserializeOwned>(
+        &mut self,
+        key: Vec<u8>,
+        kind: &'static str,
+        record: &R,
+        expires_at: impl Fn(&R) -> u64,
+    ) -> Result<(), StoreError> {
+        let old = self.load(&key)?;
+        let old = self.note(aged::<R>(kind, &key, old.as_deref()))?;
+        self.put_age(&key, old.map(|r| expires_at(&r)), expires_at(record));
+        self.put_record(key, record)
+    }
+
+    /// Forgets a record and its place among those that expire.
+    pub(super) fn remove_expiring<R: DeserializeOwned>(
+        &mut self,
+        key: &[u8],
+        kind: &'static str,
+        expires_at: impl Fn(&R) -> u64,
+    ) -> Result<(), StoreError> {
+        let old = self.load(key)?;
+        if let Some(old) = self.note(aged::<R>(kind, key, old.as_deref()))? {
+            self.remove(keys::age(expires_at(&old), key));
+            self.remove(key.to_vec());
+        }
+        Ok(())
     }
 
     /// Moves a record among those that expire, which are sorted by the hour: most changes leave it in its place.

@@ -70,9 +70,14 @@ async fn a_client_is_known_by_its_group() {
 async fn a_stranger_reaches_nothing_but_the_signs_of_life() {
     let api = served_to(Matcher::Uid(own_uid() ^ 1), &Right::ALL, None);
     for route in ROUTES {
-        let path = route.path.replace("{id}", "ver_01arz3ndektsv4rrffq69g5fav").replace("{name}", "stick1");
+        let path = route
+            .path
+            .replace("{id}", "ver_01arz3ndektsv4rrffq69g5fav")
+            .replace("{name}", "stick1")
+            .replace("{phone}", NUMBER);
         let call = match route.method {
             "POST" => Call::post(&path),
+            "PUT" => Call::put(&path),
             "DELETE" => Call::delete(&path),
             _ => Call::get(&path),
         };

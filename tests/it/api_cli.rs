@@ -7,8 +7,12 @@ use std::time::Duration;
 use serde_json::Value;
 use smsotpd::api::access::{Access, Client, Matcher, Right};
 use smsotpd::api::{Limits, client::Call};
-use smsotpd::gateway::{EventKind, GatewayError, ModemState};
+use smsotpd::clock::Timestamp;
+use smsotpd::gateway::{EventKind, GatewayError, InboxView, ModemState};
+use smsotpd::id::InboxId;
+use smsotpd::inbox::{Content, Sender};
 use smsotpd::outbox::MessageStatus;
+use smsotpd::secret::Secret;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
@@ -235,4 +239,44 @@ async fn completions_know_the_commands() {
         let (exit, out, _) = run(&api, &["completions", shell]).await;
         assert!(exit == 0 && out.contains("resend"), "{shell}");
     }
+}
+
+#[tokio::test]
+async fn the_inbox_and_the_opt_outs_are_listed() {
+    let admin = vec![Right::Read, Right::Admin];
+    let matcher = Matcher::Uid(nix::unistd::geteuid().as_raw());
+    let ops = Client { name: "ops".to_owned(), matcher, may: admin, services: None };
+    let api = served_within(Limits::default(), Access::new(vec![ops]));
+    let at = Timestamp::from_millis(1_800_000_000_000);
+    let view = InboxView {
+        id: InboxId::new(at),
+        from: Sender::new("ACME".to_owned()),
+        modem: "stick1".to_owned(),
+        received_at: at,
+        sent_at: None,
+        parts: 2,
+        missing: vec![2],
+        content: Content::Text,
+        class: None,
+        ports: None,
+        text: Some(Secret::new("one\nline \u{1b}[31m two[…]".to_owned())),
+        data: None,
+    };
+    let id = view.id.to_string();
+    api.fake.state.lock().unwrap().inbox.insert(view.id, view.clone());
+    let (exit, out, err) = run(&api, &["inbox", "--limit", "5"]).await;
+    assert_eq!((exit, err.as_str()), (0, ""));
+    assert!(out.starts_with(&id) && out.contains("ACME") && out.contains("2 of 2 parts"), "{out}");
+    assert!(out.contains("line  [31m two[…]") && !out.contains('\x1b'), "{out}");
+    assert_eq!(api.fake.state.lock().unwrap().inbox_filters[0].limit, 5);
+    api.fake.happen(EventKind::Inbox(InboxView { text: None, ..view }));
+    let (exit, out, _) = run(&api, &["--json", "inbox", "delete", &id]).await;
+    assert_eq!((exit, serde_json::from_str::<Value>(&out).unwrap()["from"].as_str()), (0, Some("ACME")));
+    assert_eq!(run(&api, &["inbox", "delete", &id]).await.0, 66);
+    let (exit, out, _) = run(&api, &["opt-out", "add", "+41 79 123 45 67"]).await;
+    assert!(exit == 0 && out.contains(NUMBER), "{out}");
+    let (exit, out, _) = run(&api, &["opt-out", "list"]).await;
+    assert!(exit == 0 && out.contains(NUMBER) && out.contains("an operator"), "{out}");
+    assert_eq!(run(&api, &["opt-out", "remove", NUMBER]).await.0, 0);
+    assert_eq!(run(&api, &["opt-out", "remove", NUMBER]).await.0, 66);
 }

@@ -4,12 +4,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use smsotpd::api::access::{Access, Client, Matcher, Right};
 use smsotpd::api::client::{Call, Reply};
-use smsotpd::api::{ROUTES, openapi};
-use smsotpd::gateway::GatewayError;
+use smsotpd::api::{Limits, ROUTES, openapi, wire};
+use smsotpd::clock::Timestamp;
+use smsotpd::gateway::{GatewayError, InboxView};
+use smsotpd::id::InboxId;
+use smsotpd::inbox::{Content, Sender};
 use smsotpd::outbox::MessageStatus;
+use smsotpd::secret::Secret;
 
-use crate::api_support::{CODE, NUMBER, raw, served};
+use crate::api_support::{CODE, NUMBER, raw, served, served_within};
 
 fn refused(reply: &Reply, status: u16, code: &str) -> String {
     let body = String::from_utf8_lossy(&reply.body).into_owned();
@@ -301,4 +306,78 @@ async fn the_description_and_the_table_name_the_same_routes() {
     let names: BTreeSet<_> =
         text.match_indices("\"operationId\": ").map(|(at, _)| text[at..].lines().next()).collect();
     assert_eq!(names.len(), table.len());
+}
+
+#[tokio::test]
+async fn the_inbox_is_paged_and_emptied() {
+    let api = served();
+    let at = Timestamp::from_millis(1_800_000_000_000);
+    let text = InboxView {
+        id: InboxId::new(at),
+        from: Sender::new(NUMBER.to_owned()),
+        modem: "stick1".to_owned(),
+        received_at: at,
+        sent_at: None,
+        parts: 3,
+        missing: vec![2],
+        content: Content::Text,
+        class: Some(0),
+        ports: None,
+        text: Some(Secret::new("one […] three".to_owned())),
+        data: None,
+    };
+    let data = InboxView {
+        id: InboxId::new(at),
+        content: Content::Data,
+        missing: Vec::new(),
+        class: None,
+        ports: Some((5000, 80)),
+        text: None,
+        data: Some(Secret::new(vec![0x0a, 0xff])),
+        ..text.clone()
+    };
+    let [first, second] = [&text, &data].map(|v| v.id.to_string());
+    api.fake.state.lock().unwrap().inbox.extend([(text.id, text.clone()), (data.id, data)]);
+    let page: Value = api.call(Call::get("/v1/inbox?limit=1")).await.parse().unwrap();
+    assert_eq!(
+        page,
+        json!({"messages": [{"id": second, "kind": "data", "from": NUMBER, "data": "0AFF", "modem": "stick1",
+            "received_at": "2027-01-15T08:00:00.000Z", "parts": 3, "ports": {"destination": 5000, "source": 80}}],
+            "next_cursor": second})
+    );
+    let page: Value = api.call(Call::get(format!("/v1/inbox?cursor={second}"))).await.parse().unwrap();
+    assert_eq!(
+        page,
+        json!({"messages": [{"id": first, "kind": "text", "from": NUMBER, "text": "one […] three",
+            "modem": "stick1", "received_at": "2027-01-15T08:00:00.000Z", "parts": 3, "missing": [2],
+            "class": 0}]})
+    );
+    for wrong in ["limit=0", "limit=1001", "limit=x", "cursor=msg_1"] {
+        refused(&api.call(Call::get(format!("/v1/inbox?{wrong}"))).await, 400, "invalid_request");
+    }
+    let deleted: Value = api.call(Call::delete(format!("/v1/inbox/{first}"))).await.parse().unwrap();
+    assert_eq!(deleted["text"], "one […] three");
+    refused(&api.call(Call::delete(format!("/v1/inbox/{first}"))).await, 404, "not_found");
+    refused(&api.call(Call::delete("/v1/inbox/msg_1")).await, 404, "not_found");
+    assert_eq!(format!("{:?}", wire::InboxMessage::from(&text)), format!("InboxMessage({first} text)"));
+}
+
+#[tokio::test]
+async fn opt_outs_are_an_operators() {
+    let admin = Client {
+        name: "ops".to_owned(),
+        matcher: Matcher::Uid(nix::unistd::geteuid().as_raw()),
+        may: vec![Right::Admin],
+        services: None,
+    };
+    let api = served_within(Limits::default(), Access::new(vec![admin]));
+    let path = format!("/v1/opt-outs/{NUMBER}");
+    let added: Value = api.call(Call::put(&path)).await.parse().unwrap();
+    assert_eq!(added, json!({"phone": NUMBER, "since": "2027-01-15T08:00:00.000Z"}));
+    let list: Value = api.call(Call::get("/v1/opt-outs")).await.parse().unwrap();
+    assert_eq!(list, json!({"opt_outs": [added]}));
+    refused(&api.call(Call::put("/v1/opt-outs/0791234567")).await, 422, "invalid_number");
+    refused(&api.call(Call::get("/v1/opt-outs?cursor=zz")).await, 400, "invalid_request");
+    assert_eq!(api.call(Call::delete(&path)).await.status, 200);
+    refused(&api.call(Call::delete(&path)).await, 404, "not_found");
 }

@@ -9,11 +9,12 @@ use smsotpd::api::client::{Call, Client, Reply};
 use smsotpd::api::{Accepted, Access, Answer, Issued, Limits, Listener, Service, Subscription, serve_within};
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
-    Caller, CheckView, Control, Event, EventKind, GatewayError, IssueRequest, MessageFilter, MessageView,
-    ModemFacts, ModemState, ModemView, Page, QueueView, SendRequest, StatusView, TraceLine, UssdAnswer,
-    VerificationView,
+    Caller, CheckView, Control, Event, EventKind, GatewayError, InboxFilter, InboxView, IssueRequest,
+    MessageFilter, MessageView, ModemFacts, ModemState, ModemView, OptOutView, Page, QueueView, SendRequest,
+    Standing, StatusView, TraceLine, UssdAnswer, VerificationView,
 };
-use smsotpd::id::{MessageId, VerificationId};
+use smsotpd::id::{InboxId, MessageId, VerificationId};
+use smsotpd::inbox::Tag;
 use smsotpd::otp::VerificationStatus;
 use smsotpd::outbox::{Encoding, MessageStatus};
 use smsotpd::phone::PhoneNumber;
@@ -42,6 +43,9 @@ pub(crate) struct State {
     pub(crate) sent: Vec<SendRequest>,
     pub(crate) filters: Vec<MessageFilter>,
     pub(crate) controls: Vec<(String, Control)>,
+    pub(crate) inbox: BTreeMap<InboxId, InboxView>,
+    pub(crate) inbox_filters: Vec<InboxFilter>,
+    pub(crate) opt_outs: BTreeMap<PhoneNumber, OptOutView>,
     /// The next use case says this instead.
     pub(crate) refuse: Option<GatewayError>,
     pub(crate) not_ready: bool,
@@ -244,6 +248,44 @@ impl Service for Fake {
         }))
     }
 
+    fn inbox(&self, filter: InboxFilter) -> Answer<'_, Page<InboxView>> {
+        answer(self.enter(Caller::default(), |state| {
+            let older = |id: &InboxId| filter.before.is_none_or(|before| *id < before);
+            let mut items: Vec<_> =
+                state.inbox.iter().rev().filter(|(id, _)| older(id)).map(|(_, v)| v.clone()).collect();
+            let more = items.len() > filter.limit;
+            items.truncate(filter.limit);
+            let next = more.then(|| items.last().unwrap().id.to_string());
+            state.inbox_filters.push(filter);
+            Ok(Page { items, next })
+        }))
+    }
+
+    fn delete_inbox(&self, id: InboxId) -> Answer<'_, InboxView> {
+        let gone = GatewayError::NotFound("such message");
+        answer(self.enter(Caller::default(), |state| state.inbox.remove(&id).ok_or(gone)))
+    }
+
+    fn opt_outs(&self, limit: usize, _after: Option<Tag>) -> Answer<'_, Page<OptOutView>> {
+        answer(self.enter(Caller::default(), |state| {
+            Ok(Page { items: state.opt_outs.values().take(limit).cloned().collect(), next: None })
+        }))
+    }
+
+    fn add_opt_out(&self, phone: String) -> Answer<'_, OptOutView> {
+        answer(self.enter(Caller::default(), |state| {
+            let view = OptOutView { phone: number(&phone)?, since: now(), message: None };
+            state.opt_outs.insert(view.phone.clone(), view.clone());
+            Ok(view)
+        }))
+    }
+
+    fn remove_opt_out(&self, phone: String) -> Answer<'_, OptOutView> {
+        answer(self.enter(Caller::default(), |state| {
+            state.opt_outs.remove(&number(&phone)?).ok_or(GatewayError::NotFound("such opt-out"))
+        }))
+    }
+
     fn modems(&self) -> Vec<ModemView> {
         vec![modem(ModemState::Ready)]
     }
@@ -322,6 +364,7 @@ pub(crate) fn modem(state: ModemState) -> ModemView {
         queue: 0,
         sent_total: 7,
         failed_total: 1,
+        standing: Standing::default(),
     }
 }
 

@@ -38,6 +38,7 @@ fn what_it_calls_a_default_is_the_default() {
     assert_eq!(all.queue, default.queue);
     assert_eq!(all.log, default.log);
     assert_eq!(all.retention, default.retention);
+    assert_eq!(all.opt_out, default.opt_out);
     let service = all.services.remove("default").unwrap();
     assert_eq!(service.webotp_domain.as_deref(), Some("example.com"));
     assert_eq!(service.android_app_hash.as_deref(), Some("FA+9qCX9VSu"));
@@ -68,6 +69,7 @@ fn it_shows_every_key() {
         "[queue.retry]",
         "[log]",
         "[retention]",
+        "[opt_out]",
     ];
     let mut shown = 0;
     for section in sections {

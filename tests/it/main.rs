@@ -10,6 +10,8 @@ mod check_config;
 mod config_shipped;
 mod daemon_backup;
 mod daemon_codes;
+mod daemon_inbox;
+mod daemon_pool;
 mod daemon_sending;
 mod daemon_support;
 mod hardware_notes;

@@ -423,3 +423,30 @@ async fn a_right_pin_is_given_at_every_start() {
         rig.sim.plug(0).unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_arrives_is_in_no_log() {
+    let stored = "[[storage.message]]\nmemory = \"SM\"\npdu = \"00040B911497214365F7000052111010000040\
+                  05C8329BFD06\"\n";
+    let rig = Rig::start(1, Script::parse("inbound", stored).unwrap(), "");
+    rig.modems_are("ready").await;
+    told(&rig.sim, "AT+CMGL=4", 1).await;
+    rig.sim.deliver(0, "+41797654321", "Quetzalcoatl 918273");
+    let read = async {
+        loop {
+            let logs = rig.logs();
+            // The message's own line stands behind the one before it, without a character of it.
+            if logs.split_once("< +CMGR: ").is_some_and(|(_, rest)| rest.contains("characters]")) {
+                return logs;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let logs = timeout(LIMIT, read).await.expect("the trace tells of the reading");
+    assert!(logs.contains("< +CMGL: 1,0,,"), "of the listing too");
+    let ucs2 = "00510075006500740007A";
+    let hidden = ["C8329BFD06", "1497214365F7", &ucs2[..16], "1497674523F1", "Quetzal", "918273", "797654"];
+    for part in hidden {
+        assert!(!logs.contains(part), "{part} in the log");
+    }
+}

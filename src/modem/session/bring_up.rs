@@ -440,8 +440,11 @@ impl Session {
             Step::SelectOperator => return self.operator_turn(code, tries),
             Step::NewMessages(_) => {
                 if code.is_ok() {
+                    self.storage.refused_codes = false;
                     return Turn::Go(Step::Clock);
                 }
+                self.storage.refused_codes |=
+                    matches!(code, ResultCode::Cms(_)) && Failure::number(code) == Some(322);
                 if Failure::is_busy(code) && tries < TRIES {
                     return retry;
                 }

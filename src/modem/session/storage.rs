@@ -30,6 +30,8 @@ const BUSY_TRIES: u8 = 10;
 /// Times that the settings are made again because a listing came as text.
 const TEXTS: u8 = 2;
 
+const FULL: &str = "the modem's message storage is full: it is being read and emptied";
+
 #[derive(Debug, Default)]
 pub(super) struct Storage {
     /// All that are listed, that of new messages first.
@@ -60,6 +62,8 @@ pub(super) struct Storage {
     busy: u8,
     /// Times that the modem gave text where PDUs belong.
     texts: u8,
+    /// A full storage kept the modem from taking `AT+CNMI`.
+    pub(super) refused_codes: bool,
     /// The line before a PDU was read; the PDU is due.
     awaited: Option<(Place, u8)>,
     /// What the present errand read.
@@ -247,12 +251,12 @@ impl Session {
         reports.filter(|name| self.storage.known.contains(name)).cloned().unwrap_or(named)
     }
 
-    /// No room is left: it is made at once.
+    /// No room is left: it is made at once, but a modem that says so again and again is not listed without end.
     pub(super) fn storage_is_full(&mut self, now: Instant) {
-        self.set_fault("the modem's message storage is full: it is being read and emptied");
+        self.set_fault(FULL);
         self.actions.push_back(Action::Notice(Notice::StorageFull));
         self.storage.full = true;
-        self.storage.due = Some(now);
+        self.storage.list_soon(Duration::ZERO, now);
         self.storage_changed(now);
     }
 
@@ -474,6 +478,13 @@ impl Session {
             || matches!(code, ResultCode::Cme(_) if matches!(Failure::number(code), Some(21 | 22)));
         if code.is_ok() || gone {
             self.storage.announced.retain(|(known, _)| known != place);
+            if self.snapshot.last_error.as_deref() == Some(FULL) {
+                self.snapshot.last_error = None;
+                self.dirty = true;
+            }
+            if self.storage.discards.is_empty() && std::mem::take(&mut self.storage.refused_codes) {
+                self.wishes.bring_up = true;
+            }
             if self.storage.more && self.storage.announced.is_empty() {
                 self.storage.due = Some(now);
             }
@@ -507,7 +518,8 @@ fn kind(pdu: &[u8], status: u8) -> Option<Kind> {
     match first & 0b11 {
         _ if empty => None,
         0b01 => None,
-        0b10 if status >= 2 => None,
+        // What was sent and is said to be so is never somebody's message, however its octets read.
+        0b10 | 0b11 if status >= 2 => None,
         0b10 => Some(Kind::Report),
         _ => Some(Kind::Deliver),
     }

@@ -6,7 +6,8 @@
 //! `fact FIELD VALUE`: what must be known when the modem is ready, `blocked TEXT` when it must not become so;
 //! `prompt SECONDS OCTETS` and `result SECONDS OCTETS`: said so long after what went before, as the answer to
 //! `AT+CMGS` and to the PDU; `later SECONDS OCTETS`: after the outcome;
-//! `outcome accepted N | rejected CLASS CODE | unknown | not-started`, `notice late N | report`;
+//! `outcome accepted N | rejected CLASS CODE | unknown | not-started`, `notice late N | report |
+//! message MEMORY N | report MEMORY N`;
 //! `heard COMMAND`: it must have been sent, `soon COMMAND`: within a second. Octets are written with `\r`, `\n`, `\e`, `\z` (SUB) and `\0`.
 
 use std::fs;
@@ -140,7 +141,9 @@ fn outcome(name: &str, expected: &str, seen: Option<&Outcome>) {
 fn notice(name: &str, expected: &str, seen: &[Notice]) {
     let found = seen.iter().any(|notice| match notice {
         Notice::LateAccepted { reference } => expected == format!("late {reference}"),
-        Notice::Report { .. } => expected == "report",
+        Notice::Report { storage: None, .. } => expected == "report",
+        Notice::Report { storage: Some((memory, at)), .. } => expected == format!("report {memory} {at}"),
+        Notice::Delivered { storage: Some((memory, at)), .. } => expected == format!("message {memory} {at}"),
         _ => false,
     });
     assert!(found, "{name}: no {expected} in {seen:?}");

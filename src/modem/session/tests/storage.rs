@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::{Bench, Fake, accepted, settings};
 use crate::modem::session::Action;
 use crate::modem::snapshot::{Notice, State};
@@ -388,4 +390,95 @@ fn names_and_places_are_not_shown() {
     assert!(!shown.contains(&digits(&pdu(0x04, 1))), "{shown}");
     assert!(!shown.contains("[2, 145, 20"), "{shown}");
     assert_eq!(bench.session.action(), None::<Action>);
+}
+
+#[test]
+fn codes_that_a_full_storage_refused_are_asked_for_again() {
+    let mut modem = with_storages();
+    modem.on("AT+CPMS?", "\r\n+CPMS: \"SM\",10,10,\"SM\",10,10,\"SM\",10,10\r\n\r\nOK\r\n");
+    modem.in_turn("AT+CNMI=2,1,2,1,0", &["\r\n+CMS ERROR: 322\r\n", "\r\nOK\r\n"]);
+    let mut bench = settled(modem);
+    assert!(bench.heard("AT+CNMI=2,1,0,1,0") > 0);
+    discard(&mut bench, "SM", 1);
+    discard(&mut bench, "SM", 2);
+    bench.until(|b| b.heard("AT+CNMI=2,1,2,1,0") == 2);
+    bench.assert_works();
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(bench.heard("ATE0"), 2, "once");
+}
+
+#[test]
+fn a_full_storage_is_told_until_there_is_room() {
+    let mut bench = settled(with_storages());
+    bench.say("\r\n^SMMEMFULL: \"SM\"\r\n");
+    assert!(bench.fault().contains("is full"), "{}", bench.fault());
+    discard(&mut bench, "SM", 1);
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.fault(), "");
+
+    let mut modem = with_storages();
+    modem.on("AT+CPMS?", "\r\n+CPMS: \"SM\",10,10,\"SM\",10,10,\"SM\",10,10\r\n\r\nOK\r\n");
+    modem.on("AT+CMGL=4", "\r\nOK\r\n");
+    let bench = settled(modem);
+    assert!(bench.fault().contains("by hand"), "{}", bench.fault());
+}
+
+proptest! {
+    /// Whatever comes between the lines of a listing and of what follows: no panic, nothing is deleted that was not
+    /// announced and let go, and the next message goes out.
+    #[test]
+    fn noise_deletes_nothing(
+        noise in proptest::collection::vec(piece(), 0..8),
+        cut in 1usize..9,
+    ) {
+        let noise = noise.concat();
+        let noise = String::from_utf8_lossy(&noise);
+        let mut modem = with_storages();
+        modem.piece = cut;
+        let first = listed(1, 0, 0x04);
+        modem.on("AT+CMGL=4", &format!("{noise}{first}{noise}{}\r\nOK\r\n", listed(2, 1, 0x06)));
+        modem.on("AT+CMGR=3", &format!("{noise}{}", read(3, 0x04)));
+        let mut bench = settled(modem);
+        bench.say("\r\n+CMTI: \"SM\",3\r\n");
+        bench.pass(Duration::from_secs(60));
+        let announced: Vec<_> = messages(&bench)
+            .into_iter()
+            .filter_map(|notice| match notice {
+                Notice::Delivered { storage, .. } | Notice::Report { storage, .. } => storage,
+                _ => None,
+            })
+            .collect();
+        for (storage, index) in announced.iter().filter(|(_, index)| index % 2 == 1) {
+            discard(&mut bench, storage, *index);
+        }
+        bench.pass(Duration::from_secs(60));
+        for heard in bench.modem.heard.iter().filter_map(|heard| heard.strip_prefix("AT+CMGD=")) {
+            let index: u32 = heard.parse().unwrap();
+            prop_assert!(index % 2 == 1 && announced.contains(&("SM".into(), index)), "{heard}");
+        }
+        bench.modem.on("AT+CMGL=4", "\r\nOK\r\n");
+        bench.modem.on("AT+CMGR=3", "\r\nOK\r\n");
+        bench.modem.on("AT+CMGF=0", "\r\nOK\r\n");
+        bench.until(|b| b.state() == State::Ready);
+        bench.modem.result("\r\n+CMGS: 99\r\n\r\nOK\r\n");
+        bench.send();
+        prop_assert_eq!(bench.outcomes.last(), Some(&accepted(&[99])));
+    }
+}
+
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        Just(b"\r\n+CMGL: 5,1,,4\r\n".to_vec()),
+        Just(b"\r\n+CMGR: 1,,4\r\n".to_vec()),
+        Just(b"\r\n+CMT: ,4\r\n".to_vec()),
+        Just(b"029114040B9105\r\n".to_vec()),
+        Just(b"\r\n+CMTI: \"SM\",7\r\n".to_vec()),
+        Just(b"\r\n+CDSI: \"XX\",9\r\n".to_vec()),
+        Just(b"\r\n+CPMS: 0,0,0\r\n".to_vec()),
+        Just(b"\r\n+CMGL: 1,\"REC READ\",\"x\"\r\nsome text\r\n".to_vec()),
+        Just(b"\r\n^SMMEMFULL: \"SM\"\r\n".to_vec()),
+        Just(b"\r\nOK\r\n".to_vec()),
+        Just(b"\r\n+CMS ERROR: 314\r\n".to_vec()),
+        proptest::collection::vec(32u8..127, 0..20),
+    ]
 }

@@ -1,0 +1,145 @@
+//! What modems receive: taken, listed, forgotten.
+
+use std::sync::atomic::Ordering;
+
+use super::intake::{self, Desk, Intake, Source};
+use super::piece::{self, Handed};
+use super::{EventKind, Gateway, GatewayError, InboxFilter, InboxView, Inner, Page, StoreError};
+use crate::clock::Timestamp;
+use crate::id::InboxId;
+use crate::inbox::{Content, Entry};
+use crate::secret::Secret;
+use crate::store::{InboxRecords as _, Tx};
+
+/// Octets of texts after which a page ends, whatever its limit says.
+const PAGE_OCTETS: usize = 4 * 1024 * 1024;
+/// Received messages forgotten in one commit.
+const SWEEP_AT_ONCE: usize = 200;
+
+impl Gateway {
+    /// Takes what a modem received: SMSC field and TPDU. When this returns `Ok`, it is on disk, or was before, and
+    /// the modem may forget it. Octets that are no message are kept as such, so that nothing blocks the modem's
+    /// storage; a status report goes its own way.
+    pub async fn received(
+        &self,
+        modem: &str,
+        sim: Option<&str>,
+        pdu: &Secret<Vec<u8>>,
+    ) -> Result<(), GatewayError> {
+        let source = Source {
+            modem: modem.to_owned(),
+            sim: sim.filter(|sim| !sim.is_empty()).unwrap_or(modem).to_owned(),
+        };
+        match piece::read(pdu.expose()) {
+            Handed::Silent => {
+                tracing::debug!(modem, "a silent message (type 0) was dropped");
+                Ok(())
+            }
+            Handed::Report(report) => self.0.take_report(&source, &report).await,
+            Handed::Piece(piece) => {
+                let pdu = pdu.clone();
+                self.0.take_in(move |desk| desk.take(&source, pdu.expose(), *piece)).await
+            }
+            Handed::Unreadable(why) => {
+                tracing::warn!(
+                    modem,
+                    why,
+                    "received octets that are no message; kept in the inbox as they are"
+                );
+                let pdu = pdu.clone();
+                self.0.take_in(move |desk| desk.take_unreadable(&source, pdu.expose(), why)).await
+            }
+        }
+    }
+
+    /// Received messages, newest first.
+    pub async fn inbox(&self, filter: InboxFilter) -> Result<Page<InboxView>, GatewayError> {
+        let limit = filter.limit.clamp(1, 1000);
+        let found = self.0.store.read(move |view| view.inbox(limit + 1, filter.before)).await??;
+        let mut more = found.len() > limit;
+        let mut octets = 0;
+        let mut items = Vec::new();
+        for entry in found.iter().take(limit) {
+            octets += entry.body.as_bytes().len();
+            if octets > PAGE_OCTETS && !items.is_empty() {
+                more = true;
+                break;
+            }
+            items.push(self.0.inbox_view(entry)?);
+        }
+        let next = items.last().filter(|_| more).map(|last| last.id.to_string());
+        Ok(Page { items, next })
+    }
+
+    /// Forgets a received message; answers it for the last time.
+    pub async fn delete_inbox(&self, id: InboxId) -> Result<InboxView, GatewayError> {
+        let gone = self.0.store.transact(move |tx| tx.delete_inbox(id)).await??;
+        self.0.inbox_view(&gone.ok_or(GatewayError::NotFound("received message"))?)
+    }
+}
+
+impl Inner {
+    /// One transaction of the desk, and what is told of it.
+    pub(super) async fn take_in(
+        &self,
+        work: impl FnOnce(&mut Desk<'_, '_>) -> Result<(), GatewayError> + Send + 'static,
+    ) -> Result<(), GatewayError> {
+        let (key, now, settings) = (self.key.clone(), self.clock.now(), self.settings());
+        let done = self
+            .store
+            .transact(move |tx| {
+                let words = &settings.opt_out;
+                let mut desk = Desk { tx, key: &key, words, now, done: Intake::default() };
+                work(&mut desk).map(|()| desk.done)
+            })
+            .await??;
+        self.tell(&done);
+        Ok(())
+    }
+
+    fn tell(&self, done: &Intake) {
+        for entry in &done.entries {
+            self.metrics.inbox_received.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(inbox = %entry.id, from = entry.from.masked(), modem = entry.modem,
+                parts = entry.parts, missing = entry.missing.len(), "received");
+            self.events.publish(self.clock.now(), EventKind::Inbox(InboxView::without_body(entry)));
+        }
+        for from in &done.unheard {
+            tracing::warn!(from, "opted out or in, but the sender is no number that messages go to");
+        }
+        for m in &done.withdrawn {
+            tracing::info!(message = %m.id, to = m.to.masked(), "withdrawn: the recipient opted out");
+        }
+        self.withdrawn(&done.withdrawn);
+    }
+
+    /// Forgets a batch of what was received long enough ago, and gives up what waited too long for its parts.
+    /// Tells whether there is more.
+    pub(super) async fn sweep_inbox(&self, now: Timestamp) -> Result<bool, GatewayError> {
+        let cutoff = now.minus(self.settings().keep_inbox);
+        self.take_in(move |desk| desk.give_up_before(now.minus(intake::limits().time_out))).await?;
+        let forget = move |tx: &mut Tx<'_>| {
+            let old = tx.inbox_before(cutoff, SWEEP_AT_ONCE)?;
+            for id in &old {
+                tx.delete_inbox(*id)?;
+            }
+            Ok::<_, StoreError>(old.len())
+        };
+        Ok(self.store.transact(forget).await?? >= SWEEP_AT_ONCE)
+    }
+
+    fn inbox_view(&self, entry: &Entry) -> Result<InboxView, GatewayError> {
+        let plain = self
+            .key
+            .unseal(&entry.id.to_bytes(), &entry.body)
+            .map_err(|e| GatewayError::Internal(e.to_string()))?;
+        let mut view = InboxView::without_body(entry);
+        match entry.content {
+            Content::Text => {
+                view.text = Some(Secret::new(String::from_utf8_lossy(plain.expose()).into_owned()));
+            }
+            Content::Data | Content::Unreadable(_) => view.data = Some(plain),
+        }
+        Ok(view)
+    }
+}

@@ -1,0 +1,322 @@
+//! The moves of what comes in: a message, or a part that waits for the others, and what its text asks for. Each
+//! is one transaction, over records alone: nothing is kept in memory, so that a restart changes nothing.
+
+use std::time::Duration;
+
+use super::GatewayError;
+use super::opt_out;
+use super::piece::{self, Handed, Piece};
+use crate::clock::Timestamp;
+use crate::id::InboxId;
+use crate::inbox::{Assembly, Content, Entry, Sender, Tag, Words};
+use crate::outbox::Message;
+use crate::secret::{Key, Secret};
+use crate::sms::{Arrival, Concatenation, Limits, Pending, Reassembler};
+use crate::store::{InboxRecords as _, Tx};
+
+/// How long a message waits for its parts, and how many may wait: a day, 256 messages, 4096 parts.
+pub(super) fn limits() -> Limits {
+    Limits::default()
+}
+
+/// Where something was handed over.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) modem: String,
+    /// The SIM, by which its parts belong together; the modem's name when the SIM is not known.
+    pub(super) sim: String,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Intake {
+    /// New messages.
+    pub(super) entries: Vec<Entry>,
+    /// Messages that were waiting for somebody who opted out.
+    pub(super) withdrawn: Vec<Message>,
+    /// A wish whose sender's number could not be told: the sender, masked.
+    pub(super) unheard: Vec<String>,
+}
+
+/// A running intake.
+pub(super) struct Desk<'a, 't> {
+    pub(super) tx: &'a mut Tx<'t>,
+    pub(super) key: &'a Key,
+    pub(super) words: &'a Words,
+    pub(super) now: Timestamp,
+    pub(super) done: Intake,
+}
+
+impl Desk<'_, '_> {
+    /// Takes a message or a part; one that came before changes nothing.
+    pub(super) fn take(&mut self, from: &Source, pdu: &[u8], piece: Piece) -> Result<(), GatewayError> {
+        if self.came_before(piece.seen(self.key, &from.sim))? {
+            return Ok(());
+        }
+        match piece.place {
+            None => self.keep(&from.modem, &[(1, piece)], 1, &from.sim),
+            Some(place) => self.join(from, pdu, piece, place),
+        }
+    }
+
+    /// Keeps octets that cannot be read: whoever looks at the inbox learns of them, and the modem has its place
+    /// back.
+    pub(super) fn take_unreadable(
+        &mut self,
+        from: &Source,
+        pdu: &[u8],
+        why: String,
+    ) -> Result<(), GatewayError> {
+        if self.came_before(piece::unreadable_seen(self.key, &from.sim, pdu))? {
+            return Ok(());
+        }
+        let id = InboxId::new(self.now);
+        self.put(Entry {
+            id,
+            from: Sender::default(),
+            modem: from.modem.clone(),
+            received_at: self.now,
+            sent_at: None,
+            parts: 1,
+            missing: Vec::new(),
+            content: Content::Unreadable(why),
+            class: None,
+            ports: None,
+            replaced_by: None,
+            body: self.key.seal(&id.to_bytes(), pdu),
+        })
+    }
+
+    /// Gives up, with their gaps, the messages whose first part came before `cutoff`.
+    pub(super) fn give_up_before(&mut self, cutoff: Timestamp) -> Result<(), GatewayError> {
+        for (tag, assembly) in self.tx.assemblies()? {
+            if assembly.since < cutoff {
+                self.give_up(&tag, &assembly)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn came_before(&mut self, (tag, remembered): (Tag, Duration)) -> Result<bool, GatewayError> {
+        if self.tx.seen(&tag, self.now)? {
+            return Ok(true);
+        }
+        self.tx.put_seen(&tag, self.now.plus(remembered))?;
+        Ok(false)
+    }
+
+    /// A part joins those that came before it.
+    fn join(
+        &mut self,
+        from: &Source,
+        pdu: &[u8],
+        piece: Piece,
+        place: Concatenation,
+    ) -> Result<(), GatewayError> {
+        let tag = piece.assembly(self.key, &from.sim, place);
+        let mut known = self.tx.assembly(&tag)?;
+        // The parts before it are read only when they matter.
+        let matters = |a: &Assembly| {
+            a.have.contains(&place.sequence)
+                || a.have.len() + 1 >= usize::from(place.total)
+                || self.now.since(a.since) > limits().time_out
+        };
+        let mut pieces = match known.as_ref().filter(|assembly| matters(assembly)) {
+            Some(assembly) => self.pieces(&tag, assembly)?,
+            None => return self.wait(from, pdu, &tag, known, place),
+        };
+        let pending = known.as_ref().map(|assembly| Pending {
+            originator: piece.from.as_str().to_owned(),
+            reference: place.reference,
+            total: place.total,
+            since: epoch(assembly.since),
+            parts: pieces.iter().map(|(sequence, p)| (*sequence, p.fragment.clone())).collect(),
+        });
+        let mut joiner = Reassembler::import(limits(), pending);
+        let (arrival, gave_way) =
+            joiner.accept_part(epoch(self.now), piece.from.as_str(), place, piece.fragment.clone());
+        if !gave_way.is_empty() {
+            // Too old, or the reference went round: this part is the first of another message.
+            if let Some(older) = known.take() {
+                self.give_up(&tag, &older)?;
+            }
+            pieces.clear();
+        }
+        match arrival {
+            Arrival::Duplicate => Ok(()),
+            Arrival::Complete(_) => {
+                self.tx.delete_assembly(&tag)?;
+                pieces.push((place.sequence, piece));
+                pieces.sort_by_key(|(sequence, _)| *sequence);
+                let modem = known.map_or_else(|| from.modem.clone(), |assembly| assembly.modem);
+                self.keep(&modem, &pieces, place.total, &from.sim)
+            }
+            Arrival::Waiting { .. } => self.wait(from, pdu, &tag, known, place),
+        }
+    }
+
+    /// Writes a part down until the others are there.
+    fn wait(
+        &mut self,
+        from: &Source,
+        pdu: &[u8],
+        tag: &Tag,
+        known: Option<Assembly>,
+        place: Concatenation,
+    ) -> Result<(), GatewayError> {
+        let mut assembly = known.unwrap_or_else(|| Assembly {
+            modem: from.modem.clone(),
+            since: self.now,
+            total: place.total,
+            have: Vec::new(),
+        });
+        if !assembly.have.contains(&place.sequence) {
+            assembly.have.push(place.sequence);
+            assembly.have.sort_unstable();
+        }
+        let sealed = self.key.seal(&owner(tag, place.sequence), &stored(&from.sim, pdu));
+        self.tx.put_part(tag, place.sequence, &sealed)?;
+        self.tx.put_assembly(tag, &assembly)?;
+        self.make_room()
+    }
+
+    /// The oldest incomplete messages give way when there are too many.
+    fn make_room(&mut self) -> Result<(), GatewayError> {
+        let mut waiting = self.tx.assemblies()?;
+        waiting.sort_by_key(|(_, assembly)| assembly.since);
+        let mut parts: usize = waiting.iter().map(|(_, assembly)| assembly.have.len()).sum();
+        let mut count = waiting.len();
+        for (tag, assembly) in waiting {
+            if count <= limits().messages && parts <= limits().parts {
+                break;
+            }
+            count -= 1;
+            parts -= assembly.have.len();
+            self.give_up(&tag, &assembly)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps an incomplete message with its gaps.
+    fn give_up(&mut self, tag: &Tag, assembly: &Assembly) -> Result<(), GatewayError> {
+        let sim = self.sim_of(tag, assembly)?;
+        let pieces = self.pieces(tag, assembly)?;
+        self.tx.delete_assembly(tag)?;
+        if pieces.is_empty() {
+            // Sealed with another key: nobody can read them any more.
+            return Ok(());
+        }
+        self.keep(&assembly.modem, &pieces, assembly.total, &sim)
+    }
+
+    /// The parts that came, in their order. One that does not open, because the secret key was replaced, is
+    /// missing.
+    fn pieces(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<(u8, Piece)>, GatewayError> {
+        let mut pieces = Vec::with_capacity(assembly.have.len());
+        for &sequence in &assembly.have {
+            let Some(plain) = self.unsealed(tag, sequence)? else { continue };
+            if let Some((_, pdu)) = split(plain.expose())
+                && let Handed::Piece(piece) = piece::read(pdu)
+            {
+                pieces.push((sequence, *piece));
+            }
+        }
+        Ok(pieces)
+    }
+
+    fn sim_of(&self, tag: &Tag, assembly: &Assembly) -> Result<String, GatewayError> {
+        for &sequence in &assembly.have {
+            if let Some(plain) = self.unsealed(tag, sequence)?
+                && let Some((sim, _)) = split(plain.expose())
+            {
+                return Ok(sim.to_owned());
+            }
+        }
+        Ok(String::new())
+    }
+
+    fn unsealed(&self, tag: &Tag, sequence: u8) -> Result<Option<Secret<Vec<u8>>>, GatewayError> {
+        let sealed = self.tx.part(tag, sequence)?;
+        Ok(sealed.and_then(|sealed| self.key.unseal(&owner(tag, sequence), &sealed).ok()))
+    }
+
+    /// Writes a message of these parts, and does what its text asks for.
+    fn keep(
+        &mut self,
+        modem: &str,
+        pieces: &[(u8, Piece)],
+        total: u8,
+        sim: &str,
+    ) -> Result<(), GatewayError> {
+        let Some((_, first)) = pieces.first() else { return Ok(()) };
+        let parts: Vec<_> = pieces.iter().map(|(sequence, p)| (*sequence, p.fragment.clone())).collect();
+        let (content, plain) = piece::joined(&parts, total);
+        let plain = Secret::new(plain);
+        let missing: Vec<u8> = (1..=total).filter(|s| parts.iter().all(|(have, _)| have != s)).collect();
+        let id = InboxId::new(self.now);
+        if content == Content::Text && missing.is_empty() {
+            self.heed(id, &first.from, plain.expose())?;
+        }
+        self.put(Entry {
+            id,
+            from: first.from.clone(),
+            modem: modem.to_owned(),
+            received_at: self.now,
+            sent_at: first.sent_at,
+            parts: total,
+            missing,
+            content,
+            class: first.class,
+            ports: first.ports,
+            replaced_by: first.replaceable(self.key, sim),
+            body: self.key.seal(&id.to_bytes(), plain.expose()),
+        })
+    }
+
+    /// Does what a text asks for, when it is one of the words.
+    fn heed(&mut self, id: InboxId, from: &Sender, text: &[u8]) -> Result<(), GatewayError> {
+        let Some(wish) = std::str::from_utf8(text).ok().and_then(|text| self.words.wish(text)) else {
+            return Ok(());
+        };
+        match opt_out::number_of(self.tx, from)? {
+            Some(phone) => {
+                let withdrawn = opt_out::heed(self.tx, self.key, &phone, wish, Some(id), self.now)?;
+                self.done.withdrawn.extend(withdrawn);
+            }
+            None => self.done.unheard.push(from.masked()),
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, entry: Entry) -> Result<(), GatewayError> {
+        self.tx.put_inbox(&entry)?;
+        self.done.entries.push(entry);
+        Ok(())
+    }
+}
+
+fn epoch(at: Timestamp) -> Duration {
+    Duration::from_millis(at.as_millis())
+}
+
+/// What a part is sealed for.
+fn owner(tag: &Tag, sequence: u8) -> [u8; 17] {
+    let mut owner = [sequence; 17];
+    owner[..16].copy_from_slice(tag);
+    owner
+}
+
+/// A part as it is sealed: its SIM, then its PDU.
+fn stored(sim: &str, pdu: &[u8]) -> Vec<u8> {
+    let sim = &sim.as_bytes()[..sim.len().min(255)];
+    let mut stored = vec![u8::try_from(sim.len()).unwrap_or(u8::MAX)];
+    stored.extend_from_slice(sim);
+    stored.extend_from_slice(pdu);
+    stored
+}
+
+fn split(stored: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = stored.split_first()?;
+    let (sim, pdu) = rest.split_at_checked(usize::from(*length))?;
+    Some((std::str::from_utf8(sim).ok()?, pdu))
+}

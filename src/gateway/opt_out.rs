@@ -1,0 +1,151 @@
+//! People who asked for no more messages: the list, who gets on it and off it, and what it forbids.
+//!
+//! A number on the list gets neither plain texts nor codes. What waits for it is withdrawn, a message on the air is
+//! not; a verification stays as it is, since its code may have arrived before.
+
+use super::verify::number;
+use super::{Gateway, GatewayError, OptOutView, Page, moves};
+use crate::clock::Timestamp;
+use crate::id::InboxId;
+use crate::inbox::{OptOut, Sender, Tag, Wish};
+use crate::outbox::{self, Message, MessageStatus};
+use crate::phone::PhoneNumber;
+use crate::secret::Key;
+use crate::store::{InboxRecords as _, Records as _, Tx};
+
+/// Messages looked at, the newest, to tell whose a number without its country code is.
+const LOOKED_AT: usize = 2000;
+
+impl Gateway {
+    /// Numbers that opted out, in no particular order.
+    pub async fn opt_outs(&self, limit: usize, after: Option<Tag>) -> Result<Page<OptOutView>, GatewayError> {
+        let limit = limit.clamp(1, 1000);
+        let found = self.0.store.read(move |view| view.opt_outs(limit + 1, after)).await??;
+        let more = found.len() > limit;
+        let shown = &found[..found.len().min(limit)];
+        let next = shown.last().filter(|_| more).map(|(tag, _)| hex(tag));
+        let view = |(_, value): &(Tag, OptOut)| {
+            let plain = self.0.key.unseal(OptOut::OWNER, &value.phone).ok()?;
+            let phone = OptOut::number(plain.expose())?;
+            Some(OptOutView { phone, since: value.since, message: value.message })
+        };
+        Ok(Page { items: shown.iter().filter_map(view).collect(), next })
+    }
+
+    /// Puts a number on the list, and withdraws what waits for it.
+    pub async fn add_opt_out(&self, phone: &str) -> Result<OptOutView, GatewayError> {
+        let phone = number(phone)?;
+        let (key, now, to) = (self.0.key.clone(), self.0.clock.now(), phone.clone());
+        let (withdrawn, value) = self
+            .0
+            .store
+            .transact(move |tx| {
+                let withdrawn = heed(tx, &key, &to, Wish::Stop, None, now)?;
+                Ok::<_, GatewayError>((withdrawn, tx.opt_out(&to)?))
+            })
+            .await??;
+        self.0.withdrawn(&withdrawn);
+        let (since, message) = value.map_or((now, None), |value| (value.since, value.message));
+        Ok(OptOutView { phone, since, message })
+    }
+
+    /// Takes a number off the list.
+    pub async fn remove_opt_out(&self, phone: &str) -> Result<OptOutView, GatewayError> {
+        let phone = number(phone)?;
+        let to = phone.clone();
+        let was = self
+            .0
+            .store
+            .transact(move |tx| {
+                let was = tx.opt_out(&to)?;
+                tx.delete_opt_out(&to).map(|_| was)
+            })
+            .await??;
+        let was = was.ok_or(GatewayError::NotFound("opt-out of this number"))?;
+        Ok(OptOutView { phone, since: was.since, message: was.message })
+    }
+}
+
+impl super::Inner {
+    /// Tells of messages that were withdrawn.
+    pub(super) fn withdrawn(&self, messages: &[Message]) {
+        for m in messages {
+            super::locked(&self.queue).remove(m.id);
+            self.publish_message(m);
+        }
+    }
+}
+
+/// Refuses a number that opted out.
+pub(super) fn permits(tx: &Tx<'_>, to: &PhoneNumber) -> Result<(), GatewayError> {
+    match tx.opt_out(to)? {
+        None => Ok(()),
+        Some(_) => Err(GatewayError::DestinationBlocked(
+            "the number opted out of messages; it gets them again after a START from it, or when an operator \
+             removes its opt-out"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Does what a number asks for; answers the messages that it withdrew.
+pub(super) fn heed(
+    tx: &mut Tx<'_>,
+    key: &Key,
+    phone: &PhoneNumber,
+    wish: Wish,
+    message: Option<InboxId>,
+    now: Timestamp,
+) -> Result<Vec<Message>, GatewayError> {
+    if wish == Wish::Start {
+        tx.delete_opt_out(phone)?;
+        return Ok(Vec::new());
+    }
+    if tx.opt_out(phone)?.is_none() {
+        let sealed = key.seal(OptOut::OWNER, phone.as_str().as_bytes());
+        tx.put_opt_out(phone, &OptOut { phone: sealed, since: now, message })?;
+    }
+    let mut withdrawn = Vec::new();
+    for m in tx.live_messages()? {
+        if m.to == *phone && m.status == MessageStatus::Queued {
+            withdrawn.extend(moves::withdraw_for(tx, m, OPTED_OUT, now)?);
+        }
+    }
+    Ok(withdrawn)
+}
+
+/// A message that is to go out again and whose recipient opted out meanwhile.
+pub(super) fn withdraw_again(tx: &mut Tx<'_>, m: Message, now: Timestamp) -> Result<Message, GatewayError> {
+    if m.status != MessageStatus::Queued || tx.opt_out(&m.to)?.is_none() {
+        return Ok(m);
+    }
+    Ok(moves::withdraw_for(tx, m.clone(), OPTED_OUT, now)?.unwrap_or(m))
+}
+
+const OPTED_OUT: &str = "the recipient opted out";
+
+/// Whose number a sender is. Without its country code it is that of the only recipient of late that ends so.
+pub(super) fn number_of(tx: &Tx<'_>, from: &Sender) -> Result<Option<PhoneNumber>, GatewayError> {
+    if let Ok(phone) = from.as_str().parse() {
+        return Ok(Some(phone));
+    }
+    let mut found: Option<PhoneNumber> = None;
+    for m in tx.messages(LOOKED_AT, None, |_| true)? {
+        if outbox::is_for(from.as_str(), &m.to) {
+            if found.as_ref().is_some_and(|known| *known != m.to) {
+                return Ok(None);
+            }
+            found = Some(m.to);
+        }
+    }
+    Ok(found)
+}
+
+fn hex(tag: &Tag) -> String {
+    use std::fmt::Write as _;
+    tag.iter().fold(String::new(), |mut text, octet| {
+        // Into a String nothing fails.
+        let _ = write!(text, "{octet:02x}");
+        text
+    })
+}

@@ -1,0 +1,294 @@
+//! Delivery reports (3GPP TS 23.040 clause 9.2.2.3): which message each tells of, and what it means for it.
+//!
+//! A report names its message by the SIM that sent it, the TP-MR and the recipient. That is written down when a
+//! part was taken; a report that comes before is kept until then. A send whose outcome is unknown is credited by a
+//! report to its recipient, instead of going out again.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::intake::Source;
+use super::{Gateway, GatewayError, Inner, locked, moves, piece};
+use crate::clock::Timestamp;
+use crate::id::MessageId;
+use crate::inbox::Tag;
+use crate::outbox::{self, Awaited, Event, Message, MessageStatus, Noted, PartState, Report, Retry};
+use crate::secret::Secret;
+use crate::sms;
+use crate::store::{InboxRecords as _, Records as _, ReportRecords as _, Tx};
+
+/// How long a report may take to come.
+const AWAITED: Duration = Duration::from_secs(7 * 86_400);
+/// How long a report waits for its message, and how many may.
+const HELD: Duration = Duration::from_secs(86_400);
+const MOST_HELD: usize = 256;
+/// How far the service centre's clock may be behind ours.
+const CLOCKS: Duration = Duration::from_secs(3600);
+
+impl Gateway {
+    /// Takes a status report that a modem handed over: SMSC field and TPDU. When this returns `Ok`, what it says is
+    /// on disk and the modem may forget it.
+    pub async fn reported(
+        &self,
+        modem: &str,
+        sim: Option<&str>,
+        pdu: &Secret<Vec<u8>>,
+    ) -> Result<(), GatewayError> {
+        // What it is stands in its first octet, whatever the modem called it.
+        self.received(modem, sim, pdu).await
+    }
+}
+
+impl Inner {
+    pub(super) async fn take_report(
+        &self,
+        source: &Source,
+        report: &sms::StatusReport,
+    ) -> Result<(), GatewayError> {
+        let (seen, remembered) = self.known_as(source, report);
+        let said = report.status.meaning();
+        let (now, retry) = (self.clock.now(), self.settings().retry);
+        let report = Report {
+            modem: source.modem.clone(),
+            sim: source.sim.clone(),
+            reference: report.message_reference,
+            recipient: report.recipient.to_string(),
+            sent_at: piece::instant(report.timestamp),
+            ended_at: piece::instant(report.discharge_time),
+            came_at: now,
+            state: state(report.status),
+        };
+        let states = self
+            .store
+            .transact(move |tx| {
+                if tx.seen(&seen, now)? {
+                    return Ok(Some(Vec::new()));
+                }
+                tx.put_seen(&seen, now.plus(remembered))?;
+                let states = credit(tx, &report, &retry, now)?;
+                if states.is_none() {
+                    hold(tx, &report, &seen, now)?;
+                }
+                Ok::<_, GatewayError>(states)
+            })
+            .await??;
+        self.metrics.reports[usize::from(states.is_some())].fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(modem = source.modem, said, matched = states.is_some(), "a delivery report");
+        self.reported_on(&source.modem, &states.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Tells how a message that nobody has in hand changed, and takes it out of the queue or puts it back.
+    pub(super) fn reported_on(&self, modem: &str, states: &[Message]) {
+        for m in states {
+            if m.status == MessageStatus::Sent
+                && let Ok(slot) = self.slot(modem)
+            {
+                slot.sent.fetch_add(1, Ordering::Relaxed);
+            }
+            self.publish_message(m);
+        }
+        match states.last() {
+            Some(m) if m.status == MessageStatus::Queued => self.enqueue(m, None),
+            Some(m) => {
+                locked(&self.queue).remove(m.id);
+            }
+            None => {}
+        }
+    }
+
+    fn known_as(&self, source: &Source, r: &sms::StatusReport) -> (Tag, Duration) {
+        let (recipient, sent, ended) =
+            (r.recipient.to_string(), r.timestamp.octets(), r.discharge_time.octets());
+        let numbers = [r.message_reference, r.status.0];
+        let fields: [&[u8]; 6] =
+            [b"report", source.sim.as_bytes(), recipient.as_bytes(), &sent, &ended, &numbers];
+        let dated = piece::instant(r.timestamp).is_some();
+        (piece::tag(&self.key, &fields), if dated { AWAITED } else { Duration::from_secs(600) })
+    }
+}
+
+/// What TP-ST says for certain. Not all that is complete was received: the service centre may only have passed the
+/// message on, or have replaced it.
+fn state(status: sms::Status) -> PartState {
+    match status.kind() {
+        sms::StatusKind::Completed if status.is_delivered() => PartState::Delivered,
+        sms::StatusKind::Failed | sms::StatusKind::GaveUp => PartState::Failed(status.0),
+        sms::StatusKind::Completed | sms::StatusKind::Trying | sms::StatusKind::Reserved => PartState::Open,
+    }
+}
+
+/// One event of a send, what is to be expected after it, and what reports that came before say. Answers each state
+/// that the message went through.
+pub(super) fn settle(
+    tx: &mut Tx<'_>,
+    id: MessageId,
+    event: &Event,
+    sim: Option<&str>,
+    retry: &Retry,
+    now: Timestamp,
+) -> Result<Vec<Message>, GatewayError> {
+    let Some(m) = moves::happened(tx, id, event.clone(), retry, now)? else { return Ok(Vec::new()) };
+    if !m.report {
+        return Ok(vec![m]);
+    }
+    expect(tx, &m, event, sim, now)?;
+    let mut states = vec![m];
+    for (key, report) in tx.held()? {
+        if find(tx, &report)?.is_none_or(|m| m.id != id) {
+            continue;
+        }
+        if let Some(more) = credit(tx, &report, retry, now)? {
+            tx.delete_held(&key)?;
+            states.extend(more);
+        }
+    }
+    // A report may have come while other parts were still to go.
+    if let (Some(m), Some(awaited)) = (states.last(), tx.awaited(id)?) {
+        states.extend(conclude(tx, m, &awaited, None, now)?);
+    }
+    Ok(states)
+}
+
+/// Writes down under which references reports may come.
+fn expect(
+    tx: &mut Tx<'_>,
+    m: &Message,
+    event: &Event,
+    sim: Option<&str>,
+    now: Timestamp,
+) -> Result<(), GatewayError> {
+    let references: &[u8] = match event {
+        Event::Accepted { references }
+        | Event::Rejected { references, .. }
+        | Event::Unknown { references, .. }
+        | Event::NotStarted { references, .. } => references,
+        Event::LateAccepted { reference } => std::slice::from_ref(reference),
+        _ => &[],
+    };
+    let doubtful = matches!(event, Event::Unknown { .. } | Event::FoundSending);
+    let modem = m.modem.as_deref().unwrap_or_default();
+    if references.is_empty() && !doubtful {
+        return Ok(());
+    }
+    let until = now.plus(AWAITED);
+    let mut awaited = tx.awaited(m.id)?.unwrap_or_else(|| Awaited::new(m.id));
+    let first = m.parts_done.saturating_sub(u8::try_from(references.len()).unwrap_or(u8::MAX));
+    for (part, &reference) in (first..).zip(references) {
+        awaited.sent(part, reference);
+        tx.put_expected(sim.unwrap_or(modem), Some(reference), m.id, until)?;
+    }
+    if doubtful {
+        awaited.perhaps_sent(m.parts_done, m.reference.wrapping_add(m.parts_done));
+        tx.put_expected(modem, None, m.id, until)?;
+    }
+    tx.put_awaited(&awaited, until)?;
+    Ok(())
+}
+
+/// Writes a report down at the message that it tells of, and answers each state that this brings it to; nothing
+/// when there is no such message yet.
+fn credit(
+    tx: &mut Tx<'_>,
+    report: &Report,
+    retry: &Retry,
+    now: Timestamp,
+) -> Result<Option<Vec<Message>>, GatewayError> {
+    let Some(m) = find(tx, report)? else { return Ok(None) };
+    if m.status == MessageStatus::Sending {
+        // Its twin or a further part is on the air: the report waits for the outcome.
+        return Ok(None);
+    }
+    let Some(mut awaited) = tx.awaited(m.id)? else { return Ok(Some(Vec::new())) };
+    let Some(noted) = awaited.note(report.reference, report.state) else { return Ok(Some(Vec::new())) };
+    let until = now.plus(AWAITED);
+    tx.put_awaited(&awaited, until)?;
+    let mut states = Vec::new();
+    if noted == Noted::Doubtful {
+        tx.put_expected(&report.sim, Some(report.reference), m.id, until)?;
+        let event = Event::LateAccepted { reference: report.reference };
+        states.extend(moves::happened(tx, m.id, event, retry, now)?);
+    }
+    let after = states.last().cloned().unwrap_or(m);
+    states.extend(conclude(tx, &after, &awaited, report.ended_at, now)?);
+    Ok(Some(states))
+}
+
+/// The end of a message, when the reports of all its parts say one.
+fn conclude(
+    tx: &mut Tx<'_>,
+    m: &Message,
+    awaited: &Awaited,
+    ended_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Option<Message>, GatewayError> {
+    let event = match awaited.overall(m.parts) {
+        PartState::Open => return Ok(None),
+        PartState::Delivered => Event::Reported { delivered: true, reason: None },
+        PartState::Failed(status) => {
+            let reason = Some(sms::Status(status).meaning().to_owned());
+            Event::Reported { delivered: false, reason }
+        }
+    };
+    // The service centre's clock is believed between what is known here for certain.
+    let earliest = m.sent_at.unwrap_or(m.created_at).min(now);
+    let at = ended_at.unwrap_or(now).clamp(earliest, now);
+    moves::happened(tx, m.id, event, &Retry::default(), at)
+}
+
+/// The message that a report tells of.
+fn find(tx: &Tx<'_>, report: &Report) -> Result<Option<Message>, GatewayError> {
+    let mut ids = tx.expected(&report.sim, Some(report.reference))?;
+    if report.modem != report.sim {
+        // Sent before the SIM was known.
+        ids.extend(tx.expected(&report.modem, Some(report.reference))?);
+    }
+    // References come round every 256 parts: the nearest in time is meant, without a time the newest.
+    let distance = |m: &Message| {
+        let sent_at = m.sent_at.unwrap_or(m.created_at);
+        report.sent_at.map_or(Duration::ZERO, |at| at.since(sent_at).max(sent_at.since(at)))
+    };
+    let mut best: Option<Message> = None;
+    for id in ids {
+        let Some(m) = tx.message(id)?.filter(|m| tells_of(report, m)) else { continue };
+        if best.as_ref().is_none_or(|known| distance(&m) <= distance(known)) {
+            best = Some(m);
+        }
+    }
+    match best {
+        Some(m) => Ok(Some(m)),
+        None => find_doubtful(tx, report),
+    }
+}
+
+fn tells_of(report: &Report, m: &Message) -> bool {
+    report.came_at >= m.created_at && outbox::is_for(&report.recipient, &m.to)
+}
+
+/// The message whose send ended unknown and that a report can only be of.
+fn find_doubtful(tx: &Tx<'_>, report: &Report) -> Result<Option<Message>, GatewayError> {
+    let mut sure = Vec::new();
+    let mut perhaps = Vec::new();
+    for id in tx.expected(&report.modem, None)? {
+        let Some(m) = tx.message(id)?.filter(|m| tells_of(report, m)) else { continue };
+        let Some(awaited) = tx.awaited(id)? else { continue };
+        let after = report.sent_at.is_none_or(|at| at.plus(CLOCKS) >= m.created_at);
+        match awaited.doubts(report.reference) {
+            (true, true) => sure.push(m),
+            (true, false) if after => perhaps.push(m),
+            _ => {}
+        }
+    }
+    let mut found = if sure.is_empty() { perhaps } else { sure };
+    Ok(if found.len() == 1 { found.pop() } else { None })
+}
+
+/// Keeps a report until its message is known; the oldest ones give way.
+fn hold(tx: &mut Tx<'_>, report: &Report, tag: &Tag, now: Timestamp) -> Result<(), GatewayError> {
+    let held = tx.held()?;
+    for (key, _) in held.iter().take((held.len() + 1).saturating_sub(MOST_HELD)) {
+        tx.delete_held(key)?;
+    }
+    tx.put_held(report, tag, now.plus(HELD))?;
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! What is kept of a received message, of one that still lacks parts, and of a number that opted out.
+
+use std::fmt;
+
+use crate::clock::Timestamp;
+use crate::id::InboxId;
+use crate::phone::{PhoneNumber, mask};
+use crate::secret::Sealed;
+
+/// A keyed hash that stands for something of a person's without naming it.
+pub type Tag = [u8; 16];
+
+/// Who a message is from: a number, a short code or a name. `Debug` masks it.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Sender(String);
+
+impl Sender {
+    /// As the network wrote it: with a `+` when it is an international number.
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The whole of it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A form fit for a log.
+    pub fn masked(&self) -> String {
+        mask(&self.0)
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+/// What a message carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A text.
+    Text,
+    /// Octets for a program.
+    Data,
+    /// Octets that could not be read as a message: which field, and why.
+    Unreadable(String),
+}
+
+/// A received message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub id: InboxId,
+    /// From whom; empty when that could not be read.
+    pub from: Sender,
+    /// The modem that received it.
+    pub modem: String,
+    /// When its last part came.
+    pub received_at: Timestamp,
+    /// When the service centre took it (TP-SCTS).
+    pub sent_at: Option<Timestamp>,
+    /// Parts it was sent in.
+    pub parts: u8,
+    /// Those of them that never came.
+    pub missing: Vec<u8>,
+    /// What it carries.
+    pub content: Content,
+    /// Its class, when it has one; 0 is shown at once and not kept by a phone.
+    pub class: Option<u8>,
+    /// Destination and source port.
+    pub ports: Option<(u16, u16)>,
+    /// A later message of the same kind and sender takes its place (TP-PID 41 to 47).
+    pub replaced_by: Option<Tag>,
+    /// The text, the data, or the octets that could not be read, sealed.
+    pub body: Sealed,
+}
+
+/// A message that still lacks parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assembly {
+    /// The modem that received its first part.
+    pub modem: String,
+    /// When that was.
+    pub since: Timestamp,
+    /// Parts that it has in all.
+    pub total: u8,
+    /// The sequence numbers that came.
+    pub have: Vec<u8>,
+}
+
+/// A number that asked for no more messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptOut {
+    /// The number, sealed.
+    pub phone: Sealed,
+    /// Since when.
+    pub since: Timestamp,
+    /// The message that asked for it; none: an operator did.
+    pub message: Option<InboxId>,
+}
+
+impl OptOut {
+    /// What the number is sealed for.
+    pub const OWNER: &[u8] = b"opt-out";
+
+    /// The number of an unsealed value.
+    pub fn number(plain: &[u8]) -> Option<PhoneNumber> {
+        std::str::from_utf8(plain).ok()?.parse().ok()
+    }
+}

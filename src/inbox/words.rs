@@ -1,0 +1,124 @@
+//! The words by which a person asks for no more messages, or for messages again.
+//!
+//! Only a message that is such a word and nothing else counts: "stop by at five" is no wish.
+
+/// What a person asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// No more messages.
+    Stop,
+    /// Messages again.
+    Start,
+}
+
+/// The words, compared without regard to case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    stop: Vec<String>,
+    start: Vec<String>,
+}
+
+/// What people in many countries are told to answer: English (as the North American carriers have it), German,
+/// French, Spanish, Portuguese, Italian, Dutch, Swedish and Norwegian, Russian.
+const STOP: &[&str] = &[
+    "STOP",
+    "STOPALL",
+    "STOP ALL",
+    "UNSUBSCRIBE",
+    "CANCEL",
+    "END",
+    "QUIT",
+    "OPTOUT",
+    "OPT OUT",
+    "REVOKE",
+    "STOPP",
+    "ABMELDEN",
+    "ARRET",
+    "ARRÊT",
+    "BAJA",
+    "ALTO",
+    "CANCELAR",
+    "PARE",
+    "PARAR",
+    "SAIR",
+    "ANNULLA",
+    "AFMELDEN",
+    "AVSLUTA",
+    "СТОП",
+];
+
+const START: &[&str] = &["START", "UNSTOP", "OPTIN", "OPT IN", "ANMELDEN", "ALTA", "AANMELDEN", "СТАРТ"];
+
+impl Default for Words {
+    fn default() -> Self {
+        Self::new(STOP, START)
+    }
+}
+
+impl Words {
+    /// These words. One that is in both lists means stop.
+    pub fn new(
+        stop: impl IntoIterator<Item: AsRef<str>>,
+        start: impl IntoIterator<Item: AsRef<str>>,
+    ) -> Self {
+        Self {
+            stop: stop.into_iter().map(|word| fold(word.as_ref())).collect(),
+            start: start.into_iter().map(|word| fold(word.as_ref())).collect(),
+        }
+    }
+
+    /// The words that stop, in their compared form.
+    pub fn stop(&self) -> &[String] {
+        &self.stop
+    }
+
+    /// The words that start again, in their compared form.
+    pub fn start(&self) -> &[String] {
+        &self.start
+    }
+
+    /// What a message that is one of the words asks for.
+    pub fn wish(&self, text: &str) -> Option<Wish> {
+        let text = fold(text);
+        if self.stop.contains(&text) {
+            Some(Wish::Stop)
+        } else if self.start.contains(&text) {
+            Some(Wish::Start)
+        } else {
+            None
+        }
+    }
+}
+
+/// Trimmed and without case: up, so that `ß` and `ss` are the same, then down.
+fn fold(text: &str) -> String {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_uppercase().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_message_in_any_case() {
+        let words = Words::default();
+        for text in ["STOP", "stop", " Stop \r\n", "arrêt", "Arrêt", "стоп", "baja", "stop all"] {
+            assert_eq!(words.wish(text), Some(Wish::Stop), "{text}");
+        }
+        for text in ["start", "Unstop", "старт"] {
+            assert_eq!(words.wish(text), Some(Wish::Start), "{text}");
+        }
+        for text in ["", " ", "stop it", "non-stop", "S T O P", "yes", "123456"] {
+            assert_eq!(words.wish(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_words_replace_them() {
+        let words = Words::new(["Schluß"], ["los", "schluss"]);
+        assert_eq!(words.wish("SCHLUSS"), Some(Wish::Stop));
+        assert_eq!(words.wish("Los"), Some(Wish::Start));
+        assert_eq!(words.wish("stop"), None);
+        assert_eq!(Words::new([""; 0], [""; 0]).wish(""), None);
+    }
+}

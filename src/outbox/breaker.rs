@@ -1,0 +1,199 @@
+//! The circuit breaker of a SIM: after failures on different numbers in a row it takes no message for a while,
+//! then one at a time as a trial. One bad number never opens it.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// When a breaker opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerRules {
+    /// Numbers that fail one after the other.
+    pub failures: u32,
+    /// How long it stays open at first; each trial that fails doubles it.
+    pub first: Duration,
+    /// No longer than this.
+    pub max: Duration,
+}
+
+impl Default for BreakerRules {
+    fn default() -> Self {
+        Self { failures: 5, first: Duration::from_secs(60), max: Duration::from_secs(1800) }
+    }
+}
+
+/// The breaker of one SIM.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Breaker {
+    /// The numbers that failed since the last success, as hashes.
+    failed: Vec<u64>,
+    open: Option<Open>,
+    why: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Open {
+    until: Timestamp,
+    span: Duration,
+}
+
+/// What a breaker lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Circuit {
+    /// Everything.
+    #[default]
+    Closed,
+    /// Nothing.
+    Open {
+        /// When a trial is made.
+        until: Timestamp,
+    },
+    /// One message, on which the rest depends.
+    HalfOpen,
+}
+
+impl Circuit {
+    /// A word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open { .. } => "open",
+            Self::HalfOpen => "half-open",
+        }
+    }
+}
+
+impl Breaker {
+    /// What it lets through now.
+    pub fn circuit(&self, now: Timestamp) -> Circuit {
+        match self.open {
+            None => Circuit::Closed,
+            Some(Open { until, .. }) if now < until => Circuit::Open { until },
+            Some(_) => Circuit::HalfOpen,
+        }
+    }
+
+    /// The failure that opened it.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// A message went out. Whether that closed it.
+    pub fn succeeded(&mut self) -> bool {
+        self.failed.clear();
+        self.open.take().is_some()
+    }
+
+    /// A message to `recipient` failed, and was not at fault itself. Whether that opened it.
+    pub fn failed(&mut self, recipient: u64, why: &str, rules: &BreakerRules, now: Timestamp) -> bool {
+        let span = match self.open {
+            // It was on its way when the breaker opened.
+            Some(Open { until, .. }) if now < until => return false,
+            Some(Open { span, .. }) => span.saturating_mul(2).min(rules.max),
+            None => {
+                if !self.failed.contains(&recipient) {
+                    self.failed.push(recipient);
+                }
+                if u32::try_from(self.failed.len()).is_ok_and(|n| n < rules.failures) {
+                    return false;
+                }
+                rules.first
+            }
+        };
+        self.failed.clear();
+        self.open = Some(Open { until: now.plus(span), span });
+        why.clone_into(&mut self.why);
+        true
+    }
+
+    /// The next message is a trial, however long it was to stay open: somebody saw to the modem.
+    pub fn try_now(&mut self, now: Timestamp) {
+        if let Some(open) = &mut self.open {
+            open.until = open.until.min(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+    const RULES: BreakerRules =
+        BreakerRules { failures: 3, first: Duration::from_secs(60), max: Duration::from_secs(200) };
+
+    fn after(seconds: u64) -> Timestamp {
+        START.plus(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn numbers_that_fail_in_a_row_open_it() {
+        let mut breaker = Breaker::default();
+        for _ in 0..100 {
+            assert!(!breaker.failed(7, "x", &RULES, START), "one bad number");
+        }
+        assert!(!breaker.failed(8, "x", &RULES, START));
+        assert!(!breaker.succeeded());
+        assert!(!breaker.failed(1, "x", &RULES, START) && !breaker.failed(2, "x", &RULES, START));
+        assert_eq!(breaker.circuit(START), Circuit::Closed);
+        assert!(breaker.failed(3, "no network (38)", &RULES, START));
+        assert_eq!(breaker.circuit(START), Circuit::Open { until: after(60) });
+        assert_eq!(breaker.why(), "no network (38)");
+    }
+
+    #[test]
+    fn each_failed_trial_doubles_the_wait_up_to_the_longest() {
+        let mut breaker = Breaker::default();
+        for n in 1..=3 {
+            breaker.failed(n, "x", &RULES, START);
+        }
+        let mut now = START;
+        for wait in [60, 120, 200, 200] {
+            assert!(matches!(breaker.circuit(now), Circuit::Open { .. }));
+            assert!(!breaker.failed(9, "late", &RULES, now), "one that was on its way");
+            now = now.plus(Duration::from_secs(wait));
+            assert_eq!(breaker.circuit(now), Circuit::HalfOpen);
+            assert!(breaker.failed(1, "x", &RULES, now));
+        }
+        breaker.try_now(now);
+        assert_eq!(breaker.circuit(now), Circuit::HalfOpen);
+        assert!(breaker.succeeded());
+        assert_eq!(breaker.circuit(now), Circuit::Closed);
+        for n in 1..=3 {
+            breaker.failed(n, "x", &RULES, now);
+        }
+        assert_eq!(breaker.circuit(now), Circuit::Open { until: now.plus(Duration::from_secs(60)) });
+    }
+
+    proptest! {
+        /// It opens only after that many different numbers without a success between them, and never for longer
+        /// than the rules say.
+        #[test]
+        fn it_opens_for_a_reason(
+            events in prop::collection::vec((prop::option::weighted(0.8, 0_u64..6), 0_u64..90), 0..200),
+        ) {
+            let mut breaker = Breaker::default();
+            let mut now = START;
+            let mut row = std::collections::BTreeSet::new();
+            for (event, pause) in events {
+                now = now.plus(Duration::from_secs(pause));
+                let before = breaker.circuit(now);
+                if let Some(number) = event {
+                    row.insert(number);
+                    if breaker.failed(number, "x", &RULES, now) {
+                        prop_assert!(before == Circuit::HalfOpen || row.len() >= 3);
+                    }
+                } else {
+                    row.clear();
+                    breaker.succeeded();
+                    prop_assert_eq!(breaker.circuit(now), Circuit::Closed);
+                }
+                if let Circuit::Open { until } = breaker.circuit(now) {
+                    prop_assert!(until > now && until.since(now) <= RULES.max);
+                }
+            }
+        }
+    }
+}

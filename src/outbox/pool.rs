@@ -1,0 +1,495 @@
+//! The modems and what waits for them: which modem gets a message, and which message a free modem.
+//!
+//! Between two calls no modem waits while a message waits that it may send now, and none is looked for: a message
+//! that comes, or comes due, goes to the best of the modems that wait; a modem that becomes free takes the first
+//! message that it may send. What only time can change has its moment in [`Pool::next_wake`].
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use super::ledger::{Ledger, Need, Periods, Recipients};
+use super::queue::{Entry, Queue};
+use super::{Breaker, BreakerRules, Circuit, Home, Message, ModemRules, Sign};
+use crate::clock::Timestamp;
+use crate::id::MessageId;
+
+#[cfg(test)]
+mod tests;
+
+/// What is known of the SIM in a modem.
+#[derive(Debug, Clone, Default)]
+pub struct Sim {
+    /// ICCID, else IMSI, when it has told one: under this name its ledger is kept.
+    pub name: Option<String>,
+    /// What it sent.
+    pub ledger: Ledger,
+    /// Whom it served this month.
+    pub recipients: Recipients,
+}
+
+/// How well a modem fits a message. The greater is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fitness {
+    /// It is not the one that the message just failed with.
+    pub fresh: bool,
+    /// Characters of the longest of its routes that fits; none without routes.
+    pub route: usize,
+    /// Its SIM is in its home network.
+    pub at_home: bool,
+    /// Digits of its country's calling code that the number begins with; none abroad.
+    pub nearness: usize,
+    /// How much of its SIM's allowance is used up, in thousandths; in poor health it counts for more.
+    pub used: Reverse<u64>,
+    /// When its turn is: each part that it sends moves it back, the further the poorer its health.
+    pub turn: Reverse<u64>,
+}
+
+/// The best of the modems that may send a message; the first of equals.
+pub fn choose(candidates: impl IntoIterator<Item = (usize, Fitness)>) -> Option<usize> {
+    let better = |best: (usize, Fitness), next: (usize, Fitness)| if next.1 > best.1 { next } else { best };
+    candidates.into_iter().reduce(better).map(|(modem, _)| modem)
+}
+
+/// How a send ended, for the SIM.
+#[derive(Debug, Clone, Copy)]
+pub struct Done<'a> {
+    /// The recipient as a keyed hash.
+    pub recipient: u64,
+    /// Parts that count as sent.
+    pub parts: u32,
+    /// What it says of the SIM, if anything.
+    pub sign: Option<Sign>,
+    /// The fault, for a person.
+    pub why: &'a str,
+}
+
+/// What a send left to be written down or told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dues {
+    /// The SIM, when it has told its name and something of it changed.
+    pub ledger: Option<(String, Ledger)>,
+    /// A recipient who is new to the SIM in this month.
+    pub stranger: Option<(u64, u64)>,
+    /// What the breaker became, when it opened or closed.
+    pub circuit: Option<Circuit>,
+}
+
+/// A modem's standing, for those who look on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Parts sent today (UTC).
+    pub parts_today: u32,
+    /// Parts sent this month.
+    pub parts_this_month: u32,
+    /// Different numbers served this month.
+    pub recipients_this_month: usize,
+    /// The part of full traffic that its SIM deserves, in percent.
+    pub health: u8,
+    /// What its breaker lets through.
+    pub circuit: Circuit,
+    /// The failure that opened the breaker; empty when it is closed.
+    pub why: String,
+}
+
+/// The modems, by their place in the configuration, and the messages that wait.
+#[derive(Debug)]
+pub struct Pool {
+    queue: Queue,
+    members: Vec<Member>,
+    breaker: BreakerRules,
+    /// The turn of the modem that was last given a message: who waited long does not claim all that time.
+    turn: u64,
+}
+
+#[derive(Debug)]
+struct Member {
+    name: String,
+    rules: ModemRules,
+    home: Home,
+    roaming: bool,
+    sim: Sim,
+    breaker: Breaker,
+    work: Work,
+    /// When something that keeps it from a waiting message may be over.
+    look_at: Option<Timestamp>,
+    turn: u64,
+}
+
+#[derive(Debug)]
+enum Work {
+    /// It can take nothing.
+    Away,
+    /// It waits for a message.
+    Waiting,
+    /// A message is there for it.
+    Given(Box<Entry>),
+    /// It has one.
+    Busy,
+}
+
+/// Whether a modem may send a message.
+enum Verdict {
+    Yes(Fitness),
+    /// Not before.
+    At(Timestamp),
+    /// Not unless something other than the time changes.
+    No,
+}
+
+/// When a SIM may send anything at all.
+struct Gate {
+    code: Timestamp,
+    text: Timestamp,
+}
+
+impl Pool {
+    /// Modems that are away, and nothing that waits. A code needs `min_life` to be worth sending.
+    pub fn new(
+        min_life: Duration,
+        breaker: BreakerRules,
+        modems: impl IntoIterator<Item = (String, ModemRules)>,
+    ) -> Self {
+        let member = |(name, rules)| Member {
+            name,
+            rules,
+            home: Home::default(),
+            roaming: false,
+            sim: Sim::default(),
+            breaker: Breaker::default(),
+            work: Work::Away,
+            look_at: None,
+            turn: 0,
+        };
+        let members = modems.into_iter().map(member).collect();
+        Self { queue: Queue::new(min_life), members, breaker, turn: 0 }
+    }
+
+    /// Adds a queued message. `recipient` is its number as a keyed hash; a modem in `avoid` leaves it alone until
+    /// then. Answers which modem it was given to.
+    pub fn push(
+        &mut self,
+        m: &Message,
+        recipient: u64,
+        avoid: Option<(String, Timestamp)>,
+        now: Timestamp,
+    ) -> Option<usize> {
+        self.queue.push(m, recipient, avoid, now);
+        self.offer(m.id, &Periods::of(now))
+    }
+
+    /// A modem can take a message: what it was given, or the first that it may send. Without one it waits, and
+    /// is given the next.
+    pub fn next(&mut self, modem: usize, now: Timestamp) -> Option<Entry> {
+        if let Work::Given(entry) = std::mem::replace(&mut self.members[modem].work, Work::Waiting) {
+            self.members[modem].work = Work::Busy;
+            return Some(*entry);
+        }
+        let id = self.first_for(modem, &Periods::of(now))?;
+        let entry = self.queue.remove(id)?;
+        self.members[modem].work = Work::Busy;
+        self.count_turn(modem, &entry, now);
+        Some(entry)
+    }
+
+    /// A modem can take nothing. What it was given goes to another, which the answer names, or waits.
+    pub fn leave(&mut self, modem: usize, now: Timestamp) -> Option<usize> {
+        let member = &mut self.members[modem];
+        member.look_at = None;
+        let Work::Given(entry) = std::mem::replace(&mut member.work, Work::Away) else { return None };
+        let id = entry.id;
+        self.queue.put(*entry, now);
+        self.offer(id, &Periods::of(now))
+    }
+
+    /// Lets time pass: answers what can no longer be sent in time, and the modems that were given a message.
+    pub fn advance(&mut self, now: Timestamp) -> (Vec<MessageId>, Vec<usize>) {
+        let (overdue, due) = self.queue.advance(now);
+        let t = Periods::of(now);
+        let mut woken: Vec<usize> = due.into_iter().filter_map(|id| self.offer(id, &t)).collect();
+        let mut free = false;
+        for member in &mut self.members {
+            if member.look_at.is_some_and(|at| at <= now) {
+                member.look_at = None;
+                free |= matches!(member.work, Work::Waiting);
+            }
+        }
+        if free {
+            woken.extend(self.deal(&t));
+        }
+        (overdue, woken)
+    }
+
+    /// When [`advance`](Pool::advance) has something to do next.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.members.iter().filter_map(|m| m.look_at).chain(self.queue.next_wake()).min()
+    }
+
+    /// Takes out a message wherever it waits.
+    pub fn remove(&mut self, id: MessageId) {
+        self.queue.remove(id);
+        for member in &mut self.members {
+            if matches!(&member.work, Work::Given(entry) if entry.id == id) {
+                // It was told to come for it, and asks for another then.
+                member.work = Work::Busy;
+            }
+        }
+    }
+
+    /// A send of this modem ended.
+    pub fn settle(&mut self, modem: usize, done: &Done<'_>, now: Timestamp) -> Dues {
+        let t = Periods::of(now);
+        let member = &mut self.members[modem];
+        let sim = &mut member.sim;
+        let before = sim.ledger;
+        let mut stranger = None;
+        if done.parts > 0 {
+            sim.ledger.record(done.parts, &t);
+            if sim.recipients.note(done.recipient, &t) {
+                stranger = Some((t.month, done.recipient));
+            }
+        }
+        if let Some(sign) = done.sign {
+            sim.ledger.health.observe(sign, now);
+        }
+        let changed = match done.sign {
+            Some(Sign::Sent) => member.breaker.succeeded(),
+            Some(Sign::Failed) => member.breaker.failed(done.recipient, done.why, &self.breaker, now),
+            _ => false,
+        };
+        let ledger = Some(sim.ledger).filter(|ledger| *ledger != before);
+        Dues {
+            ledger: sim.name.clone().zip(ledger),
+            stranger: stranger.filter(|_| sim.name.is_some()),
+            circuit: changed.then(|| member.breaker.circuit(now)),
+        }
+    }
+
+    /// Something became known of a modem's SIM beside a send's end. Whether that closed its breaker.
+    pub fn observe(&mut self, modem: usize, sign: Sign, now: Timestamp) -> bool {
+        let member = &mut self.members[modem];
+        member.sim.ledger.health.observe(sign, now);
+        let closed = sign == Sign::Sent && member.breaker.succeeded();
+        if closed {
+            member.look_at(now);
+        }
+        closed
+    }
+
+    /// Somebody saw to the modem: a breaker that is open tries the next message.
+    pub fn try_now(&mut self, modem: usize, now: Timestamp) {
+        let member = &mut self.members[modem];
+        member.breaker.try_now(now);
+        member.look_at(now);
+    }
+
+    /// Another SIM is in the modem, or the first.
+    pub fn set_sim(&mut self, modem: usize, sim: Sim) {
+        let member = &mut self.members[modem];
+        member.sim = sim;
+        member.breaker = Breaker::default();
+    }
+
+    /// The name of the SIM in a modem.
+    pub fn sim(&self, modem: usize) -> Option<String> {
+        self.members[modem].sim.name.clone()
+    }
+
+    /// Where the modem's SIM is from, and whether it is in a foreign network.
+    pub fn set_place(&mut self, modem: usize, home: Home, roaming: bool) {
+        self.members[modem].home = home;
+        self.members[modem].roaming = roaming;
+    }
+
+    /// The rules after a reload; the modems have to ask [`next`](Pool::next) again.
+    pub fn set_rules(&mut self, min_life: Duration, breaker: BreakerRules, of: impl Fn(&str) -> ModemRules) {
+        self.queue.set_min_life(min_life);
+        self.breaker = breaker;
+        for member in &mut self.members {
+            member.rules = of(&member.name);
+        }
+    }
+
+    /// How a modem stands.
+    pub fn standing(&self, modem: usize, now: Timestamp) -> Standing {
+        let t = Periods::of(now);
+        let member = &self.members[modem];
+        let (parts_today, parts_this_month) = member.sim.ledger.sent(&t);
+        let circuit = member.breaker.circuit(now);
+        Standing {
+            parts_today,
+            parts_this_month,
+            recipients_this_month: member.sim.recipients.count(&t),
+            health: u8::try_from(member.sim.ledger.health.weight(now) / 10).unwrap_or(100),
+            circuit,
+            why: if circuit == Circuit::Closed { String::new() } else { member.breaker.why().to_owned() },
+        }
+    }
+
+    /// Messages that wait.
+    pub fn len(&self) -> usize {
+        self.queue.len() + self.members.iter().filter(|m| matches!(m.work, Work::Given(_))).count()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many wait: codes, plain texts, and those among both whose time has not come.
+    pub fn depths(&self) -> (usize, usize, usize) {
+        self.queue.depths()
+    }
+
+    /// Messages that only `modem` may send.
+    pub fn pinned_to(&self, modem: &str) -> usize {
+        self.queue.pinned_to(modem)
+    }
+
+    /// Gives a message to the best of the modems that wait.
+    fn offer(&mut self, id: MessageId, t: &Periods) -> Option<usize> {
+        let entry = self.queue.ready_entry(id)?;
+        let mut looks = Vec::new();
+        let candidates = self.members.iter().enumerate().filter(|(_, m)| m.waits()).filter_map(|(i, m)| {
+            match m.verdict(entry, &m.gate(t), t) {
+                Verdict::Yes(fitness) => Some((i, fitness)),
+                Verdict::At(at) => {
+                    looks.push((i, at));
+                    None
+                }
+                Verdict::No => None,
+            }
+        });
+        let chosen = choose(candidates);
+        match chosen {
+            Some(modem) => self.give(modem, id, t.now),
+            None => looks.into_iter().for_each(|(modem, at)| self.members[modem].look_at(at)),
+        }
+        chosen
+    }
+
+    /// Gives the waiting messages, in their order, to the modems that wait.
+    fn deal(&mut self, t: &Periods) -> Vec<usize> {
+        let mut free: Vec<(usize, Gate)> = Vec::new();
+        for (i, m) in self.members.iter().enumerate().filter(|(_, m)| m.waits()) {
+            free.push((i, m.gate(t)));
+        }
+        let mut looks = Vec::new();
+        let mut dealt: Vec<(usize, MessageId)> = Vec::new();
+        for entry in self.queue.ready() {
+            if free.is_empty() {
+                break;
+            }
+            let mut fit = Vec::new();
+            for &(i, ref gate) in &free {
+                match self.members[i].verdict(entry, gate, t) {
+                    Verdict::Yes(fitness) => fit.push((i, fitness)),
+                    Verdict::At(at) => looks.push((i, at)),
+                    Verdict::No => {}
+                }
+            }
+            if let Some(modem) = choose(fit) {
+                free.retain(|&(i, _)| i != modem);
+                dealt.push((modem, entry.id));
+            } else if !entry.otp && free.iter().all(|(_, gate)| gate.text > t.now) {
+                // No text behind this one fares better.
+                looks.extend(free.iter().map(|(i, gate)| (*i, gate.text)));
+                break;
+            }
+        }
+        for &(modem, id) in &dealt {
+            self.give(modem, id, t.now);
+        }
+        for (modem, at) in looks {
+            if self.members[modem].waits() {
+                self.members[modem].look_at(at);
+            }
+        }
+        dealt.into_iter().map(|(modem, _)| modem).collect()
+    }
+
+    /// The first message that a modem may send; otherwise notes when to look again.
+    fn first_for(&mut self, modem: usize, t: &Periods) -> Option<MessageId> {
+        let member = &mut self.members[modem];
+        member.look_at = None;
+        let gate = member.gate(t);
+        let mut look: Option<Timestamp> = None;
+        for entry in self.queue.ready() {
+            let shut = if entry.otp { gate.code } else { gate.text };
+            if shut > t.now {
+                // What keeps codes back keeps texts back too, and those are all that follow.
+                look = Some(look.map_or(shut, |known| known.min(shut)));
+                break;
+            }
+            match member.verdict(entry, &gate, t) {
+                Verdict::Yes(_) => return Some(entry.id),
+                Verdict::At(at) => look = Some(look.map_or(at, |known| known.min(at))),
+                Verdict::No => {}
+            }
+        }
+        member.look_at = look;
+        None
+    }
+
+    fn give(&mut self, modem: usize, id: MessageId, now: Timestamp) {
+        if let Some(entry) = self.queue.remove(id) {
+            self.count_turn(modem, &entry, now);
+            self.members[modem].work = Work::Given(Box::new(entry));
+            self.members[modem].look_at = None;
+        }
+    }
+
+    fn count_turn(&mut self, modem: usize, entry: &Entry, now: Timestamp) {
+        let member = &mut self.members[modem];
+        self.turn = self.turn.max(member.turn);
+        let weight = u64::from(member.sim.ledger.health.weight(now));
+        member.turn = self.turn + u64::from(entry.parts.max(1)) * 1_000_000 / weight;
+    }
+}
+
+impl Member {
+    fn waits(&self) -> bool {
+        matches!(self.work, Work::Waiting)
+    }
+
+    fn look_at(&mut self, at: Timestamp) {
+        self.look_at = Some(self.look_at.map_or(at, |known| known.min(at)));
+    }
+
+    fn gate(&self, t: &Periods) -> Gate {
+        if let Circuit::Open { until } = self.breaker.circuit(t.now) {
+            return Gate { code: until, text: until };
+        }
+        let least = |otp| {
+            let need = Need { parts: 1, otp, stranger: false };
+            self.sim.ledger.admits_at(need, &self.rules, 0, t)
+        };
+        Gate { code: least(true), text: least(false) }
+    }
+
+    fn verdict(&self, entry: &Entry, gate: &Gate, t: &Periods) -> Verdict {
+        if !entry.fits(&self.name, t.now) {
+            return Verdict::No;
+        }
+        let Some(route) = self.rules.route(&entry.to) else { return Verdict::No };
+        let at = if entry.otp { gate.code } else { gate.text };
+        if at > t.now {
+            return Verdict::At(at);
+        }
+        let Sim { ledger, recipients, .. } = &self.sim;
+        let stranger = self.rules.max_recipients_per_month.is_some() && !recipients.knows(entry.recipient, t);
+        let need = Need { parts: entry.parts.into(), otp: entry.otp, stranger };
+        let at = ledger.admits_at(need, &self.rules, recipients.count(t), t);
+        if at > t.now {
+            return Verdict::At(at);
+        }
+        let used = ledger.used(&self.rules, recipients.count(t), t);
+        Verdict::Yes(Fitness {
+            fresh: entry.last.as_deref() != Some(self.name.as_str()),
+            route,
+            at_home: !self.roaming,
+            nearness: self.home.nearness(&entry.to),
+            used: Reverse(used * 1000 / u64::from(ledger.health.weight(t.now))),
+            turn: Reverse(self.turn),
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! What one modem may be used for, as its operator says.
+
+use crate::phone::PhoneNumber;
+
+/// The rules of one modem and its SIM. A limit that is left out does not limit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModemRules {
+    /// Only numbers that begin so, when there are any.
+    pub routes: Option<Vec<String>>,
+    /// Parts in a minute.
+    pub max_per_minute: Option<u32>,
+    /// Parts in a day (UTC).
+    pub max_per_day: Option<u32>,
+    /// Parts in a month (UTC).
+    pub max_per_month: Option<u32>,
+    /// Different numbers in a month (UTC).
+    pub max_recipients_per_month: Option<u32>,
+    /// Percent of the limits of a day and of a month that only codes may use up.
+    pub reserve: u8,
+}
+
+impl ModemRules {
+    /// How closely the routes fit a number: the characters of the longest prefix that does, zero without routes;
+    /// nothing when the modem may not serve it.
+    pub fn route(&self, to: &PhoneNumber) -> Option<usize> {
+        let Some(routes) = &self.routes else { return Some(0) };
+        routes.iter().filter(|prefix| to.as_str().starts_with(prefix.as_str())).map(String::len).max()
+    }
+
+    /// What of a limit is left to a message of this kind.
+    pub(super) fn open_to(&self, limit: u32, otp: bool) -> u32 {
+        if otp {
+            return limit;
+        }
+        let kept = u64::from(limit) * u64::from(self.reserve.min(100)) / 100;
+        limit - u32::try_from(kept).unwrap_or(limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_route_that_fits() {
+        let to: PhoneNumber = "+41791234567".parse().unwrap();
+        let with = |routes: &[&str]| ModemRules {
+            routes: Some(routes.iter().map(ToString::to_string).collect()),
+            ..ModemRules::default()
+        };
+        assert_eq!(ModemRules::default().route(&to), Some(0));
+        assert_eq!(with(&["+41", "+4179", "+49"]).route(&to), Some(5));
+        assert_eq!(with(&["+49"]).route(&to), None);
+    }
+
+    #[test]
+    fn a_reserve_is_for_codes() {
+        let rules = ModemRules { reserve: 10, ..ModemRules::default() };
+        assert_eq!((rules.open_to(1000, true), rules.open_to(1000, false)), (1000, 900));
+        assert_eq!(rules.open_to(9, false), 9, "less than one part is kept of a small limit");
+        assert_eq!(rules.open_to(u32::MAX, false), u32::MAX - u32::MAX / 10);
+    }
+}
