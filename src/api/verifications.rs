@@ -112,7 +112,7 @@ async fn settled(
             Until::Changed(Box::new(move |kind| match kind {
                 EventKind::Message(m) => m.id == message,
                 EventKind::Verification(_, v) => v.id == id,
-                EventKind::Modem(_) | EventKind::Inbox(_) => false,
+                EventKind::Modem(_) | EventKind::Recovered(..) | EventKind::Inbox(_) => false,
             }))
         },
     )

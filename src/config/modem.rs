@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::reader::{Item, Table};
 use crate::modem::profiles::Profiles;
@@ -39,6 +40,11 @@ pub struct Modem {
     pub max_recipients_per_month: Option<u32>,
     /// Percent of the limits of a day and a month that are kept for codes.
     pub reserve: u8,
+    /// How long the network may take with a message before its outcome counts as unknown; none:
+    /// its family's, or the usual limit.
+    pub send_timeout: Option<Duration>,
+    /// The program and arguments that take the modem's power; empty: none.
+    pub power_cycle: Vec<String>,
 }
 
 /// How a modem is found: all that is given must fit, and something is given.
@@ -114,6 +120,8 @@ const MODEM: &[&str] = &[
     "max_per_month",
     "max_recipients_per_month",
     "reserve",
+    "send_timeout",
+    "power_cycle",
 ];
 
 pub(super) fn modems(root: &Table<'_>, profiles: &Profiles) -> Vec<Modem> {
@@ -163,6 +171,8 @@ fn modem(table: &Table<'_>, name: String, profiles: &Profiles) -> Modem {
             .item("max_recipients_per_month")
             .and_then(|i| i.number(1, MOST_RECIPIENTS)),
         reserve: reserve(table).unwrap_or(0),
+        send_timeout: table.item("send_timeout").and_then(|i| i.span(Duration::from_secs(1))),
+        power_cycle: table.item("power_cycle").and_then(|i| program(&i)).unwrap_or_default(),
     }
 }
 
@@ -180,6 +190,20 @@ fn reserve(table: &Table<'_>) -> Option<u8> {
 fn profile(item: &Item<'_>, profiles: &Profiles) -> Option<String> {
     let names: Vec<_> = std::iter::once("auto").chain(profiles.names()).map(|name| (name, name)).collect();
     item.one_of(&names).map(str::to_owned)
+}
+
+/// A program by its whole path, so that it is the same whatever `$PATH` says, and its arguments.
+fn program(item: &Item<'_>) -> Option<Vec<String>> {
+    let words = item.list(|word| Some(word.text()?.to_owned()))?;
+    if words.iter().any(|word| word.contains('\0')) {
+        item.fault("has a control character");
+        return None;
+    }
+    if words.first().is_none_or(|program| !program.starts_with('/')) {
+        item.fault("must begin with the whole path of a program, such as [\"/usr/local/bin/hub\", \"off-on\", \"3\"]");
+        return None;
+    }
+    Some(words)
 }
 
 fn digits(item: &Item<'_>, least: usize, most: usize, what: &str) -> Option<String> {

@@ -8,8 +8,10 @@ use tokio::sync::{mpsc, watch};
 use super::GRACE;
 use crate::at;
 use crate::gateway::{
-    Control, ControlError, Gate, Gateway, ModemFacts, ModemState, Order, Outcome, Readiness, Submit,
+    Control, ControlError, Gate, Gateway, ModemFacts, ModemState, Order, Outcome, Readiness, RecoveryView,
+    Submit, TraceLine, UssdAnswer,
 };
+use crate::modem::recorder::Recorded;
 use crate::modem::{self, Modem, Notice, Snapshot, State};
 use crate::outbox::{Fault, FaultClass};
 use crate::secret::Secret;
@@ -27,10 +29,10 @@ const NOTICES: usize = 256;
 
 impl Port {
     /// Starts the session.
-    pub(super) fn open(settings: modem::Settings) -> (Self, mpsc::Receiver<Notice>) {
+    pub(super) fn open(settings: modem::Settings, means: modem::Means) -> (Self, mpsc::Receiver<Notice>) {
         let (sender, notices) = mpsc::channel(NOTICES);
         let name = settings.name.clone();
-        let modem = Modem::start(settings, sender);
+        let modem = Modem::start_with(settings, means, sender);
         let snapshot = modem.snapshot();
         let readiness = watch::Sender::new(readiness(&snapshot.borrow()));
         (Self { name, modem, snapshot, readiness }, notices)
@@ -93,6 +95,9 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
                         tracing::error!(modem = port.name, error = %e, "a late result could not be credited");
                     }
                 }
+                Some(Notice::Recovered { rung, took }) => {
+                    gateway.modem_recovered(&port.name, RecoveryView { rung: rung.as_str(), took });
+                }
                 Some(Notice::Delivered { pdu, storage } | Notice::Report { pdu, storage }) => {
                     port.hand_over(&gateway, &pdu, storage).await;
                 }
@@ -148,6 +153,7 @@ impl Submit for Port {
             operator: s.operator.clone(),
             registration: registration(s.registration).to_owned(),
             signal_dbm: s.signal_dbm,
+            pin_tries: s.pin_tries,
             last_error: s.last_error.clone(),
         }
     }
@@ -173,7 +179,19 @@ impl Submit for Port {
         })
     }
 
-    fn control(&self, control: Control) -> BoxFuture<'static, Result<Option<String>, ControlError>> {
+    fn trace(&self) -> BoxFuture<'static, Vec<TraceLine>> {
+        let modem = self.modem.clone();
+        Box::pin(async move {
+            let line = |line: Recorded| TraceLine {
+                ago: line.ago,
+                direction: line.direction.as_str(),
+                text: line.text,
+            };
+            modem.trace().await.into_iter().map(line).collect()
+        })
+    }
+
+    fn control(&self, control: Control) -> BoxFuture<'static, Result<Option<UssdAnswer>, ControlError>> {
         let modem = self.modem.clone();
         Box::pin(async move {
             match control {
@@ -181,7 +199,8 @@ impl Submit for Port {
                 Control::Resume => modem.resume().await,
                 Control::Reset => modem.reset().await,
                 Control::Ussd { code, timeout } => {
-                    return modem.ussd(code, timeout).await.map(Some).map_err(ControlError::Failed);
+                    let answer = modem.ussd(code, timeout).await.map_err(ControlError::Failed)?;
+                    return Ok(Some(UssdAnswer { text: answer.text, open: answer.open }));
                 }
             }
             Ok(None)

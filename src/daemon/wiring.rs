@@ -142,6 +142,7 @@ pub(super) fn modem(
     };
     // A name that the configuration's check did not know cannot come here.
     let profiles = profiles.only(&m.profile).unwrap_or_else(|| profiles.clone());
+    let profiles = m.send_timeout.map_or_else(|| profiles.clone(), |limit| profiles.with_send_timeout(limit));
     Ok(modem::Settings {
         name: m.name.clone(),
         find: modem::Find {
@@ -162,6 +163,11 @@ pub(super) fn modem(
     })
 }
 
+/// What may be done to a modem's device beside its port.
+pub(super) fn means(m: &Modem) -> modem::Means {
+    modem::Means { power_cycle: m.power_cycle.clone(), ..modem::Means::default() }
+}
+
 /// The settings that differ and that only a restart takes over.
 pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let mut names = Vec::new();
@@ -179,7 +185,8 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     }
     let device = |m: &Modem| {
         let line = (m.baud, m.pin_file.clone(), m.profile.clone(), m.smsc.clone());
-        (m.name.clone(), m.find.clone(), line, m.roaming, m.operator.clone())
+        let cure = (m.send_timeout, m.power_cycle.clone());
+        (m.name.clone(), m.find.clone(), line, m.roaming, m.operator.clone(), cure)
     };
     if !old.modems.iter().map(device).eq(new.modems.iter().map(device)) {
         names.push("[[modem]] (all but routes and limits)");

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::recoveries::Recoveries;
 use super::{ModemView, StatusView};
 use crate::outbox::{Circuit, MessageStatus};
 
@@ -25,6 +26,7 @@ pub(super) struct Metrics {
     messages: [AtomicU64; MESSAGES.len()],
     verifications: [AtomicU64; VERIFICATIONS.len()],
     checks: [AtomicU64; 2],
+    pub(super) recoveries: Recoveries,
     breakers_opened: AtomicU64,
     pub(super) inbox_received: AtomicU64,
     pub(super) reports: [AtomicU64; 2],
@@ -126,6 +128,7 @@ impl Metrics {
             vec![(String::new(), load(&self.breakers_opened))],
         );
         modem_families(&mut family, modems);
+        self.recoveries.render(&mut out);
         out
     }
 }
@@ -212,6 +215,6 @@ fn size(n: usize) -> f64 {
 }
 
 /// A label value: backslash, quote and line feed escaped.
-fn label(text: &str) -> String {
+pub(super) fn label(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

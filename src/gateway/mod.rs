@@ -17,6 +17,7 @@ use crate::phone::PhoneNumber;
 use crate::secret::{Key, Secret};
 use crate::store::{Store, StoreError};
 
+mod care;
 mod error;
 mod events;
 mod inbound;
@@ -28,6 +29,7 @@ mod metrics;
 mod moves;
 mod opt_out;
 mod piece;
+mod recoveries;
 mod reports;
 mod request;
 mod settings;
@@ -39,6 +41,7 @@ mod view;
 mod worker;
 
 pub use crate::outbox::{ModemRules, Standing};
+pub use care::{TraceLine, UssdAnswer};
 pub use error::GatewayError;
 pub(crate) use error::seconds;
 pub use lint::lint;
@@ -48,8 +51,8 @@ pub use submit::{
     Control, ControlError, Gate, ModemFacts, ModemState, Order, OrderPart, Outcome, Readiness, Submit,
 };
 pub use view::{
-    CheckView, Event, EventKind, InboxView, MessageView, ModemView, OptOutView, Page, QueueView, StatusView,
-    VerificationView,
+    CheckView, Event, EventKind, InboxView, MessageView, ModemView, OptOutView, Page, QueueView,
+    RecoveryView, StatusView, VerificationView,
 };
 
 /// Pieces of a backup that wait for whoever takes it.
@@ -211,8 +214,13 @@ impl Gateway {
         self.0.index(name).map(|i| self.0.modem_view(i))
     }
 
-    /// An operator's command to a modem; a USSD answer comes back as text.
-    pub async fn control(&self, name: &str, control: Control) -> Result<Option<String>, GatewayError> {
+    /// The last lines that went over a modem's port, masked, the oldest first.
+    pub async fn trace(&self, name: &str) -> Result<Vec<TraceLine>, GatewayError> {
+        Ok(self.0.slot(name)?.modem.trace().await)
+    }
+
+    /// An operator's command to a modem; the network's answer to a USSD request comes back.
+    pub async fn control(&self, name: &str, control: Control) -> Result<Option<UssdAnswer>, GatewayError> {
         let index = self.0.index(name)?;
         let seen_to = matches!(control, Control::Resume | Control::Reset);
         let answer = self.0.slots[index].modem.control(control);
@@ -230,6 +238,15 @@ impl Gateway {
     pub fn modem_changed(&self, name: &str) {
         if let Ok(index) = self.0.index(name) {
             self.0.publish_modem(index);
+        }
+    }
+
+    /// A modem is well again: counts it and tells those who follow.
+    pub fn modem_recovered(&self, name: &str, recovery: RecoveryView) {
+        if let Ok(index) = self.0.index(name) {
+            self.0.metrics.recoveries.count(name, recovery);
+            let kind = EventKind::Recovered(self.0.modem_view(index), recovery);
+            self.0.events.publish(self.0.clock.now(), kind);
         }
     }
 

@@ -229,6 +229,15 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+/// How a modem came back after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecoveryView {
+    /// The cure, by its word: `resync`, `reopen`, `radio`, `restart`, `reauthorise`, `power_cycle`.
+    pub rung: &'static str,
+    /// Since the fault was noticed.
+    pub took: Duration,
+}
+
 /// What happened, with the thing it happened to as it is after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventKind {
@@ -239,6 +248,8 @@ pub enum EventKind {
     Message(MessageView),
     /// `modem.ready`, `.absent` and so on.
     Modem(ModemView),
+    /// `modem.recovered`.
+    Recovered(ModemView, RecoveryView),
     /// `inbox.received`.
     Inbox(InboxView),
 }

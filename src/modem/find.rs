@@ -6,6 +6,24 @@ use std::path::{Path, PathBuf};
 
 use super::ports::{self, AskError, Candidate, Obstacle, Patience, Root};
 
+/// Why there is no port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unfound {
+    /// No such device is here.
+    Away(String),
+    /// It may be here.
+    Unclear(String),
+}
+
+impl Unfound {
+    /// For a person.
+    pub(super) fn sentence(&self) -> &str {
+        match self {
+            Self::Away(sentence) | Self::Unclear(sentence) => sentence,
+        }
+    }
+}
+
 /// How a modem is found; all that is given has to fit, and something is given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Find {
@@ -33,27 +51,29 @@ impl Find {
         self.port.is_some() && *self == Self::from(self.port.clone().unwrap_or_default())
     }
 
-    /// The port, or a sentence for a person.
-    pub(super) async fn locate(&self, root: &Root, patience: &Patience) -> Result<PathBuf, String> {
+    /// The port, or why there is none.
+    pub(super) async fn locate(&self, root: &Root, patience: &Patience) -> Result<PathBuf, Unfound> {
         if let Some(port) = self.port.as_ref().filter(|_| self.is_path()) {
             return Ok(port.clone());
         }
         let (wanted, place) = (self.clone(), root.clone());
         let fitting = tokio::task::spawn_blocking(move || wanted.candidates(&place));
-        let fitting = fitting.await.map_err(|e| format!("the ports could not be looked through: {e}"))?;
+        let fitting = fitting
+            .await
+            .map_err(|e| Unfound::Unclear(format!("the ports could not be looked through: {e}")))?;
         if fitting.is_empty() {
-            return Err(self.missing());
+            return Err(Unfound::Away(self.missing()));
         }
         if self.imei.is_none() && self.iccid.is_none() {
             let device = &fitting[0].device;
             if fitting.iter().any(|other| other.device != *device) {
-                return Err(format!(
+                return Err(Unfound::Unclear(format!(
                     "more than one device fits {self}: add its imei, as `smsotp probe` shows it"
-                ));
+                )));
             }
             return Ok(fitting[0].path.clone());
         }
-        let mut seen = Vec::new();
+        let (mut seen, mut silent) = (Vec::new(), false);
         for candidate in &fitting {
             match ports::ask(root, &candidate.path, patience).await {
                 Ok(answers) => {
@@ -68,11 +88,14 @@ impl Find {
                 Err(AskError::InTheWay(obstacle)) => seen.push(obstacle.to_string()),
                 Err(AskError::Unopened(why) | AskError::Lost(why)) => seen.push(why),
                 Err(AskError::Silent { .. }) => {
+                    silent = true;
                     seen.push(format!("{} does not answer AT", candidate.path.display()));
                 }
             }
         }
-        Err(format!("{}; {}", self.missing(), seen.join("; ")))
+        let sentence = format!("{}; {}", self.missing(), seen.join("; "));
+        // A silent port may be the modem's own.
+        Err(if silent { Unfound::Unclear(sentence) } else { Unfound::Away(sentence) })
     }
 
     /// The ports that fit without being asked, the likeliest first.
@@ -147,7 +170,7 @@ mod tests {
     }
 
     async fn located(root: &Root, find: Find) -> Result<String, String> {
-        let path = find.locate(root, &Patience::usb()).await?;
+        let path = find.locate(root, &Patience::usb()).await.map_err(|e| e.sentence().to_owned())?;
         Ok(path.file_name().unwrap().to_str().unwrap().to_owned())
     }
 

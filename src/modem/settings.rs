@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ladder::Limits;
 use super::profiles::Profiles;
 use super::{Find, Pins};
 use crate::secret::Secret;
@@ -81,6 +82,8 @@ pub struct Timing {
     pub reopen_first: Duration,
     /// No such wait is longer.
     pub reopen_max: Duration,
+    /// For the recovery ladder.
+    pub ladder: Limits,
 }
 
 impl Default for Timing {
@@ -104,6 +107,7 @@ impl Default for Timing {
             late: Duration::from_secs(300),
             reopen_first: Duration::from_millis(250),
             reopen_max: Duration::from_secs(2),
+            ladder: Limits::default(),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! What is known of a modem at a moment, and what it has to say by itself.
 
+use std::time::Duration;
+
+use super::ladder::Rung;
 use crate::at::{Class, Failure, Registration};
 use crate::secret::Secret;
 
@@ -165,4 +168,11 @@ pub enum Notice {
     },
     /// The modem's message storage is full.
     StorageFull,
+    /// It is well again after it had not been.
+    Recovered {
+        /// The last thing that was done about it.
+        rung: Rung,
+        /// Since the trouble was noticed.
+        took: Duration,
+    },
 }

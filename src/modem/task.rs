@@ -12,11 +12,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
 use tokio_serial::SerialStream;
 
-use super::port;
+use super::find::Unfound;
+use super::ladder::Rung;
+use super::means::{Means, Patient};
 use super::ports::{Patience, Root, Watch, usb_of};
-use super::session::{Action, Closing, Output, Session};
+use super::recorder::Recorded;
+use super::session::{Action, Closing, Output, Session, UssdAnswer};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Snapshot, State};
+use super::{port, reauthorise};
 use crate::clock::monotonic;
 use crate::secret::Secret;
 
@@ -34,11 +38,15 @@ pub(super) enum Control {
     Reset(oneshot::Sender<()>),
     Discard((String, u32), oneshot::Sender<()>),
     Stop(Duration, oneshot::Sender<()>),
-    Ussd { code: String, timeout: Duration, reply: oneshot::Sender<Result<String, String>> },
+    Trace(oneshot::Sender<Vec<Recorded>>),
+    Ussd { code: Option<String>, timeout: Duration, reply: oneshot::Sender<Result<UssdAnswer, String>> },
 }
 
 pub(super) struct Driver {
     pub(super) settings: Settings,
+    pub(super) means: Means,
+    /// The modem's USB device in sysfs, as it was seen last.
+    pub(super) device: Option<PathBuf>,
     pub(super) session: Session,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) controls: mpsc::Receiver<Control>,
@@ -46,7 +54,7 @@ pub(super) struct Driver {
     pub(super) snapshot: watch::Sender<Snapshot>,
     pub(super) gate: Option<oneshot::Receiver<()>>,
     pub(super) outcome: Option<oneshot::Sender<Outcome>>,
-    pub(super) ussd: Option<oneshot::Sender<Result<String, String>>>,
+    pub(super) ussd: Option<oneshot::Sender<Result<UssdAnswer, String>>>,
     pub(super) stopped: Vec<oneshot::Sender<()>>,
 }
 
@@ -62,21 +70,42 @@ enum Event {
 enum Flow {
     Continue,
     Reopen,
+    Cure(Rung),
     Stop,
 }
 
-/// A port that was opened, and its USB vendor and product.
-type Opened = (PathBuf, Option<(u16, u16)>, SerialStream);
+/// A port, open, and the device it belongs to.
+struct Opened {
+    path: PathBuf,
+    port: SerialStream,
+    device: Option<PathBuf>,
+    usb: Option<(u16, u16)>,
+}
 
-/// Finds the port and opens it.
-async fn open(settings: Settings) -> Result<Opened, String> {
-    let path = settings.find.locate(&Root::system(), &Patience::usb()).await?;
+/// Where the modem was last, and its device.
+type Known = Option<(PathBuf, PathBuf)>;
+
+/// Finds the port and opens it. A modem that hangs cannot say who it is: a silent port of the very device that it
+/// was last taken for it.
+async fn open(settings: Settings, root: Root, known: Known) -> Result<Opened, Unfound> {
+    let path = match (settings.find.locate(&root, &Patience::usb()).await, known) {
+        (Err(Unfound::Unclear(_)), Some((path, device)))
+            if reauthorise::device_of(&root, &path) == Some(device.clone()) =>
+        {
+            path
+        }
+        (found, _) => found?,
+    };
+    let away = settings.find.is_path() && !path.exists();
     // Opening asks the device, and naming its holder reads /proc.
     let opened = tokio::task::spawn_blocking(move || {
-        let usb = usb_of(&Root::system(), &path);
-        port::open(&path, settings.baud).map(|port| (path, usb, port))
+        let port = port::open(&path, settings.baud)?;
+        let device = reauthorise::device_of(&root, &path);
+        let usb = usb_of(&root, &path);
+        Ok(Opened { path, port, device, usb })
     });
-    opened.await.unwrap_or_else(|_| Err(String::from("the port could not be opened")))
+    let opened = opened.await.unwrap_or_else(|_| Err(String::from("the port could not be opened")));
+    opened.map_err(|reason| if away { Unfound::Away(reason) } else { Unfound::Unclear(reason) })
 }
 
 /// How long a modem that has to be asked for is waited for when no device comes or goes.
@@ -84,8 +113,7 @@ const UNTOLD: Duration = Duration::from_secs(60);
 
 /// Until it is time to look for the port again. A path is looked at again soon; asking other ports who they are
 /// is left until something was plugged in.
-async fn pause(path: bool, wait: Duration) {
-    let watch = if path { None } else { Watch::new("/dev").ok() };
+async fn pause(watch: Option<Watch>, wait: Duration) {
     let Some(mut watch) = watch else { return sleep_until((monotonic() + wait).into()).await };
     let told = async {
         if watch.changed().await.is_err() {
@@ -104,30 +132,60 @@ impl Driver {
         let mut wait = timing.reopen_first;
         let mut flow = Flow::Continue;
         while !matches!(flow, Flow::Stop) {
-            let settings = self.settings.clone();
-            let Some(opened) = self.without_port(open(settings)).await else { break };
+            let (settings, root) = (self.settings.clone(), self.means.root.clone());
+            // Before the ports are looked at, so that nothing comes unseen in between.
+            let path = self.settings.find.is_path();
+            let mut watch = if path { None } else { Watch::new(root.dev()).ok() };
+            let known =
+                self.device.clone().map(|device| (PathBuf::from(&self.session.snapshot().port), device));
+            let Some(opened) = self.without_port(open(settings, root, known)).await else { break };
+            // One that was here a moment ago is not waited for as if it had to be plugged in.
+            watch = watch.filter(|_| opened.is_err());
             match opened {
-                Ok((path, usb, mut port)) => {
+                Ok(Opened { path, mut port, device, usb }) => {
                     self.session.on_usb(usb);
+                    if device.is_some() {
+                        self.device = device;
+                    }
                     self.session.opened(&path, monotonic());
                     flow = self.converse(&mut port, &mut wait).await;
                     port::discard(&port);
                 }
-                Err(reason) => {
-                    self.session.lost(&reason);
-                    flow = Flow::Reopen;
+                Err(unfound) => {
+                    self.session.lost(unfound.sentence());
+                    let away = matches!(unfound, Unfound::Away(_));
+                    let rung = if away { self.session.missing(monotonic()) } else { None };
+                    flow = rung.map_or(Flow::Reopen, Flow::Cure);
                 }
             }
+            if let Flow::Cure(rung) = flow {
+                let Some(()) = self.cure(rung).await else { break };
+            }
             if !matches!(flow, Flow::Stop) {
-                let Some(()) = self.without_port(pause(self.settings.find.is_path(), wait)).await else {
-                    break;
-                };
+                let Some(()) = self.without_port(pause(watch, wait)).await else { break };
                 wait = wait.saturating_mul(2).min(timing.reopen_max);
             }
         }
         self.publish();
         for stopped in self.stopped {
             let _ = stopped.send(());
+        }
+    }
+
+    /// Climbs rungs that need no port, one or several. None: the task has to stop.
+    async fn cure(&mut self, mut rung: Rung) -> Option<()> {
+        loop {
+            let patient = Patient {
+                name: self.settings.name.clone(),
+                port: self.session.snapshot().port.clone(),
+                device: self.device.clone(),
+            };
+            let limit = self.settings.timing.ladder.power_cycle;
+            let done = self.without_port(self.means.clone().climb(rung, patient, limit)).await?;
+            match self.session.cured(rung, done, monotonic()) {
+                Some(next) => rung = next,
+                None => return Some(()),
+            }
         }
     }
 
@@ -160,10 +218,16 @@ impl Driver {
             };
             let now = monotonic();
             match event {
-                Event::Read(Ok(0)) => self.session.lost("the modem hung up: its port reached its end"),
+                Event::Read(Ok(0)) => {
+                    self.session.notice_trouble(now);
+                    self.session.lost("the modem hung up: its port reached its end");
+                }
                 Event::Read(Ok(count)) => self.session.received(&buffer[..count], now),
                 Event::Read(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Event::Read(Err(error)) => self.session.lost(&format!("the modem's port is gone: {error}")),
+                Event::Read(Err(error)) => {
+                    self.session.notice_trouble(now);
+                    self.session.lost(&format!("the modem's port is gone: {error}"));
+                }
                 Event::Gate(open) => self.session.gate(open, now),
                 Event::Order(order) => self.order(order, now),
                 Event::Control(control) => self.control(control, now),
@@ -224,12 +288,16 @@ impl Driver {
                 self.session.discard(place, now);
                 done
             }
+            Some(Control::Trace(reply)) => {
+                let _ = reply.send(self.session.trace(now));
+                return;
+            }
             Some(Control::Ussd { code, timeout, reply }) => {
                 if self.ussd.is_some() {
                     let _ = reply.send(Err(String::from("another USSD request is under way")));
                 } else {
                     self.ussd = Some(reply);
-                    self.session.ussd(&code, timeout, now);
+                    self.session.ussd(code.as_deref(), timeout, now);
                 }
                 return;
             }
@@ -255,6 +323,7 @@ impl Driver {
                     self.write(port, &output).await;
                 }
                 Action::Close(Closing::Reopen) => return Flow::Reopen,
+                Action::Close(Closing::Cure(rung)) => return Flow::Cure(rung),
                 Action::Close(Closing::Stop) => return Flow::Stop,
                 Action::TryPin { owner, pin } => self.try_pin(owner, pin).await,
                 Action::PinAccepted { owner, pin } => {
@@ -281,7 +350,7 @@ impl Driver {
         while let Some(action) = self.session.action() {
             match action {
                 Action::Write(_)
-                | Action::Close(Closing::Reopen)
+                | Action::Close(Closing::Reopen | Closing::Cure(_))
                 | Action::TryPin { .. }
                 | Action::PinAccepted { .. } => {}
                 Action::Close(Closing::Stop) => return Flow::Stop,
@@ -297,20 +366,25 @@ impl Driver {
         let octets = output.octets();
         let mut rest = octets.expose().as_slice();
         while !rest.is_empty() {
-            let reason = match timeout(self.settings.timing.command, port.write(rest)).await {
+            let (reason, stuck) = match timeout(self.settings.timing.command, port.write(rest)).await {
                 Ok(Ok(count)) if count > 0 => {
                     rest = &rest[count..];
                     continue;
                 }
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Ok(Ok(_)) => String::from("the modem's port is closed"),
-                Ok(Err(error)) => format!("the modem's port is gone: {error}"),
-                Err(_) => String::from("the modem's port takes no octets: unplug the modem if it stays so"),
+                Ok(Ok(_)) => (String::from("the modem's port is closed"), false),
+                Ok(Err(error)) => (format!("the modem's port is gone: {error}"), false),
+                Err(_) => (String::from("the modem's port takes no octets: unplug it if it stays so"), true),
             };
             if matches!(output, Output::Body(_)) && rest.len() == octets.expose().len() {
                 self.session.body_unsent();
             }
-            self.session.lost(&reason);
+            if stuck {
+                self.session.stuck(&reason, monotonic());
+            } else {
+                self.session.notice_trouble(monotonic());
+                self.session.lost(&reason);
+            }
             return;
         }
     }

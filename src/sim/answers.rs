@@ -277,7 +277,10 @@ impl Modem {
         let was = std::mem::replace(&mut self.settings.function, function);
         match (was, function) {
             (1, 1) => {}
-            (_, 1) => self.register(now),
+            (_, 1) => {
+                self.wedged = false;
+                self.register(now);
+            }
             _ => self.deregister(),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::answers::{Refusal, Reply};
 use super::command::commands;
 use super::faults::{FaultKind, Point};
+use super::hang::Cure;
 use super::log::Seen;
 use super::modem::{Draft, Event, Leave, Modem, State};
 use super::phone::{Submission, Verdict};
@@ -188,6 +189,9 @@ impl Modem {
             Some(fault) if self.breaks(&fault, now) => return,
             _ => {}
         }
+        if self.wedged {
+            return self.result("+CMS ERROR: 500");
+        }
         let sent = match self.submission(&draft, &body) {
             Ok(sent) => sent,
             Err(code) => return self.result(&format!("+CMS ERROR: {code}")),
@@ -301,8 +305,12 @@ impl Modem {
                 true
             }
             FaultKind::Hang(lasts) => {
-                self.hang(*lasts, now);
+                self.hang(Cure::Plug, *lasts, now);
                 true
+            }
+            FaultKind::HangUntil(cure) => {
+                self.hang(*cure, None, now);
+                *cure != Cure::Radio
             }
             FaultKind::Garbage(octets) => {
                 self.out.extend_from_slice(octets);

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::hang::Cure;
+
 /// A seeded source of numbers (SplitMix64): the same seed gives the same run on every machine.
 #[derive(Debug, Clone)]
 pub(super) struct Dice(u64);
@@ -82,6 +84,8 @@ pub enum FaultKind {
     /// The modem reads and answers nothing more; for this time, or until it is unhung or plugged in again.
     /// Periodic lines go on, as seen on Huawei sticks. At every point.
     Hang(Option<Duration>),
+    /// The same until it is cured in this way. At every point.
+    HangUntil(Cure),
     /// These octets are written, and nothing else changes. At every point.
     Garbage(Vec<u8>),
 }
@@ -98,7 +102,9 @@ impl FaultKind {
             Self::LateResult(_) => &[Accepted],
             Self::OkWithoutReference => &[Accepted, Body],
             Self::NoPrompt => &[Prompt],
-            Self::HangUp(_) | Self::Hang(_) => &[Accepted, Command, Prompt, Body, Result],
+            Self::HangUp(_) | Self::Hang(_) | Self::HangUntil(_) => {
+                &[Accepted, Command, Prompt, Body, Result]
+            }
             Self::Garbage(_) => &[Command, Prompt, Body, Accepted, Result],
         }
     }

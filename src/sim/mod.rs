@@ -20,6 +20,7 @@ mod answers;
 mod command;
 mod dialogue;
 mod faults;
+mod hang;
 mod log;
 mod messages;
 mod modem;
@@ -33,6 +34,7 @@ mod submit;
 mod tpdu;
 
 pub use faults::{Fault, FaultKind, Point};
+pub use hang::{Cure, Cut};
 pub use log::Seen;
 pub use phone::{Part, Received};
 pub use rack::{Options, Sim};

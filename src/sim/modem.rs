@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::dialogue::{ESCAPE, Ending};
 use super::faults::{Dice, Fault, Faults};
+use super::hang::{Cure, Cut, Hang};
 use super::log::CommandLog;
 use super::phone::Network;
 use super::script::{Change, Delay, Identity, Meanwhile, Moment, Script};
@@ -40,7 +41,12 @@ pub(super) struct Modem {
     answers_used: Vec<u32>,
     pub(super) unsolicited_used: Vec<u32>,
     pub(super) state: State,
-    hung: bool,
+    pub(super) hung: Option<Hang>,
+    /// The radio hangs: no message leaves.
+    pub(super) wedged: bool,
+    pub(super) cut: Option<Cut>,
+    /// The plug is pulled; only the kernel does not know yet.
+    pub(super) severed: bool,
     pub(super) line: Vec<u8>,
     pub(super) started: Option<Instant>,
     pub(super) queue: VecDeque<u8>,
@@ -125,7 +131,10 @@ impl Modem {
             answers_used: vec![0; script.answers.len()],
             unsolicited_used: vec![0; script.unsolicited.len()],
             state: State::Command,
-            hung: false,
+            hung: None,
+            wedged: false,
+            cut: None,
+            severed: false,
             line: Vec::new(),
             started: None,
             queue: VecDeque::new(),
@@ -142,14 +151,19 @@ impl Modem {
         self.settings = Settings::at_power_on(&self.script);
         self.sim.power_on(&self.script.card);
         self.sim_busy = false;
-        self.hung = false;
+        self.wedged = false;
         self.idle();
         self.timers.clear();
         self.registration = 0;
-        self.register(now);
+        self.hung.take_if(|hang| hang.cure != Cure::Nothing);
+        let dead = self.hung.is_some();
+        if !dead {
+            self.register(now);
+        }
         let script = Arc::clone(&self.script);
         for (place, unsolicited) in script.unsolicited.iter().enumerate() {
             match unsolicited.at {
+                Moment::Start(_) if dead => {}
                 Moment::Start(delay) => self.after(delay, now, Event::Start(place)),
                 Moment::Every(period) => {
                     let period = self.throw(period);
@@ -165,12 +179,17 @@ impl Modem {
         self.idle();
         self.timers.clear();
         self.out.clear();
+        self.cut = None;
+        self.severed = false;
     }
 
     /// Takes what the other end wrote.
     pub(super) fn receive(&mut self, octets: &[u8], now: Instant) {
-        if self.hung {
+        if self.severed {
             return;
+        }
+        if self.hung.is_some() {
+            return self.heard_hanging(octets, now);
         }
         self.queue.extend(octets);
         self.work(now);
@@ -195,7 +214,9 @@ impl Modem {
 
     /// What the modem wrote since the last call.
     pub(super) fn take_output(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.out)
+        let mut out = std::mem::take(&mut self.out);
+        self.cut_said(&mut out);
+        out
     }
 
     /// How many octets are written at once.
@@ -245,10 +266,14 @@ impl Modem {
     }
 
     /// The modem reads and answers nothing; what it was doing is lost.
-    pub(super) fn hang(&mut self, lasts: Option<Duration>, now: Instant) {
+    pub(super) fn hang(&mut self, cure: Cure, lasts: Option<Duration>, now: Instant) {
+        if cure == Cure::Radio {
+            self.wedged = true;
+            return;
+        }
         self.idle();
         self.timers.retain(|(_, event)| matches!(event, Event::Every(_) | Event::Registered(_)));
-        self.hung = true;
+        self.hung = Some(Hang::new(cure));
         if let Some(lasts) = lasts {
             self.timers.push((now + lasts, Event::Unhang));
         }
@@ -256,7 +281,8 @@ impl Modem {
 
     /// Ends [`Modem::hang`].
     pub(super) fn unhang(&mut self) {
-        self.hung = false;
+        self.hung = None;
+        self.wedged = false;
         self.timers.retain(|(_, event)| !matches!(event, Event::Unhang));
     }
 
@@ -418,7 +444,7 @@ impl Modem {
             }
             Event::Registered(status) => self.set_registration(status),
             Event::SimReady => self.sim_busy = false,
-            Event::Unhang => self.hung = false,
+            Event::Unhang => self.unhang(),
             Event::Restart => {
                 let back_after = self.throw(self.script.timing.restart_ms);
                 if back_after.is_zero() {
@@ -432,13 +458,16 @@ impl Modem {
 
     /// Works off what was received as far as the modem is free to.
     fn work(&mut self, now: Instant) {
-        while self.leaving.is_none() && !self.hung {
+        while self.leaving.is_none() && self.hung.is_none() {
             match self.state {
                 State::Answering => return,
                 State::Sending if self.script.sending.meanwhile == Meanwhile::Wait => return,
                 _ => {}
             }
             let Some(octet) = self.queue.pop_front() else { return };
+            if self.severed || self.cut_heard(octet) {
+                return;
+            }
             match &mut self.state {
                 State::Command => self.command_octet(octet, now),
                 State::Prompting(_) if octet == ESCAPE => self.give_up(),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::faults::Fault;
+use super::hang::{Cure, Cut};
 use super::log::{CommandLog, Seen};
 use super::modem::Modem;
 use super::pty::{Link, Pty};
@@ -23,7 +24,8 @@ use crate::clock::monotonic;
 pub(super) enum Order {
     Unplug,
     Plug,
-    Hang,
+    Hang(Cure),
+    Cut(Cut),
     Unhang,
     Inject(Vec<u8>),
     Air(Delay),
@@ -71,6 +73,7 @@ impl Handle {
             link,
             plugged: None,
             back_at: None,
+            cut_at: None,
             device: Arc::clone(&device),
             orders: inbox,
             wakened,
@@ -115,11 +118,16 @@ struct Port {
     /// The link goes before the port it points to.
     plugged: Option<(Option<Link>, Pty)>,
     back_at: Option<Instant>,
+    /// The plug is pulled then: what was written before is read first.
+    cut_at: Option<Instant>,
     device: Device,
     orders: Receiver<Envelope>,
     wakened: UnixStream,
     pending: Vec<u8>,
 }
+
+/// For the other end to read what was written before the plug was pulled.
+const READ_TIME: Duration = Duration::from_millis(20);
 
 /// Output that nobody reads is kept up to here; the rest is lost, as on a wire.
 const PENDING_LIMIT: usize = 64 * 1024;
@@ -128,12 +136,14 @@ impl Port {
     fn run(mut self) {
         let mut buffer = [0; 4096];
         loop {
-            let Ok(readable) = self.wait() else { return };
+            let Ok(heard) = self.wait() else { return };
             if !self.obey() {
                 return;
             }
             let now = monotonic();
-            if readable {
+            if heard.contains(PollFlags::HUP) {
+                self.closed();
+            } else if heard.contains(PollFlags::IN) {
                 self.read(&mut buffer, now);
             }
             if self.plugged.is_some() {
@@ -143,6 +153,10 @@ impl Port {
                 self.back_at = Some(now + Duration::from_millis(100));
             }
             self.flush();
+            self.let_go();
+            if self.cut_at.is_some_and(|at| at <= now) {
+                self.unplug();
+            }
             if let Some(leave) = self.modem.take_leave() {
                 self.unplug();
                 self.back_at = leave.back_after.map(|after| now + after);
@@ -150,9 +164,10 @@ impl Port {
         }
     }
 
-    /// Waits for an order, a due time, or the port; says whether the port is readable.
-    fn wait(&self) -> io::Result<bool> {
+    /// Waits for an order, a due time, or the port; says what came from the port.
+    fn wait(&self) -> io::Result<PollFlags> {
         let due = if self.plugged.is_some() { self.modem.next_due() } else { self.back_at };
+        let due = [due, self.cut_at].into_iter().flatten().min();
         let left = due.map(|due| due.saturating_duration_since(monotonic()));
         // A wait too long for the type is a wait without end.
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
@@ -164,8 +179,8 @@ impl Port {
             fds.push(PollFd::new(pty, wanted));
         }
         match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) => Ok(fds.get(1).is_some_and(|fd| fd.revents().contains(PollFlags::IN))),
-            Err(rustix::io::Errno::INTR) => Ok(false),
+            Ok(_) => Ok(fds.get(1).map_or(PollFlags::empty(), PollFd::revents)),
+            Err(rustix::io::Errno::INTR) => Ok(PollFlags::empty()),
             Err(e) => Err(e.into()),
         }
     }
@@ -194,7 +209,8 @@ impl Port {
                 self.unplug();
             }
             Order::Plug => return self.plug(now),
-            Order::Hang => self.modem.hang(None, now),
+            Order::Hang(cure) => self.modem.hang(cure, None, now),
+            Order::Cut(cut) => self.modem.cut = Some(cut),
             Order::Unhang => self.modem.unhang(),
             Order::Inject(octets) => self.modem.inject(&octets),
             Order::Air(air) => self.modem.set_air(air),
@@ -231,8 +247,25 @@ impl Port {
     fn unplug(&mut self) {
         *self.device.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.plugged = None;
+        self.cut_at = None;
         self.pending.clear();
         self.modem.power_off();
+    }
+
+    /// A modem that hangs until the port is closed has to see it closed.
+    fn let_go(&mut self) {
+        if let Some((_, pty)) = self.plugged.as_mut().filter(|_| self.modem.waits_for_close()) {
+            pty.let_go();
+        }
+    }
+
+    /// Nobody has the port open.
+    fn closed(&mut self) {
+        if let Some((_, pty)) = &mut self.plugged {
+            // In use again already: then it is open.
+            let _ = pty.take_hold();
+        }
+        self.modem.unhang();
     }
 
     fn read(&mut self, buffer: &mut [u8], now: Instant) {
@@ -247,6 +280,9 @@ impl Port {
 
     fn flush(&mut self) {
         let output = self.modem.take_output();
+        if self.modem.severed && self.cut_at.is_none() {
+            self.cut_at = Some(monotonic() + READ_TIME);
+        }
         let Some((_, pty)) = &self.plugged else { return };
         if self.pending.len() + output.len() <= PENDING_LIMIT {
             self.pending.extend(output);

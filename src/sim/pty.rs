@@ -17,7 +17,7 @@ use rustix::termios::{OptionalActions, ioctl_tiocnxcl, tcgetattr, tcsetattr};
 pub(super) struct Pty {
     master: OwnedFd,
     /// Held open so that a program that closes the port does not end the master.
-    slave: File,
+    slave: Option<File>,
     path: PathBuf,
 }
 
@@ -29,14 +29,26 @@ impl Pty {
         unlockpt(&master)?;
         let name = ptsname(&master, Vec::new())?;
         let path = PathBuf::from(OsStr::from_bytes(name.as_bytes()));
-        let noctty = i32::try_from(OFlags::NOCTTY.bits()).unwrap_or(0);
-        let slave = OpenOptions::new().read(true).write(true).custom_flags(noctty).open(&path)?;
+        let slave = open_slave(&path)?;
         let mut settings = tcgetattr(&slave)?;
         settings.make_raw();
         tcsetattr(&slave, OptionalActions::Now, &settings)?;
         let flags = rustix::fs::fcntl_getfl(&master)?;
         rustix::fs::fcntl_setfl(&master, flags | OFlags::NONBLOCK)?;
-        Ok(Self { master, slave, path })
+        Ok(Self { master, slave: Some(slave), path })
+    }
+
+    /// From now on the master sees when a program closes the slave.
+    pub(super) fn let_go(&mut self) {
+        self.slave = None;
+    }
+
+    /// Ends [`Pty::let_go`].
+    pub(super) fn take_hold(&mut self) -> io::Result<()> {
+        if self.slave.is_none() {
+            self.slave = Some(open_slave(&self.path)?);
+        }
+        Ok(())
     }
 
     /// The slave's path.
@@ -68,8 +80,15 @@ impl Pty {
     /// A program that takes the port for itself (TIOCEXCL) and is killed leaves a real port free again, because
     /// nothing has it open any more. Here the simulator still has, so it gives the port free in its stead.
     fn share(&self) {
-        let _ = ioctl_tiocnxcl(&self.slave);
+        if let Some(slave) = &self.slave {
+            let _ = ioctl_tiocnxcl(slave);
+        }
     }
+}
+
+fn open_slave(path: &Path) -> io::Result<File> {
+    let noctty = i32::try_from(OFlags::NOCTTY.bits()).unwrap_or(0);
+    OpenOptions::new().read(true).write(true).custom_flags(noctty).open(path)
 }
 
 impl AsFd for Pty {

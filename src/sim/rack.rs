@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::faults::{Fault, FaultKind, Point};
+use super::hang::{Cure, Cut};
 use super::log::{CommandLog, Seen};
 use super::modem::Modem;
 use super::phone::{Network, Received};
@@ -132,7 +133,17 @@ impl Sim {
 
     /// The modem reads and answers nothing until it is unhung or plugged in again. Periodic lines go on.
     pub fn hang(&self, modem: usize) {
-        self.tell(modem, Order::Hang);
+        self.tell(modem, Order::Hang(Cure::Plug));
+    }
+
+    /// The modem hangs until it is cured so, or unhung.
+    pub fn hang_until(&self, modem: usize, cure: Cure) {
+        self.tell(modem, Order::Hang(cure));
+    }
+
+    /// Pulls the modem out at this octet of what follows.
+    pub fn unplug_at(&self, modem: usize, cut: Cut) {
+        self.tell(modem, Order::Cut(cut));
     }
 
     /// Ends a hang. What was written to the modem meanwhile is lost.

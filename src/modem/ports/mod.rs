@@ -44,6 +44,11 @@ impl Root {
         Self(path.into())
     }
 
+    /// The folder of the device nodes.
+    pub(super) fn dev(&self) -> PathBuf {
+        self.join("dev")
+    }
+
     fn join(&self, path: &str) -> PathBuf {
         self.0.join(path)
     }

@@ -204,6 +204,15 @@ impl Profiles {
         Some(Self { families: Arc::new([]), fallback: Arc::clone(forced) })
     }
 
+    /// The same, with one limit for the result of a message for all of them.
+    #[must_use]
+    pub fn with_send_timeout(&self, limit: Duration) -> Self {
+        let set = |profile: &Arc<Profile>| {
+            Arc::new(Profile { send_timeout: Some(limit), ..Profile::clone(profile) })
+        };
+        Self { families: self.families.iter().map(set).collect(), fallback: set(&self.fallback) }
+    }
+
     /// The names, sorted.
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<_> = self.families.iter().map(|profile| profile.name.as_str()).collect();

@@ -80,7 +80,7 @@ pub(super) struct BringUp {
     /// The SIM gave its number before its PIN.
     pub(super) locked_iccid: bool,
     /// What a person should know although the modem works.
-    fault: Option<String>,
+    pub(super) fault: Option<String>,
 }
 
 impl BringUp {
@@ -159,6 +159,9 @@ impl Session {
     pub(super) fn bring_up_step(&mut self, now: Instant) {
         let step = self.progress.step;
         let timing = self.settings.timing;
+        if step == Step::Registration && self.progress.polls > 0 && self.cure_deafness(now) {
+            return;
+        }
         match step {
             Step::RememberPin => return self.remember_pin(),
             Step::StoragesInUse => self.storage.begins(self.card(), now),
@@ -341,9 +344,7 @@ impl Session {
                 self.timer = Some(now + wait);
             }
             Turn::Fail(reason) => {
-                tracing::warn!(modem = %self.settings.name, "{reason}");
-                self.set_fault(&reason);
-                self.close_to_reopen();
+                self.cure(&reason, now);
             }
             Turn::Done => {
                 self.finish_bring_up();
@@ -353,7 +354,7 @@ impl Session {
     }
 
     fn finish_bring_up(&mut self) {
-        let fault = self.progress.fault.take();
+        let fault = self.progress.fault.clone();
         if self.snapshot.last_error != fault {
             self.snapshot.last_error = fault;
         }

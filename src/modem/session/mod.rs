@@ -11,19 +11,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::ladder::Ladder;
 use super::profiles::{Identity, Profile, Quirk};
+use super::recorder::{Direction, Recorder};
 use super::settings::Settings;
-use super::snapshot::{Notice, Outcome, Snapshot, State};
+use super::snapshot::{Notice, Snapshot, State};
 use crate::at::{
     Command, Domain, Expects, Frame, Framer, Line, Prompt, Registration, ResultCode, Routed, Unsolicited,
 };
-use crate::secret::Secret;
 
+mod action;
 mod bring_up;
 mod check;
 mod choose;
 mod network;
 mod pin;
+mod recovery;
 mod resync;
 mod storage;
 mod submit;
@@ -32,78 +35,21 @@ mod tests;
 mod trace;
 mod urc;
 mod ussd;
+mod ussd_text;
 
+pub use action::{Action, Closing, Output, UssdAnswer};
 use bring_up::{BringUp, Step};
 use check::Check;
 use pin::PinState;
+use recovery::{Against, Radio};
 use resync::{Resync, Then};
 use storage::{Errand, Storage};
 use submit::{Late, Order, Stage};
 use urc::Awakenings;
-use ussd::Ussd;
+use ussd::{Dialogue, Ussd, Wish};
 
 /// A line that no modem needs for one answer.
 const ANSWER_LINES: usize = 64;
-
-/// What the session wants done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Write this, in one piece.
-    Write(Output),
-    /// The order ended.
-    Settle(Outcome),
-    /// The USSD request ended.
-    Ussd(Result<String, String>),
-    /// Note durably that the PIN is being tried, unless it was noted before, and tell [`Session::pin_noted`].
-    TryPin {
-        /// Whose PIN it is.
-        owner: String,
-        /// The PIN.
-        pin: Secret<String>,
-    },
-    /// The PIN was accepted: its note goes.
-    PinAccepted {
-        /// Whose PIN it is.
-        owner: String,
-        /// The PIN.
-        pin: Secret<String>,
-    },
-    /// Tell the subscriber.
-    Notice(Notice),
-    /// Close the port.
-    Close(Closing),
-}
-
-/// Why the port is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closing {
-    /// To open it again.
-    Reopen,
-    /// For good.
-    Stop,
-}
-
-/// What to write. Its `Debug` shows no PDU and no PIN.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// A command line.
-    Command(Command),
-    /// Hexadecimal digits of a PDU and SUB.
-    Body(Secret<Vec<u8>>),
-    /// ESC, which leaves an open prompt, and CR, which ends a half-written line.
-    Escape,
-}
-
-impl Output {
-    /// The octets.
-    pub fn octets(&self) -> Secret<Vec<u8>> {
-        match self {
-            Self::Command(command) => Secret::new(command.encode()),
-            Self::Body(body) => body.clone(),
-            Self::Escape => Secret::new(b"\x1b\r".to_vec()),
-        }
-    }
-}
 
 /// One modem's dialogue.
 #[derive(Debug)]
@@ -134,6 +80,12 @@ pub struct Session {
     acknowledges: bool,
     opened_before: bool,
     awakenings: Awakenings,
+    ladder: Ladder,
+    against: Against,
+    dialogue: Dialogue,
+    recorder: Recorder,
+    /// When the log was last told what went before a failure.
+    told: Option<Instant>,
     snapshot: Snapshot,
     dirty: bool,
     actions: VecDeque<Action>,
@@ -150,6 +102,9 @@ enum Phase {
     Storage(Errand),
     Ussd(Ussd),
     Restarting,
+    Radio(Radio),
+    /// Nothing helped: it is left alone for a while.
+    Resting,
 }
 
 #[derive(Debug)]
@@ -167,13 +122,14 @@ struct Wishes {
     restart: bool,
     bring_up: bool,
     acknowledge: bool,
-    ussd: Option<(Secret<String>, Duration)>,
+    ussd: Option<Wish>,
 }
 
 impl Session {
     /// A session whose port is not open yet.
     pub fn new(settings: Settings) -> Self {
         let port = settings.find.to_string();
+        let ladder = Ladder::new(settings.timing.ladder);
         Self {
             profile: settings.profiles.of(&Identity::default()),
             settings,
@@ -195,6 +151,11 @@ impl Session {
             acknowledges: false,
             opened_before: false,
             awakenings: Awakenings::default(),
+            ladder,
+            against: Against::default(),
+            dialogue: Dialogue::default(),
+            recorder: Recorder::new(),
+            told: None,
             snapshot: Snapshot { port, ..Snapshot::default() },
             dirty: true,
             actions: VecDeque::new(),
@@ -213,7 +174,9 @@ impl Session {
 
     /// What to do next; ask until there is nothing.
     pub fn action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front()?;
+        self.trace_out(&action);
+        Some(action)
     }
 
     /// Whether it has no port.
@@ -236,6 +199,8 @@ impl Session {
     /// The port was opened.
     pub fn opened(&mut self, port: &Path, now: Instant) {
         self.snapshot.port = port.display().to_string();
+        self.recorder.at(now);
+        self.recorder.note(Direction::Note, format_args!("its port is open"));
         if self.opened_before {
             self.snapshot.counters.reopens += 1;
         }
@@ -244,7 +209,12 @@ impl Session {
         self.following = None;
         self.rest_of_code = 0;
         self.pin.device_began_anew();
-        self.set_state(State::Starting);
+        self.ladder.here();
+        if let Some(until) = self.ladder.rests_until(now) {
+            self.rest(until, now);
+            return;
+        }
+        self.set_state(if self.ladder.in_trouble() { State::Recovering } else { State::Starting });
         self.start_resync(resync::Open::Perhaps, Then::BringUp(Step::FIRST), now);
     }
 
@@ -252,6 +222,7 @@ impl Session {
     pub fn lost(&mut self, reason: &str) {
         self.abandon(reason);
         self.enter_closed();
+        self.ladder.unplugged();
         self.set_fault(reason);
         self.set_state(State::Absent);
     }
@@ -271,6 +242,7 @@ impl Session {
 
     /// Octets were read.
     pub fn received(&mut self, octets: &[u8], now: Instant) {
+        self.recorder.at(now);
         self.framer.push(octets);
         while let Some(frame) = self.framer.next(self.prompt_awaited()) {
             match frame {
@@ -290,6 +262,7 @@ impl Session {
 
     /// Time passed.
     pub fn tick(&mut self, now: Instant) {
+        self.recorder.at(now);
         if self.wishes.stop.is_some_and(|stop| stop <= now) {
             self.close_for_good();
             return;
@@ -340,7 +313,7 @@ impl Session {
         if line.is_empty() {
             return;
         }
-        if self.second_line(line) || self.stored_pdu(line, now) {
+        if self.second_line(line) || self.stored_pdu(line, now) || self.ussd_line(line, now) {
             return;
         }
         let expects = self.outstanding.as_ref().map(|o| o.expects);
@@ -390,8 +363,9 @@ impl Session {
             Phase::Checking(_) => self.check_finished(&outstanding, code, now),
             Phase::Storage(_) => self.storage_finished(&outstanding, code, now),
             Phase::Ussd(_) => self.ussd_finished(code, now),
-            Phase::Restarting => self.close_to_reopen(),
-            Phase::Idle | Phase::Closed => self.late_line(now),
+            Phase::Restarting => self.restart_finished(&outstanding, code, now),
+            Phase::Radio(_) => self.radio_switched(now),
+            Phase::Idle | Phase::Resting | Phase::Closed => self.late_line(now),
         }
     }
 
@@ -401,18 +375,20 @@ impl Session {
             Phase::BringUp => self.bring_up_timed_out(outstanding, now),
             Phase::Sending => self.sending_timed_out(now),
             Phase::Checking(_) => {
+                self.ladder.notice(now);
                 self.set_fault("the modem did not answer in time and is being called anew");
                 self.start_resync(resync::Open::No, Then::Idle, now);
             }
             Phase::Storage(_) => self.storage_timed_out(outstanding, now),
             Phase::Ussd(_) => self.ussd_timed_out(now),
             Phase::Restarting => self.close_to_reopen(),
-            Phase::Idle | Phase::Closed => {}
+            Phase::Radio(_) => self.radio_switched(now),
+            Phase::Idle | Phase::Resting | Phase::Closed => {}
         }
     }
 
     fn timer_fired(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Idle) && self.start_storage(now) {
+        if matches!(self.phase, Phase::Idle) && (self.end_stale_dialogue(now) || self.start_storage(now)) {
             return;
         }
         match &self.phase {
@@ -420,7 +396,13 @@ impl Session {
             Phase::BringUp => self.bring_up_step(now),
             Phase::Idle => self.start_check(Check::keep_alive(self.domain), now),
             Phase::Ussd(_) => self.ussd_timed_out(now),
-            Phase::Sending | Phase::Checking(_) | Phase::Storage(_) | Phase::Restarting | Phase::Closed => {}
+            Phase::Resting => self.rested(now),
+            Phase::Sending
+            | Phase::Checking(_)
+            | Phase::Storage(_)
+            | Phase::Restarting
+            | Phase::Radio(_)
+            | Phase::Closed => {}
         }
     }
 
@@ -436,6 +418,8 @@ impl Session {
             self.wishes.bring_up = false;
             self.set_state(State::Starting);
             self.start_resync(resync::Open::No, Then::BringUp(Step::FIRST), now);
+        } else if self.cure_failing(now) {
+            // The port may be closed now.
         } else if self.domain.is_some() && !self.may_send(self.snapshot.registration) {
             self.set_fault(self.network_fault());
             self.set_state(State::Recovering);
@@ -443,16 +427,18 @@ impl Session {
         } else if self.wishes.acknowledge {
             self.wishes.acknowledge = false;
             self.start_check(Check::acknowledge(), now);
-        } else if let Some((code, timeout)) = self.wishes.ussd.take() {
-            self.start_ussd(code, timeout, now);
+        } else if let Some(wish) = self.wishes.ussd.take() {
+            self.start_ussd(wish, now);
         } else {
             let keep_alive = now + self.settings.timing.keep_alive;
             self.timer = Some(self.storage_due(now).map_or(keep_alive, |due| due.min(keep_alive)));
             self.set_state(State::Ready);
+            self.well(now);
         }
     }
 
     fn write_command(&mut self, command: Command, limit: Duration, now: Instant) {
+        self.recorder.at(now);
         let expects = command.expects();
         self.outstanding = Some(Outstanding {
             command: command.clone(),
@@ -479,7 +465,8 @@ impl Session {
         self.pin.device_began_anew();
         self.set_state(State::Recovering);
         self.phase = Phase::Restarting;
-        self.write_command(Command::Restart, self.settings.timing.command, now);
+        let command = self.restart_commands().into_iter().next().unwrap_or(Command::Restart);
+        self.write_command(command, self.settings.timing.command, now);
     }
 
     fn close_to_reopen(&mut self) {
@@ -522,6 +509,7 @@ impl Session {
         if self.snapshot.state == state {
             return;
         }
+        self.trace_state(state);
         let quiet = |state| matches!(state, State::Ready | State::Busy);
         if !(quiet(self.snapshot.state) && quiet(state)) {
             self.actions.push_back(Action::Notice(Notice::Changed));
@@ -555,6 +543,7 @@ impl Session {
     }
 
     fn set_fault(&mut self, sentence: &str) {
+        self.note_cause(sentence);
         if self.snapshot.last_error.as_deref() != Some(sentence) {
             self.snapshot.last_error = Some(sentence.to_owned());
             self.dirty = true;

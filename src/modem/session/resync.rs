@@ -92,15 +92,12 @@ impl Session {
         let Phase::Resync(resync) = &mut self.phase else { return };
         resync.tries += 1;
         if resync.tries >= tries {
-            let then = resync.then;
             let fault = format!(
                 "nothing answers AT on {} at {} baud: wrong port of the modem, wrong baud, or the modem hangs; if it \
                  stays so, unplug it",
                 self.snapshot.port, self.settings.baud
             );
-            self.set_fault(&fault);
-            tracing::warn!(modem = %self.settings.name, ?then, "the modem does not answer; its port is opened anew");
-            self.close_to_reopen();
+            self.cure(&fault, now);
             return;
         }
         self.escape(now);
@@ -116,6 +113,13 @@ impl Session {
                 Then::BringUp(step) => self.resume_bring_up(step, now),
                 Then::Idle => self.become_idle(now),
             },
+        }
+    }
+
+    /// One question, no more.
+    pub(super) fn resync_last_try(&mut self) {
+        if let Phase::Resync(resync) = &mut self.phase {
+            resync.tries = self.settings.timing.attention_tries.saturating_sub(1);
         }
     }
 

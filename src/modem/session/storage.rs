@@ -427,6 +427,7 @@ impl Session {
             Errand::Walk(_) => self.storage.storage_listed(),
             Errand::Read(..) | Errand::Delete(_) => {}
         }
+        self.ladder.notice(now);
         self.storage.hold = Some(now + self.settings.timing.busy_retry);
         self.start_resync(Open::No, Then::Idle, now);
     }

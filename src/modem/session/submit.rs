@@ -123,6 +123,7 @@ impl Session {
 
     /// The gate of the order under way opened, or will never open.
     pub fn gate(&mut self, open: bool, now: Instant) {
+        self.recorder.at(now);
         let Some(order) = &mut self.order else { return };
         if order.gate != Gate::Closed {
             return;
@@ -237,6 +238,7 @@ impl Session {
                     Class::UnknownOutcome => Outcome::Unknown { references, reason: error.sentence },
                     _ => Outcome::Rejected { references, error },
                 };
+                self.weigh(&outcome, now);
                 self.settle(outcome);
                 self.become_idle(now);
             }
@@ -248,12 +250,14 @@ impl Session {
         match order.stage {
             Stage::More => {
                 self.more_refused = true;
+                self.unanswered_send(now);
                 self.settle(Outcome::not_started("the modem did not answer AT+CMMS=2 in time"));
                 self.start_resync(Open::No, Then::Idle, now);
             }
             Stage::Prompt => {
                 let references = self.take_references();
                 let reason = String::from("the modem gave no prompt in time");
+                self.unanswered_send(now);
                 self.settle(Outcome::NotStarted { references, reason });
                 self.start_resync(Open::Perhaps, Then::Idle, now);
             }
@@ -268,6 +272,7 @@ impl Session {
                     Taken::Nothing => format!("no result within {limit} s after the message was handed over"),
                     Taken::Reference(reference) => format!("the modem gave reference {reference} but no OK"),
                 };
+                self.unanswered_send(now);
                 self.end_unknown(reason, now);
             }
         }
@@ -307,11 +312,9 @@ impl Session {
         self.actions.push_back(Action::Write(Output::Body(body)));
     }
 
-    /// How long the result of a message is waited for: what the maker documents, and a little more.
+    /// How long the result of a message is waited for: what the maker documents, where it does.
     fn body_limit(&self) -> Duration {
-        self.profile
-            .send_timeout
-            .map_or(self.settings.timing.body, |limit| limit + self.settings.timing.command)
+        self.profile.send_timeout.unwrap_or(self.settings.timing.body)
     }
 
     fn part_taken(&mut self, reference: u8, now: Instant) {
@@ -323,7 +326,9 @@ impl Session {
             return;
         }
         let references = self.take_references();
-        self.settle(Outcome::Accepted { references });
+        let outcome = Outcome::Accepted { references };
+        self.weigh(&outcome, now);
+        self.settle(outcome);
         self.become_idle(now);
     }
 
@@ -331,7 +336,9 @@ impl Session {
         let references = self.take_references();
         let error = refusal(self.send_failure(code, now));
         let held = self.order.as_ref().is_some_and(|order| order.stage == Stage::Held);
-        self.settle(Outcome::Rejected { references, error });
+        let outcome = Outcome::Rejected { references, error };
+        self.weigh(&outcome, now);
+        self.settle(outcome);
         // The error may have been a late one, with a prompt still to come.
         if held || self.late.is_some_and(|late| now < late.until) {
             self.start_resync(Open::Perhaps, Then::Idle, now);

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{CardState, Delay, Hex};
 use crate::sim::faults::{Fault, FaultKind, Point};
+use crate::sim::hang::Cure;
 
 /// An answer that comes before the built-in one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -157,6 +158,7 @@ struct RawFault {
     result: Option<String>,
     octets: Option<Hex>,
     after_ms: Option<u64>,
+    cured_by: Option<Cure>,
     probability: Option<Probability>,
     every: Option<u32>,
     times: Option<u32>,
@@ -200,13 +202,20 @@ fn fault(raw: RawFault) -> Result<Fault, String> {
             after.ok_or("kind = \"late-result\" needs after_ms, the time by which it is late")?,
         ),
         (RawKind::HangUp, ..) => FaultKind::HangUp(after),
-        (RawKind::Hang, ..) => FaultKind::Hang(after),
+        (RawKind::Hang, ..) => match (raw.cured_by, after) {
+            (Some(_), Some(_)) => return Err("give either cured_by or after_ms, not both".to_owned()),
+            (Some(cure), None) => FaultKind::HangUntil(cure),
+            (None, after) => FaultKind::Hang(after),
+        },
         (RawKind::LoseOk, ..) => FaultKind::LoseOk,
         (RawKind::LoseResult, ..) => FaultKind::LoseResult,
         (RawKind::OkWithoutReference, ..) => FaultKind::OkWithoutReference,
         (RawKind::NoPrompt, ..) => FaultKind::NoPrompt,
     };
     let takes_time = matches!(kind, FaultKind::LateResult(_) | FaultKind::HangUp(_) | FaultKind::Hang(_));
+    if raw.cured_by.is_some() && !matches!(kind, FaultKind::HangUntil(_)) {
+        return Err("cured_by goes with kind = \"hang\" only".to_owned());
+    }
     if raw.after_ms.is_some() && !takes_time {
         return Err("after_ms goes with the kinds late-result, hang-up and hang only".to_owned());
     }

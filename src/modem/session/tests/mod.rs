@@ -10,6 +10,7 @@ use crate::modem::{Roaming, Settings, Timing};
 use crate::secret::Secret;
 
 mod bring_up;
+mod cures;
 mod network;
 mod pin;
 mod profile;
@@ -17,6 +18,8 @@ mod recovery;
 mod replay;
 mod send;
 mod storage;
+mod trace;
+mod ussd;
 
 /// More steps than any dialogue here needs: a loop without end fails instead of hanging.
 const STEPS: usize = 5_000;
@@ -163,6 +166,8 @@ pub(super) struct Bench {
     pub(super) outcomes: Vec<Outcome>,
     pub(super) notices: Vec<Notice>,
     pub(super) answers: Vec<Result<String, String>>,
+    /// Whether the network waits for more, of each answer.
+    pub(super) open: Vec<bool>,
     pub(super) closings: Vec<Closing>,
     /// Whose PIN was tried and not accepted, and what is said of a further try.
     pub(super) tried: Vec<String>,
@@ -197,6 +202,7 @@ impl Bench {
             outcomes: Vec::new(),
             notices: Vec::new(),
             answers: Vec::new(),
+            open: Vec::new(),
             closings: Vec::new(),
             tried: Vec::new(),
             noted: Ok(true),
@@ -238,7 +244,10 @@ impl Bench {
                     self.says(&said);
                 }
                 Action::Settle(outcome) => self.outcomes.push(outcome),
-                Action::Ussd(answer) => self.answers.push(answer),
+                Action::Ussd(answer) => {
+                    self.open.push(answer.as_ref().is_ok_and(|answer| answer.open));
+                    self.answers.push(answer.map(|answer| answer.text));
+                }
                 Action::TryPin { owner, .. } => {
                     self.tried.push(owner);
                     self.session.pin_noted(self.noted.clone(), self.now);
