@@ -39,17 +39,28 @@ pub(super) async fn control(app: &App, request: Authorised, control: Control) ->
     Ok(wire::json(StatusCode::OK, &wire::Modem::from(&app.service.modem(&name)?)))
 }
 
-/// `POST /v1/modems/{name}/ussd`.
+/// `GET /v1/modems/{name}/trace`.
+pub(super) async fn trace(app: &App, request: Authorised) -> Result<Response, Problem> {
+    request.query([])?;
+    let lines = app.service.trace(request.name()).await?;
+    Ok(wire::json(StatusCode::OK, &wire::Trace::from(&lines[..])))
+}
+
+/// `POST /v1/modems/{name}/ussd`: asks the network, answers it, or ends the dialogue.
 pub(super) async fn ussd(app: &App, request: Authorised) -> Result<Response, Problem> {
     request.query([])?;
     let name = request.name();
-    let code = request.fields(&["code"]).await?.wanted_text("code")?;
-    let dialled = |c: char| c.is_ascii_alphanumeric() || matches!(c, '*' | '#' | '+');
+    let mut fields = request.fields(&["code", "cancel"]).await?;
+    let code = if fields.flag("cancel")? { None } else { Some(fields.wanted_text("code")?) };
     // What goes into a quoted string of an AT command must not end it.
-    if code.is_empty() || code.len() > LONGEST_USSD || !code.chars().all(dialled) {
+    let text = |c: char| c.is_ascii_alphanumeric() || "*#+.,:;-/()!?".contains(c);
+    if code
+        .as_ref()
+        .is_some_and(|code| code.is_empty() || code.len() > LONGEST_USSD || !code.chars().all(text))
+    {
         return Err(Problem::malformed("`code` must be a USSD code such as *100#"));
     }
     let control = Control::Ussd { code, timeout: USSD_TIMEOUT };
-    let text = app.service.control(name, control).await?.unwrap_or_default();
-    Ok(wire::json(StatusCode::OK, &wire::Ussd { text }))
+    let answer = app.service.control(name, control).await?.unwrap_or_default();
+    Ok(wire::json(StatusCode::OK, &wire::Ussd { text: answer.text, open: answer.open }))
 }

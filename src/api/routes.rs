@@ -56,6 +56,7 @@ enum Endpoint {
     Resume,
     Reset,
     Ussd,
+    Trace,
     Events,
     Backup,
     Status,
@@ -99,6 +100,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/v1/modems/{name}/resume", ADMIN, Endpoint::Resume),
     route("POST", "/v1/modems/{name}/reset", ADMIN, Endpoint::Reset),
     route("POST", "/v1/modems/{name}/ussd", ADMIN, Endpoint::Ussd),
+    route("GET", "/v1/modems/{name}/trace", Need::AnyOf(&[Read, Admin]), Endpoint::Trace),
     route("GET", "/v1/events", READ, Endpoint::Events),
     route("GET", "/v1/backup", ADMIN, Endpoint::Backup),
     route("GET", "/v1/status", READ, Endpoint::Status),
@@ -184,6 +186,7 @@ async fn dispatch(endpoint: Endpoint, app: Arc<App>, request: Authorised) -> Res
         Endpoint::Resume => modems::control(&app, request, Control::Resume).await,
         Endpoint::Reset => modems::control(&app, request, Control::Reset).await,
         Endpoint::Ussd => modems::ussd(&app, request).await,
+        Endpoint::Trace => modems::trace(&app, request).await,
         Endpoint::Events => events::follow(app, &request),
         Endpoint::Backup => backup::stream(&app, &request),
         Endpoint::Status => {

@@ -5,7 +5,8 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::gateway::{
     Caller, CheckView, Control, Event, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest,
-    MessageFilter, MessageView, ModemView, OptOutView, Page, SendRequest, StatusView, VerificationView,
+    MessageFilter, MessageView, ModemView, OptOutView, Page, SendRequest, StatusView, TraceLine, UssdAnswer,
+    VerificationView,
 };
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::Tag;
@@ -84,8 +85,10 @@ pub trait Service: Send + Sync + 'static {
     fn modems(&self) -> Vec<ModemView>;
     /// One modem.
     fn modem(&self, name: &str) -> Result<ModemView, GatewayError>;
-    /// An operator's command; the text is the answer to a USSD code.
-    fn control(&self, name: String, control: Control) -> Answer<'_, Option<String>>;
+    /// The last lines that went over a modem's port, masked.
+    fn trace(&self, name: String) -> Answer<'_, Vec<TraceLine>>;
+    /// An operator's command; what comes back is the network's answer to a USSD request.
+    fn control(&self, name: String, control: Control) -> Answer<'_, Option<UssdAnswer>>;
     /// The daemon at a glance.
     fn status(&self) -> StatusView;
     /// Whether at least one modem can send.
@@ -179,7 +182,11 @@ impl Service for Gateway {
         Self::modem(self, name)
     }
 
-    fn control(&self, name: String, control: Control) -> Answer<'_, Option<String>> {
+    fn trace(&self, name: String) -> Answer<'_, Vec<TraceLine>> {
+        Box::pin(async move { Self::trace(self, &name).await })
+    }
+
+    fn control(&self, name: String, control: Control) -> Answer<'_, Option<UssdAnswer>> {
         Box::pin(async move { Self::control(self, &name, control).await })
     }
 

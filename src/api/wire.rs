@@ -126,6 +126,9 @@ pub struct Modem {
     /// In dBm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal_dbm: Option<i32>,
+    /// Tries that the SIM's PIN has left, while the SIM asks for it and the modem says how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin_tries_left: Option<u8>,
     /// Messages that only this modem may send and that wait.
     pub queue: usize,
     /// Messages sent since the start.
@@ -159,11 +162,43 @@ pub struct Modems {
     pub modems: Vec<Modem>,
 }
 
-/// What the network answered to a USSD code.
+/// What the network answered to a USSD request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ussd {
     /// Its text.
     pub text: String,
+    /// The network waits for an answer: the next `code` is one.
+    #[serde(default)]
+    pub open: bool,
+}
+
+/// The last lines that went over a modem's port, masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The oldest first.
+    pub lines: Vec<TraceLine>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceLine {
+    /// Milliseconds since.
+    pub ago_ms: u64,
+    /// `in` from the modem, `out` to it, `note` between them.
+    pub direction: String,
+    /// Heads, small numbers and the standard's words; the rest is left out.
+    pub text: String,
+}
+
+impl From<&[gateway::TraceLine]> for Trace {
+    fn from(lines: &[gateway::TraceLine]) -> Self {
+        let line = |line: &gateway::TraceLine| TraceLine {
+            ago_ms: u64::try_from(line.ago.as_millis()).unwrap_or(u64::MAX),
+            direction: line.direction.to_owned(),
+            text: line.text.clone(),
+        };
+        Self { lines: lines.iter().map(line).collect() }
+    }
 }
 
 /// The daemon at a glance.
@@ -210,12 +245,12 @@ pub struct Event {
     /// After a `modem.*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modem: Option<Modem>,
-    /// Beside `modem` after `modem.recovered`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub recovery: Option<Recovery>,
     /// After `inbox.received`, without its text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inbox: Option<InboxMessage>,
+    /// Beside `modem` after `modem.recovered`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
 }
 
 /// How a modem came back.
@@ -321,6 +356,7 @@ impl From<&gateway::ModemView> for Modem {
             queue: m.queue,
             sent_total: m.sent_total,
             failed_total: m.failed_total,
+            pin_tries_left: facts.pin_tries,
             parts_today: m.standing.parts_today,
             parts_this_month: m.standing.parts_this_month,
             recipients_this_month: m.standing.recipients_this_month,
@@ -351,8 +387,8 @@ impl From<&gateway::StatusView> for Status {
 
 impl From<&gateway::Event> for Event {
     fn from(event: &gateway::Event) -> Self {
-        let (mut verification, mut message, mut modem, mut inbox) = (None, None, None, None);
-        let mut recovery = None;
+        let (mut verification, mut message, mut modem, mut recovery) = (None, None, None, None);
+        let mut inbox = None;
         let r#type = match &event.kind {
             EventKind::Verification(what, v) => {
                 verification = Some(v.into());
@@ -377,8 +413,7 @@ impl From<&gateway::Event> for Event {
                 "inbox.received".to_owned()
             }
         };
-        let at = event.at.to_string();
-        Self { id: event.id, r#type, at, verification, message, modem, recovery, inbox }
+        Self { id: event.id, r#type, at: event.at.to_string(), verification, message, modem, recovery, inbox }
     }
 }
 

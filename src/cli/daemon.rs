@@ -7,6 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::exit::{Exit, Failure};
+use super::modem_view;
 use super::output::{self, Format, Session, clean, print};
 use crate::api::client::{Call, ServerEvent, escape};
 use crate::api::wire;
@@ -20,11 +21,17 @@ pub(super) enum Care {
     Resume,
     /// Begin anew with the device.
     Reset,
-    /// Ask the network something, such as the balance.
+    /// Ask the network something, such as the balance, or answer its menu.
     Ussd {
-        /// Such as *100#.
-        code: String,
+        /// Such as *100#, or the answer to a menu, such as 1.
+        #[arg(required_unless_present = "cancel")]
+        code: Option<String>,
+        /// End the dialogue.
+        #[arg(long, conflicts_with = "code")]
+        cancel: bool,
     },
+    /// Show the last lines that went over its port, without texts, numbers and codes.
+    Trace,
 }
 
 /// `smsotp status`.
@@ -60,23 +67,10 @@ pub(super) fn status_lines(status: &wire::Status, format: Format) -> String {
 /// `smsotp modems`.
 pub(super) async fn modems(session: &Session) -> Result<Exit, Failure> {
     let reply = session.ask(Call::get("/v1/modems")).await?;
-    session.show(&reply, |list: &wire::Modems, format| modem_table(&list.modems, format))?;
+    session.show(&reply, |list: &wire::Modems, format| {
+        modem_view::modems(&list.modems, format, modem_view::width())
+    })?;
     Ok(Exit::Done)
-}
-
-/// Modems, a line each.
-pub(super) fn modem_table(modems: &[wire::Modem], format: Format) -> String {
-    let head = ["NAME", "STATE", "NETWORK", "SIGNAL", "QUEUE", "SENT", "FAILED", "ERROR"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(modems.iter().map(|m| {
-        let signal = m.signal_dbm.map_or_else(|| "-".to_owned(), |dbm| format!("{dbm} dBm"));
-        let network = m.operator.clone().unwrap_or_else(|| m.registration.clone());
-        let (queue, sent, failed) =
-            (m.queue.to_string(), m.sent_total.to_string(), m.failed_total.to_string());
-        let error = m.last_error.clone().unwrap_or_default();
-        vec![m.name.clone(), m.state.clone(), network, signal, queue, sent, failed, error]
-    }));
-    output::table(&rows, 1, format)
 }
 
 /// `smsotp modem`.
@@ -87,18 +81,52 @@ pub(super) async fn modem(session: &Session, name: &str, care: Option<Care>) -> 
         Some(Care::Pause) => Call::post(path + "/pause"),
         Some(Care::Resume) => Call::post(path + "/resume"),
         Some(Care::Reset) => Call::post(path + "/reset"),
-        Some(Care::Ussd { code }) => {
-            let reply = session.ask(Call::post(path + "/ussd").json(json!({"code": code}))).await?;
-            session.show(&reply, |ussd: &wire::Ussd, _| {
+        Some(Care::Ussd { code, cancel }) => {
+            let body = if cancel { json!({"cancel": true}) } else { json!({"code": code}) };
+            let reply = session.ask(Call::post(path + "/ussd").json(body)).await?;
+            let answer = session.show(&reply, |ussd: &wire::Ussd, _| {
                 // Menus have lines; anything else that steers a terminal is dropped.
                 ussd.text.lines().map(|line| clean(line) + "\n").collect()
             })?;
+            if answer.open && session.format != Format::Json {
+                eprintln!(
+                    "the network waits for an answer: smsotp modem {0} ussd 1, or --cancel",
+                    clean(name)
+                );
+            }
+            return Ok(Exit::Done);
+        }
+        Some(Care::Trace) => {
+            let reply = session.ask(Call::get(path + "/trace")).await?;
+            session.show(&reply, trace_lines)?;
             return Ok(Exit::Done);
         }
     };
     let reply = session.ask(call).await?;
     session.show(&reply, output::modem)?;
     Ok(Exit::Done)
+}
+
+/// A trace as it can be pasted into a report.
+fn trace_lines(trace: &wire::Trace, _: Format) -> String {
+    let mut text = String::new();
+    for line in &trace.lines {
+        let sign = match line.direction.as_str() {
+            "in" => '<',
+            "out" => '>',
+            _ => '=',
+        };
+        let seconds = line.ago_ms / 1000;
+        // Into a String nothing fails.
+        let _ = writeln!(
+            text,
+            "{:>8}.{:03} s {sign} {}",
+            format!("-{seconds}"),
+            line.ago_ms % 1000,
+            clean(&line.text)
+        );
+    }
+    text
 }
 
 /// `smsotp events`: ends when the daemon does.

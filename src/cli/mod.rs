@@ -25,6 +25,7 @@ pub mod demo;
 mod exit;
 mod inbox;
 mod message;
+mod modem_view;
 mod output;
 pub mod pdu;
 mod probe;

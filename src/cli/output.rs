@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use super::exit::{Exit, Failure};
+use super::modem_view::in_words;
 use crate::api::client::{Call, Client, Reply};
 use crate::api::wire;
 
@@ -43,6 +44,11 @@ impl Format {
     /// What leads a block of lines.
     pub(super) fn strong(self, text: &str) -> String {
         self.sgr(1, text)
+    }
+
+    /// Lines that want somebody's attention.
+    pub(super) fn warning(self, lines: &str) -> String {
+        lines.lines().map(|line| self.sgr(33, line) + "\n").collect()
     }
 
     /// ECMA-48 select graphic rendition.
@@ -161,7 +167,8 @@ pub(super) fn modem(m: &wire::Modem, format: Format) -> String {
     lines.extend(m.imsi.iter().map(|imsi| ("imsi", clean(imsi))));
     let operator = m.operator.as_deref().map(|name| format!("{}, ", clean(name))).unwrap_or_default();
     lines.push(("network", format!("{operator}{}", clean(&m.registration))));
-    lines.extend(m.signal_dbm.map(|dbm| ("signal", format!("{dbm} dBm"))));
+    lines.extend(m.signal_dbm.map(|dbm| ("signal", in_words(dbm))));
+    lines.extend(m.pin_tries_left.map(|left| ("pin", format!("{left} tries left"))));
     lines.push(("messages", format!("{} sent, {} failed, {} wait", m.sent_total, m.failed_total, m.queue)));
     let (today, month, numbers) = (m.parts_today, m.parts_this_month, m.recipients_this_month);
     lines.push(("sim", format!("{today} parts today, {month} this month to {numbers} numbers")));

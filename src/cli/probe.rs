@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
+use super::modem_view::in_words;
 use super::output::{self, Format, clean};
 use crate::at::{Domain, Registration};
 use crate::modem::ports::{self, Answers, AskError, Candidate, Patience, Role, Root, SimState};
@@ -137,7 +138,7 @@ impl Asked {
         line("sim", &format!("{}{iccid}", sim(answers.sim)));
         line("imsi", answers.imsi.as_deref().unwrap_or_default());
         line("network", &network(answers));
-        line("signal", &answers.signal_dbm.map(signal).unwrap_or_default());
+        line("signal", &answers.signal_dbm.map(in_words).unwrap_or_default());
         line("messages", &messages(answers));
         line("announce", answers.new_messages.as_deref().unwrap_or_default());
         line(
@@ -368,15 +369,6 @@ fn network(answers: &Answers) -> String {
     parts.join(", ")
 }
 
-fn signal(dbm: i32) -> String {
-    let word = match dbm {
-        -75.. => "good",
-        -95.. => "fair",
-        _ => "weak",
-    };
-    format!("{dbm} dBm, {word}")
-}
-
 fn messages(answers: &Answers) -> String {
     let mut parts = Vec::new();
     match (answers.pdu_mode, answers.text_mode) {
@@ -507,5 +499,62 @@ mod tests {
         assert_eq!(named("SIMCOM_SIM800L", Some("867959030000012")), "simcom-sim800l-0012");
         assert_eq!(named("\"é\"", None), "modem");
         assert_eq!(quoted("a\"b\\\u{1b}"), "\"a\\\"b\\\\\\u001B\"");
+    }
+
+    #[test]
+    fn what_an_operator_reads() {
+        let mut ready = port("/dev/ttyUSB2", "1-1", Role::At, "861536030000011");
+        let mut locked = port("/dev/ttyUSB6", "1-2", Role::At, "861536030000029");
+        ready.said = Ok(Answers {
+            baud: 115_200,
+            manufacturer: "Quectel".into(),
+            firmware: "EC25EFAR06".into(),
+            sim: SimState::Ready,
+            registrations: vec![(Domain::Cs, Registration::Roaming)],
+            operator: Some("Salt".into()),
+            signal_dbm: Some(-99),
+            pdu_mode: Some(true),
+            service_centre: Some(String::new()),
+            ..ready.said.unwrap()
+        });
+        locked.said = Ok(Answers { baud: 9600, sim: SimState::Pin, ..locked.said.unwrap() });
+        let report = Report { asked: vec![ready, locked], obstacles: Vec::new(), named: false };
+        assert_eq!(
+            report.show(Format::Plain).unwrap_or_default(),
+            "\
+/dev/ttyUSB2
+  usb       2c7c:0125
+  answers   AT at 115200 baud
+  device    Quectel EC25 EC25EFAR06
+  imei      861536030000011
+  sim       ready
+  network   Salt, calls roaming
+  signal    -99 dBm, weak
+  messages  PDU mode
+  centre    none on the SIM: set smsc
+
+/dev/ttyUSB6
+  usb       2c7c:0125
+  answers   AT at 9600 baud
+  device    EC25
+  imei      861536030000029
+  sim       asks for its PIN
+  problem   the SIM asks for its PIN: write it into a file and name that as pin_file
+
+# for smsotpd.toml:
+[[modem]]
+name = \"ec25-0011\"
+port = \"/dev/ttyUSB2\"
+#imei = \"861536030000011\"
+#smsc = \"+…\"   # the SIM has no service centre; ask the operator for its number
+
+[[modem]]
+name = \"ec25-0029\"
+port = \"/dev/ttyUSB6\"
+#imei = \"861536030000029\"
+baud = 9600
+pin_file = \"/etc/smsotpd/ec25-0029.pin\"   # write the SIM's PIN into this file
+"
+        );
     }
 }

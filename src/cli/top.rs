@@ -9,8 +9,9 @@ use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::daemon::{modem_table, status_lines};
+use super::daemon::status_lines;
 use super::exit::{Exit, Failure};
+use super::modem_view;
 use super::output::{Format, Session, clean, print};
 use crate::api::client::{Call, Events, ServerEvent};
 use crate::api::wire;
@@ -105,7 +106,7 @@ impl View {
         let mut text = self.status.as_ref().map(|s| status_lines(s, format)).unwrap_or_default();
         // Into a String nothing fails.
         let _ = writeln!(text, "rate    {:.1} messages a minute\n", self.rate());
-        text.push_str(&modem_table(&self.modems, format));
+        text.push_str(&modem_view::modems(&self.modems, format, modem_view::width()));
         text.push('\n');
         for line in &self.recent {
             let _ = writeln!(text, "{line}");

@@ -53,7 +53,7 @@ const USSD: [(&str, UssdCoding); 4] = [
 /// The families that come with the program.
 pub fn profiles() -> Profiles {
     static PROFILES: LazyLock<Profiles> =
-        LazyLock::new(|| build(built_in()).expect("a test reads every family that is built in"));
+        LazyLock::new(|| build(&built_in()).expect("a test reads every family that is built in"));
     PROFILES.clone()
 }
 
@@ -83,7 +83,7 @@ pub(super) fn profiles_of(folder: &Path) -> Result<Profiles, ConfigError> {
             Err(why) => faults.push(fault(&path, why)),
         }
     }
-    match build(files) {
+    match build(&files) {
         Ok(profiles) if faults.is_empty() => Ok(profiles),
         Ok(_) => Err(ConfigError::several(faults)),
         Err(more) => Err(ConfigError::several(faults.into_iter().chain([more]).collect())),
@@ -130,7 +130,7 @@ struct Draft {
     quirks: Option<Vec<Quirk>>,
 }
 
-fn build(files: BTreeMap<String, File>) -> Result<Profiles, ConfigError> {
+fn build(files: &BTreeMap<String, File>) -> Result<Profiles, ConfigError> {
     let drafts: BTreeMap<&str, (Draft, Faults)> =
         files.iter().map(|(name, file)| (name.as_str(), draft(&file.text))).collect();
     for (name, (draft, faults)) in &drafts {
@@ -164,7 +164,7 @@ fn ancestors<'a>(name: &str, drafts: &'a BTreeMap<&str, (Draft, Faults)>) -> Res
         match &draft.like {
             Some((_, like)) => next.clone_from(like),
             None if next == GENERIC => return Ok(chain),
-            None => next = GENERIC.to_owned(),
+            None => GENERIC.clone_into(&mut next),
         }
     }
     Err("goes in a circle".to_owned())

@@ -9,8 +9,9 @@ use super::GRACE;
 use crate::at;
 use crate::gateway::{
     Control, ControlError, Gate, Gateway, ModemFacts, ModemState, Order, Outcome, Readiness, RecoveryView,
-    Submit,
+    Submit, TraceLine, UssdAnswer,
 };
+use crate::modem::recorder::Recorded;
 use crate::modem::{self, Modem, Notice, Snapshot, State};
 use crate::outbox::{Fault, FaultClass};
 use crate::secret::Secret;
@@ -152,6 +153,7 @@ impl Submit for Port {
             operator: s.operator.clone(),
             registration: registration(s.registration).to_owned(),
             signal_dbm: s.signal_dbm,
+            pin_tries: s.pin_tries,
             last_error: s.last_error.clone(),
         }
     }
@@ -177,7 +179,19 @@ impl Submit for Port {
         })
     }
 
-    fn control(&self, control: Control) -> BoxFuture<'static, Result<Option<String>, ControlError>> {
+    fn trace(&self) -> BoxFuture<'static, Vec<TraceLine>> {
+        let modem = self.modem.clone();
+        Box::pin(async move {
+            let line = |line: Recorded| TraceLine {
+                ago: line.ago,
+                direction: line.direction.as_str(),
+                text: line.text,
+            };
+            modem.trace().await.into_iter().map(line).collect()
+        })
+    }
+
+    fn control(&self, control: Control) -> BoxFuture<'static, Result<Option<UssdAnswer>, ControlError>> {
         let modem = self.modem.clone();
         Box::pin(async move {
             match control {
@@ -185,7 +199,8 @@ impl Submit for Port {
                 Control::Resume => modem.resume().await,
                 Control::Reset => modem.reset().await,
                 Control::Ussd { code, timeout } => {
-                    return modem.ussd(code, timeout).await.map(Some).map_err(ControlError::Failed);
+                    let answer = modem.ussd(code, timeout).await.map_err(ControlError::Failed)?;
+                    return Ok(Some(UssdAnswer { text: answer.text, open: answer.open }));
                 }
             }
             Ok(None)

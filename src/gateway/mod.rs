@@ -17,6 +17,7 @@ use crate::phone::PhoneNumber;
 use crate::secret::{Key, Secret};
 use crate::store::{Store, StoreError};
 
+mod care;
 mod error;
 mod events;
 mod inbound;
@@ -40,6 +41,7 @@ mod view;
 mod worker;
 
 pub use crate::outbox::{ModemRules, Standing};
+pub use care::{TraceLine, UssdAnswer};
 pub use error::GatewayError;
 pub(crate) use error::seconds;
 pub use lint::lint;
@@ -212,8 +214,13 @@ impl Gateway {
         self.0.index(name).map(|i| self.0.modem_view(i))
     }
 
-    /// An operator's command to a modem; a USSD answer comes back as text.
-    pub async fn control(&self, name: &str, control: Control) -> Result<Option<String>, GatewayError> {
+    /// The last lines that went over a modem's port, masked, the oldest first.
+    pub async fn trace(&self, name: &str) -> Result<Vec<TraceLine>, GatewayError> {
+        Ok(self.0.slot(name)?.modem.trace().await)
+    }
+
+    /// An operator's command to a modem; the network's answer to a USSD request comes back.
+    pub async fn control(&self, name: &str, control: Control) -> Result<Option<UssdAnswer>, GatewayError> {
         let index = self.0.index(name)?;
         let seen_to = matches!(control, Control::Resume | Control::Reset);
         let answer = self.0.slots[index].modem.control(control);

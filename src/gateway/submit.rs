@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::{oneshot, watch};
 
+use super::care::{TraceLine, UssdAnswer};
 use crate::outbox::Fault;
 use crate::secret::Secret;
 
@@ -20,7 +21,11 @@ pub trait Submit: Send + Sync + 'static {
     /// gate opens; a gate that is dropped withdraws the order, and the outcome is `NotStarted`.
     fn submit(&self, order: Order, gate: Gate) -> BoxFuture<'static, Outcome>;
     /// An operator's command.
-    fn control(&self, control: Control) -> BoxFuture<'static, Result<Option<String>, ControlError>>;
+    fn control(&self, control: Control) -> BoxFuture<'static, Result<Option<UssdAnswer>, ControlError>>;
+    /// The last lines that went over its port, masked, the oldest first.
+    fn trace(&self) -> BoxFuture<'static, Vec<TraceLine>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 }
 
 /// Opens when the claim of a message is on disk.
@@ -144,6 +149,8 @@ pub struct ModemFacts {
     pub registration: String,
     /// `AT+CSQ`, in dBm.
     pub signal_dbm: Option<i32>,
+    /// Tries that the SIM's PIN has left, while it is asked for.
+    pub pin_tries: Option<u8>,
     /// The last fault, for a person.
     pub last_error: Option<String>,
 }
@@ -157,10 +164,10 @@ pub enum Control {
     Resume,
     /// Begin anew with the device.
     Reset,
-    /// Ask the network something by USSD; answers its text.
+    /// Ask the network something by USSD, or answer it; answers its text.
     Ussd {
-        /// Such as `*100#`.
-        code: String,
+        /// Such as `*100#`; none ends the dialogue.
+        code: Option<String>,
         /// How long to wait for the network.
         timeout: Duration,
     },

@@ -38,6 +38,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 mod find;
 pub mod ladder;
+mod mask;
 mod means;
 mod pins;
 mod port;
@@ -45,6 +46,7 @@ pub mod ports;
 mod power_cycle;
 pub mod profiles;
 mod reauthorise;
+pub mod recorder;
 pub mod session;
 mod settings;
 mod snapshot;
@@ -58,7 +60,9 @@ pub use snapshot::{Counters, Notice, Outcome, Part, Snapshot, State};
 
 pub use crate::at::Registration;
 
+use recorder::Recorded;
 use session::Session;
+pub use session::UssdAnswer;
 use task::{Control, Driver, Order};
 
 /// Orders that may wait for a modem; the gateway gives one at a time.
@@ -159,8 +163,9 @@ impl Modem {
         self.control(|done| Control::Stop(grace, done)).await;
     }
 
-    /// Asks the network something, such as `*100#`.
-    pub async fn ussd(&self, code: String, timeout: Duration) -> Result<String, String> {
+    /// Asks the network something, such as `*100#`, or answers it while it waits for an answer; none ends the
+    /// dialogue.
+    pub async fn ussd(&self, code: Option<String>, timeout: Duration) -> Result<UssdAnswer, String> {
         let (reply, answer) = oneshot::channel();
         let stopped = || Err(String::from("the modem was stopped"));
         if self.controls.send(Control::Ussd { code, timeout, reply }).await.is_err() {
@@ -173,6 +178,15 @@ impl Modem {
     /// has it for certain. What is not discarded is announced again some minutes later.
     pub async fn discard(&self, storage: (String, u32)) {
         self.control(|done| Control::Discard(storage, done)).await;
+    }
+
+    /// The last lines that went over its port, masked.
+    pub async fn trace(&self) -> Vec<Recorded> {
+        let (reply, lines) = oneshot::channel();
+        if self.controls.send(Control::Trace(reply)).await.is_err() {
+            return Vec::new();
+        }
+        lines.await.unwrap_or_default()
     }
 
     async fn control(&self, control: impl FnOnce(oneshot::Sender<()>) -> Control) {

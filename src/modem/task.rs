@@ -16,7 +16,8 @@ use super::find::Unfound;
 use super::ladder::Rung;
 use super::means::{Means, Patient};
 use super::ports::{Patience, Root, Watch, usb_of};
-use super::session::{Action, Closing, Output, Session};
+use super::recorder::Recorded;
+use super::session::{Action, Closing, Output, Session, UssdAnswer};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Snapshot, State};
 use super::{port, reauthorise};
@@ -37,7 +38,8 @@ pub(super) enum Control {
     Reset(oneshot::Sender<()>),
     Discard((String, u32), oneshot::Sender<()>),
     Stop(Duration, oneshot::Sender<()>),
-    Ussd { code: String, timeout: Duration, reply: oneshot::Sender<Result<String, String>> },
+    Trace(oneshot::Sender<Vec<Recorded>>),
+    Ussd { code: Option<String>, timeout: Duration, reply: oneshot::Sender<Result<UssdAnswer, String>> },
 }
 
 pub(super) struct Driver {
@@ -52,7 +54,7 @@ pub(super) struct Driver {
     pub(super) snapshot: watch::Sender<Snapshot>,
     pub(super) gate: Option<oneshot::Receiver<()>>,
     pub(super) outcome: Option<oneshot::Sender<Outcome>>,
-    pub(super) ussd: Option<oneshot::Sender<Result<String, String>>>,
+    pub(super) ussd: Option<oneshot::Sender<Result<UssdAnswer, String>>>,
     pub(super) stopped: Vec<oneshot::Sender<()>>,
 }
 
@@ -287,12 +289,16 @@ impl Driver {
                 self.session.discard(place, now);
                 done
             }
+            Some(Control::Trace(reply)) => {
+                let _ = reply.send(self.session.trace(now));
+                return;
+            }
             Some(Control::Ussd { code, timeout, reply }) => {
                 if self.ussd.is_some() {
                     let _ = reply.send(Err(String::from("another USSD request is under way")));
                 } else {
                     self.ussd = Some(reply);
-                    self.session.ussd(&code, timeout, now);
+                    self.session.ussd(code.as_deref(), timeout, now);
                 }
                 return;
             }

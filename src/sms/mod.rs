@@ -60,6 +60,7 @@ mod parse;
 mod reassembly;
 mod text;
 mod tpdu;
+pub mod ussd;
 
 pub use compose::{Composed, ComposedPart, EncodingChoice, ShiftChoice, Submission, compose};
 pub use decode::{Decoded, decode};

@@ -54,7 +54,12 @@ async fn a_client_is_known_by_its_group() {
     assert_eq!(api.call(Call::post("/v1/modems/stick2/reset")).await.status, 404);
     let ussd = Call::post("/v1/modems/stick1/ussd");
     let text: Value = api.call(ussd.clone().json(json!({"code": "*100#"}))).await.parse().unwrap();
-    assert_eq!(text, json!({"text": "Balance: 5.00"}));
+    assert_eq!(text, json!({"text": "Balance: 5.00", "open": false}));
+    assert_eq!(api.call(ussd.clone().json(json!({"cancel": true}))).await.status, 200);
+    assert_eq!(api.call(ussd.clone().json(json!({}))).await.status, 400, "a code or its end");
+    let trace: Value = api.call(Call::get("/v1/modems/stick1/trace")).await.parse().unwrap();
+    assert_eq!(trace["lines"][0], json!({"ago_ms": 1500, "direction": "out", "text": "AT+CMGS=23"}));
+    assert_eq!(api.call(Call::get("/v1/modems/stick2/trace")).await.status, 404);
     // A quote would end the string of the AT command.
     for wrong in ["", "*100#\"", "*100#\r", "*1 0#"] {
         assert_eq!(api.call(ussd.clone().json(json!({"code": wrong}))).await.status, 400, "{wrong:?}");

@@ -11,7 +11,7 @@ use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
     Caller, CheckView, Control, Event, EventKind, GatewayError, InboxFilter, InboxView, IssueRequest,
     MessageFilter, MessageView, ModemFacts, ModemState, ModemView, OptOutView, Page, QueueView, SendRequest,
-    Standing, StatusView, VerificationView,
+    Standing, StatusView, TraceLine, UssdAnswer, VerificationView,
 };
 use smsotpd::id::{InboxId, MessageId, VerificationId};
 use smsotpd::inbox::Tag;
@@ -296,12 +296,27 @@ impl Service for Fake {
         (name == modem.name).then_some(modem).ok_or(GatewayError::NotFound("such modem"))
     }
 
-    fn control(&self, name: String, control: Control) -> Answer<'_, Option<String>> {
+    fn trace(&self, name: String) -> Answer<'_, Vec<TraceLine>> {
+        answer(self.enter(Caller::default(), |_| {
+            if name != "stick1" {
+                return Err(GatewayError::NotFound("such modem"));
+            }
+            let line = |ms, direction, text: &str| TraceLine {
+                ago: Duration::from_millis(ms),
+                direction,
+                text: text.to_owned(),
+            };
+            Ok(vec![line(1500, "out", "AT+CMGS=23"), line(1200, "in", ">"), line(900, "note", "recovering")])
+        }))
+    }
+
+    fn control(&self, name: String, control: Control) -> Answer<'_, Option<UssdAnswer>> {
         answer(self.enter(Caller::default(), |state| {
             if name != "stick1" {
                 return Err(GatewayError::NotFound("such modem"));
             }
-            let text = matches!(control, Control::Ussd { .. }).then(|| "Balance: 5.00".to_owned());
+            let text = matches!(control, Control::Ussd { .. })
+                .then(|| UssdAnswer { text: "Balance: 5.00".to_owned(), open: false });
             state.controls.push((name, control));
             Ok(text)
         }))

@@ -96,7 +96,7 @@ impl Submit for Fake {
         })
     }
 
-    fn control(&self, control: Control) -> BoxFuture<'static, Result<Option<String>, ControlError>> {
+    fn control(&self, control: Control) -> BoxFuture<'static, Result<Option<UssdAnswer>, ControlError>> {
         Box::pin(async move {
             match control {
                 Control::Resume => Ok(None),

@@ -11,15 +11,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ladder::{Ladder, Rung};
+use super::ladder::Ladder;
 use super::profiles::{Identity, Profile, Quirk};
+use super::recorder::{Direction, Recorder};
 use super::settings::Settings;
-use super::snapshot::{Notice, Outcome, Snapshot, State};
+use super::snapshot::{Notice, Snapshot, State};
 use crate::at::{
     Command, Domain, Expects, Frame, Framer, Line, Prompt, Registration, ResultCode, Routed, Unsolicited,
 };
-use crate::secret::Secret;
 
+mod action;
 mod bring_up;
 mod check;
 mod choose;
@@ -34,7 +35,9 @@ mod tests;
 mod trace;
 mod urc;
 mod ussd;
+mod ussd_text;
 
+pub use action::{Action, Closing, Output, UssdAnswer};
 use bring_up::{BringUp, Step};
 use check::Check;
 use pin::PinState;
@@ -43,72 +46,10 @@ use resync::{Resync, Then};
 use storage::{Errand, Storage};
 use submit::{Late, Order, Stage};
 use urc::Awakenings;
-use ussd::Ussd;
+use ussd::{Dialogue, Ussd, Wish};
 
 /// A line that no modem needs for one answer.
 const ANSWER_LINES: usize = 64;
-
-/// What the session wants done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Write this, in one piece.
-    Write(Output),
-    /// The order ended.
-    Settle(Outcome),
-    /// The USSD request ended.
-    Ussd(Result<String, String>),
-    /// Note durably that the PIN is being tried, unless it was noted before, and tell [`Session::pin_noted`].
-    TryPin {
-        /// Whose PIN it is.
-        owner: String,
-        /// The PIN.
-        pin: Secret<String>,
-    },
-    /// The PIN was accepted: its note goes.
-    PinAccepted {
-        /// Whose PIN it is.
-        owner: String,
-        /// The PIN.
-        pin: Secret<String>,
-    },
-    /// Tell the subscriber.
-    Notice(Notice),
-    /// Close the port.
-    Close(Closing),
-}
-
-/// Why the port is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closing {
-    /// To open it again.
-    Reopen,
-    /// To cure the device without it, and to open it again.
-    Cure(Rung),
-    /// For good.
-    Stop,
-}
-
-/// What to write. Its `Debug` shows no PDU and no PIN.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// A command line.
-    Command(Command),
-    /// Hexadecimal digits of a PDU and SUB.
-    Body(Secret<Vec<u8>>),
-    /// ESC, which leaves an open prompt, and CR, which ends a half-written line.
-    Escape,
-}
-
-impl Output {
-    /// The octets.
-    pub fn octets(&self) -> Secret<Vec<u8>> {
-        match self {
-            Self::Command(command) => Secret::new(command.encode()),
-            Self::Body(body) => body.clone(),
-            Self::Escape => Secret::new(b"\x1b\r".to_vec()),
-        }
-    }
-}
 
 /// One modem's dialogue.
 #[derive(Debug)]
@@ -141,6 +82,10 @@ pub struct Session {
     awakenings: Awakenings,
     ladder: Ladder,
     against: Against,
+    dialogue: Dialogue,
+    recorder: Recorder,
+    /// When the log was last told what went before a failure.
+    told: Option<Instant>,
     snapshot: Snapshot,
     dirty: bool,
     actions: VecDeque<Action>,
@@ -177,7 +122,7 @@ struct Wishes {
     restart: bool,
     bring_up: bool,
     acknowledge: bool,
-    ussd: Option<(Secret<String>, Duration)>,
+    ussd: Option<Wish>,
 }
 
 impl Session {
@@ -208,6 +153,9 @@ impl Session {
             awakenings: Awakenings::default(),
             ladder,
             against: Against::default(),
+            dialogue: Dialogue::default(),
+            recorder: Recorder::new(),
+            told: None,
             snapshot: Snapshot { port, ..Snapshot::default() },
             dirty: true,
             actions: VecDeque::new(),
@@ -226,7 +174,9 @@ impl Session {
 
     /// What to do next; ask until there is nothing.
     pub fn action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front()?;
+        self.trace_out(&action);
+        Some(action)
     }
 
     /// Whether it has no port.
@@ -249,6 +199,8 @@ impl Session {
     /// The port was opened.
     pub fn opened(&mut self, port: &Path, now: Instant) {
         self.snapshot.port = port.display().to_string();
+        self.recorder.at(now);
+        self.recorder.note(Direction::Note, format_args!("its port is open"));
         if self.opened_before {
             self.snapshot.counters.reopens += 1;
         }
@@ -292,6 +244,7 @@ impl Session {
 
     /// Octets were read.
     pub fn received(&mut self, octets: &[u8], now: Instant) {
+        self.recorder.at(now);
         self.framer.push(octets);
         while let Some(frame) = self.framer.next(self.prompt_awaited()) {
             match frame {
@@ -311,6 +264,7 @@ impl Session {
 
     /// Time passed.
     pub fn tick(&mut self, now: Instant) {
+        self.recorder.at(now);
         if self.wishes.stop.is_some_and(|stop| stop <= now) {
             self.close_for_good();
             return;
@@ -361,7 +315,7 @@ impl Session {
         if line.is_empty() {
             return;
         }
-        if self.second_line(line) || self.stored_pdu(line, now) {
+        if self.second_line(line) || self.stored_pdu(line, now) || self.ussd_line(line, now) {
             return;
         }
         let expects = self.outstanding.as_ref().map(|o| o.expects);
@@ -436,7 +390,7 @@ impl Session {
     }
 
     fn timer_fired(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Idle) && self.start_storage(now) {
+        if matches!(self.phase, Phase::Idle) && (self.end_stale_dialogue(now) || self.start_storage(now)) {
             return;
         }
         match &self.phase {
@@ -475,8 +429,8 @@ impl Session {
         } else if self.wishes.acknowledge {
             self.wishes.acknowledge = false;
             self.start_check(Check::acknowledge(), now);
-        } else if let Some((code, timeout)) = self.wishes.ussd.take() {
-            self.start_ussd(code, timeout, now);
+        } else if let Some(wish) = self.wishes.ussd.take() {
+            self.start_ussd(wish, now);
         } else {
             let keep_alive = now + self.settings.timing.keep_alive;
             self.timer = Some(self.storage_due(now).map_or(keep_alive, |due| due.min(keep_alive)));
@@ -486,6 +440,7 @@ impl Session {
     }
 
     fn write_command(&mut self, command: Command, limit: Duration, now: Instant) {
+        self.recorder.at(now);
         let expects = command.expects();
         self.outstanding = Some(Outstanding {
             command: command.clone(),
@@ -539,6 +494,7 @@ impl Session {
         if self.snapshot.state == state {
             return;
         }
+        self.trace_state(state);
         let quiet = |state| matches!(state, State::Ready | State::Busy);
         if !(quiet(self.snapshot.state) && quiet(state)) {
             self.actions.push_back(Action::Notice(Notice::Changed));

@@ -123,6 +123,7 @@ impl Session {
 
     /// The gate of the order under way opened, or will never open.
     pub fn gate(&mut self, open: bool, now: Instant) {
+        self.recorder.at(now);
         let Some(order) = &mut self.order else { return };
         if order.gate != Gate::Closed {
             return;
@@ -311,11 +312,9 @@ impl Session {
         self.actions.push_back(Action::Write(Output::Body(body)));
     }
 
-    /// How long the result of a message is waited for: what the maker documents, and a little more.
+    /// How long the result of a message is waited for: what the maker documents, where it does.
     fn body_limit(&self) -> Duration {
-        self.profile
-            .send_timeout
-            .map_or(self.settings.timing.body, |limit| limit + self.settings.timing.command)
+        self.profile.send_timeout.unwrap_or(self.settings.timing.body)
     }
 
     fn part_taken(&mut self, reference: u8, now: Instant) {

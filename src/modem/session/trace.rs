@@ -1,83 +1,98 @@
-//! The trace of a port: every line, with PDUs, PINs, codes and numbers masked.
+//! The trace of a port: every line, masked, to the flight recorder and, when asked for, to the log; and the last
+//! lines to the log beside a modem's failure.
 
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use tracing::Level;
 
-use super::Session;
-use crate::phone::mask;
+use super::{Action, Output, Session};
+use crate::modem::mask;
+use crate::modem::recorder::{Direction, Recorded};
+use crate::modem::snapshot::State;
 
 const TARGET: &str = "smsotpd::port";
 
+/// Lines beside a failure.
+const TOLD: usize = 20;
+/// Not more often than this: a modem that fails all day must not fill the log.
+const TELL_AGAIN: Duration = Duration::from_secs(300);
+
 impl Session {
+    /// The last lines that went over the port, the oldest first, fit to be shown to anybody.
+    pub fn trace(&self, now: Instant) -> Vec<Recorded> {
+        self.recorder.last(usize::MAX, now)
+    }
+
     /// A line that was read.
-    pub(super) fn trace_in(&self, line: &str) {
+    pub(super) fn trace_in(&mut self, line: &str) {
+        self.recorder.line(line);
         if tracing::enabled!(target: TARGET, Level::TRACE) {
-            tracing::trace!(target: TARGET, modem = %self.settings.name, "< {}", masked(line));
+            let mut shown = String::new();
+            mask::mask(line, &mut shown);
+            tracing::trace!(target: TARGET, modem = %self.settings.name, "< {shown}");
         }
     }
 
     /// A line whose every character is somebody's.
-    pub(super) fn trace_hidden(&self, line: &str) {
+    pub(super) fn trace_hidden(&mut self, line: &str) {
+        self.recorder.hidden(line);
         if tracing::enabled!(target: TARGET, Level::TRACE) {
             tracing::trace!(target: TARGET, modem = %self.settings.name, "< [{} characters]", line.len());
         }
     }
-}
 
-/// Digits in a row that may be a number or a PDU are masked, and so is whatever is quoted behind `+CUSD:`.
-pub(super) fn masked(line: &str) -> String {
-    if line.contains("CUSD") {
-        return String::from("+CUSD: [text]");
-    }
-    if let Some((command, _)) = line.split_once("CPIN=") {
-        // The echo of our own command.
-        return format!("{command}CPIN=[PIN]");
-    }
-    // The name that a telephone book has for a number.
-    let named = ["+CMT:", "+CMGL:", "+CMGR:"].iter().any(|head| line.starts_with(head));
-    if let Some((head, rest)) = line.split_once('"').filter(|_| named) {
-        let rest = rest.rsplit_once('"').map_or("", |(_, rest)| rest);
-        return format!("{head}\"…\"{rest}");
-    }
-    let mut shown = String::with_capacity(line.len());
-    let mut run = String::new();
-    for c in line.chars().chain(std::iter::once('\0')) {
-        if c.is_ascii_hexdigit() {
-            run.push(c);
-            continue;
-        }
-        match run.len() {
-            0..7 => shown.push_str(&run),
-            7..=20 if run.bytes().all(|b| b.is_ascii_digit()) => shown.push_str(&mask(&run)),
-            // A word of the letters A to F is no number.
-            _ if run.bytes().any(|b| b.is_ascii_digit()) => {
-                // Writing to a String does not fail.
-                let _ = write!(shown, "[{} digits]", run.len());
+    pub(super) fn trace_out(&mut self, action: &Action) {
+        let Action::Write(output) = action else { return };
+        let out = Direction::Out;
+        match output {
+            Output::Command(command) => self.recorder.command(command),
+            Output::Body(body) => {
+                let octets = body.expose().len() / 2;
+                self.recorder.note(out, format_args!("[PDU of {octets} octets] SUB"));
             }
-            _ => shown.push_str(&run),
-        }
-        run.clear();
-        if c != '\0' {
-            shown.push(c);
+            Output::Escape => self.recorder.note(out, format_args!("ESC CR")),
         }
     }
-    shown
+
+    /// The state changes. When work stops by it, the log is told what went before.
+    pub(super) fn trace_state(&mut self, to: State) {
+        let from = self.snapshot.state;
+        let down = |state| matches!(state, State::Absent | State::Recovering | State::Blocked);
+        let busy = |state| matches!(state, State::Ready | State::Busy);
+        if busy(from) && busy(to) {
+            return;
+        }
+        self.recorder.note(Direction::Note, format_args!("{}", word(to)));
+        // A plain stop is no failure.
+        if !down(from) && down(to) && self.wishes.stop.is_none() {
+            self.tell_trace();
+        }
+    }
+
+    fn tell_trace(&mut self) {
+        let Some(now) = self.recorder.now() else { return };
+        if self.told.is_some_and(|told| now.saturating_duration_since(told) < TELL_AGAIN) {
+            return;
+        }
+        self.told = Some(now);
+        let mut text = String::new();
+        for line in self.recorder.last(TOLD, now) {
+            // Into a String nothing fails.
+            let _ = write!(text, "\n  {line}");
+        }
+        tracing::warn!(modem = %self.settings.name, "the last lines of its port:{text}");
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::masked;
-
-    #[test]
-    fn a_trace_shows_no_number_and_no_pdu() {
-        assert_eq!(masked("+CMGS: 12"), "+CMGS: 12");
-        assert_eq!(masked("+CSCA: \"+41794999000\",145"), "+CSCA: \"+41794****00\",145");
-        assert_eq!(masked("0021000C91197909913764000036D3E6"), "[32 digits]");
-        assert_eq!(masked("+CUSD: 0,\"Your number is 0791234567\",15"), "+CUSD: [text]");
-        assert_eq!(masked("+CMGL: 1,1,\"Bob \"B\" Ray\",24"), "+CMGL: 1,1,\"…\",24");
-        assert_eq!(masked("+CMGR: 1,\"Bob"), "+CMGR: 1,\"…\"");
-        assert_eq!(masked("AT+CPIN=\"1234\""), "AT+CPIN=[PIN]");
-        assert_eq!(masked("+CREG: 1,\"5E25\",\"605F\""), "+CREG: 1,\"5E25\",\"605F\"");
+const fn word(state: State) -> &'static str {
+    match state {
+        State::Absent => "absent",
+        State::Starting => "starting",
+        State::Ready => "ready",
+        State::Busy => "busy",
+        State::Recovering => "recovering",
+        State::Paused => "paused",
+        State::Blocked => "blocked",
     }
 }

@@ -172,7 +172,7 @@ fn in_the_keep_alive() {
 #[test]
 fn in_a_question_to_the_network() {
     let runs = at_every_place(false, |bench| {
-        bench.session.ussd("*100#", Duration::from_secs(20), bench.now);
+        bench.session.ussd(Some("*100#"), Duration::from_secs(20), bench.now);
         bench.turn();
         assert_eq!(bench.answers, [Ok(String::from("Credit: 5"))]);
     });

@@ -19,6 +19,8 @@ mod recovery;
 mod replay;
 mod send;
 mod storage;
+mod trace;
+mod ussd;
 
 /// More steps than any dialogue here needs: a loop without end fails instead of hanging.
 const STEPS: usize = 5_000;
@@ -165,6 +167,8 @@ pub(super) struct Bench {
     pub(super) outcomes: Vec<Outcome>,
     pub(super) notices: Vec<Notice>,
     pub(super) answers: Vec<Result<String, String>>,
+    /// Whether the network waits for more, of each answer.
+    pub(super) open: Vec<bool>,
     pub(super) closings: Vec<Closing>,
     /// Said at this one of the places between two lines.
     pub(super) intruder: Option<(usize, &'static str)>,
@@ -203,6 +207,7 @@ impl Bench {
             outcomes: Vec::new(),
             notices: Vec::new(),
             answers: Vec::new(),
+            open: Vec::new(),
             closings: Vec::new(),
             intruder: None,
             places: 0,
@@ -246,7 +251,10 @@ impl Bench {
                     self.says(&said);
                 }
                 Action::Settle(outcome) => self.outcomes.push(outcome),
-                Action::Ussd(answer) => self.answers.push(answer),
+                Action::Ussd(answer) => {
+                    self.open.push(answer.as_ref().is_ok_and(|answer| answer.open));
+                    self.answers.push(answer.map(|answer| answer.text));
+                }
                 Action::TryPin { owner, .. } => {
                     self.tried.push(owner);
                     self.session.pin_noted(self.noted.clone(), self.now);

@@ -73,7 +73,7 @@ fn a_command_that_does_harm_is_not_asked() {
 
 #[test]
 fn a_documented_limit_of_a_send_is_kept() {
-    let limit = Some(Duration::from_secs(60));
+    let limit = Some(Duration::from_secs(65));
     let mut bench = bench(Fake::new(), Profile { send_timeout: limit, ..Profile::default() });
     ready(&mut bench);
     bench.modem.result("");

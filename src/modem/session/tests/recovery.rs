@@ -148,7 +148,7 @@ fn a_question_to_the_network() {
         let mut modem = Fake::new();
         modem.on(ask, answer);
         let mut bench = Bench::ready(modem);
-        bench.session.ussd("*100#", timeout, bench.now);
+        bench.session.ussd(Some("*100#"), timeout, bench.now);
         bench.turn();
         assert_eq!(bench.answers, [Ok(String::from("Credit: 5, thanks"))], "{answer:?}");
         assert_eq!(bench.state(), State::Ready);
@@ -164,7 +164,7 @@ fn a_question_to_the_network() {
         let mut modem = Fake::new();
         modem.on(ask, answer);
         let mut bench = Bench::ready(modem);
-        bench.session.ussd("*100#", timeout, bench.now);
+        bench.session.ussd(Some("*100#"), timeout, bench.now);
         bench.turn();
         bench.pass(Duration::from_secs(21));
         assert_eq!(bench.answers.len(), 1, "{answer:?}");
@@ -184,17 +184,17 @@ fn a_question_waits_for_the_message_and_never_smuggles_a_command() {
     modem.on("AT+CUSD=1,\"*100#\",15", "\r\nOK\r\n\r\n+CUSD: 0,\"Hi\",15\r\n");
     let mut bench = Bench::ready(modem);
     bench.submit(1);
-    bench.session.ussd("*100#", timeout, bench.now);
+    bench.session.ussd(Some("*100#"), timeout, bench.now);
     bench.turn();
     assert!(bench.answers.is_empty());
     bench.gate(true);
     assert_eq!(bench.answers, [Ok(String::from("Hi"))]);
     for code in ["", "*100#\",15\rAT+CMGD=1,4\r", "hello", "*1\x1a"] {
-        bench.session.ussd(code, timeout, bench.now);
+        bench.session.ussd(Some(code), timeout, bench.now);
         bench.turn();
         assert!(bench.answers.pop().unwrap().is_err());
     }
-    bench.session.ussd("*100#", timeout, bench.now);
+    bench.session.ussd(Some("*100#"), timeout, bench.now);
     bench.session.lost("gone");
     bench.turn();
     assert_eq!(bench.answers.len(), 2, "one answer for each question: {:?}", bench.answers);

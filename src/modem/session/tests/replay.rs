@@ -104,6 +104,17 @@ fn play(name: &str, text: &str) -> String {
                 bench.modem.in_prompt |= word == "prompt" && said.contains('>');
                 bench.say(&said);
             }
+            "ussd" => {
+                let limit = Duration::from_secs(30);
+                bench.session.ussd(Some(rest), limit, bench.now);
+                bench.turn();
+            }
+            "answer" => {
+                let (open, text) = rest.split_once(' ').expect(name);
+                let seen = bench.answers.last().expect(name).as_ref().expect(name);
+                assert!(seen.replace('\n', " / ").contains(text), "{name}: {seen}");
+                assert_eq!(bench.open.last(), Some(&(open == "open")), "{name}");
+            }
             "outcome" => outcome(name, rest, bench.outcomes.last()),
             "notice" => notice(name, rest, &bench.notices),
             _ => panic!("{name}: {word}"),
