@@ -131,6 +131,8 @@ impl Session {
         }
         self.progress = BringUp::at(step);
         self.phase = Phase::BringUp;
+        // That of the keep-alive would repeat a step whose answer is due.
+        self.timer = None;
         self.bring_up_step(now);
     }
 

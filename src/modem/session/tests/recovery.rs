@@ -61,6 +61,19 @@ fn a_lost_network_stops_the_orders_until_it_is_back() {
 }
 
 #[test]
+fn the_keep_alive_repeats_no_step_whose_answer_is_due() {
+    let mut bench = Bench::ready(Fake::new());
+    bench.pass(Duration::from_millis(59_900));
+    bench.modem.on("AT+CREG?", "");
+    bench.say("\r\n+CREG: 2\r\n");
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.heard("AT+CREG?"), 1);
+    bench.modem.on("AT+CREG?", "\r\n+CREG: 1,1\r\n\r\nOK\r\n");
+    bench.say("\r\n+CREG: 1,1\r\n\r\nOK\r\n");
+    assert_eq!((bench.state(), bench.session.snapshot().counters.late_lines), (State::Ready, 0));
+}
+
+#[test]
 fn a_report_of_another_domain_changes_nothing() {
     let mut bench = Bench::ready(Fake::new());
     bench.say("\r\n+CGREG: 0\r\n\r\n+CEREG: 3\r\n");
