@@ -8,6 +8,7 @@
 //!   300 octets durable for each message
 //! - overhead: what a message costs beyond 100 ms of air time
 //! - pool: 64 modems of 100 ms air time, 10 000 messages
+//! - dead: 15 modems of 100 ms air time, alone and beside one that falls silent for ever in the middle of the work
 //! - idle: processor time, context switches and resident memory of a daemon with two modems and nothing to do
 
 use std::fmt::Write as _;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use serde_json::json;
 use smsotpd::api::client::{Call, Client};
-use smsotpd::sim::{Options, Sim};
+use smsotpd::sim::{Cure, Options, Sim};
 use smsotpd::sms;
 
 fn main() {
@@ -44,6 +45,9 @@ fn main() {
         }
         if wanted("pool") {
             pool(dir.path()).await;
+        }
+        if wanted("dead") {
+            dead(dir.path()).await;
         }
         if wanted("idle") {
             idle(dir.path()).await;
@@ -263,6 +267,39 @@ async fn pool(base: &Path) {
         f64::from(COUNT - 64) / took.as_secs_f64(),
         after - before,
         resident / 1024
+    );
+}
+
+/// Messages a second of all modems, from the first hundred to the last; the last modem hangs there for ever.
+async fn rate_of(base: &Path, name: &str, modems: usize, dies: bool) -> f64 {
+    const COUNT: u32 = 3000;
+    const FIRST: usize = 100;
+    // What the dead modem had on the air comes when its time is up.
+    const LAST: usize = COUNT as usize - 20;
+    let rig = Rig::start(base, name, modems);
+    rig.ready().await;
+    (0..modems).for_each(|i| rig.sim.set_air_time(i, Duration::from_millis(100)));
+    rig.unplug();
+    rig.queue(COUNT).await;
+    rig.plug();
+    assert!(rig.sim.wait_for(FIRST, Duration::from_secs(600)), "they begin");
+    if dies {
+        rig.sim.hang_until(modems - 1, Cure::Nothing);
+    }
+    let start = Instant::now();
+    let first = rig.sim.received();
+    assert!(rig.sim.wait_for(LAST, Duration::from_secs(600)), "all but a few arrive");
+    let sent = u32::try_from(rig.sim.received() - first).expect("few");
+    f64::from(sent) / start.elapsed().as_secs_f64()
+}
+
+async fn dead(base: &Path) {
+    let alone = rate_of(base, "alone", 15, false).await;
+    let beside = rate_of(base, "beside", 16, true).await;
+    println!(
+        "dead      15 modems of 100 ms: {alone:.1} messages/s alone, {beside:.1} beside one that is dead: {:+.1} % (limit: \
+         -5 %)",
+        100.0 * (beside / alone - 1.0)
     );
 }
 

@@ -131,7 +131,15 @@ impl Inner {
             | Outcome::NotStarted { references, .. } => (references.len(), false),
             Outcome::Unknown { references, .. } => (references.len() + 1, true),
         };
-        *locked(&slot.doubtful) = doubtful.then_some(m.id);
+        {
+            let mut held = locked(&slot.doubtful);
+            if doubtful {
+                *held = Some(m.id);
+            } else if *held == Some(m.id) {
+                // Another message that went well meanwhile does not settle the doubt.
+                *held = None;
+            }
+        }
         // A fault of the message says nothing of the SIM, and neither does a send that did not begin.
         let (sign, why) = match &outcome {
             Outcome::Accepted { .. } => (Some(Sign::Sent), ""),

@@ -225,9 +225,15 @@ impl Ladder {
         }
     }
 
-    /// The port is there.
-    pub const fn here(&mut self) {
-        self.away_since = None;
+    /// The port is there, and open.
+    pub fn here(&mut self) {
+        if self.away_since.take().is_some() {
+            // It rested from being looked for.
+            self.rest = None;
+        }
+        if let Some(noticed) = &mut self.noticed {
+            noticed.last = noticed.last.max(Rung::Reopen);
+        }
     }
 
     /// The device went and may come back as new: it is not left to rest then.

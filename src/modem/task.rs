@@ -152,6 +152,7 @@ impl Driver {
                     port::discard(&port);
                 }
                 Err(unfound) => {
+                    tracing::debug!(modem = %self.settings.name, "{}", unfound.sentence());
                     self.session.lost(unfound.sentence());
                     let away = matches!(unfound, Unfound::Away(_));
                     let rung = if away { self.session.missing(monotonic()) } else { None };
@@ -392,6 +393,8 @@ impl Driver {
     fn deliver(&mut self, action: Action) {
         match action {
             Action::Settle(outcome) => {
+                // Who waits for the outcome has the next order at hand: it must know whether the modem takes it.
+                self.publish();
                 self.gate = None;
                 if let Some(reply) = self.outcome.take() {
                     let _ = reply.send(outcome);

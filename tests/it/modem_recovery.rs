@@ -181,12 +181,10 @@ impl Driven {
     async fn recovered(&mut self) -> Rung {
         let told = timeout(LIMIT, async {
             loop {
-                match self.notices.recv().await.expect("the task lives") {
-                    Notice::Recovered { rung, took } => {
-                        assert!(took < LIMIT);
-                        return rung;
-                    }
-                    _ => {}
+                let notice = self.notices.recv().await.expect("the task lives");
+                if let Notice::Recovered { rung, took } = notice {
+                    assert!(took < LIMIT);
+                    return rung;
                 }
             }
         });
@@ -312,9 +310,9 @@ async fn the_operators_own_command_takes_the_power() {
     let (fifo, hub) = (machine.at("fifo"), machine.at("hub"));
     let node = machine.node(0).display().to_string();
     let expected = format!("off-on 3 stick1 {node}");
-    let (heard, mut hears) = mpsc::unbounded_channel();
+    let (told, mut heard) = mpsc::unbounded_channel();
     machine.pipe(&fifo, move |sim, text| {
-        heard.send(text == expected).unwrap();
+        told.send(text == expected).unwrap();
         sim.unplug(0);
         sim.plug(0).unwrap();
         false
@@ -328,7 +326,7 @@ async fn the_operators_own_command_takes_the_power() {
     let mut driven = Driven::ready(machine.by_path(), Means { power_cycle, ..machine.means() }).await;
     machine.sim.hang(0);
     assert_eq!(driven.recovered().await, Rung::PowerCycle);
-    assert!(hears.recv().await.unwrap(), "arguments and environment");
+    assert!(heard.recv().await.unwrap(), "arguments and environment");
     driven.works().await;
 }
 

@@ -221,8 +221,10 @@ impl Session {
     /// The port cannot be opened, or is gone.
     pub fn lost(&mut self, reason: &str) {
         self.abandon(reason);
+        if !self.is_closed() {
+            self.ladder.unplugged();
+        }
         self.enter_closed();
-        self.ladder.unplugged();
         self.set_fault(reason);
         self.set_state(State::Absent);
     }
@@ -456,23 +458,6 @@ impl Session {
         } else {
             Prompt::Ignored
         }
-    }
-
-    fn start_restart(&mut self, now: Instant) {
-        self.wishes.restart = false;
-        self.fail_ussd("the modem is being reset");
-        self.timer = None;
-        self.pin.device_began_anew();
-        self.set_state(State::Recovering);
-        self.phase = Phase::Restarting;
-        let command = self.restart_commands().into_iter().next().unwrap_or(Command::Restart);
-        self.write_command(command, self.settings.timing.command, now);
-    }
-
-    fn close_to_reopen(&mut self) {
-        self.enter_closed();
-        self.set_state(State::Recovering);
-        self.actions.push_back(Action::Close(Closing::Reopen));
     }
 
     fn close_for_good(&mut self) {

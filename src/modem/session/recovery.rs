@@ -188,6 +188,23 @@ impl Session {
         }
     }
 
+    pub(super) fn start_restart(&mut self, now: Instant) {
+        self.wishes.restart = false;
+        self.fail_ussd("the modem is being reset");
+        self.timer = None;
+        self.pin.device_began_anew();
+        self.set_state(State::Recovering);
+        self.phase = Phase::Restarting;
+        let command = self.restart_commands().into_iter().next().unwrap_or(Command::Restart);
+        self.write_command(command, self.settings.timing.command, now);
+    }
+
+    pub(super) fn close_to_reopen(&mut self) {
+        self.enter_closed();
+        self.set_state(State::Recovering);
+        self.actions.push_back(Action::Close(Closing::Reopen));
+    }
+
     fn start_radio(&mut self, now: Instant) {
         self.fail_ussd("the modem is being reset");
         self.timer = None;
@@ -251,7 +268,7 @@ impl Session {
     }
 
     /// What begins the device anew: the family's own commands, and the standard's last.
-    pub(super) fn restart_commands(&self) -> Vec<Command> {
+    fn restart_commands(&self) -> Vec<Command> {
         let own = self.profile.reset.iter().filter(|line| *line != "AT+CFUN=1,1");
         let own = own.map(|line| Command::Vendor(line.clone().into()));
         own.chain([Command::Restart]).collect()

@@ -427,7 +427,8 @@ impl Session {
             Errand::Walk(_) => self.storage.storage_listed(),
             Errand::Read(..) | Errand::Delete(_) => {}
         }
-        self.ladder.notice(now);
+        self.notice_trouble(now);
+        self.set_fault("the modem did not answer in time about the messages that it stores");
         self.storage.hold = Some(now + self.settings.timing.busy_retry);
         self.start_resync(Open::No, Then::Idle, now);
     }

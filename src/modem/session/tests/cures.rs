@@ -146,6 +146,34 @@ fn one_that_is_plugged_anew_is_not_left_to_rest() {
 }
 
 #[test]
+fn one_that_is_away_has_its_power_taken_now_and_then_and_is_brought_up_when_it_is_back() {
+    let mut bench = Bench::ready(Fake::new());
+    bench.session.notice_trouble(bench.now);
+    bench.session.lost("gone");
+    let mut rungs = Vec::new();
+    for _ in 0..3600 * 6 / 2 {
+        bench.session.lost("no such device");
+        let mut rung = bench.session.missing(bench.now);
+        while let Some(climbed) = rung {
+            rungs.push(climbed);
+            let done = if climbed == PowerCycle { Ok(()) } else { Err(None) };
+            rung = bench.session.cured(climbed, done, bench.now);
+        }
+        bench.turn();
+        assert_eq!(bench.state(), State::Absent);
+        bench.now += Duration::from_secs(2);
+    }
+    let cycles = rungs.iter().filter(|rung| **rung == PowerCycle).count();
+    assert!((10..=18).contains(&cycles), "in six hours: {cycles}");
+    assert!(bench.fault().contains("no such device; tried: the power_cycle command"), "{}", bench.fault());
+    let back = bench.now;
+    bench.open();
+    bench.until(|b| b.state() == State::Ready);
+    assert!(bench.now - back < Duration::from_secs(5));
+    bench.assert_works();
+}
+
+#[test]
 fn a_restart_seen_at_rest_brings_it_up_at_once() {
     let mut bench = silenced();
     bench.pass(MINUTE + Duration::from_secs(6));

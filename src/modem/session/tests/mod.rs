@@ -11,6 +11,7 @@ use crate::secret::Secret;
 
 mod bring_up;
 mod cures;
+mod intruders;
 mod network;
 mod pin;
 mod profile;
@@ -169,6 +170,10 @@ pub(super) struct Bench {
     /// Whether the network waits for more, of each answer.
     pub(super) open: Vec<bool>,
     pub(super) closings: Vec<Closing>,
+    /// Said at this one of the places between two lines.
+    pub(super) intruder: Option<(usize, &'static str)>,
+    /// Places seen so far.
+    pub(super) places: usize,
     /// Whose PIN was tried and not accepted, and what is said of a further try.
     pub(super) tried: Vec<String>,
     pub(super) noted: Result<bool, String>,
@@ -204,6 +209,8 @@ impl Bench {
             answers: Vec::new(),
             open: Vec::new(),
             closings: Vec::new(),
+            intruder: None,
+            places: 0,
             tried: Vec::new(),
             noted: Ok(true),
         };
@@ -267,6 +274,8 @@ impl Bench {
     }
 
     fn says(&mut self, octets: &str) {
+        let with = self.intruded(octets);
+        let octets = with.as_deref().unwrap_or(octets);
         for piece in octets.as_bytes().chunks(self.modem.piece) {
             self.session.received(piece, self.now);
         }
