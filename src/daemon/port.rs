@@ -71,18 +71,20 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
                 if changed.is_err() {
                     return;
                 }
-                let now = snapshot.borrow_and_update().clone();
-                port.readiness.send_if_modified(|known| {
+                let (state, why) = {
+                    let now = snapshot.borrow_and_update();
                     let next = readiness(&now);
-                    let changed = *known != next;
-                    *known = next;
-                    changed
-                });
-                let state = state(now.state);
+                    port.readiness.send_if_modified(|known| {
+                        let changed = *known != next;
+                        *known = next;
+                        changed
+                    });
+                    (state(now.state), now.last_error.clone())
+                };
                 // Ready and busy alternate with every message; the message's own events tell that.
                 let working = |s| matches!(s, ModemState::Ready | ModemState::Busy);
                 if state != told && !(working(state) && working(told)) {
-                    tell(&port.name, state, now.last_error.as_deref());
+                    tell(&port.name, state, why.as_deref());
                     gateway.modem_changed(&port.name);
                 }
                 told = state;
