@@ -245,12 +245,12 @@ pub struct Event {
     /// After a `modem.*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modem: Option<Modem>,
-    /// After `inbox.received`, without its text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub inbox: Option<InboxMessage>,
     /// Beside `modem` after `modem.recovered`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// After `inbox.received`, without its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inbox: Option<InboxMessage>,
 }
 
 /// How a modem came back.
@@ -387,8 +387,8 @@ impl From<&gateway::StatusView> for Status {
 
 impl From<&gateway::Event> for Event {
     fn from(event: &gateway::Event) -> Self {
-        let (mut verification, mut message, mut modem, mut recovery) = (None, None, None, None);
-        let mut inbox = None;
+        let (mut verification, mut message, mut modem, mut inbox) = (None, None, None, None);
+        let mut recovery = None;
         let r#type = match &event.kind {
             EventKind::Verification(what, v) => {
                 verification = Some(v.into());
@@ -413,7 +413,8 @@ impl From<&gateway::Event> for Event {
                 "inbox.received".to_owned()
             }
         };
-        Self { id: event.id, r#type, at: event.at.to_string(), verification, message, modem, recovery, inbox }
+        let at = event.at.to_string();
+        Self { id: event.id, r#type, at, verification, message, modem, recovery, inbox }
     }
 }
 

@@ -26,10 +26,10 @@ pub(super) struct Metrics {
     messages: [AtomicU64; MESSAGES.len()],
     verifications: [AtomicU64; VERIFICATIONS.len()],
     checks: [AtomicU64; 2],
-    pub(super) recoveries: Recoveries,
     breakers_opened: AtomicU64,
     pub(super) inbox_received: AtomicU64,
     pub(super) reports: [AtomicU64; 2],
+    pub(super) recoveries: Recoveries,
 }
 
 impl Metrics {

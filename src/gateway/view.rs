@@ -248,8 +248,8 @@ pub enum EventKind {
     Message(MessageView),
     /// `modem.ready`, `.absent` and so on.
     Modem(ModemView),
-    /// `modem.recovered`.
-    Recovered(ModemView, RecoveryView),
     /// `inbox.received`.
     Inbox(InboxView),
+    /// `modem.recovered`.
+    Recovered(ModemView, RecoveryView),
 }

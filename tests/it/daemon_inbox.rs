@@ -145,9 +145,9 @@ async fn kill_9_in_the_middle_of_a_message_loses_no_part() {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             };
-            if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-                panic!("the modem is not asked: {} {}", get(&rig.client(), "/v1/modems").await, rig.logs());
-            }
+            let asked = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+            let modems = get(&rig.client(), "/v1/modems").await;
+            assert!(asked, "the modem is not asked: {modems} {}", rig.logs());
             rig.kill();
             rig.launch();
         }
