@@ -16,7 +16,7 @@ pub enum Action {
     Settle(Outcome),
     /// The USSD request ended.
     Ussd(Result<UssdAnswer, String>),
-    /// Note durably that the PIN is being tried, unless it was noted before, and tell [`Session::pin_noted`].
+    /// Note durably that the PIN is being tried, unless it was noted before, and tell `Session::pin_noted`.
     TryPin {
         /// Whose PIN it is.
         owner: String,

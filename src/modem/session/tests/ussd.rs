@@ -102,7 +102,7 @@ fn a_quote_that_is_never_closed_ends_with_the_command() {
     bench.assert_works();
 }
 
-/// python-gsmmodem issue 14: words of the modem's own, before or behind the network's.
+/// Seen with python-gsmmodem: words of the modem's own, before or behind the network's.
 #[test]
 fn words_about_the_dialogue_are_no_answer() {
     for answer in [
