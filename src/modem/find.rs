@@ -13,13 +13,15 @@ pub(super) enum Unfound {
     Away(String),
     /// It may be here.
     Unclear(String),
+    /// It is here, and its port does not open.
+    Unopened(String),
 }
 
 impl Unfound {
     /// For a person.
     pub(super) fn sentence(&self) -> &str {
         match self {
-            Self::Away(sentence) | Self::Unclear(sentence) => sentence,
+            Self::Away(sentence) | Self::Unclear(sentence) | Self::Unopened(sentence) => sentence,
         }
     }
 }
@@ -73,9 +75,12 @@ impl Find {
             }
             return Ok(fitting[0].path.clone());
         }
-        let (mut seen, mut silent) = (Vec::new(), false);
+        let (mut seen, mut unclear) = (Vec::new(), false);
         for candidate in &fitting {
-            match ports::ask(root, &candidate.path, patience).await {
+            let turn = ports::turn(&candidate.path).await;
+            let asked = ports::identify(root, &candidate.path, patience, self.iccid.is_some()).await;
+            drop(turn);
+            match asked {
                 Ok(answers) => {
                     let same =
                         |wanted: &Option<String>, is: &Option<String>| wanted.is_none() || wanted == is;
@@ -84,18 +89,24 @@ impl Find {
                     }
                     seen.push(format!("{} is another modem", candidate.path.display()));
                 }
-                // A port in use is another modem of this daemon, or somebody else's.
-                Err(AskError::InTheWay(obstacle)) => seen.push(obstacle.to_string()),
-                Err(AskError::Unopened(why) | AskError::Lost(why)) => seen.push(why),
+                Err(AskError::InTheWay(obstacle)) => {
+                    // A port in use is another modem of this daemon, or somebody else's for a while.
+                    unclear |= !obstacle.is_own();
+                    seen.push(obstacle.to_string());
+                }
+                Err(AskError::Unopened(why) | AskError::Lost(why)) => {
+                    unclear = true;
+                    seen.push(why);
+                }
                 Err(AskError::Silent { .. }) => {
-                    silent = true;
+                    unclear = true;
                     seen.push(format!("{} does not answer AT", candidate.path.display()));
                 }
             }
         }
         let sentence = format!("{}; {}", self.missing(), seen.join("; "));
-        // A silent port may be the modem's own.
-        Err(if silent { Unfound::Unclear(sentence) } else { Unfound::Away(sentence) })
+        // A port that did not say who it is may be the modem's own.
+        Err(if unclear { Unfound::Unclear(sentence) } else { Unfound::Away(sentence) })
     }
 
     /// The ports that fit without being asked, the likeliest first.

@@ -15,7 +15,7 @@ use tokio_serial::SerialStream;
 use super::find::Unfound;
 use super::ladder::Rung;
 use super::means::{Means, Patient};
-use super::ports::{Patience, Root, Watch, usb_of};
+use super::ports::{Patience, Root, Watch, turn, usb_of};
 use super::recorder::Recorded;
 use super::session::{Action, Closing, Output, Session, UssdAnswer};
 use super::settings::Settings;
@@ -97,32 +97,35 @@ async fn open(settings: Settings, root: Root, known: Known) -> Result<Opened, Un
         (found, _) => found?,
     };
     let away = settings.find.is_path() && !path.exists();
+    let turn = turn(&path).await;
     // Opening asks the device, and naming its holder reads /proc.
     let opened = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let port = port::open(&path, settings.baud)?;
         let device = reauthorise::device_of(&root, &path);
         let usb = usb_of(&root, &path);
         Ok(Opened { path, port, device, usb })
     });
     let opened = opened.await.unwrap_or_else(|_| Err(String::from("the port could not be opened")));
-    opened.map_err(|reason| if away { Unfound::Away(reason) } else { Unfound::Unclear(reason) })
+    opened.map_err(|reason| if away { Unfound::Away(reason) } else { Unfound::Unopened(reason) })
 }
 
 /// How long a modem that has to be asked for is waited for when no device comes or goes.
 const UNTOLD: Duration = Duration::from_secs(60);
 
-/// Until it is time to look for the port again. A path is looked at again soon; asking other ports who they are
-/// is left until something was plugged in.
-async fn pause(watch: Option<Watch>, wait: Duration) {
-    let Some(mut watch) = watch else { return sleep_until((monotonic() + wait).into()).await };
+/// Until it is time to look for the port again: `wait` is over, or a device came or went. Says which.
+async fn pause(watch: Option<Watch>, wait: Duration) -> bool {
     let told = async {
-        if watch.changed().await.is_err() {
-            pending::<()>().await;
+        if let Some(mut watch) = watch
+            && watch.changed().await.is_ok()
+        {
+            return;
         }
+        pending::<()>().await;
     };
     tokio::select! {
-        () = told => {}
-        () = sleep_until((monotonic() + UNTOLD).into()) => {}
+        () = told => true,
+        () = sleep_until((monotonic() + wait).into()) => false,
     }
 }
 
@@ -141,6 +144,15 @@ impl Driver {
             let Some(opened) = self.without_port(open(settings, root, known)).await else { break };
             // One that was here a moment ago is not waited for as if it had to be plugged in.
             watch = watch.filter(|_| opened.is_err());
+            // What is not here comes with a device; asking silent ports, which may be no modems, becomes rare.
+            let longest = match &opened {
+                Err(Unfound::Away(_)) if watch.is_some() => {
+                    wait = UNTOLD;
+                    UNTOLD
+                }
+                Err(Unfound::Unclear(_)) => UNTOLD,
+                _ => timing.reopen_max,
+            };
             match opened {
                 Ok(Opened { path, mut port, device, usb }) => {
                     self.session.on_usb(usb);
@@ -163,8 +175,8 @@ impl Driver {
                 let Some(()) = self.cure(rung).await else { break };
             }
             if !matches!(flow, Flow::Stop) {
-                let Some(()) = self.without_port(pause(watch, wait)).await else { break };
-                wait = wait.saturating_mul(2).min(timing.reopen_max);
+                let Some(told) = self.without_port(pause(watch, wait.min(longest))).await else { break };
+                wait = if told { timing.reopen_first } else { wait.saturating_mul(2).min(longest) };
             }
         }
         self.publish();

@@ -146,6 +146,12 @@ struct Driven {
 
 impl Driven {
     async fn ready(find: Find, means: Means) -> Self {
+        let driven = Self::start(find, means);
+        driven.until("ready", |s| s.state == State::Ready).await;
+        driven
+    }
+
+    fn start(find: Find, means: Means) -> Self {
         let (sender, notices) = mpsc::channel(1024);
         let settings = Settings {
             name: "stick1".into(),
@@ -159,9 +165,7 @@ impl Driven {
             profiles: smsotpd::config::profiles(),
             timing: timing(),
         };
-        let driven = Self { modem: Modem::start_with(settings, means, sender), notices };
-        driven.until("ready", |s| s.state == State::Ready).await;
-        driven
+        Self { modem: Modem::start_with(settings, means, sender), notices }
     }
 
     async fn until(&self, what: &str, done: impl FnMut(&Snapshot) -> bool) {
@@ -302,6 +306,35 @@ async fn a_modem_that_is_known_by_its_imei_is_cured_though_it_cannot_say_who_it_
     assert_eq!(driven.recovered().await, Rung::Reauthorise);
     driven.works().await;
     assert!(machine.sim.device(0).is_some(), "the other was left alone");
+}
+
+#[tokio::test]
+async fn modems_that_look_for_themselves_at_once_do_not_keep_each_other_out() {
+    let machine = Machine::new(3);
+    fs::write(machine.device(2).join("serial"), "S2\n").unwrap();
+    let imei = |imei: &str| Find { imei: Some(imei.into()), ..Find::default() };
+    let serial = Find { serial: Some("S2".into()), ..Find::default() };
+    let found = tokio::join!(
+        Driven::ready(imei("490154203237526"), machine.means()),
+        Driven::ready(imei("490154203237518"), machine.means()),
+        Driven::ready(serial, machine.means()),
+    );
+    for (driven, node) in [(found.0, 1), (found.1, 0), (found.2, 2)] {
+        assert_eq!(driven.modem.snapshot().borrow().port, machine.node(node).display().to_string());
+        driven.works().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stick_that_needs_a_while_to_answer_is_asked_again() {
+    let machine = Machine::new(1);
+    machine.sim.hang(0);
+    let find = Find { imei: Some("490154203237518".into()), ..Find::default() };
+    let driven = Driven::start(find, machine.means());
+    let silent = |s: &Snapshot| s.last_error.as_deref().is_some_and(|e| e.contains("does not answer AT"));
+    driven.until("silent", silent).await;
+    machine.sim.unhang(0);
+    driven.works().await;
 }
 
 #[tokio::test]

@@ -175,6 +175,36 @@ const SIM_TRIES: u32 = 6;
 
 /// Asks `port` everything.
 pub async fn ask(root: &Root, port: &Path, patience: &Patience) -> Result<Answers, AskError> {
+    let (mut dialogue, mut answers) = begin(root, port, patience).await?;
+    finish(dialogue.questions(&mut answers).await, answers)
+}
+
+/// Asks `port` for its `imei` alone, and for the `iccid` of its SIM when `card` is wanted.
+pub(in crate::modem) async fn identify(
+    root: &Root,
+    port: &Path,
+    patience: &Patience,
+    card: bool,
+) -> Result<Answers, AskError> {
+    let (mut dialogue, mut answers) = begin(root, port, patience).await?;
+    finish(dialogue.identity(&mut answers, card).await, answers)
+}
+
+fn finish(asked: Result<(), End>, mut answers: Answers) -> Result<Answers, AskError> {
+    match asked {
+        Ok(()) => {}
+        Err(End::Silent(at)) => answers.stopped_at = Some(at),
+        Err(End::Lost(why)) => return Err(AskError::Lost(why)),
+    }
+    Ok(answers)
+}
+
+/// Opens the port and finds its speed.
+async fn begin<'a>(
+    root: &Root,
+    port: &Path,
+    patience: &'a Patience,
+) -> Result<(Dialogue<'a>, Answers), AskError> {
     if let Some(obstacle) = in_the_way(root, port) {
         return Err(AskError::InTheWay(obstacle));
     }
@@ -182,13 +212,7 @@ pub async fn ask(root: &Root, port: &Path, patience: &Patience) -> Result<Answer
     let open = port::open(port, first).map_err(AskError::Unopened)?;
     let mut dialogue = Dialogue { port: open, framer: Framer::new(), patience, noise: false, skip: false };
     let baud = dialogue.find_speed().await?;
-    let mut answers = Answers { baud, ..Answers::default() };
-    match dialogue.questions(&mut answers).await {
-        Ok(()) => {}
-        Err(End::Silent(at)) => answers.stopped_at = Some(at),
-        Err(End::Lost(why)) => return Err(AskError::Lost(why)),
-    }
-    Ok(answers)
+    Ok((dialogue, Answers { baud, ..Answers::default() }))
 }
 
 struct Dialogue<'a> {
@@ -214,6 +238,11 @@ impl Exchange {
         let answered = self.result.as_ref().is_none_or(ResultCode::is_ok);
         self.answers.first().filter(|_| answered).map(String::as_str)
     }
+}
+
+/// The answer, without quotes.
+fn word(exchange: &Exchange) -> String {
+    exchange.first().map(|line| unquoted(line).to_owned()).unwrap_or_default()
 }
 
 /// The port failed.
@@ -271,22 +300,11 @@ impl Dialogue<'_> {
         if set_back {
             self.ask(&Command::NumericErrors).await?;
         }
-        let word = |exchange: Exchange| exchange.first().map(|l| unquoted(l).to_owned()).unwrap_or_default();
-        answers.manufacturer = word(self.ask(&Command::Manufacturer).await?);
-        answers.model = word(self.ask(&Command::Model).await?);
-        answers.firmware = word(self.ask(&Command::Revision).await?);
-        let serial: String =
-            word(self.ask(&Command::SerialNumber).await?).chars().filter(char::is_ascii_digit).collect();
-        answers.imei = (serial.len() >= 14).then(|| serial.chars().take(15).collect());
-        answers.sim = self.sim().await?;
-        for name in ICCID {
-            answers.iccid =
-                self.ask(&Command::Iccid(name.into())).await?.answers.iter().find_map(|l| at::iccid(l));
-            if answers.iccid.is_some() {
-                break;
-            }
-        }
-        let imsi = word(self.ask(&Command::Subscriber).await?);
+        answers.manufacturer = word(&self.ask(&Command::Manufacturer).await?);
+        answers.model = word(&self.ask(&Command::Model).await?);
+        answers.firmware = word(&self.ask(&Command::Revision).await?);
+        self.identity(answers, true).await?;
+        let imsi = word(&self.ask(&Command::Subscriber).await?);
         answers.imsi = Some(imsi).filter(|i| i.len() >= 6 && i.bytes().all(|b| b.is_ascii_digit()));
         for domain in [Domain::Cs, Domain::Eps, Domain::Ps] {
             let exchange = self.ask(&Command::Registration(domain)).await?;
@@ -306,6 +324,23 @@ impl Dialogue<'_> {
             centre.first().map(|body| unquoted(body.split(',').next().unwrap_or_default()).to_owned());
         if set_back {
             self.test("AT+CMEE=0", "+CMEE").await?;
+        }
+        Ok(())
+    }
+
+    async fn identity(&mut self, answers: &mut Answers, card: bool) -> Result<(), End> {
+        let serial: String =
+            word(&self.ask(&Command::SerialNumber).await?).chars().filter(char::is_ascii_digit).collect();
+        answers.imei = (serial.len() >= 14).then(|| serial.chars().take(15).collect());
+        if card {
+            answers.sim = self.sim().await?;
+            for name in ICCID {
+                answers.iccid =
+                    self.ask(&Command::Iccid(name.into())).await?.answers.iter().find_map(|l| at::iccid(l));
+                if answers.iccid.is_some() {
+                    break;
+                }
+            }
         }
         Ok(())
     }

@@ -17,16 +17,19 @@ mod holder;
 mod obstacle;
 mod rank;
 mod scan;
+mod turn;
 mod watch;
 
 use std::path::{Path, PathBuf};
 
+pub(super) use ask::identify;
 pub use ask::{Answers, AskError, Patience, SimState, ask};
 pub use holder::{Holder, holder};
 pub(super) use obstacle::taken;
 pub use obstacle::{Obstacle, in_the_way, without_port};
 pub use rank::Role;
 pub use scan::{scan, usb_of};
+pub(super) use turn::turn;
 pub use watch::Watch;
 
 /// Where `sys`, `dev` and `proc` are: tests make their own.

@@ -69,6 +69,13 @@ pub enum Obstacle {
     },
 }
 
+impl Obstacle {
+    /// Another modem of this program has the port.
+    pub(in crate::modem) fn is_own(&self) -> bool {
+        matches!(self, Self::Held { holder: Some(holder), .. } if holder.pid == std::process::id())
+    }
+}
+
 /// Huawei's `HiLink`, and the disk that becomes it.
 const ROUTERS: &[(u16, u16)] = &[(0x12d1, 0x14dc), (0x12d1, 0x14db), (0x12d1, 0x1f01)];
 
