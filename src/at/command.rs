@@ -32,8 +32,8 @@ pub enum Command {
     RadioOn,
     /// `AT+CFUN=1,1`: begin anew.
     Restart,
-    /// `AT+CSCS="GSM"` (27.007 5.5).
-    Charset,
+    /// `AT+CSCS="…"` (27.007 5.5): the alphabet of this side.
+    Charset(Charset),
     /// `AT+CPIN?` (27.007 8.3).
     PinState,
     /// `AT+CPIN="…"`.
@@ -44,6 +44,12 @@ pub enum Command {
     Subscriber,
     /// `AT+CMGF=0` (27.005 3.2.3): PDU mode.
     PduMode,
+    /// `AT+CMGF=1`: text mode.
+    TextMode,
+    /// `AT+CMGF=?`: which of both there are.
+    Formats,
+    /// `AT+CSMP=fo,vp,pid,dcs` (27.005 3.3.4): how messages are sent in text mode.
+    TextParameters([u8; 4]),
     /// `AT+CSMS?` (27.005 3.2.1).
     Service,
     /// `AT+CSMS=0`: no acknowledgements wanted.
@@ -79,6 +85,13 @@ pub enum Command {
         /// The TPDU's octets, without the SMSC field.
         length: usize,
     },
+    /// `AT+CMGS="number",type` (27.005 3.5.1), text mode.
+    SendText {
+        /// In the alphabet in force.
+        to: String,
+        /// `<toda>`: 145 international, 129 unknown (3GPP TS 24.011 clause 8.2.5.2).
+        kind: u8,
+    },
     /// `AT+CPMS?` (27.005 3.2.2): the storages in use and how full they are.
     StoragesInUse,
     /// `AT+CPMS=?`: the storages there are.
@@ -87,6 +100,8 @@ pub enum Command {
     UseStorages(Vec<String>),
     /// `AT+CMGL=4` (27.005 4.1), PDU mode: all messages.
     List,
+    /// `AT+CMGL="ALL"` (27.005 3.4.2), text mode.
+    ListText,
     /// `AT+CMGR=index` (27.005 4.2).
     Read(u32),
     /// `AT+CMGD=index` (27.005 3.5.4).
@@ -101,6 +116,18 @@ pub enum Command {
     Question(Cow<'static, str>),
     /// A vendor's command from a profile.
     Vendor(Cow<'static, str>),
+}
+
+/// An alphabet that both sides speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Charset {
+    /// The octets are septets of the GSM 7 bit default alphabet.
+    #[default]
+    Gsm,
+    /// ASCII.
+    Ira,
+    /// UCS-2 in hexadecimal digits.
+    Ucs2,
 }
 
 /// Whose registration.
@@ -176,10 +203,11 @@ impl Command {
             }
             Self::Operator => Expects::head("+COPS"),
             Self::StoragesInUse | Self::Storages | Self::UseStorages(_) => Expects::head("+CPMS"),
-            Self::List => Expects::head("+CMGL"),
+            Self::List | Self::ListText => Expects::head("+CMGL"),
             Self::Read(_) => Expects::head("+CMGR"),
             Self::Signal => Expects::head("+CSQ"),
-            Self::Send { .. } => Expects { prompt: true, ..Expects::head("+CMGS") },
+            Self::Formats => Expects::head("+CMGF"),
+            Self::Send { .. } | Self::SendText { .. } => Expects { prompt: true, ..Expects::head("+CMGS") },
             _ => Expects::NOTHING,
         }
     }
@@ -197,7 +225,9 @@ impl Command {
             Self::Function => "AT+CFUN?",
             Self::RadioOn => "AT+CFUN=1",
             Self::Restart => "AT+CFUN=1,1",
-            Self::Charset => "AT+CSCS=\"GSM\"",
+            Self::Charset(Charset::Gsm) => "AT+CSCS=\"GSM\"",
+            Self::Charset(Charset::Ira) => "AT+CSCS=\"IRA\"",
+            Self::Charset(Charset::Ucs2) => "AT+CSCS=\"UCS2\"",
             Self::PinState => "AT+CPIN?",
             Self::EnterPin(pin) => {
                 let pin = if masking == Masking::On { "****" } else { pin.expose() };
@@ -206,14 +236,17 @@ impl Command {
             Self::Iccid(line) | Self::Question(line) | Self::Vendor(line) => return line.clone(),
             Self::Subscriber => "AT+CIMI",
             Self::PduMode => "AT+CMGF=0",
+            Self::TextMode => "AT+CMGF=1",
+            Self::Formats => "AT+CMGF=?",
+            Self::TextParameters([fo, vp, pid, dcs]) => {
+                return Cow::Owned(format!("AT+CSMP={fo},{vp},{pid},{dcs}"));
+            }
             Self::Service => "AT+CSMS?",
             Self::PlainService => "AT+CSMS=0",
             Self::ServiceCentre => "AT+CSCA?",
             Self::SetServiceCentre(number) => {
-                // Type of address (TS 24.011 8.2.5.2): 145 international, 129 unknown.
-                let kind = if number.starts_with('+') { 145 } else { 129 };
-                let number = if masking == Masking::On { mask(number) } else { number.clone() };
-                return Cow::Owned(format!("AT+CSCA=\"{number}\",{kind}"));
+                let kind = if number.starts_with('+') { INTERNATIONAL } else { UNKNOWN };
+                return Cow::Owned(addressed("AT+CSCA=", number, kind, masking));
             }
             Self::NewMessages([mode, mt, bm, ds, bfr]) => {
                 return Cow::Owned(format!("AT+CNMI={mode},{mt},{bm},{ds},{bfr}"));
@@ -233,12 +266,14 @@ impl Command {
             Self::Signal => "AT+CSQ",
             Self::MoreMessages => "AT+CMMS=2",
             Self::Send { length } => return Cow::Owned(format!("AT+CMGS={length}")),
+            Self::SendText { to, kind } => return Cow::Owned(addressed("AT+CMGS=", to, *kind, masking)),
             Self::StoragesInUse => "AT+CPMS?",
             Self::Storages => "AT+CPMS=?",
             Self::UseStorages(names) => {
                 return Cow::Owned(format!("AT+CPMS=\"{}\"", names.join("\",\"")));
             }
             Self::List => "AT+CMGL=4",
+            Self::ListText => "AT+CMGL=\"ALL\"",
             Self::Read(index) => return Cow::Owned(format!("AT+CMGR={index}")),
             Self::Delete(index) => return Cow::Owned(format!("AT+CMGD={index}")),
             Self::Acknowledge => "AT+CNMA",
@@ -249,6 +284,16 @@ impl Command {
             Self::UssdCancel => "AT+CUSD=2",
         })
     }
+}
+
+/// Types of address (3GPP TS 24.011 clause 8.2.5.2).
+const INTERNATIONAL: u8 = 145;
+const UNKNOWN: u8 = 129;
+
+/// A number in quotes and its type.
+fn addressed(head: &str, number: &str, kind: u8, masking: Masking) -> String {
+    let number = if masking == Masking::On { &mask(number) } else { number };
+    format!("{head}\"{number}\",{kind}")
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -278,6 +323,8 @@ mod tests {
         for (command, octets) in [
             (Command::Attention, "AT\r"),
             (Command::Send { length: 23 }, "AT+CMGS=23\r"),
+            (Command::SendText { to: "+41791234567".into(), kind: 145 }, "AT+CMGS=\"+41791234567\",145\r"),
+            (Command::TextParameters([17, 167, 0, 8]), "AT+CSMP=17,167,0,8\r"),
             (Command::NewMessages([2, 1, 0, 1, 0]), "AT+CNMI=2,1,0,1,0\r"),
             (Command::SetServiceCentre("+41794999000".into()), "AT+CSCA=\"+41794999000\",145\r"),
             (Command::SetServiceCentre("1234".into()), "AT+CSCA=\"1234\",129\r"),
@@ -294,6 +341,7 @@ mod tests {
     fn what_a_log_shows() {
         assert_eq!(Command::EnterPin(Secret::new("1234".into())).to_string(), "AT+CPIN=\"****\"");
         assert!(!Command::SetServiceCentre("+41794999000".into()).to_string().contains("794999"));
+        assert!(!Command::SendText { to: "+41791234567".into(), kind: 145 }.to_string().contains("791234"));
         assert!(!format!("{:?}", Command::Ussd(Secret::new("*100#".into()))).contains("100"));
     }
 }

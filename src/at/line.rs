@@ -72,8 +72,8 @@ pub enum Routed<'a> {
     Pdu(Kind, &'a str),
     /// Text mode: a line of any text follows.
     TextFollows(Kind),
-    /// Text mode: that was all.
-    Text(Kind),
+    /// Text mode: a report, whole.
+    Text(Kind, &'a str),
 }
 
 impl<'a> Line<'a> {
@@ -218,7 +218,7 @@ fn routed(kind: Kind, body: &str) -> Routed<'_> {
         all_consuming(map_res(digit1, str::parse)).parse(fields.last().copied().unwrap_or(""));
     match (fields.len(), kind) {
         (1 | 2, _) if length.is_ok() => Routed::PduFollows(kind),
-        (_, Kind::Report) => Routed::Text(kind),
+        (_, Kind::Report) => Routed::Text(kind, body),
         _ => Routed::TextFollows(kind),
     }
 }
@@ -395,7 +395,10 @@ mod tests {
         assert_eq!(routed("+CMT: \"+4179\",,\"06/05/28,18:15:41+80\""), Routed::TextFollows(Kind::Deliver));
         assert_eq!(
             routed("+CDS: 6,202,\"+49\",145,\"04/03/30,14:24:09+04\",\"04/03/30,14:24:13+04\",0"),
-            Routed::Text(Kind::Report)
+            Routed::Text(
+                Kind::Report,
+                "6,202,\"+49\",145,\"04/03/30,14:24:09+04\",\"04/03/30,14:24:13+04\",0"
+            )
         );
         assert_eq!(Line::pdu("0791AbcD"), Some(vec![0x07, 0x91, 0xab, 0xcd]));
         for line in ["OK", "", "079", "+CMGS: 1", "07 91"] {

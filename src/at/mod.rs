@@ -29,8 +29,9 @@ mod line;
 mod reply;
 mod result;
 mod stored;
+mod text;
 
-pub use command::{Command, Domain, Expects};
+pub use command::{Charset, Command, Domain, Expects};
 pub use errors::{Class, Failure};
 pub use framer::{Frame, Framer, LINE_LIMIT, Prompt};
 pub use line::{Kind, Line, Routed, Unsolicited};
@@ -40,3 +41,4 @@ pub use reply::{
 };
 pub use result::{ErrorValue, ResultCode};
 pub use stored::{Entry, Header, Usage, storage, storages, usages};
+pub use text::{TextEntry, TextReport};

@@ -3,6 +3,7 @@
 //! closed, no field for the name, the PDU on the same line.
 
 use super::reply::{fields, hex};
+use super::text::TextEntry;
 use crate::secret::Secret;
 
 /// The longest name of a storage that is believed (`SM_P` has four characters).
@@ -26,8 +27,13 @@ pub struct Entry {
 pub enum Header {
     /// An entry in PDU mode.
     Entry(Entry),
-    /// The modem speaks text mode: what follows is somebody's text.
-    Text,
+    /// The modem speaks text mode.
+    Text {
+        /// Its place; only a listing says it.
+        index: Option<u32>,
+        /// What it is.
+        entry: TextEntry,
+    },
 }
 
 /// How full a storage is.
@@ -57,7 +63,7 @@ impl Header {
     fn of(index: Option<u32>, fields: &[&str]) -> Option<Self> {
         let (status, last) = (*fields.first()?, *fields.last()?);
         if status.starts_with("REC ") || status.starts_with("STO ") {
-            return Some(Self::Text);
+            return Some(Self::Text { index, entry: TextEntry::of(status, fields.get(1..)?)? });
         }
         if !(2..=3).contains(&fields.len()) {
             return None;
@@ -121,6 +127,11 @@ mod tests {
         Header::Entry(Entry { index, status, length, pdu: None })
     }
 
+    fn text(index: Option<u32>) -> Header {
+        let (from, timestamp) = ("+41790000000".to_owned(), "25/01/01,10:00:00+04".to_owned());
+        Header::Text { index, entry: TextEntry::Deliver { from, timestamp } }
+    }
+
     #[test]
     fn the_lines_before_a_pdu() {
         for (body, expected) in [
@@ -129,7 +140,7 @@ mod tests {
             ("12,1,\"Bob, at home\",159", Some(entry(Some(12), 1, 159))),
             ("3,3,24", Some(entry(Some(3), 3, 24))),
             ("3,,,24", Some(entry(Some(3), 1, 24))),
-            ("1,\"REC READ\",\"+41790000000\",,\"25/01/01,10:00:00+04\"", Some(Header::Text)),
+            ("1,\"REC READ\",\"+41790000000\",,\"25/01/01,10:00:00+04\"", Some(text(Some(1)))),
             ("x,1,,24", None),
             ("1", None),
             ("1,1,,x", None),
@@ -140,7 +151,10 @@ mod tests {
         assert_eq!(Header::read("1,,24"), Some(entry(None, 1, 24)));
         assert_eq!(Header::read("0,24"), Some(entry(None, 0, 24)));
         assert_eq!(Header::read("0,,0"), Some(entry(None, 0, 0)));
-        assert_eq!(Header::read("\"REC UNREAD\",\"+41790000000\""), Some(Header::Text));
+        assert_eq!(
+            Header::read("\"REC UNREAD\",\"+41790000000\",,\"25/01/01,10:00:00+04\""),
+            Some(text(None))
+        );
         let whole = Header::read("1,,2 00ABCD");
         let pdu = Some(Secret::new(vec![0x00, 0xab, 0xcd]));
         assert_eq!(whole, Some(Header::Entry(Entry { index: None, status: 1, length: 2, pdu })));

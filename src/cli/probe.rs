@@ -406,7 +406,10 @@ fn problems(answers: &Answers) -> Vec<String> {
         }
     }
     if answers.pdu_mode == Some(false) {
-        add("it has no PDU mode, which smsotpd needs: take another port or modem");
+        add(match answers.text_mode {
+            Some(true) => "it knows text mode alone: a long message arrives as several",
+            _ => "it sends no messages: take another port or modem",
+        });
     }
     if let Some(question) = &answers.stopped_at {
         add(&format!("it fell silent at {question}: unplug it and plug it in again"));

@@ -427,18 +427,7 @@ impl Driver {
     }
 
     fn trace_out(&self, output: &Output) {
-        match output {
-            Output::Command(command) => {
-                tracing::trace!(target: "smsotpd::port", modem = %self.settings.name, "> {command}");
-            }
-            Output::Body(body) => {
-                let octets = body.expose().len() / 2;
-                tracing::trace!(target: "smsotpd::port", modem = %self.settings.name, "> [PDU of {octets} octets] SUB");
-            }
-            Output::Escape => {
-                tracing::trace!(target: "smsotpd::port", modem = %self.settings.name, "> ESC CR");
-            }
-        }
+        tracing::trace!(target: "smsotpd::port", modem = %self.settings.name, "> {output}");
     }
 
     fn publish(&mut self) {

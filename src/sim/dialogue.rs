@@ -213,16 +213,7 @@ impl Modem {
                 sent
             }
             Draft::Text(_) if self.smsc.is_empty() => return Err(330),
-            Draft::Text(to) => Submission {
-                pdu: Vec::new(),
-                reference: self.reference,
-                reject_duplicates: false,
-                wants_report: false,
-                recipient: to.as_bytes().to_vec(),
-                to: to.clone(),
-                text: String::from_utf8_lossy(body).replace('\r', "\n"),
-                concat: None,
-            },
+            Draft::Text(to) => self.text_submission(to, body)?,
         };
         if matches!(self.registration, 1 | 5) { Ok(sent) } else { Err(331) }
     }
@@ -278,6 +269,10 @@ impl Modem {
     /// A delivery report, routed or stored as `+CNMI` wants it.
     pub(super) fn report(&mut self, pdu: Pdu) {
         match self.settings.cnmi[3] {
+            1 if self.settings.text_mode => {
+                let line = format!("+CDS: {}", self.report_line(&pdu));
+                self.write_lines(&[line]);
+            }
             1 => {
                 let length = self.script.sending.cds.replace("{length}", &pdu.length().to_string());
                 self.write_lines(&[format!("+CDS: {length}"), pdu.hex()]);

@@ -35,11 +35,15 @@ impl Modem {
     }
 
     fn format(&mut self, command: &Command) -> Reply {
-        let text_mode = self.script.sending.text_mode;
+        let (pdu_mode, text_mode) = (self.script.sending.pdu_mode, self.script.sending.text_mode);
         match (&command.form, command.number(0)) {
             (Form::Read, _) => Reply::line(format!("+CMGF: {}", u8::from(self.settings.text_mode))),
-            (Form::Test, _) => Reply::line(if text_mode { "+CMGF: (0,1)" } else { "+CMGF: (0)" }),
-            (_, Ok(Some(0) | None)) => {
+            (Form::Test, _) => Reply::line(match (pdu_mode, text_mode) {
+                (true, true) => "+CMGF: (0,1)",
+                (false, _) => "+CMGF: (1)",
+                (true, false) => "+CMGF: (0)",
+            }),
+            (_, Ok(Some(0) | None)) if pdu_mode => {
                 self.settings.text_mode = false;
                 Reply::done()
             }
@@ -203,32 +207,50 @@ impl Modem {
         }
     }
 
-    /// Clause 4.1.
+    /// Clauses 3.4.2 and 4.1.
     fn list(&mut self, command: &Command) -> Reply {
+        let text_mode = self.settings.text_mode;
         let wanted = match (&command.form, command.number(0)) {
             (Form::Test, _) => return Reply::line("+CMGL: (0-4)"),
-            (_, Ok(wanted @ (None | Some(0..=4)))) if !self.settings.text_mode => wanted.unwrap_or(0),
-            // Listing in text mode is not simulated.
+            // One state alone is not simulated.
+            (Form::Set(values), _) if text_mode && values == &["ALL"] => 4,
+            (_, Ok(wanted @ (None | Some(0..=4)))) if !text_mode => wanted.unwrap_or(0),
             _ => return Refusal::Cms(303).into(),
         };
         let memory = self.settings.memories[0].clone();
-        let mut lines = Vec::new();
+        let mut places = Vec::new();
         for (place, stored) in self.memories.all(&memory) {
             if wanted == 4 || u32::from(stored.status) == wanted {
-                lines.push(format!("+CMGL: {place},{},,{}", stored.status, stored.pdu.length()));
-                lines.push(stored.pdu.hex());
-                if stored.status == 0 {
-                    stored.status = 1;
-                }
+                places.push(place);
             }
+        }
+        let mut lines = Vec::new();
+        for place in places {
+            let mut shown = self.stored_lines(&memory, place);
+            if let Some(header) = shown.first_mut() {
+                *header = format!("+CMGL: {place},{header}");
+            }
+            lines.extend(shown);
         }
         Reply::Lines(lines)
     }
 
-    /// Clause 4.2. An empty place is answered with `OK` alone, as most modems do.
+    /// The line before a message and the message; it counts as read from now on.
+    fn stored_lines(&mut self, memory: &str, place: u32) -> Vec<String> {
+        let Some(stored) = self.memories.at(memory, place).cloned() else { return Vec::new() };
+        if let Some(read) = self.memories.at(memory, place).filter(|read| read.status == 0) {
+            read.status = 1;
+        }
+        if self.settings.text_mode {
+            return self.shown(&stored);
+        }
+        vec![format!("{},,{}", stored.status, stored.pdu.length()), stored.pdu.hex()]
+    }
+
+    /// Clauses 3.4.3 and 4.2. An empty place is answered with `OK` alone, as most modems do.
     fn read(&mut self, command: &Command) -> Reply {
         let place = match (&command.form, command.number(0)) {
-            (Form::Set(_), Ok(Some(place))) if !self.settings.text_mode => place,
+            (Form::Set(_), Ok(Some(place))) => place,
             (Form::Test, _) => return Reply::done(),
             _ => return Refusal::Cms(303).into(),
         };
@@ -236,16 +258,11 @@ impl Modem {
             return Refusal::Cms(321).into();
         }
         let memory = self.settings.memories[0].clone();
-        match self.memories.at(&memory, place) {
-            Some(stored) => {
-                let header = format!("+CMGR: {},,{}", stored.status, stored.pdu.length());
-                if stored.status == 0 {
-                    stored.status = 1;
-                }
-                Reply::Lines(vec![header, stored.pdu.hex()])
-            }
-            None => Reply::done(),
+        let mut lines = self.stored_lines(&memory, place);
+        if let Some(header) = lines.first_mut() {
+            *header = format!("+CMGR: {header}");
         }
+        Reply::Lines(lines)
     }
 
     /// Clause 3.5.4.

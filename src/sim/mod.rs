@@ -31,6 +31,7 @@ mod rack;
 pub mod script;
 mod settings;
 mod submit;
+mod text_mode;
 mod tpdu;
 
 pub use faults::{Fault, FaultKind, Point};

@@ -37,7 +37,7 @@ impl Settings {
             verbose: true,
             quiet: false,
             errors: 0,
-            text_mode: false,
+            text_mode: !script.sending.pdu_mode,
             service: 0,
             cnmi: [0; 5],
             more: 0,
@@ -102,6 +102,7 @@ impl Sim {
 }
 
 /// A message in a memory.
+#[derive(Clone)]
 pub(super) struct Stored {
     pub(super) status: u8,
     pub(super) pdu: Pdu,

@@ -79,6 +79,10 @@ impl Pdu {
         Self { octets }
     }
 
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
     /// The TPDU's octets, as `+CMT: ,<length>` counts them.
     pub(super) fn length(&self) -> usize {
         let smsc = self.octets.first().map_or(0, |len| usize::from(*len) + 1);
@@ -87,10 +91,14 @@ impl Pdu {
 
     /// In hexadecimal.
     pub(super) fn hex(&self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-        let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-        self.octets.iter().flat_map(|octet| [digit(octet >> 4), digit(*octet)]).collect()
+        hex(&self.octets)
     }
+}
+
+pub(super) fn hex(octets: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
+    octets.iter().flat_map(|octet| [digit(octet >> 4), digit(*octet)]).collect()
 }
 
 /// 3GPP TS 24.011 clause 8.2.5.1: the length counts octets, the type's included.
@@ -105,7 +113,7 @@ fn smsc_field(number: &str) -> Vec<u8> {
 }
 
 /// Clause 9.1.2.5: digits, type of address, semi-octets with the low one first.
-fn address(number: &str) -> Vec<u8> {
+pub(super) fn address(number: &str) -> Vec<u8> {
     let kind = if number.starts_with('+') { 0x91 } else { 0x81 };
     let digits: Vec<u8> = number.bytes().filter(u8::is_ascii_digit).map(|b| b - b'0').take(20).collect();
     let mut field = vec![u8::try_from(digits.len()).unwrap_or(0), kind];

@@ -14,6 +14,7 @@ mod daemon_inbox;
 mod daemon_pool;
 mod daemon_sending;
 mod daemon_support;
+mod daemon_text_mode;
 mod daemon_unplug;
 mod hardware_notes;
 mod modem_pty;

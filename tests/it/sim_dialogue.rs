@@ -301,9 +301,38 @@ fn every_built_in_script_carries_a_message() {
             }
             assert!(Instant::now() < deadline, "{name}: {answer}");
         }
-        wire.ask("AT+CMGF=0");
-        let sent = wire.hello("OK\r\n");
+        let sent = if wire.ask("AT+CMGF=?").contains('0') {
+            wire.ask("AT+CMGF=0");
+            wire.hello("OK\r\n")
+        } else {
+            wire.ask("AT+CMGF=1");
+            wire.write("AT+CMGS=\"+41791234567\",145\r");
+            wire.until("> ");
+            wire.write("Hello\x1a");
+            wire.until("OK\r\n")
+        };
         assert!(sent.contains("+CMGS: "), "{name}: {sent}");
         assert_eq!(sim.inbox()[0].text, "Hello", "{name}");
     }
+}
+
+#[test]
+fn text_mode_says_what_is_stored_in_the_alphabet_that_is_asked_for() {
+    let script = Script::built_in("text-mode-only").unwrap();
+    let sim = Sim::start(Options { script, ..Options::default() }).unwrap();
+    let mut wire = Wire::open(&sim.port(0));
+    wire.ask("ATE0");
+    wire.write("AT+CMGF=0\r");
+    wire.until("ERROR\r\n");
+    assert!(wire.ask("AT+CMGF=?").contains("+CMGF: (1)"));
+    wire.ask("AT+CNMI=2,1,0,1,0");
+    sim.deliver(0, "+41791234567", "Grüße");
+    wire.until("+CMTI: \"SM\",1\r\n");
+    let plain = wire.ask("AT+CMGL=\"ALL\"");
+    assert!(plain.contains("+CMGL: 1,\"REC UNREAD\",\"+41791234567\",,\""), "{plain}");
+    assert!(plain.contains("\r\nGr??e\r\n"), "{plain}");
+    wire.ask("AT+CSCS=\"UCS2\"");
+    let digits = wire.ask("AT+CMGR=1");
+    assert!(digits.contains("+CMGR: \"REC READ\",\"002B00340031"), "{digits}");
+    assert!(digits.contains("\r\n0047007200FC00DF0065\r\n"), "{digits}");
 }

@@ -20,6 +20,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("sim800", include_str!("sim800.toml")),
     ("simcom", include_str!("simcom.toml")),
     ("telit", include_str!("telit.toml")),
+    ("text-mode-only", include_str!("text-mode-only.toml")),
     ("u-blox", include_str!("u-blox.toml")),
     ("wavecom", include_str!("wavecom.toml")),
     ("zte", include_str!("zte.toml")),
@@ -126,12 +127,17 @@ pub enum Quirk {
     PinWithoutOk,
     /// `AT+CMMS` is refused or does harm: it is not asked.
     NoMoreMessages,
+    /// It knows no PDU mode. A modem that says so itself needs no word of it.
+    TextModeOnly,
 }
 
 impl Quirk {
     /// The words that files use.
-    pub const NAMES: [(&'static str, Self); 2] =
-        [("pin-without-ok", Self::PinWithoutOk), ("no-more-messages", Self::NoMoreMessages)];
+    pub const NAMES: [(&'static str, Self); 3] = [
+        ("pin-without-ok", Self::PinWithoutOk),
+        ("no-more-messages", Self::NoMoreMessages),
+        ("text-mode-only", Self::TextModeOnly),
+    ];
 }
 
 impl Profile {

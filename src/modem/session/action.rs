@@ -52,7 +52,7 @@ pub enum Closing {
 pub enum Output {
     /// A command line.
     Command(Command),
-    /// Hexadecimal digits of a PDU and SUB.
+    /// Hexadecimal digits of a PDU, or a text, and SUB.
     Body(Secret<Vec<u8>>),
     /// ESC, which leaves an open prompt, and CR, which ends a half-written line.
     Escape,
@@ -65,6 +65,20 @@ impl Output {
             Self::Command(command) => Secret::new(command.encode()),
             Self::Body(body) => body.clone(),
             Self::Escape => Secret::new(b"\x1b\r".to_vec()),
+        }
+    }
+}
+
+/// Fit for a log: of a message its length alone.
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(command) => command.fmt(f),
+            Self::Body(body) => {
+                let characters = body.expose().len().saturating_sub(1);
+                write!(f, "[{characters} characters] SUB")
+            }
+            Self::Escape => f.write_str("ESC CR"),
         }
     }
 }

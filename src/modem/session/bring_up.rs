@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use super::choose::Choice;
 use super::pin::PinState;
 use super::resync::{Open, Then};
+use super::text_mode::TextMode;
 use super::{Outstanding, Phase, Session};
 use crate::at::{
-    Command, Domain, Failure, Registration, ResultCode, first_number, first_text, iccid, operator, unquoted,
+    Charset, Command, Domain, Failure, Registration, ResultCode, first_number, first_text, iccid, operator,
+    unquoted,
 };
-use crate::modem::profiles::Identity;
+use crate::modem::profiles::{Identity, Quirk};
 use crate::modem::snapshot::State;
 
 /// Tries of a setting without which nothing can be sent (modems refuse it until their SIM has settled).
@@ -39,6 +41,9 @@ pub(super) enum Step {
     Profile(usize),
     Charset,
     PduMode,
+    Formats,
+    TextMode,
+    TextCharset,
     SetCentre,
     Centre,
     Service,
@@ -111,6 +116,8 @@ impl BringUp {
 /// What an answer leads to.
 pub(super) enum Turn {
     Go(Step),
+    /// The step is taken with the tries counted on.
+    Aside(Step),
     Again(Duration),
     /// Again, but not more often than a busy SIM is worth; then this step.
     Busy(Step),
@@ -126,6 +133,7 @@ impl Session {
         if step == Step::FIRST {
             self.wishes.bring_up = false;
             self.more_refused = false;
+            self.text = TextMode::default();
             self.acknowledges = false;
             self.domain = Some(Domain::Cs);
         }
@@ -206,8 +214,11 @@ impl Session {
             }
             Step::Subscriber => Command::Subscriber,
             Step::Profile(at) => Command::Vendor(self.profile.init.get(at)?.clone().into()),
-            Step::Charset => Command::Charset,
+            Step::Charset => Command::Charset(Charset::Gsm),
             Step::PduMode => Command::PduMode,
+            Step::Formats => Command::Formats,
+            Step::TextMode => Command::TextMode,
+            Step::TextCharset => Command::Charset(Charset::Ira),
             Step::SetCentre => Command::SetServiceCentre(self.settings.smsc.clone()?),
             Step::Centre => Command::ServiceCentre,
             Step::Service => Command::Service,
@@ -265,8 +276,10 @@ impl Session {
             Step::Subscriber => Step::Profile(0),
             Step::Profile(at) if at + 1 < self.profile.init.len() => Step::Profile(at + 1),
             Step::Profile(_) => Step::Charset,
-            Step::Charset => Step::PduMode,
-            Step::PduMode => Step::SetCentre,
+            Step::Charset if self.profile.has(Quirk::TextModeOnly) => Step::TextMode,
+            Step::Charset | Step::Formats => Step::PduMode,
+            Step::TextMode => Step::TextCharset,
+            Step::PduMode | Step::TextCharset => Step::SetCentre,
             Step::SetCentre => Step::Centre,
             Step::Centre => Step::Service,
             Step::Service | Step::PlainService => Step::StoragesInUse,
@@ -298,7 +311,7 @@ impl Session {
         let code = if outstanding.answer.is_empty() { ResultCode::Error } else { ResultCode::Ok };
         let turn = self.turn(outstanding, &code);
         match turn {
-            Turn::Go(next) | Turn::Later(next, _) => {
+            Turn::Go(next) | Turn::Aside(next) | Turn::Later(next, _) => {
                 self.start_resync(Open::Perhaps, Then::BringUp(next), now);
             }
             Turn::Done => {
@@ -321,6 +334,10 @@ impl Session {
                 if self.snapshot.state == State::Blocked {
                     self.set_state(State::Starting);
                 }
+                self.bring_up_step(now);
+            }
+            Turn::Aside(step) => {
+                self.progress.begin(step);
                 self.bring_up_step(now);
             }
             Turn::Again(wait) => {
@@ -412,14 +429,8 @@ impl Session {
                 self.snapshot.imsi = imsi.map(str::to_owned).or(self.snapshot.imsi.take());
                 self.dirty = true;
             }
-            Step::PduMode if !code.is_ok() => {
-                if tries + 1 < TRIES {
-                    return retry;
-                }
-                return Turn::Fail(format!(
-                    "the modem refuses PDU mode (AT+CMGF=0): {}; it may be no SMS modem, or its SIM does not settle",
-                    Failure::of(code).sentence
-                ));
+            Step::PduMode | Step::Formats | Step::TextMode | Step::TextCharset => {
+                return self.format_turn(step, answer, code, tries);
             }
             Step::SetCentre if !code.is_ok() => {
                 if tries < TRIES {

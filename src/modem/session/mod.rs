@@ -32,7 +32,9 @@ mod storage;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod text_mode;
 mod trace;
+mod translate;
 mod urc;
 mod ussd;
 mod ussd_text;
@@ -45,6 +47,7 @@ use recovery::{Against, Radio};
 use resync::{Resync, Then};
 use storage::{Errand, Storage};
 use submit::{Late, Order, Stage};
+use text_mode::TextMode;
 use urc::Awakenings;
 use ussd::{Dialogue, Ussd, Wish};
 
@@ -76,6 +79,7 @@ pub struct Session {
     domain: Option<Domain>,
     /// `AT+CMMS` was refused: not asked again until the modem begins anew.
     more_refused: bool,
+    text: TextMode,
     /// `+CSMS: 1` cannot be left: reports want an acknowledgement.
     acknowledges: bool,
     opened_before: bool,
@@ -148,6 +152,7 @@ impl Session {
             usb: None,
             domain: Some(Domain::Cs),
             more_refused: false,
+            text: TextMode::default(),
             acknowledges: false,
             opened_before: false,
             awakenings: Awakenings::default(),
@@ -315,7 +320,11 @@ impl Session {
         if line.is_empty() {
             return;
         }
-        if self.second_line(line) || self.stored_pdu(line, now) || self.ussd_line(line, now) {
+        if self.second_line(line)
+            || self.stored_message(line, now)
+            || self.text_echo(line)
+            || self.ussd_line(line, now)
+        {
             return;
         }
         let expects = self.outstanding.as_ref().map(|o| o.expects);
@@ -429,7 +438,9 @@ impl Session {
         } else if self.wishes.acknowledge {
             self.wishes.acknowledge = false;
             self.start_check(Check::acknowledge(), now);
-        } else if let Some(wish) = self.wishes.ussd.take() {
+        } else if self.text.charset == self.text.plain
+            && let Some(wish) = self.wishes.ussd.take()
+        {
             self.start_ussd(wish, now);
         } else {
             let keep_alive = now + self.settings.timing.keep_alive;
@@ -498,7 +509,7 @@ impl Session {
         let quiet = |state| matches!(state, State::Ready | State::Busy);
         if !(quiet(self.snapshot.state) && quiet(state)) {
             self.actions.push_back(Action::Notice(Notice::Changed));
-            tracing::info!(modem = %self.settings.name, from = ?self.snapshot.state, to = ?state, "modem");
+            tracing::debug!(modem = %self.settings.name, from = ?self.snapshot.state, to = ?state, "state");
         }
         self.snapshot.state = state;
         self.snapshot.ready = quiet(state) && !self.wishes.paused;

@@ -9,8 +9,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::resync::{Open, Then};
+use super::text_mode::Came;
+use super::translate::status_report;
 use super::{Action, Outstanding, Phase, Session};
-use crate::at::{Command, Entry, Failure, Header, Kind, Line, ResultCode, Usage, usages};
+use crate::at::{Charset, Command, Entry, Failure, Header, Kind, Line, ResultCode, TextEntry, Usage, usages};
 use crate::modem::snapshot::Notice;
 use crate::secret::Secret;
 
@@ -29,6 +31,9 @@ const LISTING_GAP: Duration = Duration::from_secs(10);
 const BUSY_TRIES: u8 = 10;
 /// Times that the settings are made again because a listing came as text.
 const TEXTS: u8 = 2;
+
+/// "REC READ".
+pub(super) const RECEIVED: u8 = 1;
 
 const FULL: &str = "the modem's message storage is full: it is being read and emptied";
 
@@ -64,15 +69,26 @@ pub(super) struct Storage {
     texts: u8,
     /// A full storage kept the modem from taking `AT+CNMI`.
     pub(super) refused_codes: bool,
-    /// The line before a PDU was read; the PDU is due.
-    awaited: Option<(Place, u8)>,
+    /// The line before a message was read; the message is due.
+    awaited: Option<(Place, Awaited)>,
     /// What the present errand read.
     found: Option<Kind>,
+}
+
+/// What follows the line before it.
+#[derive(Debug)]
+enum Awaited {
+    /// A PDU, with this status.
+    Pdu(u8),
+    /// The text of an entry in text mode.
+    Text(TextEntry),
 }
 
 /// One command of the storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Errand {
+    /// In text mode: this alphabet comes into force.
+    Charset(Charset),
     /// mem1 becomes this one.
     Select(String),
     /// How full is it?
@@ -206,6 +222,15 @@ impl Storage {
         self.discards.retain(|place| place.0 != storage);
     }
 
+    /// Nothing can be read.
+    pub(super) fn bar_all(&mut self) {
+        let reads = self.reads.iter().map(|((storage, _), _)| storage);
+        let names: Vec<String> = self.known.iter().chain(&self.current).chain(reads).cloned().collect();
+        for storage in &names {
+            self.bar(storage);
+        }
+    }
+
     fn is_full(&self) -> bool {
         self.usage.is_some_and(|(used, total)| total > 0 && used >= total)
     }
@@ -262,7 +287,11 @@ impl Session {
 
     /// When an idle session has to look at its storage.
     pub(super) fn storage_due(&self, now: Instant) -> Option<Instant> {
-        self.storage.due(now).map(|due| due.max(now + BREATH))
+        let due = match self.storage_charset(false) {
+            Some(_) => Some(now),
+            None => self.storage.due(now),
+        };
+        due.map(|due| due.max(now + BREATH))
     }
 
     fn storage_changed(&mut self, now: Instant) {
@@ -273,19 +302,13 @@ impl Session {
 
     /// The next command, or nothing when there is nothing to do.
     pub(super) fn start_storage(&mut self, now: Instant) -> bool {
-        if self.storage.due(now).is_none_or(|due| due > now) {
-            return false;
-        }
-        self.storage.hold = None;
-        let errand = self.storage.next_errand(now);
-        if errand.is_none() && self.storage.listing.take().is_some() {
-            self.listing_done(now);
-        }
-        let Some(errand) = errand.or_else(|| self.storage.next_errand(now)) else { return false };
+        let Some(errand) = self.errand(now).or_else(|| self.storage_charset(false)) else { return false };
         let timing = self.settings.timing;
         let (command, limit) = match &errand {
+            Errand::Charset(charset) => (Command::Charset(*charset), timing.command),
             Errand::Select(name) => (Command::UseStorages(self.names(name)), timing.command),
             Errand::Usage => (Command::StoragesInUse, timing.command),
+            Errand::List if self.text.on => (Command::ListText, timing.slow_command),
             Errand::List => (Command::List, timing.slow_command),
             Errand::Read((_, index), _) | Errand::Walk((_, index)) => (Command::Read(*index), timing.command),
             Errand::Delete((_, index)) => (Command::Delete(*index), timing.slow_command),
@@ -296,6 +319,22 @@ impl Session {
         self.phase = Phase::Storage(errand);
         self.write_command(command, limit, now);
         true
+    }
+
+    fn errand(&mut self, now: Instant) -> Option<Errand> {
+        self.storage.due(now).filter(|&due| due <= now)?;
+        self.storage.hold = None;
+        let errand = self.storage.next_errand(now);
+        if errand.is_none() && self.storage.listing.take().is_some() {
+            self.listing_done(now);
+        }
+        let errand = errand.or_else(|| self.storage.next_errand(now))?;
+        let reads = matches!(errand, Errand::List | Errand::Read(..) | Errand::Walk(_));
+        let Some(first) = self.storage_charset(true).filter(|_| reads) else { return Some(errand) };
+        if let Errand::Read(place, kind) = errand {
+            self.storage.reads.push_front((place, kind));
+        }
+        Some(first)
     }
 
     fn names(&self, name: &str) -> Vec<String> {
@@ -317,21 +356,28 @@ impl Session {
             _ => return,
         };
         self.storage.awaited = None;
-        let entry = match header {
-            Some(Header::Entry(entry)) => entry,
-            Some(Header::Text) => {
-                self.text_read();
-                return self.count_dropped();
-            }
-            None => return self.count_dropped(),
+        let index = match &header {
+            Some(Header::Entry(Entry { index, .. }) | Header::Text { index, .. }) => *index,
+            None => None,
         };
-        let Entry { index, status, length, pdu } = entry;
         let listed = || Some((self.storage.current.clone()?, index?));
-        let Some(place) = place.or_else(listed) else { return self.count_dropped() };
-        match pdu {
-            Some(pdu) => self.message_read(place, status, pdu, now),
-            None if length == 0 => self.storage.own.push(place),
-            None => self.storage.awaited = Some((place, status)),
+        let (Some(header), Some(place)) = (header, place.or_else(listed)) else {
+            return self.count_dropped();
+        };
+        match header {
+            Header::Entry(Entry { status, pdu: Some(pdu), .. }) => self.message_read(place, status, pdu, now),
+            Header::Entry(Entry { length: 0, .. }) => self.storage.own.push(place),
+            Header::Entry(Entry { status, .. }) => self.storage.awaited = Some((place, Awaited::Pdu(status))),
+            Header::Text { .. } if !self.text.on => {
+                self.text_read();
+                self.count_dropped();
+            }
+            Header::Text { entry: TextEntry::Report(report), .. } => match status_report(&report) {
+                Some(pdu) => self.message_read(place, RECEIVED, pdu, now),
+                None => self.count_dropped(),
+            },
+            Header::Text { entry: TextEntry::Own, .. } => self.storage.own.push(place),
+            Header::Text { entry, .. } => self.storage.awaited = Some((place, Awaited::Text(entry))),
         }
     }
 
@@ -346,19 +392,34 @@ impl Session {
         }
     }
 
-    /// The PDU behind its line; whatever else comes between is looked at for itself.
-    pub(super) fn stored_pdu(&mut self, line: &str, now: Instant) -> bool {
-        if self.storage.awaited.is_none() || !matches!(self.phase, Phase::Storage(_)) {
+    /// The message behind its line; whatever else comes between is looked at for itself.
+    pub(super) fn stored_message(&mut self, line: &str, now: Instant) -> bool {
+        if !matches!(self.phase, Phase::Storage(_)) {
             return false;
         }
-        let Some(octets) = Line::pdu(line) else { return false };
-        let Some((place, status)) = self.storage.awaited.take() else { return false };
-        self.trace_hidden(line);
-        self.message_read(place, status, Secret::new(octets), now);
-        true
+        let Some((place, awaited)) = self.storage.awaited.take() else { return false };
+        let taken = match &awaited {
+            Awaited::Pdu(status) => match Line::pdu(line) {
+                Some(octets) => {
+                    self.message_read(place.clone(), *status, Secret::new(octets), now);
+                    true
+                }
+                None => false,
+            },
+            Awaited::Text(entry) => match self.stored_text(&place, entry, line, now) {
+                Came::Before => return false,
+                came => came == Came::Now,
+            },
+        };
+        if taken {
+            self.trace_hidden(line);
+        } else {
+            self.storage.awaited = Some((place, awaited));
+        }
+        taken
     }
 
-    fn message_read(&mut self, place: Place, status: u8, pdu: Secret<Vec<u8>>, now: Instant) {
+    pub(super) fn message_read(&mut self, place: Place, status: u8, pdu: Secret<Vec<u8>>, now: Instant) {
         let again = self.settings.timing.announce_again;
         let storage = &mut self.storage;
         let Some(kind) = kind(pdu.expose(), status) else {
@@ -399,6 +460,7 @@ impl Session {
         }
         self.storage.busy = 0;
         match errand {
+            Errand::Charset(charset) => self.storage_charset_set(charset, code),
             Errand::Select(name) => self.select_finished(&name, outstanding, code),
             Errand::Usage => {
                 let known = usages(outstanding.answer.last().map_or("", String::as_str));
@@ -421,6 +483,7 @@ impl Session {
     pub(super) fn storage_timed_out(&mut self, outstanding: &Outstanding, now: Instant) {
         let Phase::Storage(errand) = &self.phase else { return };
         match errand.clone() {
+            Errand::Charset(charset) => self.storage_charset_set(charset, &ResultCode::Error),
             Errand::Select(name) => self.storage.bar(&name),
             Errand::Usage => self.usage_known(usages(outstanding.answer.last().map_or("", |l| l)).first()),
             Errand::List => self.list_refused(),

@@ -1,17 +1,17 @@
-//! Sending (3GPP TS 27.005 clause 3.5.1, PDU mode): `AT+CMGS=n`, the prompt, the gate, the PDU and SUB, then
+//! Sending (3GPP TS 27.005 clauses 3.5.1 and 4.3): `AT+CMGS=n`, the prompt, the gate, the PDU and SUB, then
 //! `+CMGS: n` and `OK`. One of four outcomes, and nothing in between.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::resync::{Open, Then};
+use super::translate::hex;
 use super::{Action, Output, Outstanding, Phase, Session};
 use crate::at::{Class, Command, Failure, ResultCode, send_reference};
 use crate::modem::profiles::Quirk;
 use crate::modem::snapshot::{Notice, Outcome, Part, State, refusal};
 use crate::secret::Secret;
 
-const SUB: u8 = 0x1a;
+pub(super) const SUB: u8 = 0x1a;
 
 #[derive(Debug)]
 pub(super) struct Order {
@@ -33,6 +33,8 @@ enum Gate {
 pub(super) enum Stage {
     /// `AT+CMMS` is out.
     More,
+    /// A setting of text mode is out.
+    Prepare,
     /// `AT+CMGS` is out.
     Prompt,
     /// The prompt came; the gate is closed.
@@ -51,6 +53,11 @@ pub(super) enum Taken {
 }
 
 impl Order {
+    /// The one under way. `index` counts taken parts and stays below their number: the last one ends the order.
+    pub(super) fn part(&self) -> Option<&Part> {
+        self.parts.get(self.index)
+    }
+
     pub(super) fn body_unsent(&mut self) {
         if matches!(self.stage, Stage::Body(_)) {
             self.stage = Stage::Held;
@@ -197,17 +204,23 @@ impl Session {
     }
 
     pub(super) fn sending_finished(&mut self, outstanding: Outstanding, code: &ResultCode, now: Instant) {
-        let Some(order) = &self.order else { return };
-        match order.stage {
+        let Some((stage, gate)) = self.order.as_ref().map(|order| (order.stage, order.gate)) else { return };
+        match stage {
             Stage::More => {
                 self.more_refused |= !code.is_ok();
-                if order.gate == Gate::Dropped {
+                if gate == Gate::Dropped {
                     self.settle(Outcome::not_started("the message was withdrawn"));
                     self.become_idle(now);
                 } else {
                     self.send_part(now);
                 }
             }
+            Stage::Prepare if gate == Gate::Dropped => {
+                self.text_prepared(&outstanding.command, code);
+                self.end_unstarted("the message was withdrawn");
+                self.become_idle(now);
+            }
+            Stage::Prepare if self.text_prepared(&outstanding.command, code) => self.send_part(now),
             // An OK ends no command that asked for a prompt: it belongs to an earlier one.
             Stage::Prompt | Stage::Withdrawn if code.is_ok() => {
                 self.outstanding = Some(outstanding);
@@ -217,6 +230,7 @@ impl Session {
                 self.order = None;
                 self.become_idle(now);
             }
+            Stage::Prepare => self.text_refused(&outstanding.command, code, now),
             Stage::Prompt | Stage::Held => self.refused_before_body(code, now),
             Stage::Body(Taken::Reference(reference)) if code.is_ok() => self.part_taken(reference, now),
             Stage::Body(Taken::Reference(reference)) => {
@@ -254,11 +268,14 @@ impl Session {
                 self.settle(Outcome::not_started("the modem did not answer AT+CMMS=2 in time"));
                 self.start_resync(Open::No, Then::Idle, now);
             }
-            Stage::Prompt => {
-                let references = self.take_references();
-                let reason = String::from("the modem gave no prompt in time");
+            Stage::Prepare => {
                 self.unanswered_send(now);
-                self.settle(Outcome::NotStarted { references, reason });
+                self.end_unstarted("the modem did not answer a setting of text mode in time");
+                self.start_resync(Open::No, Then::Idle, now);
+            }
+            Stage::Prompt => {
+                self.unanswered_send(now);
+                self.end_unstarted("the modem gave no prompt in time");
                 self.start_resync(Open::Perhaps, Then::Idle, now);
             }
             Stage::Held => self.withdraw_at_prompt("the message was not released in time", now),
@@ -286,30 +303,46 @@ impl Session {
         let outcome = match order.stage {
             Stage::Withdrawn => return,
             Stage::Body(_) => Outcome::Unknown { references, reason },
-            Stage::More | Stage::Prompt | Stage::Held => Outcome::NotStarted { references, reason },
+            Stage::More | Stage::Prepare | Stage::Prompt | Stage::Held => {
+                Outcome::NotStarted { references, reason }
+            }
         };
         self.settle(outcome);
     }
 
-    fn send_part(&mut self, now: Instant) {
+    pub(super) fn send_part(&mut self, now: Instant) {
+        if self.text.on {
+            return self.send_text_part(now);
+        }
         let Some(order) = &mut self.order else { return };
-        // `index` counts taken parts and stays below their number: `part_taken` ends the order at the last.
-        let Some(part) = order.parts.get(order.index) else { return };
-        let length = part.length;
+        let Some(length) = order.part().map(|part| part.length) else { return };
         order.stage = Stage::Prompt;
         self.write_command(Command::Send { length }, self.settings.timing.prompt, now);
     }
 
     fn write_body(&mut self, now: Instant) {
+        let body = self.body();
         let Some(order) = &mut self.order else { return };
-        let Some(part) = order.parts.get(order.index) else { return };
-        let body = hex_with_sub(part.pdu.expose());
         order.stage = Stage::Body(Taken::Nothing);
         let limit = now + self.body_limit();
         if let Some(outstanding) = &mut self.outstanding {
             outstanding.deadline = limit;
         }
         self.actions.push_back(Action::Write(Output::Body(body)));
+    }
+
+    /// What follows the prompt.
+    pub(super) fn body(&self) -> Secret<Vec<u8>> {
+        let mut body = if self.text.on {
+            // `send_text_part` has read the same part.
+            self.text_message().map(|message| message.body.expose().clone()).unwrap_or_default()
+        } else {
+            let part = self.order.as_ref().and_then(Order::part);
+            part.map(|part| hex(part.pdu.expose())).unwrap_or_default()
+        }
+        .into_bytes();
+        body.push(SUB);
+        Secret::new(body)
     }
 
     /// How long the result of a message is waited for: what the maker documents, where it does.
@@ -363,9 +396,13 @@ impl Session {
     }
 
     fn withdraw_at_prompt(&mut self, reason: &str, now: Instant) {
+        self.end_unstarted(reason);
+        self.start_resync(Open::Perhaps, Then::Idle, now);
+    }
+
+    fn end_unstarted(&mut self, reason: &str) {
         let references = self.take_references();
         self.settle(Outcome::NotStarted { references, reason: reason.to_owned() });
-        self.start_resync(Open::Perhaps, Then::Idle, now);
     }
 
     fn end_unknown(&mut self, reason: String, now: Instant) {
@@ -375,11 +412,11 @@ impl Session {
         self.start_resync(Open::No, Then::Idle, now);
     }
 
-    fn take_references(&mut self) -> Vec<u8> {
+    pub(super) fn take_references(&mut self) -> Vec<u8> {
         self.order.as_mut().map(|order| std::mem::take(&mut order.references)).unwrap_or_default()
     }
 
-    fn settle(&mut self, outcome: Outcome) {
+    pub(super) fn settle(&mut self, outcome: Outcome) {
         self.order = None;
         if let Some(fault) = outcome.fault() {
             let fault = fault.to_owned();
@@ -387,14 +424,4 @@ impl Session {
         }
         self.actions.push_back(Action::Settle(outcome));
     }
-}
-
-fn hex_with_sub(pdu: &[u8]) -> Secret<Vec<u8>> {
-    let mut text = String::with_capacity(2 * pdu.len() + 1);
-    for octet in pdu {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{octet:02X}");
-    }
-    text.push(char::from(SUB));
-    Secret::new(text.into_bytes())
 }

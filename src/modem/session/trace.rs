@@ -44,14 +44,9 @@ impl Session {
 
     pub(super) fn trace_out(&mut self, action: &Action) {
         let Action::Write(output) = action else { return };
-        let out = Direction::Out;
         match output {
             Output::Command(command) => self.recorder.command(command),
-            Output::Body(body) => {
-                let octets = body.expose().len() / 2;
-                self.recorder.note(out, format_args!("[PDU of {octets} octets] SUB"));
-            }
-            Output::Escape => self.recorder.note(out, format_args!("ESC CR")),
+            output => self.recorder.note(Direction::Out, format_args!("{output}")),
         }
     }
 

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::bring_up::Step;
 use super::resync::{Open, Then};
+use super::translate::status_report;
 use super::{Action, Phase, Session};
-use crate::at::{Domain, Kind, Line, Pin, Registration, Routed, Unsolicited, index, pin};
+use crate::at::{Domain, Kind, Line, Pin, Registration, Routed, TextReport, Unsolicited, index, pin};
 use crate::modem::snapshot::{Notice, State};
 use crate::secret::Secret;
 
@@ -57,7 +58,7 @@ impl Session {
                 if let Some(octets) = Line::pdu(line) {
                     self.following = None;
                     self.trace_hidden(line);
-                    self.handed_over(kind, octets);
+                    self.handed_over(kind, Secret::new(octets));
                     return true;
                 }
                 if Line::of(line, None) != Line::Echo {
@@ -66,7 +67,7 @@ impl Session {
                 }
                 false
             }
-            Some(Routed::Pdu(..) | Routed::Text(_)) => {
+            Some(Routed::Pdu(..) | Routed::Text(..)) => {
                 self.following = None;
                 false
             }
@@ -101,10 +102,13 @@ impl Session {
                 Routed::PduFollows(kind) => self.following = Some(Routed::PduFollows(kind)),
                 Routed::TextFollows(kind) => self.following = Some(Routed::TextFollows(kind)),
                 Routed::Pdu(kind, digits) => match Line::pdu(digits) {
-                    Some(octets) => self.handed_over(kind, octets),
+                    Some(octets) => self.handed_over(kind, Secret::new(octets)),
                     None => self.count_dropped(),
                 },
-                Routed::Text(_) => self.count_dropped(),
+                Routed::Text(kind, body) => match TextReport::parse(body).as_ref().and_then(status_report) {
+                    Some(pdu) => self.handed_over(kind, pdu),
+                    None => self.count_dropped(),
+                },
             },
             Unsolicited::Ussd(body) => self.ussd_replied(body, now),
             Unsolicited::StorageFull => self.storage_is_full(now),
@@ -121,8 +125,7 @@ impl Session {
         }
     }
 
-    fn handed_over(&mut self, kind: Kind, octets: Vec<u8>) {
-        let pdu = Secret::new(octets);
+    fn handed_over(&mut self, kind: Kind, pdu: Secret<Vec<u8>>) {
         match kind {
             Kind::Deliver => self.notice(Notice::Delivered { pdu, storage: None }),
             Kind::Report => self.notice(Notice::Report { pdu, storage: None }),

@@ -1,8 +1,7 @@
 //! How a USSD text stands on the wire: characters, packed septets or UCS-2 in hexadecimal digits, or octets so, whatever
 //! the data coding scheme says. Modems of one family differ, so that an answer is also judged by its looks.
 
-use std::fmt::Write as _;
-
+use super::translate::{hex, ucs2_digits};
 use crate::at::Line;
 use crate::modem::profiles::UssdCoding;
 use crate::sms::{Alphabet, ussd};
@@ -18,17 +17,10 @@ pub(super) enum Found {
 
 /// What stands between the quotes of `AT+CUSD=1,"…"`; nothing when the coding cannot write it.
 pub(super) fn encoded(text: &str, coding: UssdCoding) -> Option<String> {
-    let hex = |octets: &[u8]| {
-        octets.iter().fold(String::with_capacity(2 * octets.len()), |mut digits, octet| {
-            // Into a String nothing fails.
-            let _ = write!(digits, "{octet:02X}");
-            digits
-        })
-    };
     match coding {
         UssdCoding::Auto | UssdCoding::Plain => Some(text.to_owned()),
         UssdCoding::PackedHex => Some(hex(&ussd::pack(text)?)),
-        UssdCoding::Ucs2Hex => Some(hex(&text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>())),
+        UssdCoding::Ucs2Hex => Some(ucs2_digits(text)),
     }
 }
 

@@ -102,11 +102,12 @@ pub enum ScriptError {
 
 impl Script {
     /// The scripts that are built in, by name.
-    pub const BUILT_IN: [(&'static str, &'static str); 5] = [
+    pub const BUILT_IN: [(&'static str, &'static str); 6] = [
         ("default", include_str!("../scripts/default.toml")),
         ("huawei", include_str!("../scripts/huawei.toml")),
         ("quectel", include_str!("../scripts/quectel.toml")),
         ("simcom", include_str!("../scripts/simcom.toml")),
+        ("text-mode-only", include_str!("../scripts/text-mode-only.toml")),
         ("zte", include_str!("../scripts/zte.toml")),
     ];
 

@@ -229,6 +229,8 @@ pub struct Sending {
     pub cds: String,
     /// What follows `+CDSI: ` when it is not the memory and place of the report.
     pub cdsi: Option<String>,
+    /// Whether `AT+CMGF=0` is possible.
+    pub pdu_mode: bool,
     /// Whether `AT+CMGF=1` is possible.
     pub text_mode: bool,
 }
@@ -339,6 +341,7 @@ impl Default for Sending {
             report_status: 0,
             cds: "{length}".to_owned(),
             cdsi: None,
+            pdu_mode: true,
             text_mode: true,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::text_mode::text_only;
 use super::{Bench, Fake, accepted, settings};
 use crate::modem::session::Session;
 use crate::modem::snapshot::State;
@@ -94,6 +95,14 @@ fn modem(echo: bool, piece: usize) -> Fake {
 
 /// Runs `exchange` without an intruder, and then with each one at each place.
 fn at_every_place(from_the_start: bool, exchange: impl Fn(&mut Bench)) -> usize {
+    at_every_place_of(modem, from_the_start, exchange)
+}
+
+fn at_every_place_of(
+    modem: impl Fn(bool, usize) -> Fake,
+    from_the_start: bool,
+    exchange: impl Fn(&mut Bench),
+) -> usize {
     let run = |echo, piece, intruder| {
         let mut bench = Bench {
             session: Session::new(settings()),
@@ -157,6 +166,18 @@ fn in_a_message_of_three_parts() {
         assert_eq!(bench.outcomes, [accepted(&[7, 8, 9])]);
     });
     assert!(runs > 600, "{runs}");
+}
+
+#[test]
+fn in_text_mode() {
+    let modem = |echo, piece| Fake { echo, piece, ..text_only() };
+    let runs = at_every_place_of(modem, true, |bench| {
+        bench.submit(2);
+        bench.gate(true);
+        assert_eq!(bench.outcomes, [accepted(&[7, 7])]);
+        assert_eq!(bench.modem.pdus, ["Hi", "Hi"]);
+    });
+    assert!(runs > 3000, "{runs}");
 }
 
 #[test]

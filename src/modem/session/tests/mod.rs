@@ -19,6 +19,7 @@ mod recovery;
 mod replay;
 mod send;
 mod storage;
+mod text_mode;
 mod trace;
 mod ussd;
 
@@ -338,9 +339,14 @@ impl Bench {
         self.session.snapshot().last_error.as_deref().unwrap_or("")
     }
 
+    /// It waits for work.
+    pub(super) fn assert_ready(&mut self) {
+        self.until(|b| b.state() == State::Ready);
+    }
+
     /// The next message goes through: the dialogue is in step.
     pub(super) fn assert_works(&mut self) {
-        self.until(|b| b.state() == State::Ready);
+        self.assert_ready();
         let before = self.outcomes.len();
         self.modem.result("\r\n+CMGS: 99\r\n\r\nOK\r\n");
         self.send();
@@ -350,7 +356,10 @@ impl Bench {
 }
 
 pub(super) fn part(mark: u8) -> Part {
-    Part { pdu: Secret::new(vec![0x00, 0x21, mark, 0x0b, 0x91, 0xab]), length: 5 }
+    // A SUBMIT to +41791234567: "Hi".
+    let mut pdu = vec![0x00, 0x21, mark, 0x0b, 0x91, 0x14, 0x97, 0x21, 0x43, 0x65, 0xf7];
+    pdu.extend([0x00, 0x00, 0x02, 0xc8, 0x34]);
+    Part { pdu: Secret::new(pdu), length: 15 }
 }
 
 pub(super) fn accepted(references: &[u8]) -> Outcome {

@@ -31,8 +31,8 @@ fn not_started(bench: &Bench) -> &str {
 fn a_message_is_taken() {
     let mut bench = Bench::ready(Fake::new());
     bench.send();
-    assert_eq!(bench.modem.heard, ["AT+CMGS=5"]);
-    assert_eq!(bench.modem.pdus, ["0021000B91AB"]);
+    assert_eq!(bench.modem.heard, ["AT+CMGS=15"]);
+    assert_eq!(bench.modem.pdus, ["0021000B911497214365F7000002C834"]);
     assert_eq!(only(&bench), &accepted(&[7]));
     assert_eq!(bench.state(), State::Ready);
 }
@@ -140,7 +140,7 @@ fn a_head_without_its_pdu_swallows_no_answer() {
 fn the_gate_holds_the_pdu_back() {
     let mut bench = Bench::ready(Fake::new());
     bench.submit(1);
-    assert_eq!(bench.modem.heard, ["AT+CMGS=5"], "the dialogue is opened at once");
+    assert_eq!(bench.modem.heard, ["AT+CMGS=15"], "the dialogue is opened at once");
     bench.pass(Duration::from_secs(9));
     assert!(bench.modem.pdus.is_empty());
     bench.gate(true);
@@ -448,8 +448,15 @@ fn parts_in_order_with_the_link_kept_open() {
     let mut bench = Bench::ready(modem);
     bench.submit(3);
     bench.gate(true);
-    assert_eq!(bench.modem.heard, ["AT+CMMS=2", "AT+CMGS=5", "AT+CMGS=5", "AT+CMGS=5"]);
-    assert_eq!(bench.modem.pdus, ["0021000B91AB", "0021010B91AB", "0021020B91AB"]);
+    assert_eq!(bench.modem.heard, ["AT+CMMS=2", "AT+CMGS=15", "AT+CMGS=15", "AT+CMGS=15"]);
+    assert_eq!(
+        bench.modem.pdus,
+        [
+            "0021000B911497214365F7000002C834",
+            "0021010B911497214365F7000002C834",
+            "0021020B911497214365F7000002C834"
+        ]
+    );
     assert_eq!(only(&bench), &accepted(&[7, 8, 9]));
 }
 

@@ -194,7 +194,7 @@ fn a_waiting_order_comes_between_two_errands() {
     assert!(bench.outcomes.iter().all(|outcome| *outcome == accepted(&[7])));
     let heard = bench.modem.heard.join(" ");
     assert!(
-        heard.contains("AT+CMGS=5 AT+CMGR=0 AT+CMGS=5 AT+CMGR=1 AT+CMGS=5 AT+CMGR=2 AT+CMGS=5"),
+        heard.contains("AT+CMGS=15 AT+CMGR=0 AT+CMGS=15 AT+CMGR=1 AT+CMGS=15 AT+CMGR=2 AT+CMGS=15"),
         "{heard}"
     );
 }
@@ -208,7 +208,7 @@ fn nothing_is_read_or_deleted_while_a_message_is_on_its_way() {
     discard(&mut bench, "SM", 1);
     bench.say("\r\n+CMTI: \"SM\",4\r\n^SMMEMFULL: \"SM\"\r\n");
     bench.pass(Duration::from_secs(100));
-    assert_eq!(bench.modem.heard, ["AT+CMGS=5"]);
+    assert_eq!(bench.modem.heard, ["AT+CMGS=15"]);
     assert!(bench.notices.contains(&Notice::StorageFull));
     bench.say("\r\n+CMGS: 9\r\n\r\nOK\r\n");
     bench.pass(Duration::from_secs(5));

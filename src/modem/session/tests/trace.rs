@@ -23,9 +23,9 @@ fn a_message_can_be_followed() {
     assert_eq!(
         last,
         [
-            (Direction::Out, "AT+CMGS=5"),
+            (Direction::Out, "AT+CMGS=15"),
             (Direction::In, ">"),
-            (Direction::Out, "[PDU of 6 octets] SUB"),
+            (Direction::Out, "[32 characters] SUB"),
             (Direction::In, "+CMGS: 7"),
             (Direction::In, "OK"),
         ]
