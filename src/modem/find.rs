@@ -53,6 +53,18 @@ impl Find {
         self.port.is_some() && *self == Self::from(self.port.clone().unwrap_or_default())
     }
 
+    /// The folder in which its port appears; nothing when that cannot be told, as behind a link that leads nowhere.
+    pub(super) fn place(&self, root: &Root) -> Option<PathBuf> {
+        let Some(port) = self.port.as_ref().filter(|_| self.is_path()) else { return Some(root.dev()) };
+        if port.is_symlink() && !port.exists() {
+            return None;
+        }
+        let folder = port.parent()?;
+        // The folders of links come and go themselves.
+        let links = folder.starts_with(root.dev().join("serial"));
+        Some(if links { root.dev() } else { folder.to_owned() })
+    }
+
     /// The port, or why there is none.
     pub(super) async fn locate(&self, root: &Root, patience: &Patience) -> Result<PathBuf, Unfound> {
         if let Some(port) = self.port.as_ref().filter(|_| self.is_path()) {
@@ -211,6 +223,20 @@ mod tests {
         let root = Root::at("/nowhere");
         let find = Find::from(PathBuf::from("/dev/ttyUSB7"));
         assert_eq!(located(&root, find).await.unwrap(), "ttyUSB7");
+    }
+
+    #[test]
+    fn where_a_port_appears() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::at(dir.path());
+        let place = |port: &str| Find::from(dir.path().join(port)).place(&root);
+        let at = |folder: &str| Some(dir.path().join(folder));
+        assert_eq!(place("dev/serial/by-id/usb-X-if00-port0"), at("dev"), "the folder of links is not there");
+        assert_eq!(place("dev/ttyUSB0"), at("dev"));
+        assert_eq!(place("dev/modems/stick1"), at("dev/modems"));
+        symlink(dir.path().join("dev/pts/7"), dir.path().join("stick2")).unwrap();
+        assert_eq!(place("stick2"), None, "what it leads to appears elsewhere");
+        assert_eq!(Find { imei: Some("1".into()), ..Find::default() }.place(&root), at("dev"));
     }
 
     fn root_path(root: &Root, path: &str) -> PathBuf {

@@ -110,9 +110,6 @@ async fn open(settings: Settings, root: Root, known: Known) -> Result<Opened, Un
     opened.map_err(|reason| if away { Unfound::Away(reason) } else { Unfound::Unopened(reason) })
 }
 
-/// How long a modem that has to be asked for is waited for when no device comes or goes.
-const UNTOLD: Duration = Duration::from_secs(60);
-
 /// Until it is time to look for the port again: `wait` is over, or a device came or went. Says which.
 async fn pause(watch: Option<Watch>, wait: Duration) -> bool {
     let told = async {
@@ -137,20 +134,21 @@ impl Driver {
         while !matches!(flow, Flow::Stop) {
             let (settings, root) = (self.settings.clone(), self.means.root.clone());
             // Before the ports are looked at, so that nothing comes unseen in between.
-            let path = self.settings.find.is_path();
-            let mut watch = if path { None } else { Watch::new(root.dev()).ok() };
+            let mut watch = self.settings.find.place(&root).and_then(|place| Watch::new(place).ok());
             let known =
                 self.device.clone().map(|device| (PathBuf::from(&self.session.snapshot().port), device));
             let Some(opened) = self.without_port(open(settings, root, known)).await else { break };
             // One that was here a moment ago is not waited for as if it had to be plugged in.
             watch = watch.filter(|_| opened.is_err());
-            // What is not here comes with a device; asking silent ports, which may be no modems, becomes rare.
+            // What is not here comes with a device, and after this time something may be done about it. Asking silent
+            // ports, which may be no modems, becomes as rare.
+            let untold = timing.ladder.away;
             let longest = match &opened {
                 Err(Unfound::Away(_)) if watch.is_some() => {
-                    wait = UNTOLD;
-                    UNTOLD
+                    wait = untold;
+                    untold
                 }
-                Err(Unfound::Unclear(_)) => UNTOLD,
+                Err(Unfound::Unclear(_)) => untold,
                 _ => timing.reopen_max,
             };
             match opened {
