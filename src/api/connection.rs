@@ -4,12 +4,15 @@
 //! idle connection from a stalled head.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Frame, Incoming, SizeHint};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -28,6 +31,8 @@ enum Phase {
     Head(Instant),
     /// A request is being answered; how long that takes is for its route to bound.
     Request,
+    /// The same, and its body was read: the client has said all of it.
+    Answer,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +57,17 @@ impl Activity {
     pub(super) fn begin(&self) -> Answering {
         self.0.send_modify(|state| state.phase = Phase::Request);
         Answering(self.clone())
+    }
+
+    /// The body of that request, whose end is noted.
+    pub(super) fn until_read(&self, body: Incoming) -> Body {
+        let body = Said { body, activity: self.clone() };
+        body.note_end();
+        Body::new(body)
+    }
+
+    fn awaits_answer(&self) -> bool {
+        matches!(self.0.borrow().phase, Phase::Answer)
     }
 
     fn octets_came(&self) {
@@ -85,7 +101,7 @@ impl Activity {
                 Phase::Fresh(_) if stop => return,
                 Phase::Fresh(since) | Phase::Idle(since) => Some(since + limits.idle),
                 Phase::Head(since) => Some(since + limits.head),
-                Phase::Request => None,
+                Phase::Request | Phase::Answer => None,
             };
             let block_ends = state.blocked.map(|since| since + limits.blocked);
             let end = phase_ends.into_iter().chain(block_ends).min();
@@ -127,6 +143,42 @@ impl Drop for Answering {
     }
 }
 
+/// A request's body.
+struct Said {
+    body: Incoming,
+    activity: Activity,
+}
+
+impl Said {
+    fn note_end(&self) {
+        if self.body.is_end_stream() {
+            self.activity.0.send_modify(|state| state.phase = Phase::Answer);
+        }
+    }
+}
+
+impl HttpBody for Said {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let poll = Pin::new(&mut self.body).poll_frame(cx);
+        self.note_end();
+        poll
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 struct Guarded {
     body: Body,
     _guard: Answering,
@@ -152,17 +204,23 @@ impl HttpBody for Guarded {
     }
 }
 
-/// A stream whose traffic is noted.
+/// A client that only said that it says no more is looked at so often, whether it still listens.
+const LISTENS: Duration = Duration::from_millis(250);
+
+/// A stream whose traffic is noted. Its end is told while a request is answered only when nobody listens any more: a
+/// client may close its own side and wait for the answer.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     stream: S,
     activity: Activity,
+    /// The client's side is closed; it is looked at again then.
+    closed: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl<S> Watched<S> {
     /// Notes the traffic of `stream` in `activity`.
     pub(super) fn new(stream: S, activity: Activity) -> Self {
-        Self { stream, activity }
+        Self { stream, activity, closed: None }
     }
 
     fn wrote<T>(&self, poll: Poll<T>) -> Poll<T> {
@@ -171,19 +229,39 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + AsFd + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.activity.octets_came();
+        loop {
+            let waits = self.activity.awaits_answer();
+            if let Some(closed) = self.closed.as_mut().filter(|_| waits) {
+                std::task::ready!(closed.as_mut().poll(cx));
+            }
+            self.closed = None;
+            let before = buf.filled().len();
+            let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
+            if buf.filled().len() > before {
+                self.activity.octets_came();
+            } else if matches!(poll, Poll::Ready(Ok(())))
+                && self.activity.awaits_answer()
+                && !hung_up(&self.stream)
+            {
+                self.closed = Some(Box::pin(tokio::time::sleep(LISTENS)));
+                continue;
+            }
+            return poll;
         }
-        poll
     }
+}
+
+/// Whether the other end is closed in both directions.
+fn hung_up(stream: &impl AsFd) -> bool {
+    let mut fds = [PollFd::new(stream, PollFlags::empty())];
+    // Neither error nor signal is possible without a wait, and then it counts as gone.
+    poll(&mut fds, Some(&Timespec::default())).is_err() || fds[0].revents().contains(PollFlags::HUP)
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Query, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{Request, header};
@@ -23,7 +23,7 @@ pub(super) struct Authorised {
     /// As whom it asks.
     pub(super) caller: Caller,
     parts: Parts,
-    body: Body,
+    body: Unread,
     param: Option<String>,
     limits: Limits,
 }
@@ -37,6 +37,7 @@ impl Authorised {
         limits: Limits,
     ) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
+        let body = Unread::new(&parts, body, limits);
         let caller = match parts.extensions.get::<Grant>() {
             Some(grant) if need.met_by(grant) => grant.caller.clone(),
             None if need == Need::Nothing => Caller::default(),
@@ -119,17 +120,16 @@ impl Authorised {
 }
 
 /// The whole body, in time and within the limit. A body that says it is too large is refused unread.
-async fn read(parts: Parts, mut body: Body, limits: Limits) -> Result<Secret<Vec<u8>>, Problem> {
+async fn read(parts: Parts, mut unread: Unread, limits: Limits) -> Result<Secret<Vec<u8>>, Problem> {
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     if announced.is_some_and(|octets: u64| octets > limits.body_octets as u64) {
-        if !parts.headers.contains_key(header::EXPECT) {
-            discard(body, limits);
-        }
         return Err(Problem::too_large(limits.body_octets));
     }
+    // Reading it asks for it.
+    unread.unwanted = false;
     let mut octets = Vec::new();
     let whole = tokio::time::timeout(limits.body, async {
-        while let Some(frame) = body.frame().await {
+        while let Some(frame) = unread.body.frame().await {
             let frame = frame.map_err(|_| Problem::malformed("the body ended early"))?;
             let Ok(data) = frame.into_data() else {
                 continue;
@@ -144,26 +144,51 @@ async fn read(parts: Parts, mut body: Body, limits: Limits) -> Result<Secret<Vec
     .await;
     match whole {
         Ok(Ok(())) => Ok(Secret::new(octets)),
-        Ok(Err(problem)) => {
-            discard(body, limits);
-            Err(problem)
+        Ok(Err(problem)) => Err(problem),
+        Err(_) => {
+            unread.unwanted = true;
+            Err(Problem::too_slow())
         }
-        Err(_) => Err(Problem::too_slow()),
     }
 }
 
-/// Lets a client that writes before it reads finish its write, up to a mebibyte, so that it sees the answer and
-/// not a broken pipe.
-fn discard(mut body: Body, limits: Limits) {
-    tokio::spawn(tokio::time::timeout(limits.body, async move {
-        let mut left = 1024 * 1024_usize;
-        while let Some(Ok(frame)) = body.frame().await {
-            left = left.saturating_sub(frame.data_ref().map_or(0, bytes_len));
-            if left == 0 {
-                break;
-            }
+/// A body that nobody has read yet. What is left of it when it is dropped is thrown away, up to a mebibyte, so that a
+/// client that writes before it reads sees the answer and not a broken pipe.
+pub(super) struct Unread {
+    body: Body,
+    limit: Duration,
+    /// It is left where it is: the client waits to be asked for it, or had its time.
+    unwanted: bool,
+}
+
+impl Unread {
+    /// Of a request that is answered without its body.
+    pub(super) fn of(request: Request<Body>, limits: Limits) -> Self {
+        let (parts, body) = request.into_parts();
+        Self::new(&parts, body, limits)
+    }
+
+    fn new(parts: &Parts, body: Body, limits: Limits) -> Self {
+        Self { body, limit: limits.body, unwanted: parts.headers.contains_key(header::EXPECT) }
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let mut body = std::mem::take(&mut self.body);
+        if self.unwanted || body.is_end_stream() {
+            return;
         }
-    }));
+        tokio::spawn(tokio::time::timeout(self.limit, async move {
+            let mut left = 1024 * 1024_usize;
+            while let Some(Ok(frame)) = body.frame().await {
+                left = left.saturating_sub(frame.data_ref().map_or(0, bytes_len));
+                if left == 0 {
+                    break;
+                }
+            }
+        }));
+    }
 }
 
 fn bytes_len(data: &impl AsRef<[u8]>) -> usize {

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::access::Need;
 use super::access::Right::{Admin, Check, Issue, Read, Send};
 use super::problem::Problem;
-use super::request::Authorised;
+use super::request::{Authorised, Unread};
 use super::serve::Limits;
 use super::service::Service;
 use super::{backup, events, inbox, messages, modems, verifications, wire};
@@ -131,6 +131,7 @@ impl App {
 /// The router of the table.
 pub(super) fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new();
+    let limits = app.limits;
     for &route in ROUTES {
         let method = match route.method {
             "POST" => MethodFilter::POST,
@@ -146,8 +147,14 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         router = router.route(route.path, on(method, handler));
     }
     router
-        .fallback(async || Problem::not_found("there is no such path; see /openapi.json"))
-        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .fallback(async move |request: Request| {
+            drop(Unread::of(request, limits));
+            Problem::not_found("there is no such path; see /openapi.json")
+        })
+        .method_not_allowed_fallback(async move |request: Request| {
+            drop(Unread::of(request, limits));
+            Problem::method_not_allowed()
+        })
 }
 
 async fn answer(

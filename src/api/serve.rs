@@ -161,7 +161,7 @@ impl Shared {
         let service = service_fn(move |mut request: Request<Incoming>| {
             let answering = begun.begin();
             request.extensions_mut().insert::<Grant>(grant.clone());
-            let answer = router.clone().oneshot(request.map(Body::new));
+            let answer = router.clone().oneshot(request.map(|body| begun.until_read(body)));
             async move {
                 let Ok(response): Result<Response<Body>, Infallible> = answer.await;
                 let (parts, body) = response.into_parts();

@@ -101,16 +101,27 @@ pub trait Service: Send + Sync + 'static {
     fn metrics(&self) -> String;
 }
 
+/// A use case that goes to its end once it has begun, though the client goes away meanwhile: what is on disk is also
+/// queued, told and counted.
+fn whole<T: Send + 'static>(
+    use_case: impl Future<Output = Result<T, GatewayError>> + Send + 'static,
+) -> Answer<'static, T> {
+    let broken = || Err(GatewayError::Internal("the request broke off".to_owned()));
+    Box::pin(async move { tokio::spawn(use_case).await.unwrap_or_else(|_| broken()) })
+}
+
 impl Service for Gateway {
     fn issue(&self, caller: Caller, request: IssueRequest) -> Answer<'_, Issued> {
-        Box::pin(async move {
-            let (view, replayed) = Self::issue(self, &caller, request).await?;
+        let gateway = self.clone();
+        whole(async move {
+            let (view, replayed) = Self::issue(&gateway, &caller, request).await?;
             Ok(Issued { view, replayed })
         })
     }
 
     fn check(&self, caller: Caller, id: VerificationId, code: Secret<String>) -> Answer<'_, CheckView> {
-        Box::pin(async move { Self::check(self, &caller, id, &code).await })
+        let gateway = self.clone();
+        whole(async move { Self::check(&gateway, &caller, id, &code).await })
     }
 
     fn check_newest(
@@ -120,7 +131,8 @@ impl Service for Gateway {
         service: Option<String>,
         code: Secret<String>,
     ) -> Answer<'_, CheckView> {
-        Box::pin(async move { Self::check_newest(self, &caller, &to, service.as_deref(), &code).await })
+        let gateway = self.clone();
+        whole(async move { Self::check_newest(&gateway, &caller, &to, service.as_deref(), &code).await })
     }
 
     fn verification(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView> {
@@ -128,16 +140,19 @@ impl Service for Gateway {
     }
 
     fn resend(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView> {
-        Box::pin(async move { Self::resend(self, &caller, id).await })
+        let gateway = self.clone();
+        whole(async move { Self::resend(&gateway, &caller, id).await })
     }
 
     fn cancel(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView> {
-        Box::pin(async move { Self::cancel(self, &caller, id).await })
+        let gateway = self.clone();
+        whole(async move { Self::cancel(&gateway, &caller, id).await })
     }
 
     fn send(&self, caller: Caller, request: SendRequest) -> Answer<'_, Accepted> {
-        Box::pin(async move {
-            let (view, replayed) = Self::send(self, &caller, request).await?;
+        let gateway = self.clone();
+        whole(async move {
+            let (view, replayed) = Self::send(&gateway, &caller, request).await?;
             Ok(Accepted { view, replayed })
         })
     }
@@ -151,7 +166,8 @@ impl Service for Gateway {
     }
 
     fn cancel_message(&self, _: Caller, id: MessageId) -> Answer<'_, MessageView> {
-        Box::pin(Self::cancel_message(self, id))
+        let gateway = self.clone();
+        whole(async move { Self::cancel_message(&gateway, id).await })
     }
 
     fn inbox(&self, filter: InboxFilter) -> Answer<'_, Page<InboxView>> {
@@ -159,7 +175,8 @@ impl Service for Gateway {
     }
 
     fn delete_inbox(&self, id: InboxId) -> Answer<'_, InboxView> {
-        Box::pin(Self::delete_inbox(self, id))
+        let gateway = self.clone();
+        whole(async move { Self::delete_inbox(&gateway, id).await })
     }
 
     fn opt_outs(&self, limit: usize, after: Option<Tag>) -> Answer<'_, Page<OptOutView>> {
@@ -167,11 +184,13 @@ impl Service for Gateway {
     }
 
     fn add_opt_out(&self, phone: String) -> Answer<'_, OptOutView> {
-        Box::pin(async move { Self::add_opt_out(self, &phone).await })
+        let gateway = self.clone();
+        whole(async move { Self::add_opt_out(&gateway, &phone).await })
     }
 
     fn remove_opt_out(&self, phone: String) -> Answer<'_, OptOutView> {
-        Box::pin(async move { Self::remove_opt_out(self, &phone).await })
+        let gateway = self.clone();
+        whole(async move { Self::remove_opt_out(&gateway, &phone).await })
     }
 
     fn modems(&self) -> Vec<ModemView> {
@@ -187,7 +206,8 @@ impl Service for Gateway {
     }
 
     fn control(&self, name: String, control: Control) -> Answer<'_, Option<UssdAnswer>> {
-        Box::pin(async move { Self::control(self, &name, control).await })
+        let gateway = self.clone();
+        whole(async move { Self::control(&gateway, &name, control).await })
     }
 
     fn status(&self) -> StatusView {

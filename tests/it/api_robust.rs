@@ -51,6 +51,31 @@ async fn a_body_too_large_is_refused_unread() {
 }
 
 #[tokio::test]
+async fn an_answer_before_the_body_reaches_a_client_that_still_writes() {
+    let api = served();
+    for (request, status) in
+        [("POST /v1/modems/m0/pause", 403), ("POST /v1/nothing", 404), ("PUT /v1/status", 405)]
+    {
+        let mut stream = UnixStream::connect(&api.socket).await.unwrap();
+        for _ in 0..20 {
+            stream
+                .write_all(format!("{request} HTTP/1.1\r\nhost: x\r\ncontent-length: 7\r\n\r\n").as_bytes())
+                .await
+                .unwrap();
+            let mut start = [0; 12];
+            stream.read_exact(&mut start).await.unwrap();
+            assert_eq!(start, *format!("HTTP/1.1 {status}").as_bytes());
+            stream.write_all(b"{\"a\":1}").await.expect("the connection is still there");
+            let mut rest = vec![0; 4096];
+            while !String::from_utf8_lossy(&rest).contains("\"status\"") {
+                let read = stream.read(&mut rest).await.unwrap();
+                assert!(read > 0, "{request}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_endless_body_is_cut_off() {
     let api = served();
     let mut stream = UnixStream::connect(&api.socket).await.unwrap();

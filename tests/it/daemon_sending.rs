@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use serde_json::json;
 use smsotpd::sim::{Fault, FaultKind, Point, Script};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 
 use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, get, number, text};
 
@@ -96,6 +99,48 @@ async fn every_family_that_is_built_in_is_driven() {
         for (to, arrived) in arrived {
             assert_eq!(arrived, text(to[5..].parse().unwrap()), "{name}");
         }
+    }
+}
+
+/// A time-out, Ctrl-C, a worker that crashed: what came whole is done, whoever is there to hear of it.
+#[tokio::test]
+async fn clients_that_leave_at_once_get_their_messages_sent() {
+    let rig = Rig::start(1, Script::default(), NO_LIMITS);
+    rig.modems_are("ready").await;
+    rig.sim.set_air_time(0, Duration::ZERO);
+    for n in 0..40 {
+        let (path, more) = if n % 2 == 0 { ("messages", ",\"text\":\"x\"") } else { ("verifications", "") };
+        let body = format!("{{\"to\":\"{}\"{more}}}", number(n));
+        let length = body.len();
+        let mut stream = UnixStream::connect(rig.socket()).await.unwrap();
+        let request =
+            format!("POST /v1/{path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        // Anywhere between the reading and the answer.
+        tokio::time::sleep(Duration::from_micros(u64::from(n) * 30)).await;
+    }
+    assert!(rig.sim.wait_for(40, PATIENCE), "{} of 40: {}", rig.sim.received(), rig.logs());
+}
+
+/// As `nc -N` and `socat` do.
+#[tokio::test]
+async fn a_client_that_says_no_more_is_answered() {
+    let rig = Rig::start(1, Script::default(), NO_LIMITS);
+    rig.modems_are("ready").await;
+    let body = json!({"to": number(1), "text": "x"}).to_string();
+    let length = body.len();
+    for (request, status) in [
+        (format!("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}"), 202),
+        (format!("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{body}"), 400),
+        ("GET /v1/messages HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), 200),
+    ] {
+        let mut stream = UnixStream::connect(rig.socket()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = String::new();
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await;
+        read.expect("the server closes").unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
     }
 }
 
