@@ -78,13 +78,23 @@ impl Settings {
 }
 
 impl Service {
-    /// The template for `locale`: the same tag, else the same language, else the service's own.
+    /// The template for `locale`: the same tag, else that with its last part cut off, and so on (RFC 4647 section
+    /// 3.4, lookup), else the service's own.
     pub fn template(&self, locale: Option<&str>) -> &Template {
-        let Some(locale) = locale else { return &self.template };
-        let language = locale.split(['-', '_']).next().unwrap_or(locale);
-        let find =
-            |tag: &str| self.locales.iter().find(|(name, _)| name.eq_ignore_ascii_case(tag)).map(|(_, t)| t);
-        find(locale).or_else(|| find(language)).unwrap_or(&self.template)
+        let normal = |tag: &str| tag.replace('_', "-").to_ascii_lowercase();
+        let range = locale.map(normal).unwrap_or_default();
+        let mut tag = range.as_str();
+        loop {
+            if let Some((_, template)) = self.locales.iter().find(|(name, _)| normal(name) == tag) {
+                return template;
+            }
+            let Some((shorter, _)) = tag.rsplit_once('-') else { return &self.template };
+            // A single letter only leads in what was cut off.
+            tag = match shorter.rsplit_once('-') {
+                Some((rest, last)) if last.len() == 1 => rest,
+                _ => shorter,
+            };
+        }
     }
 
     /// The whole text of a message: the template, then the app's hash, then the origin-bound line, which has to
@@ -160,6 +170,7 @@ mod tests {
             locales: BTreeMap::from([
                 ("de".to_owned(), parse("Kode {code}")),
                 ("de-CH".to_owned(), parse("Code {code}, gäll")),
+                ("zh-Hant".to_owned(), parse("{code} zh")),
             ]),
             webotp_domain: Some("example.com".to_owned()),
             android_app_hash: Some("FA+9qCX9VSu".to_owned()),
@@ -171,20 +182,25 @@ mod tests {
     fn the_nearest_locale_speaks() {
         let service = service();
         let text = |locale| {
-            let code = Code::typed("123456");
+            let code = Code::restored("123456".to_owned());
             let text = service.render("x", &code, locale, &BTreeMap::new(), Duration::from_secs(61)).unwrap();
             text.expose().lines().next().unwrap().to_owned()
         };
         assert_eq!(text(Some("de-AT")), "Kode 123456");
         assert_eq!(text(Some("DE_at")), "Kode 123456");
         assert_eq!(text(Some("de-ch")), "Code 123456, gäll");
+        assert_eq!(text(Some("de_CH")), "Code 123456, gäll");
+        assert_eq!(text(Some("de-CH-1996")), "Code 123456, gäll");
+        assert_eq!(text(Some("de-CH-x-private")), "Code 123456, gäll");
+        assert_eq!(text(Some("zh-Hant-TW")), "123456 zh");
+        assert_eq!(text(Some("zh-Hans")), "Code 123456");
         assert_eq!(text(Some("fr")), "Code 123456");
         assert_eq!(text(None), "Code 123456");
     }
 
     #[test]
     fn the_origin_bound_line_is_the_last() {
-        let code = Code::typed("123456");
+        let code = Code::restored("123456".to_owned());
         let text = service().render("x", &code, None, &BTreeMap::new(), Duration::from_secs(300)).unwrap();
         assert_eq!(text.expose(), "Code 123456\nFA+9qCX9VSu\n@example.com #123456");
     }
