@@ -35,9 +35,21 @@ impl Code {
         })))
     }
 
-    /// A code as the person typed it: blanks and dashes around and within it do not count.
-    pub fn typed(text: &str) -> Self {
-        Self(Secret::new(text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect()))
+    /// A code as the person typed it. A character of the alphabet is what it is. Of the others, digits of every script
+    /// and letters of full width are those of ASCII, the case does not matter, and blanks, dashes and invisible marks
+    /// do not count.
+    pub fn typed(text: &str, alphabet: &str) -> Self {
+        let meant = |c: char| {
+            let ascii = to_ascii(c);
+            let swapped = if ascii.is_ascii_lowercase() {
+                ascii.to_ascii_uppercase()
+            } else {
+                ascii.to_ascii_lowercase()
+            };
+            [c, ascii, swapped].into_iter().find(|&c| alphabet.contains(c))
+        };
+        let read = |c| meant(c).or_else(|| (!is_ignored(c)).then_some(c));
+        Self(Secret::new(text.chars().filter_map(read).collect()))
     }
 
     /// A code that was kept sealed.
@@ -59,6 +71,45 @@ impl Code {
             self.0.expose().as_bytes(),
         ]))
     }
+}
+
+/// The first of ten digits in a row, of the scripts that people type (Unicode, general category Nd).
+const ZEROS: [char; 20] = [
+    '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}', '\u{be6}',
+    '\u{c66}', '\u{ce6}', '\u{d66}', '\u{e50}', '\u{ed0}', '\u{f20}', '\u{1040}', '\u{17e0}', '\u{1810}',
+    '\u{a9d0}', '\u{ff10}',
+];
+
+fn to_ascii(c: char) -> char {
+    let digit = ZEROS.iter().find_map(|&zero| {
+        let value = u32::from(c).checked_sub(u32::from(zero)).filter(|value| *value < 10)?;
+        char::from_digit(value, 10)
+    });
+    // Letters of full width stand as far from ASCII as its other characters do.
+    let narrow = || match c {
+        '\u{ff21}'..='\u{ff3a}' | '\u{ff41}'..='\u{ff5a}' => char::from_u32(u32::from(c) - 0xfee0),
+        _ => None,
+    };
+    digit.or_else(narrow).unwrap_or(c)
+}
+
+/// Blanks, dashes (Unicode, general category Pd, and the minus sign) and marks that nobody sees.
+fn is_ignored(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(
+            c,
+            '-' | '\u{ad}'
+                | '\u{58a}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2010}'..='\u{2015}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{2212}'
+                | '\u{fe58}'
+                | '\u{fe63}'
+                | '\u{feff}'
+                | '\u{ff0d}'
+        )
 }
 
 fn draw_with(policy: &Policy, mut octet: impl FnMut() -> u8) -> String {
@@ -111,6 +162,44 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
 
+    const DIGITS: &str = "0123456789";
+
+    #[test]
+    fn what_a_person_types() {
+        let letters = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+        for (typed, alphabet, meant) in [
+            ("123456", DIGITS, "123456"),
+            (" 123\u{a0}456\n", DIGITS, "123456"),
+            ("123–456", DIGITS, "123456"),
+            ("\u{202a}123\u{200b}−456\u{202c}\u{feff}", DIGITS, "123456"),
+            ("１２３４５６", DIGITS, "123456"),
+            ("١٢٣٤٥٦", DIGITS, "123456"),
+            ("१२३४५६", DIGITS, "123456"),
+            ("abc-23f", letters, "ABC23F"),
+            ("ＡｂＣ２３", letters, "ABC23"),
+            ("AbC", "abcdef", "abc"),
+            ("aA", "aA", "aA"),
+            ("a-b", "ab-", "a-b"),
+            // Nothing that means something is dropped.
+            ("12.3456", DIGITS, "12.3456"),
+            ("12345O", DIGITS, "12345O"),
+        ] {
+            assert_eq!(Code::typed(typed, alphabet).expose(), meant, "{typed:?} of {alphabet}");
+        }
+    }
+
+    proptest! {
+        /// So that two codes are never taken for each other.
+        #[test]
+        fn a_code_that_is_typed_as_it_is_stays_it(alphabet in "[!-~٠-٩Ａ-ｚ]{2,64}", seed in any::<[u8; 8]>()) {
+            let characters: Vec<char> = alphabet.chars().collect();
+            let code: String =
+                seed.iter().map(|&octet| characters[usize::from(octet) % characters.len()]).collect();
+            let typed = Code::typed(&code, &alphabet);
+            prop_assert_eq!(typed.expose(), &code);
+        }
+    }
+
     fn to(text: &str) -> PhoneNumber {
         text.parse().unwrap()
     }
@@ -145,14 +234,14 @@ mod tests {
         let id = VerificationId::new(Timestamp::from_millis(1));
         let other = VerificationId::new(Timestamp::from_millis(2));
         let (a, b) = (to("+41791234567"), to("+41791234568"));
-        let hash = Code::typed("123456").hash(&key, id, "login", &a);
-        assert_eq!(hash, Code::typed(" 123-456 ").hash(&key, id, "login", &a));
-        assert_ne!(hash, Code::typed("123457").hash(&key, id, "login", &a));
-        assert_ne!(hash, Code::typed("123456").hash(&key, other, "login", &a));
-        assert_ne!(hash, Code::typed("123456").hash(&key, id, "pay", &a));
-        assert_ne!(hash, Code::typed("123456").hash(&key, id, "login", &b));
-        assert_ne!(hash, Code::typed("123456").hash(&Key::from_bytes([4; 32]), id, "login", &a));
-        assert_eq!(format!("{:?} {hash:?}", Code::typed("123456")), "Code([secret]) [hash]");
+        let hash = Code::typed("123456", DIGITS).hash(&key, id, "login", &a);
+        assert_eq!(hash, Code::typed(" 123-456 ", DIGITS).hash(&key, id, "login", &a));
+        assert_ne!(hash, Code::typed("123457", DIGITS).hash(&key, id, "login", &a));
+        assert_ne!(hash, Code::typed("123456", DIGITS).hash(&key, other, "login", &a));
+        assert_ne!(hash, Code::typed("123456", DIGITS).hash(&key, id, "pay", &a));
+        assert_ne!(hash, Code::typed("123456", DIGITS).hash(&key, id, "login", &b));
+        assert_ne!(hash, Code::typed("123456", DIGITS).hash(&Key::from_bytes([4; 32]), id, "login", &a));
+        assert_eq!(format!("{:?} {hash:?}", Code::typed("123456", DIGITS)), "Code([secret]) [hash]");
     }
 
     proptest! {

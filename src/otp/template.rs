@@ -125,7 +125,9 @@ mod tests {
     fn render(text: &str, values: &[(&str, &str)]) -> Result<String, String> {
         let values = values.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
         let template = Template::parse(text).map_err(|e| e.to_string())?;
-        template.render(&Code::typed("123456"), 5, "login", &values).map(|text| text.expose().clone())
+        template
+            .render(&Code::restored("123456".to_owned()), 5, "login", &values)
+            .map(|text| text.expose().clone())
     }
 
     #[test]

@@ -216,7 +216,7 @@ mod tests {
         let key = Key::from_bytes([1; 32]);
         let id = VerificationId::new(START);
         let to: PhoneNumber = "+41791234567".parse().unwrap();
-        let hash = Code::typed("123456").hash(&key, id, "default", &to);
+        let hash = Code::restored("123456".to_owned()).hash(&key, id, "default", &to);
         let sealed = key.seal(b"x", b"y");
         Verification::new(
             id,

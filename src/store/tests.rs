@@ -47,7 +47,7 @@ fn message(at: Timestamp) -> Message {
 fn verification(at: Timestamp, message: MessageId) -> Verification {
     let key = Key::from_bytes([1; 32]);
     let (id, to) = (VerificationId::new(at), "+41791234567".parse().unwrap());
-    let hash = Code::typed("123456").hash(&key, id, "login", &to);
+    let hash = Code::restored("123456".to_owned()).hash(&key, id, "login", &to);
     let sealed = key.seal(b"x", b"y");
     Verification::new(id, "login".to_owned(), to, None, &Policy::default(), at, hash, sealed, message)
 }
