@@ -5,6 +5,8 @@ use std::io::{self, BufReader, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::exit::{Exit, Failure};
 use super::output::{Session, print};
 use crate::api::client::Call;
@@ -21,6 +23,15 @@ pub(super) async fn backup(session: &Session, file: &Path) -> Result<Exit, Failu
             return Err(Failure::new(Exit::Internal, "the daemon gave no backup"));
         }
     };
+    if file == Path::new("-") {
+        let mut out = io::stdout().lock();
+        while let Some(piece) = pieces.next().await? {
+            out.write_all(&piece)?;
+        }
+        out.flush()?;
+        return Ok(Exit::Done);
+    }
+    let file = &target(file)?;
     let mut unfinished = file.as_os_str().to_owned();
     unfinished.push(".unfinished");
     let unfinished = PathBuf::from(unfinished);
@@ -48,6 +59,16 @@ pub(super) async fn backup(session: &Session, file: &Path) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
+/// The file to replace: what a link leads to, and nothing that is no file.
+fn target(file: &Path) -> Result<PathBuf, Failure> {
+    let Ok(metadata) = file.metadata() else { return Ok(file.to_owned()) };
+    if !metadata.is_file() {
+        let what = format!("{} is no regular file: name one, or - for stdout", file.display());
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    file.canonicalize().map_err(|e| told(file, &e))
+}
+
 fn open_private(path: &Path) -> io::Result<File> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
@@ -57,7 +78,12 @@ fn open_private(path: &Path) -> io::Result<File> {
 }
 
 /// Fills the state folder that is given, or that the configuration names.
-pub(super) fn restore(file: &Path, state_dir: Option<PathBuf>, config: &Path) -> Result<Exit, Failure> {
+pub(super) fn restore(
+    file: &Path,
+    state_dir: Option<PathBuf>,
+    config: &Path,
+    json: bool,
+) -> Result<Exit, Failure> {
     let state_dir = match state_dir {
         Some(dir) => dir,
         None => Config::load(config).map_err(|e| Failure::new(Exit::Config, e.to_string()))?.state_dir,
@@ -67,6 +93,11 @@ pub(super) fn restore(file: &Path, state_dir: Option<PathBuf>, config: &Path) ->
         let exit = if e.is_refusal() { Exit::Refused } else { Exit::Internal };
         Failure::new(exit, e.to_string())
     })?;
+    if json {
+        let with_key = matches!(key, KeyRestored::WithIt);
+        print(&format!("{}\n", json!({"state_dir": state_dir, "secret_key": with_key})))?;
+        return Ok(Exit::Done);
+    }
     let key = match key {
         KeyRestored::WithIt => "with its secret key",
         KeyRestored::KeptApart => {

@@ -56,11 +56,15 @@ pub(super) async fn send(session: &Session, send: Send) -> Result<Exit, Failure>
     let mut reply = session.ask(Call::post("/v1/messages").json(without_nulls(body))).await?;
     if send.wait {
         let message: wire::Message = reply.parse()?;
-        reply = settled(session, &path(&message.id), |m: &wire::Message| is_over(&m.status)).await?;
+        let over = |m: &wire::Message| is_over(&m.status);
+        reply = settled(session, reply, &path(&message.id), over, output::message).await?;
     }
     let message = session.show(&reply, output::message)?;
     Ok(if send.wait { verdict(&message.status) } else { Exit::Done })
 }
+
+/// The largest page that the API gives.
+const MOST: u32 = 1000;
 
 /// `smsotp messages`.
 pub(super) async fn list(
@@ -68,15 +72,16 @@ pub(super) async fn list(
     status: Option<String>,
     to: Option<String>,
     limit: Option<u32>,
+    cursor: Option<String>,
 ) -> Result<Exit, Failure> {
     let to = to.map(|to| number(&to));
     let limit = limit.map(|limit| limit.to_string());
-    let query: Vec<String> = [("status", status), ("to", to), ("limit", limit)]
+    let query: Vec<String> = [("status", status), ("to", to), ("limit", limit), ("cursor", cursor)]
         .into_iter()
         .filter_map(|(name, value)| Some(format!("{name}={}", escape(&value?))))
         .collect();
     let reply = session.ask(Call::get(format!("/v1/messages?{}", query.join("&")))).await?;
-    session.show(&reply, |page: &wire::Messages, format| {
+    let page = session.show(&reply, |page: &wire::Messages, format| {
         let mut rows =
             vec![["ID", "STATUS", "TO", "KIND", "PARTS", "MODEM", "CREATED"].map(str::to_owned).to_vec()];
         rows.extend(page.messages.iter().map(|m| {
@@ -86,6 +91,9 @@ pub(super) async fn list(
         }));
         output::table(&rows, 1, format)
     })?;
+    if let Some(next) = page.next_cursor.filter(|_| session.is_for_people()) {
+        output::note(&format!("there are more: --limit {MOST}, or --cursor {next}"));
+    }
     Ok(Exit::Done)
 }
 

@@ -10,7 +10,6 @@
 //! }
 //! ```
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -37,6 +36,14 @@ mod verification;
 pub use exit::{Exit, Failure};
 pub use tools::Direction;
 
+const SOCKET: &str = "/run/smsotpd/smsotpd.sock";
+
+/// An empty one, as `SMSOTP_SOCKET=` leaves it, is none.
+#[allow(clippy::unnecessary_wraps, reason = "what a parser of values looks like")]
+fn socket(text: &str) -> Result<PathBuf, std::convert::Infallible> {
+    Ok(if text.is_empty() { SOCKET } else { text }.into())
+}
+
 /// One-time passwords by SMS: the client of smsotpd, and tools that need no daemon.
 #[derive(Debug, Parser)]
 #[command(name = "smsotp", version, max_term_width = 100)]
@@ -47,7 +54,8 @@ struct Cli {
         global = true,
         value_name = "PATH",
         env = "SMSOTP_SOCKET",
-        default_value = "/run/smsotpd/smsotpd.sock"
+        default_value = SOCKET,
+        value_parser = socket
     )]
     socket: PathBuf,
     /// Answer with exactly the API's JSON.
@@ -94,7 +102,7 @@ enum Ask {
         target: String,
         /// As the person typed it.
         code: String,
-        /// The service, with a number.
+        /// The service; that of a verification must be this one.
         #[arg(long)]
         service: Option<String>,
     },
@@ -126,6 +134,9 @@ enum Ask {
         /// At most so many.
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
+        /// Those that follow a page.
+        #[arg(long)]
+        cursor: Option<String>,
     },
     /// Show a message.
     Message {
@@ -160,7 +171,7 @@ enum Ask {
     Top,
     /// Write the whole state to a file, while the daemon goes on.
     Backup {
-        /// Is replaced when the backup is whole; readable by its owner alone.
+        /// Is replaced when the backup is whole; readable by its owner alone. `-`: stdout.
         file: PathBuf,
     },
 }
@@ -179,7 +190,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             if !failure.message.is_empty() {
-                let _ = writeln!(std::io::stderr(), "smsotp: {}", output::clean(&failure.message));
+                output::note(&failure.message);
             }
             failure.exit.into()
         }
@@ -216,7 +227,9 @@ async fn ask(session: &output::Session, question: Ask) -> Result<Exit, Failure> 
         Ask::Cancel { id } => verification::one(session, Call::delete(verification::path(&id))).await,
         Ask::Show { id } => verification::one(session, Call::get(verification::path(&id))).await,
         Ask::Send(send) => message::send(session, send).await,
-        Ask::Messages { status, to, limit } => message::list(session, status, to, limit).await,
+        Ask::Messages { status, to, limit, cursor } => {
+            message::list(session, status, to, limit, cursor).await
+        }
         Ask::Message { id } => message::show(session, &id).await,
         Ask::Inbox { limit, care } => inbox::inbox(session, limit, care).await,
         Ask::OptOut(what) => inbox::opt_out(session, what).await,

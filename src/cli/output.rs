@@ -20,9 +20,10 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// For a person, unless JSON is wanted; in colour on a terminal, unless `NO_COLOR` is set.
+    /// For a person, unless JSON is wanted; in colour on a terminal that has any, unless `NO_COLOR` is set.
     pub(super) fn of(json: bool) -> Self {
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         match (json, no_color) {
             (true, _) => Self::Json,
             (false, false) if io::stdout().is_terminal() => Self::Coloured,
@@ -69,6 +70,12 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(())
+}
+
+/// Tells a person beside the answer, on stderr.
+pub(super) fn note(text: &str) {
+    // Nobody may be listening.
+    let _ = writeln!(io::stderr(), "smsotp: {}", clean(text));
 }
 
 /// A command at work: where it asks, and how it answers.

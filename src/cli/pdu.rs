@@ -93,7 +93,7 @@ fn answer<T: Serialize>(output: &mut impl Write, result: &Result<T, String>) -> 
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object such as {\"to\": \"+41791234567\", \"text\": \"Hello\"}")]
 struct EncodeLine {
     to: String,
     text: String,
@@ -189,7 +189,7 @@ fn encode(line: &[u8]) -> Result<Encoded, String> {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object such as {\"pdu\": \"07911497…\", \"direction\": \"mt\"}")]
 struct DecodeLine {
     pdu: String,
     direction: DirectionName,
@@ -431,6 +431,7 @@ mod tests {
         let input = concat!(
             "{\"to\": \"+41791234567\"}\n\n",
             "not json\n",
+            "5\n",
             "{\"to\": \"+41791234567\", \"text\": \"a\", \"colour\": 1}\n",
             "{\"to\": \"\", \"text\": \"a\"}\n",
             "{\"to\": \"1\", \"text\": \"a\", \"reference\": 256}\n",
@@ -439,13 +440,20 @@ mod tests {
             "{\"to\": \"1\", \"text\": \"a\"}",
         );
         let answers = lines(Work::Encode, input);
-        assert_eq!(answers.len(), 8);
-        for (answer, part) in
-            answers.iter().zip(["missing", "expected", "colour", "to", "256", "text", "tlh"])
-        {
+        assert_eq!(answers.len(), 9);
+        for (answer, part) in answers.iter().zip([
+            "missing",
+            "expected",
+            "an object such as",
+            "colour",
+            "to",
+            "256",
+            "text",
+            "tlh",
+        ]) {
             assert!(answer["error"].as_str().unwrap().contains(part), "{answer}");
         }
-        assert_eq!(answers[7]["parts"][0]["length"], 9);
+        assert_eq!(answers[8]["parts"][0]["length"], 9);
     }
 
     #[test]

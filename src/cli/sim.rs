@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::exit::{Exit, Failure};
 use crate::sim::{Received, Script, ScriptError, Sim};
 
 /// Runs until SIGINT or SIGTERM. Modem `i` follows script `i` modulo their count; without a script all are
 /// plain. A script is a file, or the name of a built-in one.
 ///
 /// Dice are seeded alike in each run, so that a fault comes again.
-pub async fn run(dir: PathBuf, modems: usize, scripts: Vec<PathBuf>) -> io::Result<()> {
-    let scripts = read_scripts(&scripts).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+pub async fn run(dir: PathBuf, modems: usize, scripts: Vec<PathBuf>) -> Result<(), Failure> {
+    let scripts = read_scripts(&scripts)?;
     let scripts = scripts.iter().cycle().take(modems).cloned().collect();
     // Signals are caught before links exist, or one would stay behind.
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -25,7 +26,17 @@ pub async fn run(dir: PathBuf, modems: usize, scripts: Vec<PathBuf>) -> io::Resu
             _ = terminate.recv() => {}
         }
     };
-    show(&sim, &mut io::stdout(), stop).await
+    Ok(show(&sim, &mut io::stdout(), stop).await?)
+}
+
+impl From<ScriptError> for Failure {
+    fn from(error: ScriptError) -> Self {
+        let exit = match error {
+            ScriptError::Unreadable { .. } => Exit::NotFound,
+            ScriptError::Invalid { .. } => Exit::Config,
+        };
+        Self::new(exit, error.to_string())
+    }
 }
 
 /// Never empty: no script at all means the plain modem.

@@ -1,11 +1,15 @@
 //! The commands that need no daemon.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use clap::builder::RangedU64ValueParser;
+
+use serde_json::json;
 
 use super::exit::{Exit, Failure};
+use super::output::print;
 use super::{backup, demo, pdu, probe, sim};
 use crate::config::DEFAULT_PATH;
 
@@ -26,7 +30,7 @@ pub(super) enum Tool {
         #[arg(long)]
         dir: PathBuf,
         /// How many.
-        #[arg(long, value_name = "N", default_value_t = 1)]
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
         modems: usize,
         /// What they do, a file each.
         #[arg(long, value_name = "FILE")]
@@ -64,8 +68,16 @@ pub(super) fn run(tool: Tool, json: bool) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match tool {
         Tool::Demo => {
-            let told = runtime.block_on(demo::run(&mut |line| writeln!(std::io::stdout(), "{line}")));
-            told.map_err(|e| Failure::new(Exit::No, e.to_string()))?;
+            // With JSON the answer has stdout for itself. A reader that has seen enough stops nothing.
+            let mut say = |line: &str| {
+                let told =
+                    if json { writeln!(io::stderr(), "{line}") } else { writeln!(io::stdout(), "{line}") };
+                told.or_else(|e| if e.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(e) })
+            };
+            runtime.block_on(demo::run(&mut say)).map_err(|e| Failure::new(Exit::No, e.to_string()))?;
+            if json {
+                print(&format!("{}\n", json!({"ok": true})))?;
+            }
         }
         Tool::Sim { dir, modems, script } => runtime.block_on(sim::run(dir, modems, script))?,
         Tool::Pdu { direction } => {
@@ -73,9 +85,9 @@ pub(super) fn run(tool: Tool, json: bool) -> Result<Exit, Failure> {
                 Direction::Encode => pdu::Work::Encode,
                 Direction::Decode => pdu::Work::Decode,
             };
-            pdu::run(work, std::io::stdin().lock(), std::io::stdout().lock())?;
+            pdu::run(work, io::stdin().lock(), io::stdout().lock())?;
         }
-        Tool::Restore { file, state_dir, config } => return backup::restore(&file, state_dir, &config),
+        Tool::Restore { file, state_dir, config } => return backup::restore(&file, state_dir, &config, json),
         Tool::Probe { ports } => return runtime.block_on(probe::run(&ports, json)),
     }
     Ok(Exit::Done)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
-use super::output::{self, Session, verdict};
+use super::output::{self, Format, Session, verdict};
 use crate::api::client::{Call, Reply, escape};
 use crate::api::wire;
 use crate::clock;
@@ -26,7 +26,7 @@ pub(super) async fn issue(
     if wait {
         let issued: wire::Verification = reply.parse()?;
         let over = |v: &wire::Verification| v.status != "pending" || is_over(&v.message.status);
-        reply = settled(session, &format!("/v1/verifications/{}", escape(&issued.id)), over).await?;
+        reply = settled(session, reply, &path(&issued.id), over, output::verification).await?;
     }
     let v = session.show(&reply, output::verification)?;
     Ok(if wait { verdict(&v.message.status) } else { Exit::Done })
@@ -40,8 +40,14 @@ pub(super) async fn check(
     service: Option<String>,
 ) -> Result<Exit, Failure> {
     let call = if target.starts_with("ver_") {
-        if service.is_some() {
-            return Err(Failure::new(Exit::Usage, "--service goes with a phone number, not with an id"));
+        if let Some(service) = service {
+            let named: wire::Verification = session.ask(Call::get(path(target))).await?.parse()?;
+            if named.service != service {
+                return Err(Failure::new(
+                    Exit::NotFound,
+                    format!("{target} is not of the service {service}"),
+                ));
+            }
         }
         Call::post(format!("/v1/verifications/{}/check", escape(target))).json(json!({"code": code}))
     } else {
@@ -72,16 +78,37 @@ pub(super) fn path(id: &str) -> String {
     format!("/v1/verifications/{}", escape(id))
 }
 
-/// Asks until the thing is over. Each question waits in the daemon; a daemon that answers early is not asked
-/// more than once a second.
+/// What became of a thing that was accepted, when it is over. When that cannot be learned, what was accepted is shown
+/// all the same: whoever asked must not ask again.
 pub(super) async fn settled<T: serde::de::DeserializeOwned>(
+    session: &Session,
+    accepted: Reply,
+    path: &str,
+    over: impl Fn(&T) -> bool,
+    render: impl FnOnce(&T, Format) -> String,
+) -> Result<Reply, Failure> {
+    match until_over(session, path, over).await {
+        Ok(reply) => Ok(reply),
+        Err(failure) => {
+            session.show(&accepted, render)?;
+            let told = format!("it was accepted, and what became of it is not known: {}", failure.message);
+            Err(Failure::new(failure.exit, told))
+        }
+    }
+}
+
+/// Each question waits in the daemon; a daemon that answers early is not asked more than once a second.
+async fn until_over<T: serde::de::DeserializeOwned>(
     session: &Session,
     path: &str,
     over: impl Fn(&T) -> bool,
 ) -> Result<Reply, Failure> {
     loop {
         let asked = clock::monotonic();
-        let reply = session.ask(Call::get(path).wait(WAIT)).await?;
+        let reply = session.client.call(Call::get(path).wait(WAIT)).await?;
+        if let Some(problem) = reply.problem() {
+            return Err(problem.into());
+        }
         if over(&reply.parse()?) {
             return Ok(reply);
         }

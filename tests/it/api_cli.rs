@@ -52,7 +52,12 @@ async fn a_code_is_issued_and_checked() {
     assert_eq!(run(&api, &["check", "+41 79 123 45 67", CODE]).await.0, 66, "another service");
     let (exit, out, _) = run(&api, &["check", "+41 79 123 45 67", CODE, "--service", "login"]).await;
     assert_eq!((exit, out.split_whitespace().next()), (0, Some("approved")));
-    assert_eq!(run(&api, &["check", id, CODE]).await.0, 1);
+    assert_eq!(
+        run(&api, &["check", id, CODE, "--service", "default"]).await.0,
+        66,
+        "asked before it is tried"
+    );
+    assert_eq!(run(&api, &["check", id, CODE, "--service", "login"]).await.0, 1);
     assert_eq!(run(&api, &["resend", id]).await.0, 0);
     let (exit, out, _) = run(&api, &["cancel", id]).await;
     assert!(exit == 0 && out.contains("cancelled"), "{out}");
@@ -96,7 +101,11 @@ async fn every_refusal_has_its_exit_code() {
         assert_eq!((exit, out.as_str()), (2, ""), "{usage:?}");
         assert!(!err.is_empty());
     }
-    assert_eq!(run(&api, &["check", "ver_1", "1", "--service", "x"]).await.0, 2);
+    assert_eq!(run(&api, &["check", "ver_1", "1", "--service", "x"]).await.0, 66);
+    for usage in [&["sim", "--dir", "/nowhere", "--modems", "0"][..], &["sim", "--dir"]] {
+        assert_eq!(run(&api, usage).await.0, 2, "{usage:?}");
+    }
+    assert_eq!(run(&api, &["sim", "--dir", "/nowhere", "--script", "/nowhere/x.toml"]).await.0, 66);
     let (exit, help, _) = run(&api, &["--help"]).await;
     assert!(exit == 0 && help.contains("issue") && help.contains("completions"));
 }
@@ -110,6 +119,8 @@ async fn without_a_daemon_it_says_so() {
         assert_eq!((exit, out.as_str()), (69, ""));
         assert!(err.contains("none.sock") && err.contains("is smsotpd running?"), "{err}");
     }
+    let (exit, _, err) = ended(smsotp(Path::new(""), &["status"]).output()).await;
+    assert!(exit == 69 && err.contains("/run/smsotpd/smsotpd.sock"), "an empty variable is none: {err}");
     // The option wins over the environment.
     let api = served();
     let (exit, ..) =
@@ -153,6 +164,12 @@ async fn messages_are_sent_listed_and_shown() {
     assert_eq!((exit, out.lines().count()), (0, 3), "{out}");
     let id = out.lines().nth(1).unwrap().split_whitespace().next().unwrap();
     assert_eq!(run(&api, &["message", id]).await.0, 0);
+    let (_, first, err) = run(&api, &["messages", "--limit", "1"]).await;
+    let cursor = err.trim_end().rsplit(' ').next().unwrap();
+    assert!(first.lines().count() == 2 && err.contains("there are more"), "{err}");
+    assert_eq!(run(&api, &["messages", "--limit", "1", "--cursor", cursor]).await.0, 0);
+    let before = api.fake.state.lock().unwrap().filters.last().unwrap().before;
+    assert_eq!(before.map(|id| id.to_string()).as_deref(), Some(cursor));
     assert_eq!(api.fake.state.lock().unwrap().filters[0].limit, 5);
     assert_eq!(run(&api, &["messages", "--status", "lost"]).await.0, 2);
 }

@@ -43,6 +43,7 @@ async fn a_code_issued_before_the_backup_is_right_after_the_restore() {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(!rig.dir.path().join("backup.unfinished").exists());
     let octets = std::fs::read(&file).unwrap();
+    backed_up_elsewhere(&rig, &file).await;
     assert!(!octets.windows(code.len()).any(|w| w == code.as_bytes()), "the code in the clear");
 
     rig.kill();
@@ -58,6 +59,27 @@ async fn a_code_issued_before_the_backup_is_right_after_the_restore() {
     let checked =
         post(&rig.client(), &format!("/v1/verifications/{id}/check"), json!({"code": code}), 200).await;
     assert_eq!(checked["approved"], true);
+}
+
+/// To stdout, through a link, and never in the place of what is no file.
+async fn backed_up_elsewhere(rig: &Rig, file: &Path) {
+    let at = |name: &str| rig.dir.path().join(name);
+    std::os::unix::fs::symlink(file, at("link")).unwrap();
+    nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for (to, exit) in [("-".into(), 0), (at("link"), 0), (at("fifo"), 2), (rig.dir.path().to_owned(), 2)] {
+        let socket = rig.socket();
+        let shown = to.display().to_string();
+        let done = tokio::task::spawn_blocking(move || {
+            smsotp(&["--socket".as_ref(), &socket, "backup".as_ref(), &to])
+        });
+        let done = done.await.unwrap();
+        assert_eq!(done.status.code(), Some(exit), "{shown}: {}", String::from_utf8_lossy(&done.stderr));
+        if shown == "-" {
+            assert_eq!(done.stdout[..8], std::fs::read(file).unwrap()[..8], "the backup itself");
+        }
+    }
+    assert!(at("link").is_symlink() && !Path::new("-").exists());
+    assert!(!at("fifo").metadata().unwrap().is_file());
 }
 
 #[tokio::test]

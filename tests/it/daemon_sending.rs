@@ -122,6 +122,35 @@ async fn clients_that_leave_at_once_get_their_messages_sent() {
     assert!(rig.sim.wait_for(40, PATIENCE), "{} of 40: {}", rig.sim.received(), rig.logs());
 }
 
+/// A script that hears nothing would send again.
+#[tokio::test]
+async fn what_was_accepted_is_told_though_the_daemon_stops() {
+    let mut rig = Rig::start(1, Script::default(), NO_LIMITS);
+    let waiting = tokio::process::Command::new(env!("CARGO_BIN_EXE_smsotp"))
+        .env("SMSOTP_SOCKET", rig.socket())
+        .args(["--json", "send", &number(1), "x", "--at", "2100-01-01T00:00:00Z", "--wait"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let accepted = async {
+        loop {
+            let page = get(&rig.client(), "/v1/messages").await;
+            if let Some(id) = page["messages"][0]["id"].as_str() {
+                return id.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let id = tokio::time::timeout(PATIENCE, accepted).await.expect("it is accepted");
+    rig.signal(Signal::SIGTERM);
+    let ended = tokio::time::timeout(PATIENCE, waiting.wait_with_output()).await.expect("it ends").unwrap();
+    assert!(rig.ended().success());
+    let told: serde_json::Value = serde_json::from_slice(&ended.stdout).expect("one object");
+    assert_eq!((ended.status.code(), &told["id"]), (Some(69), &json!(id)));
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("it was accepted"), "{ended:?}");
+}
+
 /// As `nc -N` and `socat` do.
 #[tokio::test]
 async fn a_client_that_says_no_more_is_answered() {
