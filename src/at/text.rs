@@ -46,7 +46,9 @@ impl TextEntry {
             return Some(Self::Report(report));
         }
         let (from, rest) = fields.split_first()?;
-        let is_time = |field: &&&str| field.as_bytes().get(2) == Some(&b'/');
+        // As it is, or in digits of UCS-2.
+        let is_time =
+            |field: &&&str| field.as_bytes().get(2) == Some(&b'/') || field.get(8..12) == Some("002F");
         let timestamp = rest.iter().find(is_time).map(|&time| time.to_owned()).unwrap_or_default();
         Some(Self::Deliver { from: (*from).to_owned(), timestamp })
     }

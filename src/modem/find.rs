@@ -12,16 +12,25 @@ pub(super) enum Unfound {
     /// No such device is here.
     Away(String),
     /// It may be here.
-    Unclear(String),
+    Unclear {
+        /// Why.
+        sentence: String,
+        /// Ports that did not answer.
+        silent: Vec<PathBuf>,
+    },
     /// It is here, and its port does not open.
     Unopened(String),
 }
 
 impl Unfound {
+    const fn unclear(sentence: String) -> Self {
+        Self::Unclear { sentence, silent: Vec::new() }
+    }
+
     /// For a person.
     pub(super) fn sentence(&self) -> &str {
         match self {
-            Self::Away(sentence) | Self::Unclear(sentence) | Self::Unopened(sentence) => sentence,
+            Self::Away(sentence) | Self::Unclear { sentence, .. } | Self::Unopened(sentence) => sentence,
         }
     }
 }
@@ -74,20 +83,20 @@ impl Find {
         let fitting = tokio::task::spawn_blocking(move || wanted.candidates(&place));
         let fitting = fitting
             .await
-            .map_err(|e| Unfound::Unclear(format!("the ports could not be looked through: {e}")))?;
+            .map_err(|e| Unfound::unclear(format!("the ports could not be looked through: {e}")))?;
         if fitting.is_empty() {
             return Err(Unfound::Away(self.missing()));
         }
         if self.imei.is_none() && self.iccid.is_none() {
             let device = &fitting[0].device;
             if fitting.iter().any(|other| other.device != *device) {
-                return Err(Unfound::Unclear(format!(
+                return Err(Unfound::unclear(format!(
                     "more than one device fits {self}: add its imei, as `smsotp probe` shows it"
                 )));
             }
             return Ok(fitting[0].path.clone());
         }
-        let (mut seen, mut unclear) = (Vec::new(), false);
+        let (mut seen, mut silent, mut unclear) = (Vec::new(), Vec::new(), false);
         for candidate in &fitting {
             let turn = ports::turn(&candidate.path).await;
             let asked = ports::identify(root, &candidate.path, patience, self.iccid.is_some()).await;
@@ -112,13 +121,14 @@ impl Find {
                 }
                 Err(AskError::Silent { .. }) => {
                     unclear = true;
+                    silent.push(candidate.path.clone());
                     seen.push(format!("{} does not answer AT", candidate.path.display()));
                 }
             }
         }
         let sentence = format!("{}; {}", self.missing(), seen.join("; "));
         // A port that did not say who it is may be the modem's own.
-        Err(if unclear { Unfound::Unclear(sentence) } else { Unfound::Away(sentence) })
+        Err(if unclear { Unfound::Unclear { sentence, silent } } else { Unfound::Away(sentence) })
     }
 
     /// The ports that fit without being asked, the likeliest first.

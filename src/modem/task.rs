@@ -3,7 +3,7 @@
 
 use std::future::pending;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -85,12 +85,18 @@ struct Opened {
 /// Where the modem was last, and its device.
 type Known = Option<(PathBuf, PathBuf)>;
 
-/// Finds the port and opens it. A modem that hangs cannot say who it is: a silent port of the very device that it
-/// was last taken for it.
+/// Whether one of `paths` is the same port.
+fn is_among(port: &Path, paths: &[PathBuf]) -> bool {
+    let real = port.canonicalize().ok();
+    real.is_some() && paths.iter().any(|path| path.canonicalize().ok() == real)
+}
+
+/// Finds the port and opens it. A modem that hangs cannot say who it is: where no port says that it is the one, it is
+/// looked for at the port where it was last, when that is silent and belongs to the same device.
 async fn open(settings: Settings, root: Root, known: Known) -> Result<Opened, Unfound> {
     let path = match (settings.find.locate(&root, &Patience::usb()).await, known) {
-        (Err(Unfound::Unclear(_)), Some((path, device)))
-            if reauthorise::device_of(&root, &path) == Some(device.clone()) =>
+        (Err(Unfound::Unclear { silent, .. }), Some((path, device)))
+            if is_among(&path, &silent) && reauthorise::device_of(&root, &path) == Some(device.clone()) =>
         {
             path
         }
@@ -148,7 +154,7 @@ impl Driver {
                     wait = untold;
                     untold
                 }
-                Err(Unfound::Unclear(_)) => untold,
+                Err(Unfound::Unclear { .. }) => untold,
                 _ => timing.reopen_max,
             };
             match opened {

@@ -197,6 +197,10 @@ impl Modem {
         if self.settings.text_mode {
             return match value {
                 "" => Refusal::Cms(305).into(),
+                // `<toda>` says whether a `+` leads; in digits of UCS-2 it does so as well.
+                number if command.number(1) == Ok(Some(129)) && number.starts_with(['+', '0']) => {
+                    Refusal::Cms(305).into()
+                }
                 number => Reply::Prompt(Draft::Text(number.to_owned())),
             };
         }

@@ -5,7 +5,7 @@ use super::phone::Submission;
 use super::script::unhex;
 use super::settings::Stored;
 use super::tpdu::{Pdu, address, hex};
-use crate::sms::{self, Direction, Strictness, TimeStamp, Tpdu};
+use crate::sms::{self, Alphabet, Direction, ShiftTables, Strictness, TimeStamp, Tpdu, UserData};
 
 const STATUS: [&str; 4] = ["REC UNREAD", "REC READ", "STO UNSENT", "STO SENT"];
 
@@ -24,10 +24,8 @@ impl Modem {
             0x04 => return Err(305),
             _ => self.read_charset(&written).ok_or(305_u16)?,
         };
-        let room = if coding & 0x0c == 0x08 { 70 } else { 160 };
-        if text.encode_utf16().count() > room {
-            return Err(305);
-        }
+        let alphabet = if coding & 0x0c == 0x08 { Alphabet::Ucs2 } else { Alphabet::Gsm7 };
+        UserData::text(&text, alphabet, ShiftTables::NONE, &[]).map_err(|_| 305_u16)?;
         let to = self.read_charset(to).ok_or(305_u16)?;
         Ok(Submission {
             pdu: Vec::new(),

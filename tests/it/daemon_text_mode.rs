@@ -62,6 +62,7 @@ async fn texts_arrive_as_they_were_written() {
         "Привет 👋🏽",
         "OK",
         "one\n+CMGS: 9\nOK\nfour",
+        " +CMGS: 9",
         "> really?",
         &"Grüße € ".repeat(16),
     ] {
@@ -70,6 +71,20 @@ async fn texts_arrive_as_they_were_written() {
     let long = "0123456789 abcdefgh ".repeat(15);
     let parts = arrived(&rig, &mut events, &long).await;
     assert_eq!((parts.len(), parts.concat()), (2, long), "each part a message of its own");
+}
+
+/// As a ZTE does; the number from the configuration is set behind it.
+#[tokio::test]
+async fn parameters_that_clear_the_service_centre_do_no_harm() {
+    let (mut rig, _) = started("csmp_clears_smsc = true\n").await;
+    rig.kill();
+    rig.rewrite(&format!("smsc = \"+41794999000\"\n{NO_LIMITS}"));
+    rig.launch();
+    rig.modems_are("ready").await;
+    let mut events = rig.client().events(None).await.unwrap().expect("a stream of events");
+    for text in ["one", "Ж", "two"] {
+        assert_eq!(arrived(&rig, &mut events, text).await, [text]);
+    }
 }
 
 #[tokio::test]

@@ -429,6 +429,7 @@ impl Session {
                 self.snapshot.imsi = imsi.map(str::to_owned).or(self.snapshot.imsi.take());
                 self.dirty = true;
             }
+            Step::Charset => self.text.switches = code.is_ok(),
             Step::PduMode | Step::Formats | Step::TextMode | Step::TextCharset => {
                 return self.format_turn(step, answer, code, tries);
             }

@@ -438,7 +438,7 @@ impl Session {
         } else if self.wishes.acknowledge {
             self.wishes.acknowledge = false;
             self.start_check(Check::acknowledge(), now);
-        } else if self.text.charset == self.text.plain
+        } else if (!self.text.on || self.text.charset == Some(self.text.plain))
             && let Some(wish) = self.wishes.ussd.take()
         {
             self.start_ussd(wish, now);

@@ -29,8 +29,6 @@ const BREATH: Duration = Duration::from_millis(1);
 const LISTING_GAP: Duration = Duration::from_secs(10);
 /// Times that a busy SIM is asked again within one errand's turn.
 const BUSY_TRIES: u8 = 10;
-/// Times that the settings are made again because a listing came as text.
-const TEXTS: u8 = 2;
 
 /// "REC READ".
 pub(super) const RECEIVED: u8 = 1;
@@ -63,10 +61,10 @@ pub(super) struct Storage {
     listing: Option<Listing>,
     listed_at: Option<Instant>,
     due: Option<Instant>,
-    hold: Option<Instant>,
+    pub(super) hold: Option<Instant>,
     busy: u8,
     /// Times that the modem gave text where PDUs belong.
-    texts: u8,
+    pub(super) texts: u8,
     /// A full storage kept the modem from taking `AT+CNMI`.
     pub(super) refused_codes: bool,
     /// The line before a message was read; the message is due.
@@ -216,19 +214,23 @@ impl Storage {
         (!there && self.current.is_some()).then(|| Errand::Select(storage.to_owned()))
     }
 
-    fn bar(&mut self, storage: &str) {
+    pub(super) fn bar(&mut self, storage: &str) {
         self.barred.push(storage.to_owned());
         self.reads.retain(|(place, _)| place.0 != storage);
         self.discards.retain(|place| place.0 != storage);
     }
 
-    /// Nothing can be read.
+    /// Nothing more is read; what was read is still deleted.
     pub(super) fn bar_all(&mut self) {
-        let reads = self.reads.iter().map(|((storage, _), _)| storage);
-        let names: Vec<String> = self.known.iter().chain(&self.current).chain(reads).cloned().collect();
-        for storage in &names {
-            self.bar(storage);
-        }
+        let reads = std::mem::take(&mut self.reads).into_iter().map(|((storage, _), _)| storage);
+        let names = self.known.iter().cloned().chain(self.current.clone()).chain(reads);
+        self.barred.extend(names.collect::<Vec<_>>());
+        self.awaited = None;
+    }
+
+    /// Whether the storage in use is left unread.
+    pub(super) fn is_barred(&self) -> bool {
+        self.current.as_ref().is_none_or(|current| self.barred.contains(current)) && !self.barred.is_empty()
     }
 
     fn is_full(&self) -> bool {
@@ -288,7 +290,7 @@ impl Session {
     /// When an idle session has to look at its storage.
     pub(super) fn storage_due(&self, now: Instant) -> Option<Instant> {
         let due = match self.storage_charset(false) {
-            Some(_) => Some(now),
+            Some(_) => Some(self.storage.hold.map_or(now, |hold| hold.max(now))),
             None => self.storage.due(now),
         };
         due.map(|due| due.max(now + BREATH))
@@ -302,7 +304,7 @@ impl Session {
 
     /// The next command, or nothing when there is nothing to do.
     pub(super) fn start_storage(&mut self, now: Instant) -> bool {
-        let Some(errand) = self.errand(now).or_else(|| self.storage_charset(false)) else { return false };
+        let Some(errand) = self.errand(now).or_else(|| self.give_back(now)) else { return false };
         let timing = self.settings.timing;
         let (command, limit) = match &errand {
             Errand::Charset(charset) => (Command::Charset(*charset), timing.command),
@@ -331,6 +333,10 @@ impl Session {
         let errand = errand.or_else(|| self.storage.next_errand(now))?;
         let reads = matches!(errand, Errand::List | Errand::Read(..) | Errand::Walk(_));
         let Some(first) = self.storage_charset(true).filter(|_| reads) else { return Some(errand) };
+        if !self.text.switches {
+            self.leave_unread("and refuses to have its alphabet set");
+            return None;
+        }
         if let Errand::Read(place, kind) = errand {
             self.storage.reads.push_front((place, kind));
         }
@@ -372,23 +378,14 @@ impl Session {
                 self.text_read();
                 self.count_dropped();
             }
+            // Perhaps of somebody's text.
+            Header::Text { .. } if self.storage.is_barred() => self.count_dropped(),
             Header::Text { entry: TextEntry::Report(report), .. } => match status_report(&report) {
                 Some(pdu) => self.message_read(place, RECEIVED, pdu, now),
                 None => self.count_dropped(),
             },
             Header::Text { entry: TextEntry::Own, .. } => self.storage.own.push(place),
             Header::Text { entry, .. } => self.storage.awaited = Some((place, Awaited::Text(entry))),
-        }
-    }
-
-    /// PDU mode is lost, so everything else may be: the settings are made again. A modem that knows nothing but
-    /// text is left alone.
-    fn text_read(&mut self) {
-        if self.storage.texts < TEXTS {
-            self.storage.texts += 1;
-            self.wishes.bring_up = true;
-        } else if let Some(storage) = self.storage.current.clone() {
-            self.storage.bar(&storage);
         }
     }
 
@@ -483,7 +480,7 @@ impl Session {
     pub(super) fn storage_timed_out(&mut self, outstanding: &Outstanding, now: Instant) {
         let Phase::Storage(errand) = &self.phase else { return };
         match errand.clone() {
-            Errand::Charset(charset) => self.storage_charset_set(charset, &ResultCode::Error),
+            Errand::Charset(_) => self.text.charset = None,
             Errand::Select(name) => self.storage.bar(&name),
             Errand::Usage => self.usage_known(usages(outstanding.answer.last().map_or("", |l| l)).first()),
             Errand::List => self.list_refused(),

@@ -5,12 +5,12 @@
 
 use std::fmt::Write as _;
 
-use crate::at::{Charset, Line, TextReport};
+use crate::at::{Charset, Command, Line, TextReport};
 use crate::secret::Secret;
 use crate::sms::{
     Address, Alphabet, DataCodingScheme, Deliver, Direction, Element, FirstOctet, Parameters,
     ProtocolIdentifier, ShiftTables, Status, StatusReport, Strictness, TimeStamp, Tpdu, UserData,
-    ValidityPeriod, decode, ussd,
+    ValidityPeriod, decode, transliterate, ussd,
 };
 
 /// `<vp>` where the message has none, which TP-VPF says: the default of clause 3.1, 24 hours.
@@ -88,7 +88,14 @@ fn is_plain(text: &str, charset: Charset) -> bool {
         '@' | '$' | '_' => charset == Charset::Ira,
         _ => false,
     };
-    text.chars().all(same) && text.lines().all(|line| matches!(Line::of(line.trim(), None), Line::Unknown))
+    let expects = Command::SendText { to: String::new(), kind: 0 }.expects();
+    text.chars().all(same)
+        && text.lines().all(|line| matches!(Line::of(as_read(line), Some(&expects)), Line::Unknown))
+}
+
+/// A line of a text as the session reads it when it is echoed.
+pub(super) fn as_read(line: &str) -> &str {
+    line.trim_start_matches(['>', ' ']).trim()
 }
 
 /// Octets as text mode and PDU mode write them.
@@ -100,13 +107,9 @@ pub(super) fn hex(octets: &[u8]) -> String {
     })
 }
 
-/// SMSC field and TPDU of a received message; nothing when it cannot be one.
+/// SMSC field and TPDU of a received message; nothing when its sender cannot be one.
 pub(super) fn deliver(from: &str, timestamp: &str, text: &str) -> Option<Secret<Vec<u8>>> {
-    let text = characters(text);
-    let carried = [Alphabet::Gsm7, Alphabet::Ucs2]
-        .into_iter()
-        .find_map(|alphabet| Some((alphabet, UserData::text(&text, alphabet, ShiftTables::NONE, &[]).ok()?)));
-    let (alphabet, user_data) = carried?;
+    let (alphabet, user_data) = carried(&characters(text))?;
     let from = number(from);
     let originator = Address::number(&from).or_else(|_| Address::alphanumeric(&from));
     pdu(&Tpdu::Deliver(Deliver {
@@ -114,9 +117,28 @@ pub(super) fn deliver(from: &str, timestamp: &str, text: &str) -> Option<Secret<
         originator: originator.ok()?,
         protocol: ProtocolIdentifier(0),
         coding: DataCodingScheme::plain(alphabet, None),
-        timestamp: stamp(timestamp)?,
+        timestamp: stamp(timestamp),
         user_data,
     }))
+}
+
+/// The text in one message. One that has no room, such as parts that the modem has joined, is written with stand-ins
+/// or ends with a mark.
+fn carried(text: &str) -> Option<(Alphabet, UserData)> {
+    let fit = |text: &str| {
+        [Alphabet::Gsm7, Alphabet::Ucs2].into_iter().find_map(|alphabet| {
+            Some((alphabet, UserData::text(text, alphabet, ShiftTables::NONE, &[]).ok()?))
+        })
+    };
+    let mut written = transliterate(text).0;
+    fit(text).or_else(|| fit(&written)).or_else(|| {
+        loop {
+            written.pop()?;
+            if let Some(found) = fit(&format!("{written}...")) {
+                return Some(found);
+            }
+        }
+    })
 }
 
 /// SMSC field and TPDU of a status report.
@@ -126,8 +148,8 @@ pub(super) fn status_report(report: &TextReport) -> Option<Secret<Vec<u8>>> {
         first_octet: FirstOctet(0),
         message_reference: report.reference,
         recipient: Address::number(&recipient).or_else(|_| Address::alphanumeric("")).ok()?,
-        timestamp: stamp(&report.timestamp)?,
-        discharge_time: stamp(&report.discharge_time)?,
+        timestamp: stamp(&report.timestamp),
+        discharge_time: stamp(&report.discharge_time),
         status: Status(report.status),
         parameters: Parameters::default(),
     }))
@@ -152,13 +174,14 @@ fn number(written: &str) -> String {
     if read.is_empty() || !read.chars().all(sound) { written.to_owned() } else { read }
 }
 
-/// `yy/MM/dd,hh:mm:ss±zz`, the zone in quarters of an hour; the beginning of 1970 when it is not said.
-fn stamp(written: &str) -> Option<TimeStamp> {
+/// `yy/MM/dd,hh:mm:ss±zz`, the zone in quarters of an hour and 0 when it is left out; octets that are no time when
+/// nothing is said.
+fn stamp(written: &str) -> TimeStamp {
     let read = characters(written);
     let digits: Vec<u8> = read.bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0').collect();
     let mut octets = [0; 7];
-    if digits.len() != 2 * octets.len() {
-        return TimeStamp::from_unix(0, 0);
+    if !matches!(digits.len(), 12 | 14) {
+        return TimeStamp::from_octets(octets);
     }
     for (octet, pair) in octets.iter_mut().zip(digits.chunks(2)) {
         *octet = pair[1] << 4 | pair[0];
@@ -166,6 +189,5 @@ fn stamp(written: &str) -> Option<TimeStamp> {
     if read.contains('-') {
         octets[6] |= 0x08;
     }
-    let stamp = TimeStamp::from_octets(octets);
-    if stamp.local_time().is_some() { Some(stamp) } else { TimeStamp::from_unix(0, 0) }
+    TimeStamp::from_octets(octets)
 }

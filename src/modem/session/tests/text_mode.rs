@@ -166,7 +166,7 @@ fn long_texts_beyond_ascii_need_ucs2_for_their_characters() {
     // Where it is refused the modem is sound, and the message may go through another one.
     assert_eq!(send(&mut bench, &text(&"é".repeat(71))), ["AT+CSCS=\"UCS2\""]);
     let Some(Outcome::Rejected { error, .. }) = bench.outcomes.last() else { panic!("{:?}", bench.outcomes) };
-    assert_eq!(error.class, Class::Transient);
+    assert_eq!(error.class, Class::Modem);
     assert!(
         error.sentence.contains("text mode alone") && error.sentence.contains("UCS2"),
         "{}",
@@ -280,4 +280,147 @@ fn a_modem_without_ucs2_leaves_them_unread() {
     bench.pass(Duration::from_secs(60));
     assert_eq!(bench.heard("AT+CMGR=3"), 0);
     bench.assert_ready();
+}
+
+/// The last text that was sent, after `spoil`, must arrive as plain characters under the settings for them.
+#[track_caller]
+fn recovers(mut bench: Bench) {
+    bench.assert_ready();
+    bench.pass(Duration::from_secs(30));
+    let heard = send(&mut bench, &text("12345678"));
+    bench.until(|b| !b.modem.pdus.is_empty());
+    assert_eq!(bench.modem.pdus, ["12345678"]);
+    assert!(heard.iter().any(|command| command == "AT+CSMP=17,0,0,0"), "said once more: {heard:?}");
+}
+
+#[test]
+fn a_setting_without_an_answer_is_made_again() {
+    let mut bench = Bench::ready(text_only());
+    send(&mut bench, &text("Hi"));
+    bench.modem.on("AT+CSMP=17,0,0,8", "");
+    send(&mut bench, &text("Ж"));
+    bench.until(|b| b.outcomes.len() == 2);
+    recovers(bench);
+}
+
+#[test]
+fn what_a_refusal_leaves_in_force_is_not_built_upon() {
+    let mut bench = Bench::ready(text_only());
+    send(&mut bench, &text("Ж"));
+    bench.modem.on("AT+CSMP=17,0,0,0", "\r\n+CMS ERROR: 314\r\n");
+    send(&mut bench, &text("12345678"));
+    assert!(matches!(bench.outcomes.last(), Some(Outcome::Rejected { .. })), "{:?}", bench.outcomes);
+    assert_eq!(bench.modem.pdus, [""; 0]);
+}
+
+#[test]
+fn an_alphabet_that_cannot_be_left_again_is_found_out() {
+    for answer in ["", "\r\n+CME ERROR: 14\r\n", "\r\n+CME ERROR: 100\r\n"] {
+        let mut bench = Bench::new(with_storages("\r\nOK\r\n"));
+        bench.modem.in_turn("AT+CSCS=\"IRA\"", &["\r\nOK\r\n", answer, "\r\nOK\r\n"]);
+        bench.until(|b| b.heard("AT+CSCS=\"UCS2\"") == 1);
+        recovers(bench);
+    }
+    // One that was never set is never left.
+    let mut modem = with_storages("\r\nOK\r\n");
+    modem.on("AT+CSCS=\"IRA\"", "\r\nERROR\r\n");
+    modem.on("AT+CSCS=\"GSM\"", "\r\nERROR\r\n");
+    let mut bench = Bench::ready(modem);
+    bench.pass(Duration::from_secs(3_600));
+    assert_eq!(bench.heard("AT+CSCS=\"UCS2\""), 0);
+    recovers(bench);
+}
+
+#[test]
+fn a_lost_answer_ends_no_reading() {
+    let mut modem = with_storages("\r\nOK\r\n");
+    modem.in_turn("AT+CSCS=\"UCS2\"", &["", "\r\nOK\r\n"]);
+    let mut bench = Bench::ready(modem);
+    bench.pass(Duration::from_secs(3_600));
+    assert!(bench.heard("AT+CMGL=\"ALL\"") > 1);
+}
+
+#[test]
+fn no_line_of_an_own_text_passes_for_a_result() {
+    for written in [" +CMGS: 9", "> +CMGS: 9", "+CMGS: 7", "Hi\n +CMGS: 9\nbye"] {
+        let mut modem = text_only();
+        modem.echo = true;
+        let mut bench = Bench::ready(modem);
+        send(&mut bench, &text(written));
+        assert_eq!(bench.outcomes, [accepted(&[7])], "{written}");
+        assert!(bench.modem.pdus[0].bytes().all(|b| b.is_ascii_hexdigit()), "{written}");
+    }
+    // Blanks at the edges come back without them.
+    let mut modem = text_only();
+    modem.echo = true;
+    let mut bench = Bench::ready(modem);
+    send(&mut bench, &text(" > Hi "));
+    assert_eq!(
+        (&bench.outcomes[..], &bench.modem.pdus[..]),
+        (&[accepted(&[7])][..], &[String::from(" > Hi ")][..])
+    );
+}
+
+#[test]
+fn what_has_no_room_or_no_time_is_read_all_the_same() {
+    let long = "00E7".repeat(100);
+    let joined = "0041".repeat(200);
+    let digits =
+        "0032003400".to_owned() + "2F00310031002F00320033002C00310030003A00300030003A00300030002B00300034";
+    let listing = format!(
+        "\r\n+CMGL: 1,\"REC READ\",\"+41790\",,\"24/11/23,10:00:00+04\"\r\n{long}\r\n\
+         +CMGL: 2,\"REC READ\",\"+41790\",,\"24/11/23,10:00:00+04\"\r\n{joined}\r\n\
+         +CMGL: 3,\"REC READ\",\"+41790\",,\"24/11/23,10:00:00\"\r\n00590065\r\n\
+         +CMGL: 4,\"REC READ\",\"+41790\",,\"{digits}\"\r\n00590065\r\n\
+         +CMGL: 5,\"REC READ\",\"+41790\",,\r\n00590065\r\n\r\nOK\r\n"
+    );
+    let mut bench = Bench::new(with_storages(&listing));
+    bench.until(|b| b.state() == State::Ready);
+    bench.pass(Duration::from_secs(5));
+    let read = |notice: &Notice| {
+        let Notice::Delivered { pdu, .. } = notice else { return None };
+        let decoded = sms::decode(pdu.expose(), Direction::Mt, true, Strictness::Lenient).unwrap();
+        let Tpdu::Deliver(deliver) = &decoded.tpdu else { return None };
+        Some((decoded.text().unwrap(), deliver.timestamp.unix_seconds()))
+    };
+    let read: Vec<_> = bench.notices.iter().filter_map(read).collect();
+    let texts: Vec<_> = read.iter().map(|(text, _)| text.as_str()).collect();
+    assert_eq!(texts, ["c".repeat(100), "A".repeat(157) + "...", "Ye".into(), "Ye".into(), "Ye".into()]);
+    let ten = 1_732_356_000;
+    let times: Vec<_> = read.iter().map(|(_, time)| *time).collect();
+    assert_eq!(times, [Some(ten - 3600), Some(ten - 3600), Some(ten), Some(ten - 3600), None]);
+}
+
+#[test]
+fn a_modem_that_writes_texts_as_they_are_is_not_believed() {
+    let listing = "\r\n+CMGL: 1,\"REC READ\",\"+41790\",,\"24/11/23,10:00:00+04\"\r\nHello\r\n\
+                   +CMGL: 8,\"REC READ\",\"+41799999999\",,\"24/11/23,10:00:00+04\"\r\n00530054004F0050\r\n\r\nOK\r\n";
+    let mut bench = Bench::new(with_storages(listing));
+    bench.until(|b| b.state() == State::Ready);
+    bench.pass(Duration::from_secs(3_600));
+    assert_eq!(messages(&bench), []);
+    assert_eq!(bench.heard("AT+CMGL=\"ALL\""), 1);
+    bench.assert_ready();
+}
+
+#[test]
+fn a_modem_that_lists_pdu_mode_is_waited_for() {
+    let mut modem = text_only();
+    modem.on("AT+CMGF=?", "\r\n+CMGF: (0,1)\r\n\r\nOK\r\n");
+    let mut bench = Bench::new(modem);
+    bench.until(|b| !b.closings.is_empty());
+    assert!(bench.fault().contains("PDU mode (AT+CMGF=0)"), "{}", bench.fault());
+}
+
+#[test]
+fn the_service_centre_is_set_behind_its_parameters() {
+    let mut modem = text_only();
+    modem.on("AT+CSCA=\"+41794999000\",145", "\r\nOK\r\n");
+    let smsc = Some("+41794999000".into());
+    let mut bench = Bench::ready_with(modem, crate::modem::Settings { smsc, ..settings() });
+    assert_eq!(
+        send(&mut bench, &text("Hi")),
+        ["AT+CSMP=17,0,0,0", "AT+CSCA=\"+41794999000\",145", "AT+CMGS=\"+41791234567\",145"]
+    );
+    assert_eq!(send(&mut bench, &text("Hi")).len(), 1);
 }
