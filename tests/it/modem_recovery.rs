@@ -326,6 +326,23 @@ async fn modems_that_look_for_themselves_at_once_do_not_keep_each_other_out() {
 }
 
 #[tokio::test]
+async fn a_stick_that_took_the_place_of_another_is_not_taken_for_it() {
+    let machine = Machine::new(3);
+    let find = Find { imei: Some("490154203237526".into()), ..Find::default() };
+    let driven = Driven::ready(find, machine.means()).await;
+    // One port cannot be asked, so that the modem may be behind it.
+    fs::remove_file(machine.node(0)).unwrap();
+    fs::write(machine.node(0), "").unwrap();
+    fs::remove_file(machine.node(2)).unwrap();
+    fs::remove_file(machine.node(1)).unwrap();
+    symlink(machine.sim.port(2), machine.node(1)).unwrap();
+    machine.sim.unplug(1);
+    let another = |s: &Snapshot| s.last_error.as_deref().is_some_and(|e| e.contains("is another modem"));
+    driven.until("told apart", another).await;
+    assert!(!driven.modem.snapshot().borrow().ready);
+}
+
+#[tokio::test]
 async fn a_stick_that_needs_a_while_to_answer_is_asked_again() {
     let machine = Machine::new(1);
     machine.sim.hang(0);
