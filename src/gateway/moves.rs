@@ -4,7 +4,7 @@
 use crate::clock::Timestamp;
 use crate::gateway::{GatewayError, opt_out, reports};
 use crate::id::{MessageId, VerificationId};
-use crate::otp::{self, Rate, Verification, VerificationStatus};
+use crate::otp::{self, Rate, Verification, VerificationStatus, Window};
 use crate::outbox::{self, Dues, Message, MessageStatus, Retry};
 use crate::phone::PhoneNumber;
 use crate::store::{Idempotency, Records as _, Tx};
@@ -89,20 +89,37 @@ fn remember(tx: &mut Tx<'_>, once: Option<&Once>, subject: String) -> Result<(),
     Ok(())
 }
 
+/// Counts one more code in its windows.
 fn count(tx: &mut Tx<'_>, windows: &Windows, now: Timestamp) -> Result<(), GatewayError> {
-    let mut counted = Vec::with_capacity(windows.len());
-    for (name, rate, limit) in windows {
-        let mut window = tx.window(name)?;
-        window.count(*rate, now).map_err(|e| GatewayError::RateLimited {
-            limit: format!("{limit} = \"{rate}\""),
-            retry_after: e.retry_at.since(now),
-        })?;
-        counted.push((name, window, now.plus(rate.per)));
-    }
-    for (name, window, expires_at) in counted {
+    for (name, window, expires_at) in counted(tx, windows, now)? {
         tx.put_window(name, &window, expires_at)?;
     }
     Ok(())
+}
+
+/// The windows with one more code, which none of them has until it is written. When any is full the refusal is that
+/// of the one that stays full the longest: who comes back then is let in.
+fn counted<'w>(
+    tx: &Tx<'_>,
+    windows: &'w Windows,
+    now: Timestamp,
+) -> Result<Vec<(&'w str, Window, Timestamp)>, GatewayError> {
+    let mut counted = Vec::with_capacity(windows.len());
+    let mut full: Option<(Timestamp, String)> = None;
+    for (name, rate, limit) in windows {
+        let mut window = tx.window(name)?;
+        match window.count(*rate, now) {
+            Ok(()) => counted.push((name.as_str(), window, now.plus(rate.per))),
+            Err(e) if full.as_ref().is_none_or(|(until, _)| e.retry_at > *until) => {
+                full = Some((e.retry_at, format!("{limit} = \"{rate}\"")));
+            }
+            Err(_) => {}
+        }
+    }
+    match full {
+        Some((until, limit)) => Err(GatewayError::RateLimited { limit, retry_after: until.since(now) }),
+        None => Ok(counted),
+    }
 }
 
 /// A verification and where its newest message stands.
@@ -199,15 +216,27 @@ pub(super) fn resend(
     let (v, _) = standing(tx, id)?;
     opt_out::permits(tx, &v.to)?;
     let older = v.message;
-    let v = otp::step(v, otp::Event::Resend { message: m.id }, now).map_err(|refusal| match refusal {
-        otp::Refusal::Cooldown { until } => GatewayError::Cooldown { retry_after: until.since(now) },
-        refusal => GatewayError::Conflict(refusal.to_string()),
-    })?;
+    let v = match otp::step(v, otp::Event::Resend { message: m.id }, now) {
+        Ok(v) => v,
+        Err(otp::Refusal::Cooldown { until }) => return Err(cooling(tx, windows, until, now)),
+        Err(refusal) => return Err(GatewayError::Conflict(refusal.to_string())),
+    };
     count(tx, windows, now)?;
     withdraw(tx, older, now)?;
     tx.put_message(m)?;
     tx.put_verification(&v)?;
     Ok((v, m.status))
+}
+
+/// The refusal of a resend inside its cool-down: a full window may outlast that.
+fn cooling(tx: &Tx<'_>, windows: &Windows, until: Timestamp, now: Timestamp) -> GatewayError {
+    let cooldown = until.since(now);
+    match counted(tx, windows, now) {
+        Err(GatewayError::RateLimited { limit, retry_after }) if retry_after > cooldown => {
+            GatewayError::RateLimited { limit, retry_after }
+        }
+        _ => GatewayError::Cooldown { retry_after: cooldown },
+    }
 }
 
 /// Withdraws a message that no modem has yet.

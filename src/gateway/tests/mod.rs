@@ -15,9 +15,9 @@ use crate::sms;
 use crate::store::{InboxRecords, ReportRecords};
 
 mod inbound;
-mod reports;
-
+mod limits;
 mod pool;
+mod reports;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
