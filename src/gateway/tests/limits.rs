@@ -44,3 +44,18 @@ async fn a_resend_is_told_the_longer_of_cool_down_and_limit() {
     resend().await.expect("the refused one was not counted");
     assert_eq!(wait_of(&resend().await.unwrap_err()), (570, "limits.per_number = \"2/10m\""));
 }
+
+#[tokio::test]
+async fn rates_count_codes_alone_and_prefixes_bind_texts_too() {
+    let mut settings = limited(&["1/1h"]);
+    settings.limits.total = settings.limits.per_number.clone();
+    settings.limits.deny_prefixes = vec!["+4190".to_owned()];
+    let world = World::with(1, settings, Store::in_memory(), Clock::manual(START)).await;
+    for _ in 0..3 {
+        world.gateway.send(&Caller::default(), text("+41791234567", "x")).await.unwrap();
+    }
+    world.issue("+41791234567").await.expect("texts left the windows alone");
+    world.issue("+41791234567").await.unwrap_err();
+    let refused = world.gateway.send(&Caller::default(), text("+41901234567", "x")).await.unwrap_err();
+    assert!(matches!(refused, GatewayError::DestinationBlocked(_)), "{refused}");
+}
