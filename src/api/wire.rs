@@ -299,7 +299,7 @@ impl From<&gateway::VerificationView> for Verification {
             created_at: v.created_at.to_string(),
             expires_at: v.expires_at.to_string(),
             resend_at: v.resend_at.to_string(),
-            message: MessageRef { id: message.to_string(), status: message_status(status).to_owned() },
+            message: MessageRef { id: message.to_string(), status: status.as_str().to_owned() },
         }
     }
 }
@@ -316,7 +316,7 @@ impl From<&gateway::MessageView> for Message {
             id: m.id.to_string(),
             to: m.to.as_str().to_owned(),
             kind: if m.otp { "otp" } else { "text" }.to_owned(),
-            status: message_status(m.status).to_owned(),
+            status: m.status.as_str().to_owned(),
             parts: m.parts,
             encoding: match m.encoding {
                 Encoding::Gsm7 => "gsm7".to_owned(),
@@ -397,7 +397,7 @@ impl From<&gateway::Event> for Event {
             }
             EventKind::Message(m) => {
                 message = Some(m.into());
-                format!("message.{}", message_status(m.status))
+                format!("message.{}", m.status.as_str())
             }
             EventKind::Modem(m) => {
                 modem = Some(m.into());
@@ -439,24 +439,7 @@ pub const fn verification_status(status: VerificationStatus) -> &'static str {
     }
 }
 
-/// The contract's word for a message's status.
-pub const fn message_status(status: MessageStatus) -> &'static str {
-    match status {
-        MessageStatus::Queued => "queued",
-        MessageStatus::Sending => "sending",
-        MessageStatus::Sent => "sent",
-        MessageStatus::Delivered => "delivered",
-        MessageStatus::Undelivered => "undelivered",
-        MessageStatus::Failed => "failed",
-        MessageStatus::Expired => "expired",
-        MessageStatus::Cancelled => "cancelled",
-    }
-}
-
 /// The status that a word of the contract names.
 pub fn message_status_named(word: &str) -> Option<MessageStatus> {
-    use MessageStatus::{Cancelled, Delivered, Expired, Failed, Queued, Sending, Sent, Undelivered};
-    [Queued, Sending, Sent, Delivered, Undelivered, Failed, Expired, Cancelled]
-        .into_iter()
-        .find(|&status| message_status(status) == word)
+    MessageStatus::ALL.into_iter().find(|status| status.as_str() == word)
 }

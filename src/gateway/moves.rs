@@ -250,7 +250,9 @@ pub(super) fn cancel_message(
         return Ok(m);
     }
     let m = outbox::step(m, outbox::Event::Cancel, now, &Retry::default()).map_err(
-        |outbox::Refusal(status)| GatewayError::Conflict(format!("the message is {status:?} already")),
+        |outbox::Refusal(status)| {
+            GatewayError::Conflict(format!("the message is {} already", status.as_str()))
+        },
     )?;
     tx.put_message(&m)?;
     Ok(m)

@@ -48,6 +48,32 @@ pub enum MessageStatus {
 }
 
 impl MessageStatus {
+    /// Every status, in the order of a message's life.
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Sending,
+        Self::Sent,
+        Self::Delivered,
+        Self::Undelivered,
+        Self::Failed,
+        Self::Expired,
+        Self::Cancelled,
+    ];
+
+    /// The contract's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Undelivered => "undelivered",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// Whether nothing is sent any more: the text is gone.
     pub fn is_over(self) -> bool {
         !matches!(self, Self::Queued | Self::Sending)
@@ -189,7 +215,7 @@ pub enum Event {
 
 /// An event that this state does not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a message that is {0:?} does not take this")]
+#[error("a message that is {} does not take this", .0.as_str())]
 pub struct Refusal(pub MessageStatus);
 
 /// The message after `event` at `now`.

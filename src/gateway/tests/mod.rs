@@ -14,6 +14,7 @@ use crate::secret::Secret;
 use crate::sms;
 use crate::store::{InboxRecords, ReportRecords};
 
+mod cancel;
 mod inbound;
 mod limits;
 mod pool;
