@@ -89,9 +89,11 @@ impl Gateway {
     pub async fn cancel_message(&self, id: MessageId) -> Result<MessageView, GatewayError> {
         let inner = &self.0;
         let now = inner.clock.now();
-        let m = inner.store.transact(move |tx| moves::cancel_message(tx, id, now)).await??;
+        let (m, done) = inner.store.transact(move |tx| moves::cancel_message(tx, id, now)).await??;
         super::locked(&inner.queue).remove(id);
-        inner.publish_message(&m);
+        if done {
+            inner.publish_message(&m);
+        }
         Ok(MessageView::from(&m))
     }
 }

@@ -165,17 +165,21 @@ pub(super) fn compared(
     }
 }
 
-/// Cancels a verification and withdraws its queued message.
-pub(super) fn cancel(tx: &mut Tx<'_>, id: VerificationId, now: Timestamp) -> Result<Standing, GatewayError> {
+/// Cancels a verification and withdraws its queued message. The flag tells that this very call did.
+pub(super) fn cancel(
+    tx: &mut Tx<'_>,
+    id: VerificationId,
+    now: Timestamp,
+) -> Result<(Standing, bool), GatewayError> {
     let (v, message) = standing(tx, id)?;
     match otp::step(v.clone(), otp::Event::Cancel, now) {
         Ok(v) => {
             tx.put_verification(&v)?;
             let message = withdraw(tx, v.message, now)?;
-            Ok((v, message))
+            Ok(((v, message), true))
         }
         // Cancelling twice is no conflict: it is what was asked for.
-        Err(_) if v.status == VerificationStatus::Cancelled => Ok((v, message)),
+        Err(_) if v.status == VerificationStatus::Cancelled => Ok(((v, message), false)),
         Err(_) => Err(GatewayError::Conflict("the verification has ended".to_owned())),
     }
 }
@@ -239,15 +243,15 @@ fn cooling(tx: &Tx<'_>, windows: &Windows, until: Timestamp, now: Timestamp) -> 
     }
 }
 
-/// Withdraws a message that no modem has yet.
+/// Withdraws a message that no modem has yet. The flag tells that this very call did.
 pub(super) fn cancel_message(
     tx: &mut Tx<'_>,
     id: MessageId,
     now: Timestamp,
-) -> Result<Message, GatewayError> {
+) -> Result<(Message, bool), GatewayError> {
     let m = tx.message(id)?.ok_or(GatewayError::NotFound("message"))?;
     if m.status == MessageStatus::Cancelled {
-        return Ok(m);
+        return Ok((m, false));
     }
     let m = outbox::step(m, outbox::Event::Cancel, now, &Retry::default()).map_err(
         |outbox::Refusal(status)| {
@@ -255,7 +259,7 @@ pub(super) fn cancel_message(
         },
     )?;
     tx.put_message(&m)?;
-    Ok(m)
+    Ok((m, true))
 }
 
 /// One event of one message.

@@ -204,7 +204,7 @@ impl Gateway {
         let inner = &self.0;
         let now = inner.clock.now();
         let who = caller.clone();
-        let (v, status) = inner
+        let ((v, status), done) = inner
             .store
             .transact(move |tx| {
                 visible(&who, &moves::standing(tx, id)?.0)?;
@@ -214,7 +214,9 @@ impl Gateway {
         inner.forget_expiry(v.expires_at, id);
         super::locked(&inner.queue).remove(v.message);
         let view = VerificationView::new(&v, status, now);
-        inner.publish_verification("cancelled", &view);
+        if done {
+            inner.publish_verification("cancelled", &view);
+        }
         Ok(view)
     }
 }
