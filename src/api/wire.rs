@@ -105,6 +105,9 @@ pub struct Modem {
     pub name: String,
     /// `absent`, `starting`, `ready`, `busy`, `recovering`, `paused` or `blocked`.
     pub state: String,
+    /// An operator paused it: one that is busy or away gets no further messages and is `paused` once it is back.
+    #[serde(default)]
+    pub paused: bool,
     /// The port, as opened or configured.
     pub port: String,
     /// Empty until known.
@@ -344,6 +347,7 @@ impl From<&gateway::ModemView> for Modem {
         Self {
             name: m.name.clone(),
             state: facts.state.as_str().to_owned(),
+            paused: facts.paused,
             port: facts.port,
             manufacturer: facts.manufacturer,
             model: facts.model,

@@ -292,7 +292,8 @@ impl Service for Fake {
 
     fn modem(&self, name: &str) -> Result<ModemView, GatewayError> {
         let paused = self.state.lock().unwrap().controls.iter().any(|(_, c)| *c == Control::Pause);
-        let modem = modem(if paused { ModemState::Paused } else { ModemState::Ready });
+        let mut modem = modem(if paused { ModemState::Paused } else { ModemState::Ready });
+        modem.facts.paused = paused;
         (name == modem.name).then_some(modem).ok_or(GatewayError::NotFound("such modem"))
     }
 
