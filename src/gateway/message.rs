@@ -1,14 +1,11 @@
 //! Plain messages: send, list, withdraw.
 
-use super::moves::{self, Once};
+use super::moves::{self, IDEMPOTENCY, Once};
 use super::verify::{fingerprint, measure, number};
 use super::{Caller, Gateway, GatewayError, MessageFilter, MessageView, Page, SendRequest};
 use crate::id::MessageId;
 use crate::outbox::Message;
 use crate::store::Records as _;
-
-/// How long an `Idempotency-Key` is honoured.
-const IDEMPOTENCY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 impl Gateway {
     /// Queues a plain message; answers when it is on disk. The flag tells a replay.

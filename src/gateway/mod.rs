@@ -172,6 +172,7 @@ impl Gateway {
     pub fn reload(&self, settings: Settings) {
         locked(&self.0.queue).set_rules(settings.min_life, settings.breaker, |name| settings.rules(name));
         *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.0.keeper.notify_one();
         for slot in &self.0.slots {
             slot.wake.notify_one();
         }

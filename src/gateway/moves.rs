@@ -1,6 +1,8 @@
 //! The named moves: each reads and writes the store as one transaction, and decides nothing that a pure step
 //! could decide.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::gateway::{GatewayError, opt_out, reports};
 use crate::id::{MessageId, VerificationId};
@@ -8,6 +10,9 @@ use crate::otp::{self, Rate, Verification, VerificationStatus, Window};
 use crate::outbox::{self, Dues, Message, MessageStatus, Retry};
 use crate::phone::PhoneNumber;
 use crate::store::{Idempotency, Records as _, Tx};
+
+/// How long an `Idempotency-Key` is honoured.
+pub(super) const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 
 /// Under which idempotency key something is made.
 #[derive(Debug, Clone)]

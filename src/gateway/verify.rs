@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::moves::{self, Once, Standing};
+use super::moves::{self, IDEMPOTENCY, Once, Standing};
 use super::{Caller, CheckView, Gateway, GatewayError, Inner, IssueRequest, Service, VerificationView};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
@@ -13,8 +13,6 @@ use crate::phone::PhoneNumber;
 use crate::secret::{Sealed, Secret};
 use crate::sms;
 
-/// How long an `Idempotency-Key` is honoured.
-const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 /// A value of a template is a name or an amount, not a text.
 const VALUE_CHARS: usize = 200;
 /// Parts of one message: 1530 characters of the default alphabet.

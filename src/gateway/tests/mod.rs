@@ -19,6 +19,7 @@ mod inbound;
 mod limits;
 mod pool;
 mod reports;
+mod retention;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
