@@ -66,11 +66,12 @@ impl Follower {
     }
 }
 
-/// A client that is bound to services hears nothing of the verifications of others.
+/// A client that is bound to services hears nothing of the verifications of others, nor of their messages.
 fn may_see(caller: &Caller, kind: &EventKind) -> bool {
-    match (kind, &caller.services) {
-        (EventKind::Verification(_, v), Some(services)) => services.contains(&v.service),
-        _ => true,
+    match kind {
+        EventKind::Verification(_, v) => caller.may_use(&v.service),
+        EventKind::Message(m) => caller.may_see(m.otp, m.service.as_deref()),
+        EventKind::Modem(_) | EventKind::Recovered(..) | EventKind::Inbox(_) => true,
     }
 }
 

@@ -142,16 +142,16 @@ impl Service for Gateway {
         })
     }
 
-    fn message(&self, _: Caller, id: MessageId) -> Answer<'_, MessageView> {
-        Box::pin(Self::message(self, id))
+    fn message(&self, caller: Caller, id: MessageId) -> Answer<'_, MessageView> {
+        Box::pin(async move { Self::message(self, &caller, id).await })
     }
 
-    fn messages(&self, _: Caller, filter: MessageFilter) -> Answer<'_, Page<MessageView>> {
-        Box::pin(Self::messages(self, filter))
+    fn messages(&self, caller: Caller, filter: MessageFilter) -> Answer<'_, Page<MessageView>> {
+        Box::pin(async move { Self::messages(self, &caller, filter).await })
     }
 
-    fn cancel_message(&self, _: Caller, id: MessageId) -> Answer<'_, MessageView> {
-        Box::pin(Self::cancel_message(self, id))
+    fn cancel_message(&self, caller: Caller, id: MessageId) -> Answer<'_, MessageView> {
+        Box::pin(async move { Self::cancel_message(self, &caller, id).await })
     }
 
     fn inbox(&self, filter: InboxFilter) -> Answer<'_, Page<InboxView>> {

@@ -237,6 +237,7 @@ impl Inner {
         let (encoding, parts) = measure(text)?;
         Ok(Message {
             kind: Kind::Otp(v.id),
+            service: Some(v.service.clone()),
             deadline: Some(v.expires_at),
             ..self.blank(id, v.to.clone(), caller, encoding, parts, text, now)
         })
@@ -259,6 +260,7 @@ impl Inner {
             to,
             client: caller.client.clone(),
             kind: Kind::Text,
+            service: None,
             status: MessageStatus::Queued,
             priority: 0,
             parts,
@@ -351,12 +353,10 @@ pub(super) fn number(text: &str) -> Result<PhoneNumber, GatewayError> {
 }
 
 fn allowed(caller: &Caller, service: &str) -> Result<(), GatewayError> {
-    match &caller.services {
-        Some(services) if !services.iter().any(|s| s == service) => {
-            Err(GatewayError::NotAllowed("this client may not use this service".to_owned()))
-        }
-        _ => Ok(()),
+    if caller.may_use(service) {
+        return Ok(());
     }
+    Err(GatewayError::NotAllowed("this client may not use this service".to_owned()))
 }
 
 /// A verification of a service that the client may not use does not exist for it.

@@ -69,6 +69,8 @@ pub struct MessageView {
     pub to: PhoneNumber,
     /// Whether it carries a code.
     pub otp: bool,
+    /// The service of that code, as far as it is known.
+    pub service: Option<String>,
     /// Where it stands.
     pub status: MessageStatus,
     /// Short messages it takes.
@@ -95,6 +97,7 @@ impl From<&Message> for MessageView {
             id: m.id,
             to: m.to.clone(),
             otp: matches!(m.kind, crate::outbox::Kind::Otp(_)),
+            service: m.service.clone(),
             status: m.status,
             parts: m.parts,
             encoding: m.encoding,

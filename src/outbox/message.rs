@@ -113,6 +113,8 @@ pub struct Message {
     pub client: Option<String>,
     /// What it is for.
     pub kind: Kind,
+    /// The service of its verification; none for plain text, and for a code of a version that did not note it.
+    pub service: Option<String>,
     /// Where it stands.
     pub status: MessageStatus,
     /// Higher goes first among plain texts, 0 to 9. Codes go before all of them.
@@ -355,6 +357,7 @@ pub(super) mod tests {
             to: "+41791234567".parse().unwrap(),
             client: None,
             kind: Kind::Otp(VerificationId::new(START)),
+            service: Some("default".to_owned()),
             status: MessageStatus::Queued,
             priority: 0,
             parts,

@@ -80,7 +80,7 @@ pub trait Records {
     fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
         let key = keys::message(id);
         let value = self.load(&key)?;
-        self.note(value.map(|v| read::<record::Message, _>("message", &key, &v)).transpose())
+        self.note(value.map(|v| read_message(&key, &v)).transpose())
     }
 
     /// The messages that are queued or on the air, oldest first.
@@ -114,7 +114,7 @@ pub trait Records {
         let mut found = Vec::new();
         let mut fault = None;
         self.scan(range, Order::Descending, &mut |key, value| {
-            match read::<record::Message, Message>("message", key, value) {
+            match read_message(key, value) {
                 Ok(m) if wanted(&m) => found.push(m),
                 Ok(_) => {}
                 Err(e) => fault = Some(e),
@@ -162,7 +162,7 @@ pub trait Records {
         let mut found = Vec::new();
         let mut fault = None;
         self.scan(keys::all(keys::MESSAGE), Order::Ascending, &mut |key, value| {
-            match read::<record::Message, Message>("message", key, value) {
+            match read_message(key, value) {
                 Ok(m) if m.created_at >= cutoff => return false,
                 Ok(m) if m.status.is_over() && wanted(&m) => found.push(m.id),
                 Ok(_) => {}
@@ -276,7 +276,8 @@ impl Tx<'_> {
         } else if m.attempts == 0 {
             self.put(live, Vec::new());
         }
-        self.put_record(keys::message(m.id), &record::Message::from(m))?;
+        let value = self.note(record::encode_message(m))?;
+        self.put(keys::message(m.id), value);
         Ok(())
     }
 
@@ -441,6 +442,11 @@ where
     T: TryFrom<R, Error = &'static str>,
 {
     record::decode::<R>(value).and_then(T::try_from).map_err(|why| corrupt(kind, key, why))
+}
+
+/// Decodes a message.
+pub(super) fn read_message(key: &[u8], value: &[u8]) -> Result<Message, StoreError> {
+    record::decode_message(value).map_err(|why| corrupt("message", key, why))
 }
 
 pub(super) fn corrupt(kind: &'static str, key: &[u8], why: &'static str) -> StoreError {

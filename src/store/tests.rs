@@ -21,6 +21,7 @@ fn message(at: Timestamp) -> Message {
         to: "+41791234567".parse().unwrap(),
         client: Some("web".to_owned()),
         kind: Kind::Text,
+        service: None,
         status: MessageStatus::Queued,
         priority: 3,
         parts: 2,

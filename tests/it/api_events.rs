@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use smsotpd::api::access::{Client, Matcher, Right};
 use smsotpd::api::client::{Call, Events};
 use smsotpd::api::{Access, Limits};
-use smsotpd::gateway::{EventKind, ModemState};
+use smsotpd::gateway::{EventKind, MessageView, ModemState};
 use smsotpd::outbox::MessageStatus;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -48,6 +49,23 @@ async fn events_come_and_resume_where_they_were_left() {
     }
     let wanted = ["message.sent", "modem.recovering", "verification.approved", "verification.resent"];
     assert_eq!(seen, (2..).zip(wanted.map(str::to_owned)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_client_bound_to_services_hears_of_its_own_codes_and_of_texts() {
+    let matcher = Matcher::Uid(nix::unistd::geteuid().as_raw());
+    let services = Some(vec!["login".to_owned()]);
+    let client = Client { name: "web".to_owned(), matcher, may: vec![Right::Issue, Right::Read], services };
+    let api = served_within(Limits::default(), Access::new(vec![client]));
+    api.issue().await;
+    let view = api.fake.state.lock().unwrap().messages.values().next().unwrap().clone();
+    let code = |service: Option<&str>| MessageView { service: service.map(str::to_owned), ..view.clone() };
+    let text = MessageView { otp: false, ..code(None) };
+    let mut events = follow(&api, None).await;
+    for message in [code(Some("pay")), code(None), code(Some("login")), text] {
+        api.fake.happen(EventKind::Message(message));
+    }
+    assert_eq!([next(&mut events).await.0, next(&mut events).await.0], [3, 4]);
 }
 
 #[tokio::test]

@@ -120,6 +120,7 @@ fn message(state: &mut State, to: PhoneNumber, otp: bool) -> MessageView {
         id: MessageId::new(now()),
         to,
         otp,
+        service: otp.then(|| "default".to_owned()),
         status: state.born.unwrap_or(MessageStatus::Queued),
         parts: 1,
         encoding: Encoding::Gsm7,

@@ -21,8 +21,8 @@ async fn cancelling_twice_is_answered_alike_and_told_once() {
     assert_eq!(world.count(|kind| matches!(kind, EventKind::Verification("cancelled", _))), 1);
 
     let (m, _) = world.gateway.send(&caller, text("+41791234567", "x")).await.unwrap();
-    let first = world.gateway.cancel_message(m.id).await.unwrap();
-    assert_eq!(world.gateway.cancel_message(m.id).await.unwrap(), first);
+    let first = world.gateway.cancel_message(&Caller::default(), m.id).await.unwrap();
+    assert_eq!(world.gateway.cancel_message(&Caller::default(), m.id).await.unwrap(), first);
     assert_eq!(
         world.count(|kind| matches!(kind, EventKind::Message(m) if m.status == MessageStatus::Cancelled)),
         1
@@ -37,8 +37,11 @@ async fn why_a_message_cannot_be_withdrawn_is_said_in_the_contracts_words() {
     let (m, _) = world.gateway.send(&Caller::default(), text("+41791234567", "x")).await.unwrap();
     world.aired().await;
     let conflict = |word: &str| GatewayError::Conflict(format!("the message is {word} already"));
-    assert_eq!(world.gateway.cancel_message(m.id).await.unwrap_err(), conflict("sending"));
+    assert_eq!(
+        world.gateway.cancel_message(&Caller::default(), m.id).await.unwrap_err(),
+        conflict("sending")
+    );
     release.send(()).unwrap();
     world.until(m.id, MessageStatus::Sent).await;
-    assert_eq!(world.gateway.cancel_message(m.id).await.unwrap_err(), conflict("sent"));
+    assert_eq!(world.gateway.cancel_message(&Caller::default(), m.id).await.unwrap_err(), conflict("sent"));
 }

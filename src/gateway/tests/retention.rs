@@ -11,7 +11,7 @@ async fn forgetful(keep: Duration) -> World {
 impl World {
     async fn forgets(&self, id: MessageId) {
         let gone = async {
-            while self.gateway.message(id).await.is_ok() {
+            while self.gateway.message(&Caller::default(), id).await.is_ok() {
                 tokio::task::yield_now().await;
             }
         };
@@ -38,7 +38,7 @@ async fn a_short_retention_is_kept_to_the_minute() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert!(world.gateway.message(id).await.is_ok());
+    assert!(world.gateway.message(&Caller::default(), id).await.is_ok());
     world.gateway.reload(Settings { keep_messages: Duration::from_secs(60), ..settings() });
     world.forgets(id).await;
 }
