@@ -256,6 +256,16 @@ pub struct Event {
     pub inbox: Option<InboxMessage>,
 }
 
+/// The data of the event `gap`, which has no id: events that the stream cannot give any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// `gap`.
+    pub r#type: String,
+    /// How many, those included that the client may not see; left out when nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<u64>,
+}
+
 /// How a modem came back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recovery {
@@ -386,6 +396,12 @@ impl From<&gateway::StatusView> for Status {
             queue: QueueDepths { otp: q.otp, text: q.text, delayed: q.delayed, sending: q.sending },
             modems,
         }
+    }
+}
+
+impl From<gateway::Gap> for Gap {
+    fn from(gap: gateway::Gap) -> Self {
+        Self { r#type: "gap".to_owned(), missed: gap.missed }
     }
 }
 

@@ -84,6 +84,38 @@ async fn a_follower_that_was_too_slow_catches_up() {
 }
 
 #[tokio::test]
+async fn what_a_follower_misses_for_good_is_told() {
+    let api = served();
+    let happen = |count: usize| {
+        for _ in 0..count {
+            api.fake.happen(EventKind::Modem(modem(ModemState::Ready)));
+        }
+    };
+    let gap = |missed: &str| (None, "gap".to_owned(), format!("{{\"type\":\"gap\"{missed}}}"));
+    let told = async |events: &mut Events| {
+        let event = events.next().await.unwrap().unwrap();
+        (event.id, event.name, event.data)
+    };
+    // It never was given an event when it falls behind what is remembered.
+    let mut slow = follow(&api, None).await;
+    happen(1000);
+    api.fake.state.lock().unwrap().forgotten = 300;
+    assert_eq!(told(&mut slow).await, gap(",\"missed\":300"));
+    assert_eq!(next(&mut slow).await.0, 301);
+
+    let mut late = follow(&api, Some(290)).await;
+    assert_eq!(told(&mut late).await, gap(",\"missed\":10"));
+    assert_eq!(next(&mut late).await.0, 301);
+    let mut whole = follow(&api, Some(300)).await;
+    assert_eq!(next(&mut whole).await.0, 301);
+
+    let mut stranger = follow(&api, Some(5_000_000)).await;
+    assert_eq!(told(&mut stranger).await, gap(""));
+    happen(1);
+    assert_eq!(next(&mut stranger).await.0, 1001);
+}
+
+#[tokio::test]
 async fn a_quiet_stream_is_kept_alive_and_ends_with_the_daemon() {
     let limits = Limits { heartbeat: Duration::from_millis(20), ..Limits::default() };
     let mut api = served_within(limits, Access::default());

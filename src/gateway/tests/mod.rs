@@ -163,7 +163,7 @@ impl World {
         let dynamic = modems.iter().map(|m| Arc::clone(m) as Arc<dyn Submit>).collect();
         let key = Key::from_bytes([9; 32]);
         let gateway = Gateway::open(store.clone(), key, clock.clone(), settings, dynamic).await.unwrap();
-        let events = gateway.subscribe(None).1;
+        let events = gateway.subscribe(None).live;
         let running = gateway.clone();
         tokio::spawn(async move { running.run().await });
         Self { gateway, store, clock, modems, air, events }
