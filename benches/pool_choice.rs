@@ -48,6 +48,7 @@ fn text(n: u64) -> Message {
         to: format!("+4179{n:07}").parse().expect("a number"),
         client: None,
         kind: Kind::Text,
+        service: None,
         status: MessageStatus::Queued,
         priority: 0,
         parts: 1,

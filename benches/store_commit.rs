@@ -106,6 +106,7 @@ fn message(at: Timestamp) -> Message {
         to: "+41791234567".parse().expect("a number"),
         client: None,
         kind: Kind::Text,
+        service: None,
         status: MessageStatus::Queued,
         priority: 0,
         parts: 1,

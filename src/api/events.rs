@@ -14,9 +14,9 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use super::problem::Problem;
 use super::request::Authorised;
 use super::routes::App;
-use super::service::{Answer, Subscription};
+use super::service::Answer;
 use super::wire;
-use crate::gateway::{Caller, Event, EventKind, GatewayError};
+use crate::gateway::{Caller, Event, EventKind, Gap, GatewayError, Subscription};
 
 /// `GET /v1/events`.
 pub(super) fn follow(app: Arc<App>, request: &Authorised) -> Result<Response, Problem> {
@@ -51,10 +51,19 @@ impl Follower {
             return Some(sse::Event::default().comment("subscribed").retry(Duration::from_secs(2)));
         }
         loop {
-            let event = tokio::select! {
+            let next = tokio::select! {
                 biased;
                 () = self.app.stopped() => return None,
-                event = self.tail.next(&self.app) => event?,
+                next = self.tail.next(&self.app) => next?,
+            };
+            let event = match next {
+                Next::Event(event) => *event,
+                Next::Gap(gap) => {
+                    // Without an id: who breaks off here resumes where it was, and is told again.
+                    let gap = wire::Gap::from(gap);
+                    let data = serde_json::to_string(&gap).expect("wire types serialize");
+                    return Some(sse::Event::default().event(gap.r#type).data(data));
+                }
             };
             if !may_see(&self.caller, &event.kind) {
                 continue;
@@ -66,43 +75,56 @@ impl Follower {
     }
 }
 
-/// A client that is bound to services hears nothing of the verifications of others.
+/// A client that is bound to services hears nothing of the verifications of others, nor of their messages.
 fn may_see(caller: &Caller, kind: &EventKind) -> bool {
-    match (kind, &caller.services) {
-        (EventKind::Verification(_, v), Some(services)) => services.contains(&v.service),
-        _ => true,
+    match kind {
+        EventKind::Verification(_, v) => caller.may_use(&v.service),
+        EventKind::Message(m) => caller.may_see(m.otp, m.service.as_deref()),
+        EventKind::Modem(_) | EventKind::Recovered(..) | EventKind::Inbox(_) => true,
     }
 }
 
-/// A subscription read in order. One that was too slow for the live events goes back to the remembered ones.
+/// A subscription read in order. One that was too slow for the live events goes back to the remembered ones, and
+/// learns what is missing.
 struct Tail {
+    gap: Option<Gap>,
     backlog: VecDeque<Event>,
     live: broadcast::Receiver<Event>,
-    /// What the client knows: the id it resumed from, then that of the last event it was given.
-    known: Option<u64>,
+    /// Everything up to this event was given or is known to be missing.
+    known: u64,
+}
+
+/// What a follower is told.
+enum Next {
+    Event(Box<Event>),
+    Gap(Gap),
 }
 
 impl Tail {
-    fn new(app: &App, known: Option<u64>) -> Self {
-        let Subscription { backlog, live } = app.service.subscribe(known);
-        Self { backlog: backlog.into(), live, known }
+    fn new(app: &App, after: Option<u64>) -> Self {
+        let Subscription { gap, backlog, newest, live } = app.service.subscribe(after);
+        let known = backlog.first().map_or(newest, |event| event.id.saturating_sub(1));
+        Self { gap, backlog: backlog.into(), live, known }
     }
 
-    async fn next(&mut self, app: &App) -> Option<Event> {
+    async fn next(&mut self, app: &App) -> Option<Next> {
         loop {
+            if let Some(gap) = self.gap.take() {
+                return Some(Next::Gap(gap));
+            }
             if let Some(event) = self.backlog.pop_front() {
-                self.known = Some(event.id);
-                return Some(event);
+                self.known = event.id;
+                return Some(Next::Event(Box::new(event)));
             }
             match self.live.recv().await {
                 Ok(event) => {
-                    self.known = Some(event.id);
-                    return Some(event);
+                    self.known = event.id;
+                    return Some(Next::Event(Box::new(event)));
                 }
                 Err(RecvError::Closed) => return None,
                 Err(RecvError::Lagged(missed)) => {
                     tracing::debug!(missed, "a follower of events was too slow");
-                    *self = Self::new(app, self.known);
+                    *self = Self::new(app, Some(self.known));
                 }
             }
         }

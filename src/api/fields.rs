@@ -10,6 +10,10 @@ use serde_json::{Map, Value};
 use super::problem::Problem;
 use crate::clock::Timestamp;
 
+/// The bounds of [`Timestamp`]'s own reading.
+const FIRST_INSTANT: &str = "1970-01-01T00:00:00Z";
+const LAST_INSTANT: &str = "9999-12-30T22:00:00Z";
+
 /// What is left of an object while its fields are taken.
 #[derive(Debug)]
 pub(super) struct Fields {
@@ -81,10 +85,9 @@ impl Fields {
     pub(super) fn instant(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
         match self.text(name)? {
             None => Ok(None),
-            Some(text) => text
-                .parse()
-                .map(Some)
-                .map_err(|_| must_be(name, "an RFC 3339 time such as \"2026-11-22T10:00:00Z\"")),
+            Some(text) => text.parse().map(Some).map_err(|_| {
+                must_be(name, &format!("an RFC 3339 time from {FIRST_INSTANT} to {LAST_INSTANT}"))
+            }),
         }
     }
 
@@ -169,6 +172,21 @@ mod tests {
         assert_eq!(detail(r#"{"to": "x", "valid_for": 0}"#).0, 400);
         let (_, stranger) = detail(r#"{"123456": "x"}"#);
         assert!(!stranger.contains("123456"), "{stranger}");
+    }
+
+    #[test]
+    fn an_instant_out_of_reach_is_told_the_bounds() {
+        let instant = |text: &str| {
+            let body = format!(r#"{{"at": "{text}"}}"#);
+            Fields::parse(body.as_bytes(), &["at"]).unwrap().instant("at")
+        };
+        for bound in [FIRST_INSTANT, LAST_INSTANT] {
+            assert!(instant(bound).is_ok(), "{bound}");
+        }
+        for beyond in ["1969-12-31T23:59:59Z", "9999-12-30T22:00:01Z", "9999-12-31T23:59:59Z"] {
+            let detail = instant(beyond).unwrap_err().detail;
+            assert!(detail.contains(FIRST_INSTANT) && detail.contains(LAST_INSTANT), "{detail}");
+        }
     }
 
     #[test]

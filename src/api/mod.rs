@@ -37,4 +37,4 @@ pub use access::Access;
 pub use listen::{ListenError, Listener};
 pub use routes::{ROUTES, Route, openapi};
 pub use serve::{Limits, serve, serve_within};
-pub use service::{Accepted, Answer, Issued, Service, Subscription};
+pub use service::{Accepted, Answer, Issued, Service};

@@ -67,8 +67,10 @@ impl Authorised {
     /// The `Idempotency-Key` header.
     pub(super) fn idempotency_key(&self) -> Result<Option<String>, Problem> {
         const NAME: &str = "idempotency-key";
-        if !self.parts.headers.contains_key(NAME) {
-            return Ok(None);
+        match self.parts.headers.get_all(NAME).iter().count() {
+            0 => return Ok(None),
+            1 => {}
+            _ => return Err(Problem::malformed("a request has no more than one Idempotency-Key")),
         }
         match self.header(NAME).map(str::trim) {
             Some(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),

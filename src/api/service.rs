@@ -1,11 +1,11 @@
 //! What the API needs of the house behind it. The gateway implements it; tests implement what they like.
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 
 use crate::gateway::{
-    Caller, CheckView, Control, Event, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest,
-    MessageFilter, MessageView, ModemView, OptOutView, Page, SendRequest, StatusView, TraceLine, UssdAnswer,
+    Caller, CheckView, Control, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest, MessageFilter,
+    MessageView, ModemView, OptOutView, Page, SendRequest, StatusView, Subscription, TraceLine, UssdAnswer,
     VerificationView,
 };
 use crate::id::{InboxId, MessageId, VerificationId};
@@ -31,15 +31,6 @@ pub struct Accepted {
     pub view: MessageView,
     /// The key was known: nothing was queued again.
     pub replayed: bool,
-}
-
-/// The events behind a given one, and those to come. The two join without a gap and do not overlap.
-#[derive(Debug)]
-pub struct Subscription {
-    /// What is still remembered, oldest first.
-    pub backlog: Vec<Event>,
-    /// What happens from now on.
-    pub live: broadcast::Receiver<Event>,
 }
 
 /// The use cases that routes call. Every caller was authorised for the route; what it may see of one
@@ -157,17 +148,17 @@ impl Service for Gateway {
         })
     }
 
-    fn message(&self, _: Caller, id: MessageId) -> Answer<'_, MessageView> {
-        Box::pin(Self::message(self, id))
+    fn message(&self, caller: Caller, id: MessageId) -> Answer<'_, MessageView> {
+        Box::pin(async move { Self::message(self, &caller, id).await })
     }
 
-    fn messages(&self, _: Caller, filter: MessageFilter) -> Answer<'_, Page<MessageView>> {
-        Box::pin(Self::messages(self, filter))
+    fn messages(&self, caller: Caller, filter: MessageFilter) -> Answer<'_, Page<MessageView>> {
+        Box::pin(async move { Self::messages(self, &caller, filter).await })
     }
 
-    fn cancel_message(&self, _: Caller, id: MessageId) -> Answer<'_, MessageView> {
+    fn cancel_message(&self, caller: Caller, id: MessageId) -> Answer<'_, MessageView> {
         let gateway = self.clone();
-        whole(async move { Self::cancel_message(&gateway, id).await })
+        whole(async move { Self::cancel_message(&gateway, &caller, id).await })
     }
 
     fn inbox(&self, filter: InboxFilter) -> Answer<'_, Page<InboxView>> {
@@ -219,8 +210,7 @@ impl Service for Gateway {
     }
 
     fn subscribe(&self, after: Option<u64>) -> Subscription {
-        let (backlog, live) = Self::subscribe(self, after);
-        Subscription { backlog, live }
+        Self::subscribe(self, after)
     }
 
     fn back_up(&self) -> mpsc::Receiver<Result<Vec<u8>, GatewayError>> {

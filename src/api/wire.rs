@@ -105,6 +105,9 @@ pub struct Modem {
     pub name: String,
     /// `absent`, `starting`, `ready`, `busy`, `recovering`, `paused` or `blocked`.
     pub state: String,
+    /// An operator paused it: one that is busy or away gets no further messages and is `paused` once it is back.
+    #[serde(default)]
+    pub paused: bool,
     /// The port, as opened or configured.
     pub port: String,
     /// Empty until known.
@@ -253,6 +256,16 @@ pub struct Event {
     pub inbox: Option<InboxMessage>,
 }
 
+/// The data of the event `gap`, which has no id: events that the stream cannot give any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// `gap`.
+    pub r#type: String,
+    /// How many, those included that the client may not see; left out when nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<u64>,
+}
+
 /// How a modem came back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recovery {
@@ -299,7 +312,7 @@ impl From<&gateway::VerificationView> for Verification {
             created_at: v.created_at.to_string(),
             expires_at: v.expires_at.to_string(),
             resend_at: v.resend_at.to_string(),
-            message: MessageRef { id: message.to_string(), status: message_status(status).to_owned() },
+            message: MessageRef { id: message.to_string(), status: status.as_str().to_owned() },
         }
     }
 }
@@ -316,7 +329,7 @@ impl From<&gateway::MessageView> for Message {
             id: m.id.to_string(),
             to: m.to.as_str().to_owned(),
             kind: if m.otp { "otp" } else { "text" }.to_owned(),
-            status: message_status(m.status).to_owned(),
+            status: m.status.as_str().to_owned(),
             parts: m.parts,
             encoding: match m.encoding {
                 Encoding::Gsm7 => "gsm7".to_owned(),
@@ -344,6 +357,7 @@ impl From<&gateway::ModemView> for Modem {
         Self {
             name: m.name.clone(),
             state: facts.state.as_str().to_owned(),
+            paused: facts.paused,
             port: facts.port,
             manufacturer: facts.manufacturer,
             model: facts.model,
@@ -385,6 +399,12 @@ impl From<&gateway::StatusView> for Status {
     }
 }
 
+impl From<gateway::Gap> for Gap {
+    fn from(gap: gateway::Gap) -> Self {
+        Self { r#type: "gap".to_owned(), missed: gap.missed }
+    }
+}
+
 impl From<&gateway::Event> for Event {
     fn from(event: &gateway::Event) -> Self {
         let (mut verification, mut message, mut modem, mut inbox) = (None, None, None, None);
@@ -397,7 +417,7 @@ impl From<&gateway::Event> for Event {
             }
             EventKind::Message(m) => {
                 message = Some(m.into());
-                format!("message.{}", message_status(m.status))
+                format!("message.{}", m.status.as_str())
             }
             EventKind::Modem(m) => {
                 modem = Some(m.into());
@@ -439,24 +459,7 @@ pub const fn verification_status(status: VerificationStatus) -> &'static str {
     }
 }
 
-/// The contract's word for a message's status.
-pub const fn message_status(status: MessageStatus) -> &'static str {
-    match status {
-        MessageStatus::Queued => "queued",
-        MessageStatus::Sending => "sending",
-        MessageStatus::Sent => "sent",
-        MessageStatus::Delivered => "delivered",
-        MessageStatus::Undelivered => "undelivered",
-        MessageStatus::Failed => "failed",
-        MessageStatus::Expired => "expired",
-        MessageStatus::Cancelled => "cancelled",
-    }
-}
-
 /// The status that a word of the contract names.
 pub fn message_status_named(word: &str) -> Option<MessageStatus> {
-    use MessageStatus::{Cancelled, Delivered, Expired, Failed, Queued, Sending, Sent, Undelivered};
-    [Queued, Sending, Sent, Delivered, Undelivered, Failed, Expired, Cancelled]
-        .into_iter()
-        .find(|&status| message_status(status) == word)
+    MessageStatus::ALL.into_iter().find(|status| status.as_str() == word)
 }

@@ -148,6 +148,13 @@ pub(super) async fn events(session: &Session) -> Result<Exit, Failure> {
 }
 
 fn event_line(event: &ServerEvent, format: Format) -> String {
+    if let Some(gap) = serde_json::from_str::<wire::Gap>(&event.data).ok().filter(|gap| gap.r#type == "gap") {
+        let line = match gap.missed {
+            Some(missed) => format!("gap: {missed} events were missed"),
+            None => "gap: events were missed".to_owned(),
+        };
+        return format.warning(&(line + "\n"));
+    }
     let Ok(data) = serde_json::from_str::<wire::Event>(&event.data) else {
         return format!("{}\n", clean(&event.name));
     };
@@ -180,4 +187,19 @@ fn event_line(event: &ServerEvent, format: Format) -> String {
         clean(&detail)
     );
     line.trim_end().to_owned() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_a_line_of_its_own() {
+        let line = |data: &str| {
+            let event = ServerEvent { id: None, name: "gap".to_owned(), data: data.to_owned() };
+            event_line(&event, Format::Plain)
+        };
+        assert_eq!(line(r#"{"type":"gap","missed":12}"#), "gap: 12 events were missed\n");
+        assert_eq!(line(r#"{"type":"gap"}"#), "gap: events were missed\n");
+    }
 }

@@ -123,6 +123,7 @@ mod tests {
         wire::Modem {
             name: name.to_owned(),
             state: state.to_owned(),
+            paused: false,
             port: "/dev/ttyUSB2".to_owned(),
             manufacturer: "huawei".to_owned(),
             model: "E173".to_owned(),

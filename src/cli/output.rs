@@ -176,6 +176,9 @@ pub(super) fn modem(m: &wire::Modem, format: Format) -> String {
     lines.push(("network", format!("{operator}{}", clean(&m.registration))));
     lines.extend(m.signal_dbm.map(|dbm| ("signal", in_words(dbm))));
     lines.extend(m.pin_tries_left.map(|left| ("pin", format!("{left} tries left"))));
+    lines.extend(
+        (m.paused && m.state != "paused").then(|| ("paused", String::from("gets no further messages"))),
+    );
     lines.push(("messages", format!("{} sent, {} failed, {} wait", m.sent_total, m.failed_total, m.queue)));
     let (today, month, numbers) = (m.parts_today, m.parts_this_month, m.recipients_this_month);
     lines.push(("sim", format!("{today} parts today, {month} this month to {numbers} numbers")));

@@ -144,6 +144,7 @@ impl Submit for Port {
         let s = self.snapshot.borrow();
         ModemFacts {
             state: state(s.state),
+            paused: s.paused,
             port: s.port.clone(),
             manufacturer: s.manufacturer.clone(),
             model: s.model.clone(),

@@ -1,24 +1,31 @@
 //! The keeper of times: retries that come due, messages and codes that run out, and what has been kept long
 //! enough. It sleeps until the next of these moments and is woken when an earlier one appears.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::moves;
+use super::moves::{self, IDEMPOTENCY};
 use super::{GatewayError, Inner, VerificationView, locked};
 use crate::clock::Timestamp;
 use crate::id::VerificationId;
-use crate::outbox::{Event, MessageStatus, Periods, Sign};
+use crate::outbox::{Event, Kind, MessageStatus, Periods, Sign};
 use crate::store::{Records as _, View};
 
 /// When each pending verification ends.
 pub(super) type Expiries = BTreeSet<(Timestamp, VerificationId)>;
 
-/// How often old records are looked for.
-const SWEEP: Duration = Duration::from_secs(3600);
+/// How often old records are looked for, at the least and at the most.
+const SWEEPS: (Duration, Duration) = (Duration::from_secs(3600), Duration::from_secs(60));
 /// Records forgotten in one commit.
 const SWEEP_AT_ONCE: usize = 200;
+
+/// The last look for old records.
+struct Swept {
+    at: Timestamp,
+    /// It did not come to the end.
+    more: bool,
+}
 
 impl Inner {
     pub(super) fn expect_expiry(&self, at: Timestamp, id: VerificationId) {
@@ -31,17 +38,18 @@ impl Inner {
     }
 
     pub(super) async fn keep(&self) {
-        let mut sweep_at = self.clock.now();
+        let mut swept: Option<Swept> = None;
         while !self.stopping.load(Ordering::SeqCst) {
             self.keeper_at.store(0, Ordering::SeqCst);
             let now = self.clock.now();
-            if let Err(e) = self.pass(now, &mut sweep_at).await {
+            if let Err(e) = self.pass(now, &mut swept).await {
                 tracing::error!(error = %e, "the keeper of times stops");
                 return;
             }
             let queue = locked(&self.queue).next_wake();
             let expiry = locked(&self.expiries).first().map(|&(at, _)| at);
-            let next = [queue, expiry].into_iter().flatten().fold(sweep_at, Timestamp::min);
+            let sweep = self.sweep_at(swept.as_ref());
+            let next = [queue, expiry].into_iter().flatten().fold(sweep, Timestamp::min);
             self.keeper_at.store(next.as_millis().max(1), Ordering::SeqCst);
             tokio::select! {
                 () = self.keeper.notified() => {}
@@ -50,7 +58,7 @@ impl Inner {
         }
     }
 
-    async fn pass(&self, now: Timestamp, sweep_at: &mut Timestamp) -> Result<(), GatewayError> {
+    async fn pass(&self, now: Timestamp, swept: &mut Option<Swept>) -> Result<(), GatewayError> {
         let (overdue, given) = locked(&self.queue).advance(now);
         for modem in given {
             self.slots[modem].wake.notify_one();
@@ -68,11 +76,22 @@ impl Inner {
                 self.publish_verification("expired", &VerificationView::new(&v, message, now));
             }
         }
-        if now >= *sweep_at {
-            let more = self.sweep(now).await?;
-            *sweep_at = now.plus(if more { Duration::from_secs(1) } else { SWEEP });
+        if now >= self.sweep_at(swept.as_ref()) {
+            *swept = Some(Swept { at: now, more: self.sweep(now).await? });
         }
         Ok(())
+    }
+
+    /// When to look for old records again: nothing outlives its time by more than a tenth of the shortest one, or a
+    /// minute.
+    fn sweep_at(&self, swept: Option<&Swept>) -> Timestamp {
+        let settings = self.settings();
+        let shortest = settings.keep_verifications.min(settings.keep_messages).min(settings.keep_inbox);
+        match swept {
+            None => Timestamp::default(),
+            Some(&Swept { at, more: true }) => at.plus(Duration::from_secs(1)),
+            Some(&Swept { at, more: false }) => at.plus((shortest / 10).clamp(SWEEPS.1, SWEEPS.0)),
+        }
     }
 
     /// Forgets a batch of what has been kept long enough; tells whether there is more.
@@ -80,11 +99,25 @@ impl Inner {
         let settings = self.settings();
         let verifications = now.minus(settings.keep_verifications);
         let messages = now.minus(settings.keep_messages);
+        // What a key names is given back to whoever repeats the request. Older things have no key any more.
+        let keyed = settings.keep_verifications.min(settings.keep_messages) < IDEMPOTENCY;
+        // Not in a move: what has to stay may be much to look at.
+        let (ended, over) = self
+            .store
+            .read(move |view| {
+                let kept = if keyed { view.keyed_subjects(now)? } else { HashSet::new() };
+                let free = |id: &dyn ToString| kept.is_empty() || !kept.contains(&id.to_string());
+                let ended = view.ended_verifications_before(verifications, SWEEP_AT_ONCE, |v| free(&v.id))?;
+                let over = view.over_messages_before(messages, SWEEP_AT_ONCE, |m| match m.kind {
+                    Kind::Otp(verification) => free(&verification),
+                    Kind::Text => free(&m.id),
+                })?;
+                Ok::<_, crate::store::StoreError>((ended, over))
+            })
+            .await??;
         let forgotten = self
             .store
             .transact(move |tx| {
-                let ended = tx.ended_verifications_before(verifications, SWEEP_AT_ONCE)?;
-                let over = tx.over_messages_before(messages, SWEEP_AT_ONCE)?;
                 for id in &ended {
                     tx.delete_verification(*id)?;
                 }

@@ -1,14 +1,11 @@
 //! Plain messages: send, list, withdraw.
 
-use super::moves::{self, Once};
+use super::moves::{self, IDEMPOTENCY, Once};
 use super::verify::{fingerprint, measure, number};
 use super::{Caller, Gateway, GatewayError, MessageFilter, MessageView, Page, SendRequest};
 use crate::id::MessageId;
-use crate::outbox::Message;
+use crate::outbox::{Kind, Message};
 use crate::store::Records as _;
-
-/// How long an `Idempotency-Key` is honoured.
-const IDEMPOTENCY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 impl Gateway {
     /// Queues a plain message; answers when it is on disk. The flag tells a replay.
@@ -61,20 +58,27 @@ impl Gateway {
     }
 
     /// One message.
-    pub async fn message(&self, id: MessageId) -> Result<MessageView, GatewayError> {
+    pub async fn message(&self, caller: &Caller, id: MessageId) -> Result<MessageView, GatewayError> {
         let m = self.0.store.read(move |view| view.message(id)).await??;
+        let m = m.filter(|m| visible(caller, m));
         m.as_ref().map(MessageView::from).ok_or(GatewayError::NotFound("message"))
     }
 
     /// Messages, newest first.
-    pub async fn messages(&self, filter: MessageFilter) -> Result<Page<MessageView>, GatewayError> {
+    pub async fn messages(
+        &self,
+        caller: &Caller,
+        filter: MessageFilter,
+    ) -> Result<Page<MessageView>, GatewayError> {
         let limit = filter.limit.clamp(1, 1000);
+        let who = caller.clone();
         let found = self
             .0
             .store
             .read(move |view| {
                 view.messages(limit + 1, filter.before, |m| {
-                    filter.status.is_none_or(|status| m.status == status)
+                    visible(&who, m)
+                        && filter.status.is_none_or(|status| m.status == status)
                         && filter.to.as_ref().is_none_or(|to| m.to == *to)
                 })
             })
@@ -86,14 +90,27 @@ impl Gateway {
     }
 
     /// Withdraws a message that no modem has yet.
-    pub async fn cancel_message(&self, id: MessageId) -> Result<MessageView, GatewayError> {
+    pub async fn cancel_message(&self, caller: &Caller, id: MessageId) -> Result<MessageView, GatewayError> {
         let inner = &self.0;
         let now = inner.clock.now();
-        let m = inner.store.transact(move |tx| moves::cancel_message(tx, id, now)).await??;
+        let who = caller.clone();
+        let (m, done) = inner
+            .store
+            .transact(move |tx| {
+                tx.message(id)?.filter(|m| visible(&who, m)).ok_or(GatewayError::NotFound("message"))?;
+                moves::cancel_message(tx, id, now)
+            })
+            .await??;
         super::locked(&inner.queue).remove(id);
-        inner.publish_message(&m);
+        if done {
+            inner.publish_message(&m);
+        }
         Ok(MessageView::from(&m))
     }
+}
+
+fn visible(caller: &Caller, m: &Message) -> bool {
+    caller.may_see(matches!(m.kind, Kind::Otp(_)), m.service.as_deref())
 }
 
 /// What makes two send requests the same.

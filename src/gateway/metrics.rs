@@ -7,23 +7,13 @@ use super::recoveries::Recoveries;
 use super::{ModemView, StatusView};
 use crate::outbox::{Circuit, MessageStatus};
 
-const MESSAGES: [(MessageStatus, &str); 8] = [
-    (MessageStatus::Queued, "queued"),
-    (MessageStatus::Sending, "sending"),
-    (MessageStatus::Sent, "sent"),
-    (MessageStatus::Delivered, "delivered"),
-    (MessageStatus::Undelivered, "undelivered"),
-    (MessageStatus::Failed, "failed"),
-    (MessageStatus::Expired, "expired"),
-    (MessageStatus::Cancelled, "cancelled"),
-];
 const VERIFICATIONS: [&str; 7] =
     ["pending", "approved", "expired", "cancelled", "exhausted", "resent", "attempted"];
 
 /// What happened since the start.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
-    messages: [AtomicU64; MESSAGES.len()],
+    messages: [AtomicU64; MessageStatus::ALL.len()],
     verifications: [AtomicU64; VERIFICATIONS.len()],
     checks: [AtomicU64; 2],
     breakers_opened: AtomicU64,
@@ -34,7 +24,7 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn message(&self, status: MessageStatus) {
-        if let Some(i) = MESSAGES.iter().position(|&(s, _)| s == status) {
+        if let Some(i) = MessageStatus::ALL.iter().position(|&s| s == status) {
             self.messages[i].fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -92,10 +82,10 @@ impl Metrics {
             "message_events_total",
             "counter",
             "Messages that reached a status.",
-            MESSAGES
+            MessageStatus::ALL
                 .iter()
                 .zip(&self.messages)
-                .map(|((_, word), n)| (format!("{{status=\"{word}\"}}"), load(n)))
+                .map(|(status, n)| (format!("{{status=\"{}\"}}", status.as_str()), load(n)))
                 .collect(),
         );
         family(

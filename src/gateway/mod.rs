@@ -51,8 +51,8 @@ pub use submit::{
     Control, ControlError, Gate, ModemFacts, ModemState, Order, OrderPart, Outcome, Readiness, Submit,
 };
 pub use view::{
-    CheckView, Event, EventKind, InboxView, MessageView, ModemView, OptOutView, Page, QueueView,
-    RecoveryView, StatusView, VerificationView,
+    CheckView, Event, EventKind, Gap, InboxView, MessageView, ModemView, OptOutView, Page, QueueView,
+    RecoveryView, StatusView, Subscription, VerificationView,
 };
 
 /// Pieces of a backup that wait for whoever takes it.
@@ -172,6 +172,7 @@ impl Gateway {
     pub fn reload(&self, settings: Settings) {
         locked(&self.0.queue).set_rules(settings.min_life, settings.breaker, |name| settings.rules(name));
         *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.0.keeper.notify_one();
         for slot in &self.0.slots {
             slot.wake.notify_one();
         }
@@ -251,7 +252,7 @@ impl Gateway {
     }
 
     /// The events after `after` that are still kept, and every later one.
-    pub fn subscribe(&self, after: Option<u64>) -> (Vec<Event>, tokio::sync::broadcast::Receiver<Event>) {
+    pub fn subscribe(&self, after: Option<u64>) -> Subscription {
         self.0.events.subscribe(after)
     }
 

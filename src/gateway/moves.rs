@@ -1,13 +1,18 @@
 //! The named moves: each reads and writes the store as one transaction, and decides nothing that a pure step
 //! could decide.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::gateway::{GatewayError, opt_out, reports};
 use crate::id::{MessageId, VerificationId};
-use crate::otp::{self, Rate, Verification, VerificationStatus};
+use crate::otp::{self, Rate, Verification, VerificationStatus, Window};
 use crate::outbox::{self, Dues, Message, MessageStatus, Retry};
 use crate::phone::PhoneNumber;
 use crate::store::{Idempotency, Records as _, Tx};
+
+/// How long an `Idempotency-Key` is honoured.
+pub(super) const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 
 /// Under which idempotency key something is made.
 #[derive(Debug, Clone)]
@@ -89,20 +94,37 @@ fn remember(tx: &mut Tx<'_>, once: Option<&Once>, subject: String) -> Result<(),
     Ok(())
 }
 
+/// Counts one more code in its windows.
 fn count(tx: &mut Tx<'_>, windows: &Windows, now: Timestamp) -> Result<(), GatewayError> {
-    let mut counted = Vec::with_capacity(windows.len());
-    for (name, rate, limit) in windows {
-        let mut window = tx.window(name)?;
-        window.count(*rate, now).map_err(|e| GatewayError::RateLimited {
-            limit: format!("{limit} = \"{rate}\""),
-            retry_after: e.retry_at.since(now),
-        })?;
-        counted.push((name, window, now.plus(rate.per)));
-    }
-    for (name, window, expires_at) in counted {
+    for (name, window, expires_at) in counted(tx, windows, now)? {
         tx.put_window(name, &window, expires_at)?;
     }
     Ok(())
+}
+
+/// The windows with one more code, which none of them has until it is written. When any is full the refusal is that
+/// of the one that stays full the longest: who comes back then is let in.
+fn counted<'w>(
+    tx: &Tx<'_>,
+    windows: &'w Windows,
+    now: Timestamp,
+) -> Result<Vec<(&'w str, Window, Timestamp)>, GatewayError> {
+    let mut counted = Vec::with_capacity(windows.len());
+    let mut full: Option<(Timestamp, String)> = None;
+    for (name, rate, limit) in windows {
+        let mut window = tx.window(name)?;
+        match window.count(*rate, now) {
+            Ok(()) => counted.push((name.as_str(), window, now.plus(rate.per))),
+            Err(e) if full.as_ref().is_none_or(|(until, _)| e.retry_at > *until) => {
+                full = Some((e.retry_at, format!("{limit} = \"{rate}\"")));
+            }
+            Err(_) => {}
+        }
+    }
+    match full {
+        Some((until, limit)) => Err(GatewayError::RateLimited { limit, retry_after: until.since(now) }),
+        None => Ok(counted),
+    }
 }
 
 /// A verification and where its newest message stands.
@@ -148,17 +170,21 @@ pub(super) fn compared(
     }
 }
 
-/// Cancels a verification and withdraws its queued message.
-pub(super) fn cancel(tx: &mut Tx<'_>, id: VerificationId, now: Timestamp) -> Result<Standing, GatewayError> {
+/// Cancels a verification and withdraws its queued message. The flag tells that this very call did.
+pub(super) fn cancel(
+    tx: &mut Tx<'_>,
+    id: VerificationId,
+    now: Timestamp,
+) -> Result<(Standing, bool), GatewayError> {
     let (v, message) = standing(tx, id)?;
     match otp::step(v.clone(), otp::Event::Cancel, now) {
         Ok(v) => {
             tx.put_verification(&v)?;
             let message = withdraw(tx, v.message, now)?;
-            Ok((v, message))
+            Ok(((v, message), true))
         }
         // Cancelling twice is no conflict: it is what was asked for.
-        Err(_) if v.status == VerificationStatus::Cancelled => Ok((v, message)),
+        Err(_) if v.status == VerificationStatus::Cancelled => Ok(((v, message), false)),
         Err(_) => Err(GatewayError::Conflict("the verification has ended".to_owned())),
     }
 }
@@ -199,10 +225,11 @@ pub(super) fn resend(
     let (v, _) = standing(tx, id)?;
     opt_out::permits(tx, &v.to)?;
     let older = v.message;
-    let v = otp::step(v, otp::Event::Resend { message: m.id }, now).map_err(|refusal| match refusal {
-        otp::Refusal::Cooldown { until } => GatewayError::Cooldown { retry_after: until.since(now) },
-        refusal => GatewayError::Conflict(refusal.to_string()),
-    })?;
+    let v = match otp::step(v, otp::Event::Resend { message: m.id }, now) {
+        Ok(v) => v,
+        Err(otp::Refusal::Cooldown { until }) => return Err(cooling(tx, windows, until, now)),
+        Err(refusal) => return Err(GatewayError::Conflict(refusal.to_string())),
+    };
     count(tx, windows, now)?;
     withdraw(tx, older, now)?;
     tx.put_message(m)?;
@@ -210,21 +237,34 @@ pub(super) fn resend(
     Ok((v, m.status))
 }
 
-/// Withdraws a message that no modem has yet.
+/// The refusal of a resend inside its cool-down: a full window may outlast that.
+fn cooling(tx: &Tx<'_>, windows: &Windows, until: Timestamp, now: Timestamp) -> GatewayError {
+    let cooldown = until.since(now);
+    match counted(tx, windows, now) {
+        Err(GatewayError::RateLimited { limit, retry_after }) if retry_after > cooldown => {
+            GatewayError::RateLimited { limit, retry_after }
+        }
+        _ => GatewayError::Cooldown { retry_after: cooldown },
+    }
+}
+
+/// Withdraws a message that no modem has yet. The flag tells that this very call did.
 pub(super) fn cancel_message(
     tx: &mut Tx<'_>,
     id: MessageId,
     now: Timestamp,
-) -> Result<Message, GatewayError> {
+) -> Result<(Message, bool), GatewayError> {
     let m = tx.message(id)?.ok_or(GatewayError::NotFound("message"))?;
     if m.status == MessageStatus::Cancelled {
-        return Ok(m);
+        return Ok((m, false));
     }
     let m = outbox::step(m, outbox::Event::Cancel, now, &Retry::default()).map_err(
-        |outbox::Refusal(status)| GatewayError::Conflict(format!("the message is {status:?} already")),
+        |outbox::Refusal(status)| {
+            GatewayError::Conflict(format!("the message is {} already", status.as_str()))
+        },
     )?;
     tx.put_message(&m)?;
-    Ok(m)
+    Ok((m, true))
 }
 
 /// One event of one message.

@@ -45,7 +45,7 @@ impl Recoveries {
             tally.count.to_string()
         });
         family(
-            "modem_recovery_seconds_sum",
+            "modem_recovery_seconds_total",
             "How long those faults lasted since they were noticed.",
             &|tally| tally.took.as_secs_f64().to_string(),
         );
@@ -67,10 +67,13 @@ mod tests {
         for line in [
             "# TYPE smsotp_modem_recoveries_total counter",
             "smsotp_modem_recoveries_total{modem=\"a\",rung=\"reopen\"} 2",
-            "smsotp_modem_recovery_seconds_sum{modem=\"a\",rung=\"reopen\"} 5",
-            "smsotp_modem_recovery_seconds_sum{modem=\"b\",rung=\"restart\"} 40",
+            "smsotp_modem_recovery_seconds_total{modem=\"a\",rung=\"reopen\"} 5",
+            "smsotp_modem_recovery_seconds_total{modem=\"b\",rung=\"restart\"} 40",
         ] {
             assert!(out.lines().any(|l| l == line), "{line}: {out}");
+        }
+        for family in out.lines().filter_map(|l| l.strip_prefix("# TYPE ")) {
+            assert!(family.ends_with("_total counter"), "{family}");
         }
     }
 }

@@ -18,6 +18,19 @@ pub struct Caller {
     pub services: Option<Vec<String>>,
 }
 
+impl Caller {
+    /// Whether it may use this service.
+    pub fn may_use(&self, service: &str) -> bool {
+        self.services.as_ref().is_none_or(|services| services.iter().any(|known| known == service))
+    }
+
+    /// Whether a message exists for it: plain text, or a code of a service that it may use. Of a code whose service
+    /// is not known only a client that is bound to none may know.
+    pub fn may_see(&self, otp: bool, service: Option<&str>) -> bool {
+        !otp || service.map_or(self.services.is_none(), |service| self.may_use(service))
+    }
+}
+
 /// `POST /v1/verifications`.
 #[derive(Debug, Clone)]
 pub struct IssueRequest {

@@ -131,6 +131,8 @@ impl ModemState {
 pub struct ModemFacts {
     /// Its state.
     pub state: ModemState,
+    /// An operator paused it, whatever its state.
+    pub paused: bool,
     /// The port, as opened or configured.
     pub port: String,
     /// `AT+CGMI`.

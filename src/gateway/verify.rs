@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::moves::{self, Once, Standing};
+use super::moves::{self, IDEMPOTENCY, Once, Standing};
 use super::{Caller, CheckView, Gateway, GatewayError, Inner, IssueRequest, Service, VerificationView};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
@@ -13,8 +13,6 @@ use crate::phone::PhoneNumber;
 use crate::secret::{Sealed, Secret};
 use crate::sms;
 
-/// How long an `Idempotency-Key` is honoured.
-const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 /// A value of a template is a name or an amount, not a text.
 const VALUE_CHARS: usize = 200;
 /// Parts of one message: 1530 characters of the default alphabet.
@@ -208,7 +206,7 @@ impl Gateway {
         let inner = &self.0;
         let now = inner.clock.now();
         let who = caller.clone();
-        let (v, status) = inner
+        let ((v, status), done) = inner
             .store
             .transact(move |tx| {
                 visible(&who, &moves::standing(tx, id)?.0)?;
@@ -218,7 +216,9 @@ impl Gateway {
         inner.forget_expiry(v.expires_at, id);
         super::locked(&inner.queue).remove(v.message);
         let view = VerificationView::new(&v, status, now);
-        inner.publish_verification("cancelled", &view);
+        if done {
+            inner.publish_verification("cancelled", &view);
+        }
         Ok(view)
     }
 }
@@ -241,6 +241,7 @@ impl Inner {
         let (encoding, parts) = measure(text)?;
         Ok(Message {
             kind: Kind::Otp(v.id),
+            service: Some(v.service.clone()),
             deadline: Some(v.expires_at),
             ..self.blank(id, v.to.clone(), caller, encoding, parts, text, now)
         })
@@ -263,6 +264,7 @@ impl Inner {
             to,
             client: caller.client.clone(),
             kind: Kind::Text,
+            service: None,
             status: MessageStatus::Queued,
             priority: 0,
             parts,
@@ -355,12 +357,10 @@ pub(super) fn number(text: &str) -> Result<PhoneNumber, GatewayError> {
 }
 
 fn allowed(caller: &Caller, service: &str) -> Result<(), GatewayError> {
-    match &caller.services {
-        Some(services) if !services.iter().any(|s| s == service) => {
-            Err(GatewayError::NotAllowed("this client may not use this service".to_owned()))
-        }
-        _ => Ok(()),
+    if caller.may_use(service) {
+        return Ok(());
     }
+    Err(GatewayError::NotAllowed("this client may not use this service".to_owned()))
 }
 
 /// A verification of a service that the client may not use does not exist for it.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::broadcast;
+
 use super::{ModemFacts, ModemState};
 use crate::clock::Timestamp;
 use crate::id::{InboxId, MessageId, VerificationId};
@@ -69,6 +71,8 @@ pub struct MessageView {
     pub to: PhoneNumber,
     /// Whether it carries a code.
     pub otp: bool,
+    /// The service of that code, as far as it is known.
+    pub service: Option<String>,
     /// Where it stands.
     pub status: MessageStatus,
     /// Short messages it takes.
@@ -95,6 +99,7 @@ impl From<&Message> for MessageView {
             id: m.id,
             to: m.to.clone(),
             otp: matches!(m.kind, crate::outbox::Kind::Otp(_)),
+            service: m.service.clone(),
             status: m.status,
             parts: m.parts,
             encoding: m.encoding,
@@ -227,6 +232,26 @@ pub struct Event {
     pub at: Timestamp,
     /// What.
     pub kind: EventKind,
+}
+
+/// Events that a follower can be given no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// How many, when that is known; those that this follower may not see are among them.
+    pub missed: Option<u64>,
+}
+
+/// The events behind a given one, and those to come. The two join without a gap and do not overlap.
+#[derive(Debug)]
+pub struct Subscription {
+    /// What lies between the given one and the backlog, and is forgotten.
+    pub gap: Option<Gap>,
+    /// What is still remembered, oldest first.
+    pub backlog: Vec<Event>,
+    /// The id of the newest event: what is live has a higher one.
+    pub newest: u64,
+    /// What happens from now on.
+    pub live: broadcast::Receiver<Event>,
 }
 
 /// How a modem came back after a fault.

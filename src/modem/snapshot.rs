@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub state: State,
     /// Whether it takes orders: ready, or busy with one.
     pub ready: bool,
+    /// An operator paused it, whatever its state: one that is busy or away is paused as soon as it would be ready.
+    pub paused: bool,
     /// The path of its port.
     pub port: String,
     /// `AT+CGMI`.

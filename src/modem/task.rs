@@ -329,6 +329,8 @@ impl Driver {
                 return;
             }
         };
+        // Who gave the command looks at what became of it.
+        self.publish();
         let _ = done.send(());
     }
 

@@ -48,6 +48,32 @@ pub enum MessageStatus {
 }
 
 impl MessageStatus {
+    /// Every status, in the order of a message's life.
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Sending,
+        Self::Sent,
+        Self::Delivered,
+        Self::Undelivered,
+        Self::Failed,
+        Self::Expired,
+        Self::Cancelled,
+    ];
+
+    /// The contract's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Undelivered => "undelivered",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// Whether nothing is sent any more: the text is gone.
     pub fn is_over(self) -> bool {
         !matches!(self, Self::Queued | Self::Sending)
@@ -87,6 +113,8 @@ pub struct Message {
     pub client: Option<String>,
     /// What it is for.
     pub kind: Kind,
+    /// The service of its verification; none for plain text, and for a code of a version that did not note it.
+    pub service: Option<String>,
     /// Where it stands.
     pub status: MessageStatus,
     /// Higher goes first among plain texts, 0 to 9. Codes go before all of them.
@@ -189,7 +217,7 @@ pub enum Event {
 
 /// An event that this state does not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a message that is {0:?} does not take this")]
+#[error("a message that is {} does not take this", .0.as_str())]
 pub struct Refusal(pub MessageStatus);
 
 /// The message after `event` at `now`.
@@ -329,6 +357,7 @@ pub(super) mod tests {
             to: "+41791234567".parse().unwrap(),
             client: None,
             kind: Kind::Otp(VerificationId::new(START)),
+            service: Some("default".to_owned()),
             status: MessageStatus::Queued,
             priority: 0,
             parts,

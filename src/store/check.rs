@@ -1,12 +1,11 @@
 //! The look at every record when the store opens: each is whole, and each index entry has its record.
 
 use super::engine::{Order, walk};
-use super::records::{corrupt, id_in, read, split_expiry};
+use super::records::{corrupt, id_in, read, read_message, split_expiry};
 use super::table::Table;
 use super::{StoreError, inbound, keys, record, reports};
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{Verification, VerificationStatus};
-use crate::outbox::Message;
 
 /// Reads everything once; the first fault ends it.
 pub(super) fn records(table: &Table) -> Result<(), StoreError> {
@@ -20,7 +19,7 @@ pub(super) fn records(table: &Table) -> Result<(), StoreError> {
         }
     })?;
     each(table, keys::MESSAGE, |key, value| {
-        let m: Message = read::<record::Message, _>("message", key, value)?;
+        let m = read_message(key, value)?;
         if table.load(&keys::live(m.id))?.is_some() == m.status.is_over() {
             Err(corrupt("message", key, "its place among the live ones does not fit"))
         } else {

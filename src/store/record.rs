@@ -158,8 +158,9 @@ impl TryFrom<Verification> for otp::Verification {
     }
 }
 
+/// Format 1 of a message. Format 2 has the service of its code behind it.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Message {
+struct Message {
     id: [u8; 16],
     to: String,
     client: Option<String>,
@@ -229,6 +230,7 @@ impl TryFrom<Message> for outbox::Message {
             to: phone(&r.to)?,
             client: r.client,
             kind: r.verification.map_or(Kind::Text, |id| Kind::Otp(VerificationId::from_bytes(id))),
+            service: None,
             status: word_of(&MESSAGES, r.status)?,
             priority: r.priority,
             parts: r.parts,
@@ -250,6 +252,26 @@ impl TryFrom<Message> for outbox::Message {
             uncertain: r.uncertain,
             modem_references: r.modem_references,
         })
+    }
+}
+
+/// Frames a message.
+pub(super) fn encode_message(m: &outbox::Message) -> Result<Vec<u8>, StoreError> {
+    match &m.service {
+        None => encode(&Message::from(m)),
+        Some(service) => encode_as(2, &(Message::from(m), service)),
+    }
+}
+
+/// A framed message of either format, or what is wrong with it.
+pub(super) fn decode_message(bytes: &[u8]) -> Result<outbox::Message, &'static str> {
+    match unframed(bytes)? {
+        (1, body) => fields::<Message>(body)?.try_into(),
+        (2, body) => {
+            let (message, service) = fields::<(Message, String)>(body)?;
+            Ok(outbox::Message { service: Some(service), ..message.try_into()? })
+        }
+        _ => Err("its format is of a newer version"),
     }
 }
 
@@ -319,6 +341,45 @@ pub(super) fn decode_ledger(bytes: &[u8]) -> Result<outbox::Ledger, &'static str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_of_either_format_comes_back_as_it_was() {
+        let at = Timestamp::from_millis(7);
+        let m = outbox::Message {
+            id: MessageId::new(at),
+            to: "+41791234567".parse().unwrap(),
+            client: None,
+            kind: Kind::Otp(VerificationId::new(at)),
+            service: Some("login".to_owned()),
+            status: MessageStatus::Sent,
+            priority: 0,
+            parts: 1,
+            encoding: Encoding::Gsm7,
+            flash: false,
+            report: false,
+            wanted_modem: None,
+            modem: Some("a".to_owned()),
+            attempts: 1,
+            created_at: at,
+            due_at: at,
+            deadline: None,
+            sent_at: Some(at),
+            delivered_at: None,
+            error: None,
+            body: None,
+            reference: 3,
+            parts_done: 1,
+            uncertain: false,
+            modem_references: vec![9],
+        };
+        assert_eq!(decode_message(&encode_message(&m).unwrap()), Ok(m.clone()));
+        let older = encode(&Message::from(&m)).unwrap();
+        let m = outbox::Message { service: None, ..m };
+        assert_eq!(decode_message(&older), Ok(m.clone()));
+        assert_eq!(encode_message(&m).unwrap(), older);
+        let newer = encode_as(3, &7_u8).unwrap();
+        assert_eq!(decode_message(&newer), Err("its format is of a newer version"));
+    }
 
     #[test]
     fn a_ledger_comes_back_as_it_was() {

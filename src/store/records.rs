@@ -1,6 +1,7 @@
 //! The records by name: what may be read of them anywhere, and what a move may write. A write keeps the indexes
 //! with its record.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -79,7 +80,7 @@ pub trait Records {
     fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
         let key = keys::message(id);
         let value = self.load(&key)?;
-        self.note(value.map(|v| read::<record::Message, _>("message", &key, &v)).transpose())
+        self.note(value.map(|v| read_message(&key, &v)).transpose())
     }
 
     /// The messages that are queued or on the air, oldest first.
@@ -113,7 +114,7 @@ pub trait Records {
         let mut found = Vec::new();
         let mut fault = None;
         self.scan(range, Order::Descending, &mut |key, value| {
-            match read::<record::Message, Message>("message", key, value) {
+            match read_message(key, value) {
                 Ok(m) if wanted(&m) => found.push(m),
                 Ok(_) => {}
                 Err(e) => fault = Some(e),
@@ -123,19 +124,23 @@ pub trait Records {
         self.note(fault.map_or(Ok(found), Err))
     }
 
-    /// At most `limit` ended verifications that were issued before `cutoff`.
+    /// At most `limit` ended verifications that were issued before `cutoff` and that `wanted` takes.
     fn ended_verifications_before(
         &self,
         cutoff: Timestamp,
         limit: usize,
-    ) -> Result<Vec<VerificationId>, StoreError> {
+        wanted: impl Fn(&Verification) -> bool,
+    ) -> Result<Vec<VerificationId>, StoreError>
+    where
+        Self: Sized,
+    {
         let mut found = Vec::new();
         let mut fault = None;
         self.scan(keys::all(keys::VERIFICATION), Order::Ascending, &mut |key, value| {
             match read::<record::Verification, Verification>("verification", key, value) {
                 // Ids sort by time: nothing behind this one is older.
                 Ok(v) if v.created_at >= cutoff => return false,
-                Ok(v) if v.status != VerificationStatus::Pending => found.push(v.id),
+                Ok(v) if v.status != VerificationStatus::Pending && wanted(&v) => found.push(v.id),
                 Ok(_) => {}
                 Err(e) => fault = Some(e),
             }
@@ -144,14 +149,22 @@ pub trait Records {
         self.note(fault.map_or(Ok(found), Err))
     }
 
-    /// At most `limit` messages that are over and were accepted before `cutoff`.
-    fn over_messages_before(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<MessageId>, StoreError> {
+    /// At most `limit` messages that are over, were accepted before `cutoff` and that `wanted` takes.
+    fn over_messages_before(
+        &self,
+        cutoff: Timestamp,
+        limit: usize,
+        wanted: impl Fn(&Message) -> bool,
+    ) -> Result<Vec<MessageId>, StoreError>
+    where
+        Self: Sized,
+    {
         let mut found = Vec::new();
         let mut fault = None;
         self.scan(keys::all(keys::MESSAGE), Order::Ascending, &mut |key, value| {
-            match read::<record::Message, Message>("message", key, value) {
+            match read_message(key, value) {
                 Ok(m) if m.created_at >= cutoff => return false,
-                Ok(m) if m.status.is_over() => found.push(m.id),
+                Ok(m) if m.status.is_over() && wanted(&m) => found.push(m.id),
                 Ok(_) => {}
                 Err(e) => fault = Some(e),
             }
@@ -171,6 +184,23 @@ pub trait Records {
             subject: r.subject,
             expires_at: Timestamp::from_millis(r.expires_at),
         }))
+    }
+
+    /// What the idempotency keys that are not free yet stand for.
+    fn keyed_subjects(&self, now: Timestamp) -> Result<HashSet<String>, StoreError> {
+        let mut found = HashSet::new();
+        let mut fault = None;
+        self.scan(keys::all(keys::IDEMPOTENCY), Order::Ascending, &mut |key, value| {
+            match record::decode::<record::Idempotency>(value) {
+                Ok(r) if r.expires_at > now.as_millis() => {
+                    found.insert(r.subject);
+                }
+                Ok(_) => {}
+                Err(why) => fault = Some(corrupt("idempotency", key, why)),
+            }
+            fault.is_none()
+        })?;
+        self.note(fault.map_or(Ok(found), Err))
     }
 
     /// A limit's window; an empty one when nothing was counted.
@@ -246,7 +276,8 @@ impl Tx<'_> {
         } else if m.attempts == 0 {
             self.put(live, Vec::new());
         }
-        self.put_record(keys::message(m.id), &record::Message::from(m))?;
+        let value = self.note(record::encode_message(m))?;
+        self.put(keys::message(m.id), value);
         Ok(())
     }
 
@@ -411,6 +442,11 @@ where
     T: TryFrom<R, Error = &'static str>,
 {
     record::decode::<R>(value).and_then(T::try_from).map_err(|why| corrupt(kind, key, why))
+}
+
+/// Decodes a message.
+pub(super) fn read_message(key: &[u8], value: &[u8]) -> Result<Message, StoreError> {
+    record::decode_message(value).map_err(|why| corrupt("message", key, why))
 }
 
 pub(super) fn corrupt(kind: &'static str, key: &[u8], why: &'static str) -> StoreError {

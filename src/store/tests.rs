@@ -21,6 +21,7 @@ fn message(at: Timestamp) -> Message {
         to: "+41791234567".parse().unwrap(),
         client: Some("web".to_owned()),
         kind: Kind::Text,
+        service: None,
         status: MessageStatus::Queued,
         priority: 3,
         parts: 2,
@@ -151,9 +152,9 @@ async fn indexes_follow_their_records() {
             .transact(move |tx| {
                 assert!(tx.live_messages()?.is_empty() && tx.pending_verifications()?.is_empty());
                 let later = START.plus(Duration::from_secs(1));
-                assert_eq!(tx.over_messages_before(later, 10)?, [id]);
-                assert_eq!(tx.over_messages_before(START, 10)?, []);
-                assert_eq!(tx.ended_verifications_before(later, 10)?, [ver]);
+                assert_eq!(tx.over_messages_before(later, 10, |_| true)?, [id]);
+                assert_eq!(tx.over_messages_before(START, 10, |_| true)?, []);
+                assert_eq!(tx.ended_verifications_before(later, 10, |_| true)?, [ver]);
                 tx.delete_message(id)?;
                 tx.delete_verification(ver)?;
                 assert!(tx.message(id)?.is_none() && tx.verification(ver)?.is_none());

@@ -48,7 +48,7 @@ async fn a_client_is_known_by_its_group() {
     let api = served_to(Matcher::Gid(own_gid()), &[Right::Admin], None);
     assert_eq!(api.call(Call::get("/v1/modems")).await.status, 403);
     let paused: Value = api.call(Call::post("/v1/modems/stick1/pause")).await.parse().unwrap();
-    assert_eq!(paused["state"], "paused");
+    assert_eq!((&paused["state"], &paused["paused"]), (&json!("paused"), &json!(true)));
     assert_eq!(api.call(Call::post("/v1/modems/stick1/resume")).await.status, 200);
     assert_eq!(api.call(Call::post("/v1/modems/stick1/reset")).await.status, 200);
     assert_eq!(api.call(Call::post("/v1/modems/stick2/reset")).await.status, 404);

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use smsotpd::api::access::{Client, Matcher, Right};
 use smsotpd::api::client::{Call, Events};
 use smsotpd::api::{Access, Limits};
-use smsotpd::gateway::{EventKind, ModemState};
+use smsotpd::gateway::{EventKind, MessageView, ModemState};
 use smsotpd::outbox::MessageStatus;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -51,6 +52,23 @@ async fn events_come_and_resume_where_they_were_left() {
 }
 
 #[tokio::test]
+async fn a_client_bound_to_services_hears_of_its_own_codes_and_of_texts() {
+    let matcher = Matcher::Uid(nix::unistd::geteuid().as_raw());
+    let services = Some(vec!["login".to_owned()]);
+    let client = Client { name: "web".to_owned(), matcher, may: vec![Right::Issue, Right::Read], services };
+    let api = served_within(Limits::default(), Access::new(vec![client]));
+    api.issue().await;
+    let view = api.fake.state.lock().unwrap().messages.values().next().unwrap().clone();
+    let code = |service: Option<&str>| MessageView { service: service.map(str::to_owned), ..view.clone() };
+    let text = MessageView { otp: false, ..code(None) };
+    let mut events = follow(&api, None).await;
+    for message in [code(Some("pay")), code(None), code(Some("login")), text] {
+        api.fake.happen(EventKind::Message(message));
+    }
+    assert_eq!([next(&mut events).await.0, next(&mut events).await.0], [3, 4]);
+}
+
+#[tokio::test]
 async fn a_follower_that_was_too_slow_catches_up() {
     let api = served();
     let mut events = follow(&api, None).await;
@@ -63,6 +81,38 @@ async fn a_follower_that_was_too_slow_catches_up() {
     for wanted in 2..=1001 {
         assert_eq!(next(&mut events).await.0, wanted);
     }
+}
+
+#[tokio::test]
+async fn what_a_follower_misses_for_good_is_told() {
+    let api = served();
+    let happen = |count: usize| {
+        for _ in 0..count {
+            api.fake.happen(EventKind::Modem(modem(ModemState::Ready)));
+        }
+    };
+    let gap = |missed: &str| (None, "gap".to_owned(), format!("{{\"type\":\"gap\"{missed}}}"));
+    let told = async |events: &mut Events| {
+        let event = events.next().await.unwrap().unwrap();
+        (event.id, event.name, event.data)
+    };
+    // It never was given an event when it falls behind what is remembered.
+    let mut slow = follow(&api, None).await;
+    happen(1000);
+    api.fake.state.lock().unwrap().forgotten = 300;
+    assert_eq!(told(&mut slow).await, gap(",\"missed\":300"));
+    assert_eq!(next(&mut slow).await.0, 301);
+
+    let mut late = follow(&api, Some(290)).await;
+    assert_eq!(told(&mut late).await, gap(",\"missed\":10"));
+    assert_eq!(next(&mut late).await.0, 301);
+    let mut whole = follow(&api, Some(300)).await;
+    assert_eq!(next(&mut whole).await.0, 301);
+
+    let mut stranger = follow(&api, Some(5_000_000)).await;
+    assert_eq!(told(&mut stranger).await, gap(""));
+    happen(1);
+    assert_eq!(next(&mut stranger).await.0, 1001);
 }
 
 #[tokio::test]

@@ -81,6 +81,10 @@ async fn an_idempotency_key_gives_the_same_again() {
         400,
         "invalid_request",
     );
+    for second in ["k1", "k2"] {
+        let twice = api.call(call().header("idempotency-key", second)).await;
+        assert!(refused(&twice, 400, "invalid_request").contains("no more than one Idempotency-Key"));
+    }
 }
 
 #[tokio::test]

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use smsotpd::api::client::{Call, Client, Reply};
-use smsotpd::api::{Accepted, Access, Answer, Issued, Limits, Listener, Service, Subscription, serve_within};
+use smsotpd::api::{Accepted, Access, Answer, Issued, Limits, Listener, Service, serve_within};
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
-    Caller, CheckView, Control, Event, EventKind, GatewayError, InboxFilter, InboxView, IssueRequest,
+    Caller, CheckView, Control, Event, EventKind, Gap, GatewayError, InboxFilter, InboxView, IssueRequest,
     MessageFilter, MessageView, ModemFacts, ModemState, ModemView, OptOutView, Page, QueueView, SendRequest,
-    Standing, StatusView, TraceLine, UssdAnswer, VerificationView,
+    Standing, StatusView, Subscription, TraceLine, UssdAnswer, VerificationView,
 };
 use smsotpd::id::{InboxId, MessageId, VerificationId};
 use smsotpd::inbox::Tag;
@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) verifications: BTreeMap<VerificationId, VerificationView>,
     pub(crate) messages: BTreeMap<MessageId, MessageView>,
     pub(crate) events: Vec<Event>,
+    /// So many of the first events are remembered no more.
+    pub(crate) forgotten: u64,
     pub(crate) callers: Vec<Caller>,
     pub(crate) issued: Vec<IssueRequest>,
     pub(crate) sent: Vec<SendRequest>,
@@ -120,6 +122,7 @@ fn message(state: &mut State, to: PhoneNumber, otp: bool) -> MessageView {
         id: MessageId::new(now()),
         to,
         otp,
+        service: otp.then(|| "default".to_owned()),
         status: state.born.unwrap_or(MessageStatus::Queued),
         parts: 1,
         encoding: Encoding::Gsm7,
@@ -292,7 +295,8 @@ impl Service for Fake {
 
     fn modem(&self, name: &str) -> Result<ModemView, GatewayError> {
         let paused = self.state.lock().unwrap().controls.iter().any(|(_, c)| *c == Control::Pause);
-        let modem = modem(if paused { ModemState::Paused } else { ModemState::Ready });
+        let mut modem = modem(if paused { ModemState::Paused } else { ModemState::Ready });
+        modem.facts.paused = paused;
         (name == modem.name).then_some(modem).ok_or(GatewayError::NotFound("such modem"))
     }
 
@@ -336,8 +340,16 @@ impl Service for Fake {
 
     fn subscribe(&self, after: Option<u64>) -> Subscription {
         let state = self.state.lock().unwrap();
-        let backlog = state.events.iter().filter(|e| after.is_some_and(|after| e.id > after));
-        Subscription { backlog: backlog.cloned().collect(), live: self.live.subscribe() }
+        let newest = state.events.len() as u64;
+        let after = after.unwrap_or(newest);
+        let forgotten = state.forgotten.min(newest);
+        let backlog = state.events.iter().filter(|e| e.id > after.max(forgotten)).cloned().collect();
+        let gap = match forgotten.saturating_sub(after) {
+            _ if after > newest => Some(Gap { missed: None }),
+            0 => None,
+            missed => Some(Gap { missed: Some(missed) }),
+        };
+        Subscription { gap, backlog, newest, live: self.live.subscribe() }
     }
 
     fn back_up(&self) -> tokio::sync::mpsc::Receiver<Result<Vec<u8>, GatewayError>> {

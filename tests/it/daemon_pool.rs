@@ -55,7 +55,10 @@ async fn a_modem_that_rejects_everything_is_left_alone_until_it_works_again() {
 
 #[tokio::test]
 async fn the_longest_route_sends_and_the_other_modem_the_rest() {
-    let rig = Rig::start(2, Script::default(), &format!("routes = [\"+41\", \"+49170\"]\n{NO_LIMITS}"));
+    let all = "may = [\"issue\", \"send\", \"read\", \"admin\"]";
+    let client = format!("[[client]]\nname = \"all\"\nuid = {}\n{all}\n", nix::unistd::getuid());
+    let config = format!("routes = [\"+41\", \"+49170\"]\n{NO_LIMITS}{client}");
+    let rig = Rig::start(2, Script::default(), &config);
     rig.modems_are("ready").await;
     for n in 0..5 {
         assert_eq!(send(&rig, &format!("+417912345{n:02}")).await["modem"], "m1");
@@ -67,6 +70,12 @@ async fn the_longest_route_sends_and_the_other_modem_the_rest() {
         tokio::task::yield_now().await;
     }
     assert_eq!(send(&rig, "+41791234599").await["modem"], "m0", "it has no routes: it serves all");
+    let away = post(&rig.client(), "/v1/modems/m1/pause", json!({}), 200).await;
+    assert_eq!(
+        (&away["state"], &away["paused"]),
+        (&json!("absent"), &json!(true)),
+        "the pause is taken all the same"
+    );
 }
 
 #[tokio::test]

@@ -163,7 +163,7 @@ async fn a_recovery_is_an_event_and_a_metric() {
     let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
     for line in [
         "smsotp_modem_recoveries_total{modem=\"m0\",rung=\"reopen\"} 1",
-        "smsotp_modem_recovery_seconds_sum{modem=\"m0\",rung=\"reopen\"} ",
+        "smsotp_modem_recovery_seconds_total{modem=\"m0\",rung=\"reopen\"} ",
     ] {
         assert!(metrics.lines().any(|l| l.starts_with(line)), "{line}: {metrics}");
     }

@@ -117,6 +117,7 @@ fn message(n: u64) -> Message {
         to: "+41791234567".parse().unwrap(),
         client: None,
         kind: Kind::Text,
+        service: None,
         status: MessageStatus::Queued,
         priority: 0,
         parts: 1,

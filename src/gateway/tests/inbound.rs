@@ -271,7 +271,10 @@ async fn stop_ends_everything_and_start_begins_again() {
     world.receive(&parts(PHONE, " Stop\n", 1, 0)[0]).await;
     let withdrawn = world.until(queued.id, MessageStatus::Cancelled).await;
     assert_eq!(withdrawn.error.as_deref(), Some("the recipient opted out"));
-    assert_eq!(world.gateway.message(other.id).await.unwrap().status, MessageStatus::Queued);
+    assert_eq!(
+        world.gateway.message(&Caller::default(), other.id).await.unwrap().status,
+        MessageStatus::Queued
+    );
 
     assert!(world.blocked(PHONE).await && !world.blocked("+41791234569").await);
     assert!(matches!(world.issue(PHONE).await, Err(GatewayError::DestinationBlocked(_))));
@@ -311,7 +314,7 @@ async fn a_message_on_the_air_does_not_go_out_again_after_a_stop() {
     let (m, _) = world.gateway.send(&Caller::default(), text(PHONE, "hello")).await.unwrap();
     world.aired().await;
     world.gateway.add_opt_out(PHONE).await.unwrap();
-    assert_eq!(world.gateway.message(m.id).await.unwrap().status, MessageStatus::Sending);
+    assert_eq!(world.gateway.message(&Caller::default(), m.id).await.unwrap().status, MessageStatus::Sending);
     release.send(()).unwrap();
     world.until(m.id, MessageStatus::Cancelled).await;
     assert_eq!(world.gateway.status().queue, QueueView::default());

@@ -14,10 +14,13 @@ use crate::secret::Secret;
 use crate::sms;
 use crate::store::{InboxRecords, ReportRecords};
 
+mod cancel;
 mod inbound;
-mod reports;
-
+mod limits;
 mod pool;
+mod reports;
+mod retention;
+mod scope;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
@@ -160,7 +163,7 @@ impl World {
         let dynamic = modems.iter().map(|m| Arc::clone(m) as Arc<dyn Submit>).collect();
         let key = Key::from_bytes([9; 32]);
         let gateway = Gateway::open(store.clone(), key, clock.clone(), settings, dynamic).await.unwrap();
-        let events = gateway.subscribe(None).1;
+        let events = gateway.subscribe(None).live;
         let running = gateway.clone();
         tokio::spawn(async move { running.run().await });
         Self { gateway, store, clock, modems, air, events }
@@ -389,7 +392,7 @@ async fn faults_of_a_modem_move_the_message_at_once_and_transient_ones_wait() {
     world.clock.advance(Duration::from_secs(2));
     let end = async {
         loop {
-            let view = world.gateway.message(m.id).await.unwrap();
+            let view = world.gateway.message(&Caller::default(), m.id).await.unwrap();
             if view.status == MessageStatus::Sent {
                 return;
             }
@@ -508,7 +511,10 @@ async fn a_stop_waits_for_the_air_and_refuses_new_work() {
     assert_eq!(refused, GatewayError::ShuttingDown);
     release.send(()).unwrap();
     world.until(m.id, MessageStatus::Sent).await;
-    assert_eq!(world.gateway.message(queued.id).await.unwrap().status, MessageStatus::Queued);
+    assert_eq!(
+        world.gateway.message(&Caller::default(), queued.id).await.unwrap().status,
+        MessageStatus::Queued
+    );
 }
 
 #[tokio::test]
@@ -520,7 +526,7 @@ async fn old_records_are_forgotten() {
     assert!(world.check(view.id, &code).await.approved);
     world.clock.advance(Duration::from_hours(24 * 8));
     let gone = async {
-        while world.gateway.message(view.message.0).await.is_ok() {
+        while world.gateway.message(&Caller::default(), view.message.0).await.is_ok() {
             tokio::task::yield_now().await;
         }
     };

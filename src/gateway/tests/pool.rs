@@ -127,7 +127,7 @@ async fn one_bad_number_opens_nothing() {
             )
             .await;
         world.at_rest().await;
-        world.gateway.cancel_message(id).await.ok();
+        world.gateway.cancel_message(&Caller::default(), id).await.ok();
         world.clock.advance(Duration::from_secs(1));
     }
     assert_eq!(world.standing("m0").circuit, Circuit::Closed);
@@ -163,11 +163,11 @@ async fn with_every_breaker_open_messages_wait_and_run_out_in_time() {
     while world.air.try_recv().is_ok() {}
     world.clock.advance(Duration::from_secs(130));
     world.at_rest().await;
-    let m = world.gateway.message(code.message.0).await.unwrap();
+    let m = world.gateway.message(&Caller::default(), code.message.0).await.unwrap();
     assert!(matches!(m.status, MessageStatus::Sent | MessageStatus::Expired), "{m:?}");
     world.clock.advance(Duration::from_secs(1800));
     for id in ids {
-        let m = world.gateway.message(id).await.unwrap();
+        let m = world.gateway.message(&Caller::default(), id).await.unwrap();
         if m.status == MessageStatus::Queued {
             world.until(id, MessageStatus::Sent).await;
         }
@@ -229,7 +229,7 @@ async fn months_and_recipients_are_counted_over_restarts() {
     assert_eq!(sent, ["+41791234563", "+41791234562"]);
     world.at_rest().await;
     for id in [third, fifth] {
-        assert_eq!(world.gateway.message(id).await.unwrap().status, MessageStatus::Sent);
+        assert_eq!(world.gateway.message(&Caller::default(), id).await.unwrap().status, MessageStatus::Sent);
     }
     let standing = world.standing("m0");
     assert_eq!((standing.parts_today, standing.parts_this_month, standing.recipients_this_month), (2, 2, 2));
@@ -255,7 +255,10 @@ async fn a_reserve_is_left_to_codes() {
     assert!(world.air.try_recv().is_err(), "the allowance itself is used up");
     world.clock.advance(Duration::from_hours(4));
     world.until(text, MessageStatus::Sent).await;
-    assert_eq!(world.gateway.message(late.message.0).await.unwrap().status, MessageStatus::Expired);
+    assert_eq!(
+        world.gateway.message(&Caller::default(), late.message.0).await.unwrap().status,
+        MessageStatus::Expired
+    );
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ impl World {
     }
 
     async fn status(&self, m: &MessageView) -> (MessageStatus, Option<String>) {
-        let m = self.gateway.message(m.id).await.unwrap();
+        let m = self.gateway.message(&Caller::default(), m.id).await.unwrap();
         (m.status, m.error)
     }
 }

@@ -121,7 +121,6 @@ struct Outstanding {
 
 #[derive(Debug, Default)]
 struct Wishes {
-    paused: bool,
     stop: Option<Instant>,
     restart: bool,
     bring_up: bool,
@@ -287,13 +286,13 @@ impl Session {
 
     /// Takes no more orders.
     pub fn pause(&mut self) {
-        self.wishes.paused = true;
+        self.snapshot.paused = true;
         self.refresh_state();
     }
 
     /// Takes orders again.
     pub fn resume(&mut self) {
-        self.wishes.paused = false;
+        self.snapshot.paused = false;
         self.refresh_state();
     }
 
@@ -499,7 +498,7 @@ impl Session {
 
     fn set_state(&mut self, state: State) {
         let state = match state {
-            State::Ready if self.wishes.paused => State::Paused,
+            State::Ready if self.snapshot.paused => State::Paused,
             other => other,
         };
         if self.snapshot.state == state {
@@ -512,20 +511,20 @@ impl Session {
             tracing::debug!(modem = %self.settings.name, from = ?self.snapshot.state, to = ?state, "state");
         }
         self.snapshot.state = state;
-        self.snapshot.ready = quiet(state) && !self.wishes.paused;
+        self.snapshot.ready = quiet(state) && !self.snapshot.paused;
         self.dirty = true;
     }
 
     /// After a change of `paused`.
     fn refresh_state(&mut self) {
+        self.dirty = true;
         match self.snapshot.state {
             State::Paused | State::Ready => {
                 self.snapshot.state = State::Starting;
                 self.set_state(State::Ready);
             }
             State::Busy => {
-                self.snapshot.ready = !self.wishes.paused;
-                self.dirty = true;
+                self.snapshot.ready = !self.snapshot.paused;
             }
             _ => {}
         }

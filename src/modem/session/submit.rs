@@ -116,7 +116,7 @@ impl Session {
     }
 
     fn refuses(&self) -> Option<String> {
-        if self.wishes.paused {
+        if self.snapshot.paused {
             return Some(String::from("the modem is paused"));
         }
         match self.phase {

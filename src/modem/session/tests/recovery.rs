@@ -44,6 +44,22 @@ fn an_idle_modem_that_fell_silent_is_called_then_reopened() {
 }
 
 #[test]
+fn a_pause_is_told_while_the_modem_is_away_and_holds_when_it_is_back() {
+    let mut bench = Bench::ready(Fake::new());
+    bench.modem.on("AT+CREG?", "\r\n+CREG: 1,2\r\n\r\nOK\r\n");
+    bench.say("\r\n+CREG: 2\r\n");
+    bench.session.take_dirty();
+    bench.session.pause();
+    assert_eq!((bench.state(), bench.session.snapshot().paused), (State::Recovering, true));
+    assert!(bench.session.take_dirty(), "who looks is told");
+    bench.modem.on("AT+CREG?", "\r\n+CREG: 1,1\r\n\r\nOK\r\n");
+    bench.say("\r\n+CREG: 1\r\n");
+    assert_eq!(bench.state(), State::Paused);
+    bench.session.resume();
+    assert_eq!((bench.state(), bench.session.snapshot().paused), (State::Ready, false));
+}
+
+#[test]
 fn a_lost_network_stops_the_orders_until_it_is_back() {
     let mut bench = Bench::ready(Fake::new());
     bench.modem.on("AT+CREG?", "\r\n+CREG: 1,2\r\n\r\nOK\r\n");

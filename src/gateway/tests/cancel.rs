@@ -1,0 +1,47 @@
+//! Withdrawing what was withdrawn, and what cannot be withdrawn any more.
+
+use super::*;
+
+impl World {
+    /// The events so far that `wanted` takes.
+    fn count(&mut self, wanted: impl Fn(&EventKind) -> bool) -> usize {
+        std::iter::from_fn(|| self.events.try_recv().ok()).filter(|event| wanted(&event.kind)).count()
+    }
+}
+
+#[tokio::test]
+async fn cancelling_twice_is_answered_alike_and_told_once() {
+    let mut world = World::new(1).await;
+    world.modems[0].readiness.send_replace(Readiness::default());
+    let caller = Caller::default();
+    let view = world.issue("+41791234567").await.unwrap();
+    let first = world.gateway.cancel(&caller, view.id).await.unwrap();
+    world.clock.advance(Duration::from_secs(600));
+    assert_eq!(world.gateway.cancel(&caller, view.id).await.unwrap(), first, "long after its end as well");
+    assert_eq!(world.count(|kind| matches!(kind, EventKind::Verification("cancelled", _))), 1);
+
+    let (m, _) = world.gateway.send(&caller, text("+41791234567", "x")).await.unwrap();
+    let first = world.gateway.cancel_message(&Caller::default(), m.id).await.unwrap();
+    assert_eq!(world.gateway.cancel_message(&Caller::default(), m.id).await.unwrap(), first);
+    assert_eq!(
+        world.count(|kind| matches!(kind, EventKind::Message(m) if m.status == MessageStatus::Cancelled)),
+        1
+    );
+}
+
+#[tokio::test]
+async fn why_a_message_cannot_be_withdrawn_is_said_in_the_contracts_words() {
+    let mut world = World::new(1).await;
+    let (release, until) = oneshot::channel();
+    locked(&world.modems[0].plan).push_back(Plan::Hold(until));
+    let (m, _) = world.gateway.send(&Caller::default(), text("+41791234567", "x")).await.unwrap();
+    world.aired().await;
+    let conflict = |word: &str| GatewayError::Conflict(format!("the message is {word} already"));
+    assert_eq!(
+        world.gateway.cancel_message(&Caller::default(), m.id).await.unwrap_err(),
+        conflict("sending")
+    );
+    release.send(()).unwrap();
+    world.until(m.id, MessageStatus::Sent).await;
+    assert_eq!(world.gateway.cancel_message(&Caller::default(), m.id).await.unwrap_err(), conflict("sent"));
+}

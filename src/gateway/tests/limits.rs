@@ -1,0 +1,61 @@
+//! Limits: which of several refuses, and when to come back.
+
+use super::*;
+
+fn limited(rates: &[&str]) -> Settings {
+    let mut settings = settings();
+    settings.limits.per_number = rates.iter().map(|rate| rate.parse().unwrap()).collect();
+    settings
+}
+
+fn wait_of(refused: &GatewayError) -> (u64, &str) {
+    match refused {
+        GatewayError::RateLimited { retry_after, limit } => (retry_after.as_secs(), limit),
+        GatewayError::Cooldown { retry_after } => (retry_after.as_secs(), "cooldown"),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn the_longest_wait_of_all_full_windows_is_told() {
+    let mut settings = limited(&["2/3s", "4/15s"]);
+    settings.limits.total = vec!["4/1h".parse().unwrap()];
+    let world = World::with(1, settings, Store::in_memory(), Clock::manual(START)).await;
+    let number = "+41791234567";
+    for _ in 0..2 {
+        world.issue(number).await.unwrap();
+        world.issue(number).await.unwrap();
+        let refused = world.issue(number).await.unwrap_err();
+        world.clock.advance(Duration::from_secs(wait_of(&refused).0));
+        if wait_of(&refused).0 > 3 {
+            assert_eq!(wait_of(&refused), (3597, "limits.total = \"4/1h\""));
+        }
+    }
+    world.issue(number).await.expect("who waited as long as told is let in");
+}
+
+#[tokio::test]
+async fn a_resend_is_told_the_longer_of_cool_down_and_limit() {
+    let world = World::with(1, limited(&["2/10m"]), Store::in_memory(), Clock::manual(START)).await;
+    let view = world.issue("+41791234567").await.unwrap();
+    let resend = async || world.gateway.resend(&Caller::default(), view.id).await;
+    assert_eq!(wait_of(&resend().await.unwrap_err()), (30, "cooldown"), "the window has room");
+    world.clock.advance(Duration::from_secs(30));
+    resend().await.expect("the refused one was not counted");
+    assert_eq!(wait_of(&resend().await.unwrap_err()), (570, "limits.per_number = \"2/10m\""));
+}
+
+#[tokio::test]
+async fn rates_count_codes_alone_and_prefixes_bind_texts_too() {
+    let mut settings = limited(&["1/1h"]);
+    settings.limits.total = settings.limits.per_number.clone();
+    settings.limits.deny_prefixes = vec!["+4190".to_owned()];
+    let world = World::with(1, settings, Store::in_memory(), Clock::manual(START)).await;
+    for _ in 0..3 {
+        world.gateway.send(&Caller::default(), text("+41791234567", "x")).await.unwrap();
+    }
+    world.issue("+41791234567").await.expect("texts left the windows alone");
+    world.issue("+41791234567").await.unwrap_err();
+    let refused = world.gateway.send(&Caller::default(), text("+41901234567", "x")).await.unwrap_err();
+    assert!(matches!(refused, GatewayError::DestinationBlocked(_)), "{refused}");
+}

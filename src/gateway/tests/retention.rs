@@ -1,0 +1,75 @@
+//! What is over is forgotten in time, and not before whoever may ask for it again has asked.
+
+use super::*;
+
+/// Forgets everything after `keep`.
+async fn forgetful(keep: Duration) -> World {
+    let settings = Settings { keep_verifications: keep, keep_messages: keep, keep_inbox: keep, ..settings() };
+    World::with(1, settings, Store::in_memory(), Clock::manual(START)).await
+}
+
+impl World {
+    async fn forgets(&self, id: MessageId) {
+        let gone = async {
+            while self.gateway.message(&Caller::default(), id).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), gone).await.expect("it is forgotten");
+    }
+
+    async fn sent_to(&mut self, to: &str) -> MessageId {
+        let (m, _) = self.gateway.send(&Caller::default(), text(to, "x")).await.unwrap();
+        self.until(m.id, MessageStatus::Sent).await;
+        m.id
+    }
+}
+
+#[tokio::test]
+async fn a_short_retention_is_kept_to_the_minute() {
+    let mut world = forgetful(Duration::from_secs(60)).await;
+    let id = world.sent_to("+41791234567").await;
+    world.clock.advance(Duration::from_secs(121));
+    world.forgets(id).await;
+    // A longer one, set while it runs, holds from now on; so does the short one again.
+    world.gateway.reload(settings());
+    let id = world.sent_to("+41791234567").await;
+    world.clock.advance(Duration::from_secs(1800));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(world.gateway.message(&Caller::default(), id).await.is_ok());
+    world.gateway.reload(Settings { keep_messages: Duration::from_secs(60), ..settings() });
+    world.forgets(id).await;
+}
+
+#[tokio::test]
+async fn what_an_idempotency_key_names_stays_as_long_as_the_key() {
+    let mut world = forgetful(Duration::from_secs(60)).await;
+    let caller = Caller::default();
+    let key = Some("k1".to_owned());
+    let issue = IssueRequest { idempotency_key: key.clone(), ..request("+41791234567") };
+    let send = SendRequest { idempotency_key: Some("k2".to_owned()), ..text("+41791234567", "x") };
+    let (code, _) = world.gateway.issue(&caller, issue.clone()).await.unwrap();
+    world.until(code.message.0, MessageStatus::Sent).await;
+    let (message, _) = world.gateway.send(&caller, send.clone()).await.unwrap();
+    world.until(message.id, MessageStatus::Sent).await;
+    let other = world.sent_to("+41791234567").await;
+    for hours in [1, 22] {
+        world.clock.advance(Duration::from_hours(hours));
+        world.forgets(other).await;
+        let (again, replayed) = world.gateway.issue(&caller, issue.clone()).await.unwrap();
+        assert_eq!(
+            (again.id, again.message, replayed),
+            (code.id, (code.message.0, MessageStatus::Sent), true)
+        );
+        let (again, replayed) = world.gateway.send(&caller, send.clone()).await.unwrap();
+        assert_eq!((again.id, replayed), (message.id, true));
+    }
+    world.clock.advance(Duration::from_hours(2));
+    world.forgets(message.id).await;
+    world.forgets(code.message.0).await;
+    assert!(world.gateway.verification(&caller, code.id).await.is_err());
+    let (again, replayed) = world.gateway.issue(&caller, issue).await.unwrap();
+    assert!(!replayed && again.id != code.id);
+}
