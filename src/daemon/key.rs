@@ -70,6 +70,11 @@ pub(super) fn load(configured: Option<&Path>, state_dir: &Path) -> Result<Found,
     Ok(Found { key: Key::from_bytes(*octets), in_state: Some(Secret::new(octets.to_vec())) })
 }
 
+/// Whether the configured file would do.
+pub(super) fn check(path: &Path) -> Result<(), KeyError> {
+    read(path, true).map(|_| ())
+}
+
 fn read(path: &Path, private: bool) -> Result<Zeroizing<[u8; 32]>, KeyError> {
     let fault = |source| KeyError::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(fault)?;

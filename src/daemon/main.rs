@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
         }
     };
     if arguments.check_config {
-        for warning in wiring::warnings(&config) {
+        for warning in wiring::warnings(&config).into_iter().chain(wiring::missing(&config)) {
             eprintln!("warning: {warning}");
         }
         println!("ok");

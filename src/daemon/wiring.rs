@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nix::unistd::{Group, User};
 
-use super::StartError;
+use super::{StartError, key};
 use crate::api::Listener;
 use crate::api::access::{self, Access, Matcher, Right};
 use crate::config::{Config, Modem, Permission, Who};
@@ -65,6 +65,21 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     config.warnings().into_iter().chain(texts.iter().flat_map(|(name, s)| lint(name, s))).collect()
 }
 
+/// What the configuration names and this system does not have, or keeps from this user: a start here would fail. A
+/// check may be made on another machine, or by somebody else.
+pub(super) fn missing(config: &Config) -> Vec<String> {
+    let who = |c: &crate::config::Client| match &c.who {
+        Who::User(name) => uid(name).err(),
+        Who::Group(name) => gid(name).err(),
+        Who::Uid(_) | Who::Gid(_) => None,
+    };
+    let clients = config.clients.iter().filter_map(|c| Some(format!("client {}: {}", c.name, who(c)?)));
+    let group = config.api.group.as_deref().and_then(|name| Some(format!("api.group: {}", gid(name).err()?)));
+    let key = config.secret_key_file.as_deref().and_then(|path| Some(key::check(path).err()?.to_string()));
+    let pins = config.modems.iter().filter_map(|m| Some(pin(m).err()?.to_string()));
+    clients.chain(group).chain(key).chain(pins).collect()
+}
+
 /// Who may use the socket.
 pub(super) fn access(config: &Config) -> Result<Access, StartError> {
     let clients = config.clients.iter().map(|c| {
@@ -117,13 +132,9 @@ fn gid(name: &str) -> Result<u32, StartError> {
     }
 }
 
-/// What a modem's session is told; its PIN is read here.
-pub(super) fn modem(
-    m: &Modem,
-    profiles: &Profiles,
-    pins: Arc<dyn modem::Pins>,
-) -> Result<modem::Settings, StartError> {
-    let pin = match &m.pin_file {
+/// A modem's PIN.
+fn pin(m: &Modem) -> Result<Option<Secret<String>>, StartError> {
+    Ok(match &m.pin_file {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|e| {
                 StartError::Unknown(format!("modem {}: pin_file {}: {e}", m.name, path.display()))
@@ -139,7 +150,16 @@ pub(super) fn modem(
             Some(Secret::new(digits.to_owned()))
         }
         None => None,
-    };
+    })
+}
+
+/// What a modem's session is told; its PIN is read here.
+pub(super) fn modem(
+    m: &Modem,
+    profiles: &Profiles,
+    pins: Arc<dyn modem::Pins>,
+) -> Result<modem::Settings, StartError> {
+    let pin = pin(m)?;
     // A name that the configuration's check did not know cannot come here.
     let profiles = profiles.only(&m.profile).unwrap_or_else(|| profiles.clone());
     let profiles = m.send_timeout.map_or_else(|| profiles.clone(), |limit| profiles.with_send_timeout(limit));

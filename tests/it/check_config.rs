@@ -25,6 +25,33 @@ fn a_sound_one_is_ok_and_nothing_is_touched() {
 }
 
 #[test]
+fn what_this_system_lacks_is_told() {
+    let (dir, path) = written(
+        "state_dir = \"STATE\"\nsecret_key_file = \"/nowhere/key\"\n[api]\ngroup = \"nobody-has-this\"\n\
+         [[client]]\nname = \"web\"\nuser = \"nor-this\"\nmay = [\"issue\"]\n\
+         [[modem]]\nname = \"a\"\nport = \"/dev/nowhere\"\npin_file = \"/nowhere/pin\"\n",
+    );
+    let said = check(&path);
+    let told = String::from_utf8_lossy(&said.stderr);
+    assert_eq!((said.status.code(), said.stdout.as_slice()), (Some(0), &b"ok\n"[..]), "{told}");
+    for warning in [
+        "client web: this system has no user nor-this; make it with: useradd --system nor-this",
+        "api.group: this system has no group nobody-has-this",
+        "the secret key /nowhere/key: No such file",
+        "modem a: pin_file /nowhere/pin: No such file",
+    ] {
+        assert!(told.contains(&format!("warning: {warning}")), "{warning}: {told}");
+    }
+    assert!(!dir.path().join("state").exists());
+    // A start fails by them, as bad configuration.
+    let keyless = std::fs::read_to_string(&path).unwrap().replace("user = \"nor-this\"", "uid = 0");
+    std::fs::write(&path, keyless).unwrap();
+    let started = Command::new(env!("CARGO_BIN_EXE_smsotpd")).arg("--config").arg(&path).output().unwrap();
+    let told = String::from_utf8_lossy(&started.stderr);
+    assert!(started.status.code() == Some(78) && told.contains("/nowhere/key"), "{told}");
+}
+
+#[test]
 fn what_a_text_costs_is_told() {
     let (_dir, path) = written(
         "[[modem]]\nname = \"a\"\nport = \"/dev/nowhere\"\n[service.login]\nwebotp_domain = \"example.com\"\n\
