@@ -48,7 +48,8 @@ const fn row(vendor: u16, products: &'static [u16], at: &'static [u8], other: &'
 const TABLE: &[Row] = &[
     // SIMCom SIM7000, SIM7100, SIM7600; SIM70x0; A76xx; older ones.
     row(0x1e0e, &[0x9001], &[2, 3], &[0, 1, 4]),
-    row(0x1e0e, &[0x9205, 0x9206], &[2], &[]),
+    row(0x1e0e, &[0x9205], &[2, 3], &[0, 1]),
+    row(0x1e0e, &[0x9206], &[2, 5], &[]),
     row(0x1e0e, &[0x9011], &[4, 5], &[]),
     row(0x1e0e, &[0x9100, 0x9200], &[3, 1], &[]),
     // Quectel EC25, EG25-G, EC21, BG96, EG06, EG91, EG95, EG12, RM5xx; EM060K; UC20.
@@ -56,10 +57,12 @@ const TABLE: &[Row] = &[
     row(0x2c7c, &[0x0128], &[5], &[]),
     row(0x05c6, &[0x9090], &[2, 3], &[]),
     row(0x05c6, &[0x9000], &[2, 3], &[]),
-    // u-blox LISA-U2 and SARA-U2; TOBY-L4; LARA-R6.
-    row(0x1546, &[0x1102, 0x1104], &[0, 2, 4], &[6, 8, 10, 12]),
+    // u-blox LISA-U2 and SARA-U2; TOBY-R2 and LARA-R2; TOBY-L4; LARA-R6.
+    row(0x1546, &[0x1102], &[0, 2, 4], &[6, 8, 10, 12]),
+    row(0x1546, &[0x1104], &[0], &[2, 4, 6]),
+    row(0x1546, &[0x1107, 0x110a], &[0, 2, 4], &[6, 8, 10]),
     row(0x1546, &[0x1010], &[6], &[]),
-    row(0x05c6, &[0x908b], &[1], &[]),
+    row(0x05c6, &[0x908b], &[1, 2], &[0, 3]),
     // Huawei E1550 and E1752, E17xx, E153Du, E1750, E171, for interfaces whose class says nothing.
     row(HUAWEI, &[0x1001], &[2], &[1]),
     row(HUAWEI, &[0x1003], &[1], &[]),
@@ -79,22 +82,15 @@ const TABLE: &[Row] = &[
     row(0x1bc7, &[0x1041, 0x1051, 0x1061], &[5], &[]),
     row(0x1bc7, &[0x1101, 0x110a, 0x1031], &[1], &[]),
     row(0x1bc7, &[0x10b0], &[2], &[]),
-    // Cinterion PLS8; PLS62; MV31 and MV32.
+    // Cinterion PLS8, MV31, MV32; PLS62; PLS63 and PLS83.
     row(0x1e2d, &[0x0061, 0x00b3, 0x00f1], &[2], &[]),
-    row(0x1e2d, &[0x005b, 0x005d], &[0], &[]),
+    row(0x1e2d, &[0x005b, 0x005d], &[0, 2], &[]),
+    row(0x1e2d, &[0x0069, 0x006f], &[0, 2], &[4, 6]),
 ];
 
 /// Products of modems whose AT interface is nowhere written down.
-const ALSO: &[(u16, u16)] = &[
-    (0x1546, 0x1141),
-    (0x1546, 0x1143),
-    (0x1546, 0x1146),
-    (0x1546, 0x110a),
-    (0x1bc7, 0x0021),
-    (0x1e2d, 0x0053),
-    (0x1e2d, 0x0069),
-    (0x1e2d, 0x006f),
-];
+const ALSO: &[(u16, u16)] =
+    &[(0x1546, 0x1141), (0x1546, 0x1143), (0x1546, 0x1146), (0x1bc7, 0x0021), (0x1e2d, 0x0053)];
 
 /// What the port is for.
 pub(super) fn role(port: &Candidate) -> Role {
