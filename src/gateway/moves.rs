@@ -158,46 +158,51 @@ pub(super) fn compared(
     id: VerificationId,
     right: bool,
     now: Timestamp,
-) -> Result<(Standing, bool), GatewayError> {
+) -> Result<(Standing, bool, Option<Message>), GatewayError> {
     let (v, message) = standing(tx, id)?;
     match otp::step(v.clone(), otp::Event::Compared { right }, now) {
         Ok(v) => {
             tx.put_verification(&v)?;
-            let message = if right { withdraw(tx, v.message, now)? } else { message };
-            Ok(((v, message), right))
+            let (message, withdrawn) = if right { withdraw(tx, v.message, now)? } else { (message, None) };
+            Ok(((v, message), right, withdrawn))
         }
-        Err(_) => Ok(((v, message), false)),
+        Err(_) => Ok(((v, message), false, None)),
     }
 }
 
-/// Cancels a verification and withdraws its queued message. The flag tells that this very call did.
+/// Cancels a verification and withdraws its queued message, which is given back. The flag tells that this very call did.
 pub(super) fn cancel(
     tx: &mut Tx<'_>,
     id: VerificationId,
     now: Timestamp,
-) -> Result<(Standing, bool), GatewayError> {
+) -> Result<(Standing, bool, Option<Message>), GatewayError> {
     let (v, message) = standing(tx, id)?;
     match otp::step(v.clone(), otp::Event::Cancel, now) {
         Ok(v) => {
             tx.put_verification(&v)?;
-            let message = withdraw(tx, v.message, now)?;
-            Ok(((v, message), true))
+            let (message, withdrawn) = withdraw(tx, v.message, now)?;
+            Ok(((v, message), true, withdrawn))
         }
         // Cancelling twice is no conflict: it is what was asked for.
-        Err(_) if v.status == VerificationStatus::Cancelled => Ok(((v, message), false)),
+        Err(_) if v.status == VerificationStatus::Cancelled => Ok(((v, message), false, None)),
         Err(_) => Err(GatewayError::Conflict("the verification has ended".to_owned())),
     }
 }
 
-fn withdraw(tx: &mut Tx<'_>, id: MessageId, now: Timestamp) -> Result<MessageStatus, GatewayError> {
-    let Some(m) = tx.message(id)? else { return Ok(MessageStatus::Expired) };
+/// The message's status, and the message when this withdrew it.
+fn withdraw(
+    tx: &mut Tx<'_>,
+    id: MessageId,
+    now: Timestamp,
+) -> Result<(MessageStatus, Option<Message>), GatewayError> {
+    let Some(m) = tx.message(id)? else { return Ok((MessageStatus::Expired, None)) };
     let status = m.status;
     match outbox::step(m, outbox::Event::Cancel, now, &Retry::default()) {
-        Ok(m) => {
+        Ok(m) if status != MessageStatus::Cancelled => {
             tx.put_message(&m)?;
-            Ok(m.status)
+            Ok((m.status, Some(m)))
         }
-        Err(_) => Ok(status),
+        _ => Ok((status, None)),
     }
 }
 
@@ -214,14 +219,14 @@ pub(super) fn withdraw_for(
     Ok(Some(m))
 }
 
-/// Sends the same code again in `m`; an older message of it that still waits is withdrawn.
+/// Sends the same code again in `m`; an older message of it that still waits is withdrawn and given back.
 pub(super) fn resend(
     tx: &mut Tx<'_>,
     id: VerificationId,
     m: &Message,
     windows: &Windows,
     now: Timestamp,
-) -> Result<Standing, GatewayError> {
+) -> Result<(Standing, Option<Message>), GatewayError> {
     let (v, _) = standing(tx, id)?;
     opt_out::permits(tx, &v.to)?;
     let older = v.message;
@@ -231,10 +236,10 @@ pub(super) fn resend(
         Err(refusal) => return Err(GatewayError::Conflict(refusal.to_string())),
     };
     count(tx, windows, now)?;
-    withdraw(tx, older, now)?;
+    let (_, withdrawn) = withdraw(tx, older, now)?;
     tx.put_message(m)?;
     tx.put_verification(&v)?;
-    Ok((v, m.status))
+    Ok(((v, m.status), withdrawn))
 }
 
 /// The refusal of a resend inside its cool-down: a full window may outlast that.

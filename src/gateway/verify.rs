@@ -118,7 +118,7 @@ impl Gateway {
             inner.publish_verification("attempted", &answer.verification);
             return Ok(answer);
         }
-        let ((standing, approved), carrier) = inner
+        let ((standing, approved, withdrawn), carrier) = inner
             .store
             .transact(move |tx| {
                 let done = moves::compared(tx, id, right, now)?;
@@ -130,6 +130,9 @@ impl Gateway {
         if standing.0.status != VerificationStatus::Pending {
             inner.forget_expiry(standing.0.expires_at, id);
             super::locked(&inner.queue).remove(standing.0.message);
+        }
+        if let Some(m) = &withdrawn {
+            inner.publish_message(m);
         }
         if approved {
             inner.code_ended(carrier, Sign::CodeUsed);
@@ -188,8 +191,12 @@ impl Gateway {
         let m = Message { report: service.report, ..m };
         let windows = settings.limits.windows(&v.to, caller.client.as_deref());
         let queued = m.clone();
-        let (v, status) = inner.store.transact(move |tx| moves::resend(tx, id, &m, &windows, now)).await??;
+        let ((v, status), withdrawn) =
+            inner.store.transact(move |tx| moves::resend(tx, id, &m, &windows, now)).await??;
         super::locked(&inner.queue).remove(older);
+        if let Some(m) = &withdrawn {
+            inner.publish_message(m);
+        }
         let view = VerificationView::new(&v, status, now);
         inner.publish_verification("resent", &view);
         inner.publish_message(&queued);
@@ -206,7 +213,7 @@ impl Gateway {
         let inner = &self.0;
         let now = inner.clock.now();
         let who = caller.clone();
-        let ((v, status), done) = inner
+        let ((v, status), done, withdrawn) = inner
             .store
             .transact(move |tx| {
                 visible(&who, &moves::standing(tx, id)?.0)?;
@@ -215,6 +222,9 @@ impl Gateway {
             .await??;
         inner.forget_expiry(v.expires_at, id);
         super::locked(&inner.queue).remove(v.message);
+        if let Some(m) = &withdrawn {
+            inner.publish_message(m);
+        }
         let view = VerificationView::new(&v, status, now);
         if done {
             inner.publish_verification("cancelled", &view);

@@ -187,6 +187,9 @@ fn fill(dir: &Path, from: &mut dyn Read) -> Result<Option<Secret<Vec<u8>>>, Rest
             disk.commit(changes)?;
         }
     }
+    if from.read(&mut [0]).map_err(RestoreError::Read)? > 0 {
+        return Err(RestoreError::Damaged("something stands behind its end"));
+    }
     disk.finish()?;
     drop(disk);
     // Once more from the files, with the look at every record.

@@ -51,6 +51,11 @@ async fn a_code_issued_before_the_backup_is_right_after_the_restore() {
     let restore = |state: &Path| smsotp(&["restore".as_ref(), &file, "--state-dir".as_ref(), state]);
     assert_eq!(restore(&state).status.code(), Some(73), "there is a state");
     std::fs::remove_dir_all(&state).unwrap();
+    let longer = [&octets[..], b"\n"].concat();
+    std::fs::write(&file, longer).unwrap();
+    assert_eq!(restore(&state).status.code(), Some(70), "something behind its end");
+    assert!(!state.join("store").exists());
+    std::fs::write(&file, &octets).unwrap();
     let done = restore(&state);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     rig.launch();

@@ -30,6 +30,22 @@ async fn cancelling_twice_is_answered_alike_and_told_once() {
 }
 
 #[tokio::test]
+async fn a_message_that_goes_with_its_verification_is_told_too() {
+    let cancelled =
+        |kind: &EventKind| matches!(kind, EventKind::Message(m) if m.status == MessageStatus::Cancelled);
+    let mut world = World::new(1).await;
+    world.modems[0].readiness.send_replace(Readiness::default());
+    let view = world.issue("+41791234567").await.unwrap();
+    world.gateway.cancel(&Caller::default(), view.id).await.unwrap();
+    assert_eq!(world.count(cancelled), 1);
+    // A resend takes the place of what still waits.
+    let view = world.issue("+41791234568").await.unwrap();
+    world.clock.advance(Duration::from_secs(60));
+    world.gateway.resend(&Caller::default(), view.id).await.unwrap();
+    assert_eq!(world.count(cancelled), 1);
+}
+
+#[tokio::test]
 async fn why_a_message_cannot_be_withdrawn_is_said_in_the_contracts_words() {
     let mut world = World::new(1).await;
     let (release, until) = oneshot::channel();
