@@ -66,8 +66,14 @@ impl Activity {
         Body::new(body)
     }
 
-    fn awaits_answer(&self) -> bool {
-        matches!(self.0.borrow().phase, Phase::Answer)
+    /// Whether the end of the client's side is kept back while it listens: it waits for an answer. While its request
+    /// is still being read that is known `again`, a moment later: octets that came with the end may not be taken yet.
+    fn holds_end(&self, again: bool) -> bool {
+        match self.0.borrow().phase {
+            Phase::Answer => true,
+            Phase::Request => !again,
+            Phase::Fresh(_) | Phase::Idle(_) | Phase::Head(_) => false,
+        }
     }
 
     fn octets_came(&self) {
@@ -236,17 +242,17 @@ impl<S: AsyncRead + AsFd + Unpin> AsyncRead for Watched<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            let waits = self.activity.awaits_answer();
+            let waits = self.activity.holds_end(false);
             if let Some(closed) = self.closed.as_mut().filter(|_| waits) {
                 std::task::ready!(closed.as_mut().poll(cx));
             }
-            self.closed = None;
+            let again = self.closed.take().is_some();
             let before = buf.filled().len();
             let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
             if buf.filled().len() > before {
                 self.activity.octets_came();
             } else if matches!(poll, Poll::Ready(Ok(())))
-                && self.activity.awaits_answer()
+                && self.activity.holds_end(again)
                 && !hung_up(&self.stream)
             {
                 self.closed = Some(Box::pin(tokio::time::sleep(LISTENS)));
