@@ -17,7 +17,7 @@ test *WORD:
 
 # Format, then show what clippy says.
 tidy:
-    cargo fmt
+    cargo fmt --all
     cargo clippy --all-targets
 
 # Only the walls between the rooms.
@@ -26,7 +26,7 @@ walls:
 
 # Licences, sources and known faults of the dependencies.
 deny:
-    cargo deny check
+    cargo deny --workspace check
 
 # The shipped configuration.
 check-config FILE="config/smsotpd.toml":

@@ -19,11 +19,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use gsm_sim::{Cure, Options, Sim};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use serde_json::json;
 use smsotpd::api::client::{Call, Client};
-use smsotpd::sim::{Cure, Options, Sim};
-use smsotpd::sms;
 
 fn main() {
     let (dirs, names): (Vec<String>, Vec<String>) =
@@ -210,8 +209,8 @@ fn bare(base: &Path, count: u32, air: Duration) -> Duration {
     };
     until(&mut port, b"ATE0\r", b"OK\r\n");
     until(&mut port, b"AT+CMGF=0\r", b"OK\r\n");
-    let submission = sms::Submission::new("+41791234567", "Your code is 123456.");
-    let sms = sms::compose(&submission).expect("a text").parts.remove(0);
+    let submission = gsm_sms::Submission::new("+41791234567", "Your code is 123456.");
+    let sms = gsm_sms::compose(&submission).expect("a text").parts.remove(0);
     let mut body = String::new();
     sms.pdu.iter().for_each(|octet| write!(body, "{octet:02X}").expect("a string"));
     body.push('\x1a');

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use gsm_sms::{Arrival, Concatenation, Fragment, Limits, Reassembler, Reference};
 use libfuzzer_sys::fuzz_target;
-use smsotpd::sms::{Arrival, Concatenation, Fragment, Limits, Reassembler, Reference};
 
 fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
     let limits = Limits { time_out: Duration::from_secs(300), messages: 6, parts: 20 };

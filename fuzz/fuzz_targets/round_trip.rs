@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use libfuzzer_sys::fuzz_target;
-use smsotpd::sms::{
-    self, Arrival, Direction, EncodingChoice, Language, Limits, Reason, Reassembler, ShiftChoice, Strictness,
+use gsm_sms::{
+    Arrival, Direction, EncodingChoice, Language, Limits, Reason, Reassembler, ShiftChoice, Strictness,
     Submission,
 };
+use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u8, u8, Option<u32>, &str)| {
     let (wishes, language, seconds, text) = input;
@@ -30,7 +30,7 @@ fuzz_target!(|input: (u8, u8, Option<u32>, &str)| {
         },
         ..Submission::new("+41791234567", text)
     };
-    let composed = match sms::compose(&submission) {
+    let composed = match gsm_sms::compose(&submission) {
         Ok(composed) => composed,
         Err(error) => {
             assert!(matches!(error.reason, Reason::NotInAlphabet | Reason::TooManyParts), "{error}");
@@ -40,13 +40,13 @@ fuzz_target!(|input: (u8, u8, Option<u32>, &str)| {
     let mut parts = Reassembler::new(Limits::default());
     let mut joined = None;
     for part in composed.parts.iter().rev() {
-        let read = sms::decode(&part.pdu, Direction::Mo, true, Strictness::Strict).expect("composed");
+        let read = gsm_sms::decode(&part.pdu, Direction::Mo, true, Strictness::Strict).expect("composed");
         let user_data = read.tpdu.user_data().expect("a SUBMIT has user data");
         if let (Arrival::Complete(message), _) = parts.accept(Duration::ZERO, "+1", user_data) {
             joined = message.to_text();
         }
     }
     assert_eq!(joined.as_deref(), Some(text));
-    let (plain, changes) = sms::transliterate(text);
+    let (plain, changes) = gsm_sms::transliterate(text);
     assert!(changes.is_empty() == (plain == text));
 });

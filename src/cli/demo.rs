@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use gsm_sim::Sim;
 use serde_json::{Value, json};
 
 use crate::api::client::{Call, Client, ClientError, Reply};
 use crate::clock;
 use crate::config::Config;
 use crate::daemon::Daemon;
-use crate::sim::{self, Sim};
 
 /// The person whose number is proved.
 const PHONE: &str = "+41791234567";
@@ -47,7 +47,7 @@ fn failed(what: impl std::fmt::Display) -> DemoError {
 pub async fn run(say: &mut Say<'_>) -> Result<(), DemoError> {
     let dir = Folder::new().map_err(failed)?;
     let started = clock::monotonic();
-    let options = sim::Options { dir: Some(dir.0.clone()), modems: 2, ..sim::Options::default() };
+    let options = gsm_sim::Options { dir: Some(dir.0.clone()), modems: 2, ..gsm_sim::Options::default() };
     let sim = Sim::start(options).map_err(failed)?;
     say("Two simulated modems answer AT on their ports; the daemon starts in a temporary folder.")?;
     let config = Config::parse(&configuration(&dir.0), Path::new("demo.toml")).map_err(failed)?;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sms::{
-    self, Address, Alphabet, Direction, EncodingChoice, Language, ShiftChoice, Strictness, Submission, Tpdu,
+use gsm_sms::{
+    Address, Alphabet, Direction, EncodingChoice, Language, ShiftChoice, Strictness, Submission, Tpdu,
     UserData, ValidityPeriod,
 };
 
@@ -156,7 +156,7 @@ fn encode(line: &[u8]) -> Result<Encoded, String> {
         }
     };
     let (text, changes) =
-        if line.transliterate { sms::transliterate(&line.text) } else { (line.text, Vec::new()) };
+        if line.transliterate { gsm_sms::transliterate(&line.text) } else { (line.text, Vec::new()) };
     let submission = Submission {
         flash: line.flash,
         report: line.report,
@@ -173,7 +173,7 @@ fn encode(line: &[u8]) -> Result<Encoded, String> {
         shift,
         ..Submission::new(&line.to, &text)
     };
-    let composed = sms::compose(&submission).map_err(|e| e.to_string())?;
+    let composed = gsm_sms::compose(&submission).map_err(|e| e.to_string())?;
     Ok(Encoded {
         encoding: composed.encoding.as_str(),
         parts: composed
@@ -286,7 +286,7 @@ fn decode(line: &[u8]) -> Result<Decoded, String> {
         DirectionName::Mt => Direction::Mt,
     };
     let strictness = if line.lenient { Strictness::Lenient } else { Strictness::Strict };
-    let read = sms::decode(&octets, direction, line.smsc, strictness).map_err(|e| e.to_string())?;
+    let read = gsm_sms::decode(&octets, direction, line.smsc, strictness).map_err(|e| e.to_string())?;
     let mut decoded = Decoded {
         r#type: read.tpdu.name(),
         smsc: read.smsc.as_ref().and_then(number),
@@ -306,7 +306,7 @@ fn describe(tpdu: &Tpdu, decoded: &mut Decoded) {
         Tpdu::Submit(submit) => {
             decoded.to = number(&submit.destination);
             decoded.reference = Some(submit.message_reference);
-            decoded.class = submit.coding.class().map(sms::MessageClass::number);
+            decoded.class = submit.coding.class().map(gsm_sms::MessageClass::number);
             decoded.report = Some(submit.first_octet.status_report());
             (decoded.pid, decoded.dcs) = (Some(submit.protocol.0), Some(submit.coding.0));
             decoded.valid_for_s = submit.validity.span().map(|span| span.as_secs());
@@ -316,7 +316,7 @@ fn describe(tpdu: &Tpdu, decoded: &mut Decoded) {
         }
         Tpdu::Deliver(deliver) => {
             decoded.from = number(&deliver.originator);
-            decoded.class = deliver.coding.class().map(sms::MessageClass::number);
+            decoded.class = deliver.coding.class().map(gsm_sms::MessageClass::number);
             (decoded.pid, decoded.dcs) = (Some(deliver.protocol.0), Some(deliver.coding.0));
             decoded.timestamp = Some(deliver.timestamp.to_string());
         }
@@ -332,12 +332,12 @@ fn describe(tpdu: &Tpdu, decoded: &mut Decoded) {
         Tpdu::SubmitReport(report) => {
             decoded.timestamp = Some(report.timestamp.to_string());
             decoded.failure = report.failure.map(|cause| cause.0);
-            decoded.failure_meaning = report.failure.map(sms::FailureCause::meaning);
+            decoded.failure_meaning = report.failure.map(gsm_sms::FailureCause::meaning);
             describe_parameters(&report.parameters, decoded);
         }
         Tpdu::DeliverReport(report) => {
             decoded.failure = report.failure.map(|cause| cause.0);
-            decoded.failure_meaning = report.failure.map(sms::FailureCause::meaning);
+            decoded.failure_meaning = report.failure.map(gsm_sms::FailureCause::meaning);
             describe_parameters(&report.parameters, decoded);
         }
         Tpdu::Command(command) => {
@@ -352,10 +352,11 @@ fn describe(tpdu: &Tpdu, decoded: &mut Decoded) {
     }
 }
 
-fn describe_parameters(parameters: &sms::Parameters, decoded: &mut Decoded) {
+fn describe_parameters(parameters: &gsm_sms::Parameters, decoded: &mut Decoded) {
     decoded.pid = parameters.protocol.map(|protocol| protocol.0);
     decoded.dcs = parameters.coding.map(|coding| coding.0);
-    decoded.class = parameters.coding.and_then(sms::DataCodingScheme::class).map(sms::MessageClass::number);
+    decoded.class =
+        parameters.coding.and_then(gsm_sms::DataCodingScheme::class).map(gsm_sms::MessageClass::number);
 }
 
 fn describe_user_data(user_data: &UserData, decoded: &mut Decoded) {

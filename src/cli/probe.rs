@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
+use gsm_modem::at::{Domain, Registration};
+use gsm_modem::ports::{self, Answers, AskError, Candidate, Patience, Role, Root, SimState};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
 use super::modem_view::in_words;
 use super::output::{self, Format, clean};
-use crate::at::{Domain, Registration};
-use crate::modem::ports::{self, Answers, AskError, Candidate, Patience, Role, Root, SimState};
 
 /// Asks `ports`, or with none all that may be modems. It is a no when a port that was named does not answer, or
 /// none at all.

@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use gsm_sim::{Received, Script, ScriptError, Sim};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{Exit, Failure};
-use crate::sim::{Received, Script, ScriptError, Sim};
 
 /// Runs until SIGINT or SIGTERM. Modem `i` follows script `i` modulo their count; without a script all are
 /// plain. A script is a file, or the name of a built-in one.
@@ -100,7 +100,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::sim::Options;
+    use gsm_sim::Options;
 
     const LONG: Duration = Duration::from_secs(20);
 

@@ -27,10 +27,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use gsm_modem::profiles::Profiles;
 use toml::de::DeTable;
 
 use crate::inbox::Words;
-use crate::modem::profiles::Profiles;
 use reader::{Faults, Table};
 
 mod client;

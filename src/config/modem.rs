@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use gsm_modem::profiles::Profiles;
+
 use super::reader::{Item, Table};
-use crate::modem::profiles::Profiles;
 use crate::phone::PhoneNumber;
 
 /// `[[modem]]`.

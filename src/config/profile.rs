@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use gsm_modem::profiles::{
+    BUILT_IN, GENERIC, PinTries, Profile, Profiles, Quirk, Rule, Unsolicited, UssdCoding,
+};
 use toml::de::DeTable;
 
 use super::error::ConfigError;
 use super::modem::UsbId;
 use super::reader::{Faults, Item, Table, is_name};
-use crate::modem::profiles::{
-    BUILT_IN, GENERIC, PinTries, Profile, Profiles, Quirk, Rule, Unsolicited, UssdCoding,
-};
 
 /// Looked into when it exists and the configuration names no other.
 pub const DEFAULT_PROFILES_DIR: &str = "/etc/smsotpd/profiles";

@@ -201,7 +201,7 @@ fn level(item: &Item<'_>) -> Option<String> {
         }
     }
     if EnvFilter::try_new(text).is_err() {
-        item.fault("is no tracing filter; write a level such as \"info\" or \"smsotpd::modem=debug\"");
+        item.fault("is no tracing filter; write a level such as \"info\" or \"gsm_modem=debug\"");
         return None;
     }
     Some(text.to_owned())

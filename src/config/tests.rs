@@ -324,7 +324,7 @@ fn a_fault_never_repeats_what_stands_under_an_unknown_key() {
 
 #[test]
 fn a_filter_of_modules_is_a_filter() {
-    for level in ["info", "off", "smsotpd=trace", "warn,smsotpd::modem=debug", "INFO", "smsotpd", "0"] {
+    for level in ["info", "off", "smsotpd=trace", "warn,gsm_modem=debug", "INFO", "smsotpd", "0"] {
         assert!(parse(&format!("[log]\nlevel = '{level}'")).is_ok(), "{level}");
     }
 }

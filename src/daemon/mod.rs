@@ -18,6 +18,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gsm_modem::Pins;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -25,7 +26,6 @@ use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::gateway::{Gateway, GatewayError, Submit};
-use crate::modem::Pins;
 use crate::store::{self, Store};
 
 mod key;

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use futures_util::future::BoxFuture;
+use gsm_modem::Pins;
 
-use crate::modem::Pins;
 use crate::secret::{Key, Secret};
 use crate::store::{Records as _, Store, StoreError, Tx};
 

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use gsm_modem::recorder::Recorded;
+use gsm_modem::{Modem, Notice, Snapshot, State};
 use tokio::sync::{mpsc, watch};
 
 use super::GRACE;
-use crate::at;
 use crate::gateway::{
     Control, ControlError, Gate, Gateway, ModemFacts, ModemState, Order, Outcome, Readiness, RecoveryView,
     Submit, TraceLine, UssdAnswer,
 };
-use crate::modem::recorder::Recorded;
-use crate::modem::{self, Modem, Notice, Snapshot, State};
 use crate::outbox::{Fault, FaultClass};
 use crate::secret::Secret;
 
@@ -29,7 +28,10 @@ const NOTICES: usize = 256;
 
 impl Port {
     /// Starts the session.
-    pub(super) fn open(settings: modem::Settings, means: modem::Means) -> (Self, mpsc::Receiver<Notice>) {
+    pub(super) fn open(
+        settings: gsm_modem::Settings,
+        means: gsm_modem::Means,
+    ) -> (Self, mpsc::Receiver<Notice>) {
         let (sender, notices) = mpsc::channel(NOTICES);
         let name = settings.name.clone();
         let modem = Modem::start_with(settings, means, sender);
@@ -119,7 +121,7 @@ fn tell(name: &str, state: ModemState, why: Option<&str>) {
 
 fn readiness(snapshot: &Snapshot) -> Readiness {
     let sim = snapshot.iccid.clone().or_else(|| snapshot.imsi.clone());
-    let roaming = snapshot.registration == at::Registration::Roaming;
+    let roaming = snapshot.registration == gsm_modem::at::Registration::Roaming;
     Readiness { ready: snapshot.ready, sim, imsi: snapshot.imsi.clone(), roaming }
 }
 
@@ -164,16 +166,17 @@ impl Submit for Port {
     }
 
     fn submit(&self, order: Order, gate: Gate) -> BoxFuture<'static, Outcome> {
-        let parts = order.parts.into_iter().map(|p| modem::Part { pdu: p.pdu, length: p.length }).collect();
+        let parts =
+            order.parts.into_iter().map(|p| gsm_modem::Part { pdu: p.pdu, length: p.length }).collect();
         let submitted = self.modem.submit(parts, gate);
         Box::pin(async move {
             match submitted.await {
-                modem::Outcome::Accepted { references } => Outcome::Accepted { references },
-                modem::Outcome::Rejected { references, error } => {
+                gsm_modem::Outcome::Accepted { references } => Outcome::Accepted { references },
+                gsm_modem::Outcome::Rejected { references, error } => {
                     Outcome::Rejected { references, fault: fault(&error) }
                 }
-                modem::Outcome::Unknown { references, reason } => Outcome::Unknown { references, reason },
-                modem::Outcome::NotStarted { references, reason } => {
+                gsm_modem::Outcome::Unknown { references, reason } => Outcome::Unknown { references, reason },
+                gsm_modem::Outcome::NotStarted { references, reason } => {
                     Outcome::NotStarted { references, reason }
                 }
             }
@@ -209,24 +212,24 @@ impl Submit for Port {
     }
 }
 
-fn fault(error: &at::Failure) -> Fault {
+fn fault(error: &gsm_modem::at::Failure) -> Fault {
     let class = match error.class {
         // TP-FCS C5, SM rejected - duplicate SM (3GPP TS 23.040 clause 9.2.3.22).
         _ if error.code == Some(197) => FaultClass::Duplicate,
-        at::Class::Permanent => FaultClass::Permanent,
-        at::Class::Modem => FaultClass::Modem,
+        gsm_modem::at::Class::Permanent => FaultClass::Permanent,
+        gsm_modem::at::Class::Modem => FaultClass::Modem,
         _ => FaultClass::Transient,
     };
     Fault { class, text: error.sentence.clone() }
 }
 
-fn registration(registration: at::Registration) -> &'static str {
+fn registration(registration: gsm_modem::at::Registration) -> &'static str {
     match registration {
-        at::Registration::Home => "home",
-        at::Registration::Roaming => "roaming",
-        at::Registration::Searching => "searching",
-        at::Registration::Denied => "denied",
-        at::Registration::NotRegistered => "not registered",
-        at::Registration::Unknown => "unknown",
+        gsm_modem::at::Registration::Home => "home",
+        gsm_modem::at::Registration::Roaming => "roaming",
+        gsm_modem::at::Registration::Searching => "searching",
+        gsm_modem::at::Registration::Denied => "denied",
+        gsm_modem::at::Registration::NotRegistered => "not registered",
+        gsm_modem::at::Registration::Unknown => "unknown",
     }
 }

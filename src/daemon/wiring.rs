@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gsm_modem::profiles::Profiles;
 use nix::unistd::{Group, User};
 
 use super::{StartError, key};
@@ -9,8 +10,6 @@ use crate::api::Listener;
 use crate::api::access::{self, Access, Matcher, Right};
 use crate::config::{Config, Modem, Permission, Who};
 use crate::gateway::{Limits, ModemRules, Service, Settings, lint};
-use crate::modem;
-use crate::modem::profiles::Profiles;
 use crate::secret::Secret;
 
 /// What the gateway is told.
@@ -157,15 +156,15 @@ fn pin(m: &Modem) -> Result<Option<Secret<String>>, StartError> {
 pub(super) fn modem(
     m: &Modem,
     profiles: &Profiles,
-    pins: Arc<dyn modem::Pins>,
-) -> Result<modem::Settings, StartError> {
+    pins: Arc<dyn gsm_modem::Pins>,
+) -> Result<gsm_modem::Settings, StartError> {
     let pin = pin(m)?;
     // A name that the configuration's check did not know cannot come here.
     let profiles = profiles.only(&m.profile).unwrap_or_else(|| profiles.clone());
     let profiles = m.send_timeout.map_or_else(|| profiles.clone(), |limit| profiles.with_send_timeout(limit));
-    Ok(modem::Settings {
+    Ok(gsm_modem::Settings {
         name: m.name.clone(),
-        find: modem::Find {
+        find: gsm_modem::Find {
             port: m.find.port.clone(),
             usb: m.find.usb.map(|id| (id.vendor, id.product)),
             serial: m.find.serial.clone(),
@@ -175,17 +174,17 @@ pub(super) fn modem(
         baud: m.baud,
         pin,
         smsc: m.smsc.as_ref().map(|n| n.as_str().to_owned()),
-        roaming: if m.roaming { modem::Roaming::Allowed } else { modem::Roaming::Forbidden },
+        roaming: if m.roaming { gsm_modem::Roaming::Allowed } else { gsm_modem::Roaming::Forbidden },
         operator: m.operator.clone(),
         pins: Some(pins),
         profiles,
-        timing: modem::Timing::default(),
+        timing: gsm_modem::Timing::default(),
     })
 }
 
 /// What may be done to a modem's device beside its port.
-pub(super) fn means(m: &Modem) -> modem::Means {
-    modem::Means { power_cycle: m.power_cycle.clone(), ..modem::Means::default() }
+pub(super) fn means(m: &Modem) -> gsm_modem::Means {
+    gsm_modem::Means { power_cycle: m.power_cycle.clone(), ..gsm_modem::Means::default() }
 }
 
 /// The settings that differ and that only a restart takes over.

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use gsm_sms::{Arrival, Concatenation, Limits, Pending, Reassembler};
+
 use super::GatewayError;
 use super::opt_out;
 use super::piece::{self, Handed, Piece};
@@ -11,7 +13,6 @@ use crate::id::InboxId;
 use crate::inbox::{Assembly, Content, Entry, Sender, Tag, Words};
 use crate::outbox::Message;
 use crate::secret::{Key, Secret};
-use crate::sms::{Arrival, Concatenation, Limits, Pending, Reassembler};
 use crate::store::{InboxRecords as _, Tx};
 
 /// How long a message waits for its parts, and how many may wait: a day, 256 messages, 4096 parts.

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use gsm_sms::Encoding;
+
 use super::settings::Service;
 use crate::otp::{Code, Template};
-use crate::sms::{self, Encoding};
 
 /// A sentence for each text of the service, in any language, that is not one part in the GSM 7 bit default
 /// alphabet (3GPP TS 23.038 section 6.2.1). Rendered with the longest code and life, the lines for `WebOTP` and the
@@ -35,7 +36,7 @@ fn lint_text(
     let values: BTreeMap<_, _> = template.wanted().map(|value| (value.to_owned(), String::new())).collect();
     let Ok(text) = service.render(name, &code, locale, &values, policy.ttl) else { return Vec::new() };
     let text = text.expose();
-    let survey = sms::survey(text);
+    let survey = gsm_sms::survey(text);
     let without = if values.is_empty() {
         String::new()
     } else {
@@ -45,7 +46,7 @@ fn lint_text(
     let mut sentences = Vec::new();
     if let Some(forcing) = survey.forces_ucs2 {
         let c = forcing.character;
-        let instead = match sms::transliterate(c.encode_utf8(&mut [0; 4])) {
+        let instead = match gsm_sms::transliterate(c.encode_utf8(&mut [0; 4])) {
             (plain, changes) if changes.is_empty() || plain.is_empty() => String::new(),
             (plain, _) => format!("; write {plain:?} instead"),
         };
@@ -81,7 +82,7 @@ fn second_part(text: &str, capacity: usize) -> (usize, usize) {
     let total = text.chars().count();
     let fits = |count: &usize| {
         let begin: String = text.chars().take(*count).collect();
-        let survey = sms::survey(&begin);
+        let survey = gsm_sms::survey(&begin);
         survey.parts == 1 && survey.used <= capacity
     };
     // A text of which a shorter beginning does not fit never fits whole: the first that fits, from the end, is it.

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use gsm_sms::{Concatenation, Fragment, Pending, Protocol, Reference};
+
 use crate::clock::Timestamp;
 use crate::inbox::{Content, Sender, Tag};
 use crate::secret::Key;
-use crate::sms::{self, Concatenation, Fragment, Pending, Protocol, Reference};
 
 /// For how long a message that was handed over before is known again: a modem that kept it shows it at its next
 /// start, which may be long after.
@@ -20,7 +21,7 @@ pub(super) enum Handed {
     /// A message or a part of one.
     Piece(Box<Piece>),
     /// What became of a message that was sent.
-    Report(Box<sms::StatusReport>),
+    Report(Box<gsm_sms::StatusReport>),
     /// Type 0: acknowledged and not kept (clause 9.2.3.9).
     Silent,
     /// Neither; which field is wrong, and why.
@@ -45,7 +46,8 @@ pub(super) struct Piece {
 
 /// Reads SMSC field and TPDU.
 pub(super) fn read(pdu: &[u8]) -> Handed {
-    let decode = |octets: &[u8]| sms::decode(octets, sms::Direction::Mt, true, sms::Strictness::Lenient);
+    let decode =
+        |octets: &[u8]| gsm_sms::decode(octets, gsm_sms::Direction::Mt, true, gsm_sms::Strictness::Lenient);
     let mut decoded = decode(pdu);
     // Clause 9.2.3.1: a TP-MTI that is reserved is taken for an SMS-DELIVER.
     let first = usize::from(pdu.first().copied().unwrap_or_default()) + 1;
@@ -55,14 +57,16 @@ pub(super) fn read(pdu: &[u8]) -> Handed {
         decoded = decode(&octets);
     }
     match decoded {
-        Ok(sms::Decoded { tpdu: sms::Tpdu::Deliver(deliver), .. }) => message(&deliver),
-        Ok(sms::Decoded { tpdu: sms::Tpdu::StatusReport(report), .. }) => Handed::Report(Box::new(report)),
+        Ok(gsm_sms::Decoded { tpdu: gsm_sms::Tpdu::Deliver(deliver), .. }) => message(&deliver),
+        Ok(gsm_sms::Decoded { tpdu: gsm_sms::Tpdu::StatusReport(report), .. }) => {
+            Handed::Report(Box::new(report))
+        }
         Ok(decoded) => Handed::Unreadable(format!("a {} is nothing to receive", decoded.tpdu.name())),
         Err(e) => Handed::Unreadable(e.to_string()),
     }
 }
 
-fn message(d: &sms::Deliver) -> Handed {
+fn message(d: &gsm_sms::Deliver) -> Handed {
     let header = d.user_data.header();
     let replaces = match d.protocol.meaning() {
         Protocol::Type0 => return Handed::Silent,
@@ -80,7 +84,7 @@ fn message(d: &sms::Deliver) -> Handed {
     Handed::Piece(Box::new(Piece {
         from: Sender::new(from),
         sent_at: instant(d.timestamp),
-        class: d.coding.class().map(sms::MessageClass::number),
+        class: d.coding.class().map(gsm_sms::MessageClass::number),
         ports: header.ports(),
         place: place.filter(|p| p.total > 1 && (1..=p.total).contains(&p.sequence)),
         fragment: d.user_data.to_fragment(),
@@ -90,7 +94,7 @@ fn message(d: &sms::Deliver) -> Handed {
 }
 
 /// An instant after 1970.
-pub(super) fn instant(stamp: sms::TimeStamp) -> Option<Timestamp> {
+pub(super) fn instant(stamp: gsm_sms::TimeStamp) -> Option<Timestamp> {
     let seconds = u64::try_from(stamp.unix_seconds()?).ok()?;
     Some(Timestamp::from_millis(seconds.saturating_mul(1000)))
 }

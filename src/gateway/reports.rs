@@ -14,7 +14,6 @@ use crate::id::MessageId;
 use crate::inbox::Tag;
 use crate::outbox::{self, Awaited, Event, Message, MessageStatus, Noted, PartState, Report, Retry};
 use crate::secret::Secret;
-use crate::sms;
 use crate::store::{InboxRecords as _, Records as _, ReportRecords as _, Tx};
 
 /// How long a report may take to come.
@@ -43,7 +42,7 @@ impl Inner {
     pub(super) async fn take_report(
         &self,
         source: &Source,
-        report: &sms::StatusReport,
+        report: &gsm_sms::StatusReport,
     ) -> Result<(), GatewayError> {
         let (seen, remembered) = self.known_as(source, report);
         let said = report.status.meaning();
@@ -97,7 +96,7 @@ impl Inner {
         }
     }
 
-    fn known_as(&self, source: &Source, r: &sms::StatusReport) -> (Tag, Duration) {
+    fn known_as(&self, source: &Source, r: &gsm_sms::StatusReport) -> (Tag, Duration) {
         let (recipient, sent, ended) =
             (r.recipient.to_string(), r.timestamp.octets(), r.discharge_time.octets());
         let numbers = [r.message_reference, r.status.0];
@@ -110,11 +109,13 @@ impl Inner {
 
 /// What TP-ST says for certain. Not all that is complete was received: the service centre may only have passed the
 /// message on, or have replaced it.
-fn state(status: sms::Status) -> PartState {
+fn state(status: gsm_sms::Status) -> PartState {
     match status.kind() {
-        sms::StatusKind::Completed if status.is_delivered() => PartState::Delivered,
-        sms::StatusKind::Failed | sms::StatusKind::GaveUp => PartState::Failed(status.0),
-        sms::StatusKind::Completed | sms::StatusKind::Trying | sms::StatusKind::Reserved => PartState::Open,
+        gsm_sms::StatusKind::Completed if status.is_delivered() => PartState::Delivered,
+        gsm_sms::StatusKind::Failed | gsm_sms::StatusKind::GaveUp => PartState::Failed(status.0),
+        gsm_sms::StatusKind::Completed | gsm_sms::StatusKind::Trying | gsm_sms::StatusKind::Reserved => {
+            PartState::Open
+        }
     }
 }
 
@@ -226,7 +227,7 @@ fn conclude(
         PartState::Open => return Ok(None),
         PartState::Delivered => Event::Reported { delivered: true, reason: None },
         PartState::Failed(status) => {
-            let reason = Some(sms::Status(status).meaning().to_owned());
+            let reason = Some(gsm_sms::Status(status).meaning().to_owned());
             Event::Reported { delivered: false, reason }
         }
     };

@@ -11,7 +11,6 @@ use crate::otp::{Code, Verification, VerificationStatus};
 use crate::outbox::{Encoding, Kind, Message, MessageStatus, Sign};
 use crate::phone::PhoneNumber;
 use crate::secret::{Sealed, Secret};
-use crate::sms;
 
 /// A value of a template is a name or an amount, not a text.
 const VALUE_CHARS: usize = 200;
@@ -350,14 +349,14 @@ impl Source {
 
 /// The coding and the parts of a text, or why it does not fit.
 pub(super) fn measure(text: &Secret<String>) -> Result<(Encoding, u8), GatewayError> {
-    let survey = sms::survey(text.expose());
+    let survey = gsm_sms::survey(text.expose());
     if survey.parts > MAX_PARTS {
         return Err(GatewayError::TextTooLong(format!(
             "the text takes {} short messages; at most {MAX_PARTS} are sent",
             survey.parts
         )));
     }
-    let encoding = if survey.encoding == sms::Encoding::Ucs2 { Encoding::Ucs2 } else { Encoding::Gsm7 };
+    let encoding = if survey.encoding == gsm_sms::Encoding::Ucs2 { Encoding::Ucs2 } else { Encoding::Gsm7 };
     Ok((encoding, u8::try_from(survey.parts).unwrap_or(u8::MAX)))
 }
 

@@ -15,7 +15,6 @@ use crate::outbox::{
 };
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
-use crate::sms;
 use crate::store::Records as _;
 
 /// A send that ended, until it is on disk.
@@ -210,16 +209,16 @@ impl Inner {
         let body = m.body.as_ref().ok_or_else(|| broken("its text is gone".to_owned()))?;
         let plain = self.key.unseal(&m.id.to_bytes(), body).map_err(|e| broken(e.to_string()))?;
         let text = std::str::from_utf8(plain.expose()).map_err(|e| broken(e.to_string()))?;
-        let submission = sms::Submission {
+        let submission = gsm_sms::Submission {
             flash: m.flash,
             report: m.report,
             valid_for: m.deadline.map(|deadline| deadline.since(now)),
             reference: m.reference,
             concat_reference: m.reference,
             reject_duplicates: m.uncertain,
-            ..sms::Submission::new(m.to.as_str(), text)
+            ..gsm_sms::Submission::new(m.to.as_str(), text)
         };
-        let composed = sms::compose(&submission).map_err(|e| broken(e.to_string()))?;
+        let composed = gsm_sms::compose(&submission).map_err(|e| broken(e.to_string()))?;
         let parts = composed
             .parts
             .into_iter()

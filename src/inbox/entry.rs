@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use gsm_sms::mask;
+
 use crate::clock::Timestamp;
 use crate::id::InboxId;
-use crate::phone::{PhoneNumber, mask};
+use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
 
 /// A keyed hash that stands for something of a person's without naming it.

@@ -4,10 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use gsm_sim::Script;
 use serde_json::json;
 use smsotpd::api::Limits;
 use smsotpd::api::access::{self, Access, Matcher, Right};
-use smsotpd::sim::Script;
 
 use crate::api_support::served_within;
 use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, get, post};

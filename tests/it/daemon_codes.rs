@@ -1,9 +1,9 @@
 //! Codes through the real daemon: guesses, races, secrets, signals.
 
+use gsm_sim::Script;
 use nix::sys::signal::Signal;
 use serde_json::json;
 use smsotpd::api::client::Call;
-use smsotpd::sim::Script;
 
 use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, call, expect, files, get, post};
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use gsm_sim::{Fault, FaultKind, Point, Script};
 use serde_json::{Value, json};
 use smsotpd::api::client::{Call, Events};
-use smsotpd::sim::{Fault, FaultKind, Point, Script};
 
 use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, call, expect, files, get, post};
 

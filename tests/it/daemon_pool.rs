@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use gsm_sim::Script;
 use serde_json::{Value, json};
-use smsotpd::sim::Script;
 
 use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, get, post};
 

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use gsm_sim::{Fault, FaultKind, Point, Script};
 use nix::sys::signal::Signal;
 use serde_json::json;
-use smsotpd::sim::{Fault, FaultKind, Point, Script};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 

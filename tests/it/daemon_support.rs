@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use gsm_sim::{Options, Script, Sim};
 use serde_json::{Value, json};
 use smsotpd::api::client::{Call, Client, Reply};
-use smsotpd::sim::{Options, Script, Sim};
 use tempfile::TempDir;
 
 /// Generous: it is only ever waited out by a failure.

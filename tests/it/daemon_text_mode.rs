@@ -1,9 +1,9 @@
 //! The real daemon on a simulated modem that knows text mode alone: a code, texts of every alphabet, reports, and what
 //! comes in, among it a text that looks like an answer.
 
+use gsm_sim::Script;
 use serde_json::{Value, json};
 use smsotpd::api::client::Events;
-use smsotpd::sim::Script;
 
 use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, get, post};
 

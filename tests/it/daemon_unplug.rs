@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use smsotpd::sim::{Cut, Fault, FaultKind, Script};
+use gsm_sim::{Cut, Fault, FaultKind, Script};
 
 use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, get, number, text};
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use gsm_modem::profiles::{BUILT_IN, Identity};
 use smsotpd::config;
-use smsotpd::modem::profiles::{BUILT_IN, Identity};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -28,12 +28,14 @@ fn name(path: &Path) -> &str {
 #[test]
 fn every_recorded_dialogue_is_in_the_table() {
     let page = read(&root().join("hardware-notes/recorded.md"));
-    let recorded = files("tests/data/at", "txt");
+    let recorded = files("crates/gsm-modem/tests/data/at", "txt");
     let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| [")).collect();
     assert_eq!(rows.len(), recorded.len(), "rows and files");
     for path in &recorded {
         let text = read(path);
-        let row = rows.iter().find(|row| row.contains(&format!("(../tests/data/at/{})", name(path))));
+        let row = rows
+            .iter()
+            .find(|row| row.contains(&format!("(../crates/gsm-modem/tests/data/at/{})", name(path))));
         let row = row.unwrap_or_else(|| panic!("{} is not in the table", name(path)));
         let said = |word: &str| text.lines().filter_map(move |l| l.strip_prefix(word)).collect::<Vec<_>>();
         let family = said("family ")[0];
@@ -47,10 +49,10 @@ fn every_recorded_dialogue_is_in_the_table() {
 #[test]
 fn every_family_is_a_file_that_its_page_names_and_its_key_is_told() {
     let pages: Vec<_> = files("hardware-notes", "md").iter().map(|path| read(path)).collect();
-    let built_in: Vec<_> = files("src/modem/profiles", "toml");
+    let built_in: Vec<_> = files("crates/gsm-modem/src/profiles", "toml");
     assert_eq!(built_in.len(), BUILT_IN.len(), "each file is built in");
     for path in &built_in {
-        let link = format!("(../src/modem/profiles/{})", name(path));
+        let link = format!("(../crates/gsm-modem/src/profiles/{})", name(path));
         assert!(pages.iter().any(|page| page.contains(&link)), "no page names {}", name(path));
         let text = read(path);
         assert!(text.contains("hardware-notes/"), "{} names no page", name(path));

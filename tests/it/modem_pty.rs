@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use gsm_modem::{Modem, Notice, Outcome, Part, Roaming, Settings, State, Timing};
 use nix::pty::{OpenptyResult, openpty};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use smsotpd::modem::{Modem, Notice, Outcome, Part, Roaming, Settings, State, Timing};
 use smsotpd::secret::Secret;
 
 /// Longer than anything here takes; a test that reaches it has failed.
@@ -159,7 +159,7 @@ fn start(port: PathBuf) -> (Modem, mpsc::Receiver<Notice>) {
     (Modem::start(settings(port), notices), listen)
 }
 
-async fn reaches(modem: &Modem, what: &str, done: impl FnMut(&smsotpd::modem::Snapshot) -> bool) {
+async fn reaches(modem: &Modem, what: &str, done: impl FnMut(&gsm_modem::Snapshot) -> bool) {
     let mut snapshot = modem.snapshot();
     let reached = timeout(LIMIT, snapshot.wait_for(done)).await.is_ok_and(|seen| seen.is_ok());
     assert!(reached, "never {what}: {:?}", *modem.snapshot().borrow());

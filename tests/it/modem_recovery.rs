@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gsm_modem::ladder::{Limits, Rung};
+use gsm_modem::ports::Root;
+use gsm_modem::{Find, Means, Modem, Notice, Outcome, Part, Roaming, Settings, Snapshot, State, Timing};
+use gsm_sim::{Cure, Fault, FaultKind, Options, Point, Script, Sim};
 use nix::sys::stat::Mode;
-use smsotpd::modem::ladder::{Limits, Rung};
-use smsotpd::modem::ports::Root;
-use smsotpd::modem::{Find, Means, Modem, Notice, Outcome, Part, Roaming, Settings, Snapshot, State, Timing};
 use smsotpd::secret::Secret;
-use smsotpd::sim::{Cure, Fault, FaultKind, Options, Point, Script, Sim};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 

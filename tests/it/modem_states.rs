@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use gsm_modem::{Modem, Notice, Outcome, Part, Roaming, Settings, Snapshot, State, Timing};
+use gsm_sim::{Options, Script, Sim};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use smsotpd::modem::{Modem, Notice, Outcome, Part, Roaming, Settings, Snapshot, State, Timing};
 use smsotpd::secret::Secret;
-use smsotpd::sim::{Options, Script, Sim};
 
 use crate::daemon_support::{Rig, get};
 

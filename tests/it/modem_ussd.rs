@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use smsotpd::modem::{Modem, Roaming, Settings, State, Timing};
-use smsotpd::sim::{Options, Script, Sim};
+use gsm_modem::{Modem, Roaming, Settings, State, Timing};
+use gsm_sim::{Options, Script, Sim};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 

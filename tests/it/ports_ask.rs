@@ -6,11 +6,11 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gsm_modem::at::{Domain, Registration};
+use gsm_modem::ports::{self, Answers, AskError, Obstacle, Patience, Root, SimState};
+use gsm_sim::{Fault, FaultKind, Options, Point, Script, Sim};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-use smsotpd::at::{Domain, Registration};
-use smsotpd::modem::ports::{self, Answers, AskError, Obstacle, Patience, Root, SimState};
-use smsotpd::sim::{Fault, FaultKind, Options, Point, Script, Sim};
 
 use crate::sim_wire::Wire;
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use gsm_sim::{Options, Script, Sim};
 use smsotpd::config::Config;
-use smsotpd::sim::{Options, Script, Sim};
 
 fn probe(arguments: &[&Path], json: bool) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_smsotp"));

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use smsotpd::modem::ports::{self, Candidate, Obstacle, Role, Root};
+use gsm_modem::ports::{self, Candidate, Obstacle, Role, Root};
 
 /// A machine on paper.
 struct Machine {

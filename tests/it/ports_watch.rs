@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use smsotpd::modem::ports::Watch;
+use gsm_modem::ports::Watch;
 
 /// Far longer than anything here takes: reached only by a fault.
 const LONG: Duration = Duration::from_secs(20);

@@ -1,8 +1,8 @@
 //! The codec and the simulated network read each other's messages: two readings of the same clauses, written
 //! apart.
 
-use smsotpd::sim::{Options, Received, Sim};
-use smsotpd::sms::{Direction, Encoding, ShiftChoice, Strictness, Submission, compose, decode};
+use gsm_sim::{Options, Received, Sim};
+use gsm_sms::{Direction, Encoding, ShiftChoice, Strictness, Submission, compose, decode};
 
 use crate::sim_wire::{LONG, Wire};
 

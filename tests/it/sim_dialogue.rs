@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use smsotpd::sim::{Options, Script, Sim};
+use gsm_sim::{Options, Script, Sim};
 
 use crate::sim_wire::{HELLO, HELLO_LENGTH, LONG, Wire, one};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use smsotpd::sim::{Fault, FaultKind, Options, Point, Script, ScriptError, Sim};
+use gsm_sim::{Fault, FaultKind, Options, Point, Script, ScriptError, Sim};
 
 use crate::sim_wire::{HELLO, LONG, Wire, one};
 

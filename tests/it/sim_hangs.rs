@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use smsotpd::sim::Cure::{Escape, Nothing, Plug, Radio, Reopen, Restart};
-use smsotpd::sim::{Cut, Options, Script, Sim};
+use gsm_sim::Cure::{Escape, Nothing, Plug, Radio, Reopen, Restart};
+use gsm_sim::{Cut, Options, Script, Sim};
 
 use crate::sim_wire::{HELLO, LONG, Wire, one};
 

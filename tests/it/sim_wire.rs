@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use gsm_sim::{Options, Script, Sim};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use smsotpd::sim::{Options, Script, Sim};
 
 /// Far longer than anything here takes: reached only by a fault.
 pub(crate) const LONG: Duration = Duration::from_secs(20);

@@ -1,18 +1,25 @@
 //! The walls of `ARCHITECTURE.md`, held: who imports whom (the table itself is read, so that page and code cannot
-//! drift apart), who may know the clock, the store's engine, serde and I/O, and the style of a source file.
+//! drift apart), which package depends on which, who may know the clock, the store's engine, serde and I/O, and the style
+//! of a source file.
 //!
 //! What stands behind `#[cfg(test)]`, and files named `tests.rs` or below a folder `tests`, may import what they like.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The import table: room, to room, to the items it may name there (none given: all).
-type Walls = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+/// The import table: a room, to the beginnings of the paths that it may name, such as `otp` or `outbox::Retry`.
+type Walls = BTreeMap<String, BTreeSet<String>>;
+
+/// The packages whose root is a room: their folders below `crates/`.
+const PACKAGES: [&str; 3] = ["gsm-modem", "gsm-sim", "gsm-sms"];
 
 /// A source file outside its tests.
 struct Source {
     path: String,
+    /// A room of the root package such as `otp`, or a package such as `gsm_modem`, or a room of one: `gsm_modem::at`.
     room: String,
+    /// What `crate` stands for: a package below `crates/`, else nothing.
+    package: Option<String>,
     /// How many modules it lies below the crate: 1 for a room itself.
     depth: usize,
     text: String,
@@ -32,18 +39,56 @@ fn rooms_import_only_what_the_table_allows() {
 }
 
 #[test]
+fn packages_depend_only_on_what_the_table_allows() {
+    let walls = walls(&read("ARCHITECTURE.md"));
+    let mut folders: Vec<_> = std::fs::read_dir(root().join("crates")).unwrap().collect();
+    assert_eq!(folders.len(), PACKAGES.len(), "the packages of this test and the folders of crates/");
+    folders.retain(|f| !PACKAGES.iter().any(|p| f.as_ref().unwrap().file_name().to_str() == Some(p)));
+    assert!(folders.is_empty(), "{folders:?}");
+    for package in PACKAGES {
+        let allowed: BTreeSet<_> =
+            walls[&room_of(package)].iter().map(|room| room.replace('_', "-")).collect();
+        let ours = |name: &String| PACKAGES.contains(&name.as_str()) || name == "smsotpd";
+        let used: BTreeSet<_> = dependencies(package, "dependencies").into_iter().filter(ours).collect();
+        assert_eq!(used, allowed, "{package}");
+        // The driver is tested against simulated modems; nothing else is added for tests.
+        let tested_with: BTreeSet<_> =
+            dependencies(package, "dev-dependencies").into_iter().filter(ours).collect();
+        let simulator = (package == "gsm-modem").then(|| "gsm-sim".to_owned());
+        assert!(
+            tested_with.iter().all(|name| Some(name) == simulator.as_ref()),
+            "{package}: {tested_with:?}"
+        );
+    }
+    let codec = dependencies("gsm-sms", "dependencies");
+    assert_eq!(codec, ["nom", "thiserror"].map(str::to_owned).into(), "the codec");
+}
+
+fn room_of(package: &str) -> String {
+    package.replace('-', "_")
+}
+
+/// What a package's manifest names in one of its tables.
+fn dependencies(package: &str, table: &str) -> BTreeSet<String> {
+    let manifest: toml::Table = read(&format!("crates/{package}/Cargo.toml")).parse().unwrap();
+    manifest[table].as_table().unwrap().keys().cloned().collect()
+}
+
+#[test]
 fn only_the_clock_asks_for_the_time() {
-    forbid(&["clock"], &["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now"]);
+    let clocks = ["src/clock.rs", "crates/gsm-modem/src/clock.rs", "crates/gsm-sim/src/clock.rs"];
+    forbid(&clocks, &["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now"]);
 }
 
 #[test]
 fn only_the_store_names_sled() {
-    forbid(&["store"], &["sled"]);
+    forbid(&["src/store/"], &["sled"]);
 }
 
 #[test]
 fn serde_stays_at_the_borders() {
-    forbid(&["api", "store", "config", "cli", "sim"], &["serde", "serde_json", "postcard"]);
+    let borders = ["src/api/", "src/store/", "src/config/", "src/cli/", "crates/gsm-sim/src/"];
+    forbid(&borders, &["serde", "serde_json", "postcard"]);
 }
 
 #[test]
@@ -65,7 +110,7 @@ fn the_codecs_are_pure() {
         "std::time::SystemTime",
     ];
     let impure = |s: &Source| naming(s, &world);
-    let codecs = sources().into_iter().filter(|s| matches!(s.room.as_str(), "at" | "sms"));
+    let codecs = sources().into_iter().filter(|s| matches!(s.room.as_str(), "gsm_modem::at" | "gsm_sms"));
     let breaches: Vec<_> = codecs.flat_map(|s| impure(&s)).collect();
     assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
 }
@@ -130,7 +175,9 @@ fn references(text: &str) -> BTreeSet<String> {
 /// The pages that a reader may follow links in.
 fn pages() -> Vec<String> {
     let mut pages: Vec<String> =
-        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned).into();
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "crates/gsm-sms/README.md"]
+            .map(str::to_owned)
+            .into();
     for entry in std::fs::read_dir(root().join("hardware-notes")).unwrap() {
         let name = entry.unwrap().file_name();
         pages.push(format!("hardware-notes/{}", name.to_str().unwrap()));
@@ -139,9 +186,13 @@ fn pages() -> Vec<String> {
     pages
 }
 
-/// Fails for each path that begins or ends with one of `names` outside the `rooms`.
-fn forbid(rooms: &[&str], names: &[&str]) {
-    let outside = sources().into_iter().filter(|s| !rooms.contains(&s.room.as_str()));
+/// Fails for each path that begins or ends with one of `names` outside the files and folders `places`.
+fn forbid(places: &[&str], names: &[&str]) {
+    let sources = sources();
+    for place in places {
+        assert!(sources.iter().any(|s| s.path.starts_with(place)), "{place} is gone");
+    }
+    let outside = sources.into_iter().filter(|s| !places.iter().any(|place| s.path.starts_with(place)));
     let breaches: Vec<_> = outside.flat_map(|s| naming(&s, names)).collect();
     assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
 }
@@ -163,30 +214,31 @@ fn ends(path: &[String], name: &[&str]) -> bool {
 
 /// The breaches of the table in one file.
 fn imports(source: &Source, walls: &Walls) -> Vec<String> {
-    let nothing = BTreeMap::new();
+    let nothing = BTreeSet::new();
     let allowed = walls.get(&source.room).unwrap_or(&nothing);
     let breach = |(line, path): &(usize, Vec<String>)| {
-        let from_root = rooted(source, path)?;
-        let [room, rest @ ..] = from_root else { return None };
-        let fine = *room == source.room
-            || allowed.get(room).is_some_and(|items| {
-                items.is_empty() || rest.first().is_some_and(|item| items.contains(item))
-            });
+        let full = rooted(source, path)?;
+        let within = |name: &String| starts(&full, &name.split("::").collect::<Vec<_>>());
+        let fine = within(&source.room) || allowed.iter().any(within);
         let path = path.join("::");
         (!fine).then(|| format!("{}:{line}: {} may not import {path}", source.path, source.room))
     };
     source.paths.iter().filter_map(breach).collect()
 }
 
-/// The part of a path after the crate's root, when it leads there.
-fn rooted<'a>(source: &Source, path: &'a [String]) -> Option<&'a [String]> {
+/// A path from the room that it leads to, when it leads to one of ours.
+fn rooted(source: &Source, path: &[String]) -> Option<Vec<String>> {
     let supers = path.iter().take_while(|p| *p == "super").count();
-    match path.first()?.as_str() {
-        "crate" => Some(&path[1..]),
-        "smsotpd" if source.room == "bin" => Some(&path[1..]),
-        "super" if supers >= source.depth => Some(&path[supers..]),
-        _ => None,
-    }
+    let ours = |name: &str| PACKAGES.iter().any(|package| room_of(package) == name);
+    let inside = match path.first()?.as_str() {
+        "crate" => &path[1..],
+        "smsotpd" if source.room == "bin" => &path[1..],
+        "super" if supers >= source.depth => &path[supers..],
+        name if ours(name) => return Some(path.to_vec()),
+        _ => return None,
+    };
+    let full: Vec<String> = source.package.iter().chain(inside).cloned().collect();
+    (!full.is_empty()).then_some(full)
 }
 
 /// `unwrap()` without a comment beside or above it, `expect` without a reason.
@@ -217,19 +269,19 @@ fn walls(page: &str) -> Walls {
     };
     let rooms: BTreeSet<String> = rows.iter().flat_map(|r| names(&r[0])).collect();
     assert!(rooms.len() > 10, "no import table in ARCHITECTURE.md");
+    let is_below = |name: &str, room: &String| name == room || name.starts_with(&format!("{room}::"));
     let mut walls = Walls::new();
     for row in &rows {
         let cell = row.last().expect("a row has cells");
-        let mut allowed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for name in names(cell) {
-            let (room, item) = name.split_once("::").map_or((&*name, None), |(r, i)| (r, Some(i)));
-            assert!(rooms.contains(room), "the table allows {room}, which is no room");
-            allowed.entry(room.to_owned()).or_default().extend(item.map(str::to_owned));
+        let mut allowed = names(cell);
+        for name in &allowed {
+            assert!(
+                rooms.iter().any(|room| is_below(name, room)),
+                "the table allows {name}, which is no room"
+            );
         }
         if cell.starts_with("all but") {
-            let not = allowed;
-            let rest = rooms.iter().filter(|r| !not.contains_key(*r));
-            allowed = rest.map(|r| (r.clone(), BTreeSet::new())).collect();
+            allowed = rooms.difference(&allowed).cloned().collect();
         } else {
             assert!(!allowed.is_empty() || cell.starts_with("nothing"), "{cell:?} allows nothing");
         }
@@ -248,7 +300,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// Every Rust file below `src/`.
+/// Every Rust file below `src/` and the packages' own.
 fn files() -> Vec<String> {
     fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(dir).unwrap() {
@@ -262,6 +314,9 @@ fn files() -> Vec<String> {
     }
     let mut found = Vec::new();
     walk(&root().join("src"), &mut found);
+    for package in PACKAGES {
+        walk(&root().join("crates").join(package).join("src"), &mut found);
+    }
     found.sort();
     found.iter().map(|p| p.strip_prefix(root()).unwrap().to_str().unwrap().to_owned()).collect()
 }
@@ -271,16 +326,26 @@ fn sources() -> Vec<Source> {
     let of_a_room =
         |path: &String| path != "src/lib.rs" && !path.ends_with("/tests.rs") && !path.contains("/tests/");
     let found: Vec<_> = files().into_iter().filter(of_a_room).map(|p| source(&p, &read(&p))).collect();
-    assert!(found.len() > 20, "the files of src/ were not found");
+    assert!(found.len() > 100, "the files of src/ were not found");
     found
 }
 
 fn source(path: &str, text: &str) -> Source {
-    let inside = path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
-    let room = inside.split('/').next().unwrap_or_default().to_owned();
+    let below = path.strip_prefix("crates/").and_then(|rest| rest.split_once("/src/"));
+    let (package, inside) = below.map_or((None, path.trim_start_matches("src/")), |(package, inside)| {
+        (Some(room_of(package)), inside)
+    });
+    let inside = inside.trim_end_matches(".rs").trim_end_matches("/mod");
+    let first = inside.split('/').next().unwrap_or_default();
+    let room = match &package {
+        Some(package) if package == "gsm_modem" && first == "at" => format!("{package}::{first}"),
+        Some(package) => package.clone(),
+        None => first.to_owned(),
+    };
+    let depth = inside.split('/').count();
     let text = without_tests(text);
     let paths = paths(&code(&text));
-    Source { path: path.to_owned(), room, depth: inside.split('/').count(), text, paths }
+    Source { path: path.to_owned(), room, package, depth, text, paths }
 }
 
 /// The text with each item behind `#[cfg(test)]` blanked; lines keep their numbers.
@@ -467,15 +532,18 @@ text
 | `i` | | `a` |
 | `j` | | `a` |
 | `bin` | | `a` |
+| `gsm_sms` | | nothing |
+| `gsm_modem` | | `gsm_sms` |
+| `gsm_modem::at` | | `gsm_modem::Secret`, `gsm_sms::mask` |
+| `k` | | `gsm_modem::at` |
 ";
 
 #[test]
 fn the_table_is_understood() {
     let walls = walls(TABLE);
     assert!(walls["a"].is_empty() && walls["b"].is_empty());
-    assert_eq!(walls["c"]["b"], BTreeSet::from(["Item".to_owned()]));
-    assert!(walls["c"]["a"].is_empty() && walls["c"].len() == 2);
-    assert!(walls["d"].contains_key("a") && !walls["d"].contains_key("c"));
+    assert_eq!(walls["c"], ["a", "b::Item"].map(str::to_owned).into());
+    assert!(walls["d"].contains("a") && walls["d"].contains("gsm_sms") && !walls["d"].contains("c"));
 }
 
 #[test]
@@ -493,6 +561,24 @@ fn breaches_are_seen_and_the_rest_is_not() {
     assert_eq!(breaches("src/b.rs", "#[cfg(test)]\nmod tests;\n\nuse crate::d::Z;"), 1);
     assert_eq!(breaches("src/b.rs", "#[cfg(test)]\nuse crate::d;\nuse crate::d::Z;"), 1);
     assert_eq!(breaches("src/bin/p.rs", "fn main() { smsotpd::c::main() }"), 1);
+    assert_eq!(
+        breaches("src/k/x.rs", "use gsm_modem::at::Line; use gsm_modem::Modem; use gsm_sms::mask;"),
+        2
+    );
+    assert_eq!(
+        breaches("crates/gsm-modem/src/x.rs", "use crate::at::Line; use crate::y::Z; use gsm_sms::mask;"),
+        0
+    );
+    assert_eq!(breaches("crates/gsm-modem/src/x.rs", "use gsm_sim::Sim; gsm_sim::Sim::start();"), 2);
+    assert_eq!(
+        breaches("crates/gsm-modem/src/at/x.rs", "use crate::Secret; use super::y; use gsm_sms::mask;"),
+        0
+    );
+    assert_eq!(
+        breaches("crates/gsm-modem/src/at/x.rs", "use crate::ports; use super::super::y; use gsm_sms::ussd;"),
+        3
+    );
+    assert_eq!(breaches("crates/gsm-sms/src/x.rs", "use super::y; use gsm_modem::Modem;"), 1);
 }
 
 #[test]

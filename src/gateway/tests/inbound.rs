@@ -1,12 +1,13 @@
 //! Received messages: kept once, joined over restarts and time, and what STOP and START do.
 
-use super::*;
-use crate::id::InboxId;
-use crate::inbox::Content;
-use crate::sms::{
+use gsm_sms::{
     Address, DataCodingScheme, Deliver, Direction, Element, FirstOctet, ProtocolIdentifier, Strictness,
     Submission, TimeStamp, Tpdu, UserData,
 };
+
+use super::*;
+use crate::id::InboxId;
+use crate::inbox::Content;
 
 const PHONE: &str = "+41791234567";
 
@@ -27,9 +28,10 @@ pub(super) fn deliver(from: Address, pid: u8, dcs: u8, user_data: UserData, seco
 /// The parts of a text, as the network would bring them.
 pub(super) fn parts(from: &str, text: &str, reference: u8, seconds: i64) -> Vec<Secret<Vec<u8>>> {
     let submission = Submission { concat_reference: reference, ..Submission::new("+41790000000", text) };
-    let composed = sms::compose(&submission).unwrap();
+    let composed = gsm_sms::compose(&submission).unwrap();
     let part = |pdu: &[u8]| {
-        let Tpdu::Submit(submit) = sms::decode(pdu, Direction::Mo, true, Strictness::Strict).unwrap().tpdu
+        let Tpdu::Submit(submit) =
+            gsm_sms::decode(pdu, Direction::Mo, true, Strictness::Strict).unwrap().tpdu
         else {
             panic!("not a SUBMIT")
         };
@@ -181,7 +183,8 @@ async fn incomplete_messages_are_bounded() {
 #[tokio::test]
 async fn odd_messages_are_kept_or_dropped_as_the_standard_has_it() {
     let world = World::new(1).await;
-    let plain = |text: &str| UserData::text(text, sms::Alphabet::Gsm7, sms::ShiftTables::NONE, &[]).unwrap();
+    let plain =
+        |text: &str| UserData::text(text, gsm_sms::Alphabet::Gsm7, gsm_sms::ShiftTables::NONE, &[]).unwrap();
     let name = || Address::alphanumeric("ACME Bank").unwrap();
     world.receive(&deliver(name(), 0, 0x10, plain("flash"), 0)).await;
     let ports = [Element::Ports16 { destination: 5000, source: 80 }];
@@ -243,14 +246,15 @@ async fn the_longest_text_fits_and_old_messages_are_forgotten() {
     let text = "\u{4f60}".repeat(255 * 66);
     let units: Vec<char> = text.chars().collect();
     for (n, chunk) in units.chunks(66).enumerate() {
-        let place = sms::Concatenation {
-            reference: sms::Reference::Sixteen(300),
+        let place = gsm_sms::Concatenation {
+            reference: gsm_sms::Reference::Sixteen(300),
             total: 255,
             sequence: u8::try_from(n + 1).unwrap(),
         };
         let part: String = chunk.iter().collect();
         let header = [Element::Concatenation(place)];
-        let part = UserData::text(&part, sms::Alphabet::Ucs2, sms::ShiftTables::NONE, &header).unwrap();
+        let part =
+            UserData::text(&part, gsm_sms::Alphabet::Ucs2, gsm_sms::ShiftTables::NONE, &header).unwrap();
         world.receive(&deliver(Address::number(PHONE).unwrap(), 0, 8, part, 0)).await;
     }
     assert!(world.texts().await == [text], "50 kB come back as they were");

@@ -11,7 +11,6 @@ use super::*;
 use crate::otp::{Policy, Rate, Template, VerificationStatus};
 use crate::outbox::{BreakerRules, Fault, FaultClass, MessageStatus, Retry};
 use crate::secret::Secret;
-use crate::sms;
 use crate::store::{InboxRecords, ReportRecords};
 
 mod cancel;
@@ -73,8 +72,9 @@ impl Submit for Fake {
             let mut references = Vec::new();
             for part in &order.parts {
                 let pdu = part.pdu.expose();
-                let decoded = sms::decode(pdu, sms::Direction::Mo, true, sms::Strictness::Strict).unwrap();
-                let sms::Tpdu::Submit(submit) = decoded.tpdu else { panic!("not a SUBMIT") };
+                let decoded =
+                    gsm_sms::decode(pdu, gsm_sms::Direction::Mo, true, gsm_sms::Strictness::Strict).unwrap();
+                let gsm_sms::Tpdu::Submit(submit) = decoded.tpdu else { panic!("not a SUBMIT") };
                 references.push(submit.message_reference);
                 let _ = air.send(Aired {
                     modem: modem.clone(),

@@ -1,7 +1,8 @@
 //! Delivery reports: each finds its message, early, late, twice, in another form, after a restart.
 
+use gsm_sms::{Address, FirstOctet, Parameters, Status, StatusReport, TimeStamp, Tpdu};
+
 use super::*;
-use crate::sms::{Address, FirstOctet, Parameters, Status, StatusReport, TimeStamp, Tpdu};
 
 const PHONE: &str = "+41791234567";
 

@@ -1,0 +1,201 @@
+//! The driver of a modem: a session that is a pure state machine with time as a parameter, and one thin task
+//! that joins it to a serial port. It moves PDUs and reports outcomes; what they carry it does not know. Below it lies
+//! [`at`], the AT codec, which is pure.
+//!
+//! ```no_run
+//! use std::path::PathBuf;
+//! use gsm_modem::profiles::Profiles;
+//! use gsm_modem::{Modem, Outcome, Part, Roaming, Secret, Settings, Timing};
+//! # async fn example() {
+//! let (notices, _listen) = tokio::sync::mpsc::channel(64);
+//! let settings = Settings {
+//!     name: "stick1".into(),
+//!     find: PathBuf::from("/dev/ttyUSB0").into(),
+//!     baud: 115_200,
+//!     pin: None,
+//!     smsc: None,
+//!     roaming: Roaming::Allowed,
+//!     operator: None,
+//!     pins: None,
+//!     profiles: Profiles::default(),
+//!     timing: Timing::default(),
+//! };
+//! let modem = Modem::start(settings, notices);
+//! let part = Part { pdu: Secret::new(vec![0, 1, 0, 4, 0x91, 0x44, 0x33, 0, 0, 0]), length: 9 };
+//! let (open, gate) = tokio::sync::oneshot::channel();
+//! let sending = modem.submit(vec![part], gate);
+//! // The claim is on disk: let the PDU leave.
+//! let _ = open.send(());
+//! assert!(matches!(sending.await, Outcome::NotStarted { .. }), "it was not brought up yet");
+//! # }
+//! ```
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub mod at;
+mod clock;
+mod find;
+pub mod ladder;
+mod mask;
+mod means;
+mod pins;
+mod port;
+pub mod ports;
+mod power_cycle;
+pub mod profiles;
+mod reauthorise;
+pub mod recorder;
+mod secret;
+pub mod session;
+mod settings;
+mod snapshot;
+mod task;
+
+pub use at::Registration;
+pub use find::Find;
+pub use means::Means;
+pub use pins::Pins;
+pub use secret::Secret;
+pub use settings::{Roaming, Settings, Timing};
+pub use snapshot::{Counters, Notice, Outcome, Part, Snapshot, State};
+
+use recorder::Recorded;
+use session::Session;
+pub use session::UssdAnswer;
+use task::{Control, Driver, Order};
+
+/// Orders that may wait for a modem; the gateway gives one at a time.
+const ORDERS: usize = 8;
+const CONTROLS: usize = 8;
+
+/// A handle to a modem's task. When the last one is dropped the task ends.
+#[derive(Debug, Clone)]
+pub struct Modem {
+    name: String,
+    orders: mpsc::Sender<Order>,
+    controls: mpsc::Sender<Control>,
+    snapshot: watch::Receiver<Snapshot>,
+}
+
+impl Modem {
+    /// Starts the task of a modem. Must be called inside a tokio runtime.
+    pub fn start(settings: Settings, notices: mpsc::Sender<Notice>) -> Self {
+        Self::start_with(settings, Means::default(), notices)
+    }
+
+    /// The same, with what may be done to the device beside its port.
+    pub fn start_with(settings: Settings, means: Means, notices: mpsc::Sender<Notice>) -> Self {
+        let session = Session::new(settings.clone());
+        let (orders_in, orders) = mpsc::channel(ORDERS);
+        let (controls_in, controls) = mpsc::channel(CONTROLS);
+        let (snapshot_in, snapshot) = watch::channel(session.snapshot().clone());
+        let name = settings.name.clone();
+        let driver = Driver {
+            settings,
+            means,
+            device: None,
+            session,
+            orders,
+            controls,
+            notices,
+            snapshot: snapshot_in,
+            gate: None,
+            outcome: None,
+            ussd: None,
+            stopped: Vec::new(),
+        };
+        tokio::spawn(driver.run());
+        Self { name, orders: orders_in, controls: controls_in, snapshot }
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is known of it, and a way to wait for changes.
+    pub fn snapshot(&self) -> watch::Receiver<Snapshot> {
+        self.snapshot.clone()
+    }
+
+    /// Sends the parts in order. `AT+CMGS` is written at once; no octet of a PDU leaves before the gate opens, and
+    /// a gate that is dropped withdraws the order. The order is given when this is called, not when the future
+    /// is first polled.
+    pub fn submit(
+        &self,
+        parts: Vec<Part>,
+        gate: oneshot::Receiver<()>,
+    ) -> impl Future<Output = Outcome> + Send + 'static + use<> {
+        let (reply, outcome) = oneshot::channel();
+        let refused = match self.orders.try_send(Order { parts, gate, reply }) {
+            Ok(()) => None,
+            Err(TrySendError::Full(_)) => Some(Outcome::not_started("the modem has orders enough")),
+            Err(TrySendError::Closed(_)) => Some(Outcome::not_started("the modem was stopped")),
+        };
+        async move {
+            match refused {
+                Some(outcome) => outcome,
+                // The task answers every order, but may end before it reads one.
+                None => outcome.await.unwrap_or_else(|_| Outcome::not_started("the modem was stopped")),
+            }
+        }
+    }
+
+    /// Takes no more orders; the one under way is finished.
+    pub async fn pause(&self) {
+        self.control(Control::Pause).await;
+    }
+
+    /// Takes orders again.
+    pub async fn resume(&self) {
+        self.control(Control::Resume).await;
+    }
+
+    /// Begins anew with the device: `AT+CFUN=1,1`, and the port opened again. A message under way is finished
+    /// first.
+    pub async fn reset(&self) {
+        self.control(Control::Reset).await;
+    }
+
+    /// Finishes the message on the air, within `grace`, closes the port and ends the task.
+    pub async fn stop(&self, grace: Duration) {
+        self.control(|done| Control::Stop(grace, done)).await;
+    }
+
+    /// Asks the network something, such as `*100#`, or answers it while it waits for an answer; none ends the
+    /// dialogue.
+    pub async fn ussd(&self, code: Option<String>, timeout: Duration) -> Result<UssdAnswer, String> {
+        let (reply, answer) = oneshot::channel();
+        let stopped = || Err(String::from("the modem was stopped"));
+        if self.controls.send(Control::Ussd { code, timeout, reply }).await.is_err() {
+            return stopped();
+        }
+        answer.await.unwrap_or_else(|_| stopped())
+    }
+
+    /// Deletes a message or report from the place in the modem that its notice named, once whoever heard of it
+    /// has it for certain. What is not discarded is announced again some minutes later.
+    pub async fn discard(&self, storage: (String, u32)) {
+        self.control(|done| Control::Discard(storage, done)).await;
+    }
+
+    /// The last lines that went over its port, masked.
+    pub async fn trace(&self) -> Vec<Recorded> {
+        let (reply, lines) = oneshot::channel();
+        if self.controls.send(Control::Trace(reply)).await.is_err() {
+            return Vec::new();
+        }
+        lines.await.unwrap_or_default()
+    }
+
+    async fn control(&self, control: impl FnOnce(oneshot::Sender<()>) -> Control) {
+        let (done, taken) = oneshot::channel();
+        if self.controls.send(control(done)).await.is_ok() {
+            let _ = taken.await;
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The serial ports of this machine: which of them are modems, what each modem answers, what is in the way, and
+//! when devices come and go.
+//!
+//! This room reads sysfs, `/dev` and `/proc` below a [`Root`], and asks only what changes nothing: never a PIN, never
+//! the radio, never a memory.
+//!
+//! ```no_run
+//! use gsm_modem::ports::{self, Root};
+//! let ports = ports::scan(&Root::system());
+//! for port in ports.iter().filter(|port| port.role.may_answer()) {
+//!     println!("{}", port.stable_path().display());
+//! }
+//! ```
+
+mod ask;
+mod holder;
+mod obstacle;
+mod rank;
+mod scan;
+mod turn;
+mod watch;
+
+use std::path::{Path, PathBuf};
+
+pub(super) use ask::identify;
+pub use ask::{Answers, AskError, Patience, SimState, ask};
+pub use holder::{Holder, holder};
+pub(super) use obstacle::taken;
+pub use obstacle::{Obstacle, in_the_way, without_port};
+pub use rank::Role;
+pub use scan::{scan, usb_of};
+pub(super) use turn::turn;
+pub use watch::Watch;
+
+/// Where `sys`, `dev` and `proc` are: tests make their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root(PathBuf);
+
+impl Root {
+    /// This machine.
+    pub fn system() -> Self {
+        Self::at("/")
+    }
+
+    /// Another place.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The folder of the device nodes.
+    pub(super) fn dev(&self) -> PathBuf {
+        self.join("dev")
+    }
+
+    fn join(&self, path: &str) -> PathBuf {
+        self.0.join(path)
+    }
+}
+
+/// A serial port that may belong to a modem, as sysfs describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Candidate {
+    /// The device node, such as `/dev/ttyUSB0`; its number changes from one plugging to the next.
+    pub path: PathBuf,
+    /// The link of `/dev/serial/by-id` that leads to it.
+    pub by_id: Option<PathBuf>,
+    /// The link of `/dev/serial/by-path` that leads to it: the socket it is plugged into.
+    pub by_path: Option<PathBuf>,
+    /// USB vendor and product.
+    pub usb: Option<(u16, u16)>,
+    /// The USB serial number; many sticks have none, or all the same.
+    pub serial: Option<String>,
+    /// `bInterfaceNumber`.
+    pub interface: Option<u8>,
+    /// `bInterfaceClass`, `bInterfaceSubClass`, `bInterfaceProtocol`.
+    pub class: Option<[u8; 3]>,
+    /// The kernel's driver of the interface: `option`, `cdc_acm`.
+    pub driver: Option<String>,
+    /// The USB manufacturer string.
+    pub manufacturer: Option<String>,
+    /// The USB product string.
+    pub product: Option<String>,
+    /// The USB device in sysfs, the same for all ports of one stick.
+    pub device: Option<PathBuf>,
+    /// What the port is for.
+    pub role: Role,
+    /// Another stick looks exactly alike, so that one name of `by-id` stands for either.
+    pub has_twin: bool,
+}
+
+impl Candidate {
+    /// The name to write into a configuration: it survives a restart, and means this stick alone.
+    pub fn stable_path(&self) -> &Path {
+        let by_id = self.by_id.as_deref().filter(|_| !self.has_twin);
+        by_id.or(self.by_path.as_deref()).unwrap_or(&self.path)
+    }
+
+    /// Whether a real serial line is behind the port, where the speed matters.
+    pub fn is_uart(&self) -> bool {
+        match self.driver.as_deref() {
+            Some(driver) => rank::BRIDGES.contains(&driver),
+            None => self.usb.is_none(),
+        }
+    }
+
+    /// Whether all that is given fits, as a `[[modem]]` that is found by `usb` and `serial` asks.
+    pub fn fits(&self, usb: Option<(u16, u16)>, serial: Option<&str>) -> bool {
+        usb.is_none_or(|usb| self.usb == Some(usb))
+            && serial.is_none_or(|serial| self.serial.as_deref() == Some(serial))
+    }
+}

@@ -1,0 +1,115 @@
+//! The families that come with the program, read for the tests of this package. It takes every file to be right: the faults
+//! of one, and those of an operator's, are told by whoever reads them for the program.
+
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use crate::profiles::{BUILT_IN, GENERIC, PinTries, Profile, Profiles, Quirk, Rule, Unsolicited, UssdCoding};
+
+pub(crate) fn profiles() -> Profiles {
+    Profiles::new(BUILT_IN.iter().map(|(name, _)| profile(name)).collect())
+}
+
+/// A family; what its file leaves out it has of the one that it is like, and at last of the generic one.
+fn profile(name: &str) -> Profile {
+    let text = BUILT_IN.iter().find(|(built_in, _)| *built_in == name).unwrap().1;
+    let mut file: Table = text.parse().unwrap();
+    let mut profile = match file.remove("like") {
+        Some(like) => profile(like.as_str().unwrap()),
+        None if name == GENERIC => Profile::default(),
+        None => profile(GENERIC),
+    };
+    name.clone_into(&mut profile.name);
+    profile.rules.clear();
+    for (key, value) in &file {
+        set(&mut profile, key, value);
+    }
+    profile
+}
+
+fn set(profile: &mut Profile, key: &str, value: &Value) {
+    match key {
+        "match" => profile.rules = value.as_array().unwrap().iter().map(rule).collect(),
+        "init" => profile.init = texts(value),
+        "iccid" => profile.iccid = texts(value),
+        "cnmi" => profile.new_messages = texts(value).iter().map(|text| new_messages(text)).collect(),
+        "storage" => profile.storage = texts(value),
+        "report_storage" => profile.report_storage = Some(text(value)),
+        "reset" => profile.reset = texts(value),
+        "pin_tries" => profile.pin_tries = Some(pin_tries(value)),
+        "ussd" => profile.ussd = ussd(&text(value)),
+        "send_timeout" => profile.send_timeout = Some(span(value)),
+        "settle" => profile.settle = span(value),
+        "unsolicited" => profile.unsolicited = value.as_array().unwrap().iter().map(unsolicited).collect(),
+        "quirks" => profile.quirks = texts(value).iter().map(|word| quirk(word)).collect(),
+        other => panic!("{}: {other}", profile.name),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().unwrap().iter().map(text).collect()
+}
+
+/// Whole seconds or minutes: `90s`, `3m`.
+fn span(value: &Value) -> Duration {
+    let text = text(value);
+    let (number, unit) = text.split_at(text.len() - 1);
+    let number: u64 = number.parse().unwrap();
+    Duration::from_secs(match unit {
+        "s" => number,
+        "m" => 60 * number,
+        other => panic!("{other}"),
+    })
+}
+
+fn rule(table: &Value) -> Rule {
+    let small = |key: &str| table.get(key).map(|value| text(value).to_lowercase());
+    let usb = |value: &Value| {
+        let text = text(value);
+        let number = |digits: &str| u16::from_str_radix(digits, 16).unwrap();
+        let (vendor, product) = text.split_once(':').map_or((&*text, None), |(v, p)| (v, Some(p)));
+        (number(vendor), product.map(number))
+    };
+    Rule {
+        maker: small("maker"),
+        model: small("model"),
+        firmware: small("firmware"),
+        usb: table.get("usb").map(usb),
+    }
+}
+
+fn new_messages(text: &str) -> [u8; 5] {
+    let values: Vec<u8> = text.split(',').map(|value| value.trim().parse().unwrap()).collect();
+    values.try_into().unwrap()
+}
+
+fn pin_tries(table: &Value) -> PinTries {
+    PinTries { command: text(&table["command"]), value: table.get("value").map_or(1, number) }
+}
+
+fn unsolicited(table: &Value) -> Unsolicited {
+    Unsolicited { head: text(&table["head"]), lines: table.get("lines").map_or(1, number) }
+}
+
+fn number(value: &Value) -> usize {
+    usize::try_from(value.as_integer().unwrap()).unwrap()
+}
+
+fn ussd(word: &str) -> UssdCoding {
+    match word {
+        "auto" => UssdCoding::Auto,
+        "plain" => UssdCoding::Plain,
+        "gsm7-packed-hex" => UssdCoding::PackedHex,
+        "ucs2-hex" => UssdCoding::Ucs2Hex,
+        other => panic!("{other}"),
+    }
+}
+
+fn quirk(word: &str) -> Quirk {
+    Quirk::NAMES.into_iter().find(|(name, _)| *name == word).unwrap().1
+}

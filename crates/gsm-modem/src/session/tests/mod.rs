@@ -1,0 +1,367 @@
+//! Both ends of a dialogue without a port and without a clock: a scripted modem, and time that jumps.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::{Action, Closing, Output, Session};
+use crate::Secret;
+use crate::clock::monotonic;
+use crate::snapshot::{Notice, Outcome, Part, State};
+use crate::{Roaming, Settings, Timing};
+
+mod bring_up;
+mod cures;
+mod intruders;
+mod network;
+mod pin;
+mod profile;
+mod recovery;
+mod replay;
+mod send;
+mod storage;
+mod text_mode;
+mod trace;
+mod ussd;
+
+/// More steps than any dialogue here needs: a loop without end fails instead of hanging.
+const STEPS: usize = 5_000;
+
+/// A modem that answers by a table. What stands in the table is what goes over the wire, behind the echo.
+pub(super) struct Fake {
+    /// The next answers to a command; the last one stays.
+    answers: HashMap<String, VecDeque<String>>,
+    pub(super) echo: bool,
+    /// Octets a read.
+    pub(super) piece: usize,
+    /// Said before every echo.
+    pub(super) before: String,
+    pub(super) prompt: String,
+    /// What follows a PDU, one a message, the last one stays.
+    pub(super) results: VecDeque<String>,
+    /// Commands and PDUs as they were read.
+    pub(super) heard: Vec<String>,
+    pub(super) pdus: Vec<String>,
+    in_prompt: bool,
+    line: Vec<u8>,
+}
+
+impl Fake {
+    pub(super) fn new() -> Self {
+        let mut fake = Self {
+            answers: HashMap::new(),
+            echo: false,
+            piece: usize::MAX,
+            before: String::new(),
+            prompt: String::from("\r\n> "),
+            results: VecDeque::from([String::from("\r\n+CMGS: 7\r\n\r\nOK\r\n")]),
+            heard: Vec::new(),
+            pdus: Vec::new(),
+            in_prompt: false,
+            line: Vec::new(),
+        };
+        for command in
+            ["AT", "ATE0", "ATV1", "AT+CMEE=1", "AT+CMGF=0", "AT+CSCS=\"GSM\"", "AT+CREG=1", "AT+COPS=3,0"]
+        {
+            fake.on(command, "\r\nOK\r\n");
+        }
+        for (command, line) in [
+            ("AT+CGMI", "Acme"),
+            ("AT+CGMM", "Rocket 1"),
+            ("AT+CGMR", "1.0"),
+            ("AT+CGSN", "356938035643809"),
+            ("AT+CFUN?", "+CFUN: 1"),
+            ("AT+CPIN?", "+CPIN: READY"),
+            ("AT+CCID", "+CCID: 8941030000000000001"),
+            ("AT+CIMI", "228011234567890"),
+            ("AT+CSCA?", "+CSCA: \"+41794999000\",145"),
+            ("AT+CSMS?", "+CSMS: 0,1,1,1"),
+            ("AT+CREG?", "+CREG: 1,1"),
+            ("AT+CSQ", "+CSQ: 20,99"),
+            ("AT+COPS?", "+COPS: 0,0,\"Swisscom\",7"),
+        ] {
+            fake.on(command, &format!("\r\n{line}\r\n\r\nOK\r\n"));
+        }
+        fake.on("AT+CNMI=2,1,2,1,0", "\r\nOK\r\n");
+        fake.on("AT+CMMS=2", "\r\nOK\r\n");
+        fake
+    }
+
+    /// `command` is answered so from now on.
+    pub(super) fn on(&mut self, command: &str, answer: &str) {
+        self.in_turn(command, &[answer]);
+    }
+
+    /// `command` is answered so, one after the other; the last one stays.
+    pub(super) fn in_turn(&mut self, command: &str, answers: &[&str]) {
+        self.answers.insert(command.to_owned(), answers.iter().map(|&a| a.to_owned()).collect());
+    }
+
+    pub(super) fn result(&mut self, result: &str) {
+        self.results = VecDeque::from([result.to_owned()]);
+    }
+
+    fn read(&mut self, octets: &[u8]) -> String {
+        let mut said = String::new();
+        for &octet in octets {
+            match octet {
+                0x1a if self.in_prompt => {
+                    let pdu = self.take();
+                    if self.echo {
+                        said.push_str(&pdu);
+                        said.push('\x1a');
+                    }
+                    self.pdus.push(pdu);
+                    self.in_prompt = false;
+                    said += &next(&mut self.results);
+                }
+                0x1b => {
+                    self.line.clear();
+                    self.heard.push(String::from("ESC"));
+                    if std::mem::take(&mut self.in_prompt) {
+                        said += "\r\nOK\r\n";
+                    }
+                }
+                b'\r' if !self.in_prompt => {
+                    let command = self.take();
+                    if !command.is_empty() {
+                        said += &self.command(&command);
+                    }
+                }
+                other => self.line.push(other),
+            }
+        }
+        said
+    }
+
+    fn take(&mut self) -> String {
+        String::from_utf8(std::mem::take(&mut self.line)).unwrap()
+    }
+
+    fn command(&mut self, command: &str) -> String {
+        self.heard.push(command.to_owned());
+        let mut said = self.before.clone();
+        if self.echo {
+            said.push_str(command);
+            said.push('\r');
+        }
+        if let Some(answers) = self.answers.get_mut(command) {
+            said += &next(answers);
+        } else if command.starts_with("AT+CMGS=") {
+            said += &self.prompt.clone();
+        } else {
+            said += "\r\nERROR\r\n";
+        }
+        self.in_prompt = command.starts_with("AT+CMGS=") && said.contains("> ");
+        said
+    }
+}
+
+fn next(answers: &mut VecDeque<String>) -> String {
+    if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0].clone() }
+}
+
+/// A session, its modem, and all that came out.
+pub(super) struct Bench {
+    pub(super) session: Session,
+    pub(super) modem: Fake,
+    pub(super) now: Instant,
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) notices: Vec<Notice>,
+    pub(super) answers: Vec<Result<String, String>>,
+    /// Whether the network waits for more, of each answer.
+    pub(super) open: Vec<bool>,
+    pub(super) closings: Vec<Closing>,
+    /// Said at this one of the places between two lines.
+    pub(super) intruder: Option<(usize, &'static str)>,
+    /// Places seen so far.
+    pub(super) places: usize,
+    /// Whose PIN was tried and not accepted, and what is said of a further try.
+    pub(super) tried: Vec<String>,
+    pub(super) noted: Result<bool, String>,
+}
+
+pub(super) fn settings() -> Settings {
+    Settings {
+        name: "m".into(),
+        find: std::path::PathBuf::from("/dev/ttyTEST").into(),
+        baud: 115_200,
+        pin: None,
+        smsc: None,
+        roaming: Roaming::Allowed,
+        operator: None,
+        pins: None,
+        profiles: crate::profiles::tests::built_in::profiles(),
+        timing: Timing::default(),
+    }
+}
+
+impl Bench {
+    pub(super) fn new(modem: Fake) -> Self {
+        Self::with(modem, settings())
+    }
+
+    pub(super) fn with(modem: Fake, settings: Settings) -> Self {
+        let mut bench = Self {
+            session: Session::new(settings),
+            modem,
+            now: monotonic(),
+            outcomes: Vec::new(),
+            notices: Vec::new(),
+            answers: Vec::new(),
+            open: Vec::new(),
+            closings: Vec::new(),
+            intruder: None,
+            places: 0,
+            tried: Vec::new(),
+            noted: Ok(true),
+        };
+        bench.open();
+        bench
+    }
+
+    pub(super) fn open(&mut self) {
+        self.session.opened("/dev/ttyTEST".as_ref(), self.now);
+        self.turn();
+    }
+
+    /// A modem that was brought up.
+    pub(super) fn ready(modem: Fake) -> Self {
+        let mut bench = Self::new(modem);
+        bench.until(|b| b.session.snapshot().state == State::Ready);
+        bench.modem.heard.clear();
+        bench
+    }
+
+    pub(super) fn ready_with(modem: Fake, settings: Settings) -> Self {
+        let mut bench = Self::with(modem, settings);
+        bench.until(|b| b.session.snapshot().state == State::Ready);
+        bench
+    }
+
+    /// Carries octets both ways until neither has anything to say.
+    pub(super) fn turn(&mut self) {
+        for _ in 0..STEPS {
+            let Some(action) = self.session.action() else { return };
+            match action {
+                Action::Write(output) => {
+                    assert!(
+                        !matches!(output, Output::Body(_)) || self.modem.in_prompt,
+                        "a PDU without a prompt"
+                    );
+                    let said = self.modem.read(output.octets().expose());
+                    self.says(&said);
+                }
+                Action::Settle(outcome) => self.outcomes.push(outcome),
+                Action::Ussd(answer) => {
+                    self.open.push(answer.as_ref().is_ok_and(|answer| answer.open));
+                    self.answers.push(answer.map(|answer| answer.text));
+                }
+                Action::TryPin { owner, .. } => {
+                    self.tried.push(owner);
+                    self.session.pin_noted(self.noted.clone(), self.now);
+                }
+                Action::PinAccepted { owner, .. } => self.tried.retain(|tried| *tried != owner),
+                Action::Notice(notice) => self.notices.push(notice),
+                Action::Close(closing) => self.closings.push(closing),
+            }
+        }
+        panic!("no end: {:?}", self.modem.heard);
+    }
+
+    /// The modem says this by itself.
+    pub(super) fn say(&mut self, octets: &str) {
+        self.says(octets);
+        self.turn();
+    }
+
+    fn says(&mut self, octets: &str) {
+        let with = self.intruded(octets);
+        let octets = with.as_deref().unwrap_or(octets);
+        for piece in octets.as_bytes().chunks(self.modem.piece) {
+            self.session.received(piece, self.now);
+        }
+    }
+
+    /// Jumps to the next deadline.
+    pub(super) fn jump(&mut self) {
+        let deadline = self.session.deadline().expect("something to wait for");
+        self.now = self.now.max(deadline);
+        self.session.tick(self.now);
+        self.turn();
+    }
+
+    /// Jumps until `done`.
+    pub(super) fn until(&mut self, done: impl Fn(&Self) -> bool) {
+        for _ in 0..STEPS {
+            if done(self) {
+                return;
+            }
+            self.jump();
+        }
+        panic!("never: {:?} heard {:?}", self.session.snapshot(), self.modem.heard);
+    }
+
+    /// Lets `span` pass, with every deadline in it kept.
+    pub(super) fn pass(&mut self, span: Duration) {
+        let until = self.now + span;
+        while self.session.deadline().is_some_and(|deadline| deadline <= until) {
+            self.jump();
+        }
+        self.now = until;
+    }
+
+    pub(super) fn submit(&mut self, parts: usize) {
+        let parts = (0..parts).map(|at| part(u8::try_from(at).unwrap())).collect();
+        self.session.submit(parts, self.now);
+        self.turn();
+    }
+
+    /// Submits one part with its gate open.
+    pub(super) fn send(&mut self) {
+        self.submit(1);
+        self.gate(true);
+    }
+
+    pub(super) fn gate(&mut self, open: bool) {
+        self.session.gate(open, self.now);
+        self.turn();
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.session.snapshot().state
+    }
+
+    pub(super) fn heard(&self, command: &str) -> usize {
+        self.modem.heard.iter().filter(|heard| *heard == command).count()
+    }
+
+    pub(super) fn fault(&self) -> &str {
+        self.session.snapshot().last_error.as_deref().unwrap_or("")
+    }
+
+    /// It waits for work.
+    pub(super) fn assert_ready(&mut self) {
+        self.until(|b| b.state() == State::Ready);
+    }
+
+    /// The next message goes through: the dialogue is in step.
+    pub(super) fn assert_works(&mut self) {
+        self.assert_ready();
+        let before = self.outcomes.len();
+        self.modem.result("\r\n+CMGS: 99\r\n\r\nOK\r\n");
+        self.send();
+        assert_eq!(self.outcomes.len(), before + 1);
+        assert_eq!(self.outcomes.last(), Some(&accepted(&[99])));
+    }
+}
+
+pub(super) fn part(mark: u8) -> Part {
+    // A SUBMIT to +41791234567: "Hi".
+    let mut pdu = vec![0x00, 0x21, mark, 0x0b, 0x91, 0x14, 0x97, 0x21, 0x43, 0x65, 0xf7];
+    pdu.extend([0x00, 0x00, 0x02, 0xc8, 0x34]);
+    Part { pdu: Secret::new(pdu), length: 15 }
+}
+
+pub(super) fn accepted(references: &[u8]) -> Outcome {
+    Outcome::Accepted { references: references.to_vec() }
+}

@@ -1,0 +1,143 @@
+//! What the session honours of a family: its codes, quirks, waits and limits, and how many tries the SIM has left.
+
+use std::time::Duration;
+
+use super::{Bench, Fake, accepted, settings};
+use crate::Secret;
+use crate::profiles::{PinTries, Profile, Profiles, Quirk, Rule, Unsolicited};
+use crate::snapshot::{Outcome, State};
+
+/// A modem of Acme's, and what its family says.
+fn bench(modem: Fake, family: Profile) -> Bench {
+    let rule = Rule { maker: Some("acme".to_owned()), ..Rule::default() };
+    let family = Profile {
+        name: "acme".to_owned(),
+        rules: vec![rule],
+        iccid: vec!["AT+CCID".to_owned()],
+        new_messages: vec![[2, 1, 2, 1, 0]],
+        ..family
+    };
+    Bench::with(modem, crate::Settings { profiles: Profiles::new(vec![family]), ..settings() })
+}
+
+fn ready(bench: &mut Bench) {
+    bench.until(|b| b.state() == State::Ready);
+}
+
+#[test]
+fn a_code_of_the_familys_own_is_dropped_with_all_its_lines_and_nothing_else() {
+    let code = Unsolicited { head: "NOTE".to_owned(), lines: 3 };
+    let mut modem = Fake::new();
+    modem.on("AT+CGMM", "NOTE of the day\r\nfirst\r\nsecond\r\nRocket 1\r\nOK\r\n");
+    let mut bench = bench(modem, Profile { unsolicited: vec![code], ..Profile::default() });
+    ready(&mut bench);
+    // The maker was known before the model was asked for, so that its codes were as well.
+    assert_eq!(bench.session.snapshot().model, "Rocket 1");
+    assert_eq!(bench.session.snapshot().counters.dropped_lines, 0);
+    // A code that is cut short swallows no result.
+    bench.modem.result("\r\n+CMGS: 8\r\nNOTE\r\nOK\r\n");
+    bench.send();
+    assert_eq!(bench.outcomes, [accepted(&[8])]);
+    bench.assert_works();
+}
+
+#[test]
+fn a_pin_answer_without_ok_costs_no_time_out() {
+    for quirks in [vec![], vec![Quirk::PinWithoutOk]] {
+        let mut modem = Fake::new();
+        modem.on("AT+CPIN?", "\r\n+CPIN: READY\r\n");
+        let quick = !quirks.is_empty();
+        let mut bench = bench(modem, Profile { quirks, ..Profile::default() });
+        let began = bench.now;
+        ready(&mut bench);
+        assert_eq!(bench.now - began < Duration::from_secs(2), quick);
+    }
+    // One that does say OK is not put out of step.
+    let mut bench = bench(Fake::new(), Profile { quirks: vec![Quirk::PinWithoutOk], ..Profile::default() });
+    ready(&mut bench);
+    assert_eq!(bench.session.snapshot().counters.late_lines, 0);
+    bench.assert_works();
+}
+
+#[test]
+fn a_command_that_does_harm_is_not_asked() {
+    for (quirks, asked) in [(vec![], 1), (vec![Quirk::NoMoreMessages], 0)] {
+        let mut bench = bench(Fake::new(), Profile { quirks, ..Profile::default() });
+        ready(&mut bench);
+        bench.submit(2);
+        bench.gate(true);
+        assert_eq!(bench.outcomes, [accepted(&[7, 7])]);
+        assert_eq!(bench.heard("AT+CMMS=2"), asked);
+    }
+}
+
+#[test]
+fn a_documented_limit_of_a_send_is_kept() {
+    let limit = Some(Duration::from_secs(65));
+    let mut bench = bench(Fake::new(), Profile { send_timeout: limit, ..Profile::default() });
+    ready(&mut bench);
+    bench.modem.result("");
+    bench.send();
+    bench.pass(Duration::from_secs(60));
+    assert!(bench.outcomes.is_empty());
+    bench.pass(Duration::from_secs(6));
+    assert!(matches!(&bench.outcomes[..], [Outcome::Unknown { reason, .. }] if reason.contains("65 s")));
+}
+
+#[test]
+fn a_device_that_needs_a_while_after_its_ok_gets_it() {
+    let mut modem = Fake::new();
+    modem.on("AT+CFUN?", "\r\n+CFUN: 4\r\n\r\nOK\r\n");
+    modem.on("AT+CFUN=1", "\r\nOK\r\n");
+    let settle = Duration::from_secs(5);
+    let mut bench = bench(modem, Profile { settle, ..Profile::default() });
+    bench.until(|b| b.heard("AT+CFUN=1") == 1);
+    let began = bench.now;
+    bench.until(|b| b.heard("AT+CPIN?") == 1);
+    assert_eq!(bench.now - began, settle);
+    ready(&mut bench);
+}
+
+fn locked(tries: &str) -> (Fake, Profile) {
+    let mut modem = Fake::new();
+    modem.in_turn("AT+CPIN?", &["\r\n+CPIN: SIM PIN\r\n\r\nOK\r\n"]);
+    modem.on("AT^CPIN?", tries);
+    let question = PinTries { command: "AT^CPIN?".to_owned(), value: 4 };
+    (modem, Profile { pin_tries: Some(question), ..Profile::default() })
+}
+
+#[test]
+fn the_tries_left_are_told_to_a_person() {
+    let (modem, family) = locked("\r\n^CPIN: SIM PIN,3,10,3,10,3\r\n\r\nOK\r\n");
+    let mut bench = bench(modem, family);
+    bench.until(|b| b.state() == State::Blocked);
+    assert_eq!(bench.session.snapshot().pin_tries, Some(3));
+    assert_eq!(
+        bench.fault(),
+        "the SIM asks for its PIN (3 tries left): set pin_file in this modem's configuration"
+    );
+    // A modem that does not know is no worse off.
+    let (modem, family) = locked("\r\nERROR\r\n");
+    let mut bench = self::bench(modem, family);
+    bench.until(|b| b.state() == State::Blocked);
+    assert_eq!(bench.session.snapshot().pin_tries, None);
+    assert!(bench.fault().starts_with("the SIM asks for its PIN: "));
+}
+
+#[test]
+fn the_last_try_is_kept_for_a_person() {
+    for (tries, tried) in [(1, 0), (2, 1)] {
+        let (modem, family) = locked(&format!("\r\n^CPIN: SIM PIN,{tries},10,{tries},10,3\r\n\r\nOK\r\n"));
+        let family = Profile {
+            name: "acme".into(),
+            rules: vec![Rule { maker: Some("acme".into()), ..Rule::default() }],
+            ..family
+        };
+        let profiles = Profiles::new(vec![family]);
+        let pin = Some(Secret::new("1234".to_owned()));
+        let mut bench = Bench::with(modem, crate::Settings { pin, profiles, ..settings() });
+        bench.until(|b| b.state() == State::Blocked);
+        assert_eq!(bench.heard("AT+CPIN=\"1234\""), tried, "{tries} left");
+        assert!(!bench.fault().contains("1234"));
+    }
+}

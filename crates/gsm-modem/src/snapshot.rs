@@ -1,0 +1,180 @@
+//! What is known of a modem at a moment, and what it has to say by itself.
+
+use std::time::Duration;
+
+use super::ladder::Rung;
+use crate::Secret;
+use crate::at::{Class, Failure, Registration};
+
+/// Where a modem stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum State {
+    /// No such device now, or another program has it.
+    #[default]
+    Absent,
+    /// It is being brought up.
+    Starting,
+    /// It waits for work.
+    Ready,
+    /// It sends.
+    Busy,
+    /// It failed and is being cured.
+    Recovering,
+    /// An operator paused it.
+    Paused,
+    /// It needs a person: PIN, no SIM.
+    Blocked,
+}
+
+/// What is known of a modem.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// Where it stands.
+    pub state: State,
+    /// Whether it takes orders: ready, or busy with one.
+    pub ready: bool,
+    /// An operator paused it, whatever its state: one that is busy or away is paused as soon as it would be ready.
+    pub paused: bool,
+    /// The path of its port.
+    pub port: String,
+    /// `AT+CGMI`.
+    pub manufacturer: String,
+    /// `AT+CGMM`.
+    pub model: String,
+    /// `AT+CGMR`.
+    pub firmware: String,
+    /// `AT+CGSN`.
+    pub imei: String,
+    /// `AT+CIMI`.
+    pub imsi: Option<String>,
+    /// `AT+CCID` and its like.
+    pub iccid: Option<String>,
+    /// Tries of the PIN that the SIM has left, while it asks for it and the modem says how many.
+    pub pin_tries: Option<u8>,
+    /// `AT+COPS?`.
+    pub operator: Option<String>,
+    /// Whether the network has it.
+    pub registration: Registration,
+    /// `AT+CSQ`, in dBm.
+    pub signal_dbm: Option<i32>,
+    /// The last fault, a sentence that tells a person what to do.
+    pub last_error: Option<String>,
+    /// What was counted since the start.
+    pub counters: Counters,
+}
+
+/// Counts since the start of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Lines that were neither an answer nor a known unsolicited code, or too long.
+    pub dropped_lines: u64,
+    /// Answers to commands that had been given up.
+    pub late_lines: u64,
+    /// Times that the dialogue had to be found again.
+    pub resyncs: u64,
+    /// Times that the port was opened again.
+    pub reopens: u64,
+    /// Restarts that the modem made by itself.
+    pub restarts: u64,
+    /// Notices that found their channel full.
+    pub lost_notices: u64,
+}
+
+/// One short message as `AT+CMGS` takes it.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// SMSC field and TPDU.
+    pub pdu: Secret<Vec<u8>>,
+    /// The TPDU's octets: the number in `AT+CMGS=n`.
+    pub length: usize,
+}
+
+/// How an order ended. `references`: the TP-MR of each part that was taken for certain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// `+CMGS: n` and `OK` for every part.
+    Accepted {
+        /// One for each part.
+        references: Vec<u8>,
+    },
+    /// A part was refused.
+    Rejected {
+        /// One for each part before it.
+        references: Vec<u8>,
+        /// Why; its class is never [`Class::UnknownOutcome`].
+        error: Failure,
+    },
+    /// A part went to the modem, and nobody knows what became of it.
+    Unknown {
+        /// One for each part before it.
+        references: Vec<u8>,
+        /// What was seen.
+        reason: String,
+    },
+    /// No octet of a further part went to the modem.
+    NotStarted {
+        /// One for each part before.
+        references: Vec<u8>,
+        /// What was seen.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// Nothing at all was begun.
+    pub(super) fn not_started(reason: impl Into<String>) -> Self {
+        Self::NotStarted { references: Vec::new(), reason: reason.into() }
+    }
+
+    /// What to show as the last fault, unless all went well.
+    pub(super) fn fault(&self) -> Option<&str> {
+        match self {
+            Self::Accepted { .. } => None,
+            Self::Rejected { error, .. } => Some(&error.sentence),
+            Self::Unknown { reason, .. } | Self::NotStarted { reason, .. } => Some(reason),
+        }
+    }
+}
+
+/// Before the PDU has left, an error that otherwise leaves the outcome open is a plain refusal.
+pub(super) fn refusal(mut failure: Failure) -> Failure {
+    if failure.class == Class::UnknownOutcome {
+        failure.class = Class::Transient;
+    }
+    failure
+}
+
+/// What a modem has to say by itself, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Its state, identity or registration changed; see the snapshot.
+    Changed,
+    /// A message whose outcome was unknown was taken after all.
+    LateAccepted {
+        /// Its TP-MR.
+        reference: u8,
+    },
+    /// A message was handed over.
+    Delivered {
+        /// SMSC field and TPDU.
+        pdu: Secret<Vec<u8>>,
+        /// Where it lies in the modem, when it does.
+        storage: Option<(String, u32)>,
+    },
+    /// A status report was handed over.
+    Report {
+        /// SMSC field and TPDU.
+        pdu: Secret<Vec<u8>>,
+        /// Where it lies in the modem, when it does.
+        storage: Option<(String, u32)>,
+    },
+    /// The modem's message storage is full.
+    StorageFull,
+    /// It is well again after it had not been.
+    Recovered {
+        /// The last thing that was done about it.
+        rung: Rung,
+        /// Since the trouble was noticed.
+        took: Duration,
+    },
+}

@@ -1,0 +1,467 @@
+//! The one task of a port: it owns reader and writer, carries octets, orders and time into the session, and
+//! carries out what the session wants.
+
+use std::future::pending;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Sleep, sleep_until, timeout};
+use tokio_serial::SerialStream;
+
+use super::find::Unfound;
+use super::ladder::Rung;
+use super::means::{Means, Patient};
+use super::ports::{Patience, Root, Watch, turn, usb_of};
+use super::recorder::Recorded;
+use super::session::{Action, Closing, Output, Session, UssdAnswer};
+use super::settings::Settings;
+use super::snapshot::{Notice, Outcome, Part, Snapshot, State};
+use super::{port, reauthorise};
+use crate::Secret;
+use crate::clock::monotonic;
+
+/// An order with its gate and the place for its outcome.
+pub(super) struct Order {
+    pub(super) parts: Vec<Part>,
+    pub(super) gate: oneshot::Receiver<()>,
+    pub(super) reply: oneshot::Sender<Outcome>,
+}
+
+/// An operator's command; the sender is answered when it was taken, `Stop` when it is done.
+pub(super) enum Control {
+    Pause(oneshot::Sender<()>),
+    Resume(oneshot::Sender<()>),
+    Reset(oneshot::Sender<()>),
+    Discard((String, u32), oneshot::Sender<()>),
+    Stop(Duration, oneshot::Sender<()>),
+    Trace(oneshot::Sender<Vec<Recorded>>),
+    Ussd { code: Option<String>, timeout: Duration, reply: oneshot::Sender<Result<UssdAnswer, String>> },
+}
+
+pub(super) struct Driver {
+    pub(super) settings: Settings,
+    pub(super) means: Means,
+    /// The modem's USB device in sysfs, as it was seen last.
+    pub(super) device: Option<PathBuf>,
+    pub(super) session: Session,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) controls: mpsc::Receiver<Control>,
+    pub(super) notices: mpsc::Sender<Notice>,
+    pub(super) snapshot: watch::Sender<Snapshot>,
+    pub(super) gate: Option<oneshot::Receiver<()>>,
+    pub(super) outcome: Option<oneshot::Sender<Outcome>>,
+    pub(super) ussd: Option<oneshot::Sender<Result<UssdAnswer, String>>>,
+    pub(super) stopped: Vec<oneshot::Sender<()>>,
+}
+
+/// What came.
+enum Event {
+    Read(io::Result<usize>),
+    Gate(bool),
+    Order(Option<Order>),
+    Control(Option<Control>),
+    Time,
+}
+
+enum Flow {
+    Continue,
+    Reopen,
+    Cure(Rung),
+    Stop,
+}
+
+/// A port, open, and the device it belongs to.
+struct Opened {
+    path: PathBuf,
+    port: SerialStream,
+    device: Option<PathBuf>,
+    usb: Option<(u16, u16)>,
+}
+
+/// Where the modem was last, and its device.
+type Known = Option<(PathBuf, PathBuf)>;
+
+/// Whether one of `paths` is the same port.
+fn is_among(port: &Path, paths: &[PathBuf]) -> bool {
+    let real = port.canonicalize().ok();
+    real.is_some() && paths.iter().any(|path| path.canonicalize().ok() == real)
+}
+
+/// Finds the port and opens it. A modem that hangs cannot say who it is: where no port says that it is the one, it is
+/// looked for at the port where it was last, when that is silent and belongs to the same device.
+async fn open(settings: Settings, root: Root, known: Known) -> Result<Opened, Unfound> {
+    let path = match (settings.find.locate(&root, &Patience::usb()).await, known) {
+        (Err(Unfound::Unclear { silent, .. }), Some((path, device)))
+            if is_among(&path, &silent) && reauthorise::device_of(&root, &path) == Some(device.clone()) =>
+        {
+            path
+        }
+        (found, _) => found?,
+    };
+    let away = settings.find.is_path() && !path.exists();
+    let turn = turn(&path).await;
+    // Opening asks the device, and naming its holder reads /proc.
+    let opened = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let port = port::open(&path, settings.baud)?;
+        let device = reauthorise::device_of(&root, &path);
+        let usb = usb_of(&root, &path);
+        Ok(Opened { path, port, device, usb })
+    });
+    let opened = opened.await.unwrap_or_else(|_| Err(String::from("the port could not be opened")));
+    opened.map_err(|reason| if away { Unfound::Away(reason) } else { Unfound::Unopened(reason) })
+}
+
+/// Until it is time to look for the port again: `wait` is over, or a device came or went. Says which.
+async fn pause(watch: Option<Watch>, wait: Duration) -> bool {
+    let told = async {
+        if let Some(mut watch) = watch
+            && watch.changed().await.is_ok()
+        {
+            return;
+        }
+        pending::<()>().await;
+    };
+    tokio::select! {
+        () = told => true,
+        () = sleep_until((monotonic() + wait).into()) => false,
+    }
+}
+
+impl Driver {
+    pub(super) async fn run(mut self) {
+        let timing = self.settings.timing;
+        let mut wait = timing.reopen_first;
+        let mut flow = Flow::Continue;
+        while !matches!(flow, Flow::Stop) {
+            let (settings, root) = (self.settings.clone(), self.means.root.clone());
+            // Before the ports are looked at, so that nothing comes unseen in between.
+            let mut watch = self.settings.find.place(&root).and_then(|place| Watch::new(place).ok());
+            let known =
+                self.device.clone().map(|device| (PathBuf::from(&self.session.snapshot().port), device));
+            let Some(opened) = self.without_port(open(settings, root, known)).await else { break };
+            // One that was here a moment ago is not waited for as if it had to be plugged in.
+            watch = watch.filter(|_| opened.is_err());
+            // What is not here comes with a device, and after this time something may be done about it. Asking silent
+            // ports, which may be no modems, becomes as rare.
+            let untold = timing.ladder.away;
+            let longest = match &opened {
+                Err(Unfound::Away(_)) if watch.is_some() => {
+                    wait = untold;
+                    untold
+                }
+                Err(Unfound::Unclear { .. }) => untold,
+                _ => timing.reopen_max,
+            };
+            match opened {
+                Ok(Opened { path, mut port, device, usb }) => {
+                    self.session.on_usb(usb);
+                    if device.is_some() {
+                        self.device = device;
+                    }
+                    self.session.opened(&path, monotonic());
+                    flow = self.converse(&mut port, &mut wait).await;
+                    port::discard(&port);
+                }
+                Err(unfound) => {
+                    tracing::debug!(modem = %self.settings.name, "{}", unfound.sentence());
+                    self.session.lost(unfound.sentence());
+                    let away = matches!(unfound, Unfound::Away(_));
+                    let rung = if away { self.session.missing(monotonic()) } else { None };
+                    flow = rung.map_or(Flow::Reopen, Flow::Cure);
+                }
+            }
+            if let Flow::Cure(rung) = flow {
+                let Some(()) = self.cure(rung).await else { break };
+            }
+            if !matches!(flow, Flow::Stop) {
+                let Some(told) = self.without_port(pause(watch, wait.min(longest))).await else { break };
+                wait = if told { timing.reopen_first } else { wait.saturating_mul(2).min(longest) };
+            }
+        }
+        self.publish();
+        for stopped in self.stopped {
+            let _ = stopped.send(());
+        }
+    }
+
+    /// Climbs rungs that need no port, one or several. None: the task has to stop.
+    async fn cure(&mut self, mut rung: Rung) -> Option<()> {
+        loop {
+            let patient = Patient {
+                name: self.settings.name.clone(),
+                port: self.session.snapshot().port.clone(),
+                device: self.device.clone(),
+            };
+            let limit = self.settings.timing.ladder.power_cycle;
+            let done = self.without_port(self.means.clone().climb(rung, patient, limit)).await?;
+            match self.session.cured(rung, done, monotonic()) {
+                Some(next) => rung = next,
+                None => return Some(()),
+            }
+        }
+    }
+
+    /// The port is open: until it is lost or closed.
+    async fn converse(&mut self, port: &mut SerialStream, wait: &mut Duration) -> Flow {
+        let mut buffer = [0; 1024];
+        let mut sleep = Box::pin(sleep_until(monotonic().into()));
+        let mut armed: Option<Instant> = None;
+        loop {
+            match self.perform(port).await {
+                Flow::Continue => {}
+                flow => return flow,
+            }
+            if self.session.is_closed() {
+                return Flow::Reopen;
+            }
+            self.publish();
+            if matches!(self.session.snapshot().state, State::Ready | State::Paused) {
+                *wait = self.settings.timing.reopen_first;
+            }
+            rearm(&mut sleep, &mut armed, self.session.deadline());
+            let gated = self.session.awaits_gate();
+            let event = tokio::select! {
+                biased;
+                read = port.read(&mut buffer) => Event::Read(read),
+                open = opened(&mut self.gate), if gated => Event::Gate(open),
+                order = self.orders.recv(), if self.session.takes_orders() => Event::Order(order),
+                control = self.controls.recv() => Event::Control(control),
+                () = sleep.as_mut(), if armed.is_some() => Event::Time,
+            };
+            let now = monotonic();
+            match event {
+                Event::Read(Ok(0)) => {
+                    self.session.notice_trouble(now);
+                    self.session.lost("the modem hung up: its port reached its end");
+                }
+                Event::Read(Ok(count)) => self.session.received(&buffer[..count], now),
+                Event::Read(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Event::Read(Err(error)) => {
+                    self.session.notice_trouble(now);
+                    self.session.lost(&format!("the modem's port is gone: {error}"));
+                }
+                Event::Gate(open) => self.session.gate(open, now),
+                Event::Order(order) => self.order(order, now),
+                Event::Control(control) => self.control(control, now),
+                Event::Time => armed = None,
+            }
+            self.session.tick(now);
+        }
+    }
+
+    /// There is no port: orders are turned away until `until` is done. None: the task has to stop.
+    async fn without_port<T>(&mut self, until: impl Future<Output = T>) -> Option<T> {
+        let mut until = pin!(until);
+        loop {
+            if matches!(self.perform_without_port(), Flow::Stop) {
+                return None;
+            }
+            self.publish();
+            let now = monotonic();
+            tokio::select! {
+                done = &mut until => return Some(done),
+                order = self.orders.recv() => self.order(order, now),
+                control = self.controls.recv() => match control {
+                    // It is being looked for already.
+                    Some(Control::Reset(done)) => {
+                        let _ = done.send(());
+                    }
+                    control => self.control(control, now),
+                },
+            }
+        }
+    }
+
+    fn order(&mut self, order: Option<Order>, now: Instant) {
+        let Some(Order { parts, gate, reply }) = order else {
+            self.session.stop(Duration::ZERO, now);
+            return;
+        };
+        self.gate = Some(gate);
+        self.outcome = Some(reply);
+        self.session.submit(parts, now);
+    }
+
+    fn control(&mut self, control: Option<Control>, now: Instant) {
+        let done = match control {
+            Some(Control::Pause(done)) => {
+                self.session.pause();
+                done
+            }
+            Some(Control::Resume(done)) => {
+                self.session.resume();
+                done
+            }
+            Some(Control::Reset(done)) => {
+                self.session.reset(now);
+                done
+            }
+            Some(Control::Discard(place, done)) => {
+                self.session.discard(place, now);
+                done
+            }
+            Some(Control::Trace(reply)) => {
+                let _ = reply.send(self.session.trace(now));
+                return;
+            }
+            Some(Control::Ussd { code, timeout, reply }) => {
+                if self.ussd.is_some() {
+                    let _ = reply.send(Err(String::from("another USSD request is under way")));
+                } else {
+                    self.ussd = Some(reply);
+                    self.session.ussd(code.as_deref(), timeout, now);
+                }
+                return;
+            }
+            Some(Control::Stop(grace, done)) => {
+                self.stopped.push(done);
+                self.session.stop(grace, now);
+                return;
+            }
+            // Nobody holds the modem any more.
+            None => {
+                self.session.stop(Duration::ZERO, now);
+                return;
+            }
+        };
+        // Who gave the command looks at what became of it.
+        self.publish();
+        let _ = done.send(());
+    }
+
+    async fn perform(&mut self, port: &mut SerialStream) -> Flow {
+        while let Some(action) = self.session.action() {
+            match action {
+                Action::Write(output) => {
+                    self.trace_out(&output);
+                    self.write(port, &output).await;
+                }
+                Action::Close(Closing::Reopen) => return Flow::Reopen,
+                Action::Close(Closing::Cure(rung)) => return Flow::Cure(rung),
+                Action::Close(Closing::Stop) => return Flow::Stop,
+                Action::TryPin { owner, pin } => self.try_pin(owner, pin).await,
+                Action::PinAccepted { owner, pin } => {
+                    if let Some(pins) = &self.settings.pins {
+                        pins.accepted(owner, pin).await;
+                    }
+                }
+                other => self.deliver(other),
+            }
+        }
+        Flow::Continue
+    }
+
+    /// No octet of the PIN leaves before its try is noted.
+    async fn try_pin(&mut self, owner: String, pin: Secret<String>) {
+        let noted = match &self.settings.pins {
+            Some(pins) => pins.tries(owner, pin).await,
+            None => Ok(true),
+        };
+        self.session.pin_noted(noted, monotonic());
+    }
+
+    fn perform_without_port(&mut self) -> Flow {
+        while let Some(action) = self.session.action() {
+            match action {
+                Action::Write(_)
+                | Action::Close(Closing::Reopen | Closing::Cure(_))
+                | Action::TryPin { .. }
+                | Action::PinAccepted { .. } => {}
+                Action::Close(Closing::Stop) => return Flow::Stop,
+                other => self.deliver(other),
+            }
+        }
+        Flow::Continue
+    }
+
+    /// In one piece, as far as the port takes it so. A port that takes nothing is lost; the session settles
+    /// whatever was under way.
+    async fn write(&mut self, port: &mut SerialStream, output: &Output) {
+        let octets = output.octets();
+        let mut rest = octets.expose().as_slice();
+        while !rest.is_empty() {
+            let (reason, stuck) = match timeout(self.settings.timing.command, port.write(rest)).await {
+                Ok(Ok(count)) if count > 0 => {
+                    rest = &rest[count..];
+                    continue;
+                }
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(Ok(_)) => (String::from("the modem's port is closed"), false),
+                Ok(Err(error)) => (format!("the modem's port is gone: {error}"), false),
+                Err(_) => (String::from("the modem's port takes no octets: unplug it if it stays so"), true),
+            };
+            if matches!(output, Output::Body(_)) && rest.len() == octets.expose().len() {
+                self.session.body_unsent();
+            }
+            if stuck {
+                self.session.stuck(&reason, monotonic());
+            } else {
+                self.session.notice_trouble(monotonic());
+                self.session.lost(&reason);
+            }
+            return;
+        }
+    }
+
+    fn deliver(&mut self, action: Action) {
+        match action {
+            Action::Settle(outcome) => {
+                // Who waits for the outcome has the next order at hand: it must know whether the modem takes it.
+                self.publish();
+                self.gate = None;
+                if let Some(reply) = self.outcome.take() {
+                    let _ = reply.send(outcome);
+                }
+            }
+            Action::Ussd(answer) => {
+                if let Some(reply) = self.ussd.take() {
+                    let _ = reply.send(answer);
+                }
+            }
+            Action::Notice(notice) => {
+                if self.notices.try_send(notice).is_err() {
+                    self.session.notice_lost();
+                }
+            }
+            Action::Write(_) | Action::Close(_) | Action::TryPin { .. } | Action::PinAccepted { .. } => {}
+        }
+    }
+
+    fn trace_out(&self, output: &Output) {
+        tracing::trace!(target: "smsotpd::port", modem = %self.settings.name, "> {output}");
+    }
+
+    fn publish(&mut self) {
+        if self.session.take_dirty() {
+            let session = &self.session;
+            self.snapshot.send_modify(|snapshot| snapshot.clone_from(session.snapshot()));
+        }
+    }
+}
+
+/// Moves the timer forward only: one that fires early looks and is armed again, which costs less than touching
+/// it with every message.
+fn rearm(sleep: &mut std::pin::Pin<Box<Sleep>>, armed: &mut Option<Instant>, deadline: Option<Instant>) {
+    let Some(deadline) = deadline else { return };
+    if armed.is_none_or(|armed| deadline < armed) {
+        sleep.as_mut().reset(deadline.into());
+        *armed = Some(deadline);
+    }
+}
+
+/// Whether the gate opened; never returns without one.
+async fn opened(gate: &mut Option<oneshot::Receiver<()>>) -> bool {
+    match gate {
+        Some(receiver) => {
+            let open = receiver.await.is_ok();
+            *gate = None;
+            open
+        }
+        None => pending().await,
+    }
+}

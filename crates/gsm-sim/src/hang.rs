@@ -1,0 +1,136 @@
+//! A hang and what ends it, and a plug that is pulled at one octet of a dialogue.
+
+use std::time::Instant;
+
+use super::dialogue::ESCAPE;
+use super::modem::{Event, Modem};
+
+/// What ends a hang. Being plugged in again ends every one but [`Cure::Nothing`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cure {
+    /// ESC, as from a prompt that nobody sees.
+    Escape,
+    /// The program closes the port.
+    Reopen,
+    /// The radio off and on. The modem answers commands, and refuses every message with `+CMS ERROR: 500`.
+    Radio,
+    /// `AT+CFUN=1,1`, or `AT^RESET`; neither is answered.
+    Restart,
+    /// Nothing but that.
+    Plug,
+    /// Nothing at all.
+    Nothing,
+}
+
+/// A hang.
+#[derive(Debug)]
+pub(super) struct Hang {
+    pub(super) cure: Cure,
+    /// What was read of a command line.
+    line: Vec<u8>,
+}
+
+impl Hang {
+    pub(super) const fn new(cure: Cure) -> Self {
+        Self { cure, line: Vec::new() }
+    }
+}
+
+/// A place in a dialogue, to the octet.
+///
+/// ```
+/// use gsm_sim::Cut;
+/// let in_the_middle_of_the_pdu = Cut::heard("AT+CMGS=", 20);
+/// let before_the_blank_of_the_prompt = Cut::said(">", 0);
+/// # let _ = (in_the_middle_of_the_pdu, before_the_blank_of_the_prompt);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    heard: bool,
+    after: Vec<u8>,
+    more: usize,
+    /// The last octets, no more than `after` has.
+    last: Vec<u8>,
+    matched: bool,
+}
+
+impl Cut {
+    /// Once the modem has read `after` and `more` octets behind it; it does not act on the last one.
+    pub fn heard(after: impl AsRef<[u8]>, more: usize) -> Self {
+        Self { heard: true, after: after.as_ref().to_vec(), more, last: Vec::new(), matched: false }
+    }
+
+    /// Once it has written `after` and `more` octets behind it.
+    pub fn said(after: impl AsRef<[u8]>, more: usize) -> Self {
+        Self { heard: false, ..Self::heard(after, more) }
+    }
+
+    /// Whether this octet is the last one.
+    fn passes(&mut self, octet: u8) -> bool {
+        if self.matched {
+            self.more -= 1;
+        } else {
+            if self.last.len() == self.after.len() && !self.last.is_empty() {
+                self.last.remove(0);
+            }
+            self.last.push(octet);
+            self.matched = self.last == self.after;
+        }
+        self.matched && self.more == 0
+    }
+}
+
+impl Modem {
+    /// What was read while it hangs.
+    pub(super) fn heard_hanging(&mut self, octets: &[u8], now: Instant) {
+        let Some(hang) = &mut self.hung else { return };
+        match hang.cure {
+            Cure::Escape => {
+                if let Some(at) = octets.iter().position(|octet| *octet == ESCAPE) {
+                    self.unhang();
+                    self.receive(&octets[at..], now);
+                }
+            }
+            Cure::Restart => {
+                for octet in octets {
+                    if *octet != b'\r' {
+                        hang.line.push(*octet);
+                        continue;
+                    }
+                    let line = String::from_utf8_lossy(&hang.line).to_ascii_uppercase();
+                    hang.line.clear();
+                    if line.ends_with("AT+CFUN=1,1") || line.ends_with("AT^RESET") {
+                        self.timers.push((now, Event::Restart));
+                        return;
+                    }
+                }
+            }
+            Cure::Reopen | Cure::Radio | Cure::Plug | Cure::Nothing => {}
+        }
+    }
+
+    /// Whether it hangs until the program lets go of the port.
+    pub(super) fn waits_for_close(&self) -> bool {
+        self.hung.as_ref().is_some_and(|hang| hang.cure == Cure::Reopen)
+    }
+
+    /// Whether the plug is pulled before this octet is read.
+    pub(super) fn cut_heard(&mut self, octet: u8) -> bool {
+        let cuts = self.cut.as_mut().is_some_and(|cut| cut.heard && cut.passes(octet));
+        self.severed |= cuts;
+        cuts
+    }
+
+    /// Cuts off what is no more written when the plug is pulled.
+    pub(super) fn cut_said(&mut self, out: &mut Vec<u8>) {
+        if self.severed {
+            return out.clear();
+        }
+        let Some(cut) = self.cut.as_mut().filter(|cut| !cut.heard) else { return };
+        if let Some(at) = out.iter().position(|octet| cut.passes(*octet)) {
+            out.truncate(at + 1);
+            self.severed = true;
+        }
+    }
+}

@@ -1,0 +1,549 @@
+//! One simulated modem as a state machine: octets and instants go in, octets come out. It knows no port and no
+//! clock, so its dialogue is the same on a pty and in a test.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::dialogue::{ESCAPE, Ending};
+use super::faults::{Dice, Fault, Faults};
+use super::hang::{Cure, Cut, Hang};
+use super::log::CommandLog;
+use super::phone::Network;
+use super::script::{Change, Delay, Identity, Meanwhile, Moment, Script};
+use super::settings::{Memories, Settings, Sim, identity_of};
+use super::tpdu::{Pdu, deliver};
+use crate::clock;
+
+/// A modem.
+pub(super) struct Modem {
+    pub(super) script: Arc<Script>,
+    pub(super) identity: Identity,
+    pub(super) settings: Settings,
+    pub(super) sim: Sim,
+    pub(super) sim_busy: bool,
+    pub(super) memories: Memories,
+    pub(super) smsc: String,
+    pub(super) registration: u8,
+    pub(super) csq: u8,
+    /// Deliveries that wait for `+CNMA`.
+    pub(super) unacknowledged: bool,
+    pub(super) dice: Dice,
+    pub(super) index: usize,
+    pub(super) network: Arc<Network>,
+    pub(super) log: Arc<CommandLog>,
+    pub(super) faults: Faults,
+    pub(super) air: Delay,
+    pub(super) prompt: Delay,
+    /// What `+CMGS: n` says next.
+    pub(super) reference: u8,
+    concat: u8,
+    answers_used: Vec<u32>,
+    pub(super) unsolicited_used: Vec<u32>,
+    pub(super) state: State,
+    pub(super) hung: Option<Hang>,
+    /// The radio hangs: no message leaves.
+    pub(super) wedged: bool,
+    pub(super) cut: Option<Cut>,
+    /// The plug is pulled; only the kernel does not know yet.
+    pub(super) severed: bool,
+    pub(super) line: Vec<u8>,
+    pub(super) started: Option<Instant>,
+    pub(super) queue: VecDeque<u8>,
+    pub(super) timers: Vec<(Instant, Event)>,
+    pub(super) out: Vec<u8>,
+    pub(super) leaving: Option<Leave>,
+}
+
+/// The port is to vanish, once what is written is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Leave {
+    /// Until it comes back by itself.
+    pub(super) back_after: Option<Duration>,
+}
+
+/// A message between `AT+CMGS` and Ctrl-Z.
+pub(super) enum Draft {
+    /// PDU mode: the announced length of the TPDU.
+    Pdu(usize),
+    /// Text mode: the number.
+    Text(String),
+}
+
+pub(super) enum State {
+    Command,
+    /// The prompt is due.
+    Prompting(Draft),
+    /// The prompt was given.
+    Body(Draft),
+    /// An answer is due.
+    Answering,
+    /// A message is on air.
+    Sending,
+}
+
+pub(super) enum Event {
+    Answer(Vec<u8>),
+    Prompt,
+    OffAir(Box<Ending>),
+    Late(Vec<u8>),
+    Report(Pdu),
+    Line(String),
+    Start(usize),
+    Every(usize),
+    Registered(u8),
+    SimReady,
+    Unhang,
+    Restart,
+}
+
+impl Modem {
+    /// A modem that is switched on with [`Modem::power_on`].
+    pub(super) fn new(
+        script: Arc<Script>,
+        index: usize,
+        seed: u64,
+        network: Arc<Network>,
+        log: Arc<CommandLog>,
+    ) -> Self {
+        let identity = identity_of(&script, index);
+        // Neighbouring modems throw different dice.
+        let mut dice = Dice::new(seed.wrapping_add(index as u64));
+        let dice = Dice::new(dice.roll());
+        Self {
+            settings: Settings::at_power_on(&script),
+            sim: Sim::new(&script.card),
+            sim_busy: false,
+            memories: Memories::new(&script),
+            smsc: identity.smsc.clone(),
+            registration: 0,
+            csq: script.network.csq,
+            unacknowledged: false,
+            dice,
+            index,
+            network,
+            log,
+            faults: Faults::new(script.faults.clone()),
+            air: script.timing.air_ms,
+            prompt: script.timing.prompt_ms,
+            reference: 1,
+            concat: 1,
+            answers_used: vec![0; script.answers.len()],
+            unsolicited_used: vec![0; script.unsolicited.len()],
+            state: State::Command,
+            hung: None,
+            wedged: false,
+            cut: None,
+            severed: false,
+            line: Vec::new(),
+            started: None,
+            queue: VecDeque::new(),
+            timers: Vec::new(),
+            out: Vec::new(),
+            leaving: None,
+            identity,
+            script,
+        }
+    }
+
+    /// Switches the modem on, or off and on: settings are lost, the SIM asks for its PIN, memories stay.
+    pub(super) fn power_on(&mut self, now: Instant) {
+        self.settings = Settings::at_power_on(&self.script);
+        self.sim.power_on(&self.script.card);
+        self.sim_busy = false;
+        self.wedged = false;
+        self.idle();
+        self.timers.clear();
+        self.registration = 0;
+        self.hung.take_if(|hang| hang.cure != Cure::Nothing);
+        let dead = self.hung.is_some();
+        if !dead {
+            self.register(now);
+        }
+        let script = Arc::clone(&self.script);
+        for (place, unsolicited) in script.unsolicited.iter().enumerate() {
+            match unsolicited.at {
+                Moment::Start(_) if dead => {}
+                Moment::Start(delay) => self.after(delay, now, Event::Start(place)),
+                Moment::Every(period) => {
+                    let period = self.throw(period);
+                    self.timers.push((now + period, Event::Every(place)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Switches the modem off: what it was doing is lost, and nothing is due.
+    pub(super) fn power_off(&mut self) {
+        self.idle();
+        self.timers.clear();
+        self.out.clear();
+        self.cut = None;
+        self.severed = false;
+    }
+
+    /// Takes what the other end wrote.
+    pub(super) fn receive(&mut self, octets: &[u8], now: Instant) {
+        if self.severed {
+            return;
+        }
+        if self.hung.is_some() {
+            return self.heard_hanging(octets, now);
+        }
+        self.queue.extend(octets);
+        self.work(now);
+    }
+
+    /// When [`Modem::expire`] is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.timers.iter().map(|(due, _)| *due).min()
+    }
+
+    /// Does what is due.
+    pub(super) fn expire(&mut self, now: Instant) {
+        while let Some(place) = (0..self.timers.len())
+            .filter(|place| self.timers[*place].0 <= now)
+            .min_by_key(|place| self.timers[*place].0)
+        {
+            let (_, event) = self.timers.remove(place);
+            self.happen(event, now);
+        }
+        self.work(now);
+    }
+
+    /// What the modem wrote since the last call.
+    pub(super) fn take_output(&mut self) -> Vec<u8> {
+        let mut out = std::mem::take(&mut self.out);
+        self.cut_said(&mut out);
+        out
+    }
+
+    /// How many octets are written at once.
+    pub(super) fn piece(&mut self) -> usize {
+        match self.script.line.pieces {
+            Some([least, most]) => {
+                usize::try_from(self.dice.between(least.into(), most.into())).unwrap_or(usize::MAX)
+            }
+            None => usize::MAX,
+        }
+    }
+
+    /// The pause after each piece.
+    pub(super) fn piece_gap(&self) -> Option<Duration> {
+        let gap = self.script.line.piece_gap_us;
+        (self.script.line.pieces.is_some() && gap > 0).then(|| Duration::from_micros(gap.into()))
+    }
+
+    /// Whether the port is to vanish now.
+    pub(super) fn take_leave(&mut self) -> Option<Leave> {
+        self.leaving.take()
+    }
+
+    /// Writes octets between all others.
+    pub(super) fn inject(&mut self, octets: &[u8]) {
+        self.out.extend_from_slice(octets);
+    }
+
+    /// Adds a fault.
+    pub(super) fn fault(&mut self, fault: Fault) {
+        self.faults.add(fault);
+    }
+
+    /// Forgets all faults, those of the script included.
+    pub(super) fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
+    /// Sets the air time.
+    pub(super) fn set_air(&mut self, air: Delay) {
+        self.air = air;
+    }
+
+    /// Sets the time before the prompt.
+    pub(super) fn set_prompt(&mut self, prompt: Delay) {
+        self.prompt = prompt;
+    }
+
+    /// The modem reads and answers nothing; what it was doing is lost.
+    pub(super) fn hang(&mut self, cure: Cure, lasts: Option<Duration>, now: Instant) {
+        if cure == Cure::Radio {
+            self.wedged = true;
+            return;
+        }
+        self.idle();
+        self.timers.retain(|(_, event)| matches!(event, Event::Every(_) | Event::Registered(_)));
+        self.hung = Some(Hang::new(cure));
+        if let Some(lasts) = lasts {
+            self.timers.push((now + lasts, Event::Unhang));
+        }
+    }
+
+    /// Ends [`Modem::hang`].
+    pub(super) fn unhang(&mut self) {
+        self.hung = None;
+        self.wedged = false;
+        self.timers.retain(|(_, event)| !matches!(event, Event::Unhang));
+    }
+
+    /// A message for this modem's SIM arrives.
+    pub(super) fn deliver_text(&mut self, from: &str, text: &str) {
+        self.concat = self.concat.wrapping_add(1);
+        for pdu in deliver(&self.smsc, from, text, self.concat, clock::wall()) {
+            self.deliver_pdu(pdu);
+        }
+    }
+
+    /// 3GPP TS 27.005 clause 3.4.1, `<mt>`: routed to the other end, or stored and announced.
+    pub(super) fn deliver_pdu(&mut self, pdu: Pdu) {
+        match self.settings.cnmi[1] {
+            2 if !self.settings.text_mode => {
+                self.write_lines(&[format!("+CMT: ,{}", pdu.length()), pdu.hex()]);
+                self.unacknowledged = self.settings.service == 1;
+            }
+            announce => {
+                let memory = self.settings.memories[2].clone();
+                let place = self.memories.store(&memory, 0, pdu);
+                if let (1, Some(place)) = (announce, place) {
+                    self.write_lines(&[format!("+CMTI: \"{memory}\",{place}")]);
+                }
+            }
+        }
+    }
+
+    /// The registration changes; `+CREG` and its kin say so when they are asked to.
+    pub(super) fn set_registration(&mut self, status: u8) {
+        if self.registration == status {
+            return;
+        }
+        self.registration = status;
+        let script = Arc::clone(&self.script);
+        for (place, domain) in ["CREG", "CGREG", "CEREG"].into_iter().enumerate() {
+            let mode = self.settings.reports[place];
+            if mode > 0 && script.network.domains.iter().any(|known| known == domain) {
+                let blank = if script.network.blanks { ", " } else { "," };
+                let values = self.registration_values(mode).join(blank);
+                self.write_lines(&[format!("+{domain}: {values}")]);
+            }
+        }
+    }
+
+    /// Starts the script's registration over; nothing happens with the radio off.
+    pub(super) fn register(&mut self, now: Instant) {
+        self.timers.retain(|(_, event)| !matches!(event, Event::Registered(_)));
+        let script = Arc::clone(&self.script);
+        for step in &script.network.registration {
+            self.after(step.after_ms, now, Event::Registered(step.status));
+        }
+    }
+
+    /// The radio is off.
+    pub(super) fn deregister(&mut self) {
+        self.timers.retain(|(_, event)| !matches!(event, Event::Registered(_)));
+        self.set_registration(0);
+    }
+
+    /// The SIM has opened: it is busy for a while.
+    pub(super) fn sim_opened(&mut self, now: Instant) {
+        self.sim_busy = true;
+        self.after(self.script.card.busy_ms, now, Event::SimReady);
+    }
+
+    /// A line comes after a while, whatever happens meanwhile.
+    pub(super) fn line_later(&mut self, line: String, delay: Delay, now: Instant) {
+        self.after(delay, now, Event::Line(line));
+    }
+
+    /// The answer is written, then the modem restarts.
+    pub(super) fn restart_after_answer(&mut self, now: Instant) {
+        // Due now: `expire` comes after the answer of the command that asked for it.
+        self.timers.push((now, Event::Restart));
+    }
+
+    /// Which of the script's answers fits, counted as used.
+    pub(super) fn scripted(&mut self, command: &str) -> Option<usize> {
+        let place = self.script.answers.iter().zip(&self.answers_used).position(|(answer, used)| {
+            let fits = match answer.command.strip_suffix('*') {
+                Some(head) => command.get(..head.len()).is_some_and(|start| start.eq_ignore_ascii_case(head)),
+                None => command.eq_ignore_ascii_case(&answer.command),
+            };
+            let barred = answer.unless.as_ref().is_some_and(|mark| self.settings.marks.contains(mark));
+            fits && !barred && answer.times.is_none_or(|times| *used < times)
+        })?;
+        self.answers_used[place] += 1;
+        Some(place)
+    }
+
+    /// Applies what an answer of the script changes.
+    pub(super) fn change(&mut self, change: &Change, now: Instant) {
+        if let Some(mark) = &change.mark {
+            self.settings.marks.insert(mark.clone());
+        }
+        if let Some(echo) = change.echo {
+            self.settings.echo = echo;
+        }
+        if let Some(smsc) = &change.smsc {
+            self.smsc.clone_from(smsc);
+        }
+        if let Some(card) = change.card {
+            self.sim.state = card;
+        }
+        if let Some(status) = change.registration {
+            self.set_registration(status);
+        }
+        if let Some(periodic) = change.periodic {
+            self.settings.periodic = periodic;
+        }
+        if change.restart {
+            self.restart_after_answer(now);
+        }
+    }
+
+    pub(super) fn idle(&mut self) {
+        self.state = State::Command;
+        self.line.clear();
+        self.started = None;
+        self.queue.clear();
+    }
+
+    pub(super) fn throw(&mut self, delay: Delay) -> Duration {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(self.dice.between(nanos(delay.shortest), nanos(delay.longest)))
+    }
+
+    /// At once when the delay is none.
+    pub(super) fn after(&mut self, delay: Delay, now: Instant, event: Event) {
+        let delay = self.throw(delay);
+        if delay.is_zero() {
+            self.happen(event, now);
+        } else {
+            self.timers.push((now + delay, event));
+        }
+    }
+
+    fn happen(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Answer(octets) => {
+                self.out.extend(octets);
+                self.state = State::Command;
+            }
+            Event::Prompt => self.give_prompt(),
+            Event::OffAir(ending) => self.off_air(*ending, now),
+            Event::Late(octets) => self.out.extend(octets),
+            Event::Report(pdu) => self.report(pdu),
+            Event::Line(line) => self.write_lines(&[line]),
+            Event::Start(place) => self.unsolicited_at(place),
+            Event::Every(place) => {
+                if self.settings.periodic {
+                    self.unsolicited_at(place);
+                }
+                if let Some(Moment::Every(period)) = self.script.unsolicited.get(place).map(|u| u.at) {
+                    let period = self.throw(period);
+                    self.timers.push((now + period, Event::Every(place)));
+                }
+            }
+            Event::Registered(status) => self.set_registration(status),
+            Event::SimReady => self.sim_busy = false,
+            Event::Unhang => self.unhang(),
+            Event::Restart => {
+                let back_after = self.throw(self.script.timing.restart_ms);
+                if back_after.is_zero() {
+                    self.power_on(now);
+                } else {
+                    self.leaving = Some(Leave { back_after: Some(back_after) });
+                }
+            }
+        }
+    }
+
+    /// Works off what was received as far as the modem is free to.
+    fn work(&mut self, now: Instant) {
+        while self.leaving.is_none() && self.hung.is_none() {
+            match self.state {
+                State::Answering => return,
+                State::Sending if self.script.sending.meanwhile == Meanwhile::Wait => return,
+                _ => {}
+            }
+            let Some(octet) = self.queue.pop_front() else { return };
+            if self.severed || self.cut_heard(octet) {
+                return;
+            }
+            match &mut self.state {
+                State::Command => self.command_octet(octet, now),
+                State::Prompting(_) if octet == ESCAPE => self.give_up(),
+                // A prompt that is not given yet takes no message.
+                State::Prompting(_) | State::Answering => {}
+                State::Body(_) => self.body_octet(octet, now),
+                State::Sending => self.octet_meanwhile(octet),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::monotonic;
+
+    fn fragment() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..20),
+            "(AT|at)?[A-Z&+^]{1,5}[=?]{0,2}[0-9\",;]{0,9}\r".prop_map(String::into_bytes),
+            proptest::sample::select(vec![
+                "AT+CMGS=18\r",
+                "0001000B911497214365F7000005C8329BFD06\x1a",
+                "\x1a",
+                "\x1b",
+                "AT+CFUN=1,1\r",
+                "AT+CMGF=1\r",
+                "AT+CMGS=\"1\"\r",
+                "AT+CPIN=\"é\r",
+            ])
+            .prop_map(|text| text.as_bytes().to_vec()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_written_to_it_breaks_a_modem(
+            fragments in proptest::collection::vec(fragment(), 0..60),
+            script in 0..Script::BUILT_IN.len(),
+        ) {
+            let script = Script::built_in(Script::BUILT_IN[script].0).unwrap();
+            let mut modem = Modem::new(Arc::new(script), 0, 1, Arc::default(), Arc::default());
+            let mut now = monotonic();
+            modem.power_on(now);
+            for fragment in fragments {
+                modem.receive(&fragment, now);
+                now += Duration::from_secs(1);
+                modem.expire(now);
+                if modem.take_leave().is_some() {
+                    modem.power_off();
+                    modem.power_on(now);
+                }
+            }
+            // Whatever state it is in, ESC and the air time of all that waits bring it back.
+            modem.receive(b"\x1b\r", now);
+            for _ in 0..400 {
+                now += Duration::from_secs(1);
+                modem.expire(now);
+                if modem.take_leave().is_some() {
+                    modem.power_off();
+                    modem.power_on(now);
+                }
+            }
+            modem.take_output();
+            modem.receive(b"\r\x1bATQ0V1E0\r", now);
+            now += Duration::from_secs(1);
+            modem.expire(now);
+            modem.take_output();
+            modem.receive(b"AT\r", now);
+            // The answer's delay is over, and no periodic line is due yet.
+            modem.expire(now + Duration::from_millis(20));
+            let output = String::from_utf8_lossy(&modem.take_output()).into_owned();
+            prop_assert!(output.ends_with("\r\nOK\r\n"), "{output:?}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What one short message of 160 septets costs: nanoseconds to encode and to decode, the least of many rounds.
+//!
+//! `cargo bench --bench sms_codec`; an argument `encode` or `decode` and a number does just that many of just
+//! that, to be counted by valgrind's `callgrind` (instructions) or `dhat` (allocations).
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use gsm_sms::{Direction, Strictness, Submission};
+
+const TEXT: &str = "Your code is 482193. It expires in 5 minutes. Do not share it with anybody, not even with \
+                    people who say that they are from the bank: nobody there will ask you.";
+
+const ROUNDS: u32 = 200;
+const EACH: u32 = 2_000;
+
+fn encode() -> gsm_sms::Composed {
+    let submission = Submission {
+        report: true,
+        valid_for: Some(Duration::from_secs(300)),
+        ..Submission::new("+41791234567", TEXT)
+    };
+    gsm_sms::compose(black_box(&submission)).expect("the text fits")
+}
+
+fn decode(pdu: &[u8]) -> String {
+    let read = gsm_sms::decode(black_box(pdu), Direction::Mo, true, Strictness::Strict).expect("composed");
+    read.text().expect("a text")
+}
+
+fn least(work: impl Fn()) -> f64 {
+    (0..ROUNDS)
+        .map(|_| {
+            let begin = Instant::now();
+            (0..EACH).for_each(|_| work());
+            begin.elapsed().as_secs_f64() * 1e9 / f64::from(EACH)
+        })
+        .fold(f64::INFINITY, f64::min)
+}
+
+fn main() {
+    let composed = encode();
+    assert_eq!((composed.parts.len(), composed.parts[0].pdu[14]), (1, 160), "a full part, nothing more");
+    let pdu = &composed.parts[0].pdu;
+    assert_eq!(decode(pdu), TEXT);
+
+    let arguments: Vec<String> = std::env::args().filter(|argument| !argument.starts_with("--")).collect();
+    if let [_, what, count] = &arguments[..] {
+        let count: u32 = count.parse().expect("a number of messages");
+        for _ in 0..count {
+            match what.as_str() {
+                "encode" => drop(black_box(encode())),
+                "decode" => drop(black_box(decode(pdu))),
+                other => panic!("{other}: encode or decode"),
+            }
+        }
+        return;
+    }
+    println!("encode 160 septets: {:7.1} ns/message", least(|| drop(black_box(encode()))));
+    println!("decode 160 septets: {:7.1} ns/message", least(|| drop(black_box(decode(pdu)))));
+}
