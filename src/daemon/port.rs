@@ -213,11 +213,13 @@ impl Submit for Port {
 }
 
 fn fault(error: &gsm_modem::at::Failure) -> Fault {
-    let class = match error.class {
+    use Subject::{Centre, Message, Modem, Recipient, Sim};
+    use gsm_modem::at::{Subject, Verdict};
+    let class = match (error.subject, error.verdict) {
         // TP-FCS C5, SM rejected - duplicate SM (3GPP TS 23.040 clause 9.2.3.22).
         _ if error.code == Some(197) => FaultClass::Duplicate,
-        gsm_modem::at::Class::Permanent => FaultClass::Permanent,
-        gsm_modem::at::Class::Modem => FaultClass::Modem,
+        (Recipient | Message, Verdict::Refused) => FaultClass::Permanent,
+        (Modem | Sim, _) | (Centre, Verdict::Refused) => FaultClass::Modem,
         _ => FaultClass::Transient,
     };
     Fault { class, text: error.sentence.clone() }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ladder::Rung;
 use crate::Secret;
-use crate::at::{Class, Failure, Registration};
+use crate::at::{Failure, Registration, Verdict};
 
 /// Where a modem stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -101,7 +101,7 @@ pub enum Outcome {
     Rejected {
         /// One for each part before it.
         references: Vec<u8>,
-        /// Why; its class is never [`Class::UnknownOutcome`].
+        /// Why; its verdict is never [`Verdict::Open`].
         error: Failure,
     },
     /// A part went to the modem, and nobody knows what became of it.
@@ -138,8 +138,8 @@ impl Outcome {
 
 /// Before the PDU has left, an error that otherwise leaves the outcome open is a plain refusal.
 pub(super) fn refusal(mut failure: Failure) -> Failure {
-    if failure.class == Class::UnknownOutcome {
-        failure.class = Class::Transient;
+    if failure.verdict == Verdict::Open {
+        failure.verdict = Verdict::Later;
     }
     failure
 }

@@ -1,56 +1,113 @@
-//! The numbers behind `+CMS ERROR` and `+CME ERROR` (3GPP TS 27.005 clause 3.2.5, TS 24.011 annex E-2,
-//! TS 23.040 clause 9.2.3.22, TS 27.007 clause 9.2, Siemens' own from 512), what each means and what to do.
+//! What an error result means: what it is about, and what the same message would meet when it were sent again.
+//!
+//! The numbers of the standards are in `codes`. Numbers from 512 and those of 350 to 373 belong to the modem's maker:
+//! the same number means a bad address on one make, "please wait" on another and a full memory on a third. They come
+//! as data, a [`MakerError`] each, from whoever knows the make.
+
+mod codes;
+
+use std::ops::RangeInclusive;
+
+use codes::{CME, CMS, Row, WORDS};
 
 use super::{ErrorValue, ResultCode};
 
-/// What an error asks of the sender.
+/// What an error is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// Of the message or its recipient: the same message fails again.
-    Permanent,
-    /// Passes: later, anywhere.
-    Transient,
-    /// Of this device, its SIM or its settings: elsewhere at once, here later.
+pub enum Subject {
+    /// The number that the message is for.
+    Recipient,
+    /// The message itself.
+    Message,
+    /// The device, its memory or its settings.
     Modem,
-    /// The message may have gone out all the same.
-    UnknownOutcome,
+    /// The sender's SIM or its subscription.
+    Sim,
+    /// The network.
+    Network,
+    /// The service centre.
+    Centre,
+}
+
+/// What the same message would meet when the same modem sent it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The same error.
+    Refused,
+    /// Another outcome: the cause passes.
+    Later,
+    /// Perhaps its own twin: the message may have gone out all the same.
+    Open,
 }
 
 /// An error in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What to do about it.
-    pub class: Class,
+    /// What it is about.
+    pub subject: Subject,
+    /// What the same message would meet.
+    pub verdict: Verdict,
     /// Its number, when it has one.
     pub code: Option<u16>,
     /// For a person: the meaning and the number.
     pub sentence: String,
 }
 
+/// Which of the two final results with a number it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Service {
+    /// `+CMS ERROR`: the short message service.
+    #[default]
+    Cms,
+    /// `+CME ERROR`: the equipment or its SIM.
+    Cme,
+}
+
+/// An error as the maker of a modem defines it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MakerError {
+    /// Behind which final result the number stands.
+    pub service: Service,
+    /// The numbers that mean it.
+    pub codes: RangeInclusive<u16>,
+    /// What it is about.
+    pub subject: Subject,
+    /// What the same message would meet.
+    pub verdict: Verdict,
+    /// The meaning. A modem that writes words for its errors writes these.
+    pub means: String,
+}
+
 impl Failure {
-    /// Explains a final result that is not `OK`.
+    /// Explains a final result that is not `OK`, by the standards alone.
     pub fn of(result: &ResultCode) -> Self {
+        Self::by(result, &[])
+    }
+
+    /// Explains a final result that is not `OK`: what the maker says of a number stands before the standards.
+    pub fn by(result: &ResultCode, maker: &[MakerError]) -> Self {
         match result {
-            ResultCode::Cms(value) => explain("CMS", CMS, value),
-            ResultCode::Cme(value) => explain("CME", CME, value),
-            ResultCode::NotSupported => Self {
-                class: Class::Transient,
-                code: None,
-                sentence: String::from("the modem does not support the command"),
-            },
-            ResultCode::Error | ResultCode::Ok => Self {
-                class: Class::Transient,
-                code: None,
-                sentence: String::from("the modem answered ERROR without a reason"),
-            },
+            ResultCode::Cms(value) => explain(Service::Cms, value, maker),
+            ResultCode::Cme(value) => explain(Service::Cme, value, maker),
+            // Whoever has no such command will not have it later, but another modem may.
+            ResultCode::NotSupported => {
+                Self::plain(Subject::Modem, "the modem does not support the command".to_owned())
+            }
+            ResultCode::Error | ResultCode::Ok => {
+                Self::plain(Subject::Network, "the modem answered ERROR without a reason".to_owned())
+            }
         }
     }
 
-    /// The number that `result` carries, or that its words stand for.
+    fn plain(subject: Subject, sentence: String) -> Self {
+        Self { subject, verdict: Verdict::Later, code: None, sentence }
+    }
+
+    /// The number that `result` carries, or that its words stand for by the standards.
     pub fn number(result: &ResultCode) -> Option<u16> {
         match result {
-            ResultCode::Cms(value) => number(CMS, value),
-            ResultCode::Cme(value) => number(CME, value),
+            ResultCode::Cms(value) => number(Service::Cms, value, &[]),
+            ResultCode::Cme(value) => number(Service::Cme, value, &[]),
             _ => None,
         }
     }
@@ -64,214 +121,258 @@ impl Failure {
             _ => false,
         }
     }
+
+    /// Whether it is the network's last word on this message or its recipient: the modem did its work.
+    pub fn condemns_the_message(&self) -> bool {
+        self.verdict == Verdict::Refused && matches!(self.subject, Subject::Recipient | Subject::Message)
+    }
 }
 
-type Row = (u16, Class, &'static str);
+impl Service {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cms => "CMS",
+            Self::Cme => "CME",
+        }
+    }
 
-fn number(table: &[Row], value: &ErrorValue) -> Option<u16> {
+    const fn table(self) -> &'static [Row] {
+        match self {
+            Self::Cms => CMS,
+            Self::Cme => CME,
+        }
+    }
+}
+
+fn number(service: Service, value: &ErrorValue, maker: &[MakerError]) -> Option<u16> {
     match value {
         ErrorValue::Number(number) => Some(*number),
-        ErrorValue::Text(text) => table
-            .iter()
-            .find(|(_, _, meaning)| meaning.eq_ignore_ascii_case(text))
-            .map(|(number, ..)| *number),
+        ErrorValue::Text(text) => {
+            let of_maker = maker.iter().filter(|e| e.service == service && e.codes.start() == e.codes.end());
+            let of_maker = of_maker.map(|error| (*error.codes.start(), error.means.as_str()));
+            let of_standard = service.table().iter().map(|row| (row.code, row.means));
+            let in_words = WORDS.iter().filter(|_| service == Service::Cms).copied();
+            of_maker
+                .chain(of_standard)
+                .chain(in_words)
+                .find(|(_, words)| same_words(words, text))
+                .map(|(code, _)| code)
+        }
         ErrorValue::Missing => None,
     }
 }
 
-fn explain(kind: &str, table: &[Row], value: &ErrorValue) -> Failure {
-    let code = number(table, value);
-    let row = code.and_then(|code| table.iter().find(|(number, ..)| *number == code));
-    let (class, sentence) = match (row, code, value) {
-        (Some((number, class, meaning)), ..) => (*class, format!("{meaning} (+{kind} ERROR {number})")),
-        (None, Some(number), _) => {
-            (unlisted(kind, number), format!("the modem answered +{kind} ERROR {number}"))
-        }
-        (None, None, ErrorValue::Text(text)) => {
-            let words: String =
-                text.chars().filter(|c| !c.is_control() && !c.is_ascii_digit()).take(60).collect();
-            (Class::Transient, format!("the modem answered +{kind} ERROR: {words}"))
-        }
-        (None, None, _) => (Class::Transient, format!("the modem answered +{kind} ERROR without a number")),
+/// Letters and digits in either case; `(U)SIM` is a SIM.
+fn same_words(one: &str, other: &str) -> bool {
+    let letters = |text: &str| {
+        let text = text.to_lowercase().replace("(u)", "");
+        text.chars().filter(|c| c.is_alphanumeric()).collect::<String>()
     };
-    Failure { class, code, sentence }
+    letters(one) == letters(other)
 }
 
-/// TP-FCS 0x80 to 0xBF speak of the TPDU's protocol identifier, coding scheme and command.
-fn unlisted(kind: &str, number: u16) -> Class {
-    match number {
-        128..=191 if kind == "CMS" => Class::Permanent,
-        _ => Class::Transient,
+fn explain(service: Service, value: &ErrorValue, maker: &[MakerError]) -> Failure {
+    let kind = service.as_str();
+    let Some(code) = number(service, value, maker) else {
+        let sentence = match value {
+            ErrorValue::Text(text) => {
+                // Numbers may be somebody's.
+                let words = text.chars().filter(|c| !c.is_control() && !c.is_ascii_digit());
+                format!("the modem answered +{kind} ERROR: {}", words.take(60).collect::<String>())
+            }
+            _ => format!("the modem answered +{kind} ERROR without a number"),
+        };
+        return Failure::plain(Subject::Network, sentence);
+    };
+    let failure = |subject, verdict, sentence| Failure { subject, verdict, code: Some(code), sentence };
+    let said = |means: &str| format!("{means} (+{kind} ERROR {code})");
+    if let Some(error) = maker.iter().find(|e| e.service == service && e.codes.contains(&code)) {
+        return failure(error.subject, error.verdict, said(&error.means));
     }
+    if let Some(row) = service.table().iter().find(|row| row.code == code) {
+        return failure(row.subject, row.verdict, said(row.means));
+    }
+    let (subject, verdict, means) = match (service, code) {
+        // 3GPP TS 23.040 clause 9.2.3.22: of the protocol identifier, the coding scheme or the command.
+        (Service::Cms, 128..=191) => {
+            (Subject::Message, Verdict::Refused, "a field of the message is not supported")
+        }
+        // 3GPP TS 24.011 annex E-2: a cause that is not defined counts as 41, temporary failure.
+        (Service::Cms, 0..=127) => (Subject::Network, Verdict::Later, "a cause that is not defined"),
+        (Service::Cms, 350..=373) | (_, 512..) => {
+            (Subject::Network, Verdict::Later, "an error of the maker's own, whose meaning is not known")
+        }
+        _ => (Subject::Network, Verdict::Later, "an error whose meaning is not known"),
+    };
+    failure(subject, verdict, said(means))
 }
-
-use Class::{Modem, Permanent, Transient, UnknownOutcome};
-
-const CMS: &[Row] = &[
-    (1, Permanent, "unassigned number"),
-    (8, Modem, "operator determined barring"),
-    (10, Modem, "call barred"),
-    (17, Transient, "network failure"),
-    (21, Permanent, "short message transfer rejected"),
-    (22, Transient, "congestion or memory capacity exceeded"),
-    (27, Transient, "destination out of service"),
-    (28, Permanent, "unidentified subscriber"),
-    (29, Modem, "facility rejected"),
-    (30, Permanent, "unknown subscriber"),
-    (31, Transient, "the previous message is still being sent"),
-    (34, Transient, "the previous message is still in progress"),
-    (38, Transient, "network out of order"),
-    (41, Transient, "temporary failure"),
-    (42, Transient, "congestion"),
-    (47, Transient, "resources unavailable"),
-    (50, Modem, "requested facility not subscribed"),
-    (69, Modem, "requested facility not implemented"),
-    (81, Permanent, "invalid short message reference"),
-    (95, Permanent, "invalid message"),
-    (96, Permanent, "invalid mandatory information"),
-    (97, Permanent, "message type non-existent"),
-    (98, Permanent, "message not compatible with short message protocol state"),
-    (99, Permanent, "information element non-existent"),
-    (111, Permanent, "protocol error"),
-    (127, UnknownOutcome, "interworking"),
-    (192, Transient, "service centre busy"),
-    (193, Permanent, "no service centre subscription"),
-    (194, Transient, "service centre system failure"),
-    (195, Permanent, "invalid recipient address"),
-    (196, Permanent, "recipient barred"),
-    (197, Permanent, "rejected as a duplicate of a message sent before"),
-    (198, Transient, "validity period format not supported"),
-    (199, Transient, "validity period not supported"),
-    (208, Modem, "SIM message storage full"),
-    (209, Modem, "no message storage in the SIM"),
-    (210, Modem, "error in the equipment"),
-    (211, Modem, "memory capacity exceeded"),
-    (300, Modem, "ME failure"),
-    (301, Transient, "SMS service of ME reserved"),
-    (302, Transient, "operation not allowed"),
-    (303, Modem, "operation not supported"),
-    (304, Permanent, "invalid PDU mode parameter"),
-    (305, Permanent, "invalid text mode parameter"),
-    (310, Modem, "SIM not inserted"),
-    (311, Modem, "SIM PIN required"),
-    (312, Modem, "PH-SIM PIN required"),
-    (313, Modem, "SIM failure"),
-    (314, Transient, "SIM busy"),
-    (315, Modem, "SIM wrong"),
-    (316, Modem, "SIM PUK required"),
-    (317, Modem, "SIM PIN2 required"),
-    (318, Modem, "SIM PUK2 required"),
-    (320, Modem, "memory failure"),
-    (321, Modem, "invalid memory index"),
-    (322, Modem, "memory full"),
-    (330, Modem, "SMSC address unknown"),
-    (331, Transient, "no network service"),
-    (332, UnknownOutcome, "network timeout"),
-    (340, Transient, "no +CNMA acknowledgement expected"),
-    (350, UnknownOutcome, "the network gave no reason"),
-    (500, Modem, "unknown error"),
-    (512, Transient, "user abort or weak signal"),
-    (513, Transient, "unable to store, or lower layer failure"),
-    (514, Modem, "invalid status"),
-    (515, Permanent, "invalid character in address string"),
-    (516, Permanent, "invalid length of address"),
-    (517, Permanent, "invalid character in PDU"),
-    (518, Permanent, "invalid parameter"),
-    (519, Permanent, "invalid length or character"),
-    (520, Permanent, "invalid character in text"),
-    (521, UnknownOutcome, "timer expired"),
-    (522, Transient, "operation temporarily not allowed"),
-    (532, Transient, "SIM not ready"),
-    (535, Transient, "PS busy"),
-    (545, Transient, "SIM not ready yet"),
-    (549, Permanent, "bad number of octets in the message"),
-    (551, Permanent, "bad length of the message"),
-    (553, Permanent, "bad character in the message"),
-    (554, Permanent, "bad format of the message"),
-];
-
-const CME: &[Row] = &[
-    (0, Modem, "phone failure"),
-    (1, Modem, "no connection to phone"),
-    (3, Transient, "operation not allowed"),
-    (4, Transient, "operation not supported"),
-    (5, Modem, "PH-SIM PIN required"),
-    (6, Modem, "PH-FSIM PIN required"),
-    (7, Modem, "PH-FSIM PUK required"),
-    (10, Modem, "SIM not inserted"),
-    (11, Modem, "SIM PIN required"),
-    (12, Modem, "SIM PUK required"),
-    (13, Modem, "SIM failure"),
-    (14, Transient, "SIM busy"),
-    (15, Modem, "SIM wrong"),
-    (16, Modem, "incorrect password"),
-    (17, Modem, "SIM PIN2 required"),
-    (18, Modem, "SIM PUK2 required"),
-    (20, Modem, "memory full"),
-    (21, Modem, "invalid index"),
-    (22, Modem, "not found"),
-    (23, Modem, "memory failure"),
-    (24, Permanent, "text string too long"),
-    (25, Permanent, "invalid characters in text string"),
-    (26, Permanent, "dial string too long"),
-    (27, Permanent, "invalid characters in dial string"),
-    (30, Transient, "no network service"),
-    (31, UnknownOutcome, "network timeout"),
-    (32, Modem, "network not allowed - emergency calls only"),
-    (40, Modem, "network personalisation PIN required"),
-    (100, Transient, "unknown"),
-    (132, Modem, "service option not supported"),
-    (133, Modem, "requested service option not subscribed"),
-    (515, Transient, "the modem asks to wait"),
-];
 
 #[cfg(test)]
 mod tests {
+    use Subject::{Centre, Message, Modem, Network, Recipient, Sim};
+    use Verdict::{Later, Open, Refused};
+    use proptest::prelude::*;
+
     use super::*;
 
     fn cms(number: u16) -> Failure {
         Failure::of(&ResultCode::Cms(ErrorValue::Number(number)))
     }
 
+    fn cme(number: u16) -> Failure {
+        Failure::of(&ResultCode::Cme(ErrorValue::Number(number)))
+    }
+
+    fn words(text: &str) -> ErrorValue {
+        ErrorValue::Text(text.into())
+    }
+
+    fn maker(codes: RangeInclusive<u16>, subject: Subject, verdict: Verdict, means: &str) -> MakerError {
+        MakerError { service: Service::Cms, codes, subject, verdict, means: means.to_owned() }
+    }
+
     #[test]
-    fn classes() {
-        for (number, class) in [
-            (1, Permanent),
-            (28, Permanent),
-            (38, Transient),
-            (42, Transient),
-            (160, Permanent),
-            (304, Permanent),
-            (310, Modem),
-            (316, Modem),
-            (332, UnknownOutcome),
-            (350, UnknownOutcome),
-            (521, UnknownOutcome),
-            (65000, Transient),
+    fn errors_by_what_they_are_about() {
+        for (codes, subject, verdict) in [
+            // Of the recipient.
+            (&[1, 195, 196][..], Recipient, Refused),
+            (&[27], Recipient, Later),
+            // Of the message.
+            (
+                &[21, 81, 95, 96, 97, 98, 99, 111, 128, 143, 150, 160, 176, 191, 197, 198, 199],
+                Message,
+                Refused,
+            ),
+            // Of the sender's SIM, and never of the message.
+            (&[8, 10, 28, 29, 30, 50, 69, 193], Sim, Refused),
+            (&[310, 311, 312, 313, 314, 315, 316, 317, 318], Sim, Later),
+            // Of the device. The codec of the PDU is this program's, so 304 and 305 are no fault of the message.
+            (&[208, 209, 210, 211, 300, 301, 302, 303, 304, 305, 320, 321, 322, 340, 500], Modem, Later),
+            // Of the network.
+            (&[17, 22, 31, 34, 38, 41, 42, 47, 331], Network, Later),
+            (&[127, 332], Network, Open),
+            // Of the service centre.
+            (&[192, 194], Centre, Later),
+            (&[330], Centre, Refused),
+            // Of nobody knows what: they pass.
+            (&[0, 2, 100, 200, 255, 299, 400, 350, 373, 512, 515, 520, 521, 65535], Network, Later),
         ] {
-            assert_eq!(cms(number).class, class, "{number}");
-            assert_eq!(cms(number).code, Some(number));
-            assert!(cms(number).sentence.contains(&number.to_string()));
+            for &code in codes {
+                let failure = cms(code);
+                assert_eq!((failure.subject, failure.verdict), (subject, verdict), "+CMS ERROR {code}");
+                assert_eq!(failure.code, Some(code));
+                assert!(failure.sentence.ends_with(&format!("(+CMS ERROR {code})")), "{}", failure.sentence);
+            }
         }
     }
 
     #[test]
+    fn errors_of_the_equipment() {
+        for (codes, subject, verdict) in [
+            (&[5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 18, 32, 40, 47][..], Sim, Later),
+            (&[56, 62, 103, 107, 133], Sim, Refused),
+            (&[0, 1, 2, 3, 4, 20, 21, 22, 23, 24, 25, 26, 27, 50, 51, 53, 60, 100], Modem, Later),
+            (&[30, 111, 113, 134], Network, Later),
+            (&[31], Network, Open),
+            (&[515, 65535, 300], Network, Later),
+        ] {
+            for &code in codes {
+                let failure = cme(code);
+                assert_eq!((failure.subject, failure.verdict), (subject, verdict), "+CME ERROR {code}");
+                assert_eq!(failure.code, Some(code));
+            }
+        }
+    }
+
+    #[test]
+    fn results_without_a_number() {
+        let seen = |result: &ResultCode| {
+            let failure = Failure::of(result);
+            (failure.subject, failure.verdict, failure.code)
+        };
+        assert_eq!(seen(&ResultCode::Error), (Network, Later, None));
+        assert_eq!(seen(&ResultCode::NotSupported), (Modem, Later, None));
+        assert_eq!(seen(&ResultCode::Cms(ErrorValue::Missing)), (Network, Later, None));
+        let odd = Failure::of(&ResultCode::Cms(words("invalid input value +41791234567")));
+        assert_eq!((odd.subject, odd.verdict, odd.code), (Network, Later, None));
+        assert!(!odd.sentence.contains("4179"), "no number of a person in a sentence");
+    }
+
+    #[test]
     fn words_stand_for_numbers() {
-        let words = |text: &str| ErrorValue::Text(text.into());
-        assert_eq!(Failure::number(&ResultCode::Cme(words("sim not inserted"))), Some(10));
-        assert_eq!(Failure::of(&ResultCode::Cms(words("timer expired"))).class, UnknownOutcome);
+        for (result, code) in [
+            (ResultCode::Cme(words("sim not inserted")), 10),
+            (ResultCode::Cme(words("SIM busy")), 14),
+            (ResultCode::Cms(words("(U)SIM PUK required")), 316),
+            (ResultCode::Cms(words("SC busy")), 192),
+            (ResultCode::Cms(words("SM Rejected-Duplicate SM")), 197),
+            (ResultCode::Cms(words("Unassigned (unallocated) number")), 1),
+            (ResultCode::Cms(words("no network service")), 331),
+        ] {
+            assert_eq!(Failure::number(&result), Some(code), "{result:?}");
+            assert_eq!(Failure::of(&result).code, Some(code), "{result:?}");
+        }
+        assert_eq!(Failure::number(&ResultCode::Cme(words("SC busy"))), None);
         assert!(Failure::is_busy(&ResultCode::Cme(words("SIM busy"))));
         assert!(!Failure::is_busy(&ResultCode::Cms(ErrorValue::Number(14))));
-        let odd = Failure::of(&ResultCode::Cms(words("invalid input value +41791234567")));
-        assert_eq!((odd.class, odd.code), (Transient, None));
-        assert!(!odd.sentence.contains("4179"), "no number of a person in a sentence");
-        assert_eq!(Failure::of(&ResultCode::Cms(ErrorValue::Missing)).class, Transient);
+    }
+
+    #[test]
+    fn what_the_maker_says_stands_before_the_standards() {
+        let own = [
+            maker(515..=515, Message, Refused, "invalid character in address"),
+            maker(350..=359, Recipient, Refused, "unassigned number"),
+            maker(38..=38, Sim, Refused, "no subscription"),
+            MakerError { service: Service::Cme, ..maker(516..=516, Modem, Later, "please wait") },
+        ];
+        let by = |result| {
+            let failure = Failure::by(&result, &own);
+            (failure.subject, failure.verdict, failure.code)
+        };
+        let number = ErrorValue::Number;
+        assert_eq!(by(ResultCode::Cms(number(515))), (Message, Refused, Some(515)));
+        assert_eq!(by(ResultCode::Cms(words("Invalid character in address"))), (Message, Refused, Some(515)));
+        assert_eq!(by(ResultCode::Cms(number(359))), (Recipient, Refused, Some(359)));
+        assert_eq!(by(ResultCode::Cms(number(360))), (Network, Later, Some(360)));
+        assert_eq!(by(ResultCode::Cms(number(38))), (Sim, Refused, Some(38)));
+        assert_eq!(by(ResultCode::Cms(number(516))), (Network, Later, Some(516)));
+        assert_eq!(by(ResultCode::Cme(number(516))), (Modem, Later, Some(516)));
+        assert_eq!(by(ResultCode::Cms(words("unassigned number"))), (Recipient, Refused, Some(1)));
+    }
+
+    #[test]
+    fn only_a_word_on_the_message_or_its_recipient_ends_it() {
+        for (code, ends) in
+            [(1, true), (21, true), (27, false), (28, false), (30, false), (304, false), (330, false)]
+        {
+            assert_eq!(cms(code).condemns_the_message(), ends, "{code}");
+        }
     }
 
     #[test]
     fn the_tables_are_in_order_and_without_doubles() {
         for table in [CMS, CME] {
-            assert!(table.windows(2).all(|pair| pair[0].0 < pair[1].0));
+            assert!(table.windows(2).all(|pair| pair[0].code < pair[1].code));
+        }
+        for (code, words) in WORDS {
+            assert!(CMS.iter().any(|row| row.code == *code), "{words}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_number_and_no_words_are_without_a_sentence(code: u16, text in ".{0,80}") {
+            for value in [ErrorValue::Number(code), ErrorValue::Text(text.clone())] {
+                for result in [ResultCode::Cms(value.clone()), ResultCode::Cme(value.clone())] {
+                    prop_assert!(!Failure::of(&result).sentence.is_empty());
+                }
+            }
+        }
+
+        /// The maker's own numbers say nothing by themselves.
+        #[test]
+        fn a_number_of_nobodys_condemns_nothing(code in prop_oneof![350u16..=373, 512u16..]) {
+            prop_assert_eq!((cms(code).subject, cms(code).verdict), (Network, Later));
         }
     }
 }

@@ -32,7 +32,7 @@ mod stored;
 mod text;
 
 pub use command::{Charset, Command, Domain, Expects};
-pub use errors::{Class, Failure};
+pub use errors::{Failure, MakerError, Service, Subject, Verdict};
 pub use framer::{Frame, Framer, LINE_LIMIT, Prompt};
 pub use line::{Kind, Line, Routed, Unsolicited};
 pub use reply::{

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::bring_up::Step as SetUp;
 use super::resync::{Open, Then};
 use super::{Action, Closing, Outstanding, Phase, Session};
-use crate::at::{Class, Command, Registration, ResultCode};
+use crate::at::{Command, Registration, ResultCode};
 use crate::ladder::{Rung, Step};
 use crate::snapshot::{Notice, Outcome, State};
 
@@ -144,7 +144,7 @@ impl Session {
             Outcome::Rejected { error, .. } => match error.code {
                 Some(code) if OF_THE_DEVICE.contains(&code) => self.count_failed(1),
                 // The network's own verdict on the message: the device works.
-                _ if error.class == Class::Permanent => self.against.failed = 0,
+                _ if error.condemns_the_message() => self.against.failed = 0,
                 _ => {}
             },
             Outcome::Unknown { .. } | Outcome::NotStarted { .. } => {}

@@ -7,7 +7,7 @@ use super::resync::{Open, Then};
 use super::translate::hex;
 use super::{Action, Output, Outstanding, Phase, Session};
 use crate::Secret;
-use crate::at::{Class, Command, Failure, ResultCode, send_reference};
+use crate::at::{Command, Failure, ResultCode, Verdict, send_reference};
 use crate::profiles::Quirk;
 use crate::snapshot::{Notice, Outcome, Part, State, refusal};
 
@@ -248,8 +248,8 @@ impl Session {
             Stage::Body(Taken::Nothing) => {
                 let error = self.send_failure(code, now);
                 let references = self.take_references();
-                let outcome = match error.class {
-                    Class::UnknownOutcome => Outcome::Unknown { references, reason: error.sentence },
+                let outcome = match error.verdict {
+                    Verdict::Open => Outcome::Unknown { references, reason: error.sentence },
                     _ => Outcome::Rejected { references, error },
                 };
                 self.weigh(&outcome, now);

@@ -9,7 +9,7 @@ use super::storage::{Place, RECEIVED};
 use super::submit::{Order, SUB, Stage};
 use super::translate::{Message, as_read, deliver};
 use super::{Errand, Session};
-use crate::at::{Charset, Class, Command, Failure, Line, ResultCode, TextEntry};
+use crate::at::{Charset, Command, Failure, Line, ResultCode, Subject, TextEntry, Verdict};
 use crate::snapshot::Outcome;
 
 /// Times that the settings are made again because a listing came as text.
@@ -154,7 +154,7 @@ impl Session {
 
     fn end_refused(&mut self, sentence: String, now: Instant) {
         let references = self.take_references();
-        let error = Failure { class: Class::Modem, code: None, sentence };
+        let error = Failure { subject: Subject::Modem, verdict: Verdict::Later, code: None, sentence };
         self.settle(Outcome::Rejected { references, error });
         self.become_idle(now);
     }

@@ -130,7 +130,7 @@ fn outcome(name: &str, expected: &str, seen: Option<&Outcome>) {
         Outcome::Accepted { references } => format!("accepted {}", references[0]),
         Outcome::Rejected { error, .. } => {
             let code = error.code.map_or(String::from("-"), |code| code.to_string());
-            format!("rejected {:?} {code}", error.class).to_lowercase()
+            format!("rejected {:?} {code}", error.subject).to_lowercase()
         }
         Outcome::Unknown { .. } => String::from("unknown"),
         Outcome::NotStarted { .. } => String::from("not-started"),

@@ -6,7 +6,7 @@ use gsm_sms::{Direction, Strictness, Submission, Tpdu};
 
 use super::{Bench, Fake, accepted, settings};
 use crate::Secret;
-use crate::at::Class;
+use crate::at::Subject;
 use crate::snapshot::{Notice, Outcome, Part, State};
 
 pub(super) fn text_only() -> Fake {
@@ -167,7 +167,7 @@ fn long_texts_beyond_ascii_need_ucs2_for_their_characters() {
     // Where it is refused the modem is sound, and the message may go through another one.
     assert_eq!(send(&mut bench, &text(&"é".repeat(71))), ["AT+CSCS=\"UCS2\""]);
     let Some(Outcome::Rejected { error, .. }) = bench.outcomes.last() else { panic!("{:?}", bench.outcomes) };
-    assert_eq!(error.class, Class::Modem);
+    assert_eq!(error.subject, Subject::Modem);
     assert!(
         error.sentence.contains("text mode alone") && error.sentence.contains("UCS2"),
         "{}",
