@@ -1,13 +1,15 @@
 //! The families of modems: one TOML file each, those that come with the program and those of a folder over them. A
 //! file there replaces the built-in one of the same name, or adds a family.
 
+mod errors;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use gsm_modem::profiles::{
-    BUILT_IN, GENERIC, PinTries, Profile, Profiles, Quirk, Rule, Unsolicited, UssdCoding,
+    BUILT_IN, GENERIC, LineEnd, MakerError, PinTries, Profile, Profiles, Quirk, Rule, Unsolicited, UssdCoding,
 };
 use toml::de::DeTable;
 
@@ -20,6 +22,8 @@ pub const DEFAULT_PROFILES_DIR: &str = "/etc/smsotpd/profiles";
 
 /// More text than this is no family.
 const LARGEST: u64 = 64 * 1024;
+/// A longer pause would outlast the patience with a prompt.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A chain of `like` that is longer goes in a circle.
 const LONGEST_CHAIN: usize = 8;
 
@@ -36,6 +40,10 @@ const KEYS: &[&str] = &[
     "ussd",
     "send_timeout",
     "settle",
+    "command_pause",
+    "prompt_pause",
+    "line_end",
+    "errors",
     "unsolicited",
     "quirks",
 ];
@@ -126,6 +134,10 @@ struct Draft {
     ussd: Option<UssdCoding>,
     send_timeout: Option<Duration>,
     settle: Option<Duration>,
+    command_pause: Option<Duration>,
+    prompt_pause: Option<Duration>,
+    line_end: Option<LineEnd>,
+    errors: Option<Vec<MakerError>>,
     unsolicited: Option<Vec<Unsolicited>>,
     quirks: Option<Vec<Quirk>>,
 }
@@ -191,6 +203,10 @@ fn resolve(name: &str, chain: &[&Draft]) -> Profile {
         ussd: first(chain, |d| &d.ussd).unwrap_or_default(),
         send_timeout: first(chain, |d| &d.send_timeout),
         settle: first(chain, |d| &d.settle).unwrap_or_default(),
+        command_pause: first(chain, |d| &d.command_pause).unwrap_or_default(),
+        prompt_pause: first(chain, |d| &d.prompt_pause).unwrap_or_default(),
+        line_end: first(chain, |d| &d.line_end).unwrap_or_default(),
+        errors: first(chain, |d| &d.errors).unwrap_or_default(),
         unsolicited: first(chain, |d| &d.unsolicited).unwrap_or_default(),
         quirks: first(chain, |d| &d.quirks).unwrap_or_default(),
     }
@@ -223,6 +239,10 @@ fn of_table(root: &Table<'_>) -> Draft {
         ussd: root.item("ussd").and_then(|i| i.one_of(&USSD)),
         send_timeout: span("send_timeout"),
         settle: span("settle"),
+        command_pause: root.item("command_pause").and_then(|i| pause(&i)),
+        prompt_pause: root.item("prompt_pause").and_then(|i| pause(&i)),
+        line_end: root.item("line_end").and_then(|i| i.one_of(&LineEnd::NAMES)),
+        errors: errors::of(root),
         unsolicited: root
             .has("unsolicited")
             .then(|| root.tables("unsolicited", UNSOLICITED).iter().filter_map(unsolicited).collect()),
@@ -312,6 +332,16 @@ fn pin_tries(table: &Table<'_>) -> Option<PinTries> {
     Some(PinTries { command: command(&question)?, value: usize::try_from(value).ok()? })
 }
 
+/// From nothing, which takes back what the family that this one is like says.
+fn pause(item: &Item<'_>) -> Option<Duration> {
+    let pause = item.span(Duration::ZERO)?;
+    if pause > LONGEST_PAUSE {
+        item.fault("must be at most 5s");
+        return None;
+    }
+    Some(pause)
+}
+
 fn unsolicited(table: &Table<'_>) -> Option<Unsolicited> {
     let Some(head) = table.item("head") else {
         table.fault("needs a head");
@@ -327,78 +357,4 @@ fn unsolicited(table: &Table<'_>) -> Option<Unsolicited> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            std::fs::write(folder.path().join(name), text).unwrap();
-        }
-        folder
-    }
-
-    fn wrong(files: &[(&str, &str)]) -> String {
-        let folder = folder(files);
-        let path = format!("{}/", folder.path().display());
-        profiles_of(folder.path()).unwrap_err().to_string().replace(&path, "")
-    }
-
-    #[test]
-    fn a_file_replaces_adds_and_inherits() {
-        let folder = folder(&[
-            ("zte.toml", "init = []\n[[match]]\nmaker = \"ZTE\"\n"),
-            (
-                "mine.toml",
-                "like = \"huawei\"\nussd = \"gsm7-packed-hex\"\nreset = [\"AT^RESET\"]\n\
-                 send_timeout = \"90s\"\n[[match]]\nmodel = \"E160\"\nusb = \"12d1:1001\"\n\
-                 [[unsolicited]]\nhead = \"^FOO:\"\nlines = 2\n",
-            ),
-            ("README", "no family"),
-        ]);
-        let all = profiles_of(folder.path()).unwrap();
-        let named = |name| all.iter().find(|p| p.name == name).unwrap().clone();
-        assert!(named("zte").init.is_empty());
-        assert_eq!(named("zte").new_messages, named("generic").new_messages);
-        let mine = named("mine");
-        assert_eq!(mine.init, named("huawei").init);
-        assert_eq!((mine.ussd, mine.reset), (UssdCoding::PackedHex, vec!["AT^RESET".to_owned()]));
-        assert_eq!(mine.send_timeout, Some(Duration::from_secs(90)));
-        assert_eq!(mine.rules.len(), 1, "rules are not inherited");
-        assert_eq!(mine.rules[0].usb, Some((0x12d1, Some(0x1001))));
-        assert_eq!(mine.unsolicited, [Unsolicited { head: "^FOO:".into(), lines: 2 }]);
-        assert_eq!(all.names().len(), profiles().names().len() + 1);
-    }
-
-    #[test]
-    fn each_fault_has_its_place_and_its_cure() {
-        for (text, said) in [
-            ("inti = []", "x.toml:1:1: inti: unknown key; the nearest known key is init"),
-            ("init = [\"AT\", \"CURC\"]", "x.toml:1:15: init[1]: is no command"),
-            ("init = [\"AT+CPIN=1234\"]", "x.toml:1:9: init[0]: is not a profile's to send"),
-            ("init = [\"ATD*99#\"]", "is not a profile's to send"),
-            ("reset = [\"AT+CLCK=\\\"SC\\\",0\"]", "is not a profile's to send"),
-            ("cnmi = [\"2,2,0,1,0\"]", "x.toml:1:9: cnmi[0]: is no setting of AT+CNMI"),
-            ("\nstorage = [\"SIM card\"]", "x.toml:2:12: storage[0]: is no memory"),
-            ("ussd = \"hex\"", "ussd: must be one of auto, plain, gsm7-packed-hex, ucs2-hex"),
-            ("quirks = [\"no-cmms\"]", "quirks[0]: must be one of pin-without-ok, no-more-messages"),
-            ("like = \"huwei\"", "x.toml:1:8: like: there is no family huwei; take one of cinterion, "),
-            ("like = \"x\"", "like: goes in a circle"),
-            ("[[match]]", "x.toml:1:1: match[0]: matches nothing"),
-            ("[[match]]\nusb = \"12d\"", "match[0].usb: is no USB vendor"),
-            ("[[match]]\nusb = \"12d1:150\"", "match[0].usb: is no USB id"),
-            ("[[unsolicited]]\nhead = \"^A\"", "unsolicited[0].head: must have 3 to 64"),
-            ("[[unsolicited]]\nlines = 1", "unsolicited[0]: needs a head"),
-            ("[[unsolicited]]\nhead = \"^AB:\"\nlines = 0", "unsolicited[0].lines: must be 1 to 8"),
-            ("pin_tries = {}", "pin_tries: needs a command"),
-            ("settle = 5", "settle: is a TOML integer; write a span"),
-            ("init = [", "x.toml:1:"),
-        ] {
-            let seen = wrong(&[("x.toml", text)]);
-            assert!(seen.contains(said), "{text}: {seen}");
-        }
-        assert!(wrong(&[("a b.toml", "")]).contains("is no name of a family"));
-        let both = wrong(&[("a.toml", "x = 1"), ("b.toml", "y = 1")]);
-        assert!(both.contains("a.toml:1:1: x") && both.contains("b.toml:1:1: y"), "{both}");
-    }
-}
+mod tests;

@@ -162,7 +162,7 @@ fn each_fault_has_its_place_and_its_cure() {
             "1:1: modem[0]: a modem needs a port, or an imei, iccid, usb or serial to be found by",
         ),
         ("[[modem]]\nport='p'\nbaud = 115201", "3:8: modem[0].baud: is no serial speed; use one of 1200, "),
-        ("[[modem]]\nport='p'\nprofile = 'huwei'", "3:11: modem[0].profile: must be one of auto, c"),
+        ("[[modem]]\nport='p'\nprofile = 'huwei'", "3:11: modem[0].profile: must be one of auto, a"),
         ("[[modem]]\nport='p'\nsmsc = '079'", "3:8: modem[0].smsc: a number begins with +"),
         ("[[modem]]\nport='p'\nroutes = ['+41', '49']", "3:18: modem[0].routes[1]: is no prefix"),
         ("[[modem]]\nport='p'\nroutes = []", "3:10: modem[0].routes: is an empty list"),

@@ -178,11 +178,42 @@ impl Expects {
     }
 }
 
+/// What ends a command line on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum LineEnd {
+    /// CR alone (V.250 5.2.1). Some modems take a LF behind it for the first octet of a PDU.
+    #[default]
+    Cr,
+    /// CR and LF.
+    CrLf,
+    /// LF alone.
+    Lf,
+}
+
+impl LineEnd {
+    /// The words that files use.
+    pub const NAMES: [(&'static str, Self); 3] = [("cr", Self::Cr), ("crlf", Self::CrLf), ("lf", Self::Lf)];
+
+    /// Its octets.
+    pub const fn octets(self) -> &'static [u8] {
+        match self {
+            Self::Cr => b"\r",
+            Self::CrLf => b"\r\n",
+            Self::Lf => b"\n",
+        }
+    }
+}
+
 impl Command {
-    /// The octets to write: the line and a CR, no LF (some modems take an LF for the first octet of a PDU).
+    /// The octets to write to a modem that takes CR for the end of a line, as nearly all do.
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_with(LineEnd::Cr)
+    }
+
+    /// The octets to write: the line and its end.
+    pub fn encode_with(&self, end: LineEnd) -> Vec<u8> {
         let mut octets = self.line(Masking::Off).into_owned().into_bytes();
-        octets.push(b'\r');
+        octets.extend_from_slice(end.octets());
         octets
     }
 
@@ -335,6 +366,13 @@ mod tests {
             (Command::Ussd(Secret::new("*100#".into())), "AT+CUSD=1,\"*100#\",15\r"),
         ] {
             assert_eq!(command.encode(), octets.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_line_ends_as_the_modem_wants_it() {
+        for (end, octets) in [(LineEnd::Cr, "AT\r"), (LineEnd::CrLf, "AT\r\n"), (LineEnd::Lf, "AT\n")] {
+            assert_eq!(Command::Attention.encode_with(end), octets.as_bytes());
         }
     }
 

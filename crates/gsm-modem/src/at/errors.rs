@@ -128,7 +128,28 @@ impl Failure {
     }
 }
 
+impl Subject {
+    /// The words that files use.
+    pub const NAMES: [(&'static str, Self); 6] = [
+        ("recipient", Self::Recipient),
+        ("message", Self::Message),
+        ("modem", Self::Modem),
+        ("sim", Self::Sim),
+        ("network", Self::Network),
+        ("centre", Self::Centre),
+    ];
+}
+
+impl Verdict {
+    /// The words that files use.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("refused", Self::Refused), ("later", Self::Later), ("open", Self::Open)];
+}
+
 impl Service {
+    /// The words that files use.
+    pub const NAMES: [(&'static str, Self); 2] = [("cms", Self::Cms), ("cme", Self::Cme)];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Cms => "CMS",

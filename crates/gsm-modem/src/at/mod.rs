@@ -31,7 +31,7 @@ mod result;
 mod stored;
 mod text;
 
-pub use command::{Charset, Command, Domain, Expects};
+pub use command::{Charset, Command, Domain, Expects, LineEnd};
 pub use errors::{Failure, MakerError, Service, Subject, Verdict};
 pub use framer::{Frame, Framer, LINE_LIMIT, Prompt};
 pub use line::{Kind, Line, Routed, Unsolicited};

@@ -7,12 +7,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::at::{Failure, ResultCode};
+pub use crate::at::{LineEnd, MakerError, Service, Subject, Verdict};
+
 /// The families that come with the program: file name without its ending, and text.
 pub const BUILT_IN: &[(&str, &str)] = &[
     (GENERIC, include_str!("generic.toml")),
+    ("altair", include_str!("altair.toml")),
     ("cinterion", include_str!("cinterion.toml")),
     ("huawei", include_str!("huawei.toml")),
     ("huawei-e1752", include_str!("huawei-e1752.toml")),
+    ("motorola", include_str!("motorola.toml")),
     ("option", include_str!("option.toml")),
     ("qualcomm", include_str!("qualcomm.toml")),
     ("quectel", include_str!("quectel.toml")),
@@ -56,6 +61,14 @@ pub struct Profile {
     pub send_timeout: Option<Duration>,
     /// How long the device needs after its OK to `AT+CFUN=1` or to the PIN.
     pub settle: Duration,
+    /// The pause between a final result and the next command.
+    pub command_pause: Duration,
+    /// The pause between the prompt and the PDU.
+    pub prompt_pause: Duration,
+    /// What ends a command.
+    pub line_end: LineEnd,
+    /// The errors that its maker defines.
+    pub errors: Vec<MakerError>,
     /// What it says by itself beyond the common table.
     pub unsolicited: Vec<Unsolicited>,
     /// Where it strays from the standard.
@@ -144,6 +157,11 @@ impl Profile {
     /// Whether it has a quirk.
     pub fn has(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)
+    }
+
+    /// Explains a final result that is not `OK`: what this family means by it, else what the standards do.
+    pub fn failure(&self, result: &ResultCode) -> Failure {
+        Failure::by(result, &self.errors)
     }
 
     /// How many lines the unsolicited code has that `line` begins; none when this family knows no such code.

@@ -3,6 +3,7 @@
 pub(crate) mod built_in;
 
 use super::*;
+use crate::at::ErrorValue;
 
 fn of(maker: &str, model: &str) -> String {
     built_in::profiles().of(&Identity { maker, model, ..Identity::default() }).name.clone()
@@ -27,6 +28,7 @@ fn families_by_their_own_words() {
         ("Sierra Wireless, Incorporated", "MC7304", "sierra"),
         ("Option N.V.", "GlobeTrotter HSUPA Modem", "option"),
         ("QUALCOMM INCORPORATED", "0", "qualcomm"),
+        ("Motorola", "G20", "motorola"),
         ("Acme", "Rocket", "generic"),
         ("", "", "generic"),
     ] {
@@ -69,6 +71,72 @@ fn every_message_stays_stored() {
         assert!(profile.new_messages.iter().all(|values| values[1] == 1), "{}", profile.name);
         assert!(!profile.new_messages.is_empty(), "{}", profile.name);
     }
+}
+
+#[test]
+fn a_number_of_the_makers_own_by_family() {
+    use Subject::{Centre, Message, Modem, Network, Recipient, Sim};
+    use Verdict::{Later, Open, Refused};
+    let families = built_in::profiles();
+    let of = |family: &str, result: ResultCode| {
+        let profile = families.iter().find(|profile| profile.name == family).unwrap();
+        let failure = profile.failure(&result);
+        (failure.subject, failure.verdict)
+    };
+    let number = ErrorValue::Number;
+    for (family, code, expected) in [
+        // One number, five makers.
+        ("cinterion", 515, (Message, Refused)),
+        ("wavecom", 515, (Modem, Later)),
+        ("telit", 515, (Network, Later)),
+        ("sim800", 515, (Modem, Later)),
+        ("quectel", 515, (Modem, Later)),
+        ("motorola", 515, (Network, Later)),
+        ("generic", 515, (Network, Later)),
+        ("huawei", 515, (Network, Later)),
+        // The rest of Siemens'.
+        ("cinterion", 514, (Message, Refused)),
+        ("cinterion", 520, (Message, Refused)),
+        ("cinterion", 521, (Network, Open)),
+        ("cinterion", 522, (Modem, Later)),
+        ("cinterion", 532, (Sim, Later)),
+        ("cinterion", 535, (Network, Later)),
+        ("cinterion", 545, (Sim, Later)),
+        ("cinterion", 554, (Message, Refused)),
+        ("cinterion", 600, (Network, Later)),
+        // Settings and memories are the device's.
+        ("simcom", 516, (Modem, Later)),
+        ("simcom", 518, (Modem, Later)),
+        ("sim800", 520, (Modem, Later)),
+        ("quectel", 512, (Sim, Later)),
+        ("quectel", 517, (Modem, Later)),
+        ("quectel", 3870, (Modem, Later)),
+        // 350 is a cause on one make, and no reason at all on others.
+        ("u-blox", 350, (Recipient, Refused)),
+        ("u-blox", 357, (Sim, Refused)),
+        ("u-blox", 362, (Network, Later)),
+        ("u-blox", 373, (Network, Open)),
+        ("u-blox", 526, (Centre, Refused)),
+        ("quectel", 350, (Network, Open)),
+        ("sierra", 350, (Network, Later)),
+        ("generic", 350, (Network, Later)),
+        // The standards' hold everywhere.
+        ("cinterion", 1, (Recipient, Refused)),
+        ("u-blox", 28, (Sim, Refused)),
+    ] {
+        assert_eq!(of(family, ResultCode::Cms(number(code))), expected, "{family} {code}");
+    }
+    assert_eq!(of("wavecom", ResultCode::Cme(number(515))), (Modem, Later));
+    assert_eq!(of("telit", ResultCode::Cms(ErrorValue::Text("TR1M timeout".into()))), (Network, Open));
+}
+
+#[test]
+fn pauses_and_ends_of_lines_by_family() {
+    let families = built_in::profiles();
+    let of = |family: &str| families.iter().find(|profile| profile.name == family).unwrap();
+    assert_eq!(of("telit").command_pause, Duration::from_millis(20));
+    assert_eq!(of("generic").command_pause, Duration::ZERO);
+    assert_eq!((of("altair").line_end, of("generic").line_end), (LineEnd::CrLf, LineEnd::Cr));
 }
 
 #[test]

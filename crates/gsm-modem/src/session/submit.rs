@@ -234,7 +234,7 @@ impl Session {
             Stage::Prompt | Stage::Held => self.refused_before_body(code, now),
             Stage::Body(Taken::Reference(reference)) if code.is_ok() => self.part_taken(reference, now),
             Stage::Body(Taken::Reference(reference)) => {
-                let failure = Failure::of(code).sentence;
+                let failure = self.profile.failure(code).sentence;
                 self.end_unknown(format!("the modem gave reference {reference} and then: {failure}"), now);
             }
             Stage::Body(Taken::Nothing) if code.is_ok() => {
@@ -383,7 +383,7 @@ impl Session {
     /// Errors that say what to do beside the message's own fate: a full storage is emptied, and a service centre
     /// that was lost is set again with everything else.
     fn send_failure(&mut self, code: &ResultCode, now: Instant) -> Failure {
-        let mut error = Failure::of(code);
+        let mut error = self.profile.failure(code);
         match (code, error.code) {
             (ResultCode::Cms(_), Some(208 | 211 | 322)) => self.storage_is_full(now),
             (ResultCode::Cms(_), Some(330)) => {

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use crate::profiles::{BUILT_IN, GENERIC, PinTries, Profile, Profiles, Quirk, Rule, Unsolicited, UssdCoding};
+use crate::profiles::{
+    BUILT_IN, GENERIC, LineEnd, MakerError, PinTries, Profile, Profiles, Quirk, Rule, Service, Subject,
+    Unsolicited, UssdCoding, Verdict,
+};
 
 pub(crate) fn profiles() -> Profiles {
     Profiles::new(BUILT_IN.iter().map(|(name, _)| profile(name)).collect())
@@ -41,6 +44,10 @@ fn set(profile: &mut Profile, key: &str, value: &Value) {
         "ussd" => profile.ussd = ussd(&text(value)),
         "send_timeout" => profile.send_timeout = Some(span(value)),
         "settle" => profile.settle = span(value),
+        "command_pause" => profile.command_pause = span(value),
+        "prompt_pause" => profile.prompt_pause = span(value),
+        "line_end" => profile.line_end = one_of(&LineEnd::NAMES, &text(value)),
+        "errors" => profile.errors = value.as_array().unwrap().iter().map(maker_error).collect(),
         "unsolicited" => profile.unsolicited = value.as_array().unwrap().iter().map(unsolicited).collect(),
         "quirks" => profile.quirks = texts(value).iter().map(|word| quirk(word)).collect(),
         other => panic!("{}: {other}", profile.name),
@@ -55,16 +62,36 @@ fn texts(value: &Value) -> Vec<String> {
     value.as_array().unwrap().iter().map(text).collect()
 }
 
-/// Whole seconds or minutes: `90s`, `3m`.
+/// Whole milliseconds, seconds or minutes: `20ms`, `90s`, `3m`.
 fn span(value: &Value) -> Duration {
     let text = text(value);
-    let (number, unit) = text.split_at(text.len() - 1);
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap());
     let number: u64 = number.parse().unwrap();
-    Duration::from_secs(match unit {
-        "s" => number,
-        "m" => 60 * number,
+    match unit {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(60 * number),
         other => panic!("{other}"),
-    })
+    }
+}
+
+fn one_of<T: Copy>(words: &[(&str, T)], word: &str) -> T {
+    words.iter().find(|(name, _)| *name == word).unwrap_or_else(|| panic!("{word}")).1
+}
+
+fn maker_error(table: &Value) -> MakerError {
+    let code = |digits: &str| digits.parse::<u16>().unwrap();
+    let codes = match table.get("codes").map(text) {
+        Some(range) => range.split_once('-').map(|(first, last)| code(first)..=code(last)).unwrap(),
+        None => code(&table["code"].to_string())..=code(&table["code"].to_string()),
+    };
+    MakerError {
+        service: table.get("kind").map_or(Service::Cms, |kind| one_of(&Service::NAMES, &text(kind))),
+        codes,
+        subject: one_of(&Subject::NAMES, &text(&table["about"])),
+        verdict: one_of(&Verdict::NAMES, &text(&table["verdict"])),
+        means: text(&table["means"]),
+    }
 }
 
 fn rule(table: &Value) -> Rule {
@@ -111,5 +138,5 @@ fn ussd(word: &str) -> UssdCoding {
 }
 
 fn quirk(word: &str) -> Quirk {
-    Quirk::NAMES.into_iter().find(|(name, _)| *name == word).unwrap().1
+    one_of(&Quirk::NAMES, word)
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::{Bench, Fake, accepted, settings};
 use crate::Secret;
-use crate::profiles::{PinTries, Profile, Profiles, Quirk, Rule, Unsolicited};
+use crate::profiles::{
+    MakerError, PinTries, Profile, Profiles, Quirk, Rule, Service, Subject, Unsolicited, Verdict,
+};
 use crate::snapshot::{Outcome, State};
 
 /// A modem of Acme's, and what its family says.
@@ -68,6 +70,39 @@ fn a_command_that_does_harm_is_not_asked() {
         bench.gate(true);
         assert_eq!(bench.outcomes, [accepted(&[7, 7])]);
         assert_eq!(bench.heard("AT+CMMS=2"), asked);
+    }
+}
+
+#[test]
+fn a_number_means_what_its_maker_says() {
+    let own = |code, subject, verdict| MakerError {
+        service: Service::Cms,
+        codes: code..=code,
+        subject,
+        verdict,
+        means: String::from("as the manual says"),
+    };
+    let errors = vec![
+        own(515, Subject::Message, Verdict::Refused),
+        own(521, Subject::Network, Verdict::Open),
+        own(522, Subject::Modem, Verdict::Later),
+    ];
+    let about = |code: u16, errors: Vec<MakerError>| {
+        let mut bench = bench(Fake::new(), Profile { errors, ..Profile::default() });
+        ready(&mut bench);
+        bench.modem.result(&format!("\r\n+CMS ERROR: {code}\r\n"));
+        bench.send();
+        match bench.outcomes.pop() {
+            Some(Outcome::Rejected { error, .. }) => Some(error.subject),
+            Some(Outcome::Unknown { .. }) => None,
+            other => panic!("{code}: {other:?}"),
+        }
+    };
+    assert_eq!(about(515, errors.clone()), Some(Subject::Message));
+    assert_eq!(about(521, errors.clone()), None);
+    assert_eq!(about(522, errors.clone()), Some(Subject::Modem));
+    for code in [515, 521, 522, 523, 350] {
+        assert_eq!(about(code, Vec::new()), Some(Subject::Network), "{code} of a maker that nobody knows");
     }
 }
 
