@@ -362,6 +362,7 @@ fn network(answers: &Answers) -> String {
             Domain::Cs => "calls",
             Domain::Eps => "LTE",
             Domain::Ps => "data",
+            Domain::FiveG => "5G",
         };
         format!("{domain} {}", registration(*found))
     });

@@ -61,7 +61,7 @@ pub enum Command {
     SetServiceCentre(String),
     /// `AT+CNMI=…` (27.005 3.4.1).
     NewMessages([u8; 5]),
-    /// `AT+CREG?` and its siblings (27.007 7.2, 10.1.20, 10.1.22).
+    /// `AT+CREG?` and its siblings (27.007 7.2, 10.1.20, 10.1.22, 10.1.47).
     Registration(Domain),
     /// `AT+CREG=1`: report changes.
     ReportRegistration(Domain),
@@ -140,6 +140,8 @@ pub enum Domain {
     Eps,
     /// `+CGREG`: packet switched.
     Ps,
+    /// `+C5GREG`: 5G.
+    FiveG,
 }
 
 impl Domain {
@@ -149,6 +151,7 @@ impl Domain {
             Self::Cs => "+CREG",
             Self::Eps => "+CEREG",
             Self::Ps => "+CGREG",
+            Self::FiveG => "+C5GREG",
         }
     }
 }
@@ -286,9 +289,11 @@ impl Command {
             Self::Registration(Domain::Cs) => "AT+CREG?",
             Self::Registration(Domain::Eps) => "AT+CEREG?",
             Self::Registration(Domain::Ps) => "AT+CGREG?",
+            Self::Registration(Domain::FiveG) => "AT+C5GREG?",
             Self::ReportRegistration(Domain::Cs) => "AT+CREG=1",
             Self::ReportRegistration(Domain::Eps) => "AT+CEREG=1",
             Self::ReportRegistration(Domain::Ps) => "AT+CGREG=1",
+            Self::ReportRegistration(Domain::FiveG) => "AT+C5GREG=1",
             Self::SelectAutomatically => "AT+COPS=0",
             Self::SelectOperator(number) => return Cow::Owned(format!("AT+COPS=1,2,\"{number}\"")),
             Self::OperatorNumbers => "AT+COPS=3,2",

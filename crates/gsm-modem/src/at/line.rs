@@ -1,16 +1,16 @@
-//! A whole line classified: echo, final result, the outstanding command's answer, unsolicited code, or
-//! neither. The table of unsolicited codes names each head and the lines that follow it (3GPP TS 27.007,
-//! TS 27.005 clause 3.4.1; vendors' manuals).
+//! A whole line classified: echo, final result, the outstanding command's answer, unsolicited code, or neither.
 
 use nom::branch::alt;
 use nom::bytes::complete::{tag_no_case, take_while1};
-use nom::character::complete::{anychar, char, digit0, digit1, one_of, space0, space1};
-use nom::combinator::{all_consuming, map_res, opt, recognize, rest, verify};
+use nom::character::complete::{anychar, char, digit0, hex_digit1, one_of, space0};
+use nom::combinator::{all_consuming, opt, rest, verify};
 use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
-use super::reply::{field, fields, hex};
-use super::{Domain, Expects, ResultCode};
+use super::registration::is_report;
+use super::reply::hex;
+use super::unsolicited::unsolicited;
+use super::{Expects, ResultCode, Unsolicited};
 
 /// What a line is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,55 +25,6 @@ pub enum Line<'a> {
     Unsolicited(Unsolicited<'a>),
     /// Neither: to be counted and dropped.
     Unknown,
-}
-
-/// What the modem says by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unsolicited<'a> {
-    /// It began anew: every setting is lost.
-    Restarted,
-    /// A part of it became ready: after a restart, or late.
-    Woken,
-    /// It switches itself off.
-    Leaving,
-    /// `+CREG:` and its siblings: what follows the head.
-    Registration(Domain, &'a str),
-    /// `+CPIN:` or a vendor's like: what follows the head.
-    Pin(&'a str),
-    /// `+CMTI:`, `+CDSI:`: a message was stored.
-    Stored(Kind, &'a str),
-    /// `+CMT:`, `+CDS:`, `+CBM:`: a message is being handed over.
-    Routed(Routed<'a>),
-    /// `+CUSD:`.
-    Ussd(&'a str),
-    /// The message storage is full.
-    StorageFull,
-    /// Of no interest here.
-    Other,
-}
-
-/// What sort of message arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// SMS-DELIVER.
-    Deliver,
-    /// SMS-STATUS-REPORT.
-    Report,
-    /// A cell broadcast.
-    Broadcast,
-}
-
-/// The head of a message that is handed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Routed<'a> {
-    /// A line of hexadecimal digits follows: the PDU.
-    PduFollows(Kind),
-    /// The PDU stands on the same line.
-    Pdu(Kind, &'a str),
-    /// Text mode: a line of any text follows.
-    TextFollows(Kind),
-    /// Text mode: a report, whole.
-    Text(Kind, &'a str),
 }
 
 impl<'a> Line<'a> {
@@ -93,7 +44,7 @@ impl<'a> Line<'a> {
         if let Some(expects) = expects
             && let Some(head) = expects.head
             && let Ok((_, body)) = headed(head, line)
-            && !expects.registration.is_some_and(|_| is_registration_report(body))
+            && !(expects.registration.is_some() && is_report(body))
         {
             return Self::Answer(body);
         }
@@ -114,6 +65,19 @@ impl<'a> Line<'a> {
     /// Whether `line` is a PDU: hexadecimal digits, an even number of them.
     pub fn pdu(line: &str) -> Option<Vec<u8>> {
         all_consuming(hex).parse(line.trim()).ok().map(|(_, octets)| octets)
+    }
+
+    /// A line that lost its end: the digits of a PDU, and behind them another line, which is a final result or
+    /// begins with a head such as `+CMGL:`. The digits may be an odd number, since more than the end may be lost.
+    pub fn split_pdu(line: &str) -> Option<(&str, &str)> {
+        let digits: IResult<&str, &str> = hex_digit1.parse(line);
+        let (rest, digits) = digits.ok()?;
+        // The first letter of ERROR is a digit as well.
+        let end = if rest.starts_with("RROR") { digits.len() - 1 } else { digits.len() };
+        let (digits, rest) = line.split_at(end);
+        let rest = rest.trim_start();
+        let is_line = ResultCode::parse(rest).is_some() || has_head(rest);
+        (is_line && !digits.is_empty()).then_some((digits, rest))
     }
 }
 
@@ -143,201 +107,12 @@ fn has_head(line: &str) -> bool {
     head.is_ok()
 }
 
-/// An answer to `AT+CREG?` begins `n,stat`; the unsolicited code begins `stat` and goes on with the quoted or
-/// hexadecimal area (27.007 7.2): one field or three are a report, two or five an answer, and among four the
-/// second decides: a status has one or two digits.
-fn is_registration_report(body: &str) -> bool {
-    let fields = fields(body);
-    match fields.len() {
-        1 | 3 => true,
-        4 => {
-            let status: Option<u8> = fields[1].parse().ok();
-            fields[1].len() > 2 || status.is_none_or(|status| status > 11) || body_quotes_second(body)
-        }
-        _ => false,
-    }
-}
-
-fn body_quotes_second(body: &str) -> bool {
-    let second: IResult<&str, _> = (field, char(','), space0, char('"')).parse(body);
-    second.is_ok()
-}
-
-#[derive(Clone, Copy)]
-enum Meaning {
-    Restarted,
-    Woken,
-    Leaving,
-    Registration(Domain),
-    Pin,
-    Stored(Kind),
-    Routed(Kind),
-    Ussd,
-    StorageFull,
-    Other,
-}
-
-fn unsolicited(line: &str) -> Option<Unsolicited<'_>> {
-    let (head, meaning) = TABLE.iter().find(|(head, _)| begins(line, head))?;
-    let body = line[head.len()..].trim_start_matches([':', ' ']);
-    Some(match meaning {
-        Meaning::Restarted => Unsolicited::Restarted,
-        Meaning::Woken => Unsolicited::Woken,
-        Meaning::Leaving => Unsolicited::Leaving,
-        Meaning::Registration(domain) => Unsolicited::Registration(*domain, body),
-        Meaning::Pin => Unsolicited::Pin(body),
-        Meaning::Stored(kind) => Unsolicited::Stored(*kind, body),
-        Meaning::Routed(kind) => Unsolicited::Routed(routed(*kind, body)),
-        Meaning::Ussd => Unsolicited::Ussd(body),
-        Meaning::StorageFull => Unsolicited::StorageFull,
-        Meaning::Other => Unsolicited::Other,
-    })
-}
-
-/// Words and values match whole, so that `RING` is not `RINGO` and `+WIND: 3` not `+WIND: 30`; of the makers'
-/// heads the beginning is enough.
-fn begins(line: &str, head: &str) -> bool {
-    let Some((start, rest)) = line.split_at_checked(head.len()) else { return false };
-    let whole = head.starts_with(|c: char| c.is_ascii_alphabetic()) || head.contains(": ");
-    let more = head.ends_with(|c: char| c.is_ascii_alphanumeric())
-        && rest.starts_with(|c: char| c.is_ascii_alphanumeric());
-    start.eq_ignore_ascii_case(head) && !(whole && more)
-}
-
-/// PDU mode: `[alpha],length` or `length` (27.005 3.4.1), perhaps with the PDU behind a blank. Anything longer
-/// is text mode, where a report stands whole on its line.
-fn routed(kind: Kind, body: &str) -> Routed<'_> {
-    let inline: IResult<&str, &str> =
-        preceded((opt((field, char(','))), space0, digit1, space1), all_consuming(recognize(hex)))
-            .parse(body);
-    if let Ok((_, pdu)) = inline {
-        return Routed::Pdu(kind, pdu);
-    }
-    let fields = fields(body);
-    let length: IResult<&str, u16> =
-        all_consuming(map_res(digit1, str::parse)).parse(fields.last().copied().unwrap_or(""));
-    match (fields.len(), kind) {
-        (1 | 2, _) if length.is_ok() => Routed::PduFollows(kind),
-        (_, Kind::Report) => Routed::Text(kind, body),
-        _ => Routed::TextFollows(kind),
-    }
-}
-
-/// Heads in the order they are tried: a longer one before its own beginning.
-const TABLE: &[(&str, Meaning)] = &[
-    // The SMS service (27.005).
-    ("+CMTI:", Meaning::Stored(Kind::Deliver)),
-    ("+CDSI:", Meaning::Stored(Kind::Report)),
-    ("+CMT:", Meaning::Routed(Kind::Deliver)),
-    ("+CDS:", Meaning::Routed(Kind::Report)),
-    ("+CBM:", Meaning::Routed(Kind::Broadcast)),
-    ("+CBMI:", Meaning::Other),
-    ("^SMMEMFULL", Meaning::StorageFull),
-    ("SMS FULL", Meaning::StorageFull),
-    ("+CIEV: \"SMSFULL\"", Meaning::StorageFull),
-    // The network (27.007).
-    ("+CREG:", Meaning::Registration(Domain::Cs)),
-    ("+CEREG:", Meaning::Registration(Domain::Eps)),
-    ("+CGREG:", Meaning::Registration(Domain::Ps)),
-    ("+CUSD:", Meaning::Ussd),
-    ("+CPIN:", Meaning::Pin),
-    // A restart, as makers say it.
-    ("RDY", Meaning::Restarted),
-    ("^SYSSTART", Meaning::Restarted),
-    ("+AT: READY", Meaning::Restarted),
-    ("*ATREADY", Meaning::Restarted),
-    ("APP RDY", Meaning::Restarted),
-    ("MODEM:STARTUP", Meaning::Restarted),
-    ("+WIND: 3", Meaning::Restarted),
-    ("*EMRDY", Meaning::Restarted),
-    ("Call Ready", Meaning::Woken),
-    ("SMS Ready", Meaning::Woken),
-    ("SMS DONE", Meaning::Woken),
-    ("PB DONE", Meaning::Woken),
-    ("+QIND: SMS DONE", Meaning::Woken),
-    ("+QIND: PB DONE", Meaning::Woken),
-    ("+QUSIM: 1", Meaning::Woken),
-    ("#QSS: 3", Meaning::Woken),
-    ("+WIND: 4", Meaning::Woken),
-    ("POWERED DOWN", Meaning::Leaving),
-    ("NORMAL POWER DOWN", Meaning::Leaving),
-    ("UNDER-VOLTAGE POWER DOWN", Meaning::Leaving),
-    ("OVER-VOLTAGE POWER DOWN", Meaning::Leaving),
-    ("^SHUTDOWN", Meaning::Leaving),
-    // Calls: nobody answers them, and they end no command of ours.
-    ("RING", Meaning::Other),
-    ("NO CARRIER", Meaning::Other),
-    ("NO ANSWER", Meaning::Other),
-    ("NO DIALTONE", Meaning::Other),
-    ("BUSY", Meaning::Other),
-    ("+CRING:", Meaning::Other),
-    ("+CLIP:", Meaning::Other),
-    ("+COLP:", Meaning::Other),
-    ("+CCWA:", Meaning::Other),
-    ("+CLCC:", Meaning::Other),
-    ("+CSSI:", Meaning::Other),
-    ("+CSSU:", Meaning::Other),
-    // State that makers report.
-    ("+CIEV:", Meaning::Other),
-    ("+CGEV:", Meaning::Other),
-    ("+CTZV:", Meaning::Other),
-    ("+CTZE:", Meaning::Other),
-    ("*PSUTTZ:", Meaning::Other),
-    ("+NITZ:", Meaning::Other),
-    ("DST:", Meaning::Other),
-    ("+CUSATP:", Meaning::Other),
-    ("+SPNWNAME:", Meaning::Other),
-    ("+PSBEARER:", Meaning::Other),
-    ("+PACSP", Meaning::Other),
-    ("+MBAN:", Meaning::Other),
-    ("+WIND:", Meaning::Other),
-    ("+ZUSIMR:", Meaning::Other),
-    ("+ZDONR:", Meaning::Other),
-    ("+ZPASR:", Meaning::Other),
-    ("+ZPSTM:", Meaning::Other),
-    ("+ZEND", Meaning::Other),
-    ("+QIND:", Meaning::Other),
-    ("+QUSIM:", Meaning::Other),
-    ("+UUSORD", Meaning::Other),
-    ("+UUSIMSTAT", Meaning::Other),
-    ("+CFUN: 1", Meaning::Other),
-    ("#QSS:", Meaning::Other),
-    ("#STN:", Meaning::Other),
-    ("Initiating Release", Meaning::Other),
-    ("^RSSI", Meaning::Other),
-    ("^HRSSILVL", Meaning::Other),
-    ("^MODE:", Meaning::Other),
-    ("^DSFLOWRPT", Meaning::Other),
-    ("^BOOT:", Meaning::Other),
-    ("^CSNR:", Meaning::Other),
-    ("^SIMST:", Meaning::Other),
-    ("^SRVST:", Meaning::Other),
-    ("^STIN:", Meaning::Other),
-    ("^HCSQ:", Meaning::Other),
-    ("^NDIS", Meaning::Other),
-    ("^PDPDEACT", Meaning::Other),
-    ("^RFSWITCH", Meaning::Other),
-    ("^LWURC", Meaning::Other),
-    ("^EONS", Meaning::Other),
-    ("^NWTIME", Meaning::Other),
-    ("^THERM", Meaning::Other),
-    ("^SCN:", Meaning::Other),
-    ("^SCKS:", Meaning::Other),
-    ("^SYSINFO:", Meaning::Other),
-    ("*EBCA", Meaning::Other),
-    ("*E2", Meaning::Other),
-    ("*ISIMAID", Meaning::Other),
-    ("*COPN", Meaning::Other),
-    ("_OSIGQ:", Meaning::Other),
-    ("_OBS:", Meaning::Other),
-    ("_OSSYSI", Meaning::Other),
-    ("%", Meaning::Other),
-];
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::at::Command;
+    use crate::at::{Command, Domain, Kind, Routed};
 
     fn of<'a>(line: &'a str, command: &Command) -> Line<'a> {
         Line::of(line, Some(&command.expects()))
@@ -375,6 +150,16 @@ mod tests {
                 "{body}"
             );
         }
+        // What is not understood is an answer to the question, and not a code in disguise.
+        for body in ["002,005,\"18d8\",\"ffff\"", "2,5,\"5E25", "0,", "x", "\"1\"", "0,1x"] {
+            assert_eq!(of(&format!("+CREG: {body}"), &ask), Line::Answer(body), "{body}");
+        }
+        let ask = Command::Registration(Domain::FiveG);
+        assert_eq!(
+            of("+C5GREG: 2,1,\"000001\",\"000000001\",11", &ask),
+            Line::Answer("2,1,\"000001\",\"000000001\",11")
+        );
+        assert_eq!(of("+C5GREG: 5", &ask), Line::Unsolicited(Unsolicited::Registration(Domain::FiveG, "5")));
         assert_eq!(of("+CPIN: READY", &Command::PinState), Line::Answer("READY"));
         assert_eq!(of("+CPIN: READY", &Command::Signal), Line::Unsolicited(Unsolicited::Pin("READY")));
     }
@@ -386,12 +171,20 @@ mod tests {
             other => panic!("{line}: {other:?}"),
         };
         for line in ["+CMT: ,23", "+CMT: \"\",23", "+CMT:\"+41,79\",23", "+CMT: 23"] {
-            assert_eq!(routed(line), Routed::PduFollows(Kind::Deliver), "{line}");
+            assert_eq!(routed(line), Routed::PduFollows { kind: Kind::Deliver, length: 23 }, "{line}");
         }
-        assert_eq!(routed("+CDS: 25"), Routed::PduFollows(Kind::Report));
-        assert_eq!(routed("+CDS: ,25"), Routed::PduFollows(Kind::Report));
-        assert_eq!(routed("+CBM: 88"), Routed::PduFollows(Kind::Broadcast));
-        assert_eq!(routed("+CMT: ,2 0791ABCD"), Routed::Pdu(Kind::Deliver, "0791ABCD"));
+        assert_eq!(routed("+CDS: 25"), Routed::PduFollows { kind: Kind::Report, length: 25 });
+        assert_eq!(routed("+CDS: ,25"), Routed::PduFollows { kind: Kind::Report, length: 25 });
+        assert_eq!(routed("+CBM: 88"), Routed::PduFollows { kind: Kind::Broadcast, length: 88 });
+        let whole = Routed::Pdu { kind: Kind::Deliver, length: 2, digits: "0791ABCD" };
+        assert_eq!(routed("+CMT: ,2 0791ABCD"), whole);
+        assert!(!routed("+CMT: ,23").is_text_mode() && !whole.is_text_mode());
+        for line in [
+            "+CMT: \"+4179\",,\"06/05/28,18:15:41+80\",145,4,0,0,\"+4179\",145,5",
+            "+CDS: 6,202,,,\"x\",\"y\",0",
+        ] {
+            assert!(routed(line).is_text_mode(), "{line}");
+        }
         assert_eq!(routed("+CMT: \"+4179\",,\"06/05/28,18:15:41+80\""), Routed::TextFollows(Kind::Deliver));
         assert_eq!(
             routed("+CDS: 6,202,\"+49\",145,\"04/03/30,14:24:09+04\",\"04/03/30,14:24:13+04\",0"),
@@ -403,6 +196,39 @@ mod tests {
         assert_eq!(Line::pdu("0791AbcD"), Some(vec![0x07, 0x91, 0xab, 0xcd]));
         for line in ["OK", "", "079", "+CMGS: 1", "07 91"] {
             assert_eq!(Line::pdu(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_lost_its_end() {
+        for (line, digits, rest) in [
+            ("0791ABCD+CMGL: 2,0,,24", "0791ABCD", "+CMGL: 2,0,,24"),
+            ("0791AB+CMTI: \"SM\",3", "0791AB", "+CMTI: \"SM\",3"),
+            ("0791A^RSSI:10", "0791A", "^RSSI:10"),
+            ("0791OK", "0791", "OK"),
+            ("0791ERROR", "0791", "ERROR"),
+            ("0791 +CMGL: 2,0,,24", "0791", "+CMGL: 2,0,,24"),
+            ("0791EERROR", "0791E", "ERROR"),
+            ("0791+CMS ERROR: 500", "0791", "+CMS ERROR: 500"),
+        ] {
+            assert_eq!(Line::split_pdu(line), Some((digits, rest)), "{line}");
+        }
+        for line in ["0791ABCD", "+CMGL: 2,0,,24", "OK", "ERROR", "0791x", "", "0791+CMGL 2"] {
+            assert_eq!(Line::split_pdu(line), None, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_split_elsewhere_than_between_the_two(digits in "[0-9A-F]{1,60}", rest in "[+^][A-Z]{3,5}: .{0,20}") {
+            let line = format!("{digits}{rest}");
+            prop_assert_eq!(Line::split_pdu(&line), Some((&*digits, &*rest)));
+        }
+
+        #[test]
+        fn no_text_panics(line in ".{0,80}") {
+            let _ = Line::split_pdu(&line);
+            let _ = Line::of(&line, Some(&Command::Registration(Domain::FiveG).expects()));
         }
     }
 

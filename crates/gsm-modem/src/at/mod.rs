@@ -26,19 +26,23 @@ mod command;
 mod errors;
 mod framer;
 mod line;
+mod registration;
 mod reply;
 mod result;
 mod stored;
 mod text;
+mod unsolicited;
 
 pub use command::{Charset, Command, Domain, Expects, LineEnd};
 pub use errors::{Failure, MakerError, Service, Subject, Verdict};
 pub use framer::{Frame, Framer, LINE_LIMIT, Prompt};
-pub use line::{Kind, Line, Routed, Unsolicited};
+pub use line::Line;
+pub use registration::{Registration, registration};
 pub use reply::{
-    Pin, Registration, Selection, UssdReply, first_number, first_text, iccid, index, number_at, operator,
-    pin, registration, selection, send_reference, signal, unquoted, ussd,
+    Pin, Selection, UssdReply, first_number, first_text, iccid, index, number_at, operator, pin, selection,
+    send_reference, signal, unquoted, ussd,
 };
 pub use result::{ErrorValue, ResultCode};
-pub use stored::{Entry, Header, Usage, storage, storages, usages};
+pub use stored::{Entry, Header, Usage, fits, storage, storages, usages};
 pub use text::{TextEntry, TextReport};
+pub use unsolicited::{Kind, Routed, Unsolicited};

@@ -4,7 +4,7 @@
 use nom::branch::alt;
 use nom::bytes::complete::{tag, tag_no_case, take_till, take_till1, take_while1};
 use nom::character::complete::{char, digit1, hex_digit1, space0};
-use nom::combinator::{all_consuming, eof, map, map_opt, map_res, opt, peek, rest, value, verify};
+use nom::combinator::{all_consuming, eof, map, map_opt, map_res, opt, peek, recognize, rest, value, verify};
 use nom::multi::separated_list1;
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
@@ -28,44 +28,6 @@ pub enum Pin {
     Other,
 }
 
-/// `<stat>` of `+CREG` (27.007 7.2, 10.1.20, 10.1.22).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Registration {
-    /// In the SIM's own network.
-    Home,
-    /// In a visited network.
-    Roaming,
-    /// Looking for one.
-    Searching,
-    /// The network refuses the SIM.
-    Denied,
-    /// Not registered and not looking, or for emergency calls only.
-    NotRegistered,
-    /// Nobody knows.
-    #[default]
-    Unknown,
-}
-
-impl Registration {
-    /// Whether messages can be sent.
-    pub const fn is_registered(self) -> bool {
-        matches!(self, Self::Home | Self::Roaming)
-    }
-
-    const fn from_stat(stat: u8) -> Self {
-        match stat {
-            // 6, 7: for SMS only; 9, 10: CSFB not preferred.
-            1 | 6 | 9 => Self::Home,
-            5 | 7 | 10 => Self::Roaming,
-            2 => Self::Searching,
-            3 => Self::Denied,
-            // 8, 11: for emergency calls only.
-            0 | 8 | 11 => Self::NotRegistered,
-            _ => Self::Unknown,
-        }
-    }
-}
-
 /// `+CUSD: m[,str[,dcs]]` (27.007 7.15).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UssdReply {
@@ -80,6 +42,12 @@ pub struct UssdReply {
 /// The body's comma-separated fields, without blanks and quotes around them.
 pub(super) fn fields(body: &str) -> Vec<&str> {
     all_consuming(separated_list1(char(','), field)).parse(body).map_or_else(|_| vec![body], |(_, list)| list)
+}
+
+/// The same fields as they stand, with their quotes.
+pub(super) fn raw_fields(body: &str) -> Vec<&str> {
+    let raw = alt((recognize(quoted), take_till(|c| c == ',')));
+    all_consuming(separated_list1(char(','), raw)).parse(body).map_or_else(|_| vec![body], |(_, list)| list)
 }
 
 /// `"anything"` or anything up to a comma; a quote that is never closed ends with the field.
@@ -162,22 +130,6 @@ pub fn pin(body: &str) -> Pin {
     whole(parsed).unwrap_or(Pin::Other)
 }
 
-/// `+CREG: <n>,<stat>…` as the answer to a question.
-pub fn registration(body: &str) -> Option<Registration> {
-    stat(fields(body).get(1)?)
-}
-
-impl Registration {
-    /// `+CREG: <stat>…` as an unsolicited code.
-    pub fn reported(body: &str) -> Option<Self> {
-        stat(fields(body).first()?)
-    }
-}
-
-fn stat(field: &str) -> Option<Registration> {
-    whole(all_consuming(number::<u8>).parse(field)).map(Registration::from_stat)
-}
-
 /// `+CSQ: <rssi>,<ber>` in dBm (27.007 8.5; 100 to 199 are TD-SCDMA).
 pub fn signal(body: &str) -> Option<i32> {
     let rssi: i32 = first_number(body)?.into();
@@ -211,10 +163,11 @@ pub fn selection(body: &str) -> Option<Selection> {
     }
 }
 
-/// `<mem>,<index>` of `+CMTI:` and `+CDSI:`.
+/// `<mem>,<index>` of `+CMTI:` and `+CDSI:`, whatever stands behind them (`"SM",1,"MMS PUSH",2,1` was seen). Nothing
+/// when the code does not say where: then it still says that something was stored.
 pub fn index(body: &str) -> Option<(String, u32)> {
     match fields(body)[..] {
-        [memory, index] => Some((super::storage(memory)?, whole(all_consuming(number).parse(index))?)),
+        [memory, index, ..] => Some((super::storage(memory)?, whole(all_consuming(number).parse(index))?)),
         _ => None,
     }
 }
@@ -319,24 +272,6 @@ mod tests {
     }
 
     #[test]
-    fn registrations() {
-        for (body, expected) in [
-            ("0,1", Some(Registration::Home)),
-            ("2,1,4CA,81DE445", Some(Registration::Home)),
-            ("2,1,\"5E25", Some(Registration::Home)),
-            ("0,5", Some(Registration::Roaming)),
-            ("0,11", Some(Registration::NotRegistered)),
-            ("0,3", Some(Registration::Denied)),
-            ("0, 2", Some(Registration::Searching)),
-            ("1", None),
-            ("", None),
-        ] {
-            assert_eq!(registration(body), expected, "{body}");
-        }
-        assert_eq!(Registration::reported("1, E006B, ABE0016"), Some(Registration::Home));
-    }
-
-    #[test]
     fn pin_states() {
         for (body, expected) in [
             ("READY", Pin::Ready),
@@ -365,7 +300,14 @@ mod tests {
         assert_eq!(selection("3"), None);
         assert_eq!(index("\"SM\",1"), Some(("SM".into(), 1)));
         assert_eq!(index("\"SR\",0"), Some(("SR".into(), 0)));
-        assert_eq!(index("\"SM\""), None);
+        // https://github.com/zabsalahid/serialport-gsm/issues/60
+        assert_eq!(index("\"SM\",1,\"MMS PUSH\",2,1"), Some(("SM".into(), 1)));
+        for body in ["SM,1", "\"SM,1", "SM\", 1 ", "\"SM\",\"1\""] {
+            assert_eq!(index(body), Some(("SM".into(), 1)), "{body}");
+        }
+        for body in ["\"SM\"", "", ",1", "\"SM\",", "\"SM\"1", "\"SM\",x", "\"SM\",-1", "1", "\"S M\",1"] {
+            assert_eq!(index(body), None, "{body}");
+        }
         assert_eq!(first_number("1,0"), Some(1));
         assert_eq!(first_number("(0-1,4-7),(0-1)"), None);
         assert_eq!(number_at("^CPIN: SIM PIN,3,10,3,10,3", 4), Some(3));

@@ -44,6 +44,18 @@ impl ResultCode {
         result(line).ok().map(|(_, code)| code)
     }
 
+    /// `line` as the answer to a bare `AT` or to what sets the form of results: any final result, also as a number
+    /// (`ATV0`, V.250 clause 6.2.6), which elsewhere may be a line of data, or a word that ends a call. Whatever it says,
+    /// somebody answers.
+    pub fn to_attention(line: &str) -> Option<Self> {
+        match line {
+            "0" => Some(Self::Ok),
+            "3" | "4" | "6" | "7" | "8" | "NO CARRIER" | "NO DIALTONE" | "NO DIAL TONE" | "BUSY"
+            | "NO ANSWER" => Some(Self::Error),
+            _ => Self::parse(line),
+        }
+    }
+
     /// Whether it is `OK`.
     pub fn is_ok(&self) -> bool {
         *self == Self::Ok
@@ -124,6 +136,29 @@ mod tests {
         ] {
             assert_eq!(ResultCode::parse(line), Some(code), "{line:?}");
         }
+    }
+
+    #[test]
+    fn somebody_answers() {
+        for line in [
+            "OK",
+            "0",
+            "4",
+            "ERROR",
+            "+CME ERROR: 11",
+            "+CME ERROR: 4",
+            "+CMS ERROR: 515",
+            "NO CARRIER",
+            "NA",
+        ] {
+            assert!(ResultCode::to_attention(line).is_some(), "{line}");
+        }
+        assert_eq!(ResultCode::to_attention("0"), Some(ResultCode::Ok));
+        assert_eq!(ResultCode::to_attention("4"), Some(ResultCode::Error));
+        for line in ["AT", "1", "2", "00", "RING", "^RSSI:10", ""] {
+            assert_eq!(ResultCode::to_attention(line), None, "{line}");
+        }
+        assert_eq!(ResultCode::parse("0"), None, "elsewhere it is data");
     }
 
     #[test]

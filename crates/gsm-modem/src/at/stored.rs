@@ -95,21 +95,74 @@ pub fn usages(body: &str) -> Vec<Usage> {
     usages
 }
 
-/// `+CPMS: ("SM","ME"),("SM","ME"),("SM","ME")`: the names for mem1, mem2 and mem3. Without brackets it is one list
-/// for all three, said once or three times.
+/// `+CPMS: ("SM","ME"),("SM","ME"),("SM","ME")`: the names for mem1, mem2 and mem3, whose lists may differ. Without
+/// brackets it is one list for all three, said once or three times. Where only some have brackets, each list and each
+/// name between them is of one memory, unless there are more than three: then names side by side are one list.
 pub fn storages(body: &str) -> Vec<Vec<String>> {
+    let mut lists = listed(body);
+    let bare = lists.iter().all(|list| matches!(list, Listed::Bare(_)));
+    if bare {
+        let all: Vec<String> = lists.into_iter().flat_map(Listed::names).collect();
+        let third = all.len() / 3;
+        let thrice =
+            third > 0 && all.len().is_multiple_of(3) && all.chunks(third).all(|list| *list == all[..third]);
+        let list = if thrice { all[..third].to_vec() } else { all };
+        return if list.is_empty() { Vec::new() } else { vec![list; 3] };
+    }
+    if lists.len() > 3 {
+        lists = join_bare(lists);
+    }
+    lists.into_iter().map(Listed::names).collect()
+}
+
+/// A part of the list of lists.
+enum Listed {
+    /// In brackets.
+    List(Vec<String>),
+    /// A name without.
+    Bare(Vec<String>),
+}
+
+impl Listed {
+    fn names(self) -> Vec<String> {
+        match self {
+            Self::List(names) | Self::Bare(names) => names,
+        }
+    }
+}
+
+/// Brackets around brackets vanish; one that is never closed ends with the line.
+fn listed(body: &str) -> Vec<Listed> {
     let names = |list: &str| -> Vec<String> {
         list.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter_map(storage).collect()
     };
-    if body.contains('(') {
-        body.split(')').filter(|list| list.contains('(')).map(names).collect()
-    } else {
-        let all = names(body);
-        let third = all.len() / 3;
-        let thrice = third > 0 && all.len() % 3 == 0 && all.chunks(third).all(|list| *list == all[..third]);
-        let list = if thrice { all[..third].to_vec() } else { all };
-        if list.is_empty() { Vec::new() } else { vec![list; 3] }
+    let mut lists = Vec::new();
+    for piece in body.split(')') {
+        let (before, list) = match piece.rsplit_once('(') {
+            Some((before, list)) => (before, Some(list)),
+            None => (piece, None),
+        };
+        lists.extend(names(before).into_iter().map(|name| Listed::Bare(vec![name])));
+        lists.extend(list.map(|list| Listed::List(names(list))));
     }
+    lists
+}
+
+fn join_bare(lists: Vec<Listed>) -> Vec<Listed> {
+    let mut joined: Vec<Listed> = Vec::new();
+    for list in lists {
+        match (joined.last_mut(), list) {
+            (Some(Listed::Bare(names)), Listed::Bare(more)) => names.extend(more),
+            (_, list) => joined.push(list),
+        }
+    }
+    joined
+}
+
+/// Whether a PDU has all the octets that the line before it announced: `length` counts those of the TPDU, without
+/// the service centre's field before it (27.005 3.1), whose first octet tells its own length.
+pub fn fits(pdu: &[u8], length: usize) -> bool {
+    pdu.first().is_some_and(|&centre| pdu.len() == 1 + usize::from(centre) + length)
 }
 
 /// A name that may stand in a command.
@@ -121,6 +174,8 @@ pub fn storage(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn entry(index: Option<u32>, status: u8, length: usize) -> Header {
@@ -176,6 +231,35 @@ mod tests {
     }
 
     #[test]
+    fn a_pdu_fits_its_length() {
+        let pdu = [2, 0x91, 0x14, 0x04, 0x05];
+        assert!(fits(&pdu, 2) && fits(&[0, 1, 2], 2) && fits(&[0], 0));
+        assert!(!fits(&pdu, 1) && !fits(&pdu, 3) && !fits(&pdu[..4], 2), "an octet was lost");
+        assert!(!fits(&[], 0) && !fits(&[7, 1], 0));
+    }
+
+    proptest! {
+        #[test]
+        fn a_pdu_that_lost_octets_never_fits(
+            centre in proptest::collection::vec(any::<u8>(), 0..12),
+            tpdu in proptest::collection::vec(any::<u8>(), 1..60),
+            lost in 1usize..20,
+        ) {
+            let mut pdu = vec![u8::try_from(centre.len()).unwrap()];
+            pdu.extend(&centre);
+            pdu.extend(&tpdu);
+            prop_assert!(fits(&pdu, tpdu.len()));
+            pdu.truncate(pdu.len().saturating_sub(lost).max(1));
+            prop_assert!(!fits(&pdu, tpdu.len()));
+        }
+
+        #[test]
+        fn no_list_panics(body in "[(),\"A-Z_ ]{0,40}") {
+            prop_assert!(storages(&body).iter().flatten().all(|name| storage(name).is_some()));
+        }
+    }
+
+    #[test]
     fn lists_of_every_shape() {
         let lists = |body| storages(body).iter().map(|list| list.join(" ")).collect::<Vec<_>>();
         assert_eq!(
@@ -193,6 +277,16 @@ mod tests {
         assert_eq!(lists("(ME\", \"SR\"), (\"ME\")"), ["ME SR", "ME"]);
         assert_eq!(lists("(),(),()"), ["", "", ""]);
         assert_eq!(lists("(\"SM\",\"ME),(\"SM_P\")"), ["SM ME", "SM_P"]);
+        // Lists that differ: what is received can go to other memories than what is read.
+        assert_eq!(
+            lists("(\"MT\",\"SM\",\"ME\"),(\"MT\",\"SM\",\"ME\"),(\"MT\",\"SM\")"),
+            ["MT SM ME", "MT SM ME", "MT SM"]
+        );
+        // Brackets around some of them.
+        assert_eq!(lists("(\"SM\",\"ME\"),\"SM\",\"ME\""), ["SM ME", "SM", "ME"]);
+        assert_eq!(lists("\"SM\",(\"SM\",\"ME\"),(\"ME\")"), ["SM", "SM ME", "ME"]);
+        assert_eq!(lists("\"ME\",\"SM\",(\"SM\"),(\"MT\")"), ["ME SM", "SM", "MT"]);
+        assert_eq!(lists("(\"SM\"),(\"ME\",\"SM\""), ["SM", "ME SM"]);
         assert_eq!(lists(""), Vec::<String>::new());
     }
 }

@@ -415,7 +415,7 @@ impl Dialogue<'_> {
                             exchange.answers.push(body.to_owned());
                         }
                         Line::Unsolicited(Unsolicited::Routed(
-                            Routed::PduFollows(_) | Routed::TextFollows(_),
+                            Routed::PduFollows { .. } | Routed::TextFollows(_),
                         )) => self.skip = true,
                         _ => {}
                     }

@@ -54,7 +54,7 @@ impl Session {
                 self.trace_hidden(line);
                 true
             }
-            Some(Routed::PduFollows(kind)) => {
+            Some(Routed::PduFollows { kind, .. }) => {
                 if let Some(octets) = Line::pdu(line) {
                     self.following = None;
                     self.trace_hidden(line);
@@ -67,7 +67,7 @@ impl Session {
                 }
                 false
             }
-            Some(Routed::Pdu(..) | Routed::Text(..)) => {
+            Some(Routed::Pdu { .. } | Routed::Text(..)) => {
                 self.following = None;
                 false
             }
@@ -99,9 +99,11 @@ impl Session {
                 }
             }
             Unsolicited::Routed(routed) => match routed {
-                Routed::PduFollows(kind) => self.following = Some(Routed::PduFollows(kind)),
+                Routed::PduFollows { kind, length } => {
+                    self.following = Some(Routed::PduFollows { kind, length });
+                }
                 Routed::TextFollows(kind) => self.following = Some(Routed::TextFollows(kind)),
-                Routed::Pdu(kind, digits) => match Line::pdu(digits) {
+                Routed::Pdu { kind, digits, .. } => match Line::pdu(digits) {
                     Some(octets) => self.handed_over(kind, Secret::new(octets)),
                     None => self.count_dropped(),
                 },

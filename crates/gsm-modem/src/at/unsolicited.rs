@@ -1,0 +1,254 @@
+//! What modems say by themselves: a table that names each head and what it means (3GPP TS 27.007, TS 27.005 clause
+//! 3.4.1; makers' manuals), and the two forms of the codes that hand a message over.
+
+use nom::character::complete::{char, digit1, space0, space1};
+use nom::combinator::{all_consuming, map_res, opt, recognize};
+use nom::sequence::preceded;
+use nom::{IResult, Parser};
+
+use super::Domain;
+use super::reply::{field, fields, hex};
+
+/// What the modem says by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unsolicited<'a> {
+    /// It began anew: every setting is lost.
+    Restarted,
+    /// A part of it became ready: after a restart, or late.
+    Woken,
+    /// It switches itself off.
+    Leaving,
+    /// `+CREG:` and its siblings: what follows the head.
+    Registration(Domain, &'a str),
+    /// `+CPIN:` or a vendor's like: what follows the head.
+    Pin(&'a str),
+    /// `+CMTI:`, `+CDSI:`: a message was stored. [`index`](super::index) tells where; when it cannot, the modem's
+    /// memory is worth a listing.
+    Stored(Kind, &'a str),
+    /// `+CMT:`, `+CDS:`, `+CBM:`: a message is being handed over.
+    Routed(Routed<'a>),
+    /// `+CUSD:`.
+    Ussd(&'a str),
+    /// The message storage is full.
+    StorageFull,
+    /// Of no interest here.
+    Other,
+}
+
+/// What sort of message arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// SMS-DELIVER.
+    Deliver,
+    /// SMS-STATUS-REPORT.
+    Report,
+    /// A cell broadcast.
+    Broadcast,
+}
+
+/// The head of a message that is handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Routed<'a> {
+    /// A line of hexadecimal digits follows: the PDU.
+    PduFollows {
+        /// What sort of message it is.
+        kind: Kind,
+        /// The TPDU's octets; see [`fits`](super::fits).
+        length: usize,
+    },
+    /// The PDU stands on the same line.
+    Pdu {
+        /// What sort of message it is.
+        kind: Kind,
+        /// The TPDU's octets; see [`fits`](super::fits).
+        length: usize,
+        /// The PDU in hexadecimal digits.
+        digits: &'a str,
+    },
+    /// Text mode: the text follows, which is a stranger's and may have any lines.
+    TextFollows(Kind),
+    /// Text mode: a report, whole.
+    Text(Kind, &'a str),
+}
+
+impl Routed<'_> {
+    /// Whether the modem speaks text mode (`AT+CMGF=1`), for the same code has another form in each.
+    pub const fn is_text_mode(&self) -> bool {
+        matches!(self, Self::TextFollows(_) | Self::Text(..))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Meaning {
+    Restarted,
+    Woken,
+    Leaving,
+    Registration(Domain),
+    Pin,
+    Stored(Kind),
+    Routed(Kind),
+    Ussd,
+    StorageFull,
+    Other,
+}
+
+/// `line` as one of the codes of the table.
+pub(super) fn unsolicited(line: &str) -> Option<Unsolicited<'_>> {
+    let (head, meaning) = TABLE.iter().find(|(head, _)| begins(line, head))?;
+    let body = line[head.len()..].trim_start_matches([':', ' ']);
+    Some(match meaning {
+        Meaning::Restarted => Unsolicited::Restarted,
+        Meaning::Woken => Unsolicited::Woken,
+        Meaning::Leaving => Unsolicited::Leaving,
+        Meaning::Registration(domain) => Unsolicited::Registration(*domain, body),
+        Meaning::Pin => Unsolicited::Pin(body),
+        Meaning::Stored(kind) => Unsolicited::Stored(*kind, body),
+        Meaning::Routed(kind) => Unsolicited::Routed(routed(*kind, body)),
+        Meaning::Ussd => Unsolicited::Ussd(body),
+        Meaning::StorageFull => Unsolicited::StorageFull,
+        Meaning::Other => Unsolicited::Other,
+    })
+}
+
+/// Words and values match whole, so that `RING` is not `RINGO` and `+WIND: 3` not `+WIND: 30`; of the makers'
+/// heads the beginning is enough.
+fn begins(line: &str, head: &str) -> bool {
+    let Some((start, rest)) = line.split_at_checked(head.len()) else { return false };
+    let whole = head.starts_with(|c: char| c.is_ascii_alphabetic()) || head.contains(": ");
+    let more = head.ends_with(|c: char| c.is_ascii_alphanumeric())
+        && rest.starts_with(|c: char| c.is_ascii_alphanumeric());
+    start.eq_ignore_ascii_case(head) && !(whole && more)
+}
+
+/// PDU mode: `[alpha],length` or `length` (27.005 3.4.1), perhaps with the PDU behind a blank. Anything longer
+/// is text mode, where a report stands whole on its line.
+fn routed(kind: Kind, body: &str) -> Routed<'_> {
+    let inline: IResult<&str, (usize, &str)> = (
+        preceded((opt((field, char(','))), space0), map_res(digit1, str::parse)),
+        preceded(space1, all_consuming(recognize(hex))),
+    )
+        .parse(body);
+    if let Ok((_, (length, digits))) = inline {
+        return Routed::Pdu { kind, length, digits };
+    }
+    let fields = fields(body);
+    let length: IResult<&str, u16> =
+        all_consuming(map_res(digit1, str::parse)).parse(fields.last().copied().unwrap_or(""));
+    match (fields.len(), length, kind) {
+        (1 | 2, Ok((_, length)), _) => Routed::PduFollows { kind, length: length.into() },
+        (_, _, Kind::Report) => Routed::Text(kind, body),
+        _ => Routed::TextFollows(kind),
+    }
+}
+
+/// Heads in the order they are tried: a longer one before its own beginning.
+const TABLE: &[(&str, Meaning)] = &[
+    // The SMS service (27.005).
+    ("+CMTI:", Meaning::Stored(Kind::Deliver)),
+    ("+CDSI:", Meaning::Stored(Kind::Report)),
+    ("+CMT:", Meaning::Routed(Kind::Deliver)),
+    ("+CDS:", Meaning::Routed(Kind::Report)),
+    ("+CBM:", Meaning::Routed(Kind::Broadcast)),
+    ("+CBMI:", Meaning::Other),
+    ("^SMMEMFULL", Meaning::StorageFull),
+    ("SMS FULL", Meaning::StorageFull),
+    ("+CIEV: \"SMSFULL\"", Meaning::StorageFull),
+    // The network (27.007).
+    ("+CREG:", Meaning::Registration(Domain::Cs)),
+    ("+CEREG:", Meaning::Registration(Domain::Eps)),
+    ("+CGREG:", Meaning::Registration(Domain::Ps)),
+    ("+C5GREG:", Meaning::Registration(Domain::FiveG)),
+    ("+CUSD:", Meaning::Ussd),
+    ("+CPIN:", Meaning::Pin),
+    // A restart, as makers say it.
+    ("RDY", Meaning::Restarted),
+    ("^SYSSTART", Meaning::Restarted),
+    ("+AT: READY", Meaning::Restarted),
+    ("*ATREADY", Meaning::Restarted),
+    ("APP RDY", Meaning::Restarted),
+    ("MODEM:STARTUP", Meaning::Restarted),
+    ("+WIND: 3", Meaning::Restarted),
+    ("*EMRDY", Meaning::Restarted),
+    ("Call Ready", Meaning::Woken),
+    ("SMS Ready", Meaning::Woken),
+    ("SMS DONE", Meaning::Woken),
+    ("PB DONE", Meaning::Woken),
+    ("+QIND: SMS DONE", Meaning::Woken),
+    ("+QIND: PB DONE", Meaning::Woken),
+    ("+QUSIM: 1", Meaning::Woken),
+    ("#QSS: 3", Meaning::Woken),
+    ("+WIND: 4", Meaning::Woken),
+    ("POWERED DOWN", Meaning::Leaving),
+    ("NORMAL POWER DOWN", Meaning::Leaving),
+    ("UNDER-VOLTAGE POWER DOWN", Meaning::Leaving),
+    ("OVER-VOLTAGE POWER DOWN", Meaning::Leaving),
+    ("^SHUTDOWN", Meaning::Leaving),
+    // Calls: nobody answers them, and they end no command of ours.
+    ("RING", Meaning::Other),
+    ("NO CARRIER", Meaning::Other),
+    ("NO ANSWER", Meaning::Other),
+    ("NO DIALTONE", Meaning::Other),
+    ("BUSY", Meaning::Other),
+    ("+CRING:", Meaning::Other),
+    ("+CLIP:", Meaning::Other),
+    ("+COLP:", Meaning::Other),
+    ("+CCWA:", Meaning::Other),
+    ("+CLCC:", Meaning::Other),
+    ("+CSSI:", Meaning::Other),
+    ("+CSSU:", Meaning::Other),
+    // State that makers report.
+    ("+CIEV:", Meaning::Other),
+    ("+CGEV:", Meaning::Other),
+    ("+CTZV:", Meaning::Other),
+    ("+CTZE:", Meaning::Other),
+    ("*PSUTTZ:", Meaning::Other),
+    ("+NITZ:", Meaning::Other),
+    ("DST:", Meaning::Other),
+    ("+CUSATP:", Meaning::Other),
+    ("+SPNWNAME:", Meaning::Other),
+    ("+PSBEARER:", Meaning::Other),
+    ("+PACSP", Meaning::Other),
+    ("+MBAN:", Meaning::Other),
+    ("+WIND:", Meaning::Other),
+    ("+ZUSIMR:", Meaning::Other),
+    ("+ZDONR:", Meaning::Other),
+    ("+ZPASR:", Meaning::Other),
+    ("+ZPSTM:", Meaning::Other),
+    ("+ZEND", Meaning::Other),
+    ("+QIND:", Meaning::Other),
+    ("+QUSIM:", Meaning::Other),
+    ("+UUSORD", Meaning::Other),
+    ("+UUSIMSTAT", Meaning::Other),
+    ("+CFUN: 1", Meaning::Other),
+    ("#QSS:", Meaning::Other),
+    ("#STN:", Meaning::Other),
+    ("Initiating Release", Meaning::Other),
+    ("^RSSI", Meaning::Other),
+    ("^HRSSILVL", Meaning::Other),
+    ("^MODE:", Meaning::Other),
+    ("^DSFLOWRPT", Meaning::Other),
+    ("^BOOT:", Meaning::Other),
+    ("^CSNR:", Meaning::Other),
+    ("^SIMST:", Meaning::Other),
+    ("^SRVST:", Meaning::Other),
+    ("^STIN:", Meaning::Other),
+    ("^HCSQ:", Meaning::Other),
+    ("^NDIS", Meaning::Other),
+    ("^PDPDEACT", Meaning::Other),
+    ("^RFSWITCH", Meaning::Other),
+    ("^LWURC", Meaning::Other),
+    ("^EONS", Meaning::Other),
+    ("^NWTIME", Meaning::Other),
+    ("^THERM", Meaning::Other),
+    ("^SCN:", Meaning::Other),
+    ("^SCKS:", Meaning::Other),
+    ("^SYSINFO:", Meaning::Other),
+    ("*EBCA", Meaning::Other),
+    ("*E2", Meaning::Other),
+    ("*ISIMAID", Meaning::Other),
+    ("*COPN", Meaning::Other),
+    ("_OSIGQ:", Meaning::Other),
+    ("_OBS:", Meaning::Other),
+    ("_OSSYSI", Meaning::Other),
+    ("%", Meaning::Other),
+];
