@@ -94,6 +94,8 @@ pub enum Trouble {
     Deaf,
     /// It answers and sends nothing.
     Failing,
+    /// It sees no SIM.
+    NoSim,
 }
 
 /// The rungs that may help, and how often each is tried. The others change nothing for that trouble.
@@ -103,6 +105,7 @@ const fn plan(trouble: Trouble) -> &'static [(Rung, u8)] {
         Trouble::Silent => &[(Reopen, 2), (Restart, 2), (Reauthorise, 1), (PowerCycle, 1)],
         Trouble::Away => &[(Reauthorise, 1), (PowerCycle, 1)],
         Trouble::Deaf => &[(Radio, 1), (Restart, 1)],
+        Trouble::NoSim => &[(Restart, 1)],
         Trouble::Failing => &[(Radio, 1), (Restart, 1), (Reauthorise, 1), (PowerCycle, 1)],
     }
 }
@@ -249,6 +252,16 @@ impl Ladder {
         }
         self.deaf_since = Some(now);
         self.climb_useless(Trouble::Deaf, now)
+    }
+
+    /// The modem answers and sees no SIM, which lasts.
+    pub fn without_sim(&mut self, now: Instant) -> Option<Rung> {
+        self.climb_useless(Trouble::NoSim, now)
+    }
+
+    /// Whether the modem has been ready so long that it is well.
+    pub fn is_calm(&self, now: Instant) -> bool {
+        self.ready_since.is_some_and(|since| now.saturating_duration_since(since) >= self.limits.calm)
     }
 
     /// The modem answers, and every send fails.

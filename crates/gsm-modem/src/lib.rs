@@ -4,22 +4,10 @@
 //!
 //! ```no_run
 //! use std::path::PathBuf;
-//! use gsm_modem::profiles::Profiles;
-//! use gsm_modem::{Modem, Outcome, Part, Roaming, Secret, Settings, Timing};
+//! use gsm_modem::{Modem, Outcome, Part, Secret, Settings};
 //! # async fn example() {
 //! let (notices, _listen) = tokio::sync::mpsc::channel(64);
-//! let settings = Settings {
-//!     name: "stick1".into(),
-//!     find: PathBuf::from("/dev/ttyUSB0").into(),
-//!     baud: 115_200,
-//!     pin: None,
-//!     smsc: None,
-//!     roaming: Roaming::Allowed,
-//!     operator: None,
-//!     pins: None,
-//!     profiles: Profiles::default(),
-//!     timing: Timing::default(),
-//! };
+//! let settings = Settings::new("stick1", PathBuf::from("/dev/ttyUSB0"));
 //! let modem = Modem::start(settings, notices);
 //! let part = Part { pdu: Secret::new(vec![0, 1, 0, 4, 0x91, 0x44, 0x33, 0, 0, 0]), length: 9 };
 //! let (open, gate) = tokio::sync::oneshot::channel();
@@ -38,9 +26,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub mod at;
 mod clock;
+pub mod dialogue;
 mod find;
 pub mod ladder;
-mod mask;
 mod means;
 mod pins;
 mod port;
@@ -48,7 +36,6 @@ pub mod ports;
 mod power_cycle;
 pub mod profiles;
 mod reauthorise;
-pub mod recorder;
 mod secret;
 pub mod session;
 mod settings;
@@ -58,12 +45,12 @@ mod task;
 pub use at::Registration;
 pub use find::Find;
 pub use means::Means;
-pub use pins::Pins;
+pub use pins::{Owners, Pins};
 pub use secret::Secret;
 pub use settings::{Roaming, Settings, Timing};
-pub use snapshot::{Counters, Notice, Outcome, Part, Snapshot, State};
+pub use snapshot::{Counters, Notice, Outcome, Part, Place, SimNames, Snapshot, State};
 
-use recorder::Recorded;
+use dialogue::Recorded;
 use session::Session;
 pub use session::UssdAnswer;
 use task::{Control, Driver, Order};
@@ -102,6 +89,7 @@ impl Modem {
             orders,
             controls,
             notices,
+            unheard: std::collections::VecDeque::new(),
             snapshot: snapshot_in,
             gate: None,
             outcome: None,
@@ -161,6 +149,11 @@ impl Modem {
         self.control(Control::Reset).await;
     }
 
+    /// Messages through it fail, and `why` says how: the ladder decides whether it is time to cure the modem.
+    pub async fn cure(&self, why: String) {
+        self.control(|done| Control::Cure(why, done)).await;
+    }
+
     /// Finishes the message on the air, within `grace`, closes the port and ends the task.
     pub async fn stop(&self, grace: Duration) {
         self.control(|done| Control::Stop(grace, done)).await;
@@ -179,7 +172,7 @@ impl Modem {
 
     /// Deletes a message or report from the place in the modem that its notice named, once whoever heard of it
     /// has it for certain. What is not discarded is announced again some minutes later.
-    pub async fn discard(&self, storage: (String, u32)) {
+    pub async fn discard(&self, storage: Place) {
         self.control(|done| Control::Discard(storage, done)).await;
     }
 

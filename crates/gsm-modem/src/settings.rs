@@ -29,8 +29,29 @@ pub struct Settings {
     pub pins: Option<Arc<dyn Pins>>,
     /// The families it may belong to.
     pub profiles: Profiles,
+    /// How long the answer to a message may take before it is overdue; left out: as the modem's own times say.
+    pub patience: Option<Duration>,
     /// Time limits.
     pub timing: Timing,
+}
+
+impl Settings {
+    /// A modem of this name that is found so, with everything else left out.
+    pub fn new(name: impl Into<String>, find: impl Into<Find>) -> Self {
+        Self {
+            name: name.into(),
+            find: find.into(),
+            baud: 115_200,
+            pin: None,
+            smsc: None,
+            roaming: Roaming::Allowed,
+            operator: None,
+            pins: None,
+            profiles: Profiles::default(),
+            patience: None,
+            timing: Timing::default(),
+        }
+    }
 }
 
 /// Whether messages may be sent in foreign networks.

@@ -1,10 +1,11 @@
 //! What is known of a modem at a moment, and what it has to say by itself.
 
-use std::time::Duration;
+use std::fmt;
+use std::time::{Duration, Instant};
 
 use super::ladder::Rung;
 use crate::Secret;
-use crate::at::{Failure, Registration, Verdict};
+use crate::at::{Failure, Registration};
 
 /// Where a modem stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -45,10 +46,8 @@ pub struct Snapshot {
     pub firmware: String,
     /// `AT+CGSN`.
     pub imei: String,
-    /// `AT+CIMI`.
-    pub imsi: Option<String>,
-    /// `AT+CCID` and its like.
-    pub iccid: Option<String>,
+    /// The names of its SIM.
+    pub sim: SimNames,
     /// Tries of the PIN that the SIM has left, while it asks for it and the modem says how many.
     pub pin_tries: Option<u8>,
     /// `AT+COPS?`.
@@ -59,8 +58,29 @@ pub struct Snapshot {
     pub signal_dbm: Option<i32>,
     /// The last fault, a sentence that tells a person what to do.
     pub last_error: Option<String>,
+    /// When that was last seen.
+    pub last_error_at: Option<Instant>,
     /// What was counted since the start.
     pub counters: Counters,
+}
+
+/// The names of a SIM, as far as the modem tells them. Their `Debug` shows neither.
+#[derive(Clone, PartialEq, Eq, Default, Hash)]
+pub struct SimNames {
+    /// The number of the card, `AT+CCID` and its like.
+    pub iccid: Option<String>,
+    /// The number of the subscription, `AT+CIMI`.
+    pub imsi: Option<String>,
+}
+
+impl fmt::Debug for SimNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = |name: &Option<String>| name.as_ref().map(|_| "known");
+        f.debug_struct("SimNames")
+            .field("iccid", &known(&self.iccid))
+            .field("imsi", &known(&self.imsi))
+            .finish()
+    }
 }
 
 /// Counts since the start of the daemon.
@@ -80,8 +100,11 @@ pub struct Counters {
     pub lost_notices: u64,
 }
 
+/// A storage's name, and the place in it. The name is empty when the modem does not tell it.
+pub type Place = (String, u32);
+
 /// One short message as `AT+CMGS` takes it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// SMSC field and TPDU.
     pub pdu: Secret<Vec<u8>>,
@@ -136,19 +159,11 @@ impl Outcome {
     }
 }
 
-/// Before the PDU has left, an error that otherwise leaves the outcome open is a plain refusal.
-pub(super) fn refusal(mut failure: Failure) -> Failure {
-    if failure.verdict == Verdict::Open {
-        failure.verdict = Verdict::Later;
-    }
-    failure
-}
-
 /// What a modem has to say by itself, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// Its state, identity or registration changed; see the snapshot.
-    Changed,
+    /// The answer to the part on the air is later than it should be. The order goes on, and its outcome comes.
+    Overdue,
     /// A message whose outcome was unknown was taken after all.
     LateAccepted {
         /// Its TP-MR.
@@ -159,17 +174,19 @@ pub enum Notice {
         /// SMSC field and TPDU.
         pdu: Secret<Vec<u8>>,
         /// Where it lies in the modem, when it does.
-        storage: Option<(String, u32)>,
+        storage: Option<Place>,
+        /// The SIM that it came to.
+        sim: SimNames,
     },
     /// A status report was handed over.
     Report {
         /// SMSC field and TPDU.
         pdu: Secret<Vec<u8>>,
         /// Where it lies in the modem, when it does.
-        storage: Option<(String, u32)>,
+        storage: Option<Place>,
+        /// The SIM that it came to.
+        sim: SimNames,
     },
-    /// The modem's message storage is full.
-    StorageFull,
     /// It is well again after it had not been.
     Recovered {
         /// The last thing that was done about it.

@@ -1,6 +1,7 @@
 //! The one task of a port: it owns reader and writer, carries octets, orders and time into the session, and
 //! carries out what the session wants.
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
 use tokio_serial::SerialStream;
@@ -16,13 +18,16 @@ use super::find::Unfound;
 use super::ladder::Rung;
 use super::means::{Means, Patient};
 use super::ports::{Patience, Root, Watch, turn, usb_of};
-use super::recorder::Recorded;
-use super::session::{Action, Closing, Output, Session, UssdAnswer};
+use super::dialogue::{Recorded, Write};
+use super::session::{Closing, Input, Output, Session, UssdAnswer};
 use super::settings::Settings;
-use super::snapshot::{Notice, Outcome, Part, Snapshot, State};
+use super::snapshot::{Notice, Outcome, Part, Place, Snapshot, State};
 use super::{port, reauthorise};
 use crate::Secret;
 use crate::clock::monotonic;
+
+/// Notices that wait for a subscriber that is busy.
+const UNHEARD: usize = 4096;
 
 /// An order with its gate and the place for its outcome.
 pub(super) struct Order {
@@ -36,7 +41,8 @@ pub(super) enum Control {
     Pause(oneshot::Sender<()>),
     Resume(oneshot::Sender<()>),
     Reset(oneshot::Sender<()>),
-    Discard((String, u32), oneshot::Sender<()>),
+    Cure(String, oneshot::Sender<()>),
+    Discard(Place, oneshot::Sender<()>),
     Stop(Duration, oneshot::Sender<()>),
     Trace(oneshot::Sender<Vec<Recorded>>),
     Ussd { code: Option<String>, timeout: Duration, reply: oneshot::Sender<Result<UssdAnswer, String>> },
@@ -51,6 +57,8 @@ pub(super) struct Driver {
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) controls: mpsc::Receiver<Control>,
     pub(super) notices: mpsc::Sender<Notice>,
+    /// What the subscriber had no room for yet.
+    pub(super) unheard: VecDeque<Notice>,
     pub(super) snapshot: watch::Sender<Snapshot>,
     pub(super) gate: Option<oneshot::Receiver<()>>,
     pub(super) outcome: Option<oneshot::Sender<Outcome>>,
@@ -64,6 +72,8 @@ enum Event {
     Gate(bool),
     Order(Option<Order>),
     Control(Option<Control>),
+    /// The subscriber takes another notice, or (`false`) none any more.
+    Room(bool),
     Time,
 }
 
@@ -159,20 +169,23 @@ impl Driver {
             };
             match opened {
                 Ok(Opened { path, mut port, device, usb }) => {
-                    self.session.on_usb(usb);
                     if device.is_some() {
                         self.device = device;
                     }
-                    self.session.opened(&path, monotonic());
+                    self.session.handle(Input::Opened { port: path, usb }, monotonic());
                     flow = self.converse(&mut port, &mut wait).await;
                     port::discard(&port);
                 }
                 Err(unfound) => {
                     tracing::debug!(modem = %self.settings.name, "{}", unfound.sentence());
-                    self.session.lost(unfound.sentence());
-                    let away = matches!(unfound, Unfound::Away(_));
-                    let rung = if away { self.session.missing(monotonic()) } else { None };
-                    flow = rung.map_or(Flow::Reopen, Flow::Cure);
+                    self.session.handle(Input::Lost(unfound.sentence().to_owned()), monotonic());
+                    if matches!(unfound, Unfound::Away(_)) {
+                        self.session.handle(Input::Missing, monotonic());
+                    }
+                    flow = match self.perform_without_port() {
+                        Flow::Continue => Flow::Reopen,
+                        other => other,
+                    };
                 }
             }
             if let Flow::Cure(rung) = flow {
@@ -199,9 +212,11 @@ impl Driver {
             };
             let limit = self.settings.timing.ladder.power_cycle;
             let done = self.without_port(self.means.clone().climb(rung, patient, limit)).await?;
-            match self.session.cured(rung, done, monotonic()) {
-                Some(next) => rung = next,
-                None => return Some(()),
+            self.session.handle(Input::Climbed { rung, done }, monotonic());
+            match self.perform_without_port() {
+                Flow::Cure(next) => rung = next,
+                Flow::Stop => return None,
+                Flow::Continue | Flow::Reopen => return Some(()),
             }
         }
     }
@@ -231,26 +246,26 @@ impl Driver {
                 open = opened(&mut self.gate), if gated => Event::Gate(open),
                 order = self.orders.recv(), if self.session.takes_orders() => Event::Order(order),
                 control = self.controls.recv() => Event::Control(control),
+                room = self.notices.reserve(), if !self.unheard.is_empty() => Event::Room(room.is_ok()),
                 () = sleep.as_mut(), if armed.is_some() => Event::Time,
             };
             let now = monotonic();
             match event {
                 Event::Read(Ok(0)) => {
-                    self.session.notice_trouble(now);
-                    self.session.lost("the modem hung up: its port reached its end");
+                    self.lost("the modem hung up: its port reached its end".to_owned(), now);
                 }
-                Event::Read(Ok(count)) => self.session.received(&buffer[..count], now),
+                Event::Read(Ok(count)) => {
+                    self.session.handle(Input::Received(buffer[..count].to_vec()), now);
+                }
                 Event::Read(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Event::Read(Err(error)) => {
-                    self.session.notice_trouble(now);
-                    self.session.lost(&format!("the modem's port is gone: {error}"));
-                }
-                Event::Gate(open) => self.session.gate(open, now),
+                Event::Read(Err(error)) => self.lost(format!("the modem's port is gone: {error}"), now),
+                Event::Gate(open) => self.session.handle(Input::Gate(open), now),
                 Event::Order(order) => self.order(order, now),
                 Event::Control(control) => self.control(control, now),
+                Event::Room(room) => self.hand_on(room),
                 Event::Time => armed = None,
             }
-            self.session.tick(now);
+            self.session.handle(Input::Tick, now);
         }
     }
 
@@ -279,32 +294,21 @@ impl Driver {
 
     fn order(&mut self, order: Option<Order>, now: Instant) {
         let Some(Order { parts, gate, reply }) = order else {
-            self.session.stop(Duration::ZERO, now);
+            self.session.handle(Input::Stop(Duration::ZERO), now);
             return;
         };
         self.gate = Some(gate);
         self.outcome = Some(reply);
-        self.session.submit(parts, now);
+        self.session.handle(Input::Submit(parts), now);
     }
 
     fn control(&mut self, control: Option<Control>, now: Instant) {
-        let done = match control {
-            Some(Control::Pause(done)) => {
-                self.session.pause();
-                done
-            }
-            Some(Control::Resume(done)) => {
-                self.session.resume();
-                done
-            }
-            Some(Control::Reset(done)) => {
-                self.session.reset(now);
-                done
-            }
-            Some(Control::Discard(place, done)) => {
-                self.session.discard(place, now);
-                done
-            }
+        let (input, done) = match control {
+            Some(Control::Pause(done)) => (Input::Pause, done),
+            Some(Control::Resume(done)) => (Input::Resume, done),
+            Some(Control::Reset(done)) => (Input::Reset, done),
+            Some(Control::Cure(why, done)) => (Input::Cure(why), done),
+            Some(Control::Discard(place, done)) => (Input::Discard(place), done),
             Some(Control::Trace(reply)) => {
                 let _ = reply.send(self.session.trace(now));
                 return;
@@ -314,40 +318,48 @@ impl Driver {
                     let _ = reply.send(Err(String::from("another USSD request is under way")));
                 } else {
                     self.ussd = Some(reply);
-                    self.session.ussd(code.as_deref(), timeout, now);
+                    self.session.handle(Input::Ussd { code: code.map(Secret::new), timeout }, now);
                 }
                 return;
             }
             Some(Control::Stop(grace, done)) => {
                 self.stopped.push(done);
-                self.session.stop(grace, now);
+                self.session.handle(Input::Stop(grace), now);
                 return;
             }
             // Nobody holds the modem any more.
             None => {
-                self.session.stop(Duration::ZERO, now);
+                self.session.handle(Input::Stop(Duration::ZERO), now);
                 return;
             }
         };
+        self.session.handle(input, now);
         // Who gave the command looks at what became of it.
         self.publish();
         let _ = done.send(());
     }
 
     async fn perform(&mut self, port: &mut SerialStream) -> Flow {
-        while let Some(action) = self.session.action() {
-            match action {
-                Action::Write(output) => {
-                    self.trace_out(&output);
-                    self.write(port, &output).await;
+        while let Some(output) = self.session.poll() {
+            match output {
+                Output::Write(write) => {
+                    tracing::trace!(target: "smsotpd::port", modem = %self.settings.name, "> {write}");
+                    self.write(port, &write).await;
                 }
-                Action::Close(Closing::Reopen) => return Flow::Reopen,
-                Action::Close(Closing::Cure(rung)) => return Flow::Cure(rung),
-                Action::Close(Closing::Stop) => return Flow::Stop,
-                Action::TryPin { owner, pin } => self.try_pin(owner, pin).await,
-                Action::PinAccepted { owner, pin } => {
+                Output::Close(Closing::Reopen) => return Flow::Reopen,
+                Output::Close(Closing::Cure(rung)) => return Flow::Cure(rung),
+                Output::Close(Closing::Stop) => return Flow::Stop,
+                Output::TryPin { owners, pin } => {
+                    // No octet of the PIN leaves before its try is noted.
+                    let noted = match &self.settings.pins {
+                        Some(pins) => pins.tries(owners, pin).await,
+                        None => Ok(true),
+                    };
+                    self.session.handle(Input::PinNoted(noted), monotonic());
+                }
+                Output::PinAccepted { owners, pin } => {
                     if let Some(pins) = &self.settings.pins {
-                        pins.accepted(owner, pin).await;
+                        pins.accepted(owners, pin).await;
                     }
                 }
                 other => self.deliver(other),
@@ -356,33 +368,26 @@ impl Driver {
         Flow::Continue
     }
 
-    /// No octet of the PIN leaves before its try is noted.
-    async fn try_pin(&mut self, owner: String, pin: Secret<String>) {
-        let noted = match &self.settings.pins {
-            Some(pins) => pins.tries(owner, pin).await,
-            None => Ok(true),
-        };
-        self.session.pin_noted(noted, monotonic());
-    }
-
     fn perform_without_port(&mut self) -> Flow {
-        while let Some(action) = self.session.action() {
-            match action {
-                Action::Write(_)
-                | Action::Close(Closing::Reopen | Closing::Cure(_))
-                | Action::TryPin { .. }
-                | Action::PinAccepted { .. } => {}
-                Action::Close(Closing::Stop) => return Flow::Stop,
+        while let Some(output) = self.session.poll() {
+            match output {
+                Output::Close(Closing::Stop) => return Flow::Stop,
+                Output::Close(Closing::Cure(rung)) => return Flow::Cure(rung),
                 other => self.deliver(other),
             }
         }
         Flow::Continue
     }
 
+    /// The port is gone while it was open: a person may have pulled it, or something is wrong.
+    fn lost(&mut self, why: String, now: Instant) {
+        self.session.handle(Input::Lost(why), now);
+    }
+
     /// In one piece, as far as the port takes it so. A port that takes nothing is lost; the session settles
     /// whatever was under way.
-    async fn write(&mut self, port: &mut SerialStream, output: &Output) {
-        let octets = output.octets();
+    async fn write(&mut self, port: &mut SerialStream, write: &Write) {
+        let octets = write.octets();
         let mut rest = octets.expose().as_slice();
         while !rest.is_empty() {
             let (reason, stuck) = match timeout(self.settings.timing.command, port.write(rest)).await {
@@ -395,22 +400,19 @@ impl Driver {
                 Ok(Err(error)) => (format!("the modem's port is gone: {error}"), false),
                 Err(_) => (String::from("the modem's port takes no octets: unplug it if it stays so"), true),
             };
-            if matches!(output, Output::Body(_)) && rest.len() == octets.expose().len() {
-                self.session.body_unsent();
+            let now = monotonic();
+            if matches!(write, Write::Body(_)) && rest.len() == octets.expose().len() {
+                self.session.handle(Input::BodyUnsent, now);
             }
-            if stuck {
-                self.session.stuck(&reason, monotonic());
-            } else {
-                self.session.notice_trouble(monotonic());
-                self.session.lost(&reason);
-            }
+            let input = if stuck { Input::Stuck(reason) } else { Input::Lost(reason) };
+            self.session.handle(input, now);
             return;
         }
     }
 
-    fn deliver(&mut self, action: Action) {
-        match action {
-            Action::Settle(outcome) => {
+    fn deliver(&mut self, output: Output) {
+        match output {
+            Output::Settle(outcome) => {
                 // Who waits for the outcome has the next order at hand: it must know whether the modem takes it.
                 self.publish();
                 self.gate = None;
@@ -418,22 +420,36 @@ impl Driver {
                     let _ = reply.send(outcome);
                 }
             }
-            Action::Ussd(answer) => {
+            Output::Ussd(answer) => {
                 if let Some(reply) = self.ussd.take() {
                     let _ = reply.send(answer);
                 }
             }
-            Action::Notice(notice) => {
-                if self.notices.try_send(notice).is_err() {
-                    self.session.notice_lost();
-                }
+            Output::Notice(notice) => {
+                self.unheard.push_back(notice);
+                self.hand_on(true);
             }
-            Action::Write(_) | Action::Close(_) | Action::TryPin { .. } | Action::PinAccepted { .. } => {}
+            Output::Write(_) | Output::Close(_) | Output::TryPin { .. } | Output::PinAccepted { .. } => {}
         }
     }
 
-    fn trace_out(&self, output: &Output) {
-        tracing::trace!(target: "smsotpd::port", modem = %self.settings.name, "> {output}");
+    /// Gives the subscriber what it takes, in order. A received message that lies nowhere else waits for room; of the
+    /// rest, what finds none is counted.
+    fn hand_on(&mut self, listens: bool) {
+        while let Some(notice) = self.unheard.pop_front() {
+            match self.notices.try_send(notice) {
+                Ok(()) => {}
+                Err(TrySendError::Full(notice)) if listens && self.unheard.len() < UNHEARD => {
+                    self.unheard.push_front(notice);
+                    return;
+                }
+                Err(_) => {
+                    let lost = 1 + self.unheard.len() as u64;
+                    self.unheard.clear();
+                    self.session.handle(Input::NoticesLost(lost), monotonic());
+                }
+            }
+        }
     }
 
     fn publish(&mut self) {

@@ -145,6 +145,9 @@ pub enum Domain {
 }
 
 impl Domain {
+    /// All of them, in the order in which they are asked.
+    pub const ALL: [Self; 4] = [Self::Cs, Self::Eps, Self::Ps, Self::FiveG];
+
     /// The head of its answer.
     pub const fn head(self) -> &'static str {
         match self {

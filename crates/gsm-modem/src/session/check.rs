@@ -1,19 +1,22 @@
-//! Small errands between messages: the keep-alive with signal and registration, and the acknowledgement of a
-//! report (3GPP TS 27.005 clause 3.4.4).
+//! Small errands between messages: the keep-alive with signal and registration, and the acknowledgement of a message
+//! that was handed over (3GPP TS 27.005 clause 3.4.4).
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
-use super::{Outstanding, Phase, Session};
-use crate::at::{Command, Domain, ResultCode, registration, signal};
+use super::doing::{Doing, Next, Procedure};
+use super::fault::Fault;
+use super::known::Cx;
+use crate::at::{Command, Domain, registration, signal};
+use crate::dialogue::{Ended, Open};
 
+/// Commands that are asked one after the other, whatever is said to them.
 #[derive(Debug)]
 pub(super) struct Check {
     left: VecDeque<Command>,
 }
 
 impl Check {
-    /// Is it there, how well does it hear, has the network got it?
+    /// Is the modem there, how well does it hear, has the network got it?
     pub(super) fn keep_alive(domain: Option<Domain>) -> Self {
         let mut left = VecDeque::from([Command::Attention, Command::Signal]);
         left.extend(domain.map(Command::Registration));
@@ -26,43 +29,43 @@ impl Check {
     }
 }
 
-impl Session {
-    pub(super) fn start_check(&mut self, check: Check, now: Instant) {
-        self.timer = None;
-        self.phase = Phase::Checking(check);
-        self.next_check(now);
-    }
-
-    fn next_check(&mut self, now: Instant) {
-        let Phase::Checking(check) = &mut self.phase else { return };
-        match check.left.pop_front() {
-            Some(command) => self.write_command(command, self.settings.timing.command, now),
-            None => self.become_idle(now),
+impl Procedure for Check {
+    fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
+        cx.known.timer = None;
+        match self.left.pop_front() {
+            Some(command) => cx.ask(command, cx.known.settings.timing.command),
+            None => Next::Done,
         }
     }
 
-    pub(super) fn check_finished(&mut self, outstanding: &Outstanding, code: &ResultCode, now: Instant) {
-        if code.is_ok() {
-            self.note(outstanding);
+    fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next {
+        if ended.result.is_none() {
+            cx.known.ladder.notice(cx.now);
+            cx.set_fault(Fault::Unanswered);
+            return Next::Find(Open::No, Doing::IDLE);
         }
-        self.next_check(now);
-    }
-
-    /// Keeps what an answer says of signal and registration.
-    pub(super) fn note(&mut self, outstanding: &Outstanding) {
-        let Some(body) = outstanding.answer.last() else { return };
-        match &outstanding.command {
-            Command::Signal => {
-                let dbm = signal(body);
-                self.dirty |= self.snapshot.signal_dbm != dbm;
-                self.snapshot.signal_dbm = dbm;
-            }
-            Command::Registration(_) => {
-                if let Some(registration) = registration(body) {
-                    self.set_registration(registration);
+        match ended.command {
+            Command::Signal if ended.is_ok() => cx.note_signal(ended.answer()),
+            Command::Registration(_) if ended.is_ok() => {
+                // An answer that is not understood says nothing new.
+                if let Some(registration) = registration(ended.answer()) {
+                    cx.known.set_registration(registration);
                 }
             }
             _ => {}
+        }
+        self.begin(cx)
+    }
+}
+
+impl Cx<'_> {
+    /// What `+CSQ:` says.
+    pub(super) fn note_signal(&mut self, body: &str) {
+        let dbm = signal(body);
+        let snapshot = &mut self.known.seen.snapshot;
+        if snapshot.signal_dbm != dbm {
+            snapshot.signal_dbm = dbm;
+            self.known.changed();
         }
     }
 }

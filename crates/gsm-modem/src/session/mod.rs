@@ -1,564 +1,522 @@
 //! The dialogue with one modem as a pure state machine (ITU-T V.250, 3GPP TS 27.005 and TS 27.007).
 //!
-//! Octets, orders and the present go in; [`Action`]s come out. It knows no port and no clock. The rules it keeps:
-//! octets become whole lines or an awaited prompt before anything is classified; every command states what it
-//! expects and what else arrives is an unsolicited code or is counted and dropped; after a time-out nothing is
-//! sent before the dialogue is found again; and a message whose PDU has left is accepted, rejected or unknown,
-//! never guessed.
+//! [`Session::handle`] takes what happened and the present; [`Session::poll`] gives what is to be done. It knows no port
+//! and no clock. Below it the dialogue kernel gives every line its place; above that one procedure at a time owns what is
+//! under way and is thrown away whole. The rules it keeps: every command states what it expects, and what else arrives is
+//! an unsolicited code or is counted and dropped; after a time-out nothing is sent before the dialogue is found again; what
+//! is not understood opens no lock and switches nothing off; and a message whose PDU has left is accepted, rejected or
+//! unknown, never guessed.
+//!
+//! ```
+//! use std::time::Instant;
+//! use gsm_modem::session::{Input, Output, Session};
+//! use gsm_modem::{Settings, State};
+//!
+//! let settings = Settings::new("stick1", std::path::PathBuf::from("/dev/ttyUSB0"));
+//! let (mut session, now) = (Session::new(settings), Instant::now());
+//! session.handle(Input::Opened { port: "/dev/ttyUSB0".into(), usb: None }, now);
+//! let Some(Output::Write(escape)) = session.poll() else { panic!("it leaves an old prompt first") };
+//! assert_eq!(escape.octets().expose(), b"\x1b\r");
+//! assert_eq!(session.snapshot().state, State::Starting);
+//! // Then time passes, and it calls.
+//! let call = session.deadline().unwrap();
+//! session.handle(Input::Tick, call);
+//! let Some(Output::Write(call)) = session.poll() else { panic!("it calls") };
+//! assert_eq!(call.octets().expose(), b"AT\r");
+//! ```
 
-use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::ladder::Ladder;
-use super::profiles::{Identity, Profile, Quirk};
-use super::recorder::{Direction, Recorder};
-use super::settings::Settings;
-use super::snapshot::{Notice, Snapshot, State};
-use crate::at::{
-    Command, Domain, Expects, Frame, Framer, Line, Prompt, Registration, ResultCode, Routed, Unsolicited,
-};
-
-mod action;
 mod bring_up;
 mod check;
-mod choose;
-mod network;
-mod pin;
-mod recovery;
-mod resync;
-mod storage;
-mod submit;
+mod codes;
+mod cure;
+mod doing;
+mod fault;
+mod idle;
+mod input;
+mod known;
+mod pace;
+mod read;
+mod seen;
+mod send;
 #[cfg(test)]
 mod tests;
-mod text_mode;
-mod trace;
 mod translate;
-mod urc;
 mod ussd;
 mod ussd_text;
 
-pub use action::{Action, Closing, Output, UssdAnswer};
-use bring_up::{BringUp, Step};
-use check::Check;
-use pin::PinState;
-use recovery::{Against, Radio};
-use resync::{Resync, Then};
-use storage::{Errand, Storage};
-use submit::{Late, Order, Stage};
-use text_mode::TextMode;
-use urc::Awakenings;
-use ussd::{Dialogue, Ussd, Wish};
+use super::ladder::Step;
+use super::settings::Settings;
+use super::snapshot::{Outcome, Part, Snapshot, State};
 
-/// A line that no modem needs for one answer.
-const ANSWER_LINES: usize = 64;
+use crate::dialogue::{Dialogue, Direction, Heard, Manners, Open, Recorded};
+use crate::ladder::Rung;
+
+pub use input::{Closing, Input, Output, UssdAnswer};
+
+use doing::{Doing, Next};
+use fault::Fault;
+use idle::Resting;
+use known::{Cx, Echo, Known};
+use send::Send;
+use ussd::Request;
 
 /// One modem's dialogue.
 #[derive(Debug)]
 pub struct Session {
-    settings: Settings,
-    framer: Framer,
-    phase: Phase,
-    outstanding: Option<Outstanding>,
-    timer: Option<Instant>,
-    /// The head of a two-line code was read; its second line is due.
-    following: Option<Routed<'static>>,
-    /// Lines that belong to a code of the family's own and say nothing here.
-    rest_of_code: usize,
-    order: Option<Order>,
-    late: Option<Late>,
-    wishes: Wishes,
-    storage: Storage,
-    progress: BringUp,
-    pin: PinState,
-    /// The family that it belongs to, as far as is known.
-    profile: Arc<Profile>,
-    usb: Option<(u16, u16)>,
-    /// The domain whose registration counts; nothing when the modem knows none.
-    domain: Option<Domain>,
-    /// `AT+CMMS` was refused: not asked again until the modem begins anew.
-    more_refused: bool,
-    text: TextMode,
-    /// `+CSMS: 1` cannot be left: reports want an acknowledgement.
-    acknowledges: bool,
-    opened_before: bool,
-    awakenings: Awakenings,
-    ladder: Ladder,
-    against: Against,
     dialogue: Dialogue,
-    recorder: Recorder,
-    /// When the log was last told what went before a failure.
-    told: Option<Instant>,
-    snapshot: Snapshot,
-    dirty: bool,
-    actions: VecDeque<Action>,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Closed,
-    Resync(Resync),
-    BringUp,
-    Idle,
-    Sending,
-    Checking(Check),
-    Storage(Errand),
-    Ussd(Ussd),
-    Restarting,
-    Radio(Radio),
-    /// Nothing helped: it is left alone for a while.
-    Resting,
-}
-
-#[derive(Debug)]
-struct Outstanding {
-    command: Command,
-    expects: Expects,
-    answer: Vec<String>,
-    deadline: Instant,
-}
-
-#[derive(Debug, Default)]
-struct Wishes {
-    stop: Option<Instant>,
-    restart: bool,
-    bring_up: bool,
-    acknowledge: bool,
-    ussd: Option<Wish>,
+    known: Known,
+    doing: Doing,
+    opened_before: bool,
 }
 
 impl Session {
     /// A session whose port is not open yet.
     pub fn new(settings: Settings) -> Self {
-        let port = settings.find.to_string();
-        let ladder = Ladder::new(settings.timing.ladder);
+        let timing = settings.timing;
+        let manners = Manners {
+            attention: timing.attention,
+            attention_tries: timing.attention_tries,
+            quiet: timing.quiet,
+            ..Manners::default()
+        };
         Self {
-            profile: settings.profiles.of(&Identity::default()),
-            settings,
-            framer: Framer::new(),
-            phase: Phase::Closed,
-            outstanding: None,
-            timer: None,
-            following: None,
-            rest_of_code: 0,
-            order: None,
-            late: None,
-            wishes: Wishes::default(),
-            storage: Storage::default(),
-            progress: BringUp::at(Step::FIRST),
-            pin: PinState::default(),
-            usb: None,
-            domain: Some(Domain::Cs),
-            more_refused: false,
-            text: TextMode::default(),
-            acknowledges: false,
+            dialogue: Dialogue::new(manners),
+            known: Known::new(settings),
+            doing: Doing::CLOSED,
             opened_before: false,
-            awakenings: Awakenings::default(),
-            ladder,
-            against: Against::default(),
-            dialogue: Dialogue::default(),
-            recorder: Recorder::new(),
-            told: None,
-            snapshot: Snapshot { port, ..Snapshot::default() },
-            dirty: true,
-            actions: VecDeque::new(),
         }
+    }
+
+    /// What happened, at `now`, which never goes back. Ask [`Session::poll`] afterwards until there is nothing.
+    pub fn handle(&mut self, input: Input, now: Instant) {
+        self.dialogue.recorder().at(now);
+        let next = match input {
+            Input::Opened { port, usb } => self.port_opened(&port, usb, now),
+            Input::Lost(why) => self.port_lost(why, now),
+            Input::Stuck(why) => self.port_stuck(why, now),
+            Input::Received(octets) => return self.received(&octets, now),
+            Input::Tick => return self.tick(now),
+            Input::Submit(parts) => self.submit(parts, now),
+            Input::Gate(open) => self.with(now, |doing, cx| match doing {
+                Doing::Sending(send) => send.gate(open, cx),
+                _ => Next::Stay,
+            }),
+            Input::BodyUnsent => {
+                if let Doing::Sending(send) = &mut self.doing {
+                    send.body_unsent();
+                }
+                Next::Stay
+            }
+            Input::Pause => self.set_paused(true),
+            Input::Resume => self.set_paused(false),
+            Input::Reset => self.reset(now),
+            Input::Cure(why) => {
+                self.known.wishes.cure = Some(why);
+                self.rouse_idle(now)
+            }
+            Input::Stop(grace) => {
+                self.known.wishes.stop = Some(now + grace);
+                if matches!(self.doing, Doing::Sending(_)) { Next::Stay } else { Next::Close(Closing::Stop) }
+            }
+            Input::Discard(place) => {
+                self.known.discard(place);
+                self.rouse_idle(now)
+            }
+            Input::Ussd { code, timeout } => self.ussd(Request { code, timeout }, now),
+            Input::PinNoted(noted) => self.with(now, |doing, cx| match doing {
+                Doing::BringUp(bring_up) => bring_up.pin_noted(noted, cx),
+                _ => Next::Stay,
+            }),
+            Input::NoticesLost(count) => {
+                self.known.seen.snapshot.counters.lost_notices += count;
+                self.known.changed();
+                Next::Stay
+            }
+            Input::Missing => {
+                let rung = self.known.ladder.away(now);
+                self.with(now, |_, cx| cx.tell_tried());
+                rung.map_or(Next::Stay, |rung| Next::Close(Closing::Cure(rung)))
+            }
+            Input::Climbed { rung, done } => self.climbed(rung, done, now),
+        };
+        self.follow(next, now);
+    }
+
+    /// What to do next; ask until there is nothing. What is written stands before what else is to be done.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.dialogue.poll().map(Output::Write).or_else(|| self.known.outputs.pop_front())
+    }
+
+    /// When to tell of the time at the latest, by [`Input::Tick`].
+    pub fn deadline(&self) -> Option<Instant> {
+        let stop = self.known.wishes.stop.filter(|_| !self.is_closed());
+        [self.dialogue.deadline(), self.timer(), stop].into_iter().flatten().min()
     }
 
     /// What is known of the modem.
     pub fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+        &self.known.seen.snapshot
     }
 
     /// Whether the snapshot changed since this was asked last.
     pub fn take_dirty(&mut self) -> bool {
-        std::mem::take(&mut self.dirty)
-    }
-
-    /// What to do next; ask until there is nothing.
-    pub fn action(&mut self) -> Option<Action> {
-        let action = self.actions.pop_front()?;
-        self.trace_out(&action);
-        Some(action)
+        std::mem::take(&mut self.known.seen.dirty)
     }
 
     /// Whether it has no port.
     pub fn is_closed(&self) -> bool {
-        matches!(self.phase, Phase::Closed)
+        matches!(self.doing, Doing::Closed(_))
     }
 
-    /// When to call [`Session::tick`] at the latest.
-    pub fn deadline(&self) -> Option<Instant> {
-        let stop = self.wishes.stop.filter(|_| !matches!(self.phase, Phase::Closed));
-        [self.outstanding.as_ref().map(|o| o.deadline), self.timer, stop].into_iter().flatten().min()
+    /// Whether an order can be given: one that cannot be carried out is settled at once.
+    pub fn takes_orders(&self) -> bool {
+        !matches!(self.doing, Doing::Sending(_) | Doing::Checking(_) | Doing::Reading(_) | Doing::Ussd(_))
     }
 
-    /// The USB vendor and product of the port that is opened next; nothing for a plain serial line.
-    pub fn on_usb(&mut self, usb: Option<(u16, u16)>) {
-        self.usb = usb;
-        self.choose_profile();
+    /// Whether the order under way still waits for its gate.
+    pub fn awaits_gate(&self) -> bool {
+        matches!(&self.doing, Doing::Sending(send) if send.awaits_gate())
     }
 
-    /// The port was opened.
-    pub fn opened(&mut self, port: &Path, now: Instant) {
-        self.snapshot.port = port.display().to_string();
-        self.recorder.at(now);
-        self.recorder.note(Direction::Note, format_args!("its port is open"));
-        if self.opened_before {
-            self.snapshot.counters.reopens += 1;
-        }
-        self.opened_before = true;
-        self.framer.clear();
-        self.following = None;
-        self.rest_of_code = 0;
-        self.pin.device_began_anew();
-        self.ladder.here();
-        if let Some(until) = self.ladder.rests_until(now) {
-            self.rest(until, now);
-            return;
-        }
-        self.set_state(if self.ladder.in_trouble() { State::Recovering } else { State::Starting });
-        self.start_resync(resync::Open::Perhaps, Then::BringUp(Step::FIRST), now);
+    /// The last lines that went over the port, the oldest first, fit to be shown to anybody.
+    pub fn trace(&self, now: Instant) -> Vec<Recorded> {
+        self.dialogue.recorded(usize::MAX, now)
     }
 
-    /// The port cannot be opened, or is gone.
-    pub fn lost(&mut self, reason: &str) {
-        self.abandon(reason);
-        if !self.is_closed() {
-            self.ladder.unplugged();
-        }
-        self.enter_closed();
-        self.set_fault(reason);
-        self.set_state(State::Absent);
+    /// A timer of a procedure stands still while the dialogue is found again.
+    fn timer(&self) -> Option<Instant> {
+        self.known.timer.filter(|_| !self.dialogue.is_lost())
     }
 
-    /// The body of a message could not be written, not one octet of it.
-    pub fn body_unsent(&mut self) {
-        if let Some(order) = &mut self.order {
-            order.body_unsent();
-        }
+    fn with<T>(&mut self, now: Instant, call: impl FnOnce(&mut Doing, &mut Cx<'_>) -> T) -> T {
+        let Self { dialogue, known, doing, .. } = self;
+        call(doing, &mut Cx { dialogue, known, now })
     }
 
-    /// A notice found its channel full.
-    pub fn notice_lost(&mut self) {
-        self.snapshot.counters.lost_notices += 1;
-        self.dirty = true;
-    }
-
-    /// Octets were read.
-    pub fn received(&mut self, octets: &[u8], now: Instant) {
-        self.recorder.at(now);
-        self.framer.push(octets);
-        while let Some(frame) = self.framer.next(self.prompt_awaited()) {
-            match frame {
-                Frame::Line(line) => self.line(&line, now),
-                Frame::Prompt => {
-                    self.trace_in(">");
-                    self.prompted(now);
+    /// Carries out what a procedure says that follows.
+    fn follow(&mut self, mut next: Next, now: Instant) {
+        loop {
+            next = match next {
+                Next::Stay => break,
+                Next::Done => self.begin(Doing::IDLE, now),
+                Next::Then(doing) => self.begin(doing, now),
+                Next::Resync(open) => {
+                    self.known.changed();
+                    self.dialogue.find_again(open, now);
+                    break;
                 }
-                Frame::Overlong => self.count_dropped(),
-            }
+                Next::Find(open, doing) => {
+                    // While a modem is brought up its state stays what it was: starting or blocked.
+                    if matches!(doing, Doing::Idle(_)) {
+                        self.known.set_state(State::Recovering, &mut self.dialogue);
+                    }
+                    self.known.timer = None;
+                    self.doing = doing;
+                    Next::Resync(open)
+                }
+                Next::Anew => {
+                    self.known.set_state(State::Starting, &mut self.dialogue);
+                    Next::Find(Open::Perhaps, Doing::bring_up())
+                }
+                Next::Cure(fault) => {
+                    let closed = self.is_closed();
+                    self.with(now, |_, cx| cx.cure(fault, closed))
+                }
+                Next::Close(closing) => {
+                    self.close(closing, now);
+                    break;
+                }
+            };
         }
-        if matches!(self.phase, Phase::Idle) && self.framer.holds_prompt() {
-            // Nobody asked for it, and it would swallow the next command.
-            self.start_resync(resync::Open::Perhaps, Then::Idle, now);
-        }
+        self.count();
     }
 
-    /// Time passed.
-    pub fn tick(&mut self, now: Instant) {
-        self.recorder.at(now);
-        if self.wishes.stop.is_some_and(|stop| stop <= now) {
-            self.close_for_good();
-            return;
-        }
-        if self.outstanding.as_ref().is_some_and(|o| o.deadline <= now)
-            && let Some(outstanding) = self.outstanding.take()
-        {
-            self.timed_out(&outstanding, now);
-        }
-        if self.timer.is_some_and(|timer| timer <= now) {
-            self.timer = None;
-            self.timer_fired(now);
-        }
+    fn begin(&mut self, doing: Doing, now: Instant) -> Next {
+        self.doing = doing;
+        self.with(now, |doing, cx| doing.procedure().begin(cx))
     }
 
-    /// Takes no more orders.
-    pub fn pause(&mut self) {
-        self.snapshot.paused = true;
-        self.refresh_state();
+    /// What is under way is thrown away; who waits for its end is told.
+    fn abandon(&mut self, why: &Fault, now: Instant) {
+        self.with(now, |doing, cx| doing.procedure().abandon(why, cx));
+        self.doing = Doing::CLOSED;
     }
 
-    /// Takes orders again.
-    pub fn resume(&mut self) {
-        self.snapshot.paused = false;
-        self.refresh_state();
-    }
-
-    /// Begins anew with the device, once no message is on the air.
-    pub fn reset(&mut self, now: Instant) {
-        match self.phase {
-            Phase::Closed => {}
-            Phase::Sending | Phase::Checking(_) | Phase::Storage(_) => self.wishes.restart = true,
-            _ => self.start_restart(now),
-        }
-    }
-
-    /// Finishes the message on the air, within `grace`, and closes the port.
-    pub fn stop(&mut self, grace: Duration, now: Instant) {
-        self.wishes.stop = Some(now + grace);
-        if !matches!(self.phase, Phase::Sending) {
-            self.close_for_good();
-        }
-    }
-
-    fn line(&mut self, line: &str, now: Instant) {
-        // A prompt that nobody awaited stands before whatever comes next.
-        let line = line.trim_start_matches(['>', ' ']);
-        if line.is_empty() {
-            return;
-        }
-        if self.second_line(line)
-            || self.stored_message(line, now)
-            || self.text_echo(line)
-            || self.ussd_line(line, now)
-        {
-            return;
-        }
-        let expects = self.outstanding.as_ref().map(|o| o.expects);
-        let own = self.profile.lines_of(line);
-        let meaning = Line::with(line, expects.as_ref(), |_| own.is_some());
-        if meaning == Line::Unknown && matches!(self.phase, Phase::Storage(_)) {
-            // Perhaps somebody's text, or half a PDU.
-            self.trace_hidden(line);
-        } else {
-            self.trace_in(line);
-        }
-        match meaning {
-            Line::Echo => {}
-            Line::Final(code) => self.finished(&code, now),
-            Line::Answer(body) => self.answered(body, now),
-            Line::Unsolicited(Unsolicited::Other) => self.rest_of_code = own.unwrap_or(1).saturating_sub(1),
-            Line::Unsolicited(code) => self.unsolicited(&code, now),
-            Line::Unknown => self.stray(line, now),
-        }
-    }
-
-    fn answered(&mut self, body: &str, now: Instant) {
-        if matches!(self.phase, Phase::Sending) {
-            self.reference_read(body, now);
-        } else if matches!(self.phase, Phase::Storage(Errand::List | Errand::Read(..) | Errand::Walk(_))) {
-            self.entry_read(body, now);
-        } else if let Some(outstanding) = &mut self.outstanding
-            && outstanding.answer.len() < ANSWER_LINES
-        {
-            outstanding.answer.push(body.to_owned());
-            if outstanding.command == Command::PinState && self.profile.has(Quirk::PinWithoutOk) {
-                // An OK that comes all the same must not end the next command.
-                outstanding.deadline = now + self.settings.timing.quiet;
-            }
-        }
-    }
-
-    fn finished(&mut self, code: &ResultCode, now: Instant) {
-        let Some(outstanding) = self.outstanding.take() else {
-            self.late_line(now);
-            return;
+    fn close(&mut self, closing: Closing, now: Instant) {
+        let why = match closing {
+            Closing::Stop => Fault::Stopped,
+            Closing::Reopen | Closing::Cure(_) => Fault::Reset,
         };
-        match &self.phase {
-            Phase::Resync(_) => self.resync_finished(outstanding, code, now),
-            Phase::BringUp => self.bring_up_finished(&outstanding, code, now),
-            Phase::Sending => self.sending_finished(outstanding, code, now),
-            Phase::Checking(_) => self.check_finished(&outstanding, code, now),
-            Phase::Storage(_) => self.storage_finished(&outstanding, code, now),
-            Phase::Ussd(_) => self.ussd_finished(code, now),
-            Phase::Restarting => self.restart_finished(&outstanding, code, now),
-            Phase::Radio(_) => self.radio_switched(now),
-            Phase::Idle | Phase::Resting | Phase::Closed => self.late_line(now),
-        }
-    }
-
-    fn timed_out(&mut self, outstanding: &Outstanding, now: Instant) {
-        match &self.phase {
-            Phase::Resync(_) => self.resync_timed_out(now),
-            Phase::BringUp => self.bring_up_timed_out(outstanding, now),
-            Phase::Sending => self.sending_timed_out(now),
-            Phase::Checking(_) => {
-                self.ladder.notice(now);
-                self.set_fault("the modem did not answer in time and is being called anew");
-                self.start_resync(resync::Open::No, Then::Idle, now);
-            }
-            Phase::Storage(_) => self.storage_timed_out(outstanding, now),
-            Phase::Ussd(_) => self.ussd_timed_out(now),
-            Phase::Restarting => self.close_to_reopen(),
-            Phase::Radio(_) => self.radio_switched(now),
-            Phase::Idle | Phase::Resting | Phase::Closed => {}
-        }
-    }
-
-    fn timer_fired(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Idle) && (self.end_stale_dialogue(now) || self.start_storage(now)) {
-            return;
-        }
-        match &self.phase {
-            Phase::Resync(_) => self.resync_timer(now),
-            Phase::BringUp => self.bring_up_step(now),
-            Phase::Idle => self.start_check(Check::keep_alive(self.domain), now),
-            Phase::Ussd(_) => self.ussd_timed_out(now),
-            Phase::Resting => self.rested(now),
-            Phase::Sending
-            | Phase::Checking(_)
-            | Phase::Storage(_)
-            | Phase::Restarting
-            | Phase::Radio(_)
-            | Phase::Closed => {}
-        }
-    }
-
-    /// Nothing is outstanding and the dialogue is in step: do what waited, else wait for work.
-    fn become_idle(&mut self, now: Instant) {
-        self.phase = Phase::Idle;
-        self.outstanding = None;
-        if self.wishes.stop.is_some() {
-            self.close_for_good();
-        } else if self.wishes.restart {
-            self.start_restart(now);
-        } else if self.wishes.bring_up {
-            self.wishes.bring_up = false;
-            self.set_state(State::Starting);
-            self.start_resync(resync::Open::No, Then::BringUp(Step::FIRST), now);
-        } else if self.cure_failing(now) {
-            // The port may be closed now.
-        } else if self.domain.is_some() && !self.may_send(self.snapshot.registration) {
-            self.set_fault(self.network_fault());
-            self.set_state(State::Recovering);
-            self.start_bring_up(Step::Registration, now);
-        } else if self.wishes.acknowledge {
-            self.wishes.acknowledge = false;
-            self.start_check(Check::acknowledge(), now);
-        } else if (!self.text.on || self.text.charset == Some(self.text.plain))
-            && let Some(wish) = self.wishes.ussd.take()
-        {
-            self.start_ussd(wish, now);
-        } else {
-            let keep_alive = now + self.settings.timing.keep_alive;
-            self.timer = Some(self.storage_due(now).map_or(keep_alive, |due| due.min(keep_alive)));
-            self.set_state(State::Ready);
-            self.well(now);
-        }
-    }
-
-    fn write_command(&mut self, command: Command, limit: Duration, now: Instant) {
-        self.recorder.at(now);
-        let expects = command.expects();
-        self.outstanding = Some(Outstanding {
-            command: command.clone(),
-            expects,
-            answer: Vec::new(),
-            deadline: now + limit,
-        });
-        self.actions.push_back(Action::Write(Output::Command(command)));
-    }
-
-    fn prompt_awaited(&self) -> Prompt {
-        let awaits = self.order.as_ref().is_some_and(|o| matches!(o.stage, Stage::Prompt | Stage::Withdrawn));
-        if awaits && !matches!(self.following, Some(Routed::TextFollows(_))) {
-            Prompt::Awaited
-        } else {
-            Prompt::Ignored
-        }
-    }
-
-    fn close_for_good(&mut self) {
-        if let Some(order) = &self.order
-            && matches!(order.stage, Stage::Held | Stage::Prompt | Stage::Withdrawn)
-        {
-            self.actions.push_back(Action::Write(Output::Escape));
-        }
-        self.abandon("the daemon was stopped");
+        let in_prompt = matches!(&self.doing, Doing::Sending(send) if send.may_stand_in_a_prompt());
+        self.abandon(&why, now);
+        self.known.end_dialogue(&why);
         self.enter_closed();
-        self.set_state(State::Absent);
-        self.actions.push_back(Action::Close(Closing::Stop));
-    }
-
-    /// Gives up what is under way: the order, a USSD request.
-    fn abandon(&mut self, reason: &str) {
-        self.abandon_order(reason);
-        self.fail_ussd(reason);
+        match closing {
+            Closing::Stop => {
+                if in_prompt {
+                    self.dialogue.write_escape(now);
+                }
+                self.known.set_state(State::Absent, &mut self.dialogue);
+            }
+            Closing::Reopen => self.known.set_state(State::Recovering, &mut self.dialogue),
+            Closing::Cure(_) => {
+                self.known.pin.device_began_anew();
+                self.known.set_state(State::Recovering, &mut self.dialogue);
+            }
+        }
+        self.known.push(Output::Close(closing));
     }
 
     fn enter_closed(&mut self) {
-        self.phase = Phase::Closed;
-        self.outstanding = None;
-        self.timer = None;
-        self.following = None;
-        self.framer.clear();
+        self.doing = Doing::CLOSED;
+        self.known.timer = None;
+        self.dialogue.clear();
     }
 
-    fn set_state(&mut self, state: State) {
-        let state = match state {
-            State::Ready if self.snapshot.paused => State::Paused,
-            other => other,
+    fn port_opened(&mut self, port: &Path, usb: Option<(u16, u16)>, now: Instant) -> Next {
+        self.known.on_usb(usb);
+        self.with(now, |_, cx| cx.keep_manners());
+        self.known.seen.snapshot.port = port.display().to_string();
+        self.dialogue.recorder().note(Direction::Note, format_args!("its port is open"));
+        if std::mem::replace(&mut self.opened_before, true) {
+            self.known.seen.snapshot.counters.reopens += 1;
+        }
+        self.known.changed();
+        self.enter_closed();
+        self.known.pin.device_began_anew();
+        self.known.storage.sim_unknown();
+        self.known.ladder.here();
+        if let Some(until) = self.known.ladder.rests_until(now) {
+            return Next::Then(Resting::until(until, &mut self.known, now));
+        }
+        let trouble = self.known.ladder.in_trouble();
+        let state = if trouble { State::Recovering } else { State::Starting };
+        self.known.set_state(state, &mut self.dialogue);
+        self.doing = Doing::bring_up();
+        // The first dialogue of a port is not found again.
+        self.dialogue.find(Open::Perhaps, now);
+        Next::Stay
+    }
+
+    fn port_lost(&mut self, why: String, now: Instant) -> Next {
+        let fault = Fault::Port(why);
+        if !self.is_closed() {
+            self.known.ladder.notice(now);
+            self.known.ladder.unplugged();
+        }
+        self.abandon(&fault, now);
+        self.known.end_dialogue(&fault);
+        self.enter_closed();
+        self.known.set_fault(fault, now);
+        self.known.set_state(State::Absent, &mut self.dialogue);
+        Next::Stay
+    }
+
+    fn port_stuck(&mut self, why: String, now: Instant) -> Next {
+        let (fault, closed) = (Fault::Port(why), self.is_closed());
+        self.abandon(&fault, now);
+        self.known.end_dialogue(&fault);
+        self.dialogue.clear();
+        self.with(now, |_, cx| cx.cure(fault, closed))
+    }
+
+    fn climbed(&mut self, rung: Rung, done: Result<(), Option<String>>, now: Instant) -> Next {
+        let why = match done {
+            Ok(()) => {
+                self.known.ladder.done(rung, now);
+                return Next::Stay;
+            }
+            Err(why) => why,
         };
-        if self.snapshot.state == state {
-            return;
+        if let Some(why) = &why {
+            tracing::warn!(modem = %self.known.settings.name, rung = rung.as_str(), "{why}");
         }
-        self.trace_state(state);
-        let quiet = |state| matches!(state, State::Ready | State::Busy);
-        if !(quiet(self.snapshot.state) && quiet(state)) {
-            self.actions.push_back(Action::Notice(Notice::Changed));
-            tracing::debug!(modem = %self.settings.name, from = ?self.snapshot.state, to = ?state, "state");
-        }
-        self.snapshot.state = state;
-        self.snapshot.ready = quiet(state) && !self.snapshot.paused;
-        self.dirty = true;
+        self.known.ladder.impossible(rung, why, now);
+        let next = match self.known.ladder.climb(now) {
+            Step::Try(rung @ (Rung::Reauthorise | Rung::PowerCycle)) => Next::Close(Closing::Cure(rung)),
+            Step::Try(_) | Step::Again | Step::Rest(_) => Next::Stay,
+        };
+        self.with(now, |_, cx| cx.tell_tried());
+        next
     }
 
-    /// After a change of `paused`.
-    fn refresh_state(&mut self) {
-        self.dirty = true;
-        match self.snapshot.state {
-            State::Paused | State::Ready => {
-                self.snapshot.state = State::Starting;
-                self.set_state(State::Ready);
+    fn received(&mut self, octets: &[u8], now: Instant) {
+        self.dialogue.received(octets, now);
+        loop {
+            let Self { dialogue, known, doing, .. } = self;
+            let profile = known.profile.clone();
+            let heard = dialogue.next(
+                now,
+                |line, outstanding| doing.procedure().claims(line, outstanding, known, now),
+                |line| profile.lines_of(line),
+            );
+            let Some(heard) = heard else { break };
+            self.heard(heard, now);
+        }
+        if matches!(self.doing, Doing::Idle(_)) && self.dialogue.holds_prompt() && !self.dialogue.is_lost() {
+            self.follow(Next::Find(Open::Perhaps, Doing::IDLE), now);
+        }
+        self.count();
+    }
+
+    fn tick(&mut self, now: Instant) {
+        if self.known.wishes.stop.is_some_and(|stop| stop <= now) {
+            return self.follow(Next::Close(Closing::Stop), now);
+        }
+        if let Some(heard) = self.dialogue.tick(now) {
+            self.heard(heard, now);
+        }
+        if self.timer().is_some_and(|timer| timer <= now) {
+            self.known.timer = None;
+            let next = self.with(now, |doing, cx| doing.procedure().timer(cx));
+            self.follow(next, now);
+        }
+    }
+
+    fn heard(&mut self, heard: Heard, now: Instant) {
+        let next = match heard {
+            Heard::Answer(body) => self.with(now, |doing, cx| doing.procedure().answer(&body, cx)),
+            Heard::Ended(ended) => self.with(now, |doing, cx| doing.procedure().ended(ended, cx)),
+            Heard::Prompt => self.with(now, |doing, cx| doing.procedure().prompt(cx)),
+            Heard::Claimed => self.with(now, |doing, cx| doing.procedure().claimed(cx)),
+            Heard::Echo => self.echoed(now),
+            Heard::Code(line) => self.code(&line, now),
+            Heard::Message { kind, length, pdu } => {
+                if !self.known.handed_over(kind, Some(length), pdu) {
+                    self.dialogue.count_dropped();
+                    self.known.look_for_messages(now);
+                }
+                self.rouse_idle(now)
             }
-            State::Busy => {
-                self.snapshot.ready = !self.snapshot.paused;
+            Heard::TextReport(body) => {
+                self.with(now, |_, cx| cx.text_report(&body));
+                self.rouse_idle(now)
             }
-            _ => {}
+            Heard::TextMode if self.known.format.text.on => Next::Stay,
+            Heard::TextMode => self.began_anew(now),
+            Heard::Stray(line) => {
+                if let Some(body) = line.strip_prefix("+CMGS:") {
+                    self.with(now, |_, cx| cx.late_reference(body.trim()));
+                }
+                Next::Stay
+            }
+            Heard::Late(_) => Next::Stay,
+            Heard::Found => self.with(now, |doing, cx| doing.procedure().found(cx)),
+            Heard::Silent => self.silent(now),
+        };
+        let next = self.unless_reset(next, now);
+        self.follow(next, now);
+    }
+
+    /// An operator's reset does not wait for the end of a procedure that has nothing outstanding.
+    fn unless_reset(&mut self, next: Next, now: Instant) -> Next {
+        let interrupts = matches!(self.doing, Doing::BringUp(_) | Doing::Ussd(_));
+        let waits = matches!(next, Next::Stay | Next::Resync(_) | Next::Then(Doing::BringUp(_)));
+        let free = self.dialogue.outstanding().is_none();
+        if self.known.wishes.restart && interrupts && waits && free {
+            self.abandon(&Fault::Reset, now);
+            return Next::Then(Doing::Curing(cure::Cure::restart()));
+        }
+        next
+    }
+
+    /// A command came back. Where the echo was off, the modem began anew.
+    fn echoed(&mut self, now: Instant) -> Next {
+        let awaited = match &mut self.doing {
+            Doing::BringUp(bring_up) => bring_up.echoed(),
+            _ => false,
+        };
+        if awaited || self.known.format.echo != Echo::Off { Next::Stay } else { self.began_anew(now) }
+    }
+
+    fn silent(&mut self, now: Instant) -> Next {
+        if matches!(self.doing, Doing::Curing(_)) {
+            // It is restarted all the same.
+            return self.with(now, |doing, cx| doing.procedure().found(cx));
+        }
+        let (port, baud) = (self.known.seen.snapshot.port.clone(), self.known.settings.baud);
+        Next::Cure(Fault::Silent { port, baud })
+    }
+
+    fn submit(&mut self, parts: Vec<Part>, now: Instant) -> Next {
+        let refused = |reason: String| Output::Settle(Outcome::not_started(reason));
+        if self.known.seen.snapshot.paused {
+            self.known.push(refused(String::from("the modem is paused")));
+        } else if !matches!(self.doing, Doing::Idle(_)) || self.dialogue.is_lost() {
+            let why = self.known.seen.fault.as_ref().map(|fault| format!(": {fault}"));
+            self.known.push(refused(format!("the modem is not ready{}", why.unwrap_or_default())));
+        } else if parts.is_empty() {
+            self.known.push(refused(String::from("the message has no part")));
+        } else if self.dialogue.holds_prompt() {
+            self.known.push(refused(Fault::OldPrompt.to_string()));
+            return Next::Find(Open::Perhaps, Doing::IDLE);
+        } else {
+            return Next::Then(Doing::Sending(Send::new(parts, now)));
+        }
+        Next::Stay
+    }
+
+    fn set_paused(&mut self, paused: bool) -> Next {
+        self.known.set_paused(paused, &mut self.dialogue);
+        Next::Stay
+    }
+
+    fn reset(&mut self, now: Instant) -> Next {
+        match self.doing {
+            Doing::Closed(_) => Next::Stay,
+            Doing::Idle(_) | Doing::Resting(_) if !self.dialogue.is_lost() => {
+                Next::Then(Doing::Curing(cure::Cure::restart()))
+            }
+            Doing::Sending(_) | Doing::Checking(_) | Doing::Reading(_) | Doing::Curing(_) => {
+                self.known.wishes.restart = true;
+                Next::Stay
+            }
+            // What is outstanding must not end the command to restart.
+            Doing::Idle(_) | Doing::Resting(_) | Doing::BringUp(_) | Doing::Ussd(_) => {
+                self.abandon(&Fault::Reset, now);
+                let cure = Doing::Curing(cure::Cure::restart());
+                self.known.set_state(State::Recovering, &mut self.dialogue);
+                if self.dialogue.outstanding().is_none() && !self.dialogue.is_lost() {
+                    return Next::Then(cure);
+                }
+                Next::Find(Open::Perhaps, cure)
+            }
         }
     }
 
-    fn set_registration(&mut self, registration: Registration) {
-        if self.snapshot.registration != registration {
-            self.snapshot.registration = registration;
-            self.changed();
+    fn ussd(&mut self, request: Request, now: Instant) -> Next {
+        let refused = match &request.code {
+            Some(code) => self.known.may_ask(code.expose()),
+            None => Ok(()),
+        };
+        let busy = matches!(self.doing, Doing::Checking(_) | Doing::Reading(_) | Doing::Sending(_));
+        let refused = match refused {
+            Err(reason) => reason,
+            Ok(()) if busy && self.known.wishes.ussd.is_none() => {
+                self.known.wishes.ussd = Some(request);
+                return Next::Stay;
+            }
+            Ok(()) if matches!(self.doing, Doing::Idle(_)) && !self.dialogue.is_lost() => {
+                self.known.wishes.ussd = Some(request);
+                return self.rouse_idle(now);
+            }
+            Ok(()) => String::from("the modem is not ready"),
+        };
+        self.known.push(Output::Ussd(Err(refused)));
+        Next::Stay
+    }
+
+    /// The kernel's counts are part of what is known.
+    fn count(&mut self) {
+        let (counts, counters) = (self.dialogue.counts(), &mut self.known.seen.snapshot.counters);
+        let now = (counts.dropped_lines, counts.late_lines, counts.resyncs);
+        if (counters.dropped_lines, counters.late_lines, counters.resyncs) != now {
+            (counters.dropped_lines, counters.late_lines, counters.resyncs) = now;
+            self.known.changed();
         }
-    }
-
-    fn set_fault(&mut self, sentence: &str) {
-        self.note_cause(sentence);
-        if self.snapshot.last_error.as_deref() != Some(sentence) {
-            self.snapshot.last_error = Some(sentence.to_owned());
-            self.dirty = true;
-        }
-    }
-
-    fn changed(&mut self) {
-        self.dirty = true;
-        self.actions.push_back(Action::Notice(Notice::Changed));
-    }
-
-    fn count_dropped(&mut self) {
-        self.snapshot.counters.dropped_lines += 1;
-        self.dirty = true;
-    }
-
-    /// A final result that belongs to no command: of one that was given up.
-    fn late_line(&mut self, now: Instant) {
-        self.snapshot.counters.late_lines += 1;
-        self.dirty = true;
-        self.resync_disturbed(now);
     }
 }
+

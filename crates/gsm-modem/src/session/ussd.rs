@@ -4,12 +4,15 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::resync::{Open, Then};
+use super::doing::{Doing, Next, Procedure};
+use super::fault::Fault;
+use super::input::{Output, UssdAnswer};
+use super::known::{Cx, Known};
 use super::ussd_text::{Found, decoded, encoded, is_placeholder};
-use super::{Action, Phase, Session, UssdAnswer};
-use crate::Secret;
 use crate::at::{Command, Failure, Line, ResultCode, ussd};
+use crate::dialogue::{Ended, Open, Outstanding};
 use crate::profiles::UssdCoding;
+use crate::secret::Secret;
 
 /// 3GPP TS 23.038 clause 5: what 160 octets hold.
 const LONGEST: usize = 182;
@@ -19,17 +22,29 @@ const LINES: usize = 40;
 /// next one.
 const DIALOGUE: Duration = Duration::from_secs(120);
 
-/// The request under way.
+/// A request; without a code it ends the dialogue.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) code: Option<Secret<String>>,
+    pub(super) timeout: Duration,
+}
+
+/// A request under way.
 #[derive(Debug)]
 pub(super) struct Ussd {
+    request: Option<Request>,
     stage: Stage,
     timeout: Duration,
     /// An answer whose quote is not closed yet: a text of several lines.
     open: Option<Secret<String>>,
+    /// An answer that is whole now.
+    whole: Option<Secret<String>>,
 }
 
 #[derive(Debug)]
 enum Stage {
+    /// It has not begun.
+    New,
     /// `AT+CUSD=2` is out; this is asked next.
     Ending(Option<Secret<String>>),
     /// The same, of a dialogue that nobody answered: nobody waits for its end.
@@ -43,40 +58,27 @@ enum Stage {
 
 /// What is known of dialogues with the network.
 #[derive(Debug, Default)]
-pub(super) struct Dialogue {
+pub(super) struct Menu {
     /// The network waits for an answer, until then.
     until: Option<Instant>,
     /// The coding that this modem took, and the family it belonged to then.
     worked: Option<(String, UssdCoding)>,
 }
 
-/// A request that waits for its turn; without a code it ends the dialogue.
-pub(super) type Wish = (Option<Secret<String>>, Duration);
-
-impl Session {
-    /// Asks the network, or answers it while it waits for an answer; none ends the dialogue. A message under way is
-    /// finished first.
-    pub fn ussd(&mut self, code: Option<&str>, timeout: Duration, now: Instant) {
-        if let Some(code) = code
-            && let Err(reason) = self.may_ask(code)
-        {
-            return self.end_ussd(Err(reason));
-        }
-        let code = code.map(|code| Secret::new(code.to_owned()));
-        match self.phase {
-            Phase::Idle => self.start_ussd((code, timeout), now),
-            Phase::Checking(_) | Phase::Storage(_) | Phase::Sending if self.wishes.ussd.is_none() => {
-                self.wishes.ussd = Some((code, timeout));
-            }
-            _ => self.end_ussd(Err(String::from("the modem is not ready"))),
-        }
+impl Menu {
+    /// Nobody answered the network in time.
+    pub(super) fn is_stale(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
     }
+}
 
-    fn may_ask(&self, code: &str) -> Result<(), String> {
+impl Known {
+    /// Whether the network may be asked this.
+    pub(super) fn may_ask(&self, code: &str) -> Result<(), String> {
         let dialable = |c: char| c.is_ascii_digit() || "*#+".contains(c);
         let simple = |c: char| c.is_ascii_alphanumeric() || "*#+.,:;-/()!?".contains(c);
         let good = !code.is_empty() && code.len() <= LONGEST;
-        if good && (code.chars().all(dialable) || self.dialogue.until.is_some() && code.chars().all(simple)) {
+        if good && (code.chars().all(dialable) || self.menu.until.is_some() && code.chars().all(simple)) {
             return Ok(());
         }
         Err(String::from(if good && code.chars().all(simple) {
@@ -86,44 +88,57 @@ impl Session {
         }))
     }
 
-    pub(super) fn start_ussd(&mut self, (code, timeout): Wish, now: Instant) {
-        let open = self.dialogue.until.is_some();
-        // `*100#` in the midst of a menu begins anew; `1`, `0` or `#` answers it.
-        let anew = |code: &str| code.len() > 2 && code.starts_with(['*', '#']) && code.ends_with('#');
-        let stage = match code {
-            None if !open => {
-                self.end_ussd(Err(String::from("no dialogue with the network is open")));
-                return self.become_idle(now);
-            }
-            Some(code) if !open || !anew(code.expose()) => return self.ask_network(code, timeout, None, now),
-            other => Stage::Ending(other),
-        };
-        self.phase = Phase::Ussd(Ussd { stage, timeout, open: None });
-        self.timer = None;
-        self.write_command(Command::UssdCancel, self.settings.timing.command, now);
+    /// A reply of the network that nobody asked for: it ended a dialogue by itself, or answers to its end.
+    pub(super) fn network_said(&mut self, body: &str) {
+        if ussd(body).is_some_and(|reply| reply.status != 1) {
+            self.menu.until = None;
+        }
+    }
+
+    /// The device begins anew: no dialogue outlives that, and who waits for one is told.
+    pub(super) fn end_dialogue(&mut self, why: &Fault) {
+        self.menu.until = None;
+        if self.wishes.ussd.take().is_some() {
+            self.push(Output::Ussd(Err(why.to_string())));
+        }
+    }
+
+    /// The family's coding, the one that worked before, else those that modems want, the commonest first.
+    fn codings(&self) -> VecDeque<UssdCoding> {
+        let worked = self.menu.worked.as_ref().filter(|(family, _)| *family == self.profile.name);
+        match (self.profile.ussd, worked) {
+            (UssdCoding::Auto, Some((_, worked))) => VecDeque::from([*worked]),
+            (UssdCoding::Auto, None) => VecDeque::from([UssdCoding::Plain, UssdCoding::PackedHex]),
+            (told, _) => VecDeque::from([told]),
+        }
+    }
+}
+
+impl Ussd {
+    pub(super) fn new(request: Request) -> Self {
+        Self {
+            timeout: request.timeout,
+            request: Some(request),
+            stage: Stage::New,
+            open: None,
+            whole: None,
+        }
     }
 
     /// Ends a dialogue that nobody answers.
-    pub(super) fn end_stale_dialogue(&mut self, now: Instant) -> bool {
-        if self.dialogue.until.is_none_or(|until| until > now) {
-            return false;
-        }
-        let timeout = self.settings.timing.command;
-        self.phase = Phase::Ussd(Ussd { stage: Stage::Abandoning, timeout, open: None });
-        self.write_command(Command::UssdCancel, timeout, now);
-        true
+    pub(super) fn end_of_dialogue(timeout: Duration) -> Self {
+        Self { request: None, stage: Stage::Abandoning, timeout, open: None, whole: None }
     }
 
     fn ask_network(
         &mut self,
         code: Secret<String>,
-        timeout: Duration,
         again: Option<(VecDeque<UssdCoding>, Failure)>,
-        now: Instant,
-    ) {
+        cx: &mut Cx<'_>,
+    ) -> Next {
         let (mut left, refusal) = match again {
             Some((left, refusal)) => (left, Some(refusal)),
-            None => (self.codings(), None),
+            None => (cx.known.codings(), None),
         };
         // A text that the next coding cannot write is left to the one behind it.
         let written = loop {
@@ -133,117 +148,50 @@ impl Session {
             }
         };
         let Some((coding, text)) = written else {
-            self.end_ussd(Err(String::from("the modem takes the request in no known form")));
-            return self.become_idle(now);
+            return self.end(Err(String::from("the modem takes the request in no known form")), cx);
         };
-        let stage = Stage::Asked { code, coding, left, refusal };
-        self.phase = Phase::Ussd(Ussd { stage, timeout, open: None });
-        self.write_command(Command::Ussd(Secret::new(text)), timeout, now);
-        self.timer = Some(now + timeout);
+        self.stage = Stage::Asked { code, coding, left, refusal };
+        self.open = None;
+        cx.known.timer = Some(cx.now + self.timeout);
+        cx.ask(Command::Ussd(Secret::new(text)), self.timeout)
     }
 
-    /// The family's coding, the one that worked before, else those that modems want, the commonest first.
-    fn codings(&self) -> VecDeque<UssdCoding> {
-        let worked = self.dialogue.worked.as_ref().filter(|(family, _)| *family == self.profile.name);
-        match (self.profile.ussd, worked) {
-            (UssdCoding::Auto, Some((_, worked))) => VecDeque::from([*worked]),
-            (UssdCoding::Auto, None) => VecDeque::from([UssdCoding::Plain, UssdCoding::PackedHex]),
-            (told, _) => VecDeque::from([told]),
-        }
+    /// It is over.
+    fn end(&mut self, answer: Result<UssdAnswer, String>, cx: &mut Cx<'_>) -> Next {
+        self.stage = Stage::Answered;
+        cx.known.timer = None;
+        cx.known.push(Output::Ussd(answer));
+        Next::Done
     }
 
-    pub(super) fn ussd_finished(&mut self, result: &ResultCode, now: Instant) {
-        let Phase::Ussd(state) = &mut self.phase else { return };
-        let timeout = state.timeout;
-        match &mut state.stage {
-            Stage::Answered => self.become_idle(now),
-            Stage::Abandoning => {
-                self.dialogue.until = None;
-                self.become_idle(now);
-            }
-            Stage::Ending(next) => {
-                let next = next.take();
-                self.dialogue.until = None;
-                if let Some(code) = next {
-                    return self.ask_network(code, timeout, None, now);
-                }
-                self.end_ussd(Ok(UssdAnswer::default()));
-                self.become_idle(now);
-            }
-            Stage::Asked { .. } if result.is_ok() => {}
-            Stage::Asked { code, left, refusal, .. } => {
-                let (code, left, first) = (code.clone(), std::mem::take(left), refusal.take());
-                let failure = Failure::of(result);
-                self.timer = None;
-                if !left.is_empty() && is_of_the_text(result) {
-                    // Nothing has gone to the network.
-                    return self.ask_network(code, timeout, Some((left, failure)), now);
-                }
-                self.dialogue.until = None;
-                let told = first.filter(|first| failure.code.is_none() && first.code.is_some());
-                self.end_ussd(Err(told.unwrap_or(failure).sentence));
-                self.become_idle(now);
-            }
+    /// The network replied; `body` stands behind `+CUSD:`.
+    pub(super) fn replied(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
+        if !matches!(self.stage, Stage::Asked { .. }) {
+            cx.known.network_said(body);
+            return Next::Stay;
         }
+        if is_closed(body) {
+            return self.text(body, cx);
+        }
+        self.open = Some(Secret::new(body.to_owned()));
+        Next::Stay
     }
 
-    /// A line of an answer that has several. Whether it was one.
-    pub(super) fn ussd_line(&mut self, line: &str, now: Instant) -> bool {
-        let waits = self.outstanding.is_some();
-        let Phase::Ussd(state) = &mut self.phase else { return false };
-        let Some(text) = &mut state.open else { return false };
-        if waits && matches!(Line::of(line, None), Line::Final(_)) {
-            // The command's end: the quote was never closed.
-            let text = state.open.take();
-            self.ussd_text(text.as_ref().map_or("", |text| text.expose()), now);
-            return false;
-        }
-        let mut longer = text.expose().clone();
-        longer.push('\n');
-        longer.push_str(line);
-        let whole = is_closed(&longer) || longer.lines().count() >= LINES;
-        *text = Secret::new(longer);
-        self.trace_hidden(line);
-        if whole && let Phase::Ussd(state) = &mut self.phase {
-            let text = state.open.take();
-            self.ussd_text(text.as_ref().map_or("", |text| text.expose()), now);
-        }
-        true
-    }
-
-    pub(super) fn ussd_replied(&mut self, body: &str, now: Instant) {
-        match &mut self.phase {
-            Phase::Ussd(state) if matches!(state.stage, Stage::Asked { .. }) => {
-                if is_closed(body) {
-                    self.ussd_text(body, now);
-                } else {
-                    state.open = Some(Secret::new(body.to_owned()));
-                }
-            }
-            // The network ended a dialogue by itself, or answers to its end.
-            _ => {
-                if ussd(body).is_some_and(|reply| reply.status != 1) {
-                    self.dialogue.until = None;
-                }
-            }
-        }
-    }
-
-    fn ussd_text(&mut self, body: &str, now: Instant) {
-        let Phase::Ussd(Ussd { stage: Stage::Asked { coding, .. }, .. }) = &self.phase else { return };
+    fn text(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
+        let Stage::Asked { coding, .. } = self.stage else { return Next::Stay };
         let Some(reply) = ussd(body) else {
-            self.count_dropped();
-            return;
+            cx.dialogue.count_dropped();
+            return Next::Stay;
         };
-        let coding = *coding;
-        let answered = self.dialogue.until.is_some();
+        let answered = cx.known.menu.until.is_some();
         let answer = match (reply.status, reply.text) {
             // Words of the modem's own; the network's come behind them.
-            (2 | 3, Some(text)) if is_placeholder(&text) => return,
+            (2 | 3, Some(text)) if is_placeholder(&text) => return Next::Stay,
             (status, Some(text)) => {
-                let told =
-                    if self.profile.ussd == UssdCoding::Auto { Found::ByLooks } else { Found::Told(coding) };
-                Ok(UssdAnswer { text: decoded(&text, reply.scheme, told), open: status == 1 })
+                let auto = cx.known.profile.ussd == UssdCoding::Auto;
+                let told = if auto { Found::ByLooks } else { Found::Told(coding) };
+                let text = decoded(&text, reply.scheme, told);
+                Ok(UssdAnswer { text, open: status == 1 })
             }
             (1, None) => Ok(UssdAnswer { text: String::new(), open: true }),
             (2, None) if answered => Err(String::from("the network ended the dialogue")),
@@ -251,70 +199,138 @@ impl Session {
             (4, None) => Err(String::from("the network does not support this request")),
             (5, None) => Err(String::from("the network did not answer in time")),
             // 0: done, and nothing to say yet; 3: another device of this SIM answered.
-            _ => return,
+            _ => return Next::Stay,
         };
         if answer.is_ok() {
-            self.dialogue.worked = Some((self.profile.name.clone(), coding));
+            cx.known.menu.worked = Some((cx.known.profile.name.clone(), coding));
         }
         let open = answer.as_ref().is_ok_and(|answer| answer.open);
-        self.dialogue.until = open.then(|| now + DIALOGUE);
-        self.timer = None;
-        let over = self.outstanding.is_none();
-        if let Phase::Ussd(state) = &mut self.phase {
-            state.stage = Stage::Answered;
+        cx.known.menu.until = open.then(|| cx.now + DIALOGUE);
+        let over = self.end(answer, cx);
+        if cx.dialogue.outstanding().is_none() {
+            return over;
         }
-        self.end_ussd(answer);
-        if over {
-            self.become_idle(now);
-        } else if let Some(outstanding) = &mut self.outstanding {
-            outstanding.deadline = now + self.settings.timing.command;
-        }
+        cx.dialogue.set_deadline(cx.now + cx.known.settings.timing.command);
+        Next::Stay
     }
 
-    pub(super) fn ussd_timed_out(&mut self, now: Instant) {
-        let Phase::Ussd(state) = &mut self.phase else { return };
-        if let Some(text) = state.open.take() {
+    fn give_up(&mut self, cx: &mut Cx<'_>) -> Next {
+        if let Some(text) = self.open.take() {
             // What came of a text that was never closed is better than nothing.
-            self.ussd_text(text.expose(), now);
+            let _ = self.text(text.expose(), cx);
         }
-        let Phase::Ussd(state) = &self.phase else { return };
-        match state.stage {
-            Stage::Asked { .. } => self.end_ussd(Err(String::from("the network did not answer in time"))),
-            Stage::Ending(_) => {
-                self.end_ussd(Err(String::from("the modem did not end the dialogue in time")));
+        cx.known.timer = None;
+        match self.stage {
+            Stage::Answered => {}
+            Stage::Asked { .. } => {
+                cx.known.menu.until = None;
+                let _ = self.end(Err(String::from("the network did not answer in time")), cx);
             }
-            Stage::Answered | Stage::Abandoning => {}
+            Stage::Ending(_) => {
+                cx.known.menu.until = None;
+                let _ = self.end(Err(String::from("the modem did not end the dialogue in time")), cx);
+            }
+            Stage::Abandoning | Stage::New => cx.known.menu.until = None,
         }
-        if !matches!(state_of(&self.phase), Some(Stage::Answered)) {
-            self.dialogue.until = None;
-        }
-        self.timer = None;
-        self.start_resync(Open::No, Then::Idle, now);
-    }
-
-    pub(super) fn fail_ussd(&mut self, reason: &str) {
-        self.dialogue.until = None;
-        let waiting = self.wishes.ussd.take().is_some();
-        let asked = state_of(&self.phase)
-            .is_some_and(|stage| matches!(stage, Stage::Asked { .. } | Stage::Ending(_)));
-        if waiting || asked {
-            self.end_ussd(Err(reason.to_owned()));
-        }
-        if let Phase::Ussd(state) = &mut self.phase {
-            state.stage = Stage::Answered;
-            state.open = None;
-        }
-    }
-
-    fn end_ussd(&mut self, answer: Result<UssdAnswer, String>) {
-        self.actions.push_back(Action::Ussd(answer));
+        Next::Find(Open::No, Doing::IDLE)
     }
 }
 
-fn state_of(phase: &Phase) -> Option<&Stage> {
-    match phase {
-        Phase::Ussd(state) => Some(&state.stage),
-        _ => None,
+impl Procedure for Ussd {
+    fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
+        cx.known.timer = None;
+        let command = cx.known.settings.timing.command;
+        let Some(Request { code, .. }) = self.request.take() else {
+            return cx.ask(Command::UssdCancel, command);
+        };
+        let open = cx.known.menu.until.is_some();
+        // `*100#` in the midst of a menu begins anew; `1`, `0` or `#` answers it.
+        let anew = |code: &str| code.len() > 2 && code.starts_with(['*', '#']) && code.ends_with('#');
+        match code {
+            None if !open => self.end(Err(String::from("no dialogue with the network is open")), cx),
+            Some(code) if !open || !anew(code.expose()) => self.ask_network(code, None, cx),
+            other => {
+                self.stage = Stage::Ending(other);
+                cx.ask(Command::UssdCancel, command)
+            }
+        }
+    }
+
+    /// A line of an answer that has several.
+    fn claims(
+        &mut self,
+        line: &str,
+        outstanding: Option<&Outstanding>,
+        _known: &mut Known,
+        _now: Instant,
+    ) -> bool {
+        let Some(text) = self.open.take() else { return false };
+        if outstanding.is_some() && matches!(Line::of(line, None), Line::Final(_)) {
+            // The command's end: the quote was never closed.
+            self.whole = Some(text);
+            return false;
+        }
+        let longer = Secret::new(format!("{}\n{line}", text.expose()));
+        if is_closed(longer.expose()) || longer.expose().lines().count() >= LINES {
+            self.whole = Some(longer);
+        } else {
+            self.open = Some(longer);
+        }
+        true
+    }
+
+    fn claimed(&mut self, cx: &mut Cx<'_>) -> Next {
+        match self.whole.take() {
+            Some(text) => self.text(text.expose(), cx),
+            None => Next::Stay,
+        }
+    }
+
+    fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next {
+        if ended.result.is_none() {
+            return self.give_up(cx);
+        }
+        // The command's end may close a text.
+        if let Some(text) = self.whole.take() {
+            let _ = self.text(text.expose(), cx);
+        }
+        match &mut self.stage {
+            Stage::Answered | Stage::New => Next::Done,
+            Stage::Abandoning => {
+                cx.known.menu.until = None;
+                Next::Done
+            }
+            Stage::Ending(next) => {
+                cx.known.menu.until = None;
+                match next.take() {
+                    Some(code) => self.ask_network(code, None, cx),
+                    None => self.end(Ok(UssdAnswer::default()), cx),
+                }
+            }
+            Stage::Asked { .. } if ended.is_ok() => Next::Stay,
+            Stage::Asked { code, left, refusal, .. } => {
+                let (code, left, first) = (code.clone(), std::mem::take(left), refusal.take());
+                let result = ended.code();
+                let failure = cx.known.profile.failure(&result);
+                if !left.is_empty() && is_of_the_text(&result) {
+                    // Nothing has gone to the network.
+                    return self.ask_network(code, Some((left, failure)), cx);
+                }
+                cx.known.menu.until = None;
+                let told = first.filter(|first| failure.code.is_none() && first.code.is_some());
+                self.end(Err(told.unwrap_or(failure).sentence), cx)
+            }
+        }
+    }
+
+    fn timer(&mut self, cx: &mut Cx<'_>) -> Next {
+        self.give_up(cx)
+    }
+
+    fn abandon(&mut self, why: &Fault, cx: &mut Cx<'_>) {
+        if matches!(self.stage, Stage::Asked { .. } | Stage::Ending(_) | Stage::New) {
+            let _ = self.end(Err(why.to_string()), cx);
+        }
     }
 }
 

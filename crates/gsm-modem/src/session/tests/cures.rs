@@ -36,7 +36,7 @@ fn climb(bench: &mut Bench, seconds: u64, mut cures: impl FnMut(&mut Bench, Rung
             Some(Closing::Cure(mut rung)) => loop {
                 rungs.push(rung);
                 let done = if cures(bench, rung) { Ok(()) } else { Err(None) };
-                match bench.session.cured(rung, done, bench.now) {
+                match bench.climbed(rung, done) {
                     Some(next) => rung = next,
                     None => break,
                 }
@@ -148,16 +148,15 @@ fn one_that_is_plugged_anew_is_not_left_to_rest() {
 #[test]
 fn one_that_is_away_has_its_power_taken_now_and_then_and_is_brought_up_when_it_is_back() {
     let mut bench = Bench::ready(Fake::new());
-    bench.session.notice_trouble(bench.now);
     bench.session.lost("gone");
     let mut rungs = Vec::new();
     for _ in 0..3600 * 6 / 2 {
         bench.session.lost("no such device");
-        let mut rung = bench.session.missing(bench.now);
+        let mut rung = bench.missing();
         while let Some(climbed) = rung {
             rungs.push(climbed);
             let done = if climbed == PowerCycle { Ok(()) } else { Err(None) };
-            rung = bench.session.cured(climbed, done, bench.now);
+            rung = bench.climbed(climbed, done);
         }
         bench.turn();
         assert_eq!(bench.state(), State::Absent);
@@ -287,7 +286,7 @@ fn nothing_is_begun_anew_while_a_result_is_outstanding() {
     }
     bench.modem.heard.clear();
     bench.send();
-    bench.session.reset(bench.now);
+    bench.session.restart_asked(bench.now);
     bench.pass(Duration::from_secs(179));
     assert_eq!(bench.modem.heard.len(), 1, "AT+CMGS alone: {:?}", bench.modem.heard);
     assert_eq!(bench.outcomes.len(), 4);
@@ -315,7 +314,7 @@ fn a_port_that_takes_nothing_is_climbed_for() {
         match bench.closings.pop() {
             Some(Closing::Cure(rung)) => {
                 rungs.push(rung);
-                bench.session.cured(rung, Ok(()), bench.now);
+                bench.climbed(rung, Ok(()));
             }
             Some(_) => {}
             None => {
@@ -338,13 +337,13 @@ fn a_family_has_its_own_restart() {
     modem.on("AT+CGMI", "\r\nhuawei\r\n\r\nOK\r\n");
     modem.on("AT^RESET", OK);
     let mut bench = Bench::ready(modem);
-    bench.session.reset(bench.now);
+    bench.session.restart_asked(bench.now);
     bench.turn();
     assert_eq!((bench.heard("AT^RESET"), bench.heard("AT+CFUN=1,1")), (1, 0));
     bench.open();
     bench.until(|b| b.state() == State::Ready);
     bench.modem.on("AT^RESET", "\r\nERROR\r\n");
-    bench.session.reset(bench.now);
+    bench.session.restart_asked(bench.now);
     bench.turn();
     assert_eq!((bench.heard("AT^RESET"), bench.heard("AT+CFUN=1,1")), (2, 1));
     bench.open();

@@ -81,7 +81,7 @@ fn came(bench: &Bench) -> Came {
         pdus: bench.modem.pdus.clone(),
         state: s.state,
         who: [&s.manufacturer, &s.model, &s.firmware, &s.imei].map(Clone::clone),
-        sim: [s.imsi.clone(), s.iccid.clone(), s.operator.clone()],
+        sim: [s.sim.imsi.clone(), s.sim.iccid.clone(), s.operator.clone()],
         signal: s.signal_dbm,
     }
 }
@@ -193,7 +193,7 @@ fn in_the_keep_alive() {
 #[test]
 fn in_a_question_to_the_network() {
     let runs = at_every_place(false, |bench| {
-        bench.session.ussd(Some("*100#"), Duration::from_secs(20), bench.now);
+        bench.session.ask_network(Some("*100#"), Duration::from_secs(20), bench.now);
         bench.turn();
         assert_eq!(bench.answers, [Ok(String::from("Credit: 5"))]);
     });

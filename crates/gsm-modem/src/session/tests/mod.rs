@@ -3,15 +3,19 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::{Action, Closing, Output, Session};
+use super::{Closing, Input, Output, Session};
+use crate::dialogue::Write;
+use crate::ladder::Rung;
 use crate::Secret;
+use crate::Owners;
 use crate::clock::monotonic;
-use crate::snapshot::{Notice, Outcome, Part, State};
-use crate::{Roaming, Settings, Timing};
+use crate::snapshot::{Notice, Outcome, Part, SimNames, State};
+use crate::Settings;
 
 mod bring_up;
 mod cures;
 mod intruders;
+mod layer;
 mod network;
 mod pin;
 mod profile;
@@ -176,23 +180,20 @@ pub(super) struct Bench {
     /// Places seen so far.
     pub(super) places: usize,
     /// Whose PIN was tried and not accepted, and what is said of a further try.
-    pub(super) tried: Vec<String>,
+    pub(super) tried: Vec<Owners>,
     pub(super) noted: Result<bool, String>,
 }
 
 pub(super) fn settings() -> Settings {
     Settings {
-        name: "m".into(),
-        find: std::path::PathBuf::from("/dev/ttyTEST").into(),
-        baud: 115_200,
-        pin: None,
-        smsc: None,
-        roaming: Roaming::Allowed,
-        operator: None,
-        pins: None,
         profiles: crate::profiles::tests::built_in::profiles(),
-        timing: Timing::default(),
+        ..Settings::new("m", std::path::PathBuf::from("/dev/ttyTEST"))
     }
+}
+
+/// The names of the usual SIM.
+pub(super) fn sim() -> SimNames {
+    SimNames { iccid: Some("8941030000000000001".into()), imsi: Some("228011234567890".into()) }
 }
 
 impl Bench {
@@ -241,28 +242,28 @@ impl Bench {
     /// Carries octets both ways until neither has anything to say.
     pub(super) fn turn(&mut self) {
         for _ in 0..STEPS {
-            let Some(action) = self.session.action() else { return };
-            match action {
-                Action::Write(output) => {
+            let Some(output) = self.session.poll() else { return };
+            match output {
+                Output::Write(write) => {
                     assert!(
-                        !matches!(output, Output::Body(_)) || self.modem.in_prompt,
+                        !matches!(write, Write::Body(_)) || self.modem.in_prompt,
                         "a PDU without a prompt"
                     );
-                    let said = self.modem.read(output.octets().expose());
+                    let said = self.modem.read(write.octets().expose());
                     self.says(&said);
                 }
-                Action::Settle(outcome) => self.outcomes.push(outcome),
-                Action::Ussd(answer) => {
+                Output::Settle(outcome) => self.outcomes.push(outcome),
+                Output::Ussd(answer) => {
                     self.open.push(answer.as_ref().is_ok_and(|answer| answer.open));
                     self.answers.push(answer.map(|answer| answer.text));
                 }
-                Action::TryPin { owner, .. } => {
-                    self.tried.push(owner);
-                    self.session.pin_noted(self.noted.clone(), self.now);
+                Output::TryPin { owners, .. } => {
+                    self.tried.push(owners);
+                    self.session.handle(Input::PinNoted(self.noted.clone()), self.now);
                 }
-                Action::PinAccepted { owner, .. } => self.tried.retain(|tried| *tried != owner),
-                Action::Notice(notice) => self.notices.push(notice),
-                Action::Close(closing) => self.closings.push(closing),
+                Output::PinAccepted { owners, .. } => self.tried.retain(|tried| *tried != owners),
+                Output::Notice(notice) => self.notices.push(notice),
+                Output::Close(closing) => self.closings.push(closing),
             }
         }
         panic!("no end: {:?}", self.modem.heard);
@@ -278,7 +279,7 @@ impl Bench {
         let with = self.intruded(octets);
         let octets = with.as_deref().unwrap_or(octets);
         for piece in octets.as_bytes().chunks(self.modem.piece) {
-            self.session.received(piece, self.now);
+            self.session.octets(piece, self.now);
         }
     }
 
@@ -286,7 +287,7 @@ impl Bench {
     pub(super) fn jump(&mut self) {
         let deadline = self.session.deadline().expect("something to wait for");
         self.now = self.now.max(deadline);
-        self.session.tick(self.now);
+        self.session.handle(Input::Tick, self.now);
         self.turn();
     }
 
@@ -312,7 +313,7 @@ impl Bench {
 
     pub(super) fn submit(&mut self, parts: usize) {
         let parts = (0..parts).map(|at| part(u8::try_from(at).unwrap())).collect();
-        self.session.submit(parts, self.now);
+        self.session.submit_parts(parts, self.now);
         self.turn();
     }
 
@@ -323,8 +324,32 @@ impl Bench {
     }
 
     pub(super) fn gate(&mut self, open: bool) {
-        self.session.gate(open, self.now);
+        self.session.handle(Input::Gate(open), self.now);
         self.turn();
+    }
+
+    /// A rung that needs no port was climbed, or could not be; the one that follows.
+    pub(super) fn climbed(&mut self, rung: Rung, done: Result<(), Option<String>>) -> Option<Rung> {
+        self.session.climb_done(rung, done, self.now);
+        self.next_rung()
+    }
+
+    /// There is no port; what is to be done about it.
+    pub(super) fn missing(&mut self) -> Option<Rung> {
+        self.session.handle(Input::Missing, self.now);
+        self.next_rung()
+    }
+
+    fn next_rung(&mut self) -> Option<Rung> {
+        self.turn();
+        match self.closings.pop() {
+            Some(Closing::Cure(rung)) => Some(rung),
+            Some(other) => {
+                self.closings.push(other);
+                None
+            }
+            None => None,
+        }
     }
 
     pub(super) fn state(&self) -> State {

@@ -123,7 +123,7 @@ fn a_reset_waits_for_the_message_on_the_air() {
     modem.on("AT+CFUN=1,1", "\r\nOK\r\n");
     let mut bench = Bench::ready(modem);
     bench.send();
-    bench.session.reset(bench.now);
+    bench.session.restart_asked(bench.now);
     bench.turn();
     assert_eq!(bench.heard("AT+CFUN=1,1"), 0);
     bench.say("\r\n+CMGS: 7\r\n\r\nOK\r\n");
@@ -137,7 +137,7 @@ fn a_reset_waits_for_the_message_on_the_air() {
 fn a_reset_cures_a_modem_that_answers_nothing() {
     let mut bench = Bench::ready(Fake::new());
     bench.modem.on("AT+CFUN=1,1", "");
-    bench.session.reset(bench.now);
+    bench.session.restart_asked(bench.now);
     bench.turn();
     bench.until(|b| !b.closings.is_empty());
     assert_eq!(bench.closings, [Closing::Reopen]);
@@ -164,7 +164,7 @@ fn a_question_to_the_network() {
         let mut modem = Fake::new();
         modem.on(ask, answer);
         let mut bench = Bench::ready(modem);
-        bench.session.ussd(Some("*100#"), timeout, bench.now);
+        bench.session.ask_network(Some("*100#"), timeout, bench.now);
         bench.turn();
         assert_eq!(bench.answers, [Ok(String::from("Credit: 5, thanks"))], "{answer:?}");
         assert_eq!(bench.state(), State::Ready);
@@ -180,7 +180,7 @@ fn a_question_to_the_network() {
         let mut modem = Fake::new();
         modem.on(ask, answer);
         let mut bench = Bench::ready(modem);
-        bench.session.ussd(Some("*100#"), timeout, bench.now);
+        bench.session.ask_network(Some("*100#"), timeout, bench.now);
         bench.turn();
         bench.pass(Duration::from_secs(21));
         assert_eq!(bench.answers.len(), 1, "{answer:?}");
@@ -200,17 +200,17 @@ fn a_question_waits_for_the_message_and_never_smuggles_a_command() {
     modem.on("AT+CUSD=1,\"*100#\",15", "\r\nOK\r\n\r\n+CUSD: 0,\"Hi\",15\r\n");
     let mut bench = Bench::ready(modem);
     bench.submit(1);
-    bench.session.ussd(Some("*100#"), timeout, bench.now);
+    bench.session.ask_network(Some("*100#"), timeout, bench.now);
     bench.turn();
     assert!(bench.answers.is_empty());
     bench.gate(true);
     assert_eq!(bench.answers, [Ok(String::from("Hi"))]);
     for code in ["", "*100#\",15\rAT+CMGD=1,4\r", "hello", "*1\x1a"] {
-        bench.session.ussd(Some(code), timeout, bench.now);
+        bench.session.ask_network(Some(code), timeout, bench.now);
         bench.turn();
         assert!(bench.answers.pop().unwrap().is_err());
     }
-    bench.session.ussd(Some("*100#"), timeout, bench.now);
+    bench.session.ask_network(Some("*100#"), timeout, bench.now);
     bench.session.lost("gone");
     bench.turn();
     assert_eq!(bench.answers.len(), 2, "one answer for each question: {:?}", bench.answers);
@@ -231,14 +231,14 @@ proptest! {
         modem.result("");
         let mut bench = Bench::ready(modem);
         for octets in &before {
-            bench.session.received(octets, bench.now);
+            bench.session.octets(octets, bench.now);
             bench.turn();
         }
         bench.pass(MINUTE);
         let orders = bench.outcomes.len();
         bench.send();
         for octets in said.chunks(cut) {
-            bench.session.received(octets, bench.now);
+            bench.session.octets(octets, bench.now);
             bench.turn();
         }
         bench.pass(MINUTE * 5);

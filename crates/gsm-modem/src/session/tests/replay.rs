@@ -106,7 +106,7 @@ fn play(name: &str, text: &str) -> String {
             }
             "ussd" => {
                 let limit = Duration::from_secs(30);
-                bench.session.ussd(Some(rest), limit, bench.now);
+                bench.session.ask_network(Some(rest), limit, bench.now);
                 bench.turn();
             }
             "answer" => {

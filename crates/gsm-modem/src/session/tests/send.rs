@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Bench, Fake, accepted, part};
+use super::{Bench, Fake, accepted, part, sim};
 use crate::Secret;
 use crate::at::{Subject, Verdict};
 use crate::session::Closing;
@@ -109,16 +109,16 @@ fn a_handed_over_message_is_one_event() {
     bench.notices.clear();
     bench.submit(1);
     bench.say(
-        "\r\n+CDS: 3\r\n000102\r\n\r\n+CMT: ,3\r\n000103\r\n\r\n+CDSI: \"SR\",0\r\n\r\n+CMT: ,3 000104\r\n",
+        "\r\n+CDS: 2\r\n000102\r\n\r\n+CMT: ,2\r\n000103\r\n\r\n+CDSI: \"SR\",0\r\n\r\n+CMT: ,2 000104\r\n",
     );
     bench.gate(true);
     let pdu = |last| Secret::new(vec![0, 1, last]);
     assert_eq!(
         bench.notices,
         [
-            Notice::Report { pdu: pdu(2), storage: None },
-            Notice::Delivered { pdu: pdu(3), storage: None },
-            Notice::Delivered { pdu: pdu(4), storage: None },
+            Notice::Report { pdu: pdu(2), storage: None, sim: sim() },
+            Notice::Delivered { pdu: pdu(3), storage: None, sim: sim() },
+            Notice::Delivered { pdu: pdu(4), storage: None, sim: sim() },
         ]
     );
     assert_eq!(only(&bench), &accepted(&[7]));
@@ -501,7 +501,7 @@ fn orders_that_cannot_be_carried_out_are_turned_away() {
     bench.submit(1);
     not_started(&bench);
     let mut bench = Bench::ready(Fake::new());
-    bench.session.submit(Vec::new(), bench.now);
+    bench.session.submit_parts(Vec::new(), bench.now);
     bench.turn();
     not_started(&bench);
     let mut bench = Bench::ready(Fake::new());
@@ -564,7 +564,7 @@ fn stopping_finishes_the_message_within_its_grace() {
 #[test]
 fn nothing_shows_a_pdu() {
     let mut bench = Bench::ready(Fake::new());
-    bench.session.submit(vec![part(0xee)], bench.now);
+    bench.session.submit_parts(vec![part(0xee)], bench.now);
     assert!(!format!("{:?}", bench.session).to_lowercase().contains("0xee, "));
     assert!(format!("{:?}", bench.session).contains("[secret]"));
 }

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Bench, Fake, accepted, settings};
+use super::{Bench, Fake, accepted, settings, sim};
 use crate::Secret;
-use crate::session::Action;
 use crate::snapshot::{Notice, State};
 
 /// SMS-DELIVER, SMS-STATUS-REPORT and SMS-SUBMIT as they lie in a storage, told apart by their last octet.
@@ -46,12 +45,12 @@ fn with_storages() -> Fake {
 
 fn delivered(index: u32) -> Notice {
     let pdu = Secret::new(pdu(0x04, u8::try_from(index).unwrap()));
-    Notice::Delivered { pdu, storage: Some(("SM".into(), index)) }
+    Notice::Delivered { pdu, storage: Some(("SM".into(), index)), sim: sim() }
 }
 
 fn reported(index: u32) -> Notice {
     let pdu = Secret::new(pdu(0x06, u8::try_from(index).unwrap()));
-    Notice::Report { pdu, storage: Some(("SM".into(), index)) }
+    Notice::Report { pdu, storage: Some(("SM".into(), index)), sim: sim() }
 }
 
 /// What was handed over.
@@ -209,7 +208,7 @@ fn nothing_is_read_or_deleted_while_a_message_is_on_its_way() {
     bench.say("\r\n+CMTI: \"SM\",4\r\n^SMMEMFULL: \"SM\"\r\n");
     bench.pass(Duration::from_secs(100));
     assert_eq!(bench.modem.heard, ["AT+CMGS=15"]);
-    assert!(bench.notices.contains(&Notice::StorageFull));
+    assert!(bench.fault().contains("is full"), "{}", bench.fault());
     bench.say("\r\n+CMGS: 9\r\n\r\nOK\r\n");
     bench.pass(Duration::from_secs(5));
     for command in ["AT+CMGR=4", "AT+CMGD=1", "AT+CMGL=4"] {
@@ -231,7 +230,7 @@ fn a_report_in_another_storage() {
     bench.say("\r\n+CDSI: \"SR\",3\r\n");
     bench.pass(Duration::from_secs(1));
     let pdu = Secret::new(pdu(0x06, 3));
-    assert_eq!(messages(&bench)[2], Notice::Report { pdu, storage: Some(("SR".into(), 3)) });
+    assert_eq!(messages(&bench)[2], Notice::Report { pdu, storage: Some(("SR".into(), 3)), sim: sim() });
     // What lies in the storage that is in use now goes first.
     discard(&mut bench, "SM", 1);
     discard(&mut bench, "SR", 3);
@@ -257,7 +256,7 @@ fn a_code_that_names_the_wrong_storage_has_all_of_them_listed() {
     bench.say("\r\n+CDSI: \"SM\",0\r\n");
     bench.pass(Duration::from_secs(5));
     let pdu = Secret::new(pdu(0x06, 7));
-    assert_eq!(messages(&bench).last(), Some(&Notice::Report { pdu, storage: Some(("SR".into(), 7)) }));
+    assert_eq!(messages(&bench).last(), Some(&Notice::Report { pdu, storage: Some(("SR".into(), 7)), sim: sim() }));
 }
 
 #[test]
@@ -293,7 +292,7 @@ fn a_full_storage_is_emptied_at_once() {
         } else {
             bench.say(trigger);
         }
-        assert!(bench.notices.contains(&Notice::StorageFull));
+        assert!(bench.fault().contains("is full"), "{}", bench.fault());
         bench.pass(Duration::from_secs(1));
         assert_eq!(bench.heard("AT+CMGL=4"), 1, "{trigger:?}");
     }
@@ -389,7 +388,7 @@ fn names_and_places_are_not_shown() {
     let shown = format!("{:?} {:?}", bench.session, messages(&bench));
     assert!(!shown.contains(&digits(&pdu(0x04, 1))), "{shown}");
     assert!(!shown.contains("[2, 145, 20"), "{shown}");
-    assert_eq!(bench.session.action(), None::<Action>);
+    assert_eq!(bench.session.poll(), None);
 }
 
 #[test]

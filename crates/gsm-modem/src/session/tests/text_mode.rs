@@ -43,7 +43,7 @@ fn text(text: &str) -> Submission<'_> {
 fn send(bench: &mut Bench, submission: &Submission<'_>) -> Vec<String> {
     bench.modem.heard.clear();
     bench.modem.pdus.clear();
-    bench.session.submit(parts(submission), bench.now);
+    bench.session.submit_parts(parts(submission), bench.now);
     bench.turn();
     bench.gate(true);
     bench.modem.heard.clone()
@@ -72,22 +72,22 @@ fn messages(bench: &Bench) -> Vec<(String, String, String)> {
 #[test]
 fn it_is_found_out_by_what_the_modem_says() {
     let bench = Bench::ready(text_only());
-    assert!(bench.session.text.on);
+    assert!(bench.session.known.format.text.on);
     // One that does not say what it knows.
     let mut silent = text_only();
     silent.on("AT+CMGF=?", "\r\nERROR\r\n");
-    assert!(Bench::ready(silent).session.text.on);
+    assert!(Bench::ready(silent).session.known.format.text.on);
     // One whose SIM was only not ready.
     let mut settling = text_only();
     settling.on("AT+CMGF=?", "\r\n+CMGF: (0,1)\r\n\r\nOK\r\n");
     settling.in_turn("AT+CMGF=0", &["\r\n+CMS ERROR: 303\r\n", "\r\n+CMS ERROR: 303\r\n", "\r\nOK\r\n"]);
-    assert!(!Bench::ready(settling).session.text.on);
+    assert!(!Bench::ready(settling).session.known.format.text.on);
     // One that is told.
     let mut lying = text_only();
     lying.on("AT+CMGF=0", "\r\nOK\r\n");
     let profiles = settings().profiles.only("text-mode-only").unwrap();
     let told = Bench::ready_with(lying, crate::Settings { profiles, ..settings() });
-    assert!(told.session.text.on);
+    assert!(told.session.known.format.text.on);
     assert_eq!(told.heard("AT+CMGF=0"), 0);
 }
 
@@ -211,7 +211,7 @@ fn settings_that_are_refused_or_unanswered() {
     // Withdrawn meanwhile.
     let mut bench = Bench::ready(text_only());
     bench.modem.on("AT+CSMP=17,0,0,0", "");
-    bench.session.submit(parts(&text("Hi")), bench.now);
+    bench.session.submit_parts(parts(&text("Hi")), bench.now);
     bench.turn();
     bench.gate(false);
     bench.say("\r\nOK\r\n");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Bench, Fake, settings};
 use crate::Secret;
 use crate::Settings;
-use crate::recorder::Direction;
+use crate::dialogue::Direction;
 use crate::snapshot::State;
 
 fn told(bench: &Bench) -> String {
@@ -94,12 +94,12 @@ fn no_secret_is_in_it() {
         }
         bench.until(|b| b.state() == State::Ready);
         for request in ["*147#", "480151"] {
-            bench.session.ussd(Some(request), Duration::from_secs(30), bench.now);
+            bench.session.ask_network(Some(request), Duration::from_secs(30), bench.now);
             bench.turn();
         }
         bench.modem.result("\r\n+CMS ERROR: votre code 480151\r\n");
         bench.send();
-        bench.session.ussd(None, Duration::from_secs(30), bench.now);
+        bench.session.ask_network(None, Duration::from_secs(30), bench.now);
         bench.turn();
         let told = told(&bench);
         assert!(told.lines().count() > 50, "{told}");

@@ -27,7 +27,7 @@ fn ready(modem: Fake, coding: UssdCoding) -> Bench {
 }
 
 fn ask(bench: &mut Bench, code: &str) {
-    bench.session.ussd(Some(code), LIMIT, bench.now);
+    bench.session.ask_network(Some(code), LIMIT, bench.now);
     bench.turn();
 }
 
@@ -156,7 +156,7 @@ fn a_menu_is_answered_and_the_answer_ends_it() {
     // Nothing is open any more: words cannot be answers.
     ask(&mut bench, "yes");
     assert!(bench.answers[2].as_ref().unwrap_err().contains("no dialogue"));
-    bench.session.ussd(None, LIMIT, bench.now);
+    bench.session.ask_network(None, LIMIT, bench.now);
     bench.turn();
     assert!(bench.answers[3].as_ref().unwrap_err().contains("no dialogue"));
     bench.assert_works();
@@ -168,7 +168,7 @@ fn a_new_code_ends_the_old_dialogue() {
     ask(&mut bench, "*100#");
     assert_eq!(bench.modem.heard, ["AT+CUSD=1,\"*100#\",15", "AT+CUSD=2", "AT+CUSD=1,\"*100#\",15"]);
     assert_eq!(bench.answers.len(), 2);
-    bench.session.ussd(None, LIMIT, bench.now);
+    bench.session.ask_network(None, LIMIT, bench.now);
     bench.turn();
     assert_eq!((bench.heard("AT+CUSD=2"), bench.answers[2].clone()), (2, Ok(String::new())));
     bench.assert_works();

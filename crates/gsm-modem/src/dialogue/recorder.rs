@@ -67,7 +67,7 @@ struct Head {
 }
 
 /// The last lines of a port.
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     heads: VecDeque<Head>,
     octets: VecDeque<u8>,
     scratch: String,
@@ -83,7 +83,7 @@ impl fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             heads: VecDeque::with_capacity(LINES),
             octets: VecDeque::with_capacity(OCTETS),
@@ -94,22 +94,22 @@ impl Recorder {
     }
 
     /// What follows happens now.
-    pub(super) fn at(&mut self, now: Instant) {
+    pub(crate) fn at(&mut self, now: Instant) {
         self.now = Some(now);
     }
 
     /// A line that was read.
-    pub(super) fn line(&mut self, line: &str) {
+    pub(crate) fn line(&mut self, line: &str) {
         self.keep(Direction::In, |text| mask::mask(line, text));
     }
 
     /// A line that was read, of which nothing may be shown.
-    pub(super) fn hidden(&mut self, line: &str) {
+    pub(crate) fn hidden(&mut self, line: &str) {
         self.keep(Direction::In, |text| mask::hidden(line, text));
     }
 
     /// A command that is written; what its own words already mask is masked once more.
-    pub(super) fn command(&mut self, command: &impl fmt::Display) {
+    pub(crate) fn command(&mut self, command: &impl fmt::Display) {
         let mut line = std::mem::take(&mut self.line);
         line.clear();
         // Into a String nothing fails.
@@ -119,12 +119,12 @@ impl Recorder {
     }
 
     /// When what is recorded now happens.
-    pub(super) fn now(&self) -> Option<Instant> {
+    pub(crate) fn now(&self) -> Option<Instant> {
         self.now
     }
 
     /// Words of this program's own.
-    pub(super) fn note(&mut self, direction: Direction, words: fmt::Arguments<'_>) {
+    pub(crate) fn note(&mut self, direction: Direction, words: fmt::Arguments<'_>) {
         // Into a String nothing fails.
         self.keep(direction, |text| {
             let _ = fmt::write(text, words);
@@ -148,7 +148,7 @@ impl Recorder {
     }
 
     /// The last `most` lines, the oldest first.
-    pub(super) fn last(&self, most: usize, now: Instant) -> Vec<Recorded> {
+    pub(crate) fn last(&self, most: usize, now: Instant) -> Vec<Recorded> {
         let skipped = self.heads.len().saturating_sub(most);
         let mut start: usize = self.heads.iter().take(skipped).map(|head| head.length).sum();
         let mut lines = Vec::with_capacity(self.heads.len() - skipped);

@@ -1,0 +1,528 @@
+//! The dialogue kernel (ITU-T V.250, 3GPP TS 27.005 and TS 27.007): one command at a time, and the place of every line.
+//!
+//! Octets become whole lines or an awaited prompt before anything is classified. A code of two lines is one event,
+//! whatever is outstanding. After a time-out the dialogue is found again before any new command. The kernel knows no
+//! procedure: it says what was heard, and [`Dialogue::ask`] refuses a command while another one is outstanding. The
+//! session and the questions of a probe use the same kernel.
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use gsm_modem::at::{Command, ResultCode};
+//! use gsm_modem::dialogue::{Dialogue, Heard, Manners};
+//!
+//! let (mut dialogue, now) = (Dialogue::new(Manners::default()), Instant::now());
+//! assert!(dialogue.ask(Command::Signal, Duration::from_secs(5), now));
+//! assert!(!dialogue.ask(Command::Model, Duration::from_secs(5), now), "one is outstanding");
+//! assert_eq!(dialogue.poll().unwrap().octets().expose(), b"AT+CSQ\r");
+//! dialogue.received(b"\r\n+CSQ: 17,99\r\n\r\nOK\r\n", now);
+//! assert_eq!(dialogue.next(now, |_, _| false, |_| None), Some(Heard::Answer("17,99".into())));
+//! let Some(Heard::Ended(ended)) = dialogue.next(now, |_, _| false, |_| None) else { panic!() };
+//! assert_eq!((ended.answer(), ended.result), ("17,99", Some(ResultCode::Ok)));
+//! ```
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::at::{Command, Expects, Frame, Framer, Kind, Line, LineEnd, Prompt, ResultCode, Unsolicited};
+use crate::secret::Secret;
+
+pub(crate) mod mask;
+mod recorder;
+mod resync;
+mod two_line;
+mod write;
+
+pub use recorder::{Direction, LINES, OCTETS, Recorded};
+pub use resync::Open;
+pub use write::Write;
+
+use recorder::Recorder;
+use resync::Resync;
+use two_line::{Second, TwoLine};
+
+/// A line that no modem needs for one answer.
+const ANSWER_LINES: usize = 64;
+
+/// How long the kernel waits for what, and how it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manners {
+    /// For one `AT` of a resynchronisation.
+    pub attention: Duration,
+    /// So many `AT` without an answer, and nobody is there.
+    pub attention_tries: u8,
+    /// A line on which nothing comes for so long is quiet.
+    pub quiet: Duration,
+    /// Between a final result and the next command.
+    pub pause: Duration,
+    /// What ends a command line.
+    pub line_end: LineEnd,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            attention: Duration::from_secs(1),
+            attention_tries: 10,
+            quiet: Duration::from_millis(100),
+            pause: Duration::ZERO,
+            line_end: LineEnd::Cr,
+        }
+    }
+}
+
+/// Counts since the start of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Lines that were neither an answer nor a known unsolicited code, or too long.
+    pub dropped_lines: u64,
+    /// Answers to commands that had been given up.
+    pub late_lines: u64,
+    /// Times that the dialogue had to be found again.
+    pub resyncs: u64,
+}
+
+/// The command whose final result is due.
+#[derive(Debug)]
+pub struct Outstanding {
+    /// The command.
+    pub command: Command,
+    /// What it expects.
+    pub expects: Expects,
+    answer: Vec<String>,
+    deadline: Instant,
+    limit: Duration,
+    /// Its octets wait for the pause between commands.
+    held: bool,
+    /// The prompt that it asks for came.
+    prompted: bool,
+}
+
+impl Outstanding {
+    fn awaits_prompt(&self) -> bool {
+        self.expects.prompt && !self.prompted
+    }
+
+    /// Whether what it gives back are messages of somebody.
+    fn reads_messages(&self) -> bool {
+        matches!(self.command, Command::List | Command::ListText | Command::Read(_))
+    }
+}
+
+/// A command that ended.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The command.
+    pub command: Command,
+    /// Its information lines, without their heads.
+    pub lines: Vec<String>,
+    /// The final result; nothing when none came in time.
+    pub result: Option<ResultCode>,
+}
+
+impl Ended {
+    /// The last information line; empty without one.
+    pub fn answer(&self) -> &str {
+        self.lines.last().map_or("", String::as_str)
+    }
+
+    /// Whether it ended with `OK`.
+    pub fn is_ok(&self) -> bool {
+        self.result.as_ref().is_some_and(ResultCode::is_ok)
+    }
+
+    /// The final result. One that never came is like `OK` when information lines came (Wavecom forgets the `OK` of some
+    /// answers), else like `ERROR`.
+    pub fn code(&self) -> ResultCode {
+        match &self.result {
+            Some(code) => code.clone(),
+            None if self.lines.is_empty() => ResultCode::Error,
+            None => ResultCode::Ok,
+        }
+    }
+}
+
+/// What the kernel heard. Its `Debug` may show lines of the modem: it is for tests, never for a log.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// An information line of the outstanding command, without its head.
+    Answer(String),
+    /// The outstanding command ended, or its time did.
+    Ended(Ended),
+    /// The prompt that the outstanding command asked for.
+    Prompt,
+    /// The outstanding command came back: the modem echoes.
+    Echo,
+    /// A line that the modem says by itself, to be read by [`Line::of`]; never one that hands over a message.
+    Code(String),
+    /// A message that the modem handed over by itself.
+    Message {
+        /// What sort of message.
+        kind: Kind,
+        /// The TPDU's octets, as the line before it says.
+        length: usize,
+        /// SMSC field and TPDU.
+        pdu: Secret<Vec<u8>>,
+    },
+    /// The modem hands over a message in text mode. Its text is not read.
+    TextMode,
+    /// The modem hands over a status report in text mode: what stands behind the head.
+    TextReport(String),
+    /// The caller claimed a line.
+    Claimed,
+    /// A line that is neither an answer nor a code. It was counted.
+    Stray(String),
+    /// A final result that belongs to no command. It was counted.
+    Late(ResultCode),
+    /// The dialogue was found again.
+    Found,
+    /// Nobody answers.
+    Silent,
+}
+
+/// The dialogue with one modem.
+#[derive(Debug)]
+pub struct Dialogue {
+    manners: Manners,
+    framer: Framer,
+    outstanding: Option<Outstanding>,
+    two_line: Option<TwoLine>,
+    resync: Option<Resync>,
+    recorder: Recorder,
+    writes: VecDeque<Write>,
+    /// A line whose beginning was read for itself, since the end of that was lost.
+    rest_of_line: Option<String>,
+    /// When the modem was last heard.
+    heard_at: Option<Instant>,
+    /// When the last command ended.
+    ended_at: Option<Instant>,
+    counts: Counts,
+}
+
+impl Dialogue {
+    /// A dialogue in which nothing was said.
+    pub fn new(manners: Manners) -> Self {
+        Self {
+            manners,
+            framer: Framer::new(),
+            outstanding: None,
+            two_line: None,
+            resync: None,
+            recorder: Recorder::new(),
+            writes: VecDeque::new(),
+            rest_of_line: None,
+            heard_at: None,
+            ended_at: None,
+            counts: Counts::default(),
+        }
+    }
+
+    /// How it waits and writes.
+    pub fn manners_mut(&mut self) -> &mut Manners {
+        &mut self.manners
+    }
+
+    /// Asks `command` and waits for its end for `limit`. `false`, and nothing is written: another command is
+    /// outstanding, or the dialogue is being found again.
+    #[must_use]
+    pub fn ask(&mut self, command: Command, limit: Duration, now: Instant) -> bool {
+        if self.outstanding.is_some() || self.resync.is_some() {
+            return false;
+        }
+        self.write_command(command, limit, now);
+        true
+    }
+
+    /// Writes what follows the prompt of the outstanding command, whose end is then waited for, for `limit`.
+    pub fn write_body(&mut self, body: Secret<Vec<u8>>, limit: Duration, now: Instant) {
+        self.set_deadline(now + limit);
+        self.write(Write::Body(body), now);
+    }
+
+    /// Leaves a prompt, without waiting for what the modem says to it.
+    pub fn write_escape(&mut self, now: Instant) {
+        self.write(Write::Escape, now);
+    }
+
+    /// The outstanding command has until then.
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.deadline = deadline;
+        }
+    }
+
+    /// The command whose end is due.
+    pub fn outstanding(&self) -> Option<&Outstanding> {
+        self.outstanding.as_ref()
+    }
+
+    /// Whether it is being found again.
+    pub fn is_lost(&self) -> bool {
+        self.resync.is_some()
+    }
+
+    /// Whether the modem was heard since `moment`.
+    pub fn heard_since(&self, moment: Instant) -> bool {
+        self.heard_at.is_some_and(|heard| heard >= moment)
+    }
+
+    /// The next octets to write; ask until there are none.
+    pub fn poll(&mut self) -> Option<Write> {
+        self.writes.pop_front()
+    }
+
+    /// When to call [`Dialogue::tick`] at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        let resync = self.resync.as_ref().and_then(Resync::deadline);
+        [self.outstanding.as_ref().map(|o| o.deadline), resync].into_iter().flatten().min()
+    }
+
+    /// Octets were read. [`Dialogue::next`] says what they are.
+    pub fn received(&mut self, octets: &[u8], now: Instant) {
+        self.recorder.at(now);
+        self.framer.push(octets);
+    }
+
+    /// What was heard next; nothing until more is read. `claims` sees each whole line that belongs to no code of two
+    /// lines, with the outstanding command, before it is classified: with `true` the line is the caller's, and it
+    /// goes on with the next one. `own` says how many lines a code of the modem's family has that the line begins.
+    pub fn next(
+        &mut self,
+        now: Instant,
+        mut claims: impl FnMut(&str, Option<&Outstanding>) -> bool,
+        own: impl Fn(&str) -> Option<usize>,
+    ) -> Option<Heard> {
+        loop {
+            let frame = match self.rest_of_line.take() {
+                Some(rest) => Some(Frame::Line(rest)),
+                None => self.framer.next(self.prompt()),
+            };
+            let heard = match frame {
+                None => return None,
+                Some(Frame::Line(line)) => self.line(&line, now, &mut claims, &own),
+                Some(Frame::Prompt) => {
+                    self.heard_at = Some(now);
+                    if let Some(outstanding) = &mut self.outstanding {
+                        outstanding.prompted = true;
+                    }
+                    self.recorder.line(">");
+                    Some(Heard::Prompt)
+                }
+                Some(Frame::Overlong) => {
+                    self.count_dropped();
+                    None
+                }
+            };
+            if heard.is_some() {
+                return heard;
+            }
+        }
+    }
+
+    /// Time passed. Ask until there is nothing.
+    pub fn tick(&mut self, now: Instant) -> Option<Heard> {
+        self.recorder.at(now);
+        if let Some(outstanding) = self.outstanding.as_mut().filter(|o| o.deadline <= now) {
+            if std::mem::take(&mut outstanding.held) {
+                outstanding.deadline = now + outstanding.limit;
+                let command = outstanding.command.clone();
+                self.write_line(command, now);
+                return None;
+            }
+            let ended = self.outstanding.take()?;
+            if self.resync.is_some() {
+                return self.resync_timed_out(now);
+            }
+            return Some(Heard::Ended(Ended { command: ended.command, lines: ended.answer, result: None }));
+        }
+        self.resync_tick(now)
+    }
+
+    /// Whether an unfinished line stands there that begins like a prompt, which nobody asked for: it would swallow the
+    /// next command.
+    pub fn holds_prompt(&self) -> bool {
+        self.outstanding.is_none() && self.framer.holds_prompt()
+    }
+
+    /// Forgets what was under way: the port was opened or closed.
+    pub fn clear(&mut self) {
+        self.outstanding = None;
+        self.resync = None;
+        self.two_line = None;
+        self.framer.clear();
+        self.rest_of_line = None;
+        self.writes.clear();
+        self.ended_at = None;
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// A line that was neither an answer nor a code was met outside the kernel.
+    pub fn count_dropped(&mut self) {
+        self.counts.dropped_lines += 1;
+    }
+
+    /// An answer to a command that had been given up was met outside the kernel.
+    pub fn count_late(&mut self, now: Instant) {
+        self.counts.late_lines += 1;
+        self.disturbed(now);
+    }
+
+    /// The recorder of the port.
+    pub(crate) fn recorder(&mut self) -> &mut Recorder {
+        &mut self.recorder
+    }
+
+    /// The last `most` lines, masked, the oldest first.
+    pub fn recorded(&self, most: usize, now: Instant) -> Vec<Recorded> {
+        self.recorder.last(most, now)
+    }
+
+    fn line(
+        &mut self,
+        line: &str,
+        now: Instant,
+        claims: &mut impl FnMut(&str, Option<&Outstanding>) -> bool,
+        own: &impl Fn(&str) -> Option<usize>,
+    ) -> Option<Heard> {
+        self.heard_at = Some(now);
+        // A prompt that nobody awaited stands before whatever comes next.
+        let line = line.trim_start_matches(['>', ' ']);
+        if line.is_empty() {
+            return None;
+        }
+        let line = match Line::split_pdu(line).filter(|_| self.may_lack_an_end()) {
+            Some((digits, rest)) => {
+                self.rest_of_line = Some(rest.to_owned());
+                digits
+            }
+            None => line,
+        };
+        match self.second_line(line, now) {
+            Second::No => {}
+            Second::Swallowed => return None,
+            Second::Message(kind, length, pdu) => return Some(Heard::Message { kind, length, pdu }),
+        }
+        if self.resync.is_none() && claims(line, self.outstanding.as_ref()) {
+            self.recorder.hidden(line);
+            return Some(Heard::Claimed);
+        }
+        let expects = self.outstanding.as_ref().filter(|o| !o.held).map(|o| o.expects);
+        let lines = own(line);
+        let meaning = Line::with(line, expects.as_ref(), |_| lines.is_some());
+        if meaning == Line::Unknown && self.outstanding.as_ref().is_some_and(Outstanding::reads_messages) {
+            self.recorder.hidden(line);
+        } else {
+            self.recorder.line(line);
+        }
+        match meaning {
+            Line::Echo => self.is_own_echo(line).then_some(Heard::Echo),
+            Line::Final(code) => self.finished(code, now),
+            Line::Answer(body) => {
+                let body = body.to_owned();
+                if let Some(outstanding) = &mut self.outstanding
+                    && outstanding.answer.len() < ANSWER_LINES
+                {
+                    outstanding.answer.push(body.clone());
+                }
+                Some(Heard::Answer(body))
+            }
+            Line::Unsolicited(Unsolicited::Other) => {
+                self.two_line = TwoLine::rest(lines.unwrap_or(1).saturating_sub(1));
+                None
+            }
+            Line::Unsolicited(Unsolicited::Routed(routed)) => self.handed_over(routed, now),
+            Line::Unsolicited(_) => Some(Heard::Code(line.to_owned())),
+            Line::Unknown => self.unknown(line, now),
+        }
+    }
+
+    fn unknown(&mut self, line: &str, now: Instant) -> Option<Heard> {
+        if self.result_of_another_form(line, now) {
+            return None;
+        }
+        if line.starts_with("+CMGS:") {
+            self.count_late(now);
+        } else {
+            self.count_dropped();
+        }
+        Some(Heard::Stray(line.to_owned()))
+    }
+
+    fn finished(&mut self, code: ResultCode, now: Instant) -> Option<Heard> {
+        if self.resync.is_some() {
+            self.resync_answered(&code, now);
+            return None;
+        }
+        // One that was not written yet cannot have been answered.
+        match self.outstanding.take_if(|o| !o.held) {
+            // An OK ends no command that asked for a prompt and has not got it: it belongs to an earlier one.
+            Some(ended) if code.is_ok() && ended.awaits_prompt() => {
+                self.outstanding = Some(ended);
+                self.count_late(now);
+                Some(Heard::Late(code))
+            }
+            Some(ended) => {
+                self.ended_at = Some(now);
+                Some(Heard::Ended(Ended { command: ended.command, lines: ended.answer, result: Some(code) }))
+            }
+            None => {
+                self.count_late(now);
+                Some(Heard::Late(code))
+            }
+        }
+    }
+
+    /// Whether a PDU is due, whose line may have lost its end.
+    fn may_lack_an_end(&self) -> bool {
+        matches!(self.two_line, Some(TwoLine::Pdu { .. }))
+            || self.outstanding.as_ref().is_some_and(Outstanding::reads_messages)
+    }
+
+    /// Whether `line` is the outstanding command.
+    fn is_own_echo(&self, line: &str) -> bool {
+        self.outstanding.as_ref().filter(|o| !o.held).is_some_and(|o| {
+            let written = o.command.encode();
+            written.strip_suffix(LineEnd::Cr.octets()).is_some_and(|written| written == line.as_bytes())
+        })
+    }
+
+    fn prompt(&self) -> Prompt {
+        let awaited = self.resync.is_none()
+            && self.outstanding.as_ref().is_some_and(Outstanding::awaits_prompt)
+            && !matches!(self.two_line, Some(TwoLine::Text { .. }));
+        if awaited { Prompt::Awaited } else { Prompt::Ignored }
+    }
+
+    fn write_command(&mut self, command: Command, limit: Duration, now: Instant) {
+        let free = self.ended_at.filter(|_| !self.manners.pause.is_zero()).map(|at| at + self.manners.pause);
+        let held = free.filter(|free| *free > now);
+        self.outstanding = Some(Outstanding {
+            expects: command.expects(),
+            answer: Vec::new(),
+            deadline: held.unwrap_or(now + limit),
+            limit,
+            held: held.is_some(),
+            prompted: false,
+            command: command.clone(),
+        });
+        if held.is_none() {
+            self.write_line(command, now);
+        }
+    }
+
+    fn write_line(&mut self, command: Command, now: Instant) {
+        self.write(Write::Command(command, self.manners.line_end), now);
+    }
+
+    fn write(&mut self, write: Write, now: Instant) {
+        self.recorder.at(now);
+        match &write {
+            Write::Command(command, _) => self.recorder.command(command),
+            other => self.recorder.note(Direction::Out, format_args!("{other}")),
+        }
+        self.writes.push_back(write);
+    }
+}

@@ -1,0 +1,193 @@
+//! Finding the dialogue again after a time-out, before any new command: ESC if a prompt may be open, then `AT` until it is
+//! answered and the line is quiet. What arrives meanwhile is late: it is counted, and never an answer to what follows.
+
+use std::time::Instant;
+
+use super::Dialogue;
+use crate::at::{Command, LineEnd, ResultCode};
+
+/// Lines that keep the line from being quiet, before the line is taken for quiet all the same.
+const DISTURBANCES: u8 = 50;
+/// The unanswered `AT` after which results are asked for, in case they are switched off.
+const ASK_FOR_RESULTS: u8 = 4;
+/// The unanswered `AT` after which another line end is tried.
+const OTHER_LINE_END: u8 = 7;
+
+#[derive(Debug)]
+pub(super) struct Resync {
+    stage: Stage,
+    timer: Option<Instant>,
+    /// Calls without an answer.
+    tries: u8,
+    /// Calls that were answered by an error. The first one may be the late answer to another command.
+    errors: u8,
+    disturbances: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// After ESC: whatever answers it is let pass.
+    Settling,
+    /// `AT` is out.
+    Asked,
+    /// It was answered; nothing may come for a while.
+    Quiet,
+}
+
+/// Whether the modem may stand in a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Open {
+    /// It may.
+    Perhaps,
+    /// It was told a whole message, or never asked for one. ESC could abort what it still sends.
+    No,
+}
+
+impl Resync {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.timer
+    }
+}
+
+impl Dialogue {
+    /// Finds the dialogue again. The outstanding command is forgotten; the kernel says [`Heard::Found`] or
+    /// [`Heard::Silent`] when it is over.
+    ///
+    /// [`Heard::Found`]: super::Heard::Found
+    /// [`Heard::Silent`]: super::Heard::Silent
+    pub fn find(&mut self, prompt: Open, now: Instant) {
+        self.outstanding = None;
+        // A stranger's text goes on, whatever is found meanwhile.
+        self.two_line.take_if(|due| !matches!(due, super::TwoLine::Text { .. }));
+        self.rest_of_line = None;
+        self.framer.clear();
+        self.resync =
+            Some(Resync { stage: Stage::Settling, timer: None, tries: 0, errors: 0, disturbances: 0 });
+        match prompt {
+            Open::Perhaps => self.escape(now),
+            Open::No => self.call(now),
+        }
+    }
+
+    /// A dialogue that had been found before is lost: it counts.
+    pub fn find_again(&mut self, prompt: Open, now: Instant) {
+        self.counts.resyncs += 1;
+        self.find(prompt, now);
+    }
+
+    /// One question, no more.
+    pub fn find_by_one_call(&mut self, now: Instant) {
+        self.find_again(Open::Perhaps, now);
+        let last = self.manners.attention_tries.saturating_sub(1);
+        if let Some(resync) = &mut self.resync {
+            resync.tries = last;
+        }
+    }
+
+    /// The call was answered, by `OK` or by an error: any final result says that somebody is there.
+    pub(super) fn resync_answered(&mut self, code: &ResultCode, now: Instant) {
+        let Some(resync) = self.resync.as_mut().filter(|r| r.stage == Stage::Asked) else {
+            return self.count_late(now);
+        };
+        if code.is_ok() || resync.errors > 0 {
+            self.answered(now);
+        } else {
+            resync.errors += 1;
+            self.count_late(now);
+        }
+    }
+
+    /// Numbers are results of a modem that was left with `ATV0` (V.250 clause 6.2.6), and words that end a call are results
+    /// of one that takes a call for its work: whatever it says, somebody answers.
+    pub(super) fn result_of_another_form(&mut self, line: &str, now: Instant) -> bool {
+        let asked = self.resync.as_ref().is_some_and(|resync| resync.stage == Stage::Asked);
+        match ResultCode::to_attention(line) {
+            Some(code) if asked => {
+                self.resync_answered(&code, now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A line came that belongs to nothing: while the line should be quiet, the wait begins anew.
+    pub(super) fn disturbed(&mut self, now: Instant) {
+        let quiet = self.manners.quiet;
+        let Some(resync) = &mut self.resync else { return };
+        if resync.stage != Stage::Asked && resync.disturbances < DISTURBANCES {
+            resync.disturbances += 1;
+            let until = now + quiet;
+            resync.timer = Some(resync.timer.map_or(until, |timer| timer.max(until)));
+        }
+    }
+
+    pub(super) fn resync_timed_out(&mut self, now: Instant) -> Option<super::Heard> {
+        let tries = self.manners.attention_tries;
+        let resync = self.resync.as_mut()?;
+        resync.tries += 1;
+        if resync.tries >= tries {
+            self.resync = None;
+            return Some(super::Heard::Silent);
+        }
+        self.escape(now);
+        None
+    }
+
+    pub(super) fn resync_tick(&mut self, now: Instant) -> Option<super::Heard> {
+        let resync = self.resync.as_mut()?;
+        resync.timer.take_if(|timer| *timer <= now)?;
+        match resync.stage {
+            Stage::Settling => self.call(now),
+            Stage::Asked => {}
+            Stage::Quiet if self.framer.holds_prompt() => self.escape(now),
+            Stage::Quiet => {
+                self.resync = None;
+                self.ended_at = Some(now);
+                return Some(super::Heard::Found);
+            }
+        }
+        None
+    }
+
+    fn answered(&mut self, now: Instant) {
+        let manners = self.manners;
+        self.outstanding = None;
+        let Some(resync) = &mut self.resync else { return };
+        resync.stage = Stage::Quiet;
+        if resync.tries == OTHER_LINE_END {
+            self.manners.line_end = LineEnd::CrLf;
+        }
+        // With more than one AT out, the answer may have been to an earlier one.
+        let quiet = if resync.tries > 0 { manners.attention.max(manners.quiet) } else { manners.quiet };
+        resync.timer = Some(now + quiet);
+    }
+
+    fn escape(&mut self, now: Instant) {
+        self.framer.clear();
+        self.outstanding = None;
+        self.write_escape(now);
+        let until = now + self.manners.quiet;
+        if let Some(resync) = &mut self.resync {
+            resync.stage = Stage::Settling;
+            resync.timer = Some(until);
+        }
+    }
+
+    fn call(&mut self, now: Instant) {
+        let Some(resync) = &mut self.resync else { return };
+        resync.stage = Stage::Asked;
+        resync.timer = None;
+        let tries = resync.tries;
+        let command = match tries {
+            ASK_FOR_RESULTS => Command::Vendor("ATQ0V1".into()),
+            _ => Command::Attention,
+        };
+        let line_end = self.manners.line_end;
+        if tries == OTHER_LINE_END {
+            self.manners.line_end = LineEnd::CrLf;
+        }
+        self.ended_at = None;
+        self.write_command(command, self.manners.attention, now);
+        self.manners.line_end = line_end;
+    }
+}

@@ -1,0 +1,99 @@
+//! The lines behind the first one of an unsolicited code (3GPP TS 27.005 clause 3.4.1): a PDU, a stranger's text, or
+//! what a family's own code goes on with. A line that cannot be one ends the wait, so that no answer is ever swallowed.
+//!
+//! A text is the exception: whatever it reads like, it is a stranger's, however many lines it has. Nothing says where it
+//! ends, but that it comes in one piece: a line that follows without a pause belongs to it.
+
+use std::time::Instant;
+
+use super::{Dialogue, Heard};
+use crate::at::{Kind, Line, Routed};
+use crate::secret::Secret;
+
+/// Lines of a text. 160 characters have fewer.
+const TEXT_LINES: u8 = 200;
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TwoLine {
+    /// The PDU of a message.
+    Pdu { kind: Kind, length: usize },
+    /// A text; lines until then belong to it.
+    Text { until: Instant, left: u8 },
+    /// So many lines of a family's own code, which say nothing here.
+    Rest(usize),
+}
+
+impl TwoLine {
+    pub(super) fn rest(lines: usize) -> Option<Self> {
+        (lines > 0).then_some(Self::Rest(lines))
+    }
+}
+
+/// What became of a line.
+pub(super) enum Second {
+    /// It belongs to no code.
+    No,
+    /// It belongs to one, and says nothing here.
+    Swallowed,
+    /// It is the PDU that was due.
+    Message(Kind, usize, Secret<Vec<u8>>),
+}
+
+impl Dialogue {
+    pub(super) fn second_line(&mut self, line: &str, now: Instant) -> Second {
+        let Some(due) = self.two_line.take() else { return Second::No };
+        match due {
+            TwoLine::Rest(lines) => {
+                if matches!(Line::of(line, None), Line::Final(_) | Line::Echo) {
+                    return Second::No;
+                }
+                self.two_line = TwoLine::rest(lines - 1);
+            }
+            TwoLine::Text { until, left } => {
+                if now > until || left == 0 {
+                    return Second::No;
+                }
+                self.two_line = Some(TwoLine::Text { until: now + self.manners.quiet, left: left - 1 });
+            }
+            TwoLine::Pdu { kind, length } => match Line::pdu(line) {
+                Some(octets) => {
+                    self.recorder.hidden(line);
+                    return Second::Message(kind, length, Secret::new(octets));
+                }
+                None => {
+                    if Line::of(line, None) == Line::Echo {
+                        self.two_line = Some(due);
+                    } else {
+                        self.count_dropped();
+                    }
+                    return Second::No;
+                }
+            },
+        }
+        self.recorder.hidden(line);
+        Second::Swallowed
+    }
+
+    /// The head of a message that the modem hands over by itself.
+    pub(super) fn handed_over(&mut self, routed: Routed<'_>, now: Instant) -> Option<Heard> {
+        match routed {
+            Routed::PduFollows { kind, length } => {
+                self.two_line = Some(TwoLine::Pdu { kind, length });
+                None
+            }
+            Routed::Pdu { kind, length, digits } => match Line::pdu(digits) {
+                Some(octets) => Some(Heard::Message { kind, length, pdu: Secret::new(octets) }),
+                None => {
+                    self.count_dropped();
+                    None
+                }
+            },
+            Routed::TextFollows(_) => {
+                self.two_line = Some(TwoLine::Text { until: now + self.manners.quiet, left: TEXT_LINES });
+                Some(Heard::TextMode)
+            }
+            Routed::Text(_, body) => Some(Heard::TextReport(body.to_owned())),
+        }
+    }
+}

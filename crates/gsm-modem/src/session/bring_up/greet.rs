@@ -1,0 +1,137 @@
+//! Echo, results and errors as the session reads them (V.250 clause 6.2, 3GPP TS 27.007 clauses 5 and 9.1), who the modem
+//! is, and its radio (27.007 clause 8.2).
+
+use std::time::Duration;
+
+use super::BringUp;
+use super::script::{Answer, Run, Script, TRIES, Turn};
+use super::sim::Sim;
+use crate::at::{Command, Failure, first_number, unquoted};
+use crate::session::fault::Fault;
+use crate::session::known::{Cx, Echo};
+use crate::settings::Timing;
+
+/// A modem that says so long that it is not ready is asked on: 40 s were seen after a restart.
+const PATIENCE: u32 = 60;
+
+/// The first stage.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Greet {
+    /// What the device needs first.
+    pub(super) settle: Duration,
+    /// A command came back since the echo was switched off.
+    pub(super) echoed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::session) enum Step {
+    /// No command: the device gets its time.
+    Begin,
+    EchoOff,
+    Verbose,
+    NumericErrors,
+    Manufacturer,
+    Model,
+    Revision,
+    SerialNumber,
+    Function,
+    RadioOn,
+    /// No command: the radio gets its time.
+    Settled,
+}
+
+impl Script for Greet {
+    type Step = Step;
+    const FIRST: Step = Step::Begin;
+
+    fn ask(&mut self, step: Step, cx: &mut Cx<'_>) -> Option<(Command, Duration)> {
+        let Timing { command, slow_command, .. } = cx.known.settings.timing;
+        if step == Step::EchoOff {
+            cx.known.begin_anew();
+        }
+        Some(match step {
+            Step::Begin | Step::Settled => return None,
+            Step::EchoOff => (Command::EchoOff, command),
+            Step::Verbose => (Command::Verbose, command),
+            Step::NumericErrors => (Command::NumericErrors, command),
+            Step::Manufacturer => (Command::Manufacturer, command),
+            Step::Model => (Command::Model, command),
+            Step::Revision => (Command::Revision, command),
+            Step::SerialNumber => (Command::SerialNumber, command),
+            Step::Function => (Command::Function, command),
+            Step::RadioOn => (Command::RadioOn, slow_command),
+        })
+    }
+
+    fn heard(&mut self, step: Step, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
+        match step {
+            Step::EchoOff if Failure::is_busy(&answer.code) && answer.tries < PATIENCE => Turn::Again,
+            Step::EchoOff => {
+                if !answer.is_ok() {
+                    cx.known.format.echo = Echo::On;
+                }
+                self.echoed = false;
+                Turn::Go(Step::Verbose)
+            }
+            Step::Verbose => {
+                let format = &mut cx.known.format;
+                if format.echo == Echo::Unknown {
+                    format.echo = if self.echoed { Echo::On } else { Echo::Off };
+                }
+                Turn::Go(Step::NumericErrors)
+            }
+            Step::NumericErrors => Turn::Go(Step::Manufacturer),
+            Step::Manufacturer => self.identity(answer, Step::Model, cx),
+            Step::Model => self.identity(answer, Step::Revision, cx),
+            Step::Revision => self.identity(answer, Step::SerialNumber, cx),
+            Step::SerialNumber => self.identity(answer, Step::Function, cx),
+            Step::Function => {
+                // 0, 4 and the makers' own: whatever it is, it is not full function.
+                let off = first_number(answer.body()).is_some_and(|number| number != 1);
+                if answer.is_ok() && off { Turn::Go(Step::RadioOn) } else { to_the_sim() }
+            }
+            // Refused twice, taken the third time (gammu#395).
+            Step::RadioOn if !answer.is_ok() && answer.tries < TRIES => Turn::Again,
+            Step::RadioOn if !answer.is_ok() => {
+                cx.hint(Fault::RadioOff(answer.why(cx)));
+                to_the_sim()
+            }
+            Step::RadioOn => Turn::Later(Step::Settled, cx.known.profile.settle),
+            Step::Begin | Step::Settled => Turn::Hold,
+        }
+    }
+
+    fn skipped(&mut self, step: Step, _cx: &mut Cx<'_>) -> Turn<Step> {
+        match step {
+            Step::Begin => Turn::Later(Step::EchoOff, std::mem::take(&mut self.settle)),
+            _ => to_the_sim(),
+        }
+    }
+}
+
+fn to_the_sim() -> Turn<Step> {
+    Turn::End(BringUp::Sim(Run::new(Sim::default())).into())
+}
+
+impl Greet {
+    /// One of the answers that say who the modem is. A new maker or model may be of another family.
+    fn identity(&self, answer: &Answer<'_>, next: Step, cx: &mut Cx<'_>) -> Turn<Step> {
+        let said = answer.lines.iter().map(|line| unquoted(line)).find(|text| !text.is_empty());
+        let snapshot = &mut cx.known.seen.snapshot;
+        let field = match next {
+            Step::Model => &mut snapshot.manufacturer,
+            Step::Revision => &mut snapshot.model,
+            Step::SerialNumber => &mut snapshot.firmware,
+            _ => &mut snapshot.imei,
+        };
+        if let Some(text) = said
+            && field != text
+        {
+            text.clone_into(field);
+            cx.known.changed();
+            cx.known.choose_profile();
+            cx.keep_manners();
+        }
+        Turn::Go(next)
+    }
+}

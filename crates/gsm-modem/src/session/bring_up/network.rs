@@ -1,0 +1,202 @@
+//! Which network, and whether it has the modem (3GPP TS 27.007 clauses 7.2, 7.3, 10.1.20, 10.1.22 and 10.1.47): automatic
+//! or the configured one, at home or as a guest where the configuration allows that. Whichever domain is registered is
+//! enough, and all that the modem has are asked.
+
+use std::time::Duration;
+
+use super::BringUp;
+use super::describe::Describe;
+use super::script::{Answer, Run, Script, Turn};
+use crate::at::{Command, Domain, Failure, Registration, Selection, registration, selection};
+use crate::session::fault::Fault;
+use crate::session::known::Cx;
+use crate::settings::{Roaming, Timing};
+
+/// Polls without any network before the modem is told to choose one by itself.
+const POLLS_BEFORE_SELECTION: u32 = 5;
+
+/// Times that a domain is asked again because the modem is busy.
+const BUSY_TRIES: u32 = 3;
+
+/// The fifth stage.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Network {
+    polls: u32,
+    /// What stands in the way, as the domains say in this poll.
+    heard: Option<Registration>,
+    /// The modem was told to choose a network.
+    selected: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::session) enum Step {
+    Clock,
+    OperatorNumbers,
+    Selection,
+    SelectBefore,
+    SelectOperator,
+    ReportFirst,
+    /// No command: a poll of all domains begins.
+    Poll,
+    Domain(usize),
+    Select,
+    Report,
+}
+
+impl Script for Network {
+    type Step = Step;
+    const FIRST: Step = Step::Clock;
+
+    fn ask(&mut self, step: Step, cx: &mut Cx<'_>) -> Option<(Command, Duration)> {
+        let Timing { command, select, .. } = cx.known.settings.timing;
+        Some(match step {
+            Step::Poll => return None,
+            Step::Clock => (Command::ClockFromNetwork, command),
+            Step::OperatorNumbers => (Command::OperatorNumbers, command),
+            Step::Selection => (Command::Operator, command),
+            Step::SelectBefore | Step::Select => (Command::SelectAutomatically, select),
+            Step::SelectOperator => {
+                (Command::SelectOperator(cx.known.settings.operator.clone()?), select)
+            }
+            Step::ReportFirst => (Command::ReportRegistration(Domain::Cs), command),
+            Step::Domain(at) => (Command::Registration(*Domain::ALL.get(at)?), command),
+            Step::Report => (Command::ReportRegistration(cx.known.domain?), command),
+        })
+    }
+
+    fn heard(&mut self, step: Step, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
+        match step {
+            Step::Clock => Turn::Go(Step::OperatorNumbers),
+            Step::OperatorNumbers => Turn::Go(Step::Selection),
+            Step::Selection => self.selection(answer, cx),
+            Step::SelectOperator => self.operator(answer, cx),
+            Step::SelectBefore => Turn::Go(Step::ReportFirst),
+            Step::ReportFirst | Step::Select => Turn::Go(Step::Poll),
+            Step::Domain(at) => self.registration(at, answer, cx),
+            Step::Report => to_the_description(),
+            Step::Poll => Turn::Hold,
+        }
+    }
+
+    fn skipped(&mut self, step: Step, cx: &mut Cx<'_>) -> Turn<Step> {
+        match step {
+            Step::SelectOperator => Turn::Go(Step::ReportFirst),
+            Step::Report => to_the_description(),
+            Step::Poll => self.poll(cx),
+            _ => self.polled(cx),
+        }
+    }
+}
+
+fn to_the_description() -> Turn<Step> {
+    Turn::End(BringUp::Describe(Run::new(Describe)).into())
+}
+
+impl Network {
+    /// From the first poll on: the rest was said before.
+    pub(super) fn lost() -> Run<Self> {
+        Run::at(Self::default(), Step::Poll)
+    }
+
+    /// Who chooses the network, against who shall.
+    fn selection(&mut self, answer: &Answer<'_>, cx: &Cx<'_>) -> Turn<Step> {
+        match (&cx.known.settings.operator, selection(answer.body())) {
+            (Some(wanted), Some(Selection::Manual(Some(now)))) if *wanted == now => {
+                Turn::Go(Step::ReportFirst)
+            }
+            (Some(_), _) => Turn::Go(Step::SelectOperator),
+            // A choice that an earlier configuration left behind.
+            (None, Some(Selection::Manual(_))) => Turn::Go(Step::SelectBefore),
+            (None, _) => Turn::Go(Step::ReportFirst),
+        }
+    }
+
+    fn operator(&mut self, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
+        if answer.is_busy() {
+            return Turn::Again;
+        }
+        if !answer.is_ok() {
+            let (operator, why) = (cx.known.settings.operator.clone().unwrap_or_default(), answer.why(cx));
+            cx.hint(Fault::OperatorRefused { operator, why });
+        }
+        Turn::Go(if self.polls > 0 { Step::Poll } else { Step::ReportFirst })
+    }
+
+    /// All domains are asked, one after the other.
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Turn<Step> {
+        self.heard = None;
+        if self.polls > 0
+            && let Some(rung) = cx.known.ladder.deaf(cx.now)
+        {
+            let fault = cx.known.seen.fault.clone().unwrap_or(Fault::Deaf);
+            return Turn::End(cx.attempt(rung, fault.cause()));
+        }
+        Turn::Go(Step::Domain(0))
+    }
+
+    fn registration(&mut self, at: usize, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
+        // A question that is refused says that the modem lacks the domain; an answer that is not understood says that
+        // nobody knows.
+        let said = match registration(answer.body()) {
+            _ if !answer.is_ok() => None,
+            None if answer.lines.is_empty() => None,
+            said => Some(said.unwrap_or_default()),
+        };
+        if let Some(said) = said {
+            if cx.known.may_send(said) {
+                let domain = Domain::ALL[at];
+                let reports = domain == Domain::Cs;
+                cx.known.domain = Some(domain);
+                cx.known.set_registration(said);
+                return if reports { to_the_description() } else { Turn::Go(Step::Report) };
+            }
+            let certain = matches!(self.heard, Some(heard) if heard != Registration::Unknown);
+            if !certain || said == Registration::Roaming {
+                self.heard = Some(said);
+            }
+        } else if Failure::is_busy(&answer.code) && answer.tries < BUSY_TRIES {
+            return Turn::Again;
+        }
+        Turn::Go(Step::Domain(at + 1))
+    }
+
+    /// No domain has the modem registered.
+    fn polled(&mut self, cx: &mut Cx<'_>) -> Turn<Step> {
+        let Some(heard) = self.heard else {
+            if cx.known.settings.roaming == Roaming::Allowed {
+                // Nobody knows: the first message will tell.
+                cx.known.domain = None;
+                cx.known.set_registration(Registration::Unknown);
+                return to_the_description();
+            }
+            // What is unknown may be a foreign network.
+            return self.unregistered(Registration::Unknown, cx);
+        };
+        self.unregistered(heard, cx)
+    }
+
+    fn unregistered(&mut self, registration: Registration, cx: &mut Cx<'_>) -> Turn<Step> {
+        cx.known.domain = Some(Domain::Cs);
+        cx.known.set_registration(registration);
+        let radio_off = cx.known.hint.clone().filter(|hint| matches!(hint, Fault::RadioOff(_)));
+        cx.set_fault(match registration {
+            // The cause that was found first.
+            _ if radio_off.is_some() => radio_off.unwrap_or(Fault::Deaf),
+            Registration::Denied => Fault::Denied,
+            Registration::Searching => Fault::Searching,
+            Registration::NotRegistered => Fault::NotRegistered,
+            Registration::Roaming => Fault::RoamingForbidden,
+            _ => Fault::RegistrationUnknown,
+        });
+        self.polls += 1;
+        if registration == Registration::NotRegistered
+            && self.polls >= POLLS_BEFORE_SELECTION
+            && !self.selected
+        {
+            self.selected = true;
+            let configured = cx.known.settings.operator.is_some();
+            return Turn::Go(if configured { Step::SelectOperator } else { Step::Select });
+        }
+        Turn::Later(Step::Poll, cx.known.settings.timing.registration_poll)
+    }
+}

@@ -1,0 +1,205 @@
+//! How the commands of one stage are asked one after the other: tries and waits, a SIM that is busy, a command that gets no
+//! answer, a wait that something ends.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use crate::at::{Command, ResultCode};
+use crate::dialogue::{Ended, Open};
+use crate::session::doing::{Doing, Next, Procedure};
+use crate::session::fault::Fault;
+use crate::session::known::Cx;
+use crate::snapshot::State;
+
+/// Tries of a setting without which nothing can be sent (modems refuse it until their SIM has settled).
+pub(super) const TRIES: u32 = 10;
+/// Commands without an answer, after which the modem is given a pause between two of them.
+const SILENCES: u8 = 3;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The commands of one stage.
+pub(in crate::session) trait Script: Debug {
+    /// One command each.
+    type Step: Copy + PartialEq + Debug;
+
+    /// The step it begins with.
+    const FIRST: Self::Step;
+
+    /// The command of a step and how long it may take; nothing: the step is passed over.
+    fn ask(&mut self, step: Self::Step, cx: &mut Cx<'_>) -> Option<(Command, Duration)>;
+
+    /// What follows from the answer.
+    fn heard(&mut self, step: Self::Step, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Self::Step>;
+
+    /// What follows a step that was passed over.
+    fn skipped(&mut self, step: Self::Step, cx: &mut Cx<'_>) -> Turn<Self::Step>;
+}
+
+/// The answer to a step's command.
+pub(in crate::session) struct Answer<'a> {
+    pub(super) lines: &'a [String],
+    pub(super) code: ResultCode,
+    /// Which try it was, from 0.
+    pub(super) tries: u32,
+}
+
+impl Answer<'_> {
+    pub(super) fn body(&self) -> &str {
+        self.lines.last().map_or("", String::as_str)
+    }
+
+    pub(super) fn is_ok(&self) -> bool {
+        self.code.is_ok()
+    }
+
+    /// Whether the SIM is only not ready yet, and worth another try.
+    pub(super) fn is_busy(&self) -> bool {
+        crate::at::Failure::is_busy(&self.code) && self.tries < TRIES
+    }
+
+    /// Why it was refused, for a person.
+    pub(super) fn why(&self, cx: &Cx<'_>) -> String {
+        cx.known.profile.failure(&self.code).sentence
+    }
+}
+
+/// What an answer leads to.
+pub(in crate::session) enum Turn<S> {
+    /// The next step.
+    Go(S),
+    /// Another step, with the tries counted on.
+    Aside(S),
+    /// The same step again, after a while.
+    Again,
+    /// A step, with the tries counted on, after this wait.
+    After(Duration, S),
+    /// A step after this wait, as the device needs it.
+    Later(S, Duration),
+    /// A person is needed. This step is taken again from time to time.
+    Blocked(Fault, S),
+    /// Somebody else goes on.
+    Hold,
+    /// The stage is over.
+    End(Next),
+}
+
+/// A stage under way.
+#[derive(Debug)]
+pub(in crate::session) struct Run<S: Script> {
+    pub(super) script: S,
+    step: S::Step,
+    tries: u32,
+}
+
+impl<S: Script> Run<S> {
+    pub(super) fn new(script: S) -> Self {
+        Self { script, step: S::FIRST, tries: 0 }
+    }
+
+    /// From `step` on.
+    pub(super) fn at(script: S, step: S::Step) -> Self {
+        Self { script, step, tries: 0 }
+    }
+
+    /// The step under way.
+    pub(super) fn step(&self) -> S::Step {
+        self.step
+    }
+
+    fn write(&mut self, cx: &mut Cx<'_>) -> Next {
+        match self.script.ask(self.step, cx) {
+            Some((command, limit)) => cx.ask(command, limit),
+            None => {
+                let turn = self.script.skipped(self.step, cx);
+                self.take(turn, cx)
+            }
+        }
+    }
+
+    pub(super) fn take(&mut self, turn: Turn<S::Step>, cx: &mut Cx<'_>) -> Next {
+        match turn {
+            Turn::Go(step) => {
+                (self.step, self.tries) = (step, 0);
+                if cx.known.seen.snapshot.state == State::Blocked {
+                    cx.known.set_state(State::Starting, cx.dialogue);
+                }
+                self.write(cx)
+            }
+            Turn::Aside(step) => {
+                self.step = step;
+                self.write(cx)
+            }
+            Turn::Again => {
+                self.tries += 1;
+                cx.wake_in(cx.known.settings.timing.busy_retry)
+            }
+            Turn::After(wait, step) => {
+                self.step = step;
+                self.tries += 1;
+                cx.wake_in(wait)
+            }
+            Turn::Later(step, wait) => {
+                (self.step, self.tries) = (step, 0);
+                cx.wake_in(wait)
+            }
+            Turn::Blocked(fault, step) => {
+                self.step = step;
+                self.tries = 0;
+                tracing::warn!(modem = %cx.known.settings.name, "{fault}");
+                cx.set_fault(fault);
+                cx.known.set_state(State::Blocked, cx.dialogue);
+                cx.wake_in(cx.known.settings.timing.blocked_retry)
+            }
+            Turn::Hold => Next::Stay,
+            Turn::End(next) => next,
+        }
+    }
+
+    /// A command without an end: some modems lack the OK behind an answer (Wavecom's `AT+CPIN?`), some hang on what they
+    /// do not know. The dialogue is found again and the work goes on.
+    fn unanswered(&mut self, turn: Turn<S::Step>, cx: &mut Cx<'_>) -> Next {
+        let format = &mut cx.known.format;
+        format.silences = format.silences.saturating_add(1);
+        if format.silences == SILENCES {
+            let pause = &mut cx.dialogue.manners_mut().pause;
+            *pause = (*pause).max(PAUSE);
+        }
+        match turn {
+            Turn::Go(step) | Turn::Later(step, _) => (self.step, self.tries) = (step, 0),
+            Turn::Aside(step) => self.step = step,
+            Turn::Again | Turn::After(..) if self.tries < TRIES => self.tries += 1,
+            Turn::End(Next::Done) => return Next::Find(Open::Perhaps, Doing::IDLE),
+            Turn::End(Next::Then(doing)) => return Next::Find(Open::Perhaps, doing),
+            other => return self.take(other, cx),
+        }
+        Next::Resync(Open::Perhaps)
+    }
+}
+
+impl<S: Script> Procedure for Run<S> {
+    fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
+        self.write(cx)
+    }
+
+    fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next {
+        let answer = Answer { lines: &ended.lines, code: ended.code(), tries: self.tries };
+        let turn = self.script.heard(self.step, &answer, cx);
+        if ended.result.is_some() { self.take(turn, cx) } else { self.unanswered(turn, cx) }
+    }
+
+    fn timer(&mut self, cx: &mut Cx<'_>) -> Next {
+        self.write(cx)
+    }
+
+    /// A wait ends now.
+    fn roused(&mut self, cx: &mut Cx<'_>) -> Next {
+        if cx.dialogue.outstanding().is_none() && !cx.dialogue.is_lost() && cx.known.timer.take().is_some() {
+            return self.write(cx);
+        }
+        Next::Stay
+    }
+
+    fn found(&mut self, cx: &mut Cx<'_>) -> Next {
+        self.write(cx)
+    }
+}

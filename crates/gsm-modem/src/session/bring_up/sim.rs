@@ -1,0 +1,209 @@
+//! The SIM: what it wants before it works, and its names (3GPP TS 27.007 clauses 5.6 and 8.3).
+//!
+//! A SIM that is not there, or fails, is asked again for a while before a person is called: many say so while they boot.
+//! Where that lasts, the device begins anew once, rarely: some see their SIM only then.
+
+use std::time::Duration;
+
+use super::BringUp;
+use super::format::Format;
+use super::script::{Answer, Run, Script, TRIES, Turn};
+use crate::SimNames;
+use crate::at::{Command, Failure, Pin, ResultCode, iccid, pin, unquoted};
+use crate::session::doing::Next;
+use crate::session::fault::Fault;
+use crate::session::known::{Cx, PinState};
+use crate::settings::Timing;
+
+/// Times that a SIM which is not there, or fails, is asked again before a person is called.
+const BOOTING: u32 = 15;
+
+/// The second stage.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Sim {
+    /// The SIM's tries were asked for since it was last blocked.
+    pub(super) asked_tries: bool,
+    /// Answers to `AT+CPIN?` that were not understood.
+    unclear: u32,
+    /// Times that no usable SIM was there, and a person was called.
+    absences: u32,
+    /// Its names, as they are answered now.
+    pub(super) iccid: Option<String>,
+    imsi: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::session) enum Step {
+    Pin,
+    PinTries(usize),
+    LockedIccid(usize),
+    /// No command: the PIN's try is being noted down.
+    RememberPin,
+    EnterPin,
+    Iccid(usize),
+    Subscriber,
+}
+
+impl Script for Sim {
+    type Step = Step;
+    const FIRST: Step = Step::Pin;
+
+    fn ask(&mut self, step: Step, cx: &mut Cx<'_>) -> Option<(Command, Duration)> {
+        let Timing { command, slow_command, .. } = cx.known.settings.timing;
+        Some(match step {
+            Step::RememberPin => return None,
+            Step::Pin => (Command::PinState, command),
+            Step::PinTries(at) => (Command::Question(Self::ways_of_tries(cx).nth(at)?.command.into()), command),
+            Step::EnterPin => {
+                // Whatever becomes of it, it has been tried.
+                cx.known.pin = PinState::Spent;
+                (Command::EnterPin(cx.known.settings.pin.clone()?), slow_command)
+            }
+            Step::LockedIccid(at) | Step::Iccid(at) => {
+                (Command::Iccid(cx.known.profile.iccid.get(at)?.clone().into()), command)
+            }
+            Step::Subscriber => (Command::Subscriber, command),
+        })
+    }
+
+    fn heard(&mut self, step: Step, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
+        match step {
+            Step::Pin => self.pin_state(answer, cx),
+            Step::PinTries(at) => self.pin_tries(at, answer, cx),
+            Step::LockedIccid(at) => match answer.lines.iter().find_map(|line| iccid(line)) {
+                Some(number) => {
+                    self.learn_iccid(number, cx);
+                    Turn::Go(Step::RememberPin)
+                }
+                // The PIN is noted under this name too, once it is known.
+                None if answer.is_busy() => Turn::Again,
+                None => Turn::Go(Step::LockedIccid(at + 1)),
+            },
+            Step::EnterPin => self.pin_entered(answer, cx),
+            Step::Iccid(at) => match answer.lines.iter().find_map(|line| iccid(line)) {
+                Some(number) => {
+                    self.learn_iccid(number, cx);
+                    Turn::Go(Step::Subscriber)
+                }
+                None if answer.is_busy() => Turn::Again,
+                None => Turn::Go(Step::Iccid(at + 1)),
+            },
+            Step::Subscriber => {
+                let mut digits = answer.lines.iter().map(|line| unquoted(line));
+                let sound = |l: &&str| (6..=15).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_digit());
+                self.imsi = digits.rfind(sound).map(str::to_owned);
+                if self.imsi.is_none() && answer.is_busy() {
+                    return Turn::Again;
+                }
+                self.names_are_known(cx);
+                Turn::End(BringUp::Format(Run::new(Format::default())).into())
+            }
+            Step::RememberPin => Turn::Hold,
+        }
+    }
+
+    fn skipped(&mut self, step: Step, cx: &mut Cx<'_>) -> Turn<Step> {
+        match step {
+            Step::LockedIccid(_) => Turn::Go(Step::RememberPin),
+            Step::RememberPin => self.remember_pin(cx),
+            Step::Iccid(_) => Turn::Go(Step::Subscriber),
+            _ => Turn::Go(Step::Pin),
+        }
+    }
+}
+
+impl Sim {
+    fn pin_state(&mut self, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
+        let state = if answer.lines.is_empty() { of_refusal(&answer.code) } else { Some(pin(answer.body())) };
+        match state {
+            Some(Pin::SimPin) if !self.asked_tries => {
+                self.asked_tries = true;
+                Turn::Go(Step::PinTries(0))
+            }
+            Some(Pin::SimPin) => self.pin_wanted(answer.tries, cx),
+            Some(Pin::SimPuk) => self.blocked(Fault::Puk),
+            Some(Pin::Device) => self.blocked(Fault::DeviceLocked),
+            Some(Pin::Absent) => self.absent(answer, cx),
+            None if Failure::is_busy(&answer.code) => {
+                if answer.tries >= TRIES {
+                    cx.set_fault(Fault::SimBusy);
+                }
+                Turn::Again
+            }
+            // Garbled, perhaps: one look opens no lock.
+            Some(Pin::Other) if self.unclear < 3 => {
+                self.unclear += 1;
+                Turn::Again
+            }
+            Some(Pin::Ready | Pin::Second | Pin::Other) | None => {
+                cx.known.seen.snapshot.pin_tries = None;
+                Turn::Go(Step::Iccid(0))
+            }
+        }
+    }
+
+    /// Not there, or failing: many say so for seconds while they boot; and some until the device begins anew.
+    fn absent(&mut self, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
+        if answer.tries < BOOTING && self.absences == 0 {
+            return Turn::Again;
+        }
+        self.absences += 1;
+        if self.absences > 1
+            && let Some(rung) = cx.known.ladder.without_sim(cx.now)
+        {
+            return Turn::End(cx.attempt(rung, Fault::NoSim));
+        }
+        self.blocked(Fault::NoSim)
+    }
+
+    pub(super) fn blocked(&mut self, fault: Fault) -> Turn<Step> {
+        self.asked_tries = false;
+        Turn::Blocked(fault, Step::Pin)
+    }
+
+    pub(super) fn learn_iccid(&mut self, number: String, cx: &mut Cx<'_>) {
+        self.iccid = Some(number.clone());
+        let names = SimNames { iccid: Some(number), imsi: None };
+        if cx.known.seen.snapshot.sim.iccid != names.iccid {
+            cx.known.seen.snapshot.sim = names;
+            cx.known.changed();
+        }
+    }
+
+    /// Both names were asked for. What the SIM does not tell now is not known: it may be another one.
+    fn names_are_known(&mut self, cx: &mut Cx<'_>) {
+        let sim = SimNames { iccid: self.iccid.clone(), imsi: self.imsi.take() };
+        cx.known.seen.snapshot.sim = sim.clone();
+        cx.known.changed();
+        cx.known.sim_is_known(sim);
+    }
+}
+
+/// What a refusal of `AT+CPIN?` says of the SIM.
+fn of_refusal(code: &ResultCode) -> Option<Pin> {
+    match (code, Failure::number(code)?) {
+        (ResultCode::Cme(_), 11) | (ResultCode::Cms(_), 311) => Some(Pin::SimPin),
+        (ResultCode::Cme(_), 12) | (ResultCode::Cms(_), 316) => Some(Pin::SimPuk),
+        (ResultCode::Cme(_), 5..=7 | 40) | (ResultCode::Cms(_), 312) => Some(Pin::Device),
+        (ResultCode::Cme(_), 10 | 13 | 15) | (ResultCode::Cms(_), 310 | 313 | 315) => Some(Pin::Absent),
+        _ => None,
+    }
+}
+
+impl Run<Sim> {
+    /// See [`BringUp::pin_noted`].
+    pub(super) fn pin_noted(&mut self, noted: Result<bool, String>, cx: &mut Cx<'_>) -> Next {
+        if self.step() != Step::RememberPin {
+            return Next::Stay;
+        }
+        let turn = match noted {
+            Ok(true) => Turn::Go(Step::EnterPin),
+            Ok(false) => {
+                cx.known.pin = PinState::Spent;
+                self.script.pin_spent(cx)
+            }
+            Err(why) => self.script.blocked(Fault::PinUnnoted(why)),
+        };
+        self.take(turn, cx)
+    }
+}

@@ -1,0 +1,139 @@
+//! What the modem says by itself (3GPP TS 27.005 clause 3.4.1, TS 27.007): one event each, whatever is outstanding.
+
+use std::time::Instant;
+
+use super::Session;
+use super::doing::{Doing, Next};
+use super::fault::Fault;
+use crate::at::{Domain, Line, Pin, Registration, Unsolicited, index, pin};
+use crate::dialogue::Open;
+use crate::snapshot::State;
+
+impl Session {
+    /// A code, whole.
+    pub(super) fn code(&mut self, line: &str, now: Instant) -> Next {
+        let Line::Unsolicited(code) = Line::of(line, None) else { return Next::Stay };
+        match code {
+            Unsolicited::Restarted => self.restarted(now),
+            Unsolicited::Woken => self.woken(now),
+            Unsolicited::Leaving => {
+                self.known.set_fault(Fault::Leaving, now);
+                Next::Stay
+            }
+            Unsolicited::Registration(domain, body) => self.registration_reported(domain, body, now),
+            Unsolicited::Pin(body) => match pin(body) {
+                Pin::Ready => self.woken(now),
+                Pin::Second | Pin::Other => Next::Stay,
+                Pin::SimPin | Pin::SimPuk | Pin::Device | Pin::Absent => {
+                    self.known.wishes.bring_up = true;
+                    self.rouse(now)
+                }
+            },
+            Unsolicited::Stored(kind, body) => {
+                match index(body) {
+                    Some(place) => self.known.read_place(place, kind, now),
+                    // Something came; where it lies a listing finds.
+                    None => self.known.look_for_messages(now),
+                }
+                self.rouse_idle(now)
+            }
+            Unsolicited::Ussd(body) => {
+                let body = body.to_owned();
+                if let Doing::Ussd(_) = self.doing {
+                    self.with(now, |doing, cx| match doing {
+                        Doing::Ussd(ussd) => ussd.replied(&body, cx),
+                        _ => Next::Stay,
+                    })
+                } else {
+                    self.known.network_said(&body);
+                    Next::Stay
+                }
+            }
+            Unsolicited::StorageFull => {
+                self.known.storage_is_full(now);
+                self.rouse_idle(now)
+            }
+            Unsolicited::Routed(_) | Unsolicited::Other => Next::Stay,
+        }
+    }
+
+    /// Every setting is lost, and whatever was under way with it.
+    fn restarted(&mut self, now: Instant) -> Next {
+        if matches!(self.doing, Doing::Closed(_) | Doing::Curing(_)) {
+            return Next::Stay;
+        }
+        self.known.seen.snapshot.counters.restarts += 1;
+        self.known.pace.forget_late();
+        self.known.pin.device_began_anew();
+        self.abandon(&Fault::Restarted, now);
+        self.known.end_dialogue(&Fault::Restarted);
+        self.known.set_fault(Fault::Restarted, now);
+        self.known.set_state(State::Starting, &mut self.dialogue);
+        Next::Find(Open::No, Doing::bring_up())
+    }
+
+    /// A part of the modem became ready. While it is brought up that ends a wait; later, it says that the modem
+    /// began anew without saying so, and its settings are made again once no message is under way.
+    fn woken(&mut self, now: Instant) -> Next {
+        if matches!(self.doing, Doing::BringUp(_)) {
+            return self.rouse(now);
+        }
+        if !matches!(self.doing, Doing::Closed(_) | Doing::Curing(_))
+            && self.known.wishes.awakening_counts(now)
+        {
+            self.known.wishes.bring_up = true;
+            return self.rouse_idle(now);
+        }
+        Next::Stay
+    }
+
+    fn registration_reported(&mut self, domain: Domain, body: &str, now: Instant) -> Next {
+        let Some(registration) = Registration::reported(body) else {
+            self.dialogue.count_dropped();
+            return Next::Stay;
+        };
+        let counts = self.known.domain == Some(domain);
+        if matches!(self.doing, Doing::BringUp(_)) {
+            // Whichever it is, it says whether it is worth asking again.
+            return if registration.is_registered() { self.rouse(now) } else { Next::Stay };
+        }
+        if !counts {
+            return Next::Stay;
+        }
+        self.known.set_registration(registration);
+        self.rouse_idle(now)
+    }
+
+    /// The modem says something that it would not say under its settings: it began anew without a word.
+    pub(super) fn began_anew(&mut self, now: Instant) -> Next {
+        if matches!(self.doing, Doing::Closed(_) | Doing::Curing(_)) || self.dialogue.is_lost() {
+            self.known.wishes.bring_up |= !matches!(self.doing, Doing::Closed(_) | Doing::BringUp(_));
+            return Next::Stay;
+        }
+        if !self.known.wishes.awakening_counts(now) {
+            // It says so under any settings.
+            self.known.format.echo = super::known::Echo::On;
+            return Next::Stay;
+        }
+        self.known.format.sure = false;
+        self.known.pin.device_began_anew();
+        self.known.set_fault(Fault::BeganAnew, now);
+        self.with(now, |doing, cx| doing.procedure().began_anew(cx))
+    }
+
+    /// Something ends a wait of what is under way.
+    fn rouse(&mut self, now: Instant) -> Next {
+        if self.dialogue.is_lost() {
+            return Next::Stay;
+        }
+        if matches!(self.doing, Doing::BringUp(_)) {
+            self.known.wishes.bring_up = false;
+        }
+        self.with(now, |doing, cx| doing.procedure().roused(cx))
+    }
+
+    /// Lets an idle session look at what waits.
+    pub(super) fn rouse_idle(&mut self, now: Instant) -> Next {
+        if matches!(self.doing, Doing::Idle(_)) { self.rouse(now) } else { Next::Stay }
+    }
+}

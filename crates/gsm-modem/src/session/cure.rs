@@ -1,0 +1,147 @@
+//! Climbing the recovery ladder: when a modem that does not answer, finds no network or fails every send is cured, how,
+//! and what a person is told of it. Only the ladder decides which cure comes next; nothing here begins while the result
+//! of a message is outstanding.
+
+use super::doing::{Doing, Next, Procedure};
+use super::fault::Fault;
+use super::idle::Resting;
+use super::input::{Closing, Output};
+use super::known::Cx;
+use crate::at::Command;
+use crate::dialogue::{Ended, Open};
+use crate::ladder::{Recovery, Rung, Step};
+use crate::snapshot::{Notice, State};
+
+/// The radio, or the device, begins anew.
+#[derive(Debug)]
+pub(super) enum Cure {
+    /// `AT+CFUN=4` is out.
+    RadioOff,
+    /// `AT+CFUN=1` is out.
+    RadioOn,
+    /// This of the family's ways to restart is out.
+    Restart(usize),
+}
+
+impl Cure {
+    pub(super) const fn restart() -> Self {
+        Self::Restart(0)
+    }
+
+    /// What begins the device anew: the family's own commands, and the standard's last.
+    fn restart_command(cx: &Cx<'_>, at: usize) -> Option<Command> {
+        let own = cx.known.profile.reset.iter().filter(|line| *line != "AT+CFUN=1,1");
+        own.map(|line| Command::Vendor(line.clone().into())).chain([Command::Restart]).nth(at)
+    }
+
+    fn write(&mut self, cx: &mut Cx<'_>) -> Next {
+        let timing = cx.known.settings.timing;
+        match self {
+            Self::RadioOff => cx.ask(Command::Vendor("AT+CFUN=4".into()), timing.slow_command),
+            Self::RadioOn => cx.ask(Command::RadioOn, timing.slow_command),
+            Self::Restart(at) => match Self::restart_command(cx, *at) {
+                Some(command) => cx.ask(command, timing.command),
+                None => Next::Close(Closing::Reopen),
+            },
+        }
+    }
+}
+
+impl Procedure for Cure {
+    fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
+        cx.known.timer = None;
+        cx.known.wishes.restart = false;
+        cx.known.end_dialogue(&Fault::Reset);
+        // Some ask for the PIN again.
+        cx.known.pin.device_began_anew();
+        cx.known.set_state(State::Recovering, cx.dialogue);
+        self.write(cx)
+    }
+
+    /// Refused or not, the radio is to be on in the end; a restart by the family's own command that is refused is asked
+    /// for as the next one has it.
+    fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next {
+        match self {
+            Self::RadioOff => *self = Self::RadioOn,
+            Self::RadioOn => return Next::Find(Open::No, Doing::bring_up()),
+            Self::Restart(at) if ended.result.is_some() && !ended.is_ok() => *at += 1,
+            Self::Restart(_) => return Next::Close(Closing::Reopen),
+        }
+        self.write(cx)
+    }
+
+    fn found(&mut self, cx: &mut Cx<'_>) -> Next {
+        self.write(cx)
+    }
+
+    /// That is what was asked for.
+    fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
+        Next::Stay
+    }
+}
+
+impl Cx<'_> {
+    /// What was done so far did not help: the next rung.
+    pub(super) fn cure(&mut self, fault: Fault, closed: bool) -> Next {
+        self.known.ladder.notice(self.now);
+        self.set_fault(fault.clone());
+        let next = match self.known.ladder.climb(self.now) {
+            Step::Try(Rung::Radio | Rung::Restart) if closed => Next::Close(Closing::Reopen),
+            Step::Try(rung) => self.attempt(rung, fault),
+            Step::Again => Next::Close(Closing::Reopen),
+            Step::Rest(until) if closed => {
+                // It rests when its port is open again.
+                let seconds = (until - self.now).as_secs();
+                tracing::warn!(modem = %self.known.settings.name, seconds, "{fault}; it rests");
+                Next::Close(Closing::Reopen)
+            }
+            Step::Rest(until) => Next::Then(Resting::until(until, self.known, self.now)),
+        };
+        self.tell_tried();
+        next
+    }
+
+    /// Climbs a rung, as the ladder said.
+    pub(super) fn attempt(&mut self, rung: Rung, fault: Fault) -> Next {
+        tracing::warn!(modem = %self.known.settings.name, rung = rung.as_str(), "{fault}; {} follows", rung.words());
+        self.set_fault(fault);
+        match rung {
+            Rung::Resync => Next::Find(Open::Perhaps, Doing::bring_up()),
+            Rung::Reopen => Next::Close(Closing::Reopen),
+            Rung::Radio => Next::Then(Doing::Curing(Cure::RadioOff)),
+            Rung::Restart => Next::Then(Doing::Curing(Cure::restart())),
+            Rung::Reauthorise | Rung::PowerCycle => Next::Close(Closing::Cure(rung)),
+        }
+    }
+
+    /// The modem takes orders.
+    pub(super) fn well(&mut self) {
+        if let Some(recovery) = self.known.ladder.ready(self.now) {
+            self.tell_recovered(recovery);
+        } else if self.known.ladder.is_calm(self.now)
+            && self.known.seen.fault.as_ref().is_some_and(|fault| !fault.is_of_room())
+            && self.known.seen.fault != self.known.hint
+        {
+            self.known.clear_fault();
+        }
+    }
+
+    pub(super) fn tell_recovered(&mut self, Recovery { rung, took }: Recovery) {
+        let cause = self.known.seen.cause.take().unwrap_or(Fault::Unanswered);
+        let mut fault = Fault::Recovered { cause: Box::new(cause.cause()), rung, took };
+        tracing::warn!(modem = %self.known.settings.name, rung = rung.as_str(), "{fault}");
+        if let Some(hint) = &self.known.hint {
+            fault = Fault::Both { hint: Box::new(hint.clone()), before: Box::new(fault) };
+        }
+        self.set_fault(fault);
+        self.known.push(Output::Notice(Notice::Recovered { rung, took }));
+    }
+
+    /// The last fault, and behind it what was tried.
+    pub(super) fn tell_tried(&mut self) {
+        let tried = self.known.ladder.tried();
+        if let Some(fault) = self.known.seen.fault.clone().filter(|_| !tried.is_empty()) {
+            self.set_fault(Fault::Tried { cause: Box::new(fault.cause()), tried });
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A session without work: what waited is done first, in the order of its weight; then it waits. And the two states in
+//! which nothing is done.
+
+use std::time::{Duration, Instant};
+
+use super::bring_up::BringUp;
+use super::check::Check;
+use super::cure::Cure;
+use super::doing::{Doing, Next, Procedure};
+use super::fault::Fault;
+use super::input::Closing;
+use super::known::{Cx, Known};
+use super::read::Read;
+use super::ussd::Ussd;
+use crate::at::Registration;
+use crate::dialogue::{Ended, Open};
+use crate::snapshot::State;
+
+/// A waiting order is taken before the next errand.
+const ERRAND_GAP: Duration = Duration::from_millis(1);
+
+/// Nothing is under way.
+#[derive(Debug)]
+pub(super) struct Idle;
+
+/// There is no port.
+#[derive(Debug)]
+pub(super) struct Closed;
+
+/// The modem is left alone.
+#[derive(Debug)]
+pub(super) struct Resting;
+
+impl Procedure for Idle {
+    fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
+        let wishes = &mut cx.known.wishes;
+        if wishes.stop.is_some() {
+            return Next::Close(Closing::Stop);
+        }
+        if wishes.restart {
+            return Next::Then(Doing::Curing(Cure::restart()));
+        }
+        if std::mem::take(&mut wishes.bring_up) {
+            cx.known.set_state(State::Starting, cx.dialogue);
+            return Next::Find(Open::No, Doing::bring_up());
+        }
+        if let Some(why) = wishes.cure.take()
+            && let Some(rung) = cx.known.ladder.failing(cx.now)
+        {
+            return cx.attempt(rung, Fault::Failing(why));
+        }
+        let registration = cx.known.seen.snapshot.registration;
+        if cx.known.domain.is_some() && !cx.known.may_send(registration) {
+            let roaming = registration == Registration::Roaming;
+            cx.set_fault(if roaming { Fault::RoamingForbidden } else { Fault::NetworkLost });
+            cx.known.set_state(State::Recovering, cx.dialogue);
+            return Next::Then(Doing::BringUp(BringUp::network()));
+        }
+        if cx.known.wishes.acknowledge > 0 {
+            cx.known.wishes.acknowledge -= 1;
+            return Next::Then(Doing::Checking(Check::acknowledge()));
+        }
+        let text = &cx.known.format.text;
+        if (!text.on || text.charset == Some(text.plain))
+            && let Some(request) = cx.known.wishes.ussd.take()
+        {
+            return Next::Then(Doing::Ussd(Ussd::new(request)));
+        }
+        let keep_alive = cx.now + cx.known.settings.timing.keep_alive;
+        let errand = cx.known.storage_due(cx.now).map(|due| due.max(cx.now + ERRAND_GAP));
+        cx.known.timer = Some(errand.map_or(keep_alive, |due| due.min(keep_alive)));
+        cx.known.set_state(State::Ready, cx.dialogue);
+        cx.well();
+        Next::Stay
+    }
+
+    fn ended(&mut self, _ended: Ended, _cx: &mut Cx<'_>) -> Next {
+        Next::Done
+    }
+
+    fn timer(&mut self, cx: &mut Cx<'_>) -> Next {
+        if cx.known.menu.is_stale(cx.now) {
+            return Next::Then(Doing::Ussd(Ussd::end_of_dialogue(cx.known.settings.timing.command)));
+        }
+        if let Some(errand) = cx.known.next_errand(cx.now) {
+            return Next::Then(Doing::Reading(Read::new(errand)));
+        }
+        if cx.known.codes_are_due(cx.now) {
+            return Next::Then(Doing::BringUp(BringUp::storages()));
+        }
+        Next::Then(Doing::Checking(Check::keep_alive(cx.known.domain)))
+    }
+
+    fn roused(&mut self, cx: &mut Cx<'_>) -> Next {
+        self.begin(cx)
+    }
+
+    fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {
+        cx.known.wishes.bring_up = true;
+        self.begin(cx)
+    }
+}
+
+impl Procedure for Closed {
+    fn begin(&mut self, _cx: &mut Cx<'_>) -> Next {
+        Next::Stay
+    }
+
+    fn ended(&mut self, _ended: Ended, _cx: &mut Cx<'_>) -> Next {
+        Next::Stay
+    }
+
+    fn found(&mut self, _cx: &mut Cx<'_>) -> Next {
+        Next::Stay
+    }
+
+    fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
+        Next::Stay
+    }
+}
+
+impl Resting {
+    /// After the last rung: the modem is asked now and then whether it lives, its port open, so that a new device is
+    /// noticed.
+    pub(super) fn until(until: Instant, known: &mut Known, now: Instant) -> Doing {
+        known.timer = Some(until.min(now + known.settings.timing.keep_alive));
+        Doing::Resting(Self)
+    }
+}
+
+impl Procedure for Resting {
+    fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
+        cx.known.set_state(State::Recovering, cx.dialogue);
+        Next::Stay
+    }
+
+    fn ended(&mut self, _ended: Ended, _cx: &mut Cx<'_>) -> Next {
+        Next::Stay
+    }
+
+    fn timer(&mut self, cx: &mut Cx<'_>) -> Next {
+        if cx.known.ladder.rests_until(cx.now).is_some() {
+            cx.dialogue.find_by_one_call(cx.now);
+            return Next::Stay;
+        }
+        Next::Find(Open::Perhaps, Doing::bring_up())
+    }
+
+    fn found(&mut self, _cx: &mut Cx<'_>) -> Next {
+        Next::Then(Doing::bring_up())
+    }
+
+    fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
+        Next::Anew
+    }
+}

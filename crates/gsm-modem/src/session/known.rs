@@ -1,0 +1,254 @@
+//! What a session knows of its modem beyond what it is doing: it outlives every procedure.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::doing::Next;
+use super::fault::Fault;
+use super::input::Output;
+use super::pace::Pace;
+use super::read::Storage;
+use super::seen::Seen;
+use super::ussd::{Menu, Request};
+use crate::at::{Charset, Command, Domain, LineEnd, Registration};
+use crate::dialogue::Dialogue;
+use crate::ladder::Ladder;
+use crate::profiles::{Identity, Profile};
+use crate::settings::{Roaming, Settings};
+use crate::snapshot::Snapshot;
+
+/// How often an awakening may have the settings made again in [`AWAKENING_SPAN`]: a modem that reports one in
+/// answer to the settings themselves must not be set up for ever.
+const AWAKENINGS: u8 = 3;
+const AWAKENING_SPAN: Duration = Duration::from_secs(60);
+
+/// What is known.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) settings: Settings,
+    /// The family that it belongs to, as far as is known.
+    pub(super) profile: Arc<Profile>,
+    usb: Option<(u16, u16)>,
+    pub(super) seen: Seen,
+    /// What a person should know although the modem works.
+    pub(super) hint: Option<Fault>,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) ladder: Ladder,
+    pub(super) format: Format,
+    /// The domain whose registration counts; nothing when the modem knows none.
+    pub(super) domain: Option<Domain>,
+    pub(super) storage: Storage,
+    pub(super) wishes: Wishes,
+    pub(super) pace: Pace,
+    pub(super) pin: PinState,
+    pub(super) menu: Menu,
+    /// When the procedure wants to be woken.
+    pub(super) timer: Option<Instant>,
+}
+
+/// In which form messages are said, and what is known of the settings for that.
+#[derive(Debug, Default)]
+pub(super) struct Format {
+    /// `AT+CMGF` was set, and nothing speaks against its being in force.
+    pub(super) sure: bool,
+    pub(super) echo: Echo,
+    /// `AT+CMMS` was refused: not asked again until the modem begins anew.
+    pub(super) more_refused: bool,
+    /// `+CSMS: 1` cannot be left: messages that are handed over want an acknowledgement.
+    pub(super) acknowledges: bool,
+    /// Found out: the modem loses octets that come right behind the prompt.
+    pub(super) prompt_pause: Duration,
+    /// Commands without an answer since the modem was greeted.
+    pub(super) silences: u8,
+    pub(super) text: TextMode,
+}
+
+/// Whether the modem gives back what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Echo {
+    /// Nobody knows yet.
+    #[default]
+    Unknown,
+    /// It was switched off, and stayed off: a command that comes back tells of a modem that began anew.
+    Off,
+    /// It cannot be switched off.
+    On,
+}
+
+/// How text mode stands, on a modem that is driven in it.
+#[derive(Debug, Default)]
+pub(super) struct TextMode {
+    pub(super) on: bool,
+    /// The alphabet in force; nothing while a change of it is unanswered.
+    pub(super) charset: Option<Charset>,
+    /// The alphabet for sending, and for everything but reading.
+    pub(super) plain: Charset,
+    /// `+CSMP` in force; nothing while a change of it is unanswered.
+    pub(super) parameters: Option<[u8; 4]>,
+    /// `+CSMP` was taken once: what a refusal leaves in force may be anything.
+    pub(super) has_parameters: bool,
+    /// The service centre is to be set once more: on some modems `+CSMP` clears it.
+    pub(super) centre_due: bool,
+    /// An alphabet was taken at all, so that one can be left again.
+    pub(super) switches: bool,
+    /// The modem lists PDU mode, though it refuses it.
+    pub(super) lists_pdu: bool,
+}
+
+/// What became of the configured PIN since the start.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PinState {
+    #[default]
+    Untried,
+    /// Given and accepted; may be given again after the device began anew.
+    Accepted,
+    /// Accepted before, and the device began anew since.
+    AcceptedBefore,
+    /// Refused, or given without an answer. Never again.
+    Spent,
+}
+
+impl PinState {
+    pub(super) fn device_began_anew(&mut self) {
+        if *self == Self::Accepted {
+            *self = Self::AcceptedBefore;
+        }
+    }
+}
+
+/// What waits until the session is idle.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    /// The port is to be closed for good; at the latest then.
+    pub(super) stop: Option<Instant>,
+    pub(super) restart: bool,
+    pub(super) bring_up: bool,
+    /// Messages through it fail, and how.
+    pub(super) cure: Option<String>,
+    /// Messages that were handed over and want `+CNMA`.
+    pub(super) acknowledge: u32,
+    pub(super) ussd: Option<Request>,
+    awakenings: Awakenings,
+}
+
+/// Awakenings that had the settings made again, since when.
+#[derive(Debug, Default)]
+struct Awakenings {
+    since: Option<Instant>,
+    count: u8,
+}
+
+impl Wishes {
+    /// A part of the modem became ready, or the modem began anew: whether the settings are made again.
+    pub(super) fn awakening_counts(&mut self, now: Instant) -> bool {
+        let awakenings = &mut self.awakenings;
+        if awakenings.since.is_none_or(|since| now.saturating_duration_since(since) > AWAKENING_SPAN) {
+            *awakenings = Awakenings { since: Some(now), count: 0 };
+        }
+        awakenings.count = awakenings.count.saturating_add(1);
+        awakenings.count <= AWAKENINGS
+    }
+}
+
+impl Known {
+    pub(super) fn new(settings: Settings) -> Self {
+        let snapshot = Snapshot { port: settings.find.to_string(), ..Snapshot::default() };
+        Self {
+            profile: settings.profiles.of(&Identity::default()),
+            usb: None,
+            seen: Seen { snapshot, dirty: true, ..Seen::default() },
+            hint: None,
+            outputs: VecDeque::new(),
+            ladder: Ladder::new(settings.timing.ladder),
+            format: Format::default(),
+            domain: Some(Domain::Cs),
+            storage: Storage::default(),
+            wishes: Wishes::default(),
+            pace: Pace::default(),
+            pin: PinState::default(),
+            menu: Menu::default(),
+            timer: None,
+            settings,
+        }
+    }
+
+    pub(super) fn on_usb(&mut self, usb: Option<(u16, u16)>) {
+        self.usb = usb;
+        self.choose_profile();
+    }
+
+    /// Chooses the family anew from what the modem said of itself.
+    pub(super) fn choose_profile(&mut self) {
+        let seen = &self.seen.snapshot;
+        let said = Identity {
+            maker: &seen.manufacturer,
+            model: &seen.model,
+            firmware: &seen.firmware,
+            usb: self.usb,
+        };
+        let profile = self.settings.profiles.of(&said);
+        if profile.name != self.profile.name {
+            tracing::debug!(modem = %self.settings.name, profile = profile.name, "profile");
+        }
+        self.profile = profile;
+    }
+
+    /// Whether messages may be sent with this registration. One that is not understood is not the home network.
+    pub(super) fn may_send(&self, registration: Registration) -> bool {
+        registration.is_registered()
+            && !(registration == Registration::Roaming && self.settings.roaming == Roaming::Forbidden)
+    }
+
+    /// The device may have begun anew: what was set in it is unknown.
+    pub(super) fn begin_anew(&mut self) {
+        self.wishes.bring_up = false;
+        self.format = Format { prompt_pause: self.format.prompt_pause, ..Format::default() };
+        self.domain = Some(Domain::Cs);
+        self.hint = None;
+        self.storage.sim_unknown();
+    }
+}
+
+/// What a procedure works with in one call.
+pub(super) struct Cx<'a> {
+    pub(super) dialogue: &'a mut Dialogue,
+    pub(super) known: &'a mut Known,
+    pub(super) now: Instant,
+}
+
+impl Cx<'_> {
+    /// Asks a command, whose end the procedure hears of. One that is refused, since another one is outstanding, is a
+    /// fault of this program: the modem is brought up anew, so that no answer is taken for another's.
+    pub(super) fn ask(&mut self, command: Command, limit: Duration) -> Next {
+        if self.dialogue.ask(command, limit, self.now) {
+            return Next::Stay;
+        }
+        debug_assert!(false, "a command is outstanding");
+        tracing::error!(modem = %self.known.settings.name, "a command was refused, since another one is outstanding");
+        Next::Anew
+    }
+
+    /// Wakes the procedure after `wait`.
+    pub(super) fn wake_in(&mut self, wait: Duration) -> Next {
+        self.known.timer = Some(self.now + wait);
+        Next::Stay
+    }
+
+    /// Pauses and line ends as the family wants them; what was found out stays.
+    pub(super) fn keep_manners(&mut self) {
+        let (profile, manners) = (&self.known.profile, self.dialogue.manners_mut());
+        manners.pause = manners.pause.max(profile.command_pause);
+        if profile.line_end != LineEnd::default() {
+            manners.line_end = profile.line_end;
+        }
+    }
+
+    pub(super) fn set_fault(&mut self, fault: Fault) {
+        self.known.set_fault(fault, self.now);
+    }
+
+    pub(super) fn hint(&mut self, fault: Fault) {
+        self.known.hint(fault, self.now);
+    }
+}

@@ -1,0 +1,113 @@
+//! How long a modem takes from the end of a message to its result, and what follows from that: when an answer is
+//! overdue, and when it is given up.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Results that are remembered.
+const REMEMBERED: usize = 20;
+/// An answer is overdue after so many times the slowest one that is remembered …
+const OVERDUE: u32 = 4;
+/// … and not before this …
+const OVERDUE_LEAST: Duration = Duration::from_secs(8);
+/// … or after this, when none is remembered.
+const OVERDUE_UNTAUGHT: Duration = Duration::from_secs(30);
+/// An answer is given up after so many times the slowest one …
+const GIVEN_UP: u32 = 8;
+/// … and not before this.
+const GIVEN_UP_LEAST: Duration = Duration::from_secs(30);
+
+/// The last results, and the message whose result was given up.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    took: VecDeque<Duration>,
+    late: Option<Late>,
+}
+
+/// A message whose result was given up may still be answered.
+#[derive(Debug, Clone, Copy)]
+struct Late {
+    written: Instant,
+    until: Instant,
+}
+
+impl Pace {
+    /// A result came.
+    pub(super) fn record(&mut self, took: Duration) {
+        if self.took.len() >= REMEMBERED {
+            self.took.pop_front();
+        }
+        self.took.push_back(took);
+    }
+
+    fn slowest(&self) -> Option<Duration> {
+        self.took.iter().max().copied()
+    }
+
+    /// How long an answer may take before it is overdue, where the maker or the operator allows `limit`. `configured`
+    /// stands instead, when it is given.
+    pub(super) fn patience(&self, configured: Option<Duration>, limit: Duration) -> Duration {
+        let learned = || {
+            self.slowest()
+                .map_or(OVERDUE_UNTAUGHT, |slowest| slowest.saturating_mul(OVERDUE).max(OVERDUE_LEAST))
+        };
+        configured.unwrap_or_else(learned).min(limit)
+    }
+
+    /// How long an answer is waited for at all.
+    pub(super) fn give_up(&self, limit: Duration) -> Duration {
+        let learned = self.slowest().map(|slowest| slowest.saturating_mul(GIVEN_UP).max(GIVEN_UP_LEAST));
+        learned.map_or(limit, |learned| learned.min(limit))
+    }
+
+    /// The result of a message that was written then was given up, and may still come until then.
+    pub(super) fn gave_up(&mut self, written: Instant, until: Instant) {
+        self.late = Some(Late { written, until });
+    }
+
+    /// A result came that no message waits for. Whether it is that of the message that was given up.
+    pub(super) fn take_late(&mut self, now: Instant) -> bool {
+        let late = self.late.take().filter(|late| now < late.until);
+        if let Some(late) = late {
+            self.record(now.saturating_duration_since(late.written));
+        }
+        late.is_some()
+    }
+
+    /// Whether a result may still come that was given up.
+    pub(super) fn awaits_late(&self, now: Instant) -> bool {
+        self.late.is_some_and(|late| now < late.until)
+    }
+
+    /// The modem began anew: it says nothing of what it had.
+    pub(super) fn forget_late(&mut self) {
+        self.late = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(180);
+
+    #[test]
+    fn patience_is_learned_from_the_slowest_of_twenty() {
+        let mut pace = Pace::default();
+        assert_eq!((pace.patience(None, LIMIT), pace.give_up(LIMIT)), (OVERDUE_UNTAUGHT, LIMIT));
+        pace.record(Duration::from_millis(5));
+        assert_eq!((pace.patience(None, LIMIT), pace.give_up(LIMIT)), (OVERDUE_LEAST, GIVEN_UP_LEAST));
+        pace.record(Duration::from_secs(10));
+        for _ in 0..REMEMBERED - 1 {
+            pace.record(Duration::from_secs(1));
+        }
+        assert_eq!(pace.patience(None, LIMIT), Duration::from_secs(40));
+        assert_eq!(pace.give_up(LIMIT), Duration::from_secs(80));
+        assert_eq!(pace.give_up(Duration::from_secs(60)), Duration::from_secs(60), "the maker's limit");
+        pace.record(Duration::from_secs(1));
+        assert_eq!(pace.patience(None, LIMIT), OVERDUE_LEAST, "the slow one is forgotten");
+        let configured = Some(Duration::from_secs(2));
+        assert_eq!(pace.patience(configured, LIMIT), Duration::from_secs(2));
+        assert_eq!(pace.patience(configured, Duration::from_secs(1)), Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,258 @@
+//! What stands in a listing: the line before a message, and the message (3GPP TS 27.005 clauses 4.1 and 4.2). Octets can
+//! be lost on the way, and line ends: a message is taken for what its own line before it announced, when its octets are
+//! as many as that line says, or when the same octets come twice.
+
+use std::time::Instant;
+
+use super::storage::QUEUE;
+use super::{Errand, Read};
+use crate::at::{Entry, Header, Kind, Line, TextEntry, fits};
+use crate::dialogue::Outstanding;
+use crate::secret::Secret;
+use crate::session::input::Output;
+use crate::session::known::Known;
+use crate::session::translate::{deliver, status_report};
+use crate::snapshot::{Notice, Place};
+
+/// Messages that the subscriber holds at a time. More are read when it has let go of these.
+const ANNOUNCED: usize = 64;
+/// Times that the settings are made again because a listing came as text.
+const TEXTS: u8 = 2;
+/// Times that a place is read again because its octets were not as many as they should be.
+const READ_AGAIN: u8 = 4;
+
+/// "REC READ".
+const RECEIVED: u8 = 1;
+
+/// What follows the line before it.
+#[derive(Debug)]
+pub(super) enum Awaited {
+    /// A PDU, with this status and so many octets in its TPDU.
+    Pdu { status: u8, length: usize },
+    /// The text of an entry in text mode.
+    Text(TextEntry),
+}
+
+/// Whether a line was the text that was due.
+enum Came {
+    Not,
+    Now,
+    /// The text was over before this line, having none.
+    Before,
+}
+
+impl Read {
+    /// The line before a message, or both on one line.
+    pub(super) fn entry(&mut self, body: &str, known: &mut Known, now: Instant) {
+        let (place, header) = match &self.errand {
+            Errand::List => (None, Header::listed(body)),
+            Errand::Read(place, _) | Errand::Walk(place) => (Some(place.clone()), Header::read(body)),
+            _ => return,
+        };
+        self.head_without_message(known);
+        let index = match &header {
+            Some(Header::Entry(Entry { index, .. }) | Header::Text { index, .. }) => *index,
+            None => None,
+        };
+        let listed = || Some((known.storage.memories.current.clone().unwrap_or_default(), index?));
+        let (Some(header), Some(place)) = (header, place.or_else(listed)) else {
+            self.dropped += 1;
+            // Something lies there that was not understood.
+            known.storage.work.more = true;
+            return;
+        };
+        self.heads += 1;
+        match header {
+            Header::Entry(Entry { status, pdu: Some(pdu), length, .. }) => {
+                self.octets_read(place, status, length, pdu, known, now);
+            }
+            Header::Entry(Entry { length: 0, .. }) => known.storage.own.push(place),
+            Header::Entry(Entry { status, length, .. }) => {
+                self.awaited = Some((place, Awaited::Pdu { status, length }));
+            }
+            Header::Text { .. } if !known.format.text.on => {
+                text_in_pdu_mode(known);
+                self.dropped += 1;
+            }
+            // Perhaps of somebody's text.
+            Header::Text { .. } if known.storage.memories.is_barred() => self.dropped += 1,
+            Header::Text { entry: TextEntry::Report(report), .. } => match status_report(&report) {
+                Some(pdu) => self.message_read(place, RECEIVED, pdu, known, now),
+                None => self.dropped += 1,
+            },
+            Header::Text { entry: TextEntry::Own, .. } => known.storage.own.push(place),
+            Header::Text { entry, .. } => self.awaited = Some((place, Awaited::Text(entry))),
+        }
+    }
+
+    /// Another line before a message, or the end, came before the message: its place is read again.
+    pub(super) fn head_without_message(&mut self, known: &mut Known) {
+        if let Some((place, Awaited::Pdu { .. })) = self.awaited.take() {
+            known.storage.suspect(place, Secret::new(Vec::new()));
+        }
+    }
+
+    /// The message behind its line; whatever else comes between is looked at for itself.
+    pub(super) fn message_line(
+        &mut self,
+        line: &str,
+        outstanding: Option<&Outstanding>,
+        known: &mut Known,
+        now: Instant,
+    ) -> bool {
+        let Some((place, awaited)) = self.awaited.take() else { return false };
+        let taken = match &awaited {
+            Awaited::Pdu { status, length } => match Line::pdu(line) {
+                Some(octets) => {
+                    let pdu = Secret::new(octets);
+                    self.octets_read(place.clone(), *status, *length, pdu, known, now);
+                    true
+                }
+                None => false,
+            },
+            Awaited::Text(entry) => match self.stored_text(&place, entry, line, outstanding, known, now) {
+                Came::Before => return false,
+                came => matches!(came, Came::Now),
+            },
+        };
+        if !taken {
+            self.awaited = Some((place, awaited));
+        }
+        taken
+    }
+
+    fn octets_read(
+        &mut self,
+        place: Place,
+        status: u8,
+        length: usize,
+        pdu: Secret<Vec<u8>>,
+        known: &mut Known,
+        now: Instant,
+    ) {
+        if fits(pdu.expose(), length) || known.storage.is_the_same_again(&place, &pdu) {
+            known.storage.suspects.retain(|(suspect, ..)| *suspect != place);
+            return self.message_read(place, status, pdu, known, now);
+        }
+        self.dropped += 1;
+        // That something lies there is certain.
+        self.found = kind(pdu.expose(), status);
+        known.storage.suspect(place, pdu);
+    }
+
+    fn message_read(
+        &mut self,
+        place: Place,
+        status: u8,
+        pdu: Secret<Vec<u8>>,
+        known: &mut Known,
+        now: Instant,
+    ) {
+        let again = known.settings.timing.announce_again;
+        let storage = &mut known.storage;
+        let Some(kind) = kind(pdu.expose(), status) else {
+            if storage.own.len() < QUEUE {
+                storage.own.push(place);
+            }
+            return;
+        };
+        self.found = Some(kind);
+        storage.announced.retain(|(_, at)| now.saturating_duration_since(*at) < again);
+        if storage.announced.iter().any(|(announced, _)| *announced == place) {
+            return;
+        }
+        if storage.announced.len() >= ANNOUNCED {
+            storage.work.more = true;
+            return;
+        }
+        storage.announced.push((place.clone(), now));
+        let sim = storage.sim.clone().unwrap_or_default();
+        let storage = Some(place);
+        known.push(Output::Notice(match kind {
+            Kind::Report => Notice::Report { pdu, storage, sim },
+            Kind::Deliver | Kind::Broadcast => Notice::Delivered { pdu, storage, sim },
+        }));
+    }
+
+    /// What follows the line before a text. Nothing: that is looked at for itself, and the text is still to come.
+    fn stored_text(
+        &mut self,
+        place: &Place,
+        entry: &TextEntry,
+        line: &str,
+        outstanding: Option<&Outstanding>,
+        known: &mut Known,
+        now: Instant,
+    ) -> Came {
+        let meaning = Line::with(line, outstanding.map(|o| &o.expects), |_| false);
+        let (text, came) = match meaning {
+            Line::Unsolicited(_) | Line::Echo => return Came::Not,
+            // A text without a character leaves no line.
+            Line::Final(_) | Line::Answer(_) => ("", Came::Before),
+            Line::Unknown if Line::pdu(line).is_some() => (line, Came::Now),
+            Line::Unknown => {
+                known.leave_unread("and writes texts as they are, whatever AT+CSCS says");
+                return Came::Now;
+            }
+        };
+        let TextEntry::Deliver { from, timestamp } = entry else { return came };
+        match deliver(from, timestamp, text) {
+            Some(pdu) => self.message_read(place.clone(), RECEIVED, pdu, known, now),
+            None => self.dropped += 1,
+        }
+        came
+    }
+}
+
+/// PDU mode is lost, so everything else may be: the settings are made again. A modem that takes PDU mode and speaks text
+/// all the same is left alone until the next listing.
+fn text_in_pdu_mode(known: &mut Known) {
+    if known.storage.texts < TEXTS {
+        known.storage.texts += 1;
+        known.wishes.bring_up = true;
+    } else {
+        let current = known.storage.memories.current.clone().unwrap_or_default();
+        known.storage.bar(&current);
+    }
+}
+
+impl super::Storage {
+    /// The octets of a place were not as many as they should be: it is read again.
+    fn suspect(&mut self, place: Place, pdu: Secret<Vec<u8>>) {
+        let known = self.suspects.iter_mut().find(|(suspect, ..)| *suspect == place);
+        let times = known.as_ref().map_or(0, |(.., times)| *times) + 1;
+        match known {
+            Some(suspect) => (suspect.1, suspect.2) = (pdu, times % READ_AGAIN),
+            None => self.suspects.push((place.clone(), pdu, times)),
+        }
+        if self.suspects.len() > QUEUE {
+            self.suspects.remove(0);
+        }
+        // Often enough for now: the next listing comes by again.
+        if times < READ_AGAIN {
+            self.read_soon(place, Kind::Deliver);
+        }
+    }
+
+    fn is_the_same_again(&self, place: &Place, pdu: &Secret<Vec<u8>>) -> bool {
+        let same = |(suspect, octets, _): &(Place, Secret<Vec<u8>>, u8)| suspect == place && octets == pdu;
+        !pdu.expose().is_empty() && self.suspects.iter().any(same)
+    }
+}
+
+/// What a stored PDU is; nothing for the modem's own messages and for places that only look taken.
+fn kind(pdu: &[u8], status: u8) -> Option<Kind> {
+    // The length of the service centre's address stands first; the TPDU's type is in the low bits behind it
+    // (3GPP TS 23.040 clause 9.2.3.1).
+    let tpdu = pdu.get(1 + usize::from(*pdu.first()?)..)?;
+    let first = *tpdu.first()?;
+    let empty = tpdu.iter().all(|&octet| octet == 0xff);
+    match first & 0b11 {
+        _ if empty => None,
+        0b01 => None,
+        // What was sent and is said to be so is never somebody's message, however its octets read.
+        0b10 | 0b11 if status >= 2 => None,
+        0b10 => Some(Kind::Report),
+        _ => Some(Kind::Deliver),
+    }
+}

@@ -1,0 +1,72 @@
+//! Messages that the modem hands over by itself (3GPP TS 27.005 clause 3.4.1). They lie nowhere and do not come again: they
+//! are kept until the SIM's names are known, so that each goes under the name of the SIM that it came to.
+
+use crate::SimNames;
+use crate::at::{Kind, fits};
+use crate::secret::Secret;
+use crate::session::input::Output;
+use crate::session::known::{Cx, Known};
+use crate::snapshot::Notice;
+
+/// Messages that wait for the SIM's names.
+const EARLY: usize = 64;
+
+impl Known {
+    /// Whether the message was taken: octets that are fewer than they should be are no message, unless they read as one.
+    pub(in crate::session) fn handed_over(
+        &mut self,
+        kind: Kind,
+        length: Option<usize>,
+        pdu: Secret<Vec<u8>>,
+    ) -> bool {
+        if kind == Kind::Broadcast {
+            return true;
+        }
+        if length.is_some_and(|length| !fits(pdu.expose(), length)) && !reads(pdu.expose()) {
+            return false;
+        }
+        if self.format.acknowledges {
+            self.wishes.acknowledge += 1;
+        }
+        self.storage.early.push_back((kind, pdu));
+        if self.storage.sim.is_some() || self.storage.early.len() >= EARLY {
+            self.hand_on();
+        }
+        true
+    }
+
+    /// The names of the SIM were asked for: what is not known now cannot be known now.
+    pub(in crate::session) fn sim_is_known(&mut self, sim: SimNames) {
+        self.storage.sim = Some(sim);
+        self.hand_on();
+    }
+
+    fn hand_on(&mut self) {
+        let sim = self.storage.sim.clone().unwrap_or_default();
+        for (kind, pdu) in std::mem::take(&mut self.storage.early) {
+            let (sim, storage) = (sim.clone(), None);
+            self.push(Output::Notice(match kind {
+                Kind::Report => Notice::Report { pdu, storage, sim },
+                Kind::Deliver | Kind::Broadcast => Notice::Delivered { pdu, storage, sim },
+            }));
+        }
+    }
+}
+
+/// Whether the octets read as a whole TPDU: some modems count wrongly (python-gsmmodem, test_modem.py: ZTE).
+fn reads(pdu: &[u8]) -> bool {
+    gsm_sms::decode(pdu, gsm_sms::Direction::Mt, true, gsm_sms::Strictness::Strict).is_ok()
+}
+
+impl Cx<'_> {
+    /// A text or a report that a modem in text mode says whole on a line.
+    pub(in crate::session) fn text_report(&mut self, body: &str) {
+        let report = crate::at::TextReport::parse(body);
+        match report.as_ref().and_then(crate::session::translate::status_report) {
+            Some(pdu) => {
+                self.known.handed_over(Kind::Report, None, pdu);
+            }
+            None => self.dialogue.count_dropped(),
+        }
+    }
+}

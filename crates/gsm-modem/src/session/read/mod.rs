@@ -1,0 +1,246 @@
+//! The message storages of a modem (3GPP TS 27.005 clauses 3.2.2, 3.5.4, 4.1 and 4.2): what arrived is read, handed
+//! over with its place, and deleted once the subscriber has it for certain.
+//!
+//! All of it happens in errands of one command each, while nothing is sent; between two errands the session is
+//! idle, so that a waiting order never waits for more than one. A listing at the start and from time to time finds
+//! what no code told of. Nothing is handed over, or deleted, on one look that could have been wrong: the octets of a
+//! message must be as many as the line before it says, or the same must come twice.
+
+mod entry;
+mod errands;
+mod handed_over;
+mod storage;
+
+use std::time::Instant;
+
+use super::doing::{Doing, Next, Procedure};
+use super::fault::Fault;
+use super::known::{Cx, Known};
+use crate::at::{Charset, Command, Failure, Kind, ResultCode, Usage, usages};
+use crate::dialogue::{Ended, Open, Outstanding};
+use crate::snapshot::Place;
+
+pub(super) use storage::{Codes, Memories, Storage};
+
+use entry::Awaited;
+use storage::{Stage, Walk};
+
+/// Times that a busy SIM is asked again within one errand's turn.
+const BUSY_TRIES: u8 = 10;
+
+/// One command of the storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// In text mode: this alphabet comes into force.
+    Charset(Charset),
+    /// mem1 becomes this one.
+    Select(String),
+    /// How full is it?
+    Usage,
+    /// All of mem1.
+    List,
+    /// One place that a code named, or that was not read as a whole.
+    Read(Place, Kind),
+    /// One place after the other, where there is no list, or the list lacks some.
+    Walk(Place),
+    /// The subscriber has it.
+    Delete(Place),
+}
+
+/// An errand under way.
+#[derive(Debug)]
+pub(super) struct Read {
+    errand: Errand,
+    /// The line before a message was read; the message is due.
+    awaited: Option<(Place, Awaited)>,
+    /// What was read last.
+    found: Option<Kind>,
+    /// Lines that stand before a message, in this listing.
+    heads: u32,
+    /// Lines that were neither.
+    dropped: u32,
+}
+
+impl Read {
+    pub(super) fn new(errand: Errand) -> Self {
+        Self { errand, awaited: None, found: None, heads: 0, dropped: 0 }
+    }
+}
+
+impl Procedure for Read {
+    fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
+        let timing = cx.known.settings.timing;
+        let (command, limit) = match &self.errand {
+            Errand::Charset(charset) => (Command::Charset(*charset), timing.command),
+            Errand::Select(name) => {
+                (Command::UseStorages(cx.known.storage.memories.names(name)), timing.command)
+            }
+            Errand::Usage => (Command::StoragesInUse, timing.command),
+            Errand::List if cx.known.format.text.on => (Command::ListText, timing.slow_command),
+            Errand::List => (Command::List, timing.slow_command),
+            Errand::Read((_, index), _) | Errand::Walk((_, index)) => (Command::Read(*index), timing.command),
+            Errand::Delete((_, index)) => (Command::Delete(*index), timing.slow_command),
+        };
+        cx.known.timer = None;
+        cx.ask(command, limit)
+    }
+
+    fn claims(
+        &mut self,
+        line: &str,
+        outstanding: Option<&Outstanding>,
+        known: &mut Known,
+        now: Instant,
+    ) -> bool {
+        self.message_line(line, outstanding, known, now)
+    }
+
+    fn claimed(&mut self, cx: &mut Cx<'_>) -> Next {
+        (0..std::mem::take(&mut self.dropped)).for_each(|_| cx.dialogue.count_dropped());
+        Next::Stay
+    }
+
+    fn answer(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
+        self.entry(body, cx.known, cx.now);
+        self.claimed(cx)
+    }
+
+    fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next {
+        self.head_without_message(cx.known);
+        if ended.result.is_none() {
+            return self.unanswered(&ended, cx);
+        }
+        let code = ended.code();
+        let storage = &mut cx.known.storage;
+        if Failure::is_busy(&code) && storage.work.busy < BUSY_TRIES {
+            storage.work.busy += 1;
+            storage.work.hold = Some(cx.now + cx.known.settings.timing.busy_retry);
+            match self.errand.clone() {
+                Errand::Read(place, kind) => storage.work.reads.push_front((place, kind)),
+                Errand::Delete(place) => storage.work.discards.push_front(place),
+                _ => {}
+            }
+            return Next::Done;
+        }
+        storage.work.busy = 0;
+        match self.errand.clone() {
+            Errand::Charset(charset) => cx.known.charset_set(charset, &code),
+            Errand::Select(name) => self.selected(&name, &ended, cx),
+            Errand::Usage => self.used(&ended, cx),
+            Errand::List if code.is_ok() => storage.listed(self.heads),
+            Errand::List => storage.list_refused(),
+            Errand::Read(_, kind) => {
+                // Some name the wrong storage or an empty place, or the message is there a little later.
+                if self.found != Some(kind) {
+                    storage.list_soon(cx.known.settings.timing.busy_retry, cx.now);
+                }
+            }
+            Errand::Walk(_) => storage.walked_on(self.found.is_some()),
+            Errand::Delete(place) => self.deleted(&place, &code, cx),
+        }
+        Next::Done
+    }
+}
+
+impl Read {
+    fn unanswered(&mut self, ended: &Ended, cx: &mut Cx<'_>) -> Next {
+        let storage = &mut cx.known.storage;
+        match self.errand.clone() {
+            Errand::Charset(_) => cx.known.format.text.charset = None,
+            Errand::Select(name) => storage.bar(&name),
+            Errand::Usage => self.used(ended, cx),
+            Errand::List => storage.list_refused(),
+            Errand::Walk(_) => storage.storage_done(),
+            Errand::Read(..) | Errand::Delete(_) => storage.list_soon(cx.known.settings.timing.busy_retry, cx.now),
+        }
+        cx.known.ladder.notice(cx.now);
+        cx.set_fault(Fault::UnansweredStorage);
+        cx.known.storage.work.hold = Some(cx.now + cx.known.settings.timing.busy_retry);
+        Next::Find(Open::No, Doing::IDLE)
+    }
+
+    fn selected(&mut self, name: &str, ended: &Ended, cx: &mut Cx<'_>) {
+        let storage = &mut cx.known.storage;
+        if ended.is_ok() {
+            storage.memories.current = Some(name.to_owned());
+            let known = usages(ended.answer());
+            if storage.lists(name) && !known.is_empty() {
+                storage.usage_known(known.first());
+            }
+        } else if !storage.memories.wants_all && !storage.memories.known.is_empty() {
+            storage.memories.wants_all = true;
+        } else {
+            // What lies there is looked for again at the next listing.
+            storage.bar(name);
+        }
+    }
+
+    /// How full the storage is; and, from a modem that had not said so, which storages it has.
+    fn used(&mut self, ended: &Ended, cx: &mut Cx<'_>) {
+        let known: Vec<Usage> = usages(ended.answer());
+        let storage = &mut cx.known.storage;
+        if storage.memories.known.is_empty() {
+            let in_use: Vec<_> = known.iter().filter_map(|usage| usage.storage.clone()).collect();
+            storage.memories.learn(&in_use);
+            storage.name_the_listing();
+        }
+        storage.usage_known(known.first());
+    }
+
+    fn deleted(&mut self, place: &Place, code: &ResultCode, cx: &mut Cx<'_>) {
+        // Invalid index, not found: it went another way.
+        let gone = matches!(code, ResultCode::Cms(_) if Failure::number(code) == Some(321))
+            || matches!(code, ResultCode::Cme(_) if matches!(Failure::number(code), Some(21 | 22)));
+        if !code.is_ok() && !gone {
+            let why = cx.known.profile.failure(code).sentence;
+            return cx.set_fault(Fault::NotDeleted(why));
+        }
+        let storage = &mut cx.known.storage;
+        storage.announced.retain(|(known, _)| known != place);
+        if storage.work.discards.is_empty() && storage.codes == Codes::WaitForRoom {
+            storage.codes = Codes::Told;
+            cx.known.wishes.bring_up = true;
+        }
+        let storage = &mut cx.known.storage;
+        if storage.work.more && storage.announced.is_empty() {
+            storage.work.due = Some(cx.now);
+        }
+        if cx.known.seen.fault.as_ref().is_some_and(Fault::is_of_room) {
+            cx.known.clear_fault();
+        }
+    }
+}
+
+impl Storage {
+    fn usage_known(&mut self, usage: Option<&Usage>) {
+        self.memories.usage = usage.map(|usage| (usage.used, usage.total));
+        self.work.full |= self.memories.is_full();
+        // Some count none although there are some: the list tells.
+        self.set_stage(Stage::List);
+    }
+
+    /// The list ended. Where the modem counts more than it lists, the places are read one by one.
+    fn listed(&mut self, heads: u32) {
+        let lacking = self.memories.usage.filter(|(used, _)| *used > heads);
+        match lacking {
+            Some((used, _)) if self.memories.walked != Some((used, heads)) => {
+                self.memories.walked = Some((used, heads));
+                self.set_stage(Stage::Walk(Walk::default()));
+            }
+            _ => self.storage_done(),
+        }
+    }
+
+    /// The modem gives no list: its places are read one by one.
+    fn list_refused(&mut self) {
+        self.memories.unlisted.extend(self.memories.current.clone());
+        self.set_stage(Stage::Walk(Walk::default()));
+    }
+
+    fn walked_on(&mut self, found: bool) {
+        if let Some(Stage::Walk(walk)) = self.stage_mut() {
+            walk.next += 1;
+            walk.found += u32::from(found);
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! What is known of a modem's storages between two errands, and which errand is next.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Errand;
+use crate::SimNames;
+use crate::at::Kind;
+use crate::secret::Secret;
+use crate::snapshot::Place;
+
+/// Places that wait to be read or emptied; what finds no room is found again by a listing.
+pub(super) const QUEUE: usize = 256;
+/// A code that names nothing has the storages listed, not more often than this.
+const LISTING_GAP: Duration = Duration::from_secs(10);
+
+/// What is known of the storages.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Storage {
+    pub(in crate::session) memories: Memories,
+    pub(super) work: Work,
+    /// Messages that the subscriber has in hand, since when.
+    pub(super) announced: Vec<(Place, Instant)>,
+    /// Messages of the modem's own, and places that hold none: in the way when the storage is full.
+    pub(super) own: Vec<Place>,
+    /// Octets that were not as many as the line before them said, and how often such were read there.
+    pub(super) suspects: Vec<(Place, Secret<Vec<u8>>, u8)>,
+    /// The SIM whose messages are read; nothing while its names are not known.
+    pub(super) sim: Option<SimNames>,
+    /// The SIM whose messages were announced.
+    announced_of: Option<SimNames>,
+    /// Messages that were handed over before the SIM's names were known.
+    pub(super) early: VecDeque<(Kind, Secret<Vec<u8>>)>,
+    pub(in crate::session) codes: Codes,
+    /// Times that the modem gave text where PDUs belong.
+    pub(super) texts: u8,
+}
+
+/// Which storages there are.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Memories {
+    /// All that are listed, that of new messages first; none when the modem does not say.
+    pub(super) known: Vec<String>,
+    /// mem1, from which is read and deleted; nothing when the modem does not say.
+    pub(super) current: Option<String>,
+    /// mem2 and mem3 as they are in use.
+    others: Vec<String>,
+    /// Those that could not be chosen, or are not read, until the next listing.
+    pub(super) barred: Vec<String>,
+    /// Those of which the modem gives no list.
+    pub(super) unlisted: Vec<String>,
+    /// The modem wants mem2 and mem3 said along with mem1.
+    pub(super) wants_all: bool,
+    /// Messages in mem1, and how many it holds.
+    pub(super) usage: Option<(u32, u32)>,
+    /// So many were counted and so many listed when the places were read one by one.
+    pub(super) walked: Option<(u32, u32)>,
+}
+
+/// What waits.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub(super) reads: VecDeque<(Place, Kind)>,
+    pub(super) discards: VecDeque<Place>,
+    listing: Option<Listing>,
+    listed_at: Option<Instant>,
+    /// When the next listing is due.
+    pub(super) due: Option<Instant>,
+    /// Nothing before this.
+    pub(super) hold: Option<Instant>,
+    /// Times that the SIM was busy, in a row.
+    pub(super) busy: u8,
+    /// There was more than the subscriber can hold.
+    pub(super) more: bool,
+    /// No room is left.
+    pub(super) full: bool,
+}
+
+/// How the modem tells of new messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::session) enum Codes {
+    /// By a code, as far as is known.
+    #[default]
+    Told,
+    /// It refuses while its storage is full.
+    WaitForRoom,
+    /// It refused every way: asked again some time later.
+    Refused {
+        /// When it did.
+        at: Instant,
+    },
+}
+
+#[derive(Debug)]
+struct Listing {
+    left: VecDeque<String>,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Usage,
+    List,
+    Walk(Walk),
+}
+
+/// Place after place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Walk {
+    pub(super) next: u32,
+    pub(super) found: u32,
+}
+
+impl Storage {
+    /// The device began anew: which SIM is in it is unknown.
+    pub(in crate::session) fn sim_unknown(&mut self) {
+        self.sim = None;
+    }
+
+    /// Forgets what a restart of the modem forgets. Messages of another SIM are other messages.
+    pub(in crate::session) fn begins(&mut self, now: Instant) {
+        if self.sim != self.announced_of {
+            self.announced.clear();
+            self.work.discards.clear();
+            self.suspects.clear();
+        }
+        self.announced_of.clone_from(&self.sim);
+        self.own.clear();
+        self.memories = Memories::default();
+        let (reads, discards) =
+            (std::mem::take(&mut self.work.reads), std::mem::take(&mut self.work.discards));
+        self.work = Work { reads, discards, due: Some(now), ..Work::default() };
+    }
+
+    /// When there is something to do, if ever.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        let work = &self.work;
+        let waiting = !work.reads.is_empty() || !work.discards.is_empty() || work.listing.is_some();
+        let due = if waiting { Some(now) } else { work.due };
+        due.map(|due| work.hold.map_or(due, |hold| due.max(hold)))
+    }
+
+    /// A listing soon: something was not where a code said that it was.
+    pub(in crate::session) fn list_soon(&mut self, wait: Duration, now: Instant) {
+        let work = &mut self.work;
+        let soon = now + wait;
+        let soon = work.listed_at.map_or(soon, |listed| soon.max(listed + LISTING_GAP));
+        work.due = Some(work.due.map_or(soon, |due| due.min(soon)));
+    }
+
+    pub(super) fn next(&mut self, now: Instant) -> Option<Errand> {
+        let work = &mut self.work;
+        if let Some((place, kind)) = work.reads.front().cloned() {
+            if let Some(select) = self.memories.to_select(&place.0) {
+                return Some(select);
+            }
+            work.reads.pop_front();
+            return Some(Errand::Read(place, kind));
+        }
+        let current = self.memories.current.as_ref();
+        let near = work.discards.iter().position(|place| Some(&place.0) == current);
+        if let Some(at) = near.or_else(|| (!work.discards.is_empty()).then_some(0)) {
+            let select = self.memories.to_select(&work.discards[at].0);
+            return select.or_else(|| work.discards.remove(at).map(Errand::Delete));
+        }
+        if work.listing.is_none() && work.due.is_some_and(|due| due <= now) {
+            work.due = None;
+            work.more = false;
+            // What could not be chosen before may be chosen now.
+            self.memories.barred.clear();
+            let mut left: VecDeque<_> = self.memories.known.iter().cloned().collect();
+            if left.is_empty() {
+                // Whatever it is, it is listed.
+                left.push_back(self.memories.current.clone().unwrap_or_default());
+            }
+            work.listing = Some(Listing { left, stage: Stage::Usage });
+        }
+        self.next_of_listing()
+    }
+
+    fn next_of_listing(&mut self) -> Option<Errand> {
+        loop {
+            let listing = self.work.listing.as_ref()?;
+            let Some(storage) = listing.left.front().cloned() else {
+                // What a code names next lies most likely where new messages go.
+                let new = self.memories.known.first();
+                let new = new.filter(|new| !self.memories.barred.contains(*new))?;
+                return self.memories.to_select(new);
+            };
+            if self.memories.barred.contains(&storage) {
+                self.storage_done();
+                continue;
+            }
+            if let Some(select) = self.memories.to_select(&storage) {
+                return Some(select);
+            }
+            match listing.stage {
+                Stage::Usage => return Some(Errand::Usage),
+                Stage::List if !self.memories.unlisted.contains(&storage) => return Some(Errand::List),
+                Stage::List => self.set_stage(Stage::Walk(Walk::default())),
+                Stage::Walk(walk) => match self.memories.usage {
+                    Some((used, total)) if walk.next <= total && walk.found < used => {
+                        return Some(Errand::Walk((storage, walk.next)));
+                    }
+                    _ => self.storage_done(),
+                },
+            }
+        }
+    }
+
+    /// The listing ended, if one was under way. Whether the storage was full, and gave nothing.
+    pub(super) fn end_listing(&mut self, next: Duration, now: Instant) -> bool {
+        if self.work.listing.take().is_none() {
+            return false;
+        }
+        let next = now + next;
+        let work = &mut self.work;
+        work.listed_at = Some(now);
+        work.due = Some(work.due.map_or(next, |due| due.min(next)));
+        std::mem::take(&mut work.full) && work.discards.is_empty() && self.announced.is_empty()
+    }
+
+    pub(super) fn set_stage(&mut self, stage: Stage) {
+        if let Some(listing) = &mut self.work.listing {
+            listing.stage = stage;
+        }
+    }
+
+    pub(super) fn stage_mut(&mut self) -> Option<&mut Stage> {
+        self.work.listing.as_mut().map(|listing| &mut listing.stage)
+    }
+
+    /// Whether the listing is about to look at this storage.
+    pub(super) fn lists(&self, name: &str) -> bool {
+        self.work.listing.as_ref().is_some_and(|listing| {
+            listing.stage == Stage::Usage && listing.left.front().is_some_and(|front| front == name)
+        })
+    }
+
+    /// The storage that is listed without a name has got one.
+    pub(super) fn name_the_listing(&mut self) {
+        if let (Some(listing), Some(current)) = (&mut self.work.listing, &self.memories.current)
+            && let Some(front) = listing.left.front_mut()
+        {
+            front.clone_from(current);
+        }
+    }
+
+    /// The next storage of the listing. What the modem stored itself goes where room is short.
+    pub(super) fn storage_done(&mut self) {
+        let own = std::mem::take(&mut self.own);
+        if self.work.full || self.memories.is_short() {
+            self.work.discards.extend(own);
+        }
+        if let Some(listing) = &mut self.work.listing {
+            listing.left.pop_front();
+            listing.stage = Stage::Usage;
+        }
+    }
+
+    /// It cannot be chosen now.
+    pub(super) fn bar(&mut self, storage: &str) {
+        self.memories.barred.push(storage.to_owned());
+        let before = self.work.reads.len();
+        self.work.reads.retain(|(place, _)| place.0 != storage);
+        self.work.discards.retain(|place| place.0 != storage);
+        if self.work.reads.len() < before {
+            self.work.more = true;
+        }
+    }
+
+    /// Nothing more is read until the next listing; what was read is still deleted.
+    pub(super) fn bar_all(&mut self) {
+        let reads = std::mem::take(&mut self.work.reads).into_iter().map(|((storage, _), _)| storage);
+        let memories = &mut self.memories;
+        let names = memories.known.iter().cloned().chain(memories.current.clone()).chain(reads);
+        memories.barred.extend(names.collect::<Vec<_>>());
+    }
+
+    /// A place to read; without room, a listing finds it.
+    pub(super) fn read_soon(&mut self, place: Place, kind: Kind) {
+        let work = &mut self.work;
+        work.reads.retain(|(known, _)| *known != place);
+        if work.reads.len() < QUEUE {
+            work.reads.push_back((place, kind));
+        } else {
+            work.more = true;
+        }
+    }
+}
+
+impl Memories {
+    pub(in crate::session) fn chosen(
+        known: Vec<String>,
+        current: Option<String>,
+        others: Vec<String>,
+    ) -> Self {
+        Self { known, current, others, ..Self::default() }
+    }
+
+    /// mem1, mem2 and mem3, as a modem says them that had not said them before.
+    pub(super) fn learn(&mut self, in_use: &[String]) {
+        let new = in_use.get(2).or_else(|| in_use.first());
+        self.known = new.into_iter().cloned().collect();
+        if let Some(first) = in_use.first().filter(|first| !self.known.contains(first)) {
+            self.known.push(first.clone());
+        }
+        self.current = in_use.first().cloned();
+        self.others = in_use.iter().skip(1).cloned().collect();
+    }
+
+    /// The errand that has to come first; nothing when that storage is read already.
+    fn to_select(&self, storage: &str) -> Option<Errand> {
+        let there = self.current.as_deref() == Some(storage);
+        // A modem that knows no `+CPMS` has one storage, whatever its codes call it.
+        (!there && self.current.is_some()).then(|| Errand::Select(storage.to_owned()))
+    }
+
+    /// The names for `AT+CPMS` that make `name` mem1.
+    pub(super) fn names(&self, name: &str) -> Vec<String> {
+        let mut names = vec![name.to_owned()];
+        if self.wants_all {
+            names.extend(self.others.iter().cloned());
+            let new = self.known.first().cloned();
+            names.extend(new.into_iter().cycle().take(3_usize.saturating_sub(names.len())));
+        }
+        names
+    }
+
+    /// Whether the storage in use is left unread.
+    pub(super) fn is_barred(&self) -> bool {
+        !self.barred.is_empty() && self.current.as_ref().is_none_or(|current| self.barred.contains(current))
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.usage.is_some_and(|(used, total)| total > 0 && used >= total)
+    }
+
+    /// Little room is left: three quarters are taken.
+    fn is_short(&self) -> bool {
+        self.usage.is_some_and(|(used, total)| used.saturating_mul(4) >= total.saturating_mul(3))
+    }
+}

@@ -1,0 +1,321 @@
+//! Sending (3GPP TS 27.005 clauses 3.5.1 and 4.3): the format is made sure of, then `AT+CMGS=n`, the prompt, the gate, the
+//! PDU and SUB, then `+CMGS: n` and `OK`. One of four outcomes, and nothing in between.
+//!
+//! Nothing is written while the result is outstanding: some modems abort a send at any character (Fibocom G510, Telit).
+
+mod result;
+mod text;
+
+use std::time::{Duration, Instant};
+
+use super::doing::{Doing, Next, Procedure};
+use super::fault::Fault;
+use super::input::Output;
+use super::known::{Cx, Known};
+use super::translate::hex;
+use crate::at::{Command, send_reference};
+use crate::dialogue::{Ended, Open, Outstanding};
+use crate::profiles::Quirk;
+use crate::secret::Secret;
+use crate::snapshot::{Notice, Outcome, Part, State};
+
+pub(super) const SUB: u8 = 0x1a;
+
+/// A modem that was not heard for so long may have begun anew without a word: the format is set before anything leaves.
+const UNHEARD: Duration = Duration::from_millis(100);
+/// `<mr>` comes on success alone (27.005 clause 3.5.1): after so much quiet behind it the message counts as taken.
+const QUIET_AFTER_REFERENCE: Duration = Duration::from_secs(3);
+
+/// An order under way.
+#[derive(Debug)]
+pub(super) struct Send {
+    parts: Vec<Part>,
+    index: usize,
+    references: Vec<u8>,
+    gate: Gate,
+    stage: Stage,
+    /// When the body of the part on the air was written.
+    written: Instant,
+    /// That the answer is overdue was told.
+    overdue_told: bool,
+    /// The modem began anew with the body written: whatever it says of it is not to be relied upon.
+    doubtful: bool,
+    /// The dialogue is to be found again before the next command.
+    out_of_step: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Closed,
+    Open,
+    Dropped,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// `AT+CMGF` is out.
+    Format,
+    /// `AT+CMMS` is out.
+    More,
+    /// A setting of text mode is out.
+    Prepare,
+    /// `AT+CMGS` is out.
+    Prompt,
+    /// The prompt came; the gate is closed.
+    Held,
+    /// The prompt came; the body waits a moment.
+    Pause,
+    /// The PDU left.
+    Body(Taken),
+    /// The order was withdrawn before the prompt came, and settled; the prompt must be left when it comes.
+    Withdrawn,
+}
+
+/// What was read of `+CMGS:`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Nothing,
+    Reference(u8),
+}
+
+impl Send {
+    pub(super) fn new(parts: Vec<Part>, now: Instant) -> Self {
+        Self {
+            references: Vec::with_capacity(parts.len()),
+            parts,
+            index: 0,
+            gate: Gate::Closed,
+            stage: Stage::Format,
+            written: now,
+            overdue_told: false,
+            doubtful: false,
+            out_of_step: false,
+        }
+    }
+
+    /// Whether it still waits for its gate.
+    pub(super) fn awaits_gate(&self) -> bool {
+        self.gate == Gate::Closed
+    }
+
+    /// Whether a prompt is open, or will be.
+    pub(super) fn may_stand_in_a_prompt(&self) -> bool {
+        matches!(self.stage, Stage::Held | Stage::Pause | Stage::Prompt | Stage::Withdrawn)
+    }
+
+    /// Not one octet of the body left.
+    pub(super) fn body_unsent(&mut self) {
+        if matches!(self.stage, Stage::Body(_)) {
+            self.stage = Stage::Held;
+        }
+    }
+
+    /// The gate opened, or will never open.
+    pub(super) fn gate(&mut self, open: bool, cx: &mut Cx<'_>) -> Next {
+        if self.gate != Gate::Closed {
+            return Next::Stay;
+        }
+        self.gate = if open { Gate::Open } else { Gate::Dropped };
+        match (open, self.stage) {
+            (true, Stage::Held) => self.write_body(cx),
+            (false, Stage::Held) => self.withdraw_at_prompt("the message was withdrawn", cx),
+            (false, Stage::Prompt) => {
+                self.stage = Stage::Withdrawn;
+                self.end_unstarted("the message was withdrawn", cx.known, cx.now);
+                Next::Stay
+            }
+            _ => Next::Stay,
+        }
+    }
+
+    /// The part under way. `index` counts taken parts and stays below their number: the last one ends the order.
+    fn part(&self) -> Option<&Part> {
+        self.parts.get(self.index)
+    }
+
+    /// The format, unless nothing speaks against its being in force.
+    fn start(&mut self, cx: &mut Cx<'_>) -> Next {
+        let heard = cx.now.checked_sub(UNHEARD).is_none_or(|moment| cx.dialogue.heard_since(moment));
+        if heard && cx.known.format.sure {
+            return self.more(cx);
+        }
+        let text = &mut cx.known.format.text;
+        let command = if text.on {
+            (text.charset, text.parameters) = (None, None);
+            Command::TextMode
+        } else {
+            Command::PduMode
+        };
+        self.stage = Stage::Format;
+        cx.ask(command, cx.known.settings.timing.command)
+    }
+
+    /// The link is kept open for several parts.
+    fn more(&mut self, cx: &mut Cx<'_>) -> Next {
+        let known = &cx.known;
+        if self.parts.len() > 1 && !known.format.more_refused && !known.profile.has(Quirk::NoMoreMessages) {
+            self.stage = Stage::More;
+            return cx.ask(Command::MoreMessages, known.settings.timing.command);
+        }
+        self.send_part(cx)
+    }
+
+    fn send_part(&mut self, cx: &mut Cx<'_>) -> Next {
+        if self.gate == Gate::Dropped {
+            self.end_unstarted("the message was withdrawn", cx.known, cx.now);
+            return Next::Done;
+        }
+        if cx.known.format.text.on {
+            return self.send_text_part(cx);
+        }
+        let length = self.part().map_or(0, |part| part.length);
+        self.stage = Stage::Prompt;
+        cx.ask(Command::Send { length }, cx.known.settings.timing.prompt)
+    }
+
+    fn write_body(&mut self, cx: &mut Cx<'_>) -> Next {
+        let pause = cx.known.profile.prompt_pause.max(cx.known.format.prompt_pause);
+        if !pause.is_zero() && self.stage != Stage::Pause {
+            self.stage = Stage::Pause;
+            cx.dialogue.set_deadline(cx.now + pause + cx.known.settings.timing.command);
+            return cx.wake_in(pause);
+        }
+        self.stage = Stage::Body(Taken::Nothing);
+        (self.written, self.overdue_told) = (cx.now, false);
+        let limit = cx.known.send_timeout();
+        let patience = cx.known.pace.patience(cx.known.settings.patience, limit);
+        cx.dialogue.write_body(self.body(cx.known), cx.known.pace.give_up(limit), cx.now);
+        cx.wake_in(patience)
+    }
+
+    /// What follows the prompt.
+    fn body(&self, known: &Known) -> Secret<Vec<u8>> {
+        let mut body = if known.format.text.on {
+            // `send_text_part` has read the same part.
+            self.text_message(known).map(|message| message.body.expose().clone()).unwrap_or_default()
+        } else {
+            self.part().map(|part| hex(part.pdu.expose())).unwrap_or_default()
+        }
+        .into_bytes();
+        body.push(SUB);
+        Secret::new(body)
+    }
+
+    fn withdraw_at_prompt(&mut self, reason: &str, cx: &mut Cx<'_>) -> Next {
+        self.end_unstarted(reason, cx.known, cx.now);
+        Next::Find(Open::Perhaps, Doing::IDLE)
+    }
+
+    fn end_unstarted(&mut self, reason: &str, known: &mut Known, now: Instant) {
+        let references = std::mem::take(&mut self.references);
+        known.settle(Outcome::NotStarted { references, reason: reason.to_owned() }, now);
+    }
+}
+
+impl Procedure for Send {
+    fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
+        cx.known.timer = None;
+        cx.known.set_state(State::Busy, cx.dialogue);
+        self.start(cx)
+    }
+
+    /// The modem gives back what is written to it. None of it passes for an answer.
+    fn claims(&mut self, line: &str, _: Option<&Outstanding>, known: &mut Known, _: Instant) -> bool {
+        matches!(self.stage, Stage::Body(_)) && self.is_echo_of_the_body(line, known)
+    }
+
+    fn answer(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
+        match (self.stage, send_reference(body)) {
+            (Stage::Body(Taken::Nothing), Some(reference)) => {
+                self.stage = Stage::Body(Taken::Reference(reference));
+                cx.dialogue.set_deadline(cx.now + QUIET_AFTER_REFERENCE);
+            }
+            (Stage::Body(_), _) => cx.dialogue.count_dropped(),
+            // `AT+CMGS` alone expects such a line; nothing of this message has left: the answer is to an earlier one.
+            (Stage::Prompt | Stage::Held | Stage::Pause | Stage::Withdrawn, _) => {
+                cx.dialogue.count_late(cx.now);
+                cx.late_reference(body);
+            }
+            _ => {}
+        }
+        Next::Stay
+    }
+
+    fn prompt(&mut self, cx: &mut Cx<'_>) -> Next {
+        match (self.stage, self.gate) {
+            (Stage::Withdrawn, _) => Next::Find(Open::Perhaps, Doing::IDLE),
+            (Stage::Prompt, Gate::Open) => self.write_body(cx),
+            (Stage::Prompt, _) => {
+                self.stage = Stage::Held;
+                cx.dialogue.set_deadline(cx.now + cx.known.settings.timing.gate);
+                Next::Stay
+            }
+            _ => Next::Stay,
+        }
+    }
+
+    fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next {
+        match &ended.result {
+            Some(code) => self.answered(&ended.command, &code.clone(), cx),
+            None => self.unanswered(cx),
+        }
+    }
+
+    fn timer(&mut self, cx: &mut Cx<'_>) -> Next {
+        match self.stage {
+            Stage::Pause => return self.write_body(cx),
+            Stage::Body(Taken::Nothing) if !self.overdue_told => {
+                self.overdue_told = true;
+                cx.known.push(Output::Notice(Notice::Overdue));
+            }
+            _ => {}
+        }
+        Next::Stay
+    }
+
+    /// Between two parts: the one before was taken, as far as its reference tells.
+    fn found(&mut self, cx: &mut Cx<'_>) -> Next {
+        self.send_part(cx)
+    }
+
+    fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {
+        match self.stage {
+            Stage::Body(_) => {
+                self.doubtful = true;
+                return Next::Stay;
+            }
+            Stage::Withdrawn => {}
+            _ => self.end_unstarted(&Fault::BeganAnew.to_string(), cx.known, cx.now),
+        }
+        Next::Anew
+    }
+
+    /// The port is gone, the modem began anew, the daemon stops.
+    fn abandon(&mut self, why: &Fault, cx: &mut Cx<'_>) {
+        let reason = why.to_string();
+        let references = std::mem::take(&mut self.references);
+        let outcome = match self.stage {
+            Stage::Withdrawn => return,
+            Stage::Body(_) => Outcome::Unknown { references, reason },
+            _ => Outcome::NotStarted { references, reason },
+        };
+        cx.known.settle(outcome, cx.now);
+    }
+}
+
+impl Known {
+    /// How long the result of a message may take: what the maker documents, where it does.
+    pub(super) fn send_timeout(&self) -> Duration {
+        self.profile.send_timeout.unwrap_or(self.settings.timing.body)
+    }
+
+    /// An order ended.
+    pub(super) fn settle(&mut self, outcome: Outcome, now: Instant) {
+        match outcome.fault() {
+            Some(fault) => self.set_fault(Fault::Message(fault.to_owned()), now),
+            None if self.seen.fault.as_ref().is_some_and(Fault::is_of_a_message) => self.clear_fault(),
+            None => {}
+        }
+        self.push(Output::Settle(outcome));
+    }
+}

@@ -1,0 +1,189 @@
+//! How a send ends: by a result, or without one. What the result is about decides what else is looked at: the SIM, the
+//! format, the storage, the service centre.
+
+use super::{Gate, Send, Stage, Taken};
+use crate::at::{Command, Failure, ResultCode, Subject, Verdict, send_reference};
+use crate::dialogue::Open;
+use crate::session::doing::{Doing, Next};
+use crate::session::fault::Fault;
+use crate::session::input::Output;
+use crate::session::known::Cx;
+use crate::snapshot::{Notice, Outcome};
+
+/// A modem that refuses a sound PDU may have lost an octet of it: it gets this time behind the prompt from then on.
+const PROMPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+impl Send {
+    pub(super) fn answered(&mut self, command: &Command, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
+        match self.stage {
+            Stage::Format => self.format_answered(code, cx),
+            Stage::More => {
+                cx.known.format.more_refused |= !code.is_ok();
+                self.send_part(cx)
+            }
+            Stage::Prepare if cx.known.format.text.prepared(command, code) => self.send_part(cx),
+            Stage::Prepare => self.text_refused(command, code, cx),
+            Stage::Withdrawn => Next::Done,
+            Stage::Prompt | Stage::Held | Stage::Pause => self.refused_before_body(code, cx),
+            Stage::Body(taken) => {
+                cx.known.pace.record(cx.now.saturating_duration_since(self.written));
+                self.result(taken, code, cx)
+            }
+        }
+    }
+
+    fn format_answered(&mut self, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
+        if code.is_ok() {
+            cx.known.format.sure = true;
+            return self.more(cx);
+        }
+        // Nothing leaves before the format is known.
+        cx.known.format.sure = false;
+        let failure = self.failure(code, cx);
+        cx.known.wishes.bring_up |= !Failure::is_busy(code);
+        self.end_unstarted(&failure.sentence, cx.known, cx.now);
+        Next::Done
+    }
+
+    fn result(&mut self, taken: Taken, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
+        match taken {
+            _ if self.doubtful => {
+                self.end_unknown(Fault::BeganAnew.to_string(), cx);
+                Next::Anew
+            }
+            Taken::Reference(reference) if code.is_ok() => self.part_taken(reference, cx),
+            Taken::Reference(reference) => {
+                let failure = cx.known.profile.failure(code).sentence;
+                self.end_unknown(format!("the modem gave reference {reference} and then: {failure}"), cx);
+                Next::Find(Open::No, Doing::IDLE)
+            }
+            Taken::Nothing if code.is_ok() => {
+                let reason = "the modem answered OK without a message reference: it may have sent nothing";
+                self.end_unknown(String::from(reason), cx);
+                Next::Find(Open::No, Doing::IDLE)
+            }
+            Taken::Nothing => {
+                let error = self.failure(code, cx);
+                let references = std::mem::take(&mut self.references);
+                let outcome = match error.verdict {
+                    Verdict::Open => Outcome::Unknown { references, reason: error.sentence },
+                    _ => Outcome::Rejected { references, error },
+                };
+                cx.known.settle(outcome, cx.now);
+                Next::Done
+            }
+        }
+    }
+
+    pub(super) fn unanswered(&mut self, cx: &mut Cx<'_>) -> Next {
+        cx.known.ladder.notice(cx.now);
+        let reason = match self.stage {
+            Stage::Format => {
+                cx.known.format.sure = false;
+                "the modem did not answer AT+CMGF in time"
+            }
+            Stage::More => {
+                cx.known.format.more_refused = true;
+                "the modem did not answer AT+CMMS=2 in time"
+            }
+            Stage::Prepare => "the modem did not answer a setting of text mode in time",
+            Stage::Prompt => "the modem gave no prompt in time",
+            Stage::Held | Stage::Pause => {
+                return self.withdraw_at_prompt("the message was not released in time", cx);
+            }
+            Stage::Withdrawn => return Next::Find(Open::Perhaps, Doing::IDLE),
+            Stage::Body(Taken::Reference(reference)) if !self.doubtful => {
+                // Its OK was garbled or lost. The next command must not be ended by it.
+                self.out_of_step = true;
+                return self.part_taken(reference, cx);
+            }
+            Stage::Body(_) => {
+                let waited = cx.now.saturating_duration_since(self.written).as_secs();
+                let until = cx.now + cx.known.settings.timing.late;
+                cx.known.pace.gave_up(self.written, until);
+                self.end_unknown(format!("no result within {waited} s after the message was handed over"), cx);
+                return Next::Find(Open::No, Doing::IDLE);
+            }
+        };
+        self.end_unstarted(reason, cx.known, cx.now);
+        Next::Find(if self.stage == Stage::Prompt { Open::Perhaps } else { Open::No }, Doing::IDLE)
+    }
+
+    fn part_taken(&mut self, reference: u8, cx: &mut Cx<'_>) -> Next {
+        self.references.push(reference);
+        self.index += 1;
+        let out_of_step = std::mem::take(&mut self.out_of_step);
+        if self.index < self.parts.len() {
+            return if out_of_step { Next::Resync(Open::No) } else { self.send_part(cx) };
+        }
+        let references = std::mem::take(&mut self.references);
+        if let Some(recovery) = cx.known.ladder.sent(cx.now) {
+            cx.tell_recovered(recovery);
+        }
+        cx.known.settle(Outcome::Accepted { references }, cx.now);
+        if out_of_step { Next::Find(Open::No, Doing::IDLE) } else { Next::Done }
+    }
+
+    fn refused_before_body(&mut self, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
+        let mut error = self.failure(code, cx);
+        if error.verdict == Verdict::Open {
+            // Nothing has left.
+            error.verdict = Verdict::Later;
+        }
+        let references = std::mem::take(&mut self.references);
+        cx.known.settle(Outcome::Rejected { references, error }, cx.now);
+        // The error may have been a late one, with a prompt still to come.
+        if self.stage != Stage::Prompt || cx.known.pace.awaits_late(cx.now) {
+            return Next::Find(Open::Perhaps, Doing::IDLE);
+        }
+        Next::Done
+    }
+
+    fn end_unknown(&mut self, reason: String, cx: &mut Cx<'_>) {
+        let references = std::mem::take(&mut self.references);
+        cx.known.settle(Outcome::Unknown { references, reason }, cx.now);
+        cx.known.pace.gave_up(self.written, cx.now + cx.known.settings.timing.late);
+    }
+
+    /// What an error says of the message; and what it names beside the message is looked at.
+    fn failure(&mut self, code: &ResultCode, cx: &mut Cx<'_>) -> Failure {
+        let mut error = cx.known.profile.failure(code);
+        let number = error.code.unwrap_or_default();
+        match (code, number) {
+            (ResultCode::Cms(_), 208 | 211 | 322) => cx.known.storage_is_full(cx.now),
+            (ResultCode::Cms(_), 304 | 305) => {
+                // The PDU is sound: an octet of it was lost, or the modem reads something else.
+                cx.known.format.sure = false;
+                cx.known.format.prompt_pause = PROMPT_PAUSE;
+            }
+            (ResultCode::Cms(_), 330) => {
+                error.sentence.push_str(": set smsc in this modem's configuration");
+                cx.known.wishes.bring_up |= cx.known.settings.smsc.is_some();
+            }
+            // What the SIM wants, or whether it is there at all.
+            (ResultCode::Cms(_), 310..=318) | (ResultCode::Cme(_), 5..=7 | 10..=13 | 15..=18)
+                if error.subject == Subject::Sim =>
+            {
+                cx.known.wishes.bring_up = true;
+            }
+            _ => {}
+        }
+        error
+    }
+
+    /// Whether the gate will never open.
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.gate == Gate::Dropped
+    }
+}
+
+impl Cx<'_> {
+    /// `+CMGS: n` where no message awaits it: of the message whose result was given up.
+    pub(in crate::session) fn late_reference(&mut self, body: &str) {
+        if self.known.pace.take_late(self.now)
+            && let Some(reference) = send_reference(body)
+        {
+            self.known.push(Output::Notice(Notice::LateAccepted { reference }));
+        }
+    }
+}
