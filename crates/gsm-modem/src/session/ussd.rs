@@ -8,7 +8,7 @@ use super::resync::{Open, Then};
 use super::ussd_text::{Found, decoded, encoded, is_placeholder};
 use super::{Action, Phase, Session, UssdAnswer};
 use crate::Secret;
-use crate::at::{Command, Failure, Line, ResultCode, ussd};
+use crate::at::{Charset, Command, Failure, Line, ResultCode, ussd};
 use crate::profiles::UssdCoding;
 
 /// 3GPP TS 23.038 clause 5: what 160 octets hold.
@@ -243,7 +243,9 @@ impl Session {
             (status, Some(text)) => {
                 let told =
                     if self.profile.ussd == UssdCoding::Auto { Found::ByLooks } else { Found::Told(coding) };
-                Ok(UssdAnswer { text: decoded(&text, reply.scheme, told), open: status == 1 })
+                // The set of a modem that refuses AT+CSCS is not known.
+                let charset = self.text.charset.or(self.text.switches.then_some(Charset::Gsm));
+                Ok(UssdAnswer { text: decoded(&text, reply.scheme, told, charset), open: status == 1 })
             }
             (1, None) => Ok(UssdAnswer { text: String::new(), open: true }),
             (2, None) if answered => Err(String::from("the network ended the dialogue")),
