@@ -52,6 +52,13 @@ pub fn unpack(octets: &[u8]) -> String {
     text.trim_end_matches('\r').to_owned()
 }
 
+/// The text of septets that stand in an octet each, as a terminal with the character set `GSM` gets them (3GPP TS 27.007
+/// clause 5.5): the default alphabet and its extension table. Nothing when an octet is no septet.
+pub fn characters(octets: &[u8]) -> Option<String> {
+    let septets = octets.iter().copied();
+    octets.is_ascii().then(|| septets::text_of(septets, octets.len(), ShiftTables::NONE))
+}
+
 /// The text of UCS-2 octets, up to a unit that ends it: modems give what lies behind it in their memory.
 pub fn ucs2(octets: &[u8]) -> String {
     let end = octets.chunks(2).position(|unit| matches!(unit, [0, 0] | [0xff, 0xff]));
@@ -62,6 +69,7 @@ pub fn ucs2(octets: &[u8]) -> String {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::text::alphabet::{ESCAPE, Septets};
     use super::*;
 
     #[test]
@@ -78,7 +86,40 @@ mod tests {
         assert_eq!(scheme(0x44), (Alphabet::Data, 0));
     }
 
+    #[test]
+    fn septets_of_an_octet_each() {
+        for (octets, text) in [
+            (&b"w{hlen Sie Men~"[..], "wählen Sie Menü"),
+            (b"cr\x05dit", "crédit"),
+            (b"\x00\x01\x02\x11", "@£$_"),
+            (b"[\\]^_`@$", "ÄÖÑÜ§¿¡¤"),
+            (b"5 \x1be", "5 €"),
+            (b"\x1b<1\x1b>", "[1]"),
+            (b"one\ntwo\r", "one\ntwo\r"),
+            (b"1", "1"),
+            (b"", ""),
+        ] {
+            assert_eq!(characters(octets).as_deref(), Some(text));
+        }
+        assert_eq!(characters(b"\xe9"), None);
+        // Digits, most letters and most signs are the same in both.
+        let same = " !\"#%&'()*+,-./0123456789:;<=>?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz\n\r";
+        assert_eq!(characters(same.as_bytes()).as_deref(), Some(same));
+    }
+
     proptest! {
+        #[test]
+        fn characters_invert(text in "[ -#%-?A-Za-zèéùì§@£$¥ÄÖÜß€{}\\[\\]~^|\n]{0,60}") {
+            let mut octets = Vec::new();
+            for character in text.chars() {
+                match encode(character, ShiftTables::NONE).unwrap() {
+                    Septets::Base(septet) => octets.push(septet),
+                    Septets::Escaped(septet) => octets.extend([ESCAPE, septet]),
+                }
+            }
+            prop_assert_eq!(characters(&octets), Some(text));
+        }
+
         #[test]
         fn packing_inverts(text in "[ -#%-?A-Za-zèéùì§]{0,60}") {
             prop_assert_eq!(unpack(&pack(&text).unwrap()), text);

@@ -66,7 +66,8 @@ impl Procedure for Idle {
         {
             return Next::Then(Doing::Ussd(Ussd::new(request)));
         }
-        let keep_alive = cx.now + cx.known.settings.timing.keep_alive;
+        let later = cx.now + cx.known.settings.timing.keep_alive;
+        let keep_alive = *cx.known.wishes.keep_alive.get_or_insert(later);
         let errand = cx.known.storage_due(cx.now).map(|due| due.max(cx.now + ERRAND_GAP));
         cx.known.timer = Some(errand.map_or(keep_alive, |due| due.min(keep_alive)));
         cx.known.set_state(State::Ready, cx.dialogue);
@@ -87,6 +88,9 @@ impl Procedure for Idle {
         }
         if cx.known.codes_are_due(cx.now) {
             return Next::Then(Doing::BringUp(BringUp::storages()));
+        }
+        if cx.known.wishes.keep_alive.take_if(|at| *at <= cx.now).is_none() {
+            return self.begin(cx);
         }
         Next::Then(Doing::Checking(Check::keep_alive(cx.known.domain)))
     }

@@ -59,8 +59,6 @@ pub(super) struct Format {
     pub(super) acknowledges: bool,
     /// Found out: the modem loses octets that come right behind the prompt.
     pub(super) prompt_pause: Duration,
-    /// Commands without an answer since the modem was greeted.
-    pub(super) silences: u8,
     pub(super) text: TextMode,
 }
 
@@ -129,6 +127,8 @@ pub(super) struct Wishes {
     /// Messages that were handed over and want `+CNMA`.
     pub(super) acknowledge: u32,
     pub(super) ussd: Option<Request>,
+    /// When the modem is asked whether it lives.
+    pub(super) keep_alive: Option<Instant>,
     awakenings: Awakenings,
 }
 
@@ -203,6 +203,7 @@ impl Known {
     /// The device may have begun anew: what was set in it is unknown.
     pub(super) fn begin_anew(&mut self) {
         self.wishes.bring_up = false;
+        self.wishes.keep_alive = None;
         self.format = Format { prompt_pause: self.format.prompt_pause, ..Format::default() };
         self.domain = Some(Domain::Cs);
         self.hint = None;

@@ -250,6 +250,7 @@ impl Session {
             Closing::Stop => Fault::Stopped,
             Closing::Reopen | Closing::Cure(_) => Fault::Reset,
         };
+        let was_closed = self.is_closed();
         let in_prompt = matches!(&self.doing, Doing::Sending(send) if send.may_stand_in_a_prompt());
         self.abandon(&why, now);
         self.known.end_dialogue(&why);
@@ -261,6 +262,8 @@ impl Session {
                 }
                 self.known.set_state(State::Absent, &mut self.dialogue);
             }
+            // One that is away stays so, whatever is done about it.
+            Closing::Reopen | Closing::Cure(_) if was_closed => {}
             Closing::Reopen => self.known.set_state(State::Recovering, &mut self.dialogue),
             Closing::Cure(_) => {
                 self.known.pin.device_began_anew();

@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::input::{Output, UssdAnswer};
 use super::known::{Cx, Known};
 use super::ussd_text::{Found, decoded, encoded, is_placeholder};
-use crate::at::{Command, Failure, Line, ResultCode, ussd};
+use crate::at::{Charset, Command, Failure, Line, ResultCode, ussd};
 use crate::dialogue::{Ended, Open, Outstanding};
 use crate::profiles::UssdCoding;
 use crate::secret::Secret;
@@ -190,7 +190,7 @@ impl Ussd {
             (status, Some(text)) => {
                 let auto = cx.known.profile.ussd == UssdCoding::Auto;
                 let told = if auto { Found::ByLooks } else { Found::Told(coding) };
-                let text = decoded(&text, reply.scheme, told);
+                let text = decoded(&text, reply.scheme, told, cx.known.charset());
                 Ok(UssdAnswer { text, open: status == 1 })
             }
             (1, None) => Ok(UssdAnswer { text: String::new(), open: true }),
@@ -233,6 +233,14 @@ impl Ussd {
             Stage::Abandoning | Stage::New => cx.known.menu.until = None,
         }
         Next::Find(Open::No, Doing::IDLE)
+    }
+}
+
+impl Known {
+    /// The alphabet in which the modem writes texts; nothing when none was ever taken.
+    fn charset(&self) -> Option<Charset> {
+        let text = &self.format.text;
+        if text.on { text.charset } else { text.switches.then_some(Charset::Gsm) }
     }
 }
 

@@ -4,7 +4,7 @@
 use gsm_sms::{Alphabet, ussd};
 
 use super::translate::{hex, ucs2_digits};
-use crate::at::Line;
+use crate::at::{Charset, Line};
 use crate::profiles::UssdCoding;
 
 /// Who says how an answer is written.
@@ -25,10 +25,13 @@ pub(super) fn encoded(text: &str, coding: UssdCoding) -> Option<String> {
     }
 }
 
-/// The text of an answer.
-pub(super) fn decoded(text: &str, scheme: Option<u8>, found: Found) -> String {
-    let Some(octets) = Line::pdu(text) else { return text.to_owned() };
+/// The text of an answer, while characters come in `charset`, if that is known.
+pub(super) fn decoded(text: &str, scheme: Option<u8>, found: Found, charset: Option<Charset>) -> String {
     let (alphabet, prefix) = scheme.map_or((Alphabet::Gsm7, 0), ussd::scheme);
+    let Some(octets) = Line::pdu(text) else {
+        let of_gsm = charset == Some(Charset::Gsm) && alphabet == Alphabet::Gsm7;
+        return if of_gsm { from_gsm(text) } else { text.to_owned() };
+    };
     let body = octets.get(prefix..).unwrap_or_default();
     match found {
         Found::Told(UssdCoding::PackedHex) => ussd::unpack(&octets),
@@ -50,6 +53,61 @@ pub(super) fn decoded(text: &str, scheme: Option<u8>, found: Found) -> String {
             }
         }
     }
+}
+
+/// Characters that came while `AT+CSCS="GSM"` was in force (3GPP TS 27.007 clause 5.5): each octet is a septet of the default
+/// alphabet, so that `w{hlen` is "wählen". Modems that write ASCII all the same are many; where the two readings differ
+/// and no control octet shows that it is the alphabet, each character is judged by those beside it.
+///
+/// What the line took cannot come back: ESC and SUB end a line there, so that a euro sign (ESC, e) comes as a new line
+/// and an `e`, and Ξ as a new line; `@` is a NUL, which is lost at the ends of a line.
+fn from_gsm(text: &str) -> String {
+    let octets = text.as_bytes();
+    let Some(read) = ussd::characters(octets) else { return text.to_owned() };
+    // No text in ASCII has these.
+    if octets.iter().any(|octet| matches!(octet, 0..=8 | 0x0b | 0x0c | 0x0e..=0x1f)) {
+        return read;
+    }
+    // Without an escape each octet is one character.
+    let characters = octets.iter().zip(read.chars()).enumerate();
+    characters
+        .map(|(at, (&ascii, gsm))| if is_letter_here(octets, at) { gsm } else { ascii.into() })
+        .collect()
+}
+
+/// Whether the octet at `at` is what the default alphabet makes of it rather than ASCII's sign, by its neighbours.
+fn is_letter_here(octets: &[u8], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|at| octets.get(at)).copied().unwrap_or(b' ');
+    let after = octets.get(at + 1).copied().unwrap_or(b' ');
+    let beside = |test: fn(&u8) -> bool| test(&before) || test(&after);
+    let in_a_word = beside(u8::is_ascii_alphabetic) && !beside(u8::is_ascii_digit);
+    let begins_a_word = !before.is_ascii_alphanumeric() && after.is_ascii_alphabetic();
+    match octets.get(at) {
+        // Ä and Ñ, ä and ñ: signs when each that opens is closed.
+        Some(b'[' | b']') => in_a_word && !is_balanced(octets, b'[', b']'),
+        Some(b'{' | b'}') => in_a_word && !is_balanced(octets, b'{', b'}'),
+        // Ö, Ü, ö, ü.
+        Some(b'\\' | b'^' | b'|' | b'~') => in_a_word,
+        // ¡ and ¿ stand before a word; `@` in an address of mail does not.
+        Some(b'@' | b'`') => begins_a_word,
+        // § stands before a number.
+        Some(b'_') => !before.is_ascii_alphanumeric() && after.is_ascii_digit(),
+        Some(b'\t') => before.is_ascii_alphabetic() && after.is_ascii_alphabetic(),
+        // The sign of any currency, which nobody uses.
+        Some(b'$') => false,
+        // à, and what is the same in both.
+        _ => true,
+    }
+}
+
+/// Whether there are such brackets, and every one has its other.
+fn is_balanced(octets: &[u8], open: u8, close: u8) -> bool {
+    let depth = octets.iter().try_fold(0_usize, |depth, octet| match *octet {
+        octet if octet == open => Some(depth + 1),
+        octet if octet == close => depth.checked_sub(1),
+        _ => Some(depth),
+    });
+    depth == Some(0)
 }
 
 /// What a modem says of the dialogue before or behind the network's own words.
@@ -86,10 +144,12 @@ fn reads_well(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(text: &str, scheme: Option<u8>) -> String {
-        decoded(text, scheme, Found::ByLooks)
+        decoded(text, scheme, Found::ByLooks, Some(Charset::Gsm))
     }
 
     #[test]
@@ -115,20 +175,71 @@ mod tests {
             read("536973612070756C73612052702E333030302E416B74696620", Some(0)),
             "Sisa pulsa Rp.3000.Aktif "
         );
-        // issue178-dell, 03-unknown: characters.
-        for plain in [
-            "On DATA Pack u have 3Gb",
-            "Kontostand: 3.00 EUR Bitte w{hlen Sie: 1",
-            "1234567890",
-            "0123",
-            "Ok",
-            "",
-        ] {
+        // issue178-dell: characters.
+        for plain in ["On DATA Pack u have 3Gb", "1234567890", "0123", "Ok", ""] {
             assert_eq!(read(plain, Some(15)), plain);
         }
-        assert_eq!(decoded("DEADBEEF", Some(15), Found::Told(UssdCoding::Plain)), "DEADBEEF");
-        assert_eq!(decoded("AA180C3602", None, Found::Told(UssdCoding::PackedHex)), "*100#");
-        assert_eq!(decoded("041F", None, Found::Told(UssdCoding::Ucs2Hex)), "П");
+        let told = |text, scheme, coding| decoded(text, scheme, Found::Told(coding), Some(Charset::Gsm));
+        assert_eq!(told("DEADBEEF", Some(15), UssdCoding::Plain), "DEADBEEF");
+        assert_eq!(told("AA180C3602", None, UssdCoding::PackedHex), "*100#");
+        assert_eq!(told("041F", None, UssdCoding::Ucs2Hex), "П");
+    }
+
+    #[test]
+    fn characters_of_the_default_alphabet() {
+        for (wire, text) in [
+            // gammu tests/at-ussd 03-unknown.
+            ("Kontostand: 3.00 EUR Bitte w{hlen Sie: 1", "Kontostand: 3.00 EUR Bitte wählen Sie: 1"),
+            ("Hauptmen~", "Hauptmenü"),
+            ("cr\u{5}dit", "crédit"),
+            ("Men~ f~r [nderungen: |ffnen, k|nnen, K\\LN", "Menü für Änderungen: öffnen, können, KÖLN"),
+            ("Ma}ana recibir\u{7f}s", "Mañana recibiràs"),
+            ("@Hola! `Qu\u{5} tal?", "¡Hola! ¿Qué tal?"),
+            ("@Recarga ya! `Saldo?", "¡Recarga ya! ¿Saldo?"),
+            ("Guthaben \u{2}5, info\u{0}example.org", "Guthaben $5, info@example.org"),
+            ("nach _19", "nach §19"),
+        ] {
+            assert_eq!(read(wire, Some(15)), text, "{wire}");
+            assert_eq!(read(wire, None), text, "{wire}");
+            let told = decoded(wire, Some(15), Found::Told(UssdCoding::Plain), Some(Charset::Gsm));
+            assert_eq!(told, text, "{wire}");
+        }
+    }
+
+    #[test]
+    fn a_modem_that_writes_ascii_all_the_same() {
+        for text in [
+            "Balance: $5.20 (USD)",
+            "mail info@example.org",
+            "user_name",
+            "[1] Balance [2] Top-up",
+            "[Menu] {more}",
+            "1 | 2 | 3",
+            "2^3 ~ 8",
+            "C:\\ ~5 MB",
+            "*100#, 50% \"now\" <a> & b; it's 5 - 3 = 2? yes!",
+            "one\ntwo",
+        ] {
+            assert_eq!(read(text, Some(15)), text);
+        }
+        // The characters are said to be others.
+        for charset in [Some(Charset::Ira), Some(Charset::Ucs2), None] {
+            assert_eq!(decoded("w{hlen", Some(15), Found::ByLooks, charset), "w{hlen");
+        }
+        assert_eq!(read("w{hlen é", Some(15)), "w{hlen é");
+        assert_eq!(read("w{hlen", Some(72)), "w{hlen");
+    }
+
+    proptest! {
+        #[test]
+        fn what_both_readings_agree_on_is_left_alone(text in "[ !\"#%&'()*+,./0-9:;<=>?A-Za-z\n-]{0,80}") {
+            prop_assert_eq!(from_gsm(&text), text);
+        }
+
+        #[test]
+        fn no_answer_panics(text in ".{0,60}", scheme: Option<u8>) {
+            let _ = decoded(&text, scheme, Found::ByLooks, Some(Charset::Gsm));
+        }
     }
 
     #[test]

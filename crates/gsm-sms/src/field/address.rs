@@ -183,6 +183,22 @@ impl Address {
             .map_while(|semi_octet| DIGITS.get(usize::from(semi_octet)).map(|d| char::from(*d)))
     }
 
+    /// The septets of a name. Seven of them leave seven bits of their last octet empty, and who counts octets, two
+    /// semi-octets each, gives eight: a last septet of zeros that needs no octet of its own is no `@`. A name of eight
+    /// that does end in `@` cannot be told from it.
+    fn septets(&self) -> usize {
+        let count = usize::from(self.semi_octets) * 4 / 7;
+        match count.checked_sub(1) {
+            Some(last)
+                if septets::octets_for(last) == self.value().len()
+                    && septets::at(&self.octets, last) == 0 =>
+            {
+                last
+            }
+            _ => count,
+        }
+    }
+
     /// Reads an address of a TPDU.
     pub(crate) fn parse<'a>(field: Field, input: &'a [u8], reading: &mut Reading) -> Parsed<'a, Self> {
         let (rest, semi_octets) = octet(field)(input)?;
@@ -254,8 +270,7 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.type_of_number() == TypeOfNumber::Alphanumeric {
-            let count = usize::from(self.semi_octets) * 4 / 7;
-            return f.write_str(&septets::text(&self.octets, 0, count, ShiftTables::NONE));
+            return f.write_str(&septets::text(&self.octets, 0, self.septets(), ShiftTables::NONE));
         }
         if self.type_of_number() == TypeOfNumber::International && !self.is_empty() {
             f.write_str("+")?;
@@ -283,6 +298,8 @@ fn to_semi_octet(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::super::parse::Strictness;
     use super::*;
 
@@ -310,6 +327,54 @@ mod tests {
         assert_eq!(number, read(b"\x0b\x91\x72\x28\x19\x53\x39\xf4"));
         assert_eq!(number.numbering_plan(), NumberingPlan::Isdn);
         assert_eq!(Address::number("*100#aBc").unwrap().to_string(), "*100#abc");
+    }
+
+    #[test]
+    fn seven_bits_that_fill_an_octet_are_no_character() {
+        // libosmocore, tests/sms: seven septets, of which the sender counts the octets.
+        assert_eq!(read(b"\x0e\xd0\x4f\x78\xd9\x2d\x9c\x0e\x01").to_string(), "OpenBSC");
+        // The same as the standard counts.
+        assert_eq!(read(b"\x0d\xd0\x4f\x78\xd9\x2d\x9c\x0e\x01").to_string(), "OpenBSC");
+        assert_eq!(Address::alphanumeric("OpenBSC").unwrap().to_string(), "OpenBSC");
+        // A character that has its own octet stays.
+        for name in ["abc@", "abcdef@", "abcdefgh@", "abcdefghij@", "@", "OpenBSCs"] {
+            assert_eq!(Address::alphanumeric(name).unwrap().to_string(), name);
+        }
+    }
+
+    /// Every way to count the semi-octets of a name that its octets allow gives the name.
+    #[test]
+    fn a_name_however_its_length_is_counted() {
+        for name in
+            ["A", "AB", "ABC", "ABCD", "ABCDE", "ABCDEF", "ABCDEFG", "ABCDEFGH", "ABCDEFGHI", "ABCDEFGHIJ"]
+        {
+            let exact = Address::alphanumeric(name).unwrap();
+            let by_octets = Address { semi_octets: exact.semi_octets.div_ceil(2) * 2, ..exact };
+            assert_eq!((exact.to_string(), by_octets.to_string()), (name.to_owned(), name.to_owned()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn names_read_back(name in "[A-Za-z0-9 _$ñüÄé@]{0,10}[A-Za-z0-9 ü]") {
+            let written = Address::alphanumeric(&name).unwrap();
+            prop_assert_eq!(written.to_string(), name);
+            let by_octets = Address { semi_octets: written.semi_octets.div_ceil(2) * 2, ..written };
+            prop_assert_eq!(by_octets.to_string(), written.to_string());
+        }
+
+        #[test]
+        fn numbers_read_back(number in "\\+?[0-9]{1,20}") {
+            prop_assert_eq!(Address::number(&number).unwrap().to_string(), number);
+        }
+
+        #[test]
+        fn no_address_panics(octets in proptest::collection::vec(any::<u8>(), 0..14)) {
+            let mut reading = Reading::new(Strictness::Lenient, octets.len());
+            if let Ok((_, address)) = Address::parse(Field::OriginatingAddress, &octets, &mut reading) {
+                let _ = format!("{address} {address:?}");
+            }
+        }
     }
 
     #[test]

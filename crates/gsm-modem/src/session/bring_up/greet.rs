@@ -14,6 +14,9 @@ use crate::settings::Timing;
 /// A modem that says so long that it is not ready is asked on: 40 s were seen after a restart.
 const PATIENCE: u32 = 60;
 
+/// For a modem that loses a command which comes right behind a result.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// The first stage.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Greet {
@@ -65,6 +68,12 @@ impl Script for Greet {
 
     fn heard(&mut self, step: Step, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
         match step {
+            Step::EchoOff | Step::Verbose | Step::NumericErrors if answer.silent && answer.tries == 0 => {
+                // Every modem knows these: one that answers `AT` and not them loses what follows too soon.
+                let pause = &mut cx.dialogue.manners_mut().pause;
+                *pause = (*pause).max(PAUSE);
+                Turn::Again
+            }
             Step::EchoOff if Failure::is_busy(&answer.code) && answer.tries < PATIENCE => Turn::Again,
             Step::EchoOff => {
                 if !answer.is_ok() {

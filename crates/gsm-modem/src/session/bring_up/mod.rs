@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use super::doing::{Doing, Next, Procedure};
 use super::known::Cx;
+use crate::at::Command;
 use crate::dialogue::{Ended, Open};
+use crate::profiles::Quirk;
 use crate::snapshot::State;
 
 use describe::Describe;
@@ -100,6 +102,15 @@ impl Procedure for BringUp {
         // That of the keep-alive would repeat a step whose answer is due.
         cx.known.timer = None;
         self.stage().begin(cx)
+    }
+
+    fn answer(&mut self, _body: &str, cx: &mut Cx<'_>) -> Next {
+        let pin = cx.dialogue.outstanding().is_some_and(|o| o.command == Command::PinState);
+        if pin && cx.known.profile.has(Quirk::PinWithoutOk) {
+            // An OK that comes all the same must not end the next command.
+            cx.dialogue.set_deadline(cx.now + cx.known.settings.timing.quiet);
+        }
+        Next::Stay
     }
 
     fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next {

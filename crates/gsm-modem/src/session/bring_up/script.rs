@@ -13,9 +13,6 @@ use crate::snapshot::State;
 
 /// Tries of a setting without which nothing can be sent (modems refuse it until their SIM has settled).
 pub(super) const TRIES: u32 = 10;
-/// Commands without an answer, after which the modem is given a pause between two of them.
-const SILENCES: u8 = 3;
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// The commands of one stage.
 pub(in crate::session) trait Script: Debug {
@@ -41,6 +38,8 @@ pub(in crate::session) struct Answer<'a> {
     pub(super) code: ResultCode,
     /// Which try it was, from 0.
     pub(super) tries: u32,
+    /// Nothing came at all.
+    pub(super) silent: bool,
 }
 
 impl Answer<'_> {
@@ -158,12 +157,6 @@ impl<S: Script> Run<S> {
     /// A command without an end: some modems lack the OK behind an answer (Wavecom's `AT+CPIN?`), some hang on what they
     /// do not know. The dialogue is found again and the work goes on.
     fn unanswered(&mut self, turn: Turn<S::Step>, cx: &mut Cx<'_>) -> Next {
-        let format = &mut cx.known.format;
-        format.silences = format.silences.saturating_add(1);
-        if format.silences == SILENCES {
-            let pause = &mut cx.dialogue.manners_mut().pause;
-            *pause = (*pause).max(PAUSE);
-        }
         match turn {
             Turn::Go(step) | Turn::Later(step, _) => (self.step, self.tries) = (step, 0),
             Turn::Aside(step) => self.step = step,
@@ -182,7 +175,8 @@ impl<S: Script> Procedure for Run<S> {
     }
 
     fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next {
-        let answer = Answer { lines: &ended.lines, code: ended.code(), tries: self.tries };
+        let silent = ended.result.is_none() && ended.lines.is_empty();
+        let answer = Answer { lines: &ended.lines, code: ended.code(), tries: self.tries, silent };
         let turn = self.script.heard(self.step, &answer, cx);
         if ended.result.is_some() { self.take(turn, cx) } else { self.unanswered(turn, cx) }
     }

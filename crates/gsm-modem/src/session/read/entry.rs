@@ -66,7 +66,7 @@ impl Read {
             Header::Entry(Entry { status, pdu: Some(pdu), length, .. }) => {
                 self.octets_read(place, status, length, pdu, known, now);
             }
-            Header::Entry(Entry { length: 0, .. }) => known.storage.own.push(place),
+            Header::Entry(Entry { length: 0, .. }) => known.storage.is_own(place),
             Header::Entry(Entry { status, length, .. }) => {
                 self.awaited = Some((place, Awaited::Pdu { status, length }));
             }
@@ -80,7 +80,7 @@ impl Read {
                 Some(pdu) => self.message_read(place, RECEIVED, pdu, known, now),
                 None => self.dropped += 1,
             },
-            Header::Text { entry: TextEntry::Own, .. } => known.storage.own.push(place),
+            Header::Text { entry: TextEntry::Own, .. } => known.storage.is_own(place),
             Header::Text { entry, .. } => self.awaited = Some((place, Awaited::Text(entry))),
         }
     }
@@ -130,8 +130,8 @@ impl Read {
         known: &mut Known,
         now: Instant,
     ) {
-        if fits(pdu.expose(), length) || known.storage.is_the_same_again(&place, &pdu) {
-            known.storage.suspects.retain(|(suspect, ..)| *suspect != place);
+        if fits(pdu.expose(), length) || is_empty(pdu.expose()) || known.storage.is_the_same_again(&place, &pdu) {
+            known.storage.clear_of_suspicion(&place);
             return self.message_read(place, status, pdu, known, now);
         }
         self.dropped += 1;
@@ -151,10 +151,7 @@ impl Read {
         let again = known.settings.timing.announce_again;
         let storage = &mut known.storage;
         let Some(kind) = kind(pdu.expose(), status) else {
-            if storage.own.len() < QUEUE {
-                storage.own.push(place);
-            }
-            return;
+            return storage.is_own(place);
         };
         self.found = Some(kind);
         storage.announced.retain(|(_, at)| now.saturating_duration_since(*at) < again);
@@ -234,10 +231,31 @@ impl super::Storage {
         }
     }
 
+    /// Its message was read as it should be: it need not be read again.
+    fn clear_of_suspicion(&mut self, place: &Place) {
+        let before = self.suspects.len();
+        self.suspects.retain(|(suspect, ..)| suspect != place);
+        if self.suspects.len() < before {
+            self.work.reads.retain(|(read, _)| read != place);
+        }
+    }
+
+    /// A message of the modem's own, or a place that holds none.
+    fn is_own(&mut self, place: Place) {
+        if self.own.len() < QUEUE && !self.own.contains(&place) {
+            self.own.push(place);
+        }
+    }
+
     fn is_the_same_again(&self, place: &Place, pdu: &Secret<Vec<u8>>) -> bool {
         let same = |(suspect, octets, _): &(Place, Secret<Vec<u8>>, u8)| suspect == place && octets == pdu;
         !pdu.expose().is_empty() && self.suspects.iter().any(same)
     }
+}
+
+/// Whether a place only looks taken: some fill those with ones (MC35i).
+fn is_empty(pdu: &[u8]) -> bool {
+    pdu.split_first().is_some_and(|(_, tpdu)| !tpdu.is_empty() && tpdu.iter().all(|&octet| octet == 0xff))
 }
 
 /// What a stored PDU is; nothing for the modem's own messages and for places that only look taken.
@@ -246,9 +264,8 @@ fn kind(pdu: &[u8], status: u8) -> Option<Kind> {
     // (3GPP TS 23.040 clause 9.2.3.1).
     let tpdu = pdu.get(1 + usize::from(*pdu.first()?)..)?;
     let first = *tpdu.first()?;
-    let empty = tpdu.iter().all(|&octet| octet == 0xff);
     match first & 0b11 {
-        _ if empty => None,
+        _ if is_empty(pdu) => None,
         0b01 => None,
         // What was sent and is said to be so is never somebody's message, however its octets read.
         0b10 | 0b11 if status >= 2 => None,

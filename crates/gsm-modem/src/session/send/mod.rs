@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::input::Output;
 use super::known::{Cx, Known};
 use super::translate::hex;
-use crate::at::{Command, send_reference};
+use crate::at::{Command, Failure, Subject, Verdict, send_reference};
 use crate::dialogue::{Ended, Open, Outstanding};
 use crate::profiles::Quirk;
 use crate::secret::Secret;
@@ -141,7 +141,8 @@ impl Send {
         }
         let text = &mut cx.known.format.text;
         let command = if text.on {
-            (text.charset, text.parameters) = (None, None);
+            text.parameters = None;
+            text.charset.take_if(|_| text.switches);
             Command::TextMode
         } else {
             Command::PduMode
@@ -206,6 +207,13 @@ impl Send {
         Next::Find(Open::Perhaps, Doing::IDLE)
     }
 
+    /// The modem does not say what it should before anything leaves: elsewhere the message may go.
+    fn end_refused(&mut self, sentence: String, known: &mut Known, now: Instant) {
+        let references = std::mem::take(&mut self.references);
+        let error = Failure { subject: Subject::Modem, verdict: Verdict::Later, code: None, sentence };
+        known.settle(Outcome::Rejected { references, error }, now);
+    }
+
     fn end_unstarted(&mut self, reason: &str, known: &mut Known, now: Instant) {
         let references = std::mem::take(&mut self.references);
         known.settle(Outcome::NotStarted { references, reason: reason.to_owned() }, now);
@@ -215,6 +223,8 @@ impl Send {
 impl Procedure for Send {
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
         cx.known.timer = None;
+        // Its result tells as much.
+        cx.known.wishes.keep_alive = None;
         cx.known.set_state(State::Busy, cx.dialogue);
         self.start(cx)
     }

@@ -41,7 +41,7 @@ impl Send {
         cx.known.format.sure = false;
         let failure = self.failure(code, cx);
         cx.known.wishes.bring_up |= !Failure::is_busy(code);
-        self.end_unstarted(&failure.sentence, cx.known, cx.now);
+        self.end_refused(failure.sentence, cx.known, cx.now);
         Next::Done
     }
 
@@ -105,7 +105,11 @@ impl Send {
                 return Next::Find(Open::No, Doing::IDLE);
             }
         };
-        self.end_unstarted(reason, cx.known, cx.now);
+        if self.is_withdrawn() {
+            self.end_unstarted("the message was withdrawn", cx.known, cx.now);
+        } else {
+            self.end_refused(reason.to_owned(), cx.known, cx.now);
+        }
         Next::Find(if self.stage == Stage::Prompt { Open::Perhaps } else { Open::No }, Doing::IDLE)
     }
 

@@ -2,18 +2,20 @@
 //! before each message that needs others.
 
 use super::{SUB, Send, Stage};
-use crate::at::{Command, Failure, ResultCode, Subject, Verdict};
+use crate::at::{Command, ResultCode};
 use crate::session::doing::Next;
 use crate::session::known::{Cx, Known, TextMode};
 use crate::session::translate::{Message, as_read};
-use crate::snapshot::Outcome;
 
 impl Send {
     /// Brings the alphabet and `+CSMP` into force for the next part, then asks for the prompt.
     pub(super) fn send_text_part(&mut self, cx: &mut Cx<'_>) -> Next {
         let message = match self.text_message(cx.known) {
             Ok(message) => message,
-            Err(why) => return self.end_refused(why.to_owned(), cx),
+            Err(why) => {
+                self.end_refused(why.to_owned(), cx.known, cx.now);
+                return Next::Done;
+            }
         };
         let timing = cx.known.settings.timing;
         let smsc = cx.known.settings.smsc.clone();
@@ -52,13 +54,7 @@ impl Send {
         let why = cx.known.profile.failure(code).sentence;
         let sentence =
             format!("the modem knows text mode alone, and refuses what this text needs ({command}): {why}");
-        self.end_refused(sentence, cx)
-    }
-
-    fn end_refused(&mut self, sentence: String, cx: &mut Cx<'_>) -> Next {
-        let references = std::mem::take(&mut self.references);
-        let error = Failure { subject: Subject::Modem, verdict: Verdict::Later, code: None, sentence };
-        cx.known.settle(Outcome::Rejected { references, error }, cx.now);
+        self.end_refused(sentence, cx.known, cx.now);
         Next::Done
     }
 

@@ -241,10 +241,21 @@ fn what_needs_a_person_blocks_until_a_person_came() {
         assert_eq!(bench.heard("AT+CPIN?"), asked, "no need to hurry");
         bench.pass(Duration::from_secs(2));
         assert_eq!(bench.heard("AT+CPIN?"), asked + 1);
+        // Without a SIM one more restart may help, once; nothing else would.
+        let restarts = usize::from(sentence == "no usable SIM");
+        assert_eq!((bench.heard("AT+CFUN=1,1"), bench.closings.len()), (restarts, restarts), "{answer:?}");
+        if restarts > 0 {
+            bench.open();
+            bench.until(|b| b.state() == State::Blocked);
+            assert!(bench.fault().contains(sentence), "{answer:?}: {}", bench.fault());
+            bench.pass(HOUR / 2);
+            assert_eq!(bench.heard("AT+CFUN=1,1"), 1, "rarely");
+        }
         bench.modem.on("AT+CPIN?", "\r\n+CPIN: READY\r\n\r\nOK\r\n");
         bench.say("\r\n+CPIN: READY\r\n");
         bench.assert_works();
-        assert_eq!(bench.session.snapshot().last_error, None);
+        // What a restart may have cured is told for a while.
+        assert_eq!(bench.session.snapshot().last_error.is_none(), restarts == 0);
     }
 }
 
@@ -335,7 +346,7 @@ fn registration_is_waited_for() {
     assert!(bench.fault().contains("looks for a network"), "{}", bench.fault());
     bench.until(|b| b.state() == State::Ready);
     assert_eq!(bench.session.snapshot().registration, Registration::Roaming);
-    assert_eq!(bench.heard("AT+CEREG?"), 0);
+    assert_eq!(bench.heard("AT+CEREG?"), 2, "all domains are asked while none has it");
 }
 
 #[test]
@@ -359,7 +370,7 @@ fn the_packet_domains_may_know_better() {
         ("", "+CEREG: 0,1", "", Some(Registration::Home)),
         ("+CREG: 0,0", "", "+CGREG: 0,1,\"00C3\",\"2B27\"", Some(Registration::Home)),
         ("+CREG: 0,6", "", "", Some(Registration::Home)),
-        ("+CREG: 0,2", "+CEREG: 0,1", "", None),
+        ("+CREG: 0,2", "+CEREG: 0,1", "", Some(Registration::Home)),
         ("", "+CEREG: 0,11", "", None),
         ("+CREG: 0,3", "+CEREG: 0,3", "+CGREG: 0,3", None),
         ("", "", "", Some(Registration::Unknown)),
@@ -440,7 +451,7 @@ fn the_service_centre() {
 
 #[test]
 fn reports_are_acknowledged_only_where_they_must_be() {
-    let report = "\r\n+CDS: 3\r\n000102\r\n";
+    let report = "\r\n+CDS: 2\r\n000102\r\n";
     for (plain, acknowledged) in [("\r\nOK\r\n", 0), ("\r\nERROR\r\n", 1)] {
         let mut modem = Fake::new();
         modem.on("AT+CSMS?", "\r\n+CSMS: 1,1,1,1\r\n\r\nOK\r\n");

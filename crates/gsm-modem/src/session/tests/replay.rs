@@ -108,6 +108,8 @@ fn play(name: &str, text: &str) -> String {
                 let limit = Duration::from_secs(30);
                 bench.session.ask_network(Some(rest), limit, bench.now);
                 bench.turn();
+                // Some families want a pause before a command.
+                bench.pass(Duration::from_millis(50));
             }
             "answer" => {
                 let (open, text) = rest.split_once(' ').expect(name);

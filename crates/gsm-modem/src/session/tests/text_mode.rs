@@ -148,8 +148,9 @@ fn parts_leave_one_by_one() {
 #[test]
 fn long_texts_beyond_ascii_need_ucs2_for_their_characters() {
     let mut modem = text_only();
-    modem.in_turn("AT+CSCS=\"UCS2\"", &["\r\nOK\r\n", "\r\n+CME ERROR: 4\r\n"]);
+    modem.on("AT+CSCS=\"UCS2\"", "\r\nOK\r\n");
     let mut bench = Bench::ready(modem);
+    bench.modem.in_turn("AT+CSCS=\"UCS2\"", &["\r\nOK\r\n", "\r\n+CME ERROR: 4\r\n"]);
     let heard = send(&mut bench, &text(&"é".repeat(71)));
     assert_eq!(
         heard,
@@ -160,7 +161,7 @@ fn long_texts_beyond_ascii_need_ucs2_for_their_characters() {
         ]
     );
     assert_eq!(bench.modem.pdus, ["00E9".repeat(71)]);
-    bench.pass(Duration::from_secs(1));
+    bench.pass(Duration::from_millis(50));
     assert_eq!(bench.modem.heard.last().unwrap(), "AT+CSCS=\"IRA\"", "given back");
     assert_eq!(send(&mut bench, &text("Hi")), ["AT+CMGS=\"+41791234567\",145"]);
     assert_eq!(bench.outcomes, vec![accepted(&[7]); 2]);
@@ -206,7 +207,7 @@ fn settings_that_are_refused_or_unanswered() {
     let mut bench = Bench::ready(modem);
     send(&mut bench, &text("Hi"));
     bench.until(|b| !b.outcomes.is_empty());
-    assert!(matches!(bench.outcomes[..], [Outcome::NotStarted { .. }]), "{:?}", bench.outcomes);
+    assert!(matches!(bench.outcomes[..], [Outcome::Rejected { .. }]), "{:?}", bench.outcomes);
     bench.assert_ready();
     // Withdrawn meanwhile.
     let mut bench = Bench::ready(text_only());
@@ -248,7 +249,11 @@ fn what_lies_there_is_read_in_digits() {
         ["AT+CSCS=\"GSM\"", "AT+CSCS=\"IRA\"", "AT+CSCS=\"UCS2\"", "AT+CSCS=\"IRA\""],
         "given back at once"
     );
-    assert_eq!(send(&mut bench, &text("Hi")).len(), 2);
+    assert_eq!(
+        send(&mut bench, &text("Hi")),
+        ["AT+CMGF=1", "AT+CSCS=\"IRA\"", "AT+CSMP=17,0,0,0", "AT+CMGS=\"+41791234567\",145"],
+        "the modem was not heard for seconds"
+    );
     assert_eq!(bench.outcomes, [accepted(&[7])]);
 }
 
@@ -275,7 +280,7 @@ fn a_modem_without_ucs2_leaves_them_unread() {
     modem.on("AT+CSCS=\"UCS2\"", "\r\nERROR\r\n");
     let mut bench = Bench::ready(modem);
     bench.pass(Duration::from_secs(3_600));
-    assert_eq!(bench.heard("AT+CSCS=\"UCS2\""), 1);
+    assert!((1..=7).contains(&bench.heard("AT+CSCS=\"UCS2\"")), "once a listing");
     assert_eq!(bench.heard("AT+CMGL=\"ALL\""), 0);
     bench.say("\r\n+CMTI: \"SM\",3\r\n");
     bench.pass(Duration::from_secs(60));
@@ -400,7 +405,7 @@ fn a_modem_that_writes_texts_as_they_are_is_not_believed() {
     bench.until(|b| b.state() == State::Ready);
     bench.pass(Duration::from_secs(3_600));
     assert_eq!(messages(&bench), []);
-    assert_eq!(bench.heard("AT+CMGL=\"ALL\""), 1);
+    assert!((1..=7).contains(&bench.heard("AT+CMGL=\"ALL\"")), "once a listing");
     bench.assert_ready();
 }
 
