@@ -98,8 +98,8 @@ fn acknowledging(cnma: &str) -> Bench {
     bench
 }
 
-const REPORT: &str = "\r\n+CDS: 3\r\n000102\r\n";
-const MESSAGE: &str = "\r\n+CMT: ,3\r\n000103\r\n";
+const REPORT: &str = "\r\n+CDS: 2\r\n000102\r\n";
+const MESSAGE: &str = "\r\n+CMT: ,2\r\n000103\r\n";
 
 #[test]
 fn what_is_handed_over_is_acknowledged_at_once_and_each_by_itself() {

@@ -431,7 +431,7 @@ fn what_is_handed_over_before_the_number_is_known_is_not_lost() {
     modem.in_turn("AT+CCID", &[busy, busy, &number]);
     let mut bench = Bench::new(modem);
     bench.until(|b| b.heard("AT+CCID") > 0);
-    bench.say("\r\n+CMT: ,3\r\n000102\r\n\r\n+CDS: 3\r\n000203\r\n");
+    bench.say("\r\n+CMT: ,2\r\n000102\r\n\r\n+CDS: 2\r\n000203\r\n");
     bench.until(|b| b.state() == State::Ready);
     let (messages, reports) = bench.notices.iter().fold((0, 0), |(messages, reports), notice| match notice {
         Notice::Delivered { .. } => (messages + 1, reports),

@@ -91,6 +91,34 @@ fn places_that_the_list_lacks_are_read_one_by_one() {
     );
 }
 
+/// A list that is refused once, whatever the count says.
+#[test]
+fn a_list_that_is_refused_once_is_asked_for_again() {
+    each(
+        [
+            "\r\nERROR\r\n",
+            "\r\n+CMS ERROR: 302\r\n",
+            "\r\n+CMS ERROR: 303\r\n",
+            "\r\n+CMS ERROR: 500\r\n",
+            "",
+        ],
+        |refusal| {
+            for used in [0, 2] {
+                let mut modem = storing(used, "");
+                modem.in_turn("AT+CMGL=4", &[refusal, &format!("{}{}{OK}", entry(1, 1), entry(2, 2))]);
+                let mut bench = settled(modem);
+                bench.live(minutes(11), |_| {});
+                let mut read = bench.read_from_storage();
+                read.sort();
+                read.dedup();
+                assert_eq!(read, [at(1, 1), at(2, 2)], "{refusal:?} {used}: {:?}", bench.modem.heard);
+                assert!(bench.heard("AT+CMGL=4") > 1);
+                bench.assert_works();
+            }
+        },
+    );
+}
+
 /// A count that no place accounts for: the modem counts what it hides, and is not walked through without end.
 #[test]
 fn a_count_that_nothing_accounts_for_is_no_reason_to_read_for_ever() {
