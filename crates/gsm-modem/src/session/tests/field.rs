@@ -128,6 +128,28 @@ impl Bench {
         self.modem.heard.iter().filter(|heard| heard.starts_with(head)).count()
     }
 
+    pub(super) fn ask(&mut self, code: &str) {
+        self.session.ussd(Some(code), seconds(30), self.now);
+        self.turn();
+    }
+
+    #[expect(dead_code, reason = "for tests that are no modules yet")]
+    pub(super) fn resets(&mut self) {
+        self.session.reset(self.now);
+        self.turn();
+    }
+
+    pub(super) fn stops(&mut self, grace: Duration) {
+        self.session.stop(grace, self.now);
+        self.turn();
+    }
+
+    /// Its port is gone.
+    pub(super) fn goes(&mut self) {
+        self.session.lost("gone");
+        self.turn();
+    }
+
     pub(super) fn discard(&mut self, storage: &str, index: u32) {
         self.session.discard((storage.into(), index), self.now);
         self.turn();

@@ -157,8 +157,8 @@ fn nothing_is_written_while_an_answer_is_due() {
         match second {
             3 => bench.say("\r\n+CMTI: \"SM\",3\r\n"),
             5 => bench.say("\r\n+CDS: 2\r\n000102\r\n"),
-            9 => bench.session.reset(bench.now),
-            11 => bench.session.ussd(Some("*100#"), seconds(20), bench.now),
+            9 => bench.resets(),
+            11 => bench.ask("*100#"),
             13 => bench.say("\r\n+CREG: 2\r\n"),
             15 => bench.say("\r\n+CPIN: READY\r\n"),
             17 => bench.say("\r\n^SMMEMFULL: \"SM\"\r\n"),

@@ -105,8 +105,7 @@ fn an_echo_of_any_command_has_it_set_up_again() {
         let mut bench = ready();
         begins_anew(&mut bench.modem);
         if said == "ussd" {
-            bench.session.ussd(Some("*100#"), seconds(20), bench.now);
-            bench.turn();
+            bench.ask("*100#");
         } else {
             bench.say(said);
         }

@@ -246,8 +246,8 @@ fn a_reference_counts_when_the_modem_goes() {
         let mut bench = on_the_air(1);
         bench.say("\r\n+CMGS: 41\r\n");
         match end {
-            "lost" => bench.session.lost("gone"),
-            "stop" => bench.session.stop(seconds(20), bench.now),
+            "lost" => bench.goes(),
+            "stop" => bench.stops(seconds(20)),
             said => bench.say(said),
         }
         bench.turn();
