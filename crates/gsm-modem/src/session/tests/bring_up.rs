@@ -225,10 +225,6 @@ fn what_needs_a_person_blocks_until_a_person_came() {
         ("\r\n+CPIN: SIM PUK\r\n\r\nOK\r\n", "PUK"),
         ("\r\n+CME ERROR: SIM PUK required\r\n", "PUK"),
         ("\r\n+CPIN: PH-NET PIN\r\n\r\nOK\r\n", "unlocking code"),
-        ("\r\n+CME ERROR: 10\r\n", "no usable SIM"),
-        ("\r\n+CMS ERROR: 310\r\n", "no usable SIM"),
-        ("\r\n+CME ERROR: SIM not inserted\r\n", "no usable SIM"),
-        ("\r\n+CPIN: NOT INSERTED\r\n\r\nOK\r\n", "no usable SIM"),
     ] {
         let mut modem = Fake::new();
         modem.on("AT+CPIN?", answer);
@@ -371,6 +367,7 @@ fn the_packet_domains_may_know_better() {
         ("+CREG: 0,0", "", "+CGREG: 0,1,\"00C3\",\"2B27\"", Some(Registration::Home)),
         ("+CREG: 0,6", "", "", Some(Registration::Home)),
         ("+CREG: 0,2", "+CEREG: 0,1", "", Some(Registration::Home)),
+        ("+CREG: 0,2", "+CEREG: 0,2", "", None),
         ("", "+CEREG: 0,11", "", None),
         ("+CREG: 0,3", "+CEREG: 0,3", "+CGREG: 0,3", None),
         ("", "", "", Some(Registration::Unknown)),

@@ -1,4 +1,6 @@
-//! A line that nobody asked for at every place between two lines of every exchange: it changes nothing.
+//! A line that nobody asked for at every place between two lines of every exchange: it changes nothing. A message in the
+//! words of text mode is no such line: in PDU mode it says that the modem began anew, and in text mode everything that
+//! comes within a breath behind it may be its text.
 
 use std::time::Duration;
 

@@ -14,6 +14,17 @@ use crate::Settings;
 
 mod bring_up;
 mod cures;
+mod field;
+mod field_greeting;
+mod field_names;
+mod field_network;
+mod field_patience;
+mod field_reading;
+mod field_receiving;
+mod field_restarts;
+mod field_sending;
+mod field_sim;
+mod field_storages;
 mod intruders;
 mod layer;
 mod network;
@@ -45,6 +56,12 @@ pub(super) struct Fake {
     /// Commands and PDUs as they were read.
     pub(super) heard: Vec<String>,
     pub(super) pdus: Vec<String>,
+    /// What becomes of the modem once it has answered a command.
+    changes: HashMap<String, fn(&mut Fake)>,
+    /// It stands in text mode, so that a PDU goes out as a text to whatever number its length makes.
+    pub(super) in_text_mode: bool,
+    /// PDUs that went out so.
+    pub(super) disclosed: Vec<String>,
     in_prompt: bool,
     line: Vec<u8>,
 }
@@ -60,6 +77,9 @@ impl Fake {
             results: VecDeque::from([String::from("\r\n+CMGS: 7\r\n\r\nOK\r\n")]),
             heard: Vec::new(),
             pdus: Vec::new(),
+            changes: HashMap::new(),
+            in_text_mode: false,
+            disclosed: Vec::new(),
             in_prompt: false,
             line: Vec::new(),
         };
@@ -100,6 +120,11 @@ impl Fake {
         self.answers.insert(command.to_owned(), answers.iter().map(|&a| a.to_owned()).collect());
     }
 
+    /// `change` happens to the modem each time that it has answered `command`.
+    pub(super) fn when(&mut self, command: &str, change: fn(&mut Self)) {
+        self.changes.insert(command.to_owned(), change);
+    }
+
     pub(super) fn result(&mut self, result: &str) {
         self.results = VecDeque::from([result.to_owned()]);
     }
@@ -113,6 +138,9 @@ impl Fake {
                     if self.echo {
                         said.push_str(&pdu);
                         said.push('\x1a');
+                    }
+                    if self.in_text_mode {
+                        self.disclosed.push(pdu.clone());
                     }
                     self.pdus.push(pdu);
                     self.in_prompt = false;
@@ -156,6 +184,9 @@ impl Fake {
             said += "\r\nERROR\r\n";
         }
         self.in_prompt = command.starts_with("AT+CMGS=") && said.contains("> ");
+        if let Some(change) = self.changes.get(command).copied() {
+            change(self);
+        }
         said
     }
 }

@@ -3,17 +3,20 @@
 //!
 //! `source WHERE`, `family NAME`, `echo on`, `smsc NUMBER`;
 //! `on COMMAND => OCTETS` and further `=> OCTETS`: the modem's answers in turn, in place of the common ones;
-//! `fact FIELD VALUE`: what must be known when the modem is ready, `blocked TEXT` when it must not become so;
+//! `ready SECONDS`: the modem is so within this time, and was never called blocked; `fact FIELD VALUE`: what must be
+//! known then, `blocked TEXT` when it must not become so;
 //! `prompt SECONDS OCTETS` and `result SECONDS OCTETS`: said so long after what went before, as the answer to
 //! `AT+CMGS` and to the PDU; `later SECONDS OCTETS`: after the outcome;
 //! `outcome accepted N | rejected CLASS CODE | unknown | not-started`, `notice late N | report |
 //! message MEMORY N | report MEMORY N`;
-//! `heard COMMAND`: it must have been sent, `soon COMMAND`: within a second. Octets are written with `\r`, `\n`, `\e`, `\z` (SUB) and `\0`.
+//! `heard COMMAND`: it must have been sent, `soon COMMAND`: within a second, `times COUNT COMMAND`: so often. Octets are
+//! written with `\r`, `\n`, `\e`, `\z` (SUB) and `\0`.
 
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::field::each;
 use super::{Bench, Fake, settings};
 use crate::snapshot::{Notice, Outcome, State};
 
@@ -25,18 +28,17 @@ fn recorded_dialogues() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/at");
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    let mut families = Vec::new();
-    for file in &files {
-        let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        let text = fs::read_to_string(file).unwrap();
-        families.push(play(&name, &text));
-    }
+    let read = |file: &PathBuf| fs::read_to_string(file).unwrap();
+    each(&files, |file| play(&file.file_name().unwrap().to_string_lossy(), &read(file)));
+    let family =
+        |file| read(file).lines().find_map(|line| line.strip_prefix("family ").map(str::to_owned)).unwrap();
+    let mut families: Vec<_> = files.iter().map(family).collect();
     families.sort();
     families.dedup();
     assert!(families.len() >= FAMILIES, "{families:?}");
 }
 
-fn play(name: &str, text: &str) -> String {
+fn play(name: &str, text: &str) {
     let (mut modem, mut configured) = (Fake::new(), settings());
     (modem.prompt, modem.results) = (String::new(), [String::new()].into());
     let (mut family, mut source, mut last) = (String::new(), false, String::new());
@@ -63,9 +65,17 @@ fn play(name: &str, text: &str) -> String {
     if let Some((_, reason)) = script.iter().find(|(word, _)| *word == "blocked") {
         bench.until(|b| b.state() == State::Blocked);
         assert!(bench.fault().contains(reason), "{name}: {}", bench.fault());
-        return family;
+        return;
     }
-    bench.until(|b| b.state() == State::Ready);
+    let (began, mut blocked) = (bench.now, false);
+    while bench.state() != State::Ready {
+        bench.jump();
+        blocked |= bench.state() == State::Blocked;
+    }
+    if let Some((_, limit)) = script.iter().find(|(word, _)| *word == "ready") {
+        let limit = Duration::from_secs_f64(limit.parse().expect(name));
+        assert!(!blocked && bench.now - began <= limit, "{name}: blocked {blocked}, {:?}", bench.now - began);
+    }
     let (before, mut sent) = (bench.modem.heard.clone(), false);
     for (word, rest) in script {
         if matches!(word, "prompt" | "result") && !std::mem::replace(&mut sent, true) {
@@ -85,6 +95,11 @@ fn play(name: &str, text: &str) -> String {
                     _ => panic!("{name}: {field}"),
                 };
                 assert!(known.contains(value), "{name}: {field} is {known:?}");
+            }
+            "times" => {
+                let (count, command) = rest.split_once(' ').expect(name);
+                let all = bench.modem.heard.iter().filter(|heard| *heard == command).count();
+                assert!(all >= count.parse().expect(name), "{name}: {command} {all} times");
             }
             "heard" | "soon" => {
                 if word == "soon" {
@@ -117,6 +132,7 @@ fn play(name: &str, text: &str) -> String {
                 assert!(seen.replace('\n', " / ").contains(text), "{name}: {seen}");
                 assert_eq!(bench.open.last(), Some(&(open == "open")), "{name}");
             }
+            "ready" => {}
             "outcome" => outcome(name, rest, bench.outcomes.last()),
             "notice" => notice(name, rest, &bench.notices),
             _ => panic!("{name}: {word}"),
@@ -124,7 +140,6 @@ fn play(name: &str, text: &str) -> String {
     }
     bench.modem.prompt = String::from("\r\n> ");
     bench.assert_works();
-    family
 }
 
 fn outcome(name: &str, expected: &str, seen: Option<&Outcome>) {

@@ -172,7 +172,7 @@ fn a_storage_without_a_list_is_read_place_by_place() {
         assert_eq!(messages(&bench), [delivered(3), reported(5)], "{refusal:?}");
         assert_eq!(bench.heard("AT+CMGR=6"), 0, "both that it holds were found");
         bench.pass(Duration::from_secs(650));
-        assert_eq!(bench.heard("AT+CMGL=4"), 1, "{refusal:?}");
+        assert!(bench.heard("AT+CMGL=4") <= 2, "{refusal:?}");
         assert_eq!(messages(&bench).len(), 4);
         bench.assert_works();
     }
@@ -222,6 +222,7 @@ fn a_report_in_another_storage() {
     modem.on("AT+CPMS=?", "\r\n+CPMS: (\"SM\",\"SR\"),(\"SM\"),(\"SM\")\r\n\r\nOK\r\n");
     modem.on("AT+CPMS=\"SR\"", "\r\n+CMS ERROR: 302\r\n");
     modem.on("AT+CPMS=\"SR\",\"SM\",\"SM\"", "\r\n+CPMS: 0,5,2,10,2,10\r\n\r\nOK\r\n");
+    modem.when("AT+CPMS=\"SR\",\"SM\",\"SM\"", |modem| modem.on("AT+CMGL=4", "\r\nOK\r\n"));
     modem.on("AT+CPMS=\"SM\",\"SM\",\"SM\"", "\r\n+CPMS: 2,10,2,10,2,10\r\n\r\nOK\r\n");
     modem.on("AT+CMGR=3", &read(3, 0x06));
     modem.on("AT+CMGD=3", "\r\nOK\r\n");

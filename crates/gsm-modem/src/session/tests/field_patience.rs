@@ -1,0 +1,237 @@
+//! A message whose answer is late: that is told once, nothing is written meanwhile, and the modem is given up after a time
+//! that it taught itself. An answer that comes after all is credited.
+
+use std::time::Duration;
+
+use super::field::{OK, answer, each, minutes, seconds};
+use super::{Bench, Fake, accepted, settings};
+use crate::Settings;
+use crate::snapshot::{Notice, Outcome, State};
+
+/// A modem that took so long from Ctrl-Z to its answer, so often.
+fn taught(count: usize, took: Duration) -> Bench {
+    let mut bench = Bench::ready(Fake::new());
+    teach(&mut bench, count, took);
+    bench
+}
+
+fn teach(bench: &mut Bench, count: usize, took: Duration) {
+    bench.modem.result("");
+    for _ in 0..count {
+        assert!(bench.within(minutes(1), |b| b.state() == State::Ready));
+        bench.send();
+        bench.live(took, |_| {});
+        bench.say("\r\n+CMGS: 1\r\n\r\nOK\r\n");
+    }
+    assert!(bench.within(minutes(1), |b| b.state() == State::Ready));
+    assert!(bench.outcomes.iter().all(|outcome| *outcome == accepted(&[1])), "{:?}", bench.outcomes);
+    bench.outcomes.clear();
+    bench.notices.clear();
+    bench.modem.heard.clear();
+    bench.modem.pdus.clear();
+}
+
+fn overdue(bench: &Bench) -> usize {
+    bench.notices.iter().filter(|notice| **notice == Notice::Overdue).count()
+}
+
+fn late(bench: &Bench) -> Vec<u8> {
+    let late = |notice: &Notice| match notice {
+        Notice::LateAccepted { reference } => Some(*reference),
+        _ => None,
+    };
+    bench.notices.iter().filter_map(late).collect()
+}
+
+/// How often, how slow, then how many seconds of patience, and after how many the modem is given up.
+const LEARNED: &[(usize, u64, u64, u64)] = &[
+    // Without history: thirty seconds, and the whole time-out.
+    (0, 0, 30, 180),
+    // Four times and eight times the slowest, at least 8 s and 30 s, and never more than the time-out.
+    (20, 0, 8, 30),
+    (20, 1, 8, 30),
+    (20, 2, 8, 30),
+    (20, 3, 12, 30),
+    (20, 5, 20, 40),
+    (20, 10, 40, 80),
+    (20, 20, 80, 160),
+    (20, 40, 160, 180),
+    (20, 60, 180, 180),
+    (3, 1, 8, 30),
+];
+
+#[test]
+fn patience_is_learned() {
+    each(LEARNED, |&(count, slow, patience, given_up)| {
+        let mut bench = taught(count, seconds(slow));
+        bench.send();
+        let short = Duration::from_millis(200);
+        if patience < given_up {
+            bench.live(seconds(patience) - short, |_| {});
+            assert_eq!(overdue(&bench), 0, "too early");
+            bench.live(short * 2, |_| {});
+            assert_eq!(overdue(&bench), 1, "after {patience} s");
+            bench.live(seconds(given_up - patience) - short * 2, |_| {});
+        } else {
+            bench.live(seconds(given_up) - short, |_| {});
+        }
+        assert_eq!(bench.outcomes, [], "the order goes on");
+        assert_eq!(
+            bench.modem.heard.iter().filter(|heard| *heard != "AT+CMGF=0").count(),
+            1,
+            "{:?}",
+            bench.modem.heard
+        );
+        bench.live(short * 2, |_| {});
+        assert!(
+            matches!(bench.outcomes[..], [Outcome::Unknown { .. }]),
+            "after {given_up} s: {:?}",
+            bench.outcomes
+        );
+        assert!(overdue(&bench) <= 1, "told once");
+        bench.assert_works();
+        assert!(overdue(&bench) <= 1, "told once");
+    });
+}
+
+/// The last twenty count: what was slow before is forgotten, and one slow one among them is not.
+#[test]
+fn the_slowest_of_the_last_twenty_counts() {
+    let mut bench = taught(1, seconds(20));
+    teach(&mut bench, 19, seconds(1));
+    bench.send();
+    bench.live(seconds(79), |_| {});
+    assert_eq!(overdue(&bench), 0);
+    bench.say("\r\n+CMGS: 1\r\n\r\nOK\r\n");
+    bench.outcomes.clear();
+    teach(&mut bench, 20, seconds(1));
+    bench.send();
+    bench.live(Duration::from_millis(8_200), |_| {});
+    assert_eq!(overdue(&bench), 1);
+}
+
+#[test]
+fn patience_can_be_set() {
+    for (set, told) in [(3, Some(3)), (60, Some(60)), (170, Some(170)), (600, None)] {
+        let settings = Settings { patience: Some(seconds(set)), ..settings() };
+        let mut bench = Bench::ready_with(Fake::new(), settings);
+        bench.modem.result("");
+        bench.send();
+        if let Some(told) = told {
+            bench.live(seconds(told) - Duration::from_millis(200), |_| {});
+            assert_eq!(overdue(&bench), 0, "{set}");
+            bench.live(Duration::from_millis(400), |_| {});
+            assert_eq!(overdue(&bench), 1, "{set}");
+        }
+        bench.live(seconds(185), |_| {});
+        assert!(
+            matches!(bench.outcomes[..], [Outcome::Unknown { .. }]),
+            "never longer than the time-out: {set}"
+        );
+    }
+}
+
+/// What a maker documents is the longest wait, here too.
+#[test]
+fn a_makers_limit_is_the_last_word() {
+    let mut modem = Fake::new();
+    modem.on("AT+CGMI", &answer("u-blox"));
+    let mut bench = Bench::ready(modem);
+    bench.modem.result("");
+    bench.send();
+    bench.live(seconds(189), |_| {});
+    assert_eq!(bench.outcomes, []);
+    bench.live(seconds(2), |_| {});
+    assert!(matches!(bench.outcomes[..], [Outcome::Unknown { .. }]));
+}
+
+/// G510 and Telit give a message up at any character.
+#[test]
+fn nothing_is_written_while_an_answer_is_due() {
+    let mut bench = taught(20, seconds(1));
+    bench.modem.on("AT+CFUN=1,1", OK);
+    bench.send();
+    let before = bench.modem.heard.len();
+    for second in 0..29 {
+        bench.live(seconds(1), |_| {});
+        match second {
+            3 => bench.say("\r\n+CMTI: \"SM\",3\r\n"),
+            5 => bench.say("\r\n+CDS: 2\r\n000102\r\n"),
+            9 => bench.resets(),
+            11 => bench.ask("*100#"),
+            13 => bench.say("\r\n+CREG: 2\r\n"),
+            15 => bench.say("\r\n+CPIN: READY\r\n"),
+            17 => bench.say("\r\n^SMMEMFULL: \"SM\"\r\n"),
+            19 => bench.say("\r\n+CMT: \"+41790000001\",,\"25/01/01,10:00:00+04\"\r\nHello\r\n"),
+            _ => {}
+        }
+        bench.turn();
+        assert_eq!(bench.modem.heard.len(), before, "second {second}: {:?}", bench.modem.heard);
+    }
+    assert_eq!((overdue(&bench), bench.outcomes.len()), (1, 0));
+}
+
+#[test]
+fn an_answer_after_the_patience_is_an_answer() {
+    for (said, expected) in [("\r\n+CMGS: 41\r\n\r\nOK\r\n", true), ("\r\n+CMS ERROR: 38\r\n", false)] {
+        let mut bench = taught(20, seconds(1));
+        bench.send();
+        bench.live(seconds(20), |_| {});
+        assert_eq!(overdue(&bench), 1);
+        bench.say(said);
+        match &bench.outcomes[..] {
+            [outcome] if expected => assert_eq!(*outcome, accepted(&[41])),
+            outcomes => assert!(!expected && matches!(outcomes, [Outcome::Rejected { .. }]), "{outcomes:?}"),
+        }
+        bench.assert_works();
+        assert_eq!((overdue(&bench), late(&bench).len()), (1, 0));
+    }
+}
+
+/// Given up after half a minute, it is still credited: at once, while it is called, while it is ready, and in front of
+/// the next message's prompt.
+#[test]
+fn an_answer_after_the_modem_was_given_up_is_credited() {
+    for after in [0, 50, 150, 1_000, 5_000, 60_000, 200_000] {
+        let mut bench = taught(20, seconds(1));
+        bench.modem.in_turn("AT", &["", OK]);
+        bench.send();
+        assert!(bench.within(seconds(31), |b| !b.outcomes.is_empty()));
+        bench.live(Duration::from_millis(after), |_| {});
+        bench.say("\r\n+CMGS: 41\r\n\r\nOK\r\n");
+        assert_eq!(late(&bench), [41], "after {after} ms");
+        bench.assert_works();
+        assert_eq!(late(&bench), [41]);
+    }
+    let mut bench = taught(20, seconds(1));
+    bench.send();
+    bench.within(seconds(31), |b| !b.outcomes.is_empty());
+    assert!(bench.within(seconds(5), |b| b.state() == State::Ready), "it sends again after 35 s at most");
+    bench.modem.prompt = String::from("\r\n+CMGS: 41\r\n\r\nOK\r\n\r\n> ");
+    bench.modem.result("\r\n+CMGS: 42\r\n\r\nOK\r\n");
+    bench.send();
+    assert_eq!((late(&bench), bench.outcomes.last()), (vec![41], Some(&accepted(&[42]))));
+}
+
+/// A reference without its OK is no late one.
+#[test]
+fn a_reference_ends_the_wait() {
+    let mut bench = taught(20, seconds(1));
+    bench.send();
+    bench.live(seconds(7), |_| {});
+    bench.say("\r\n+CMGS: 41\r\n");
+    bench.live(seconds(5), |_| {});
+    assert_eq!((overdue(&bench), &bench.outcomes[..]), (0, &[accepted(&[41])][..]));
+}
+
+#[test]
+fn an_order_of_several_parts_is_overdue_once() {
+    let mut bench = taught(20, seconds(1));
+    bench.submit(3);
+    bench.gate(true);
+    for reference in [41, 42, 43] {
+        bench.live(seconds(15), |_| {});
+        bench.say(&format!("\r\n+CMGS: {reference}\r\n\r\nOK\r\n"));
+    }
+    assert_eq!((overdue(&bench), &bench.outcomes[..]), (1, &[accepted(&[41, 42, 43])][..]));
+}
