@@ -30,6 +30,7 @@ pub(super) const OPT_OUT: u8 = b'O';
 pub(super) const AWAITED: u8 = b'A';
 pub(super) const EXPECTED: u8 = b'F';
 pub(super) const HELD: u8 = b'H';
+pub(super) const SIM_NAME: u8 = b'J';
 
 /// How many commits there were.
 pub(super) const SEQUENCE: &[u8] = b"Z\0sequence";
@@ -134,6 +135,11 @@ pub(super) fn held(since: Timestamp, tag: &[u8; 16]) -> Vec<u8> {
     let mut key = with(HELD, &since.as_millis().to_be_bytes());
     key.extend_from_slice(tag);
     key
+}
+
+/// What a name of a SIM stands for.
+pub(super) fn sim_name(name: &str) -> Vec<u8> {
+    hashed(SIM_NAME, &[name])
 }
 
 pub(super) fn meta(name: &str) -> Vec<u8> {
