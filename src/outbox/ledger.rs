@@ -101,6 +101,13 @@ impl Ledger {
         }
     }
 
+    /// As it is in the store, with the health of the one at hand when that was seen later: signs of health are written
+    /// down with the next send.
+    #[must_use]
+    pub fn after(self, at_hand: &Self) -> Self {
+        if at_hand.health.at >= self.health.at { Self { health: at_hand.health, ..self } } else { self }
+    }
+
     /// Parts sent today and this month.
     pub fn sent(&self, t: &Periods) -> (u32, u32) {
         (of(self.day, t.day), of(self.month, t.month))

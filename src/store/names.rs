@@ -5,6 +5,7 @@
 //! told no name. When an ICCID and an IMSI are told together, what was known by the IMSI alone is the card's: the
 //! counts move, since one SIM has one ledger; all else stays where it lies and is looked up under every name of the
 //! SIM, since much of it stands under keyed hashes that nobody can list, and the rest may be 100,000 recipients.
+//! The counts move when the SIM's ledger is asked for, because until then somebody may count on under the old name.
 //!
 //! An IMSI that comes with another ICCID is a subscription on a new card. The card is another SIM: what was received
 //! on the old one stays that one's. The contract is the same, so that a card which was never seen before begins with
@@ -35,6 +36,8 @@ pub struct KnownSim {
     pub former: Vec<String>,
     /// Those of the former names that this very move found to be its.
     pub joined: Vec<String>,
+    /// Those whose counts are not added to its own yet.
+    uncounted: Vec<String>,
     /// The card that its subscription was on before.
     predecessor: Option<String>,
 }
@@ -45,8 +48,18 @@ impl KnownSim {
         std::iter::once(self.identity.as_str()).chain(self.former.iter().map(String::as_str))
     }
 
-    fn alone(identity: &str) -> Self {
-        Self { identity: identity.to_owned(), former: Vec::new(), joined: Vec::new(), predecessor: None }
+    fn from(r: NameRecord) -> Self {
+        let NameRecord { identity, former, uncounted, predecessor } = r;
+        Self { identity, former, joined: Vec::new(), uncounted, predecessor }
+    }
+
+    fn record(&self) -> NameRecord {
+        NameRecord {
+            identity: self.identity.clone(),
+            former: self.former.clone(),
+            uncounted: self.uncounted.clone(),
+            predecessor: self.predecessor.clone(),
+        }
     }
 }
 
@@ -54,11 +67,11 @@ impl KnownSim {
 pub trait NameRecords: Records {
     /// The SIM that a name stands for.
     fn sim_called(&self, name: &str) -> Result<KnownSim, StoreError> {
-        let Some(of_name) = sim_name(self, name)? else { return Ok(KnownSim::alone(name)) };
-        let identity = of_name.identity.clone();
-        let known = if identity == name { Some(of_name) } else { sim_name(self, &identity)? };
-        let NameRecord { former, predecessor, .. } = known.unwrap_or_else(|| NameRecord::of(&identity));
-        Ok(KnownSim { identity, former, joined: Vec::new(), predecessor })
+        let mut r = sim_name(self, name)?.unwrap_or_else(|| NameRecord::of(name));
+        if r.identity != name {
+            r = sim_name(self, &r.identity)?.unwrap_or_else(|| NameRecord::of(&r.identity));
+        }
+        Ok(KnownSim::from(r))
     }
 
     /// The recipients that a SIM, under any of its names, served in a month, as keyed hashes; those of its
@@ -83,11 +96,12 @@ impl Tx<'_> {
             return self.nameless_sim(modem);
         };
         let mut sim = self.sim_called(name)?;
-        let before = sim.clone();
+        let before = sim.record();
         if let Some(imsi) = names.imsi.as_deref().filter(|imsi| *imsi != sim.identity) {
             let known = self.sim_called(imsi)?;
             if known.identity == imsi {
                 sim.joined.extend(known.former);
+                sim.uncounted.extend(known.uncounted);
                 sim.joined.push(imsi.to_owned());
             } else if known.identity != sim.identity {
                 self.take_over(&mut sim, &known)?;
@@ -100,16 +114,29 @@ impl Tx<'_> {
             sim.joined.push(modem.to_owned());
             self.remove(keys::sim_name(modem));
         }
-        self.join_ledgers(&sim)?;
-        sim.former.retain(|name| !sim.joined.contains(name));
-        sim.former.extend(sim.joined.iter().cloned());
-        sim.former.drain(..sim.former.len().saturating_sub(KEPT));
-        if (&sim.former, &sim.predecessor) != (&before.former, &before.predecessor) {
-            let (former, predecessor) = (sim.former.clone(), sim.predecessor.clone());
-            let r = NameRecord { identity: sim.identity.clone(), former, predecessor };
-            self.put_sim_name(&sim.identity, &r)?;
+        for names in [&mut sim.former, &mut sim.uncounted] {
+            names.retain(|name| !sim.joined.contains(name));
+            names.extend(sim.joined.iter().cloned());
+            names.drain(..names.len().saturating_sub(KEPT));
+        }
+        if sim.record() != before {
+            self.put_sim_name(&sim.identity, &sim.record())?;
         }
         Ok(sim)
+    }
+
+    /// What the SIM sent under all of its names, from now on under its identity.
+    pub fn join_ledgers(&mut self, sim: &KnownSim) -> Result<Ledger, StoreError> {
+        let mut ledger = self.ledger(&sim.identity)?;
+        for name in &sim.uncounted {
+            ledger = ledger.joined(self.ledger(name)?);
+            self.remove(keys::ledger(name));
+        }
+        if !sim.uncounted.is_empty() {
+            self.put_ledger(&sim.identity, &ledger)?;
+            self.put_sim_name(&sim.identity, &NameRecord { uncounted: Vec::new(), ..sim.record() })?;
+        }
+        Ok(ledger)
     }
 
     /// A SIM that tells no name is known by its modem's.
@@ -129,19 +156,6 @@ impl Tx<'_> {
         let Ledger { minute, day, month, .. } = self.ledger(&from.identity)?;
         self.put_ledger(&sim.identity, &Ledger { minute, day, month, ..Ledger::default() })?;
         sim.predecessor = Some(from.identity.clone());
-        Ok(())
-    }
-
-    /// Adds the counts of the names that are joined to those of the identity.
-    fn join_ledgers(&mut self, sim: &KnownSim) -> Result<(), StoreError> {
-        for name in &sim.joined {
-            let key = keys::ledger(name);
-            if self.load(&key)?.is_some() {
-                let both = self.ledger(&sim.identity)?.joined(self.ledger(name)?);
-                self.put_ledger(&sim.identity, &both)?;
-                self.remove(key);
-            }
-        }
         Ok(())
     }
 
@@ -168,16 +182,18 @@ pub(super) fn check(table: &Table) -> Result<(), StoreError> {
     })
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 struct NameRecord {
     identity: String,
-    /// Of an identity alone.
+    /// Of an identity alone, as the rest.
     former: Vec<String>,
+    uncounted: Vec<String>,
     predecessor: Option<String>,
 }
 
 impl NameRecord {
     fn of(identity: &str) -> Self {
-        Self { identity: identity.to_owned(), former: Vec::new(), predecessor: None }
+        let identity = identity.to_owned();
+        Self { identity, former: Vec::new(), uncounted: Vec::new(), predecessor: None }
     }
 }

@@ -23,13 +23,19 @@ async fn done<R: Send + 'static>(
 }
 
 async fn met(store: &Store, modem: &'static str, names: SimNames) -> KnownSim {
-    done(store, move |tx| tx.join_sim(modem, &names)).await
+    done(store, move |tx| {
+        let sim = tx.join_sim(modem, &names)?;
+        tx.join_ledgers(&sim)?;
+        Ok(sim)
+    })
+    .await
 }
 
 /// A start of the daemon with that SIM in modem `m0`: what it is, after it sent a part to a recipient.
 async fn sends(store: &Store, names: SimNames, recipient: u64) -> KnownSim {
     done(store, move |tx| {
         let sim = tx.join_sim("m0", &names)?;
+        tx.join_ledgers(&sim)?;
         count(tx, &sim.identity, recipient)?;
         Ok(sim)
     })
@@ -74,6 +80,22 @@ async fn an_imsi_alone_is_the_sim_until_its_card_is_known() {
         }
         let called = store.read(|view| view.sim_called(NUMBER)).await.unwrap().unwrap();
         assert_eq!(called.names().collect::<Vec<_>>(), [CARD, NUMBER]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_counted_under_the_old_name_until_the_ledger_is_asked_for_is_added() {
+    for (store, _dir) in stores() {
+        sends(&store, told(None, Some(NUMBER)), 1).await;
+        let received = |tx: &mut Tx<'_>| tx.join_sim("m0", &told(Some(CARD), Some(NUMBER)));
+        assert_eq!(done(&store, received).await.joined, [NUMBER]);
+        // A worker that does not know yet.
+        done(&store, |tx| count(tx, NUMBER, 2)).await;
+        assert!(done(&store, received).await.joined.is_empty());
+        for _ in 0..2 {
+            let sim = met(&store, "m0", told(Some(CARD), None)).await;
+            assert_eq!(standing(&store, sim).await, (2, vec![1, 2]));
+        }
     }
 }
 
