@@ -426,7 +426,7 @@ impl Session {
                 if imsi.is_none() && Failure::is_busy(code) && tries < TRIES {
                     return retry;
                 }
-                self.snapshot.imsi = imsi.map(str::to_owned).or(self.snapshot.imsi.take());
+                self.snapshot.imsi = imsi.map(str::to_owned);
                 self.dirty = true;
             }
             Step::Charset => self.text.switches = code.is_ok(),

@@ -71,6 +71,11 @@ impl Session {
             }
             Some(Pin::Ready | Pin::Second | Pin::Other) | None => {
                 self.snapshot.pin_tries = None;
+                // What the SIM does not tell now is not known: it may be another one.
+                self.snapshot.imsi = None;
+                if !self.progress.locked_iccid {
+                    self.snapshot.iccid = None;
+                }
                 Turn::Go(self.after(Step::Pin))
             }
         }
