@@ -58,7 +58,7 @@ mod task;
 pub use at::Registration;
 pub use find::Find;
 pub use means::Means;
-pub use pins::Pins;
+pub use pins::{Owners, Pins};
 pub use secret::Secret;
 pub use settings::{Roaming, Settings, Timing};
 pub use snapshot::{Counters, Notice, Outcome, Part, Snapshot, State};

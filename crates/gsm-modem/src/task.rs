@@ -21,8 +21,8 @@ use super::session::{Action, Closing, Output, Session, UssdAnswer};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Snapshot, State};
 use super::{port, reauthorise};
-use crate::Secret;
 use crate::clock::monotonic;
+use crate::{Owners, Secret};
 
 /// An order with its gate and the place for its outcome.
 pub(super) struct Order {
@@ -344,10 +344,10 @@ impl Driver {
                 Action::Close(Closing::Reopen) => return Flow::Reopen,
                 Action::Close(Closing::Cure(rung)) => return Flow::Cure(rung),
                 Action::Close(Closing::Stop) => return Flow::Stop,
-                Action::TryPin { owner, pin } => self.try_pin(owner, pin).await,
-                Action::PinAccepted { owner, pin } => {
+                Action::TryPin { owners, pin } => self.try_pin(owners, pin).await,
+                Action::PinAccepted { owners, pin } => {
                     if let Some(pins) = &self.settings.pins {
-                        pins.accepted(owner, pin).await;
+                        pins.accepted(owners, pin).await;
                     }
                 }
                 other => self.deliver(other),
@@ -357,9 +357,9 @@ impl Driver {
     }
 
     /// No octet of the PIN leaves before its try is noted.
-    async fn try_pin(&mut self, owner: String, pin: Secret<String>) {
+    async fn try_pin(&mut self, owners: Owners, pin: Secret<String>) {
         let noted = match &self.settings.pins {
-            Some(pins) => pins.tries(owner, pin).await,
+            Some(pins) => pins.tries(owners, pin).await,
             None => Ok(true),
         };
         self.session.pin_noted(noted, monotonic());

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::Secret;
 use crate::at::Command;
 use crate::ladder::Rung;
 use crate::snapshot::{Notice, Outcome};
+use crate::{Owners, Secret};
 
 /// What the session wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,14 +19,14 @@ pub enum Action {
     /// Note durably that the PIN is being tried, unless it was noted before, and tell `Session::pin_noted`.
     TryPin {
         /// Whose PIN it is.
-        owner: String,
+        owners: Owners,
         /// The PIN.
         pin: Secret<String>,
     },
     /// The PIN was accepted: its note goes.
     PinAccepted {
         /// Whose PIN it is.
-        owner: String,
+        owners: Owners,
         /// The PIN.
         pin: Secret<String>,
     },

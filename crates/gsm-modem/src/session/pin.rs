@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use super::bring_up::{Step, TRIES, Turn};
 use super::{Action, Phase, Session};
-use crate::Secret;
 use crate::at::{Failure, Pin, ResultCode, iccid, number_at, pin};
 use crate::profiles::PinTries;
+use crate::{Owners, Secret};
 
 /// A SIM with fewer tries left is not put at risk.
 const TRIES_LEFT: u8 = 2;
@@ -169,20 +169,22 @@ impl Session {
         Turn::Go(Step::RememberPin)
     }
 
-    /// Whose PIN it is: the SIM's number where it is known before the PIN, else the modem's.
-    fn pin_owner(&self) -> String {
-        let iccid = self.snapshot.iccid.as_ref().filter(|_| self.progress.locked_iccid);
-        match iccid {
-            Some(iccid) => format!("iccid {iccid}"),
-            None if !self.snapshot.imei.is_empty() => format!("imei {}", self.snapshot.imei),
-            None => format!("modem {}", self.settings.name),
+    /// Whose PIN it is. Before the PIN the SIM tells no IMSI, and its ICCID not always: what is known of one that was
+    /// here before does not count.
+    fn pin_owners(&self) -> Owners {
+        Owners {
+            iccid: self.snapshot.iccid.clone().filter(|_| self.progress.locked_iccid),
+            imsi: None,
+            imei: Some(self.snapshot.imei.clone()).filter(|imei| !imei.is_empty()),
+            modem: self.settings.name.clone(),
+            port: self.snapshot.port.clone(),
         }
     }
 
     /// Has the PIN's try noted down; [`Session::pin_noted`] goes on.
     pub(super) fn remember_pin(&mut self) {
         if let Some(pin) = self.settings.pin.clone() {
-            self.actions.push_back(Action::TryPin { owner: self.pin_owner(), pin });
+            self.actions.push_back(Action::TryPin { owners: self.pin_owners(), pin });
         }
     }
 
@@ -210,6 +212,6 @@ impl Session {
         self.pin = PinState::Accepted;
         self.snapshot.pin_tries = None;
         let pin = self.settings.pin.clone().unwrap_or_else(|| Secret::new(String::new()));
-        self.actions.push_back(Action::PinAccepted { owner: self.pin_owner(), pin });
+        self.actions.push_back(Action::PinAccepted { owners: self.pin_owners(), pin });
     }
 }

@@ -7,7 +7,7 @@ use super::{Action, Closing, Output, Session};
 use crate::Secret;
 use crate::clock::monotonic;
 use crate::snapshot::{Notice, Outcome, Part, State};
-use crate::{Roaming, Settings, Timing};
+use crate::{Owners, Roaming, Settings, Timing};
 
 mod bring_up;
 mod cures;
@@ -176,7 +176,7 @@ pub(super) struct Bench {
     /// Places seen so far.
     pub(super) places: usize,
     /// Whose PIN was tried and not accepted, and what is said of a further try.
-    pub(super) tried: Vec<String>,
+    pub(super) tried: Vec<Owners>,
     pub(super) noted: Result<bool, String>,
 }
 
@@ -256,11 +256,11 @@ impl Bench {
                     self.open.push(answer.as_ref().is_ok_and(|answer| answer.open));
                     self.answers.push(answer.map(|answer| answer.text));
                 }
-                Action::TryPin { owner, .. } => {
-                    self.tried.push(owner);
+                Action::TryPin { owners, .. } => {
+                    self.tried.push(owners);
                     self.session.pin_noted(self.noted.clone(), self.now);
                 }
-                Action::PinAccepted { owner, .. } => self.tried.retain(|tried| *tried != owner),
+                Action::PinAccepted { owners, .. } => self.tried.retain(|tried| *tried != owners),
                 Action::Notice(notice) => self.notices.push(notice),
                 Action::Close(closing) => self.closings.push(closing),
             }
