@@ -154,7 +154,7 @@ impl Sim {
         };
         let mut further = Vec::new();
         for name in [&owners.iccid, &owners.imsi].into_iter().flatten() {
-            let sim = tx.sim_called(name)?;
+            let sim = tx.sim_called(key, name)?;
             further.push(tag(key, card, &sim.identity));
             further.extend(sim.former.iter().map(|imsi| tag(key, subscription, imsi)));
         }

@@ -222,7 +222,7 @@ impl Desk<'_, '_> {
 
     /// Keeps an incomplete message with its gaps.
     fn give_up(&mut self, tag: &Tag, assembly: &Assembly) -> Result<(), GatewayError> {
-        let sim = self.tx.sim_called(&self.sim_of(tag, assembly)?)?;
+        let sim = self.tx.sim_called(self.key, &self.sim_of(tag, assembly)?)?;
         let pieces = self.pieces(tag, assembly)?;
         self.tx.delete_assembly(tag)?;
         if pieces.is_empty() {

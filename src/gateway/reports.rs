@@ -4,7 +4,6 @@
 //! part was taken; a report that comes before is kept until then. A send whose outcome is unknown is credited by a
 //! report to its recipient, instead of going out again.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::id::MessageId;
 use crate::inbox::Tag;
 use crate::outbox::{self, Awaited, Event, Message, MessageStatus, Noted, PartState, Report, Retry};
 use crate::secret::{Key, Secret};
-use crate::store::{KnownSim, NameRecords as _, Records as _, ReportRecords as _, Tx};
+use crate::store::{KnownSim, Records as _, ReportRecords as _, Tx};
 
 /// How long a report may take to come.
 const AWAITED: Duration = Duration::from_secs(7 * 86_400);
@@ -257,12 +256,10 @@ fn conclude(
 
 /// The message that a report tells of.
 fn find(tx: &Tx<'_>, report: &Report) -> Result<Option<Message>, GatewayError> {
-    let mut ids = Vec::new();
-    // It may have been sent when the SIM was known by another name, or by none.
-    let sim = tx.sim_called(&report.sim)?;
-    let lines: BTreeSet<&str> = sim.names().chain([report.modem.as_str()]).collect();
-    for line in lines {
-        ids.extend(tx.expected(line, Some(report.reference))?);
+    let mut ids = tx.expected_of_sim(&report.sim, report.reference)?;
+    if report.modem != report.sim {
+        // Sent before the SIM was known.
+        ids.extend(tx.expected(&report.modem, Some(report.reference))?);
     }
     // References come round every 256 parts: the nearest in time is meant, without a time the newest.
     let distance = |m: &Message| {

@@ -31,8 +31,8 @@ impl Inner {
         let month = Periods::of(self.clock.now()).month;
         self.at_desk(move |desk| {
             let sim = desk.sim(&source)?;
-            let recipients = Recipients::new(month, desk.tx.recipients_of(&sim, month)?);
-            let ledger = desk.tx.join_ledgers(&sim)?;
+            let recipients = Recipients::new(month, desk.tx.recipients_of(desk.key, &sim, month)?);
+            let ledger = desk.tx.join_ledgers(desk.key, &sim)?;
             Ok((sim, ledger, recipients))
         })
         .await
@@ -44,9 +44,9 @@ impl Desk<'_, '_> {
     /// parts of a message, and reports with their messages.
     pub(super) fn sim(&mut self, source: &Source) -> Result<KnownSim, GatewayError> {
         if let Some(identity) = source.last.as_deref().filter(|_| source.names.is_empty()) {
-            return Ok(self.tx.sim_called(identity)?);
+            return Ok(self.tx.sim_called(self.key, identity)?);
         }
-        let sim = self.tx.join_sim(&source.modem, &source.names)?;
+        let sim = self.tx.join_sim(self.key, &source.modem, &source.names)?;
         if !sim.joined.is_empty() {
             self.gather(&sim)?;
             reports::claim(self, &sim)?;

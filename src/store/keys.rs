@@ -123,9 +123,16 @@ pub(super) fn awaited(id: MessageId) -> Vec<u8> {
     with(AWAITED, &id.to_bytes())
 }
 
+/// A name of a SIM as it stands in keys.
+pub(super) fn name(name: &str) -> [u8; 16] {
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&hashed(SIM_NAME, &[name])[1..]);
+    hash
+}
+
 /// The messages that went out on a line under a reference; without one, those of which that is in doubt.
-pub(super) fn expected(line: &str, reference: Option<u8>) -> Vec<u8> {
-    let mut key = hashed(EXPECTED, &[line]);
+pub(super) fn expected(line: &[u8; 16], reference: Option<u8>) -> Vec<u8> {
+    let mut key = with(EXPECTED, line);
     key.extend(reference.map_or([1, 0], |reference| [0, reference]));
     key
 }
@@ -138,8 +145,8 @@ pub(super) fn held(since: Timestamp, tag: &[u8; 16]) -> Vec<u8> {
 }
 
 /// What a name of a SIM stands for.
-pub(super) fn sim_name(name: &str) -> Vec<u8> {
-    hashed(SIM_NAME, &[name])
+pub(super) fn sim_name(name: &[u8; 16]) -> Vec<u8> {
+    with(SIM_NAME, name)
 }
 
 pub(super) fn meta(name: &str) -> Vec<u8> {

@@ -12,6 +12,8 @@
 //! the counts and recipients of the old one, lest its limits are passed.
 //!
 //! A name that is in no record here is its own identity: so a store of before names were joined keeps its counts.
+//!
+//! A name stands in a key and in a list only as a hash, and in a record sealed.
 
 use std::collections::HashSet;
 
@@ -22,6 +24,7 @@ use super::records::{Records, corrupt};
 use super::table::Table;
 use super::{StoreError, Tx, keys, record};
 use crate::outbox::{Ledger, SimNames};
+use crate::secret::{Key, Sealed};
 
 /// Former names that are kept of a SIM, the latest ones: a card may have a few subscriptions, and no modem may make
 /// this grow without end.
@@ -48,13 +51,12 @@ impl KnownSim {
         std::iter::once(self.identity.as_str()).chain(self.former.iter().map(String::as_str))
     }
 
-    fn from(r: NameRecord) -> Self {
-        let NameRecord { identity, former, uncounted, predecessor } = r;
-        Self { identity, former, joined: Vec::new(), uncounted, predecessor }
+    fn alone(name: &str) -> Self {
+        Self::from(NamesRecord { identity: name.to_owned(), ..NamesRecord::default() })
     }
 
-    fn record(&self) -> NameRecord {
-        NameRecord {
+    fn record(&self) -> NamesRecord {
+        NamesRecord {
             identity: self.identity.clone(),
             former: self.former.clone(),
             uncounted: self.uncounted.clone(),
@@ -63,22 +65,19 @@ impl KnownSim {
     }
 }
 
-/// Reading which names are one SIM.
+/// Reading which names are one SIM. The key opens what is kept of them; a record that it does not open is none, since
+/// the secret key was replaced.
 pub trait NameRecords: Records {
     /// The SIM that a name stands for.
-    fn sim_called(&self, name: &str) -> Result<KnownSim, StoreError> {
-        let mut r = sim_name(self, name)?.unwrap_or_else(|| NameRecord::of(name));
-        if r.identity != name {
-            r = sim_name(self, &r.identity)?.unwrap_or_else(|| NameRecord::of(&r.identity));
-        }
-        Ok(KnownSim::from(r))
+    fn sim_called(&self, key: &Key, name: &str) -> Result<KnownSim, StoreError> {
+        Ok(known(self, key, name)?.unwrap_or_else(|| KnownSim::alone(name)))
     }
 
     /// The recipients that a SIM, under any of its names, served in a month, as keyed hashes; those of its
     /// subscription's card before are among them.
-    fn recipients_of(&self, sim: &KnownSim, month: u64) -> Result<HashSet<u64>, StoreError> {
+    fn recipients_of(&self, key: &Key, sim: &KnownSim, month: u64) -> Result<HashSet<u64>, StoreError> {
         let mut found = HashSet::new();
-        let before = sim.predecessor.as_deref().map(|name| self.sim_called(name)).transpose()?;
+        let before = sim.predecessor.as_deref().map(|name| self.sim_called(key, name)).transpose()?;
         for name in sim.names().chain(before.iter().flat_map(KnownSim::names)) {
             found.extend(self.recipients(name, month)?);
         }
@@ -91,28 +90,30 @@ impl<T: Records> NameRecords for T {}
 impl Tx<'_> {
     /// Which SIM it is that told these names in that modem; names that turn out to be one SIM are joined. What a SIM
     /// sent before it told a name counts for the first one that tells a name in the same modem.
-    pub fn join_sim(&mut self, modem: &str, names: &SimNames) -> Result<KnownSim, StoreError> {
+    pub fn join_sim(&mut self, key: &Key, modem: &str, names: &SimNames) -> Result<KnownSim, StoreError> {
         let Some(name) = names.iccid.as_deref().or(names.imsi.as_deref()) else {
-            return self.nameless_sim(modem);
+            return self.nameless_sim(key, modem);
         };
-        let mut sim = self.sim_called(name)?;
+        let mut sim = self.sim_called(key, name)?;
         let before = sim.record();
         if let Some(imsi) = names.imsi.as_deref().filter(|imsi| *imsi != sim.identity) {
-            let known = self.sim_called(imsi)?;
+            let known = self.sim_called(key, imsi)?;
             if known.identity == imsi {
                 sim.joined.extend(known.former);
-                sim.uncounted.extend(known.uncounted);
                 sim.joined.push(imsi.to_owned());
+                sim.uncounted.extend(known.uncounted);
             } else if known.identity != sim.identity {
-                self.take_over(&mut sim, &known)?;
+                self.take_over(key, &mut sim, &known)?;
             }
             if known.identity != sim.identity {
-                self.put_sim_name(imsi, &NameRecord::of(&sim.identity))?;
+                self.put_sim(key, &sim)?;
+                let r = NameRecord { of: keys::name(&sim.identity), former: Vec::new(), sealed: None };
+                self.put_record(place(imsi), &r)?;
             }
         }
-        if modem != sim.identity && sim_name(self, modem)?.is_some_and(|r| r.identity == modem) {
+        if modem != sim.identity && known(self, key, modem)?.is_some_and(|known| known.identity == modem) {
             sim.joined.push(modem.to_owned());
-            self.remove(keys::sim_name(modem));
+            self.remove(place(modem));
         }
         for names in [&mut sim.former, &mut sim.uncounted] {
             names.retain(|name| !sim.joined.contains(name));
@@ -120,13 +121,13 @@ impl Tx<'_> {
             names.drain(..names.len().saturating_sub(KEPT));
         }
         if sim.record() != before {
-            self.put_sim_name(&sim.identity, &sim.record())?;
+            self.put_sim(key, &sim)?;
         }
         Ok(sim)
     }
 
     /// What the SIM sent under all of its names, from now on under its identity.
-    pub fn join_ledgers(&mut self, sim: &KnownSim) -> Result<Ledger, StoreError> {
+    pub fn join_ledgers(&mut self, key: &Key, sim: &KnownSim) -> Result<Ledger, StoreError> {
         let mut ledger = self.ledger(&sim.identity)?;
         for name in &sim.uncounted {
             ledger = ledger.joined(self.ledger(name)?);
@@ -134,23 +135,24 @@ impl Tx<'_> {
         }
         if !sim.uncounted.is_empty() {
             self.put_ledger(&sim.identity, &ledger)?;
-            self.put_sim_name(&sim.identity, &NameRecord { uncounted: Vec::new(), ..sim.record() })?;
+            self.put_sim(key, &KnownSim { uncounted: Vec::new(), ..sim.clone() })?;
         }
         Ok(ledger)
     }
 
     /// A SIM that tells no name is known by its modem's.
-    fn nameless_sim(&mut self, modem: &str) -> Result<KnownSim, StoreError> {
-        if sim_name(self, modem)?.is_none() {
-            self.put_sim_name(modem, &NameRecord::of(modem))?;
+    fn nameless_sim(&mut self, key: &Key, modem: &str) -> Result<KnownSim, StoreError> {
+        if let Some(sim) = known(self, key, modem)? {
+            return Ok(sim);
         }
-        self.sim_called(modem)
+        let sim = KnownSim::alone(modem);
+        self.put_sim(key, &sim)?;
+        Ok(sim)
     }
 
     /// A card that was never seen before goes on with the counts of the one that its subscription was on.
-    fn take_over(&mut self, sim: &mut KnownSim, from: &KnownSim) -> Result<(), StoreError> {
-        let known = sim_name(self, &sim.identity)?.is_some();
-        if known || self.load(&keys::ledger(&sim.identity))?.is_some() {
+    fn take_over(&mut self, key: &Key, sim: &mut KnownSim, from: &KnownSim) -> Result<(), StoreError> {
+        if known(self, key, &sim.identity)?.is_some() || self.load(&keys::ledger(&sim.identity))?.is_some() {
             return Ok(());
         }
         let Ledger { minute, day, month, .. } = self.ledger(&from.identity)?;
@@ -159,41 +161,112 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn put_sim_name(&mut self, name: &str, r: &NameRecord) -> Result<(), StoreError> {
-        // Whoever stands for another has that one's record beside it.
-        if r.identity != name && sim_name(self, &r.identity)?.is_none() {
-            self.put_record(keys::sim_name(&r.identity), &NameRecord::of(&r.identity))?;
-        }
-        self.put_record(keys::sim_name(name), r)
+    fn put_sim(&mut self, key: &Key, sim: &KnownSim) -> Result<(), StoreError> {
+        let plain = self.note(record::encode(&sim.record()))?;
+        let of = keys::name(&sim.identity);
+        let former = sim.former.iter().map(|name| keys::name(name)).collect();
+        let sealed = Some(key.seal(&of, &plain).as_bytes().to_vec());
+        self.put_record(keys::sim_name(&of), &NameRecord { of, former, sealed })
     }
 }
 
-fn sim_name<S: Records + ?Sized>(source: &S, name: &str) -> Result<Option<NameRecord>, StoreError> {
+/// Every name of the SIM that a name stands for, as they stand in keys.
+pub(super) fn hashes_of<S: Records + ?Sized>(source: &S, name: &str) -> Result<Vec<[u8; 16]>, StoreError> {
+    let Some(r) = identity_of(source, name)? else { return Ok(vec![keys::name(name)]) };
+    Ok([r.of].into_iter().chain(r.former).collect())
+}
+
+/// The SIM that a name stands for, when there is a record of it.
+fn known<S: Records + ?Sized>(source: &S, key: &Key, name: &str) -> Result<Option<KnownSim>, StoreError> {
+    let Some(NameRecord { of, sealed: Some(sealed), .. }) = identity_of(source, name)? else {
+        return Ok(None);
+    };
+    let Ok(plain) = key.unseal(&of, &Sealed::from_bytes(sealed)) else { return Ok(None) };
+    let r = record::decode::<NamesRecord>(plain.expose());
+    let r = source.note(r.map_err(|why| corrupt("SIM name", &keys::sim_name(&of), why)))?;
+    Ok(Some(KnownSim::from(r)))
+}
+
+/// The record of the identity that a name stands for.
+fn identity_of<S: Records + ?Sized>(source: &S, name: &str) -> Result<Option<NameRecord>, StoreError> {
+    let name = keys::name(name);
+    match sim_name(source, &name)? {
+        Some(r) if r.of != name => sim_name(source, &r.of),
+        found => Ok(found),
+    }
+}
+
+fn sim_name<S: Records + ?Sized>(source: &S, name: &[u8; 16]) -> Result<Option<NameRecord>, StoreError> {
     let key = keys::sim_name(name);
     let value = source.load(&key)?;
     source.note(value.map(|v| record::decode(&v).map_err(|why| corrupt("SIM name", &key, why))).transpose())
+}
+
+/// Where the record of a name stands.
+fn place(name: &str) -> Vec<u8> {
+    keys::sim_name(&keys::name(name))
 }
 
 /// The look at these records when the store opens.
 pub(super) fn check(table: &Table) -> Result<(), StoreError> {
     each(table, keys::SIM_NAME, |key, value| {
         let r: NameRecord = record::decode(value).map_err(|why| corrupt("SIM name", key, why))?;
-        has(table, Some(keys::sim_name(&r.identity)), "SIM name", key)
+        has(table, Some(keys::sim_name(&r.of)), "SIM name", key)
     })
 }
 
-#[derive(PartialEq, Serialize, Deserialize)]
+/// What a name stands for.
+#[derive(Serialize, Deserialize)]
 struct NameRecord {
+    /// The identity of its SIM, as it stands in keys.
+    of: [u8; 16],
+    /// Of an identity alone, as the rest: its former names, as they stand in keys.
+    former: Vec<[u8; 16]>,
+    /// A [`NamesRecord`], framed as a record is.
+    sealed: Option<Vec<u8>>,
+}
+
+/// What a SIM is and was called.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct NamesRecord {
     identity: String,
-    /// Of an identity alone, as the rest.
     former: Vec<String>,
     uncounted: Vec<String>,
     predecessor: Option<String>,
 }
 
-impl NameRecord {
-    fn of(identity: &str) -> Self {
-        let identity = identity.to_owned();
-        Self { identity, former: Vec::new(), uncounted: Vec::new(), predecessor: None }
+impl From<NamesRecord> for KnownSim {
+    fn from(r: NamesRecord) -> Self {
+        let NamesRecord { identity, former, uncounted, predecessor } = r;
+        Self { identity, former, joined: Vec::new(), uncounted, predecessor }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(written: &[u8]) -> Vec<u8> {
+        [written, &crc32fast::hash(written).to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn the_first_format_stays_readable() {
+        // As the first version wrote them: these octets may never fail to decode.
+        let names = framed(&[1, 1, b'a', 2, 1, b'b', 1, b'c', 1, 1, b'c', 1, 1, b'd']);
+        let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let wanted = NamesRecord {
+            identity: "a".to_owned(),
+            former: list(&["b", "c"]),
+            uncounted: list(&["c"]),
+            predecessor: Some("d".to_owned()),
+        };
+        assert_eq!(record::decode(&names), Ok(wanted));
+        let written = [&[1][..], &[6; 16], &[1], &[7; 16], &[1, 2, 8, 9]].concat();
+        let r: NameRecord = record::decode(&framed(&written)).unwrap();
+        assert_eq!((r.of, r.former, r.sealed), ([6; 16], vec![[7; 16]], Some(vec![8, 9])));
+        let written = [&[1][..], &[6; 16], &[0, 0]].concat();
+        let r: NameRecord = record::decode(&framed(&written)).unwrap();
+        assert_eq!((r.of, r.former, r.sealed), ([6; 16], vec![], None));
     }
 }

@@ -111,7 +111,7 @@ async fn names_that_the_store_has_joined_find_each_others_tries() {
         SimNames::new(iccid.map(str::to_owned), imsi.map(str::to_owned))
     };
     let names = told(CARD, NUMBER);
-    store.transact(move |tx| tx.join_sim("a", &names)).await.unwrap().unwrap();
+    store.transact(move |tx| tx.join_sim(&key(), "a", &names)).await.unwrap().unwrap();
     let pins = TriedPins::new(store, key());
     assert_eq!(pins.tries(owners("a", CARD, None), pin("1111")).await, Ok(true));
     assert_eq!(pins.tries(owners("b", None, NUMBER), pin("1111")).await, Ok(false));

@@ -10,6 +10,10 @@ const OTHER_CARD: &str = "8941030000000000002";
 const NUMBER: &str = "228011234567890";
 const OTHER_NUMBER: &str = "228019876543210";
 
+fn key() -> Key {
+    Key::from_bytes([5; 32])
+}
+
 fn told(iccid: Option<&str>, imsi: Option<&str>) -> SimNames {
     SimNames::new(iccid.map(str::to_owned), imsi.map(str::to_owned))
 }
@@ -24,8 +28,8 @@ async fn done<R: Send + 'static>(
 
 async fn met(store: &Store, modem: &'static str, names: SimNames) -> KnownSim {
     done(store, move |tx| {
-        let sim = tx.join_sim(modem, &names)?;
-        tx.join_ledgers(&sim)?;
+        let sim = tx.join_sim(&key(), modem, &names)?;
+        tx.join_ledgers(&key(), &sim)?;
         Ok(sim)
     })
     .await
@@ -34,8 +38,8 @@ async fn met(store: &Store, modem: &'static str, names: SimNames) -> KnownSim {
 /// A start of the daemon with that SIM in modem `m0`: what it is, after it sent a part to a recipient.
 async fn sends(store: &Store, names: SimNames, recipient: u64) -> KnownSim {
     done(store, move |tx| {
-        let sim = tx.join_sim("m0", &names)?;
-        tx.join_ledgers(&sim)?;
+        let sim = tx.join_sim(&key(), "m0", &names)?;
+        tx.join_ledgers(&key(), &sim)?;
         count(tx, &sim.identity, recipient)?;
         Ok(sim)
     })
@@ -56,7 +60,8 @@ fn count(tx: &mut Tx<'_>, name: &str, recipient: u64) -> Result<(), StoreError> 
 async fn standing(store: &Store, sim: KnownSim) -> (u32, Vec<u64>) {
     let t = Periods::of(START);
     let read = store.read(move |view| {
-        let mut recipients: Vec<u64> = view.recipients_of(&sim, t.month).unwrap().into_iter().collect();
+        let mut recipients: Vec<u64> =
+            view.recipients_of(&key(), &sim, t.month).unwrap().into_iter().collect();
         recipients.sort_unstable();
         (view.ledger(&sim.identity).unwrap().sent(&t).0, recipients)
     });
@@ -78,7 +83,7 @@ async fn an_imsi_alone_is_the_sim_until_its_card_is_known() {
             assert_eq!((sim.identity.as_str(), sim.joined.len()), (CARD, 0));
             assert_eq!(standing(&store, sim).await, (2, vec![1, 2]), "joined once");
         }
-        let called = store.read(|view| view.sim_called(NUMBER)).await.unwrap().unwrap();
+        let called = store.read(|view| view.sim_called(&key(), NUMBER)).await.unwrap().unwrap();
         assert_eq!(called.names().collect::<Vec<_>>(), [CARD, NUMBER]);
     }
 }
@@ -87,7 +92,7 @@ async fn an_imsi_alone_is_the_sim_until_its_card_is_known() {
 async fn what_is_counted_under_the_old_name_until_the_ledger_is_asked_for_is_added() {
     for (store, _dir) in stores() {
         sends(&store, told(None, Some(NUMBER)), 1).await;
-        let received = |tx: &mut Tx<'_>| tx.join_sim("m0", &told(Some(CARD), Some(NUMBER)));
+        let received = |tx: &mut Tx<'_>| tx.join_sim(&key(), "m0", &told(Some(CARD), Some(NUMBER)));
         assert_eq!(done(&store, received).await.joined, [NUMBER]);
         // A worker that does not know yet.
         done(&store, |tx| count(tx, NUMBER, 2)).await;
@@ -122,7 +127,7 @@ async fn a_store_of_before_keeps_its_counts_and_opens_again() {
     store.close().await;
     drop(store);
     tamper(dir.path(), |db| {
-        db.remove(keys::sim_name(CARD)).unwrap();
+        db.remove(keys::sim_name(&keys::name(CARD))).unwrap();
     });
     let refused = Store::open(dir.path(), &Options::default()).err().expect("a refusal").to_string();
     assert!(refused.contains("SIM name") && refused.contains("not there"), "{refused}");
@@ -191,6 +196,30 @@ async fn what_a_nameless_sim_sent_counts_for_the_one_that_tells_its_name_there()
         assert_eq!(standing(&store, sim).await, (3, vec![1, 2, 3]));
         let next = met(&store, "m0", told(None, None)).await;
         assert_eq!(standing(&store, next).await.0, 0, "it is not charged to the next one");
+    }
+}
+
+#[tokio::test]
+async fn names_are_sealed_and_another_key_knows_none() {
+    for (store, _dir) in stores() {
+        let sim = sends(&store, told(Some(CARD), Some(NUMBER)), 1).await;
+        let read = store.read(|view| {
+            view.scan(keys::all(keys::SIM_NAME), Order::Ascending, &mut |_, value| {
+                let shown = String::from_utf8_lossy(value);
+                assert!(!shown.contains("8941") && !shown.contains("2280"));
+                true
+            })
+            .unwrap();
+            view.sim_called(&Key::from_bytes([6; 32]), NUMBER).unwrap()
+        });
+        let stranger = read.await.unwrap();
+        assert_eq!(stranger.names().collect::<Vec<_>>(), [NUMBER]);
+        let other = |tx: &mut Tx<'_>| {
+            let sim = tx.join_sim(&Key::from_bytes([6; 32]), "m0", &told(Some(CARD), Some(NUMBER)))?;
+            tx.join_ledgers(&Key::from_bytes([6; 32]), &sim)?;
+            Ok(sim)
+        };
+        assert_eq!(standing(&store, done(&store, other).await).await.0, standing(&store, sim).await.0);
     }
 }
 
