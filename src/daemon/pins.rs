@@ -1,16 +1,25 @@
-//! PINs that were tried, kept in the store as keyed hashes of SIM and PIN, so that none is tried twice.
+//! PINs that were tried, kept in the store so that none is tried twice with a SIM, whichever of its names answers when.
+//!
+//! A try is noted under every name that the SIM and its device have at that time, and is found under any of them. It is
+//! no other SIM's than one that told another ICCID, or another IMSI where an ICCID is missing: then it is another SIM
+//! in the same stick, and another try. All of it is kept as keyed hashes.
 
 use std::fmt;
+use std::fmt::Write as _;
 
 use futures_util::future::BoxFuture;
-use gsm_modem::Pins;
 
 use crate::secret::{Key, Secret};
-use crate::store::{Records as _, Store, StoreError, Tx};
+use crate::store::{NameRecords as _, Records as _, Store, StoreError, Tx};
+use gsm_modem::{Owners, Pins};
 
-const HASH: usize = 32;
-/// PINs that are remembered for a SIM: it locks itself long before it has seen so many.
-const REMEMBERED: usize = 64;
+/// Tries that are remembered under a name: a SIM locks itself long before it has seen so many. More would not fit in
+/// one record.
+const REMEMBERED: usize = 48;
+
+/// A keyed hash, cut to 16 octets; all zeros stand for what is not known.
+type Tag = [u8; 16];
+const UNKNOWN: Tag = [0; 16];
 
 /// The store, seen as a memory for PINs.
 pub(super) struct TriedPins {
@@ -22,11 +31,6 @@ impl TriedPins {
     pub(super) fn new(store: Store, key: Key) -> Self {
         Self { store, key }
     }
-
-    fn record(&self, owner: &str, pin: &Secret<String>) -> (String, [u8; HASH]) {
-        let hash = self.key.hash(&[b"pin", owner.as_bytes(), pin.expose().as_bytes()]);
-        (format!("pin {owner}"), hash)
-    }
 }
 
 impl fmt::Debug for TriedPins {
@@ -36,20 +40,18 @@ impl fmt::Debug for TriedPins {
 }
 
 impl Pins for TriedPins {
-    fn tries(&self, owner: String, pin: Secret<String>) -> BoxFuture<'static, Result<bool, String>> {
-        let (name, hash) = self.record(&owner, &pin);
-        let store = self.store.clone();
+    fn tries(&self, owners: Owners, pin: Secret<String>) -> BoxFuture<'static, Result<bool, String>> {
+        let (store, key) = (self.store.clone(), self.key.clone());
         Box::pin(async move {
-            let noted = store.transact(move |tx| note(tx, &name, hash)).await;
+            let noted = store.transact(move |tx| note(tx, &key, &owners, &pin)).await;
             noted.and_then(|inner| inner).map_err(|e| e.to_string())
         })
     }
 
-    fn accepted(&self, owner: String, pin: Secret<String>) -> BoxFuture<'static, ()> {
-        let (name, hash) = self.record(&owner, &pin);
-        let store = self.store.clone();
+    fn accepted(&self, owners: Owners, pin: Secret<String>) -> BoxFuture<'static, ()> {
+        let (store, key) = (self.store.clone(), self.key.clone());
         Box::pin(async move {
-            let forgotten = store.transact(move |tx| forget(tx, &name, hash)).await;
+            let forgotten = store.transact(move |tx| forget(tx, &key, &owners, &pin)).await;
             if let Err(e) = forgotten.and_then(|inner| inner) {
                 tracing::error!("the SIM took its PIN, which could not be noted: {e}");
             }
@@ -57,53 +59,185 @@ impl Pins for TriedPins {
     }
 }
 
-fn note(tx: &mut Tx<'_>, name: &str, hash: [u8; HASH]) -> Result<bool, StoreError> {
-    let mut hashes = hashes(tx, name)?;
-    if hashes.contains(&hash) {
-        return Ok(false);
+/// Notes a try; false when it may have been made before with this SIM.
+fn note(tx: &mut Tx<'_>, key: &Key, owners: &Owners, pin: &Secret<String>) -> Result<bool, StoreError> {
+    let sim = Sim::of(tx, key, owners)?;
+    let known = !sim.tries(tx, key, pin)?.is_empty() || noted_before(tx, key, owners, pin)?;
+    // Also when it is refused: what was noted under another name is found under those of today from now on.
+    let note = Try::new(key, &sim.names, pin);
+    for name in note.names.known() {
+        let mut tries = tries(tx, name)?;
+        if !tries.contains(&note) {
+            tries.drain(..(tries.len() + 1).saturating_sub(REMEMBERED));
+            tries.push(note);
+            put(tx, name, &tries);
+        }
     }
-    if hashes.len() >= REMEMBERED {
-        hashes.remove(0);
-    }
-    hashes.push(hash);
-    tx.put_meta(name, hashes.as_flattened());
-    Ok(true)
+    Ok(!known)
 }
 
-fn forget(tx: &mut Tx<'_>, name: &str, hash: [u8; HASH]) -> Result<(), StoreError> {
-    let mut hashes = hashes(tx, name)?;
-    hashes.retain(|known| *known != hash);
-    tx.put_meta(name, hashes.as_flattened());
+fn forget(tx: &mut Tx<'_>, key: &Key, owners: &Owners, pin: &Secret<String>) -> Result<(), StoreError> {
+    let sim = Sim::of(tx, key, owners)?;
+    for made in sim.tries(tx, key, pin)? {
+        if made.names.card != UNKNOWN && sim.names.card == UNKNOWN {
+            // It may be another SIM's that was in the same stick.
+            continue;
+        }
+        for name in made.names.known() {
+            let mut tries = tries(tx, name)?;
+            tries.retain(|known| *known != made);
+            put(tx, name, &tries);
+        }
+    }
     Ok(())
 }
 
-fn hashes(tx: &Tx<'_>, name: &str) -> Result<Vec<[u8; HASH]>, StoreError> {
-    Ok(tx.meta(name)?.map(|value| value.as_chunks().0.to_vec()).unwrap_or_default())
+/// Whether a version that knew one name of a SIM alone noted the try: by the ICCID, else the IMEI, else the modem.
+fn noted_before(tx: &Tx<'_>, key: &Key, owners: &Owners, pin: &Secret<String>) -> Result<bool, StoreError> {
+    let iccid = owners.iccid.as_deref().map(|iccid| format!("iccid {iccid}"));
+    let imei = owners.imei.as_deref().map(|imei| format!("imei {imei}"));
+    for owner in [iccid, imei, Some(format!("modem {}", owners.modem))].into_iter().flatten() {
+        let hash = key.hash(&[b"pin", owner.as_bytes(), pin.expose().as_bytes()]);
+        let noted = tx.meta(&format!("pin {owner}"))?.unwrap_or_default();
+        if noted.as_chunks().0.contains(&hash) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The names of a SIM and its device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Names {
+    /// The ICCID.
+    card: Tag,
+    /// The IMSI.
+    subscription: Tag,
+    /// The IMEI, the modem's name and its port.
+    device: [Tag; 3],
+}
+
+impl Names {
+    fn known(&self) -> impl Iterator<Item = Tag> {
+        let [device, modem, port] = self.device;
+        [self.card, self.subscription, device, modem, port].into_iter().filter(|name| *name != UNKNOWN)
+    }
+}
+
+fn tag(key: &Key, kind: &[u8], name: &str) -> Tag {
+    let mut tag = UNKNOWN;
+    if !name.is_empty() {
+        tag.copy_from_slice(&key.hash(&[b"owner of a PIN", kind, name.as_bytes()])[..16]);
+    }
+    tag
+}
+
+/// Whose PIN is tried now.
+struct Sim {
+    names: Names,
+    /// What else the store knows the SIM by.
+    further: Vec<Tag>,
+}
+
+impl Sim {
+    fn of(tx: &Tx<'_>, key: &Key, owners: &Owners) -> Result<Self, StoreError> {
+        let (card, subscription): (&[u8], &[u8]) = (b"iccid", b"imsi");
+        let known = |kind: &[u8], name: &Option<String>| tag(key, kind, name.as_deref().unwrap_or_default());
+        let names = Names {
+            card: known(card, &owners.iccid),
+            subscription: known(subscription, &owners.imsi),
+            device: [
+                known(b"imei", &owners.imei),
+                tag(key, b"modem", &owners.modem),
+                tag(key, b"port", &owners.port),
+            ],
+        };
+        let mut further = Vec::new();
+        for name in [&owners.iccid, &owners.imsi].into_iter().flatten() {
+            let sim = tx.sim_called(key, name)?;
+            further.push(tag(key, card, &sim.identity));
+            further.extend(sim.former.iter().map(|imsi| tag(key, subscription, imsi)));
+        }
+        Ok(Self { names, further })
+    }
+
+    /// The noted tries of this PIN that may be this SIM's.
+    fn tries(&self, tx: &Tx<'_>, key: &Key, pin: &Secret<String>) -> Result<Vec<Try>, StoreError> {
+        let mut found = Vec::new();
+        for name in self.names.known().chain(self.further.iter().copied()) {
+            let of_it = |made: &Try| *made == Try::new(key, &made.names, pin) && self.may_be(&made.names);
+            found.extend(tries(tx, name)?.into_iter().filter(of_it));
+        }
+        Ok(found)
+    }
+
+    /// Whether it may be the SIM that had these names.
+    fn may_be(&self, then: &Names) -> bool {
+        let now = &self.names;
+        let both = |now: Tag, then: Tag| (now != UNKNOWN && then != UNKNOWN).then_some(now == then);
+        if let Some(same) = both(now.card, then.card).or(both(now.subscription, then.subscription)) {
+            return same;
+        }
+        let known = |then: Tag| then != UNKNOWN && self.further.contains(&then);
+        let same_device =
+            now.device.iter().zip(&then.device).any(|(now, then)| both(*now, *then) == Some(true));
+        known(then.card) || known(then.subscription) || same_device
+    }
+}
+
+/// A try as it is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Try {
+    /// Of the names and the PIN, so that two notes do not show that their PINs are one.
+    pin: Tag,
+    names: Names,
+}
+
+/// Octets of a try.
+const TRY: usize = 6 * 16;
+
+impl Try {
+    fn new(key: &Key, names: &Names, pin: &Secret<String>) -> Self {
+        let owner: Vec<u8> =
+            [names.card, names.subscription].into_iter().chain(names.device).flatten().collect();
+        let mut tag = UNKNOWN;
+        tag.copy_from_slice(&key.hash(&[b"tried PIN", &owner, pin.expose().as_bytes()])[..16]);
+        Self { pin: tag, names: *names }
+    }
+
+    fn octets(&self) -> [u8; TRY] {
+        let Names { card, subscription, device: [imei, modem, port] } = self.names;
+        let mut octets = [0; TRY];
+        octets.as_chunks_mut().0.copy_from_slice(&[self.pin, card, subscription, imei, modem, port]);
+        octets
+    }
+
+    fn from_octets(octets: &[u8; TRY]) -> Option<Self> {
+        let &[pin, card, subscription, imei, modem, port] = octets.as_chunks().0 else { return None };
+        Some(Self { pin, names: Names { card, subscription, device: [imei, modem, port] } })
+    }
+}
+
+/// The tries that are noted under a name.
+fn tries(tx: &Tx<'_>, name: Tag) -> Result<Vec<Try>, StoreError> {
+    let octets = tx.meta(&place(name))?.unwrap_or_default();
+    Ok(octets.as_chunks().0.iter().filter_map(Try::from_octets).collect())
+}
+
+fn put(tx: &mut Tx<'_>, name: Tag, tries: &[Try]) {
+    let octets: Vec<u8> = tries.iter().flat_map(Try::octets).collect();
+    tx.put_meta(&place(name), &octets);
+}
+
+/// Where the tries under a name stand.
+fn place(name: Tag) -> String {
+    let mut place = String::from("tried ");
+    for octet in name {
+        // Into a String nothing fails.
+        let _ = write!(place, "{octet:02x}");
+    }
+    place
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_pin_is_tried_once_unless_it_was_right() {
-        let key = Key::from_bytes([3; 32]);
-        let store = Store::in_memory();
-        let pins = TriedPins::new(store.clone(), key.clone());
-        let pin = |digits: &str| Secret::new(digits.to_owned());
-        let owner = || String::from("iccid 8941030000000000001");
-        assert_eq!(pins.tries(owner(), pin("1111")).await, Ok(true));
-        assert_eq!(pins.tries(owner(), pin("1111")).await, Ok(false));
-        assert_eq!(pins.tries(owner(), pin("2222")).await, Ok(true), "another PIN in the file");
-        assert_eq!(pins.tries(String::from("imei 356938035643809"), pin("1111")).await, Ok(true));
-        // A new daemon over the same store.
-        let pins = TriedPins::new(store.clone(), key);
-        assert_eq!(pins.tries(owner(), pin("1111")).await, Ok(false));
-        pins.accepted(owner(), pin("2222")).await;
-        assert_eq!(pins.tries(owner(), pin("2222")).await, Ok(true));
-        assert_eq!(pins.tries(owner(), pin("1111")).await, Ok(false));
-        store.close().await;
-        assert!(pins.tries(owner(), pin("3333")).await.is_err(), "what cannot be noted is not tried");
-        assert_eq!(format!("{pins:?}"), "[tried PINs]");
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::GRACE;
 use crate::gateway::{
     Control, ControlError, Gate, Gateway, ModemFacts, ModemState, Order, Outcome, Readiness, RecoveryView,
-    Submit, TraceLine, UssdAnswer,
+    SimNames, Submit, TraceLine, UssdAnswer,
 };
 use crate::outbox::{Fault, FaultClass};
 use crate::secret::Secret;
@@ -43,8 +43,8 @@ impl Port {
     /// Gives what the modem received to the gateway; when that has it on disk, the modem may forget it. What is not
     /// taken stays where it lies and comes again.
     async fn hand_over(&self, gateway: &Gateway, pdu: &Secret<Vec<u8>>, storage: Option<(String, u32)>) {
-        let sim = self.readiness.borrow().sim.clone();
-        match gateway.received(&self.name, sim.as_deref(), pdu).await {
+        let sim = names(&self.snapshot.borrow());
+        match gateway.received(&self.name, &sim, pdu).await {
             Ok(()) => {
                 if let Some(storage) = storage {
                     self.modem.discard(storage).await;
@@ -120,9 +120,13 @@ fn tell(name: &str, state: ModemState, why: Option<&str>) {
 }
 
 fn readiness(snapshot: &Snapshot) -> Readiness {
-    let sim = snapshot.iccid.clone().or_else(|| snapshot.imsi.clone());
     let roaming = snapshot.registration == gsm_modem::at::Registration::Roaming;
-    Readiness { ready: snapshot.ready, sim, imsi: snapshot.imsi.clone(), roaming }
+    Readiness { ready: snapshot.ready, sim: names(snapshot), roaming }
+}
+
+/// What the SIM told of itself.
+fn names(snapshot: &Snapshot) -> SimNames {
+    SimNames::new(snapshot.iccid.clone(), snapshot.imsi.clone())
 }
 
 fn state(state: State) -> ModemState {

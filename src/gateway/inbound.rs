@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::intake::{self, Desk, Intake, Source};
+use super::intake::{self, Desk, Intake};
 use super::piece::{self, Handed};
-use super::{EventKind, Gateway, GatewayError, InboxFilter, InboxView, Inner, Page, StoreError};
+use super::{EventKind, Gateway, GatewayError, InboxFilter, InboxView, Inner, Page, SimNames, StoreError};
 use crate::clock::Timestamp;
 use crate::id::InboxId;
 use crate::inbox::{Content, Entry};
@@ -18,27 +18,24 @@ const SWEEP_AT_ONCE: usize = 200;
 
 impl Gateway {
     /// Takes what a modem received: SMSC field and TPDU. When this returns `Ok`, it is on disk, or was before, and
-    /// the modem may forget it. Octets that are no message are kept as such, so that nothing blocks the modem's
+    /// the modem may forget it. `sim` is what the SIM told that it was read from. Octets that are no message are kept as such, so that nothing blocks the modem's
     /// storage; a status report goes its own way.
     pub async fn received(
         &self,
         modem: &str,
-        sim: Option<&str>,
+        sim: &SimNames,
         pdu: &Secret<Vec<u8>>,
     ) -> Result<(), GatewayError> {
-        let source = Source {
-            modem: modem.to_owned(),
-            sim: sim.filter(|sim| !sim.is_empty()).unwrap_or(modem).to_owned(),
-        };
+        let source = self.0.source(modem, sim);
         match piece::read(pdu.expose()) {
             Handed::Silent => {
                 tracing::debug!(modem, "a silent message (type 0) was dropped");
                 Ok(())
             }
-            Handed::Report(report) => self.0.take_report(&source, &report).await,
+            Handed::Report(report) => self.0.take_report(source, *report).await,
             Handed::Piece(piece) => {
                 let pdu = pdu.clone();
-                self.0.take_in(move |desk| desk.take(&source, pdu.expose(), *piece)).await
+                self.0.at_desk(move |desk| desk.take(&source, pdu.expose(), *piece)).await
             }
             Handed::Unreadable(why) => {
                 tracing::warn!(
@@ -47,7 +44,7 @@ impl Gateway {
                     "received octets that are no message; kept in the inbox as they are"
                 );
                 let pdu = pdu.clone();
-                self.0.take_in(move |desk| desk.take_unreadable(&source, pdu.expose(), why)).await
+                self.0.at_desk(move |desk| desk.take_unreadable(&source, pdu.expose(), why)).await
             }
         }
     }
@@ -80,21 +77,22 @@ impl Gateway {
 
 impl Inner {
     /// One transaction of the desk, and what is told of it.
-    pub(super) async fn take_in(
+    pub(super) async fn at_desk<R: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Desk<'_, '_>) -> Result<(), GatewayError> + Send + 'static,
-    ) -> Result<(), GatewayError> {
+        work: impl FnOnce(&mut Desk<'_, '_>) -> Result<R, GatewayError> + Send + 'static,
+    ) -> Result<R, GatewayError> {
         let (key, now, settings) = (self.key.clone(), self.clock.now(), self.settings());
-        let done = self
+        let (answer, done) = self
             .store
             .transact(move |tx| {
                 let words = &settings.opt_out;
-                let mut desk = Desk { tx, key: &key, words, now, done: Intake::default() };
-                work(&mut desk).map(|()| desk.done)
+                let (retry, done) = (settings.retry, Intake::default());
+                let mut desk = Desk { tx, key: &key, words, retry, now, done };
+                work(&mut desk).map(|answer| (answer, desk.done))
             })
             .await??;
         self.tell(&done);
-        Ok(())
+        Ok(answer)
     }
 
     fn tell(&self, done: &Intake) {
@@ -111,13 +109,16 @@ impl Inner {
             tracing::info!(message = %m.id, to = m.to.masked(), "withdrawn: the recipient opted out");
         }
         self.withdrawn(&done.withdrawn);
+        for (modem, states) in &done.reported {
+            self.reported_on(modem, states);
+        }
     }
 
     /// Forgets a batch of what was received long enough ago, and gives up what waited too long for its parts.
     /// Tells whether there is more.
     pub(super) async fn sweep_inbox(&self, now: Timestamp) -> Result<bool, GatewayError> {
         let cutoff = now.minus(self.settings().keep_inbox);
-        self.take_in(move |desk| desk.give_up_before(now.minus(intake::limits().time_out))).await?;
+        self.at_desk(move |desk| desk.give_up_before(now.minus(intake::limits().time_out))).await?;
         let forget = move |tx: &mut Tx<'_>| {
             let old = tx.inbox_before(cutoff, SWEEP_AT_ONCE)?;
             for id in &old {

@@ -8,25 +8,29 @@ use gsm_sms::{Arrival, Concatenation, Limits, Pending, Reassembler};
 use super::GatewayError;
 use super::opt_out;
 use super::piece::{self, Handed, Piece};
+use super::sims::Source;
 use crate::clock::Timestamp;
 use crate::id::InboxId;
 use crate::inbox::{Assembly, Content, Entry, Sender, Tag, Words};
-use crate::outbox::Message;
+use crate::outbox::{Message, Retry};
 use crate::secret::{Key, Secret};
-use crate::store::{InboxRecords as _, Tx};
+use crate::store::{InboxRecords as _, KnownSim, NameRecords as _, Tx};
 
 /// How long a message waits for its parts, and how many may wait: a day, 256 messages, 4096 parts.
 pub(super) fn limits() -> Limits {
     Limits::default()
 }
 
-/// Where something was handed over.
-#[derive(Debug, Clone)]
-pub(super) struct Source {
-    pub(super) modem: String,
-    /// The SIM, by which its parts belong together; the modem's name when the SIM is not known.
-    pub(super) sim: String,
+/// Where a part comes from, and since when it is here.
+pub(super) struct Origin<'a> {
+    pub(super) modem: &'a str,
+    /// The SIM, by which its parts belong together.
+    pub(super) sim: &'a KnownSim,
+    pub(super) since: Timestamp,
 }
+
+/// A part that waits: which one, its PDU, and what stands in it.
+type Part = (u8, Secret<Vec<u8>>, Piece);
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -37,6 +41,9 @@ pub(super) struct Intake {
     pub(super) withdrawn: Vec<Message>,
     /// A wish whose sender's number could not be told: the sender, masked.
     pub(super) unheard: Vec<String>,
+    /// Messages whose reports had waited until it was known of which SIM they are: the modem that received them, and
+    /// each state that the message went through.
+    pub(super) reported: Vec<(String, Vec<Message>)>,
 }
 
 /// A running intake.
@@ -44,6 +51,7 @@ pub(super) struct Desk<'a, 't> {
     pub(super) tx: &'a mut Tx<'t>,
     pub(super) key: &'a Key,
     pub(super) words: &'a Words,
+    pub(super) retry: Retry,
     pub(super) now: Timestamp,
     pub(super) done: Intake,
 }
@@ -51,12 +59,16 @@ pub(super) struct Desk<'a, 't> {
 impl Desk<'_, '_> {
     /// Takes a message or a part; one that came before changes nothing.
     pub(super) fn take(&mut self, from: &Source, pdu: &[u8], piece: Piece) -> Result<(), GatewayError> {
-        if self.came_before(piece.seen(self.key, &from.sim))? {
+        let (sim, key) = (self.sim(from)?, self.key);
+        if self.came_before(&sim, |name| piece.seen(key, name))? {
             return Ok(());
         }
         match piece.place {
-            None => self.keep(&from.modem, &[(1, piece)], 1, &from.sim),
-            Some(place) => self.join(from, pdu, piece, place),
+            None => self.keep(&from.modem, &[(1, piece)], 1, &sim),
+            Some(place) => {
+                let origin = Origin { modem: &from.modem, sim: &sim, since: self.now };
+                self.join(&origin, pdu, piece, place)
+            }
         }
     }
 
@@ -68,7 +80,8 @@ impl Desk<'_, '_> {
         pdu: &[u8],
         why: String,
     ) -> Result<(), GatewayError> {
-        if self.came_before(piece::unreadable_seen(self.key, &from.sim, pdu))? {
+        let (sim, key) = (self.sim(from)?, self.key);
+        if self.came_before(&sim, |name| piece::unreadable_seen(key, name, pdu))? {
             return Ok(());
         }
         let id = InboxId::new(self.now);
@@ -98,23 +111,32 @@ impl Desk<'_, '_> {
         Ok(())
     }
 
-    fn came_before(&mut self, (tag, remembered): (Tag, Duration)) -> Result<bool, GatewayError> {
-        if self.tx.seen(&tag, self.now)? {
-            return Ok(true);
+    /// Whether it came before, on this SIM under whatever name; `mark` is under what it is remembered on a SIM. From
+    /// now on it did.
+    pub(super) fn came_before(
+        &mut self,
+        sim: &KnownSim,
+        mark: impl Fn(&str) -> (Tag, Duration),
+    ) -> Result<bool, GatewayError> {
+        for name in sim.names() {
+            if self.tx.seen(&mark(name).0, self.now)? {
+                return Ok(true);
+            }
         }
+        let (tag, remembered) = mark(&sim.identity);
         self.tx.put_seen(&tag, self.now.plus(remembered))?;
         Ok(false)
     }
 
     /// A part joins those that came before it.
-    fn join(
+    pub(super) fn join(
         &mut self,
-        from: &Source,
+        from: &Origin<'_>,
         pdu: &[u8],
         piece: Piece,
         place: Concatenation,
     ) -> Result<(), GatewayError> {
-        let tag = piece.assembly(self.key, &from.sim, place);
+        let tag = piece.assembly(self.key, &from.sim.identity, place);
         let mut known = self.tx.assembly(&tag)?;
         // The parts before it are read only when they matter.
         let matters = |a: &Assembly| {
@@ -149,8 +171,8 @@ impl Desk<'_, '_> {
                 self.tx.delete_assembly(&tag)?;
                 pieces.push((place.sequence, piece));
                 pieces.sort_by_key(|(sequence, _)| *sequence);
-                let modem = known.map_or_else(|| from.modem.clone(), |assembly| assembly.modem);
-                self.keep(&modem, &pieces, place.total, &from.sim)
+                let modem = known.map_or_else(|| from.modem.to_owned(), |assembly| assembly.modem);
+                self.keep(&modem, &pieces, place.total, from.sim)
             }
             Arrival::Waiting { .. } => self.wait(from, pdu, &tag, known, place),
         }
@@ -159,15 +181,15 @@ impl Desk<'_, '_> {
     /// Writes a part down until the others are there.
     fn wait(
         &mut self,
-        from: &Source,
+        from: &Origin<'_>,
         pdu: &[u8],
         tag: &Tag,
         known: Option<Assembly>,
         place: Concatenation,
     ) -> Result<(), GatewayError> {
         let mut assembly = known.unwrap_or_else(|| Assembly {
-            modem: from.modem.clone(),
-            since: self.now,
+            modem: from.modem.to_owned(),
+            since: from.since,
             total: place.total,
             have: Vec::new(),
         });
@@ -175,7 +197,7 @@ impl Desk<'_, '_> {
             assembly.have.push(place.sequence);
             assembly.have.sort_unstable();
         }
-        let sealed = self.key.seal(&owner(tag, place.sequence), &stored(&from.sim, pdu));
+        let sealed = self.key.seal(&owner(tag, place.sequence), &stored(&from.sim.identity, pdu));
         self.tx.put_part(tag, place.sequence, &sealed)?;
         self.tx.put_assembly(tag, &assembly)?;
         self.make_room()
@@ -200,7 +222,7 @@ impl Desk<'_, '_> {
 
     /// Keeps an incomplete message with its gaps.
     fn give_up(&mut self, tag: &Tag, assembly: &Assembly) -> Result<(), GatewayError> {
-        let sim = self.sim_of(tag, assembly)?;
+        let sim = self.tx.sim_called(self.key, &self.sim_of(tag, assembly)?)?;
         let pieces = self.pieces(tag, assembly)?;
         self.tx.delete_assembly(tag)?;
         if pieces.is_empty() {
@@ -213,19 +235,26 @@ impl Desk<'_, '_> {
     /// The parts that came, in their order. One that does not open, because the secret key was replaced, is
     /// missing.
     fn pieces(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<(u8, Piece)>, GatewayError> {
-        let mut pieces = Vec::with_capacity(assembly.have.len());
+        let parts = self.parts(tag, assembly)?.into_iter();
+        Ok(parts.map(|(sequence, _, piece)| (sequence, piece)).collect())
+    }
+
+    /// The same with their PDUs.
+    pub(super) fn parts(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<Part>, GatewayError> {
+        let mut parts = Vec::with_capacity(assembly.have.len());
         for &sequence in &assembly.have {
             let Some(plain) = self.unsealed(tag, sequence)? else { continue };
             if let Some((_, pdu)) = split(plain.expose())
                 && let Handed::Piece(piece) = piece::read(pdu)
             {
-                pieces.push((sequence, *piece));
+                parts.push((sequence, Secret::new(pdu.to_vec()), *piece));
             }
         }
-        Ok(pieces)
+        Ok(parts)
     }
 
-    fn sim_of(&self, tag: &Tag, assembly: &Assembly) -> Result<String, GatewayError> {
+    /// Under which name of its SIM a message waits for its parts.
+    pub(super) fn sim_of(&self, tag: &Tag, assembly: &Assembly) -> Result<String, GatewayError> {
         for &sequence in &assembly.have {
             if let Some(plain) = self.unsealed(tag, sequence)?
                 && let Some((sim, _)) = split(plain.expose())
@@ -247,9 +276,10 @@ impl Desk<'_, '_> {
         modem: &str,
         pieces: &[(u8, Piece)],
         total: u8,
-        sim: &str,
+        sim: &KnownSim,
     ) -> Result<(), GatewayError> {
         let Some((_, first)) = pieces.first() else { return Ok(()) };
+        self.make_way(first, sim)?;
         let parts: Vec<_> = pieces.iter().map(|(sequence, p)| (*sequence, p.fragment.clone())).collect();
         let (content, plain) = piece::joined(&parts, total);
         let plain = Secret::new(plain);
@@ -269,9 +299,20 @@ impl Desk<'_, '_> {
             content,
             class: first.class,
             ports: first.ports,
-            replaced_by: first.replaceable(self.key, sim),
+            replaced_by: first.replaceable(self.key, &sim.identity),
             body: self.key.seal(&id.to_bytes(), plain.expose()),
         })
+    }
+
+    /// Forgets the message that this one takes the place of, when that came under another name of the SIM; under its
+    /// identity the store does so.
+    fn make_way(&mut self, piece: &Piece, sim: &KnownSim) -> Result<(), GatewayError> {
+        for tag in sim.former.iter().filter_map(|name| piece.replaceable(self.key, name)) {
+            if let Some(older) = self.tx.replaceable(&tag)? {
+                self.tx.delete_inbox(older)?;
+            }
+        }
+        Ok(())
     }
 
     /// Does what a text asks for, when it is one of the words.

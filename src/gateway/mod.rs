@@ -33,6 +33,7 @@ mod recoveries;
 mod reports;
 mod request;
 mod settings;
+mod sims;
 mod submit;
 #[cfg(test)]
 mod tests;
@@ -40,7 +41,7 @@ mod verify;
 mod view;
 mod worker;
 
-pub use crate::outbox::{ModemRules, Standing};
+pub use crate::outbox::{ModemRules, SimNames, Standing};
 pub use care::{TraceLine, UssdAnswer};
 pub use error::GatewayError;
 pub(crate) use error::seconds;

@@ -7,14 +7,15 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::intake::Source;
-use super::{Gateway, GatewayError, Inner, locked, moves, piece};
+use super::intake::Desk;
+use super::sims::Source;
+use super::{Gateway, GatewayError, Inner, SimNames, locked, moves, piece};
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::inbox::Tag;
 use crate::outbox::{self, Awaited, Event, Message, MessageStatus, Noted, PartState, Report, Retry};
-use crate::secret::Secret;
-use crate::store::{InboxRecords as _, Records as _, ReportRecords as _, Tx};
+use crate::secret::{Key, Secret};
+use crate::store::{KnownSim, Records as _, ReportRecords as _, Tx};
 
 /// How long a report may take to come.
 const AWAITED: Duration = Duration::from_secs(7 * 86_400);
@@ -30,7 +31,7 @@ impl Gateway {
     pub async fn reported(
         &self,
         modem: &str,
-        sim: Option<&str>,
+        sim: &SimNames,
         pdu: &Secret<Vec<u8>>,
     ) -> Result<(), GatewayError> {
         // What it is stands in its first octet, whatever the modem called it.
@@ -41,39 +42,14 @@ impl Gateway {
 impl Inner {
     pub(super) async fn take_report(
         &self,
-        source: &Source,
-        report: &gsm_sms::StatusReport,
+        source: Source,
+        status: gsm_sms::StatusReport,
     ) -> Result<(), GatewayError> {
-        let (seen, remembered) = self.known_as(source, report);
-        let said = report.status.meaning();
-        let (now, retry) = (self.clock.now(), self.settings().retry);
-        let report = Report {
-            modem: source.modem.clone(),
-            sim: source.sim.clone(),
-            reference: report.message_reference,
-            recipient: report.recipient.to_string(),
-            sent_at: piece::instant(report.timestamp),
-            ended_at: piece::instant(report.discharge_time),
-            came_at: now,
-            state: state(report.status),
-        };
-        let states = self
-            .store
-            .transact(move |tx| {
-                if tx.seen(&seen, now)? {
-                    return Ok(Some(Vec::new()));
-                }
-                tx.put_seen(&seen, now.plus(remembered))?;
-                let states = credit(tx, &report, &retry, now)?;
-                if states.is_none() {
-                    hold(tx, &report, &seen, now)?;
-                }
-                Ok::<_, GatewayError>(states)
-            })
-            .await??;
-        self.metrics.reports[usize::from(states.is_some())].fetch_add(1, Ordering::Relaxed);
-        tracing::debug!(modem = source.modem, said, matched = states.is_some(), "a delivery report");
-        self.reported_on(&source.modem, &states.unwrap_or_default());
+        let (modem, said) = (source.modem.clone(), status.status.meaning());
+        let credited = self.at_desk(move |desk| take(desk, &source, &status)).await?;
+        self.metrics.reports[usize::from(credited.is_some())].fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(modem, said, matched = credited.is_some(), "a delivery report");
+        self.reported_on(&modem, &credited.unwrap_or_default());
         Ok(())
     }
 
@@ -95,16 +71,56 @@ impl Inner {
             None => {}
         }
     }
+}
 
-    fn known_as(&self, source: &Source, r: &gsm_sms::StatusReport) -> (Tag, Duration) {
-        let (recipient, sent, ended) =
-            (r.recipient.to_string(), r.timestamp.octets(), r.discharge_time.octets());
-        let numbers = [r.message_reference, r.status.0];
-        let fields: [&[u8]; 6] =
-            [b"report", source.sim.as_bytes(), recipient.as_bytes(), &sent, &ended, &numbers];
-        let dated = piece::instant(r.timestamp).is_some();
-        (piece::tag(&self.key, &fields), if dated { AWAITED } else { Duration::from_secs(600) })
+/// Each state that a report brings its message to; nothing when there is no such message yet.
+fn take(
+    desk: &mut Desk<'_, '_>,
+    source: &Source,
+    status: &gsm_sms::StatusReport,
+) -> Result<Option<Vec<Message>>, GatewayError> {
+    let (sim, key, now) = (desk.sim(source)?, desk.key, desk.now);
+    if desk.came_before(&sim, |name| known_as(key, name, status))? {
+        return Ok(Some(Vec::new()));
     }
+    let (tag, _) = known_as(key, &sim.identity, status);
+    let report = Report {
+        modem: source.modem.clone(),
+        sim: sim.identity,
+        reference: status.message_reference,
+        recipient: status.recipient.to_string(),
+        sent_at: piece::instant(status.timestamp),
+        ended_at: piece::instant(status.discharge_time),
+        came_at: now,
+        state: state(status.status),
+    };
+    let credited = credit(desk.tx, &report, &desk.retry, now)?;
+    if credited.is_none() {
+        hold(desk.tx, &report, &tag, now)?;
+    }
+    Ok(credited)
+}
+
+/// Looks again for the messages of the reports that came when a SIM was known by fewer names.
+pub(super) fn claim(desk: &mut Desk<'_, '_>, sim: &KnownSim) -> Result<(), GatewayError> {
+    for (key, report) in desk.tx.held()? {
+        if sim.names().any(|name| name == report.sim)
+            && let Some(states) = credit(desk.tx, &report, &desk.retry, desk.now)?
+        {
+            desk.tx.delete_held(&key)?;
+            desk.done.reported.push((report.modem, states));
+        }
+    }
+    Ok(())
+}
+
+/// Under what a report is known again on a SIM, and for how long.
+fn known_as(key: &Key, sim: &str, r: &gsm_sms::StatusReport) -> (Tag, Duration) {
+    let (recipient, sent, ended) = (r.recipient.to_string(), r.timestamp.octets(), r.discharge_time.octets());
+    let numbers = [r.message_reference, r.status.0];
+    let fields: [&[u8]; 6] = [b"report", sim.as_bytes(), recipient.as_bytes(), &sent, &ended, &numbers];
+    let dated = piece::instant(r.timestamp).is_some();
+    (piece::tag(key, &fields), if dated { AWAITED } else { Duration::from_secs(600) })
 }
 
 /// What TP-ST says for certain. Not all that is complete was received: the service centre may only have passed the
@@ -134,8 +150,9 @@ pub(super) fn settle(
         return Ok(vec![m]);
     }
     expect(tx, &m, event, sim, now)?;
+    let of_it: Vec<_> = tx.held()?.into_iter().filter(|(_, report)| tells_of(report, &m)).collect();
     let mut states = vec![m];
-    for (key, report) in tx.held()? {
+    for (key, report) in of_it {
         if find(tx, &report)?.is_none_or(|m| m.id != id) {
             continue;
         }
@@ -239,7 +256,7 @@ fn conclude(
 
 /// The message that a report tells of.
 fn find(tx: &Tx<'_>, report: &Report) -> Result<Option<Message>, GatewayError> {
-    let mut ids = tx.expected(&report.sim, Some(report.reference))?;
+    let mut ids = tx.expected_of_sim(&report.sim, report.reference)?;
     if report.modem != report.sim {
         // Sent before the SIM was known.
         ids.extend(tx.expected(&report.modem, Some(report.reference))?);

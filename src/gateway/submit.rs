@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{oneshot, watch};
 
 use super::care::{TraceLine, UssdAnswer};
-use crate::outbox::Fault;
+use crate::outbox::{Fault, SimNames};
 use crate::secret::Secret;
 
 /// A modem that sends short messages, one order at a time.
@@ -36,10 +36,8 @@ pub type Gate = oneshot::Receiver<()>;
 pub struct Readiness {
     /// It can.
     pub ready: bool,
-    /// ICCID, else IMSI: the SIM whose ledger counts.
-    pub sim: Option<String>,
-    /// It tells where the SIM is from.
-    pub imsi: Option<String>,
+    /// What the SIM told of itself: the store knows by it whose ledger counts, and the IMSI where the SIM is from.
+    pub sim: SimNames,
     /// The SIM is in a foreign network.
     pub roaming: bool,
 }

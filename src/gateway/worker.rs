@@ -10,9 +10,7 @@ use super::moves::{self, Settlement};
 use super::{GatewayError, Inner, Order, OrderPart, Outcome, Readiness, Settings, Slot, locked, reports};
 use crate::clock::Timestamp;
 use crate::id::MessageId;
-use crate::outbox::{
-    Circuit, Done, Event, FaultClass, Home, Message, MessageStatus, Periods, Recipients, Sign, Sim,
-};
+use crate::outbox::{Circuit, Done, Event, FaultClass, Home, Message, MessageStatus, Sign, Sim};
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 use crate::store::Records as _;
@@ -35,11 +33,10 @@ impl Inner {
         loop {
             if readiness.has_changed().unwrap_or(false) {
                 let next = readiness.borrow_and_update().clone();
-                if self.meet(index, &ready, &next).await.is_err() {
+                if self.meet(index, &ready, &next, &mut ended).await.is_err() {
                     return;
                 }
-                // A SIM that is out of sight for a while is still the one whose counts are at hand.
-                ready = Readiness { sim: next.sim.or(ready.sim), ..next };
+                ready = next;
             }
             let stopping = self.stopping.load(Ordering::SeqCst);
             let claim = if ready.ready && !stopping { self.next(index) } else { self.leave(index) };
@@ -246,21 +243,31 @@ impl Inner {
         None
     }
 
-    /// Tells the pool of the SIM, when it is another one, and of its place.
-    async fn meet(&self, index: usize, known: &Readiness, next: &Readiness) -> Result<(), GatewayError> {
-        if let Some(sim) = next.sim.clone().filter(|sim| known.sim.as_ref() != Some(sim)) {
-            let month = Periods::of(self.clock.now()).month;
-            let wanted = sim.clone();
-            let (ledger, recipients) = self
-                .store
-                .transact(move |tx| {
-                    Ok::<_, GatewayError>((tx.ledger(&wanted)?, tx.recipients(&wanted, month)?))
-                })
-                .await??;
-            let recipients = Recipients::new(month, recipients);
-            locked(&self.queue).set_sim(index, Sim { name: Some(sim), ledger, recipients });
+    /// Tells the pool of the SIM, when it came into sight or told another name, and of its place. A SIM that is out
+    /// of sight for a while is still the one whose counts are at hand.
+    async fn meet(
+        &self,
+        index: usize,
+        known: &Readiness,
+        next: &Readiness,
+        ended: &mut Option<Ended>,
+    ) -> Result<(), GatewayError> {
+        let nameless = next.ready && next.sim.is_empty() && locked(&self.queue).sim(index).is_none();
+        if nameless || !next.sim.is_empty() && next.sim != known.sim {
+            if let Some(last) = ended.take() {
+                // The counts that the store tells have to hold this send.
+                self.turn(index, Some(last), None).await?;
+            }
+            let source = self.source(self.slots[index].modem.name(), &next.sim);
+            let (sim, ledger, recipients) = self.counts(source).await?;
+            // What it was given was given to other counts.
+            self.leave(index);
+            let mut pool = locked(&self.queue);
+            let same = pool.sim(index).is_some_and(|name| sim.names().any(|known| known == name));
+            let sim = Sim { name: Some(sim.identity), ledger, recipients };
+            if same { pool.renew_sim(index, sim) } else { pool.set_sim(index, sim) }
         }
-        let home = next.imsi.as_deref().map(Home::of).unwrap_or_default();
+        let home = next.sim.imsi.as_deref().map(Home::of).unwrap_or_default();
         locked(&self.queue).set_place(index, home, next.roaming);
         Ok(())
     }

@@ -48,6 +48,14 @@ impl Health {
         *self = Self { sends: millionths(sends), codes: millionths(codes), at: self.at.max(now) };
     }
 
+    /// What was known under two names that turn out to be one SIM: the worse of both, as far as it is not healed.
+    #[must_use]
+    pub fn joined(self, other: Self) -> Self {
+        let at = self.at.max(other.at);
+        let ((sends, codes), (other_sends, other_codes)) = (self.losses(at), other.losses(at));
+        Self { sends: millionths(sends.max(other_sends)), codes: millionths(codes.max(other_codes)), at }
+    }
+
     /// The part of full traffic that it deserves, in thousandths: 50 to 1000.
     pub fn weight(&self, now: Timestamp) -> u32 {
         let (sends, codes) = self.losses(now);

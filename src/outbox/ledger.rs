@@ -1,6 +1,7 @@
 //! What a SIM has sent: parts in this minute, day and month (UTC) and the numbers it served this month, kept
-//! durably by ICCID or IMSI; and when it may send more.
+//! durably under the SIM's identity; and when it may send more.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use super::{Health, ModemRules};
@@ -81,6 +82,30 @@ impl Ledger {
             }
             slot.1 = slot.1.saturating_add(parts);
         }
+    }
+
+    /// What two names had each that turn out to be one SIM: parts of the same period are added, of two periods the
+    /// later one counts.
+    #[must_use]
+    pub fn joined(self, other: Self) -> Self {
+        let both = |a: (u64, u32), b: (u64, u32)| match a.0.cmp(&b.0) {
+            Ordering::Less => b,
+            Ordering::Equal => (a.0, a.1.saturating_add(b.1)),
+            Ordering::Greater => a,
+        };
+        Self {
+            minute: both(self.minute, other.minute),
+            day: both(self.day, other.day),
+            month: both(self.month, other.month),
+            health: self.health.joined(other.health),
+        }
+    }
+
+    /// As it is in the store, with the health of the one at hand when that was seen later: signs of health are written
+    /// down with the next send.
+    #[must_use]
+    pub fn after(self, at_hand: &Self) -> Self {
+        if at_hand.health.at >= self.health.at { Self { health: at_hand.health, ..self } } else { self }
     }
 
     /// Parts sent today and this month.
@@ -229,7 +254,38 @@ mod tests {
         assert!(recipients.note(1, &march));
     }
 
+    fn ledger() -> impl Strategy<Value = Ledger> {
+        let slot = || (0_u64..3, prop_oneof![0_u32..5, Just(u32::MAX)]);
+        let health = (0_u32..=1_000_000, 0_u32..=1_000_000, 0_u64..10_000_000);
+        (slot(), slot(), slot(), health).prop_map(|(minute, day, month, (sends, codes, at))| Ledger {
+            minute,
+            day,
+            month,
+            health: Health { sends, codes, at: Timestamp::from_millis(at) },
+        })
+    }
+
+    #[test]
+    fn the_counts_of_two_names_are_added_in_the_same_period_alone() {
+        let a = Ledger { minute: (7, 1), day: (3, 4), month: (2, 9), ..Ledger::default() };
+        let b = Ledger { minute: (6, 5), day: (3, 2), month: (3, 1), ..Ledger::default() };
+        let both = Ledger { minute: (7, 1), day: (3, 6), month: (3, 1), ..Ledger::default() };
+        assert_eq!((a.joined(b), b.joined(a)), (both, both));
+        assert_eq!(a.joined(Ledger::default()), a);
+    }
+
     proptest! {
+        /// In whatever order names are joined, nothing that was counted is lost and nothing is counted twice.
+        #[test]
+        fn names_may_be_joined_in_any_order(a in ledger(), b in ledger(), c in ledger()) {
+            prop_assert_eq!(a.joined(b), b.joined(a));
+            let counts = |l: Ledger| (l.minute, l.day, l.month);
+            prop_assert_eq!(counts(a.joined(b).joined(c)), counts(a.joined(b.joined(c))));
+            let t = Periods::of(Timestamp::from_millis(10_000_000));
+            let weight = |l: Ledger| l.health.weight(t.now);
+            prop_assert!(weight(a.joined(b)) <= weight(a).min(weight(b)) + 1);
+        }
+
         /// Whatever is admitted whenever it may, no period holds more than its limit.
         #[test]
         fn no_limit_is_passed(

@@ -14,6 +14,7 @@ mod queue;
 mod report;
 mod retry;
 mod rules;
+mod sim_names;
 
 pub use address::is_for;
 pub use breaker::{Breaker, BreakerRules, Circuit};
@@ -26,3 +27,4 @@ pub use queue::{Entry, Queue};
 pub use report::{Awaited, Noted, PartReport, PartState, Report};
 pub use retry::Retry;
 pub use rules::ModemRules;
+pub use sim_names::SimNames;

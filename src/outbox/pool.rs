@@ -19,7 +19,7 @@ mod tests;
 /// What is known of the SIM in a modem.
 #[derive(Debug, Clone, Default)]
 pub struct Sim {
-    /// ICCID, else IMSI, when it has told one: under this name its ledger is kept.
+    /// Its identity, once it was asked for its names: under this name its ledger is kept.
     pub name: Option<String>,
     /// What it sent.
     pub ledger: Ledger,
@@ -289,7 +289,13 @@ impl Pool {
         member.breaker = Breaker::default();
     }
 
-    /// The name of the SIM in a modem.
+    /// The SIM that was in the modem before is seen again, perhaps under another name: what the store has of it.
+    pub fn renew_sim(&mut self, modem: usize, sim: Sim) {
+        let known = &mut self.members[modem].sim;
+        *known = Sim { ledger: sim.ledger.after(&known.ledger), ..sim };
+    }
+
+    /// The identity of the SIM in a modem.
     pub fn sim(&self, modem: usize) -> Option<String> {
         self.members[modem].sim.name.clone()
     }

@@ -3,7 +3,7 @@
 use super::engine::{Order, walk};
 use super::records::{corrupt, id_in, read, read_message, split_expiry};
 use super::table::Table;
-use super::{StoreError, inbound, keys, record, reports};
+use super::{StoreError, inbound, keys, names, record, reports};
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{Verification, VerificationStatus};
 
@@ -48,6 +48,7 @@ pub(super) fn records(table: &Table) -> Result<(), StoreError> {
     each(table, keys::LEDGER, |key, value| {
         record::decode_ledger(value).map(drop).map_err(|why| corrupt("ledger", key, why))
     })?;
+    names::check(table)?;
     inbound::check(table)?;
     reports::check(table)
 }

@@ -30,6 +30,7 @@ pub(super) const OPT_OUT: u8 = b'O';
 pub(super) const AWAITED: u8 = b'A';
 pub(super) const EXPECTED: u8 = b'F';
 pub(super) const HELD: u8 = b'H';
+pub(super) const SIM_NAME: u8 = b'J';
 
 /// How many commits there were.
 pub(super) const SEQUENCE: &[u8] = b"Z\0sequence";
@@ -122,9 +123,16 @@ pub(super) fn awaited(id: MessageId) -> Vec<u8> {
     with(AWAITED, &id.to_bytes())
 }
 
+/// A name of a SIM as it stands in keys.
+pub(super) fn name(name: &str) -> [u8; 16] {
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&hashed(SIM_NAME, &[name])[1..]);
+    hash
+}
+
 /// The messages that went out on a line under a reference; without one, those of which that is in doubt.
-pub(super) fn expected(line: &str, reference: Option<u8>) -> Vec<u8> {
-    let mut key = hashed(EXPECTED, &[line]);
+pub(super) fn expected(line: &[u8; 16], reference: Option<u8>) -> Vec<u8> {
+    let mut key = with(EXPECTED, line);
     key.extend(reference.map_or([1, 0], |reference| [0, reference]));
     key
 }
@@ -134,6 +142,11 @@ pub(super) fn held(since: Timestamp, tag: &[u8; 16]) -> Vec<u8> {
     let mut key = with(HELD, &since.as_millis().to_be_bytes());
     key.extend_from_slice(tag);
     key
+}
+
+/// What a name of a SIM stands for.
+pub(super) fn sim_name(name: &[u8; 16]) -> Vec<u8> {
+    with(SIM_NAME, name)
 }
 
 pub(super) fn meta(name: &str) -> Vec<u8> {

@@ -1,5 +1,5 @@
-//! What must survive: verifications, messages, received messages, opt-outs, limits, idempotency keys and the
-//! ledgers of SIMs, in sled.
+//! What must survive: verifications, messages, received messages, opt-outs, limits, idempotency keys, the names of
+//! SIMs and their ledgers, in sled.
 //!
 //! The only room that names sled. One thread owns all writes: it runs moves in order, each over everything
 //! before it, appends what a group of them wrote to the journal, makes that durable with one `fdatasync` and
@@ -35,6 +35,7 @@ mod journal;
 mod keys;
 mod layered;
 mod memory;
+mod names;
 mod open;
 mod record;
 mod records;
@@ -47,6 +48,7 @@ mod tx;
 
 pub use backup::{RestoreError, restore};
 pub use inbound::InboxRecords;
+pub use names::{KnownSim, NameRecords};
 pub use open::{OpenError, Options};
 pub use records::{Idempotency, Records};
 pub use reports::{HeldKey, ReportRecords};

@@ -7,7 +7,7 @@ use super::check::whole;
 use super::engine::Order;
 use super::records::{Records, corrupt, read};
 use super::table::Table;
-use super::{StoreError, Tx, keys, record};
+use super::{StoreError, Tx, keys, names, record};
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::inbox::Tag;
@@ -33,6 +33,20 @@ pub trait ReportRecords: Records {
     /// The messages of which a part went out on this line, a SIM or a modem, under this reference, oldest first;
     /// without a reference, those of which that is in doubt.
     fn expected(&self, line: &str, reference: Option<u8>) -> Result<Vec<MessageId>, StoreError> {
+        self.expected_on(&keys::name(line), reference)
+    }
+
+    /// The same for a SIM, by any of its names.
+    fn expected_of_sim(&self, sim: &str, reference: u8) -> Result<Vec<MessageId>, StoreError> {
+        let mut found = Vec::new();
+        for line in names::hashes_of(self, sim)? {
+            found.extend(self.expected_on(&line, Some(reference))?);
+        }
+        Ok(found)
+    }
+
+    #[doc(hidden)]
+    fn expected_on(&self, line: &[u8; 16], reference: Option<u8>) -> Result<Vec<MessageId>, StoreError> {
         let start = keys::expected(line, reference);
         let mut end = start.clone();
         end.extend([0xff; 17]);
@@ -79,7 +93,7 @@ impl Tx<'_> {
         id: MessageId,
         until: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut key = keys::expected(line, reference);
+        let mut key = keys::expected(&keys::name(line), reference);
         key.extend_from_slice(&id.to_bytes());
         let r = ExpectedRecord { expires_at: until.as_millis() };
         self.put_expiring(key, "expected report", &r, |r| r.expires_at)

@@ -12,6 +12,7 @@ use crate::outbox::{Encoding, Kind, Ledger, Message, MessageStatus};
 use crate::secret::{Key, Sealed};
 
 mod inbound;
+mod names;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 

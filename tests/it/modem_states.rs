@@ -377,8 +377,8 @@ async fn a_wrong_pin_is_tried_once_whatever_restarts() {
     rig.kill();
     for (path, octets) in crate::daemon_support::files(&rig.dir.path().join("state")) {
         for pin in [&b"9512"[..], b"8623", b"4711"] {
-            // Four digits may stand anywhere by chance; with the SIM's name before them they do not.
-            let beside = octets.windows(64).any(|w| w.starts_with(b"pin iccid") && has(w, pin));
+            // Four digits may stand anywhere by chance; with the head of the note before them they do not.
+            let beside = octets.windows(64).any(|w| w.starts_with(b"tried ") && has(&w[38..], pin));
             assert!(!beside, "{}", path.display());
         }
     }
@@ -391,6 +391,33 @@ async fn a_wrong_pin_is_tried_once_whatever_restarts() {
 
 fn has(octets: &[u8], part: &[u8]) -> bool {
     octets.windows(part.len()).any(|w| w == part)
+}
+
+/// What answers at one start and not at the next is no other SIM.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_pin_is_tried_once_whichever_name_answers() {
+    let silent = |command: &str, mark: &str| {
+        format!("[[answer]]\ncommand = \"{command}\"\nresult = \"ERROR\"\n{mark}\n")
+    };
+    // Each changes when a start is over: the first PIN is on its way then.
+    let [first, later] = ["unless = \"tried\"", "times = 1"];
+    for script in [
+        silent("AT+CCID", first),
+        silent("AT+CCID", first) + &silent("AT+CGSN", later),
+        silent("AT+CGSN", first) + &silent("AT+CCID", "times = 2"),
+    ] {
+        let given = "[[answer]]\ncommand = \"AT+CPIN=*\"\nusual = true\nset = { mark = \"tried\" }\n";
+        let card = "[card]\nstate = \"pin\"\npin = \"4711\"\n";
+        let mut rig = rig(&format!("{card}{given}{script}"), "9512");
+        let extra = format!("pin_file = \"{}\"\n", rig.dir.path().join("pin").display());
+        rig.rewrite(&extra);
+        for _ in 0..3 {
+            rig.launch();
+            blocked(&rig, "not tried again").await;
+            assert_eq!(tried(&rig), ["AT+CPIN=\"9512\""], "{script}");
+            rig.kill();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,14 +6,15 @@ use futures_util::future::BoxFuture;
 
 use crate::Secret;
 
-/// Every name by which the owner of a PIN may be known: which of them a modem tells differs from one start to the next.
+/// Whose PIN it is: every name that the SIM and its device may have. What is not known now may be known at the next
+/// start, and the other way about, so that a try has to be found again under any of them.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Owners {
-    /// The number of the SIM card.
+    /// The SIM's number, where it gives that before its PIN. Told by this SIM, not by one that was here before.
     pub iccid: Option<String>,
-    /// The number of the subscription.
+    /// The subscription's number, under the same condition.
     pub imsi: Option<String>,
-    /// The number of the modem.
+    /// The device's number.
     pub imei: Option<String>,
     /// The modem's name in the configuration.
     pub modem: String,
@@ -21,7 +22,7 @@ pub struct Owners {
     pub port: String,
 }
 
-/// The numbers are a person's; they are not shown.
+/// The numbers of the SIM and the device are not shown.
 impl fmt::Debug for Owners {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Owners").field("modem", &self.modem).field("port", &self.port).finish_non_exhaustive()
@@ -30,11 +31,11 @@ impl fmt::Debug for Owners {
 
 /// Remembers the PINs that were tried and not accepted.
 pub trait Pins: fmt::Debug + Send + Sync {
-    /// Notes under every name that the PIN is about to be tried. `true`: that is noted for certain, and the try
-    /// may be made; `false`: it was noted before under one of the names. The error is a sentence for a person; then no
-    /// try is made.
+    /// Notes that the PIN is about to be tried with the SIM of these names. `true`: that is noted for certain, and the
+    /// try may be made; `false`: it may have been tried before with this SIM, under whichever of the names. The error
+    /// is a sentence for a person; then no try is made.
     fn tries(&self, owners: Owners, pin: Secret<String>) -> BoxFuture<'static, Result<bool, String>>;
 
-    /// The SIM took the PIN: its notes go.
+    /// The SIM took the PIN: its note goes. The names are those of the try.
     fn accepted(&self, owners: Owners, pin: Secret<String>) -> BoxFuture<'static, ()>;
 }

@@ -42,14 +42,14 @@ pub(super) fn parts(from: &str, text: &str, reference: u8, seconds: i64) -> Vec<
 
 impl World {
     pub(super) async fn receive(&self, pdu: &Secret<Vec<u8>>) {
-        self.gateway.received("m0", Some("sim0"), pdu).await.unwrap();
+        self.gateway.received("m0", &card("sim0"), pdu).await.unwrap();
     }
 
-    async fn inbox(&self) -> Vec<InboxView> {
+    pub(super) async fn inbox(&self) -> Vec<InboxView> {
         self.gateway.inbox(InboxFilter { limit: 1000, before: None }).await.unwrap().items
     }
 
-    async fn texts(&self) -> Vec<String> {
+    pub(super) async fn texts(&self) -> Vec<String> {
         self.inbox().await.iter().map(|v| v.text.as_ref().unwrap().expose().clone()).collect()
     }
 
@@ -75,7 +75,7 @@ impl World {
     }
 }
 
-fn long() -> String {
+pub(super) fn long() -> String {
     (0..60).fold(String::new(), |text, n| text + &format!("word {n}, "))
 }
 
@@ -122,8 +122,8 @@ async fn parts_join_in_any_order_over_restarts_and_twice() {
         world.receive(pdu).await;
         world.receive(pdu).await;
         // The same reference of somebody else, or on another SIM, is another message.
-        world.gateway.received("m1", Some("sim1"), &pdus[0]).await.unwrap();
-        world.gateway.received("m0", Some("sim0"), &parts("+41790000001", &long(), 7, 0)[0]).await.unwrap();
+        world.gateway.received("m1", &card("sim1"), &pdus[0]).await.unwrap();
+        world.gateway.received("m0", &card("sim0"), &parts("+41790000001", &long(), 7, 0)[0]).await.unwrap();
     }
     let world = World::with(1, settings(), store.clone(), clock).await;
     assert_eq!(world.texts().await, [long()]);

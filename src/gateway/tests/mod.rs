@@ -16,6 +16,7 @@ use crate::store::{InboxRecords, ReportRecords};
 mod cancel;
 mod inbound;
 mod limits;
+mod names;
 mod pool;
 mod reports;
 mod retention;
@@ -109,6 +110,11 @@ impl Submit for Fake {
     }
 }
 
+/// A SIM that told its card's number alone.
+fn card(iccid: &str) -> SimNames {
+    SimNames::new(Some(iccid.to_owned()), None)
+}
+
 struct World {
     gateway: Gateway,
     store: Store,
@@ -148,10 +154,18 @@ impl World {
     }
 
     async fn with(count: usize, settings: Settings, store: Store, clock: Clock) -> Self {
+        let cards = (0..count).map(|i| card(&format!("sim{i}"))).collect();
+        Self::of_sims(cards, settings, store, clock).await
+    }
+
+    /// A modem for each SIM, which told these names.
+    async fn of_sims(sims: Vec<SimNames>, settings: Settings, store: Store, clock: Clock) -> Self {
         let (sender, air) = mpsc::unbounded_channel();
-        let modems: Vec<Arc<Fake>> = (0..count)
-            .map(|i| {
-                let ready = Readiness { ready: true, sim: Some(format!("sim{i}")), ..Readiness::default() };
+        let modems: Vec<Arc<Fake>> = sims
+            .into_iter()
+            .enumerate()
+            .map(|(i, sim)| {
+                let ready = Readiness { ready: true, sim, ..Readiness::default() };
                 Arc::new(Fake {
                     name: format!("m{i}"),
                     readiness: watch::Sender::new(ready),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::outbox::Circuit;
 
-fn rules(of: &[(&str, ModemRules)]) -> Settings {
+pub(super) fn rules(of: &[(&str, ModemRules)]) -> Settings {
     let modems = of.iter().map(|(name, rules)| ((*name).to_owned(), rules.clone())).collect();
     Settings { modems, ..settings() }
 }
@@ -18,12 +18,12 @@ fn failure(class: FaultClass) -> Plan {
 }
 
 impl World {
-    async fn send(&self, to: &str) -> MessageId {
+    pub(super) async fn send(&self, to: &str) -> MessageId {
         self.gateway.send(&Caller::default(), text(to, "hello")).await.unwrap().0.id
     }
 
     /// The modem through which a message to this number goes, when all of them wait.
-    async fn through(&mut self, to: &str) -> String {
+    pub(super) async fn through(&mut self, to: &str) -> String {
         let id = self.send(to).await;
         let aired = self.aired().await;
         assert_eq!(aired.to, to);
@@ -33,7 +33,7 @@ impl World {
     }
 
     /// Lets every task run until it waits for something other than the store: no chain of moves here is longer.
-    async fn at_rest(&self) {
+    pub(super) async fn at_rest(&self) {
         for _ in 0..60 {
             self.store.transact(|_| ()).await.unwrap();
             for _ in 0..10 {
@@ -42,7 +42,7 @@ impl World {
         }
     }
 
-    fn standing(&self, modem: &str) -> Standing {
+    pub(super) fn standing(&self, modem: &str) -> Standing {
         self.gateway.modem(modem).unwrap().standing
     }
 }
@@ -51,8 +51,9 @@ impl World {
 async fn routes_and_home_choose_the_modem() {
     let settings = rules(&[("m1", routes(&["+49"])), ("m2", routes(&["+4917"]))]);
     let mut world = World::with(4, settings, Store::in_memory(), Clock::manual(START)).await;
-    let ready = Readiness { ready: true, sim: Some("sim3".to_owned()), ..Readiness::default() };
-    let german = Readiness { imsi: Some("262011234567890".to_owned()), ..ready.clone() };
+    let ready = Readiness { ready: true, sim: card("sim3"), ..Readiness::default() };
+    let names = SimNames { imsi: Some("262011234567890".to_owned()), ..ready.sim.clone() };
+    let german = Readiness { sim: names, ..ready.clone() };
     world.modems[3].readiness.send_replace(german.clone());
     world.at_rest().await;
     assert_eq!(world.through("+491791234567").await, "m2");
@@ -318,12 +319,12 @@ async fn another_sim_has_its_own_counts() {
     let mut world = World::new(1).await;
     world.through("+41791234567").await;
     assert_eq!(world.standing("m0").parts_this_month, 1);
-    let other = Readiness { ready: true, sim: Some("other".to_owned()), ..Readiness::default() };
+    let other = Readiness { ready: true, sim: card("other"), ..Readiness::default() };
     world.modems[0].readiness.send_replace(other.clone());
     world.at_rest().await;
     assert_eq!((world.standing("m0").parts_this_month, world.standing("m0").recipients_this_month), (0, 0));
     world.through("+41791234568").await;
-    world.modems[0].readiness.send_replace(Readiness { sim: Some("sim0".to_owned()), ..other });
+    world.modems[0].readiness.send_replace(Readiness { sim: card("sim0"), ..other });
     world.at_rest().await;
     assert_eq!((world.standing("m0").parts_this_month, world.standing("m0").recipients_this_month), (1, 1));
 }

@@ -7,7 +7,7 @@ use super::*;
 const PHONE: &str = "+41791234567";
 
 /// A STATUS-REPORT for what the service centre took `seconds` after the start.
-fn report(reference: u8, recipient: &str, status: u8, seconds: u64) -> Secret<Vec<u8>> {
+pub(super) fn report(reference: u8, recipient: &str, status: u8, seconds: u64) -> Secret<Vec<u8>> {
     let taken = i64::try_from(START.as_millis() / 1000 + seconds).unwrap();
     let stamp = |seconds| TimeStamp::from_unix(taken + seconds, 4).unwrap();
     let tpdu = Tpdu::StatusReport(StatusReport {
@@ -25,16 +25,16 @@ fn report(reference: u8, recipient: &str, status: u8, seconds: u64) -> Secret<Ve
 impl World {
     async fn report(&self, reference: u8, recipient: &str, status: u8, seconds: u64) {
         let pdu = report(reference, recipient, status, seconds);
-        self.gateway.reported("m0", Some("sim0"), &pdu).await.unwrap();
+        self.gateway.reported("m0", &card("sim0"), &pdu).await.unwrap();
     }
 
-    async fn send_reported(&self, words: &str) -> MessageView {
+    pub(super) async fn send_reported(&self, words: &str) -> MessageView {
         let wanted = SendRequest { report: true, ..text(PHONE, words) };
         self.gateway.send(&Caller::default(), wanted).await.unwrap().0
     }
 
     /// Queues it, and ends its send so.
-    async fn sent(&mut self, words: &str, references: Vec<u8>) -> MessageView {
+    pub(super) async fn sent(&mut self, words: &str, references: Vec<u8>) -> MessageView {
         locked(&self.modems[0].plan).push_back(Plan::End(Outcome::Accepted { references }));
         let m = self.send_reported(words).await;
         self.until(m.id, MessageStatus::Sent).await
@@ -52,7 +52,7 @@ impl World {
         }
     }
 
-    async fn status(&self, m: &MessageView) -> (MessageStatus, Option<String>) {
+    pub(super) async fn status(&self, m: &MessageView) -> (MessageStatus, Option<String>) {
         let m = self.gateway.message(&Caller::default(), m.id).await.unwrap();
         (m.status, m.error)
     }

@@ -283,6 +283,19 @@ fn a_busy_sim_is_waited_for() {
 }
 
 #[test]
+fn what_a_sim_does_not_tell_is_not_what_another_one_told() {
+    let mut bench = Bench::ready(Fake::new());
+    bench.session.lost("gone");
+    bench.turn();
+    bench.modem.on("AT+CCID", "\r\n+CME ERROR: 14\r\n");
+    bench.modem.on("AT+CIMI", "\r\n228019876543210\r\n\r\nOK\r\n");
+    bench.open();
+    bench.until(|b| b.state() == State::Ready);
+    let seen = bench.session.snapshot();
+    assert_eq!((seen.sim.iccid.as_deref(), seen.sim.imsi.as_deref()), (None, Some("228019876543210")));
+}
+
+#[test]
 fn an_answer_without_its_ok() {
     let mut modem = Fake::new();
     modem.on("AT+CPIN?", "\r\n+CPIN: READY\r\n");

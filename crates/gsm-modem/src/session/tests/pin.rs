@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use crate::Owners;
 use super::{Bench, Fake, settings};
-use crate::Secret;
-use crate::Settings;
 use crate::snapshot::State;
+use crate::{Owners, Secret, Settings};
 
 fn configured(pin: &str) -> Settings {
     Settings { pin: Some(Secret::new(pin.into())), ..settings() }
@@ -58,11 +56,6 @@ fn the_try_is_noted_before_the_pin_leaves_and_forgotten_when_it_was_right() {
         ("\r\n+CCID: 8941030000000000001\r\n\r\nOK\r\n", Some("8941030000000000001")),
         ("\r\n+CME ERROR: 11\r\n", None),
     ] {
-        let mut modem = locked("Acme");
-        modem.in_turn("AT+CCID", &[ccid]);
-        modem.on("AT+CPIN=\"1234\"", "");
-        let mut bench = Bench::with(modem, configured("1234"));
-        bench.until(|b| b.heard("AT+CPIN=\"1234\"") == 1);
         let owners = Owners {
             iccid: iccid.map(str::to_owned),
             imsi: None,
@@ -70,6 +63,11 @@ fn the_try_is_noted_before_the_pin_leaves_and_forgotten_when_it_was_right() {
             modem: "m".into(),
             port: "/dev/ttyTEST".into(),
         };
+        let mut modem = locked("Acme");
+        modem.in_turn("AT+CCID", &[ccid]);
+        modem.on("AT+CPIN=\"1234\"", "");
+        let mut bench = Bench::with(modem, configured("1234"));
+        bench.until(|b| b.heard("AT+CPIN=\"1234\"") == 1);
         assert_eq!(bench.tried, [owners]);
         bench.say("\r\nOK\r\n");
         bench.until(|b| b.state() == State::Ready);

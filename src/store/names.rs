@@ -1,0 +1,272 @@
+//! The names of SIMs, and which of them are one SIM.
+//!
+//! A SIM's identity is its ICCID, once that is known: it names the card. An IMSI alone stands for the card that it was
+//! last seen with; before it was seen with any, it is an identity of its own, and so is the name of a modem whose SIM
+//! told no name. When an ICCID and an IMSI are told together, what was known by the IMSI alone is the card's: the
+//! counts move, since one SIM has one ledger; all else stays where it lies and is looked up under every name of the
+//! SIM, since much of it stands under keyed hashes that nobody can list, and the rest may be 100,000 recipients.
+//! The counts move when the SIM's ledger is asked for, because until then somebody may count on under the old name.
+//!
+//! An IMSI that comes with another ICCID is a subscription on a new card. The card is another SIM: what was received
+//! on the old one stays that one's. The contract is the same, so that a card which was never seen before begins with
+//! the counts and recipients of the old one, lest its limits are passed.
+//!
+//! A name that is in no record here is its own identity: so a store of before names were joined keeps its counts.
+//!
+//! A name stands in a key and in a list only as a hash, and in a record sealed.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::check::{each, has};
+use super::records::{Records, corrupt};
+use super::table::Table;
+use super::{StoreError, Tx, keys, record};
+use crate::outbox::{Ledger, SimNames};
+use crate::secret::{Key, Sealed};
+
+/// Former names that are kept of a SIM, the latest ones: a card may have a few subscriptions, and no modem may make
+/// this grow without end.
+const KEPT: usize = 16;
+
+/// A SIM as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownSim {
+    /// Under this name stands its ledger, and whatever is written anew.
+    pub identity: String,
+    /// What else it was known by, as an identity: something of it may lie under these names.
+    pub former: Vec<String>,
+    /// Those of the former names that this very move found to be its.
+    pub joined: Vec<String>,
+    /// Those whose counts are not added to its own yet.
+    uncounted: Vec<String>,
+    /// The card that its subscription was on before.
+    predecessor: Option<String>,
+}
+
+impl KnownSim {
+    /// Every name under which something of it may lie, its identity first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.identity.as_str()).chain(self.former.iter().map(String::as_str))
+    }
+
+    fn alone(name: &str) -> Self {
+        Self::from(NamesRecord { identity: name.to_owned(), ..NamesRecord::default() })
+    }
+
+    fn record(&self) -> NamesRecord {
+        NamesRecord {
+            identity: self.identity.clone(),
+            former: self.former.clone(),
+            uncounted: self.uncounted.clone(),
+            predecessor: self.predecessor.clone(),
+        }
+    }
+}
+
+/// Reading which names are one SIM. The key opens what is kept of them; a record that it does not open is none, since
+/// the secret key was replaced.
+pub trait NameRecords: Records {
+    /// The SIM that a name stands for.
+    fn sim_called(&self, key: &Key, name: &str) -> Result<KnownSim, StoreError> {
+        Ok(known(self, key, name)?.unwrap_or_else(|| KnownSim::alone(name)))
+    }
+
+    /// The recipients that a SIM, under any of its names, served in a month, as keyed hashes; those of its
+    /// subscription's card before are among them.
+    fn recipients_of(&self, key: &Key, sim: &KnownSim, month: u64) -> Result<HashSet<u64>, StoreError> {
+        let mut found = HashSet::new();
+        let before = sim.predecessor.as_deref().map(|name| self.sim_called(key, name)).transpose()?;
+        for name in sim.names().chain(before.iter().flat_map(KnownSim::names)) {
+            found.extend(self.recipients(name, month)?);
+        }
+        Ok(found)
+    }
+}
+
+impl<T: Records> NameRecords for T {}
+
+impl Tx<'_> {
+    /// Which SIM it is that told these names in that modem; names that turn out to be one SIM are joined. What a SIM
+    /// sent before it told a name counts for the first one that tells a name in the same modem.
+    pub fn join_sim(&mut self, key: &Key, modem: &str, names: &SimNames) -> Result<KnownSim, StoreError> {
+        let Some(name) = names.iccid.as_deref().or(names.imsi.as_deref()) else {
+            return self.nameless_sim(key, modem);
+        };
+        let mut sim = self.sim_called(key, name)?;
+        let before = sim.record();
+        if let Some(imsi) = names.imsi.as_deref().filter(|imsi| *imsi != sim.identity) {
+            let known = self.sim_called(key, imsi)?;
+            if known.identity == imsi {
+                sim.joined.extend(known.former);
+                sim.joined.push(imsi.to_owned());
+                sim.uncounted.extend(known.uncounted);
+            } else if known.identity != sim.identity {
+                self.take_over(key, &mut sim, &known)?;
+            }
+            if known.identity != sim.identity {
+                self.put_sim(key, &sim)?;
+                let r = NameRecord { of: keys::name(&sim.identity), former: Vec::new(), sealed: None };
+                self.put_record(place(imsi), &r)?;
+            }
+        }
+        if modem != sim.identity && known(self, key, modem)?.is_some_and(|known| known.identity == modem) {
+            sim.joined.push(modem.to_owned());
+            self.remove(place(modem));
+        }
+        for names in [&mut sim.former, &mut sim.uncounted] {
+            names.retain(|name| !sim.joined.contains(name));
+            names.extend(sim.joined.iter().cloned());
+            names.drain(..names.len().saturating_sub(KEPT));
+        }
+        if sim.record() != before {
+            self.put_sim(key, &sim)?;
+        }
+        Ok(sim)
+    }
+
+    /// What the SIM sent under all of its names, from now on under its identity.
+    pub fn join_ledgers(&mut self, key: &Key, sim: &KnownSim) -> Result<Ledger, StoreError> {
+        let mut ledger = self.ledger(&sim.identity)?;
+        for name in &sim.uncounted {
+            ledger = ledger.joined(self.ledger(name)?);
+            self.remove(keys::ledger(name));
+        }
+        if !sim.uncounted.is_empty() {
+            self.put_ledger(&sim.identity, &ledger)?;
+            self.put_sim(key, &KnownSim { uncounted: Vec::new(), ..sim.clone() })?;
+        }
+        Ok(ledger)
+    }
+
+    /// A SIM that tells no name is known by its modem's.
+    fn nameless_sim(&mut self, key: &Key, modem: &str) -> Result<KnownSim, StoreError> {
+        if let Some(sim) = known(self, key, modem)? {
+            return Ok(sim);
+        }
+        let sim = KnownSim::alone(modem);
+        self.put_sim(key, &sim)?;
+        Ok(sim)
+    }
+
+    /// A card that was never seen before goes on with the counts of the one that its subscription was on.
+    fn take_over(&mut self, key: &Key, sim: &mut KnownSim, from: &KnownSim) -> Result<(), StoreError> {
+        if known(self, key, &sim.identity)?.is_some() || self.load(&keys::ledger(&sim.identity))?.is_some() {
+            return Ok(());
+        }
+        let Ledger { minute, day, month, .. } = self.ledger(&from.identity)?;
+        self.put_ledger(&sim.identity, &Ledger { minute, day, month, ..Ledger::default() })?;
+        sim.predecessor = Some(from.identity.clone());
+        Ok(())
+    }
+
+    fn put_sim(&mut self, key: &Key, sim: &KnownSim) -> Result<(), StoreError> {
+        let plain = self.note(record::encode(&sim.record()))?;
+        let of = keys::name(&sim.identity);
+        let former = sim.former.iter().map(|name| keys::name(name)).collect();
+        let sealed = Some(key.seal(&of, &plain).as_bytes().to_vec());
+        self.put_record(keys::sim_name(&of), &NameRecord { of, former, sealed })
+    }
+}
+
+/// Every name of the SIM that a name stands for, as they stand in keys.
+pub(super) fn hashes_of<S: Records + ?Sized>(source: &S, name: &str) -> Result<Vec<[u8; 16]>, StoreError> {
+    let Some(r) = identity_of(source, name)? else { return Ok(vec![keys::name(name)]) };
+    Ok([r.of].into_iter().chain(r.former).collect())
+}
+
+/// The SIM that a name stands for, when there is a record of it.
+fn known<S: Records + ?Sized>(source: &S, key: &Key, name: &str) -> Result<Option<KnownSim>, StoreError> {
+    let Some(NameRecord { of, sealed: Some(sealed), .. }) = identity_of(source, name)? else {
+        return Ok(None);
+    };
+    let Ok(plain) = key.unseal(&of, &Sealed::from_bytes(sealed)) else { return Ok(None) };
+    let r = record::decode::<NamesRecord>(plain.expose());
+    let r = source.note(r.map_err(|why| corrupt("SIM name", &keys::sim_name(&of), why)))?;
+    Ok(Some(KnownSim::from(r)))
+}
+
+/// The record of the identity that a name stands for.
+fn identity_of<S: Records + ?Sized>(source: &S, name: &str) -> Result<Option<NameRecord>, StoreError> {
+    let name = keys::name(name);
+    match sim_name(source, &name)? {
+        Some(r) if r.of != name => sim_name(source, &r.of),
+        found => Ok(found),
+    }
+}
+
+fn sim_name<S: Records + ?Sized>(source: &S, name: &[u8; 16]) -> Result<Option<NameRecord>, StoreError> {
+    let key = keys::sim_name(name);
+    let value = source.load(&key)?;
+    source.note(value.map(|v| record::decode(&v).map_err(|why| corrupt("SIM name", &key, why))).transpose())
+}
+
+/// Where the record of a name stands.
+fn place(name: &str) -> Vec<u8> {
+    keys::sim_name(&keys::name(name))
+}
+
+/// The look at these records when the store opens.
+pub(super) fn check(table: &Table) -> Result<(), StoreError> {
+    each(table, keys::SIM_NAME, |key, value| {
+        let r: NameRecord = record::decode(value).map_err(|why| corrupt("SIM name", key, why))?;
+        has(table, Some(keys::sim_name(&r.of)), "SIM name", key)
+    })
+}
+
+/// What a name stands for.
+#[derive(Serialize, Deserialize)]
+struct NameRecord {
+    /// The identity of its SIM, as it stands in keys.
+    of: [u8; 16],
+    /// Of an identity alone, as the rest: its former names, as they stand in keys.
+    former: Vec<[u8; 16]>,
+    /// A [`NamesRecord`], framed as a record is.
+    sealed: Option<Vec<u8>>,
+}
+
+/// What a SIM is and was called.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct NamesRecord {
+    identity: String,
+    former: Vec<String>,
+    uncounted: Vec<String>,
+    predecessor: Option<String>,
+}
+
+impl From<NamesRecord> for KnownSim {
+    fn from(r: NamesRecord) -> Self {
+        let NamesRecord { identity, former, uncounted, predecessor } = r;
+        Self { identity, former, joined: Vec::new(), uncounted, predecessor }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(written: &[u8]) -> Vec<u8> {
+        [written, &crc32fast::hash(written).to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn the_first_format_stays_readable() {
+        // As the first version wrote them: these octets may never fail to decode.
+        let names = framed(&[1, 1, b'a', 2, 1, b'b', 1, b'c', 1, 1, b'c', 1, 1, b'd']);
+        let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let wanted = NamesRecord {
+            identity: "a".to_owned(),
+            former: list(&["b", "c"]),
+            uncounted: list(&["c"]),
+            predecessor: Some("d".to_owned()),
+        };
+        assert_eq!(record::decode(&names), Ok(wanted));
+        let written = [&[1][..], &[6; 16], &[1], &[7; 16], &[1, 2, 8, 9]].concat();
+        let r: NameRecord = record::decode(&framed(&written)).unwrap();
+        assert_eq!((r.of, r.former, r.sealed), ([6; 16], vec![[7; 16]], Some(vec![8, 9])));
+        let written = [&[1][..], &[6; 16], &[0, 0]].concat();
+        let r: NameRecord = record::decode(&framed(&written)).unwrap();
+        assert_eq!((r.of, r.former, r.sealed), ([6; 16], vec![], None));
+    }
+}
