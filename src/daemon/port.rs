@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use gsm_modem::recorder::Recorded;
-use gsm_modem::{Modem, Notice, Snapshot, State};
+use gsm_modem::dialogue::Recorded;
+use gsm_modem::{Modem, Notice, Place, Snapshot, State};
 use tokio::sync::{mpsc, watch};
 
 use super::GRACE;
@@ -42,9 +42,14 @@ impl Port {
 
     /// Gives what the modem received to the gateway; when that has it on disk, the modem may forget it. What is not
     /// taken stays where it lies and comes again.
-    async fn hand_over(&self, gateway: &Gateway, pdu: &Secret<Vec<u8>>, storage: Option<(String, u32)>) {
-        let sim = names(&self.snapshot.borrow());
-        match gateway.received(&self.name, &sim, pdu).await {
+    async fn hand_over(
+        &self,
+        gateway: &Gateway,
+        pdu: &Secret<Vec<u8>>,
+        sim: &SimNames,
+        storage: Option<Place>,
+    ) {
+        match gateway.received(&self.name, sim, pdu).await {
             Ok(()) => {
                 if let Some(storage) = storage {
                     self.modem.discard(storage).await;
@@ -100,10 +105,10 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
                 Some(Notice::Recovered { rung, took }) => {
                     gateway.modem_recovered(&port.name, RecoveryView { rung: rung.as_str(), took });
                 }
-                Some(Notice::Delivered { pdu, storage } | Notice::Report { pdu, storage }) => {
-                    port.hand_over(&gateway, &pdu, storage).await;
+                Some(Notice::Delivered { pdu, storage, sim } | Notice::Report { pdu, storage, sim }) => {
+                    port.hand_over(&gateway, &pdu, &names(&sim), storage).await;
                 }
-                Some(_) => {}
+                Some(Notice::Overdue) => {}
                 None => return,
             },
         }
@@ -121,12 +126,12 @@ fn tell(name: &str, state: ModemState, why: Option<&str>) {
 
 fn readiness(snapshot: &Snapshot) -> Readiness {
     let roaming = snapshot.registration == gsm_modem::at::Registration::Roaming;
-    Readiness { ready: snapshot.ready, sim: names(snapshot), roaming }
+    Readiness { ready: snapshot.ready, sim: names(&snapshot.sim), roaming }
 }
 
 /// What the SIM told of itself.
-fn names(snapshot: &Snapshot) -> SimNames {
-    SimNames::new(snapshot.iccid.clone(), snapshot.imsi.clone())
+fn names(sim: &gsm_modem::SimNames) -> SimNames {
+    SimNames::new(sim.iccid.clone(), sim.imsi.clone())
 }
 
 fn state(state: State) -> ModemState {
@@ -156,7 +161,7 @@ impl Submit for Port {
             model: s.model.clone(),
             firmware: s.firmware.clone(),
             imei: s.imei.clone(),
-            imsi: s.imsi.clone(),
+            imsi: s.sim.imsi.clone(),
             operator: s.operator.clone(),
             registration: registration(s.registration).to_owned(),
             signal_dbm: s.signal_dbm,

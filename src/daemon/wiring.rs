@@ -178,6 +178,7 @@ pub(super) fn modem(
         operator: m.operator.clone(),
         pins: Some(pins),
         profiles,
+        patience: None,
         timing: gsm_modem::Timing::default(),
     })
 }

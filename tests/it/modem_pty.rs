@@ -143,6 +143,7 @@ fn settings(port: PathBuf) -> Settings {
         roaming: Roaming::Allowed,
         operator: None,
         pins: None,
+        patience: None,
         profiles: smsotpd::config::profiles(),
         timing: Timing {
             quiet: Duration::from_millis(30),
@@ -204,7 +205,7 @@ async fn every_manner_of_speaking() {
         assert_eq!(pty.pdus(), ["002100FF", "002100FF"]);
         let seen = modem.snapshot().borrow().clone();
         assert_eq!((seen.manufacturer.as_str(), seen.model.as_str()), ("Acme", "Rocket"));
-        assert_eq!((seen.imsi.as_deref(), seen.signal_dbm), (Some("228011234567890"), Some(-73)));
+        assert_eq!((seen.sim.imsi.as_deref(), seen.signal_dbm), (Some("228011234567890"), Some(-73)));
         modem.stop(Duration::from_secs(1)).await;
         assert!(matches!(send(&modem).await, Outcome::NotStarted { .. }));
     }

@@ -162,6 +162,7 @@ impl Driven {
             roaming: Roaming::Allowed,
             operator: None,
             pins: None,
+            patience: None,
             profiles: smsotpd::config::profiles(),
             timing: timing(),
         };

@@ -35,6 +35,7 @@ fn settings(port: PathBuf) -> Settings {
         roaming: Roaming::Allowed,
         operator: None,
         pins: None,
+        patience: None,
         profiles: smsotpd::config::profiles(),
         timing: Timing { quiet: Duration::from_millis(20), ..Timing::default() },
     }
