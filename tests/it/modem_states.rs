@@ -119,7 +119,9 @@ async fn take(modem: &Modem, notices: &mut mpsc::Receiver<Notice>, count: usize)
     while taken.len() < count {
         let notice = timeout(LIMIT, notices.recv()).await;
         let notice = notice.unwrap_or_else(|_| panic!("{} of {count}", taken.len())).expect("a session");
-        let (Notice::Delivered { pdu, storage, .. } | Notice::Report { pdu, storage, .. }) = notice else { continue };
+        let (Notice::Delivered { pdu, storage, .. } | Notice::Report { pdu, storage, .. }) = notice else {
+            continue;
+        };
         assert!(taken.insert(pdu.expose().clone()), "announced twice");
         modem.discard(storage.expect("it lies in the modem")).await;
     }

@@ -14,11 +14,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
 use tokio_serial::SerialStream;
 
+use super::dialogue::{Recorded, Write};
 use super::find::Unfound;
 use super::ladder::Rung;
 use super::means::{Means, Patient};
 use super::ports::{Patience, Root, Watch, turn, usb_of};
-use super::dialogue::{Recorded, Write};
 use super::session::{Closing, Input, Output, Session, UssdAnswer};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Place, Snapshot, State};

@@ -34,7 +34,7 @@ mod text;
 mod unsolicited;
 
 pub use command::{Charset, Command, Domain, Expects, LineEnd};
-pub use errors::{Failure, MakerError, Service, Subject, Verdict};
+pub use errors::{Failure, MakerError, Service, Subject, Verdict, names_the_sim};
 pub use framer::{Frame, Framer, LINE_LIMIT, Prompt};
 pub use line::Line;
 pub use registration::{Registration, registration};

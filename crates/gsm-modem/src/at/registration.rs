@@ -63,8 +63,10 @@ pub fn registration(body: &str) -> Option<Registration> {
         return None;
     }
     let fields = raw_fields(body);
-    small(fields.first()?, HIGHEST_N)?;
-    small(fields.get(1)?, HIGHEST_STAT).map(Registration::from_stat)
+    // Some put every field in quotes.
+    let bare = |at: usize| fields.get(at).map(|field| field.trim().trim_matches('"'));
+    small(bare(0)?, HIGHEST_N)?;
+    small(bare(1)?, HIGHEST_STAT).map(Registration::from_stat)
 }
 
 impl Registration {

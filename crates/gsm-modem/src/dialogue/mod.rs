@@ -191,6 +191,8 @@ pub struct Dialogue {
     writes: VecDeque<Write>,
     /// A line whose beginning was read for itself, since the end of that was lost.
     rest_of_line: Option<String>,
+    /// Results came as numbers.
+    says_numbers: bool,
     /// When the modem was last heard.
     heard_at: Option<Instant>,
     /// When the last command ended.
@@ -210,6 +212,7 @@ impl Dialogue {
             recorder: Recorder::new(),
             writes: VecDeque::new(),
             rest_of_line: None,
+            says_numbers: false,
             heard_at: None,
             ended_at: None,
             counts: Counts::default(),
@@ -279,6 +282,11 @@ impl Dialogue {
     /// Octets were read. [`Dialogue::next`] says what they are.
     pub fn received(&mut self, octets: &[u8], now: Instant) {
         self.recorder.at(now);
+        self.end_text(now);
+        if let Some(TwoLine::Text { until, .. }) = &mut self.two_line {
+            // Line ends alone belong to it as well.
+            *until = now + self.manners.quiet;
+        }
         self.framer.push(octets);
     }
 
@@ -291,6 +299,7 @@ impl Dialogue {
         mut claims: impl FnMut(&str, Option<&Outstanding>) -> bool,
         own: impl Fn(&str) -> Option<usize>,
     ) -> Option<Heard> {
+        self.end_text(now);
         loop {
             let frame = match self.rest_of_line.take() {
                 Some(rest) => Some(Frame::Line(rest)),
@@ -340,7 +349,8 @@ impl Dialogue {
     /// Whether an unfinished line stands there that begins like a prompt, which nobody asked for: it would swallow the
     /// next command.
     pub fn holds_prompt(&self) -> bool {
-        self.outstanding.is_none() && self.framer.holds_prompt()
+        let in_text = matches!(self.two_line, Some(TwoLine::Text { .. }));
+        self.outstanding.is_none() && !in_text && self.framer.holds_prompt()
     }
 
     /// Forgets what was under way: the port was opened or closed.
@@ -352,6 +362,11 @@ impl Dialogue {
         self.rest_of_line = None;
         self.writes.clear();
         self.ended_at = None;
+    }
+
+    /// Whether results came as numbers since this was asked last: the modem was left with `ATV0`.
+    pub fn take_says_numbers(&mut self) -> bool {
+        std::mem::take(&mut self.says_numbers)
     }
 
     /// What was counted.
@@ -442,6 +457,11 @@ impl Dialogue {
     fn unknown(&mut self, line: &str, now: Instant) -> Option<Heard> {
         if self.result_of_another_form(line, now) {
             return None;
+        }
+        let attention = self.outstanding.as_ref().is_some_and(|o| o.command == Command::Attention);
+        if let Some(code) = ResultCode::to_attention(line).filter(|_| attention) {
+            self.says_numbers |= line == "0";
+            return self.finished(code, now);
         }
         if line.starts_with("+CMGS:") {
             self.count_late(now);

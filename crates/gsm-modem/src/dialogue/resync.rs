@@ -103,6 +103,7 @@ impl Dialogue {
         let asked = self.resync.as_ref().is_some_and(|resync| resync.stage == Stage::Asked);
         match ResultCode::to_attention(line) {
             Some(code) if asked => {
+                self.says_numbers |= line == "0";
                 self.resync_answered(&code, now);
                 true
             }

@@ -50,10 +50,8 @@ impl Dialogue {
                 }
                 self.two_line = TwoLine::rest(lines - 1);
             }
-            TwoLine::Text { until, left } => {
-                if now > until || left == 0 {
-                    return Second::No;
-                }
+            TwoLine::Text { left: 0, .. } => return Second::No,
+            TwoLine::Text { left, .. } => {
                 self.two_line = Some(TwoLine::Text { until: now + self.manners.quiet, left: left - 1 });
             }
             TwoLine::Pdu { kind, length } => match Line::pdu(line) {
@@ -73,6 +71,11 @@ impl Dialogue {
         }
         self.recorder.hidden(line);
         Second::Swallowed
+    }
+
+    /// A text that nothing followed for a while is over.
+    pub(super) fn end_text(&mut self, now: Instant) {
+        self.two_line.take_if(|due| matches!(due, TwoLine::Text { until, .. } if now > *until));
     }
 
     /// The head of a message that the modem hands over by itself.

@@ -93,7 +93,8 @@ impl Session {
             return Next::Stay;
         };
         let counts = self.known.domain == Some(domain);
-        if matches!(self.doing, Doing::BringUp(_)) {
+        if let Doing::BringUp(bring_up) = &mut self.doing {
+            bring_up.reported(domain, registration);
             // Whichever it is, it says whether it is worth asking again.
             return if registration.is_registered() { self.rouse(now) } else { Next::Stay };
         }

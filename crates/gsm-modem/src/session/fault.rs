@@ -71,6 +71,11 @@ pub(super) enum Fault {
     RoamingForbidden,
     #[error("the modem does not know whether a network has it: check antenna and coverage")]
     RegistrationUnknown,
+    #[error(
+        "the modem does not know whether it is in a foreign network, and roaming = false in its configuration forbids to send \
+         there: check antenna and coverage, or allow roaming"
+    )]
+    RoamingUnknown,
     #[error("the modem lost the network and looks for it: check antenna, coverage and subscription")]
     NetworkLost,
     #[error("the modem finds no network")]

@@ -380,6 +380,10 @@ impl Session {
     }
 
     fn heard(&mut self, heard: Heard, now: Instant) {
+        if self.dialogue.take_says_numbers() && !matches!(self.doing, Doing::BringUp(_)) {
+            // It was told to say words.
+            self.known.wishes.bring_up = true;
+        }
         let next = match heard {
             Heard::Answer(body) => self.with(now, |doing, cx| doing.procedure().answer(&body, cx)),
             Heard::Ended(ended) => self.with(now, |doing, cx| doing.procedure().ended(ended, cx)),
@@ -522,4 +526,3 @@ impl Session {
         }
     }
 }
-

@@ -116,13 +116,7 @@ impl Known {
 
 impl Ussd {
     pub(super) fn new(request: Request) -> Self {
-        Self {
-            timeout: request.timeout,
-            request: Some(request),
-            stage: Stage::New,
-            open: None,
-            whole: None,
-        }
+        Self { timeout: request.timeout, request: Some(request), stage: Stage::New, open: None, whole: None }
     }
 
     /// Ends a dialogue that nobody answers.

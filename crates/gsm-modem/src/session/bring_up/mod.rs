@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::doing::{Doing, Next, Procedure};
 use super::known::Cx;
-use crate::at::Command;
+use crate::at::{Command, Domain, Registration};
 use crate::dialogue::{Ended, Open};
 use crate::profiles::Quirk;
 use crate::snapshot::State;
@@ -65,6 +65,13 @@ impl BringUp {
         match self {
             Self::Sim(run) => run.pin_noted(noted, cx),
             _ => Next::Stay,
+        }
+    }
+
+    /// The modem said by itself where it is registered.
+    pub(in crate::session) fn reported(&mut self, domain: Domain, registration: Registration) {
+        if let Self::Network(run) = self {
+            run.script.reported(domain, registration);
         }
     }
 

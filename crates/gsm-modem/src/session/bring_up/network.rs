@@ -24,6 +24,8 @@ pub(in crate::session) struct Network {
     polls: u32,
     /// What stands in the way, as the domains say in this poll.
     heard: Option<Registration>,
+    /// What the modem said by itself since the last poll.
+    reported: Option<(Domain, Registration)>,
     /// The modem was told to choose a network.
     selected: bool,
 }
@@ -55,9 +57,7 @@ impl Script for Network {
             Step::OperatorNumbers => (Command::OperatorNumbers, command),
             Step::Selection => (Command::Operator, command),
             Step::SelectBefore | Step::Select => (Command::SelectAutomatically, select),
-            Step::SelectOperator => {
-                (Command::SelectOperator(cx.known.settings.operator.clone()?), select)
-            }
+            Step::SelectOperator => (Command::SelectOperator(cx.known.settings.operator.clone()?), select),
             Step::ReportFirst => (Command::ReportRegistration(Domain::Cs), command),
             Step::Domain(at) => (Command::Registration(*Domain::ALL.get(at)?), command),
             Step::Report => (Command::ReportRegistration(cx.known.domain?), command),
@@ -135,24 +135,10 @@ impl Network {
     }
 
     fn registration(&mut self, at: usize, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
-        // A question that is refused says that the modem lacks the domain; an answer that is not understood says that
-        // nobody knows.
-        let said = match registration(answer.body()) {
-            _ if !answer.is_ok() => None,
-            None if answer.lines.is_empty() => None,
-            said => Some(said.unwrap_or_default()),
-        };
-        if let Some(said) = said {
-            if cx.known.may_send(said) {
-                let domain = Domain::ALL[at];
-                let reports = domain == Domain::Cs;
-                cx.known.domain = Some(domain);
-                cx.known.set_registration(said);
-                return if reports { to_the_description() } else { Turn::Go(Step::Report) };
-            }
-            let certain = matches!(self.heard, Some(heard) if heard != Registration::Unknown);
-            if !certain || said == Registration::Roaming {
-                self.heard = Some(said);
+        // A question that is refused, or answered by what is not understood, says nothing of the domain.
+        if let Some(said) = registration(answer.body()).filter(|_| answer.is_ok()) {
+            if let Some(turn) = self.learned(Domain::ALL[at], said, cx) {
+                return turn;
             }
         } else if Failure::is_busy(&answer.code) && answer.tries < BUSY_TRIES {
             return Turn::Again;
@@ -160,8 +146,34 @@ impl Network {
         Turn::Go(Step::Domain(at + 1))
     }
 
+    /// One domain's word: enough, or what stands in the way.
+    fn learned(&mut self, domain: Domain, said: Registration, cx: &mut Cx<'_>) -> Option<Turn<Step>> {
+        if cx.known.may_send(said) {
+            cx.known.domain = Some(domain);
+            cx.known.set_registration(said);
+            let reports = domain == Domain::Cs;
+            return Some(if reports { to_the_description() } else { Turn::Go(Step::Report) });
+        }
+        let certain = matches!(self.heard, Some(heard) if heard != Registration::Unknown);
+        if !certain || said == Registration::Roaming {
+            self.heard = Some(said);
+        }
+        None
+    }
+
+    /// The modem said so by itself. Some answer the question in no other way (GenPro, gammu#91).
+    pub(super) fn reported(&mut self, domain: Domain, registration: Registration) {
+        self.reported = Some((domain, registration));
+    }
+
     /// No domain has the modem registered.
     fn polled(&mut self, cx: &mut Cx<'_>) -> Turn<Step> {
+        if self.heard.is_none()
+            && let Some((domain, said)) = self.reported.take()
+            && let Some(turn) = self.learned(domain, said, cx)
+        {
+            return turn;
+        }
         let Some(heard) = self.heard else {
             if cx.known.settings.roaming == Roaming::Allowed {
                 // Nobody knows: the first message will tell.
@@ -186,6 +198,7 @@ impl Network {
             Registration::Searching => Fault::Searching,
             Registration::NotRegistered => Fault::NotRegistered,
             Registration::Roaming => Fault::RoamingForbidden,
+            _ if cx.known.settings.roaming == Roaming::Forbidden => Fault::RoamingUnknown,
             _ => Fault::RegistrationUnknown,
         });
         self.polls += 1;

@@ -27,7 +27,9 @@ impl Sim {
         }
         match cx.known.pin {
             // It was accepted a moment ago: the SIM needs a while to say so.
-            PinState::Accepted if tries < TRIES => Turn::After(cx.known.settings.timing.busy_retry, Step::Pin),
+            PinState::Accepted if tries < TRIES => {
+                Turn::After(cx.known.settings.timing.busy_retry, Step::Pin)
+            }
             PinState::Accepted | PinState::Spent => self.pin_spent(cx),
             PinState::Untried | PinState::AcceptedBefore if left.is_some_and(|left| left < TRIES_LEFT) => {
                 self.blocked(Fault::PinAtRisk { tries: TriesLeft(left) })
@@ -49,7 +51,8 @@ impl Sim {
 
     pub(super) fn pin_tries(&mut self, at: usize, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
         let mut ways = Self::ways_of_tries(cx).skip(at);
-        let left = ways.next().and_then(|way| answer.lines.iter().find_map(|line| number_at(line, way.value)));
+        let left =
+            ways.next().and_then(|way| answer.lines.iter().find_map(|line| number_at(line, way.value)));
         if left.is_none() {
             if Failure::is_busy(&answer.code) && answer.tries < TRIES {
                 return Turn::Again;
@@ -100,4 +103,3 @@ impl Sim {
         }
     }
 }
-

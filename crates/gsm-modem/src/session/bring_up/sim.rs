@@ -18,13 +18,18 @@ use crate::settings::Timing;
 /// Times that a SIM which is not there, or fails, is asked again before a person is called.
 const BOOTING: u32 = 15;
 
+/// Lost answers to the questions for its names, in all: a modem may hang on what it does not know.
+const SILENCES: u8 = 3;
+
 /// The second stage.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Sim {
+    /// The SIM was not there or not open when it was asked first: whatever the modem refused then is asked once more.
+    was_closed: bool,
     /// The SIM's tries were asked for since it was last blocked.
     pub(super) asked_tries: bool,
-    /// Answers to `AT+CPIN?` that were not understood.
-    unclear: u32,
+    /// Questions for its names that got no answer.
+    silences: u8,
     /// Times that no usable SIM was there, and a person was called.
     absences: u32,
     /// Its names, as they are answered now.
@@ -53,7 +58,9 @@ impl Script for Sim {
         Some(match step {
             Step::RememberPin => return None,
             Step::Pin => (Command::PinState, command),
-            Step::PinTries(at) => (Command::Question(Self::ways_of_tries(cx).nth(at)?.command.into()), command),
+            Step::PinTries(at) => {
+                (Command::Question(Self::ways_of_tries(cx).nth(at)?.command.into()), command)
+            }
             Step::EnterPin => {
                 // Whatever becomes of it, it has been tried.
                 cx.known.pin = PinState::Spent;
@@ -76,7 +83,7 @@ impl Script for Sim {
                     Turn::Go(Step::RememberPin)
                 }
                 // The PIN is noted under this name too, once it is known.
-                None if answer.is_busy() => Turn::Again,
+                None if self.may_know_later(answer) => Turn::Again,
                 None => Turn::Go(Step::LockedIccid(at + 1)),
             },
             Step::EnterPin => self.pin_entered(answer, cx),
@@ -85,14 +92,14 @@ impl Script for Sim {
                     self.learn_iccid(number, cx);
                     Turn::Go(Step::Subscriber)
                 }
-                None if answer.is_busy() => Turn::Again,
+                None if self.may_know_later(answer) => Turn::Again,
                 None => Turn::Go(Step::Iccid(at + 1)),
             },
             Step::Subscriber => {
                 let mut digits = answer.lines.iter().map(|line| unquoted(line));
                 let sound = |l: &&str| (6..=15).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_digit());
                 self.imsi = digits.rfind(sound).map(str::to_owned);
-                if self.imsi.is_none() && answer.is_busy() {
+                if self.imsi.is_none() && self.may_know_later(answer) {
                     return Turn::Again;
                 }
                 self.names_are_known(cx);
@@ -115,6 +122,7 @@ impl Script for Sim {
 impl Sim {
     fn pin_state(&mut self, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
         let state = if answer.lines.is_empty() { of_refusal(&answer.code) } else { Some(pin(answer.body())) };
+        self.was_closed |= matches!(state, Some(Pin::SimPin | Pin::SimPuk | Pin::Device | Pin::Absent));
         match state {
             Some(Pin::SimPin) if !self.asked_tries => {
                 self.asked_tries = true;
@@ -123,20 +131,21 @@ impl Sim {
             Some(Pin::SimPin) => self.pin_wanted(answer.tries, cx),
             Some(Pin::SimPuk) => self.blocked(Fault::Puk),
             Some(Pin::Device) => self.blocked(Fault::DeviceLocked),
-            Some(Pin::Absent) => self.absent(answer, cx),
+            // What is not understood is no SIM that is well.
+            Some(Pin::Absent | Pin::Other) => self.absent(answer, cx),
             None if Failure::is_busy(&answer.code) => {
                 if answer.tries >= TRIES {
                     cx.set_fault(Fault::SimBusy);
                 }
                 Turn::Again
             }
-            // Garbled, perhaps: one look opens no lock.
-            Some(Pin::Other) if self.unclear < 3 => {
-                self.unclear += 1;
-                Turn::Again
-            }
-            Some(Pin::Ready | Pin::Second | Pin::Other) | None => {
+            Some(Pin::Ready | Pin::Second) | None => {
                 cx.known.seen.snapshot.pin_tries = None;
+                // What was accepted was right: a SIM that asks for it later has forgotten it.
+                cx.known.pin.device_began_anew();
+                if self.was_closed {
+                    return Turn::End(BringUp::first().into());
+                }
                 Turn::Go(Step::Iccid(0))
             }
         }
@@ -159,6 +168,15 @@ impl Sim {
     pub(super) fn blocked(&mut self, fault: Fault) -> Turn<Step> {
         self.asked_tries = false;
         Turn::Blocked(fault, Step::Pin)
+    }
+
+    /// Whether the SIM is worth another question for one of its names: it is busy, or the answer was lost.
+    fn may_know_later(&mut self, answer: &Answer<'_>) -> bool {
+        if answer.silent {
+            self.silences = self.silences.saturating_add(1);
+            return self.silences <= SILENCES;
+        }
+        answer.is_busy()
     }
 
     pub(super) fn learn_iccid(&mut self, number: String, cx: &mut Cx<'_>) {

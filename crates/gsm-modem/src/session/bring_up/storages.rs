@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::BringUp;
 use super::network::Network;
 use super::script::{Answer, Run, Script, Turn};
-use crate::at::{Command, Failure, ResultCode, storages, usages};
+use crate::at::{Command, Failure, ResultCode, storages};
 use crate::session::known::Cx;
-use crate::session::read::{Codes, Memories};
+use crate::session::read::{Codes, Memories, storages_in_use};
 
 /// Storages in which messages or reports may lie. `MT` is the other two together.
 const LISTED: [&str; 3] = ["SM", "ME", "SR"];
@@ -55,8 +55,7 @@ impl Script for Storages {
     fn heard(&mut self, step: Step, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
         match step {
             Step::InUse => {
-                let known = usages(answer.body());
-                self.in_use = known.into_iter().filter_map(|usage| usage.storage).collect();
+                self.in_use = storages_in_use(answer.body());
                 if !self.in_use.is_empty() {
                     return Turn::Go(Step::Offered);
                 }
@@ -118,7 +117,10 @@ impl Storages {
         let new = names.get(2).or_else(|| self.in_use.get(2)).or_else(|| names.first());
         new.into_iter().for_each(&mut add);
         let readable = self.offered.first().filter(|list| !list.is_empty()).unwrap_or(&self.in_use);
-        readable.iter().filter(|name| LISTED.contains(&name.as_str())).for_each(add);
+        // What arrives where nothing can be read lies in both together as well.
+        let both = new.is_some_and(|new| !readable.contains(new));
+        let listed = |name: &&String| LISTED.contains(&name.as_str()) || both && *name == "MT";
+        readable.iter().filter(listed).for_each(add);
         let others = [1, 2].iter().filter_map(|&at| names.get(at).or_else(|| self.in_use.get(at)));
         let others = others.cloned().collect();
         cx.known.storage.memories = Memories::chosen(known, names.first().cloned(), others);

@@ -130,7 +130,10 @@ impl Read {
         known: &mut Known,
         now: Instant,
     ) {
-        if fits(pdu.expose(), length) || is_empty(pdu.expose()) || known.storage.is_the_same_again(&place, &pdu) {
+        if fits(pdu.expose(), length)
+            || is_empty(pdu.expose())
+            || known.storage.is_the_same_again(&place, &pdu)
+        {
             known.storage.clear_of_suspicion(&place);
             return self.message_read(place, status, pdu, known, now);
         }

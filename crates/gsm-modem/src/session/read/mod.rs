@@ -16,7 +16,9 @@ use std::time::Instant;
 use super::doing::{Doing, Next, Procedure};
 use super::fault::Fault;
 use super::known::{Cx, Known};
-use crate::at::{Charset, Command, Failure, Kind, ResultCode, Usage, usages};
+use crate::at::{
+    Charset, Command, Failure, Kind, ResultCode, Usage, first_text, names_the_sim, storage, usages,
+};
 use crate::dialogue::{Ended, Open, Outstanding};
 use crate::snapshot::Place;
 
@@ -123,6 +125,10 @@ impl Procedure for Read {
             return Next::Done;
         }
         storage.work.busy = 0;
+        if names_the_sim(&code) && self.errand != Errand::Usage {
+            cx.known.wishes.bring_up |= cx.known.wishes.awakening_counts(cx.now);
+        }
+        let storage = &mut cx.known.storage;
         match self.errand.clone() {
             Errand::Charset(charset) => cx.known.charset_set(charset, &code),
             Errand::Select(name) => self.selected(&name, &ended, cx),
@@ -151,7 +157,9 @@ impl Read {
             Errand::Usage => self.used(ended, cx),
             Errand::List => storage.list_refused(),
             Errand::Walk(_) => storage.storage_done(),
-            Errand::Read(..) | Errand::Delete(_) => storage.list_soon(cx.known.settings.timing.busy_retry, cx.now),
+            Errand::Read(..) | Errand::Delete(_) => {
+                storage.list_soon(cx.known.settings.timing.busy_retry, cx.now)
+            }
         }
         cx.known.ladder.notice(cx.now);
         cx.set_fault(Fault::UnansweredStorage);
@@ -170,8 +178,11 @@ impl Read {
         } else if !storage.memories.wants_all && !storage.memories.known.is_empty() {
             storage.memories.wants_all = true;
         } else {
-            // What lies there is looked for again at the next listing.
             storage.bar(name);
+            if std::mem::take(&mut storage.work.missed) {
+                // What the code named may lie elsewhere.
+                storage.list_soon(cx.known.settings.timing.busy_retry, cx.now);
+            }
         }
     }
 
@@ -180,8 +191,7 @@ impl Read {
         let known: Vec<Usage> = usages(ended.answer());
         let storage = &mut cx.known.storage;
         if storage.memories.known.is_empty() {
-            let in_use: Vec<_> = known.iter().filter_map(|usage| usage.storage.clone()).collect();
-            storage.memories.learn(&in_use);
+            storage.memories.learn(&storages_in_use(ended.answer()));
             storage.name_the_listing();
         }
         storage.usage_known(known.first());
@@ -209,6 +219,13 @@ impl Read {
             cx.known.clear_fault();
         }
     }
+}
+
+/// mem1, mem2 and mem3 as `+CPMS:` says them; of a modem that does not say how full they are, the first.
+pub(super) fn storages_in_use(body: &str) -> Vec<String> {
+    let in_use: Vec<_> = usages(body).into_iter().filter_map(|usage| usage.storage).collect();
+    let first = || storage(first_text(body)).filter(|_| body.contains(','));
+    if in_use.is_empty() { first().into_iter().collect() } else { in_use }
 }
 
 impl Storage {

@@ -70,6 +70,8 @@ pub(super) struct Work {
     pub(super) hold: Option<Instant>,
     /// Times that the SIM was busy, in a row.
     pub(super) busy: u8,
+    /// A place that a code named could not be read.
+    pub(super) missed: bool,
     /// There was more than the subscriber can hold.
     pub(super) more: bool,
     /// No room is left.
@@ -168,6 +170,7 @@ impl Storage {
             work.more = false;
             // What could not be chosen before may be chosen now.
             self.memories.barred.clear();
+            self.memories.unlisted.clear();
             let mut left: VecDeque<_> = self.memories.known.iter().cloned().collect();
             if left.is_empty() {
                 // Whatever it is, it is listed.
@@ -264,16 +267,15 @@ impl Storage {
         let before = self.work.reads.len();
         self.work.reads.retain(|(place, _)| place.0 != storage);
         self.work.discards.retain(|place| place.0 != storage);
-        if self.work.reads.len() < before {
-            self.work.more = true;
-        }
+        self.work.missed |= self.work.reads.len() < before;
     }
 
     /// Nothing more is read until the next listing; what was read is still deleted.
     pub(super) fn bar_all(&mut self) {
         let reads = std::mem::take(&mut self.work.reads).into_iter().map(|((storage, _), _)| storage);
         let memories = &mut self.memories;
-        let names = memories.known.iter().cloned().chain(memories.current.clone()).chain(reads);
+        let left = self.work.listing.iter().flat_map(|listing| listing.left.iter().cloned());
+        let names = memories.known.iter().cloned().chain(memories.current.clone()).chain(reads).chain(left);
         memories.barred.extend(names.collect::<Vec<_>>());
     }
 

@@ -38,8 +38,6 @@ pub(super) struct Send {
     written: Instant,
     /// That the answer is overdue was told.
     overdue_told: bool,
-    /// The modem began anew with the body written: whatever it says of it is not to be relied upon.
-    doubtful: bool,
     /// The dialogue is to be found again before the next command.
     out_of_step: bool,
 }
@@ -88,7 +86,6 @@ impl Send {
             stage: Stage::Format,
             written: now,
             overdue_told: false,
-            doubtful: false,
             out_of_step: false,
         }
     }
@@ -291,7 +288,8 @@ impl Procedure for Send {
     fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {
         match self.stage {
             Stage::Body(_) => {
-                self.doubtful = true;
+                // What left did so in a format that was sure: its result counts.
+                cx.known.wishes.bring_up = true;
                 return Next::Stay;
             }
             Stage::Withdrawn => {}
@@ -303,9 +301,15 @@ impl Procedure for Send {
     /// The port is gone, the modem began anew, the daemon stops.
     fn abandon(&mut self, why: &Fault, cx: &mut Cx<'_>) {
         let reason = why.to_string();
+        if let Stage::Body(Taken::Reference(reference)) = self.stage {
+            // `<mr>` comes on success alone.
+            self.references.push(reference);
+            self.stage = Stage::More;
+        }
         let references = std::mem::take(&mut self.references);
         let outcome = match self.stage {
             Stage::Withdrawn => return,
+            _ if references.len() == self.parts.len() => Outcome::Accepted { references },
             Stage::Body(_) => Outcome::Unknown { references, reason },
             _ => Outcome::NotStarted { references, reason },
         };

@@ -2,10 +2,9 @@
 //! format, the storage, the service centre.
 
 use super::{Gate, Send, Stage, Taken};
-use crate::at::{Command, Failure, ResultCode, Subject, Verdict, send_reference};
+use crate::at::{Command, Failure, ResultCode, Verdict, names_the_sim, send_reference};
 use crate::dialogue::Open;
 use crate::session::doing::{Doing, Next};
-use crate::session::fault::Fault;
 use crate::session::input::Output;
 use crate::session::known::Cx;
 use crate::snapshot::{Notice, Outcome};
@@ -47,10 +46,6 @@ impl Send {
 
     fn result(&mut self, taken: Taken, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
         match taken {
-            _ if self.doubtful => {
-                self.end_unknown(Fault::BeganAnew.to_string(), cx);
-                Next::Anew
-            }
             Taken::Reference(reference) if code.is_ok() => self.part_taken(reference, cx),
             Taken::Reference(reference) => {
                 let failure = cx.known.profile.failure(code).sentence;
@@ -92,7 +87,7 @@ impl Send {
                 return self.withdraw_at_prompt("the message was not released in time", cx);
             }
             Stage::Withdrawn => return Next::Find(Open::Perhaps, Doing::IDLE),
-            Stage::Body(Taken::Reference(reference)) if !self.doubtful => {
+            Stage::Body(Taken::Reference(reference)) => {
                 // Its OK was garbled or lost. The next command must not be ended by it.
                 self.out_of_step = true;
                 return self.part_taken(reference, cx);
@@ -101,7 +96,10 @@ impl Send {
                 let waited = cx.now.saturating_duration_since(self.written).as_secs();
                 let until = cx.now + cx.known.settings.timing.late;
                 cx.known.pace.gave_up(self.written, until);
-                self.end_unknown(format!("no result within {waited} s after the message was handed over"), cx);
+                self.end_unknown(
+                    format!("no result within {waited} s after the message was handed over"),
+                    cx,
+                );
                 return Next::Find(Open::No, Doing::IDLE);
             }
         };
@@ -164,13 +162,7 @@ impl Send {
                 error.sentence.push_str(": set smsc in this modem's configuration");
                 cx.known.wishes.bring_up |= cx.known.settings.smsc.is_some();
             }
-            // What the SIM wants, or whether it is there at all.
-            (ResultCode::Cms(_), 310..=318) | (ResultCode::Cme(_), 5..=7 | 10..=13 | 15..=18)
-                if error.subject == Subject::Sim =>
-            {
-                cx.known.wishes.bring_up = true;
-            }
-            _ => {}
+            _ => cx.known.wishes.bring_up |= names_the_sim(code),
         }
         error
     }

@@ -150,7 +150,11 @@ fn commands_without_an_answer_are_passed_by() {
         modem.on(command, "");
     }
     let mut bench = Bench::ready(modem);
-    assert_eq!(bench.session.snapshot().counters.resyncs, 5, "the network's name is asked for twice");
+    assert_eq!(
+        bench.session.snapshot().counters.resyncs,
+        8,
+        "the SIM's number is asked for four times, the network's name is asked for twice"
+    );
     assert_eq!(bench.session.snapshot().model, "Rocket 1");
     bench.assert_works();
 }

@@ -38,7 +38,6 @@ fn whoever_refuses_the_call_is_there() {
             "\r\n+CMS ERROR: 500\r\n",
             "\r\nCOMMAND NOT SUPPORT\r\n",
             "\r\nMODEM ERROR: 5\r\n",
-            "AT\r\r\nERROR\r\n",
             "ERROR\r\n",
             "4\r",
         ],

@@ -200,7 +200,6 @@ const SOLICITED: &[(&str, Option<Registration>)] = &[
     ("+CREG: 2,0,00,0", Some(Registration::NotRegistered)),
     ("+CREG: 2,3,\"5E25\"", Some(Registration::Denied)),
     // Not understood: neither home nor a place to send from in spite of `roaming = false`.
-    ("+CREG: 2,,", None),
     ("+CREG: ", None),
     ("+CREG: x", None),
     ("+CREG: 0,15", None),

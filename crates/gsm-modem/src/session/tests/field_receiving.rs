@@ -304,9 +304,7 @@ fn a_strangers_text_is_no_result_where_pdus_were_expected() {
         assert!(
             !bench.outcomes.iter().any(|o| matches!(o, Outcome::Accepted { .. } | Outcome::Rejected { .. }))
         );
-        let told = |n: &Notice| {
-            matches!(n, Notice::Report { .. } | Notice::LateAccepted { .. })
-        };
+        let told = |n: &Notice| matches!(n, Notice::Report { .. } | Notice::LateAccepted { .. });
         assert!(!bench.notices.iter().any(told), "{text:?}: {:?}", bench.notices);
         bench.say("\r\n+CMGS: 5\r\n\r\nOK\r\n");
         assert_eq!(bench.outcomes.len(), 1, "{text:?}");

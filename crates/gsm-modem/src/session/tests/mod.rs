@@ -4,13 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::{Closing, Input, Output, Session};
+use crate::Owners;
+use crate::Secret;
+use crate::Settings;
+use crate::clock::monotonic;
 use crate::dialogue::Write;
 use crate::ladder::Rung;
-use crate::Secret;
-use crate::Owners;
-use crate::clock::monotonic;
 use crate::snapshot::{Notice, Outcome, Part, SimNames, State};
-use crate::Settings;
 
 mod bring_up;
 mod cures;
@@ -263,6 +263,7 @@ impl Bench {
         // A modem that does not tell its storages is listed all the same.
         if bench.modem.answers.get("AT+CPMS?").is_none() {
             bench.pass(Duration::from_millis(5));
+            bench.until(|b| b.session.takes_orders());
         }
         bench.modem.heard.clear();
         bench

@@ -259,7 +259,10 @@ fn a_code_that_names_the_wrong_storage_has_all_of_them_listed() {
     bench.say("\r\n+CDSI: \"SM\",0\r\n");
     bench.pass(Duration::from_secs(5));
     let pdu = Secret::new(pdu(0x06, 7));
-    assert_eq!(messages(&bench).last(), Some(&Notice::Report { pdu, storage: Some(("SR".into(), 7)), sim: sim() }));
+    assert_eq!(
+        messages(&bench).last(),
+        Some(&Notice::Report { pdu, storage: Some(("SR".into(), 7)), sim: sim() })
+    );
 }
 
 #[test]
