@@ -63,10 +63,11 @@ pub fn registration(body: &str) -> Option<Registration> {
         return None;
     }
     let fields = raw_fields(body);
-    // Some put every field in quotes.
-    let bare = |at: usize| fields.get(at).map(|field| field.trim().trim_matches('"'));
-    small(bare(0)?, HIGHEST_N)?;
-    small(bare(1)?, HIGHEST_STAT).map(Registration::from_stat)
+    // Some put every field in quotes; a second field alone in quotes is an area.
+    let quoted = fields.first()?.trim().starts_with('"');
+    let bare = |field: &&str| if quoted { field.trim().trim_matches('"').to_owned() } else { (*field).to_owned() };
+    small(&fields.first().map(bare)?, HIGHEST_N)?;
+    small(&fields.get(1).map(bare)?, HIGHEST_STAT).map(Registration::from_stat)
 }
 
 impl Registration {

@@ -220,9 +220,9 @@ impl super::Storage {
     /// The octets of a place were not as many as they should be: it is read again.
     fn suspect(&mut self, place: Place, pdu: Secret<Vec<u8>>) {
         let known = self.suspects.iter_mut().find(|(suspect, ..)| *suspect == place);
-        let times = known.as_ref().map_or(0, |(.., times)| *times) + 1;
+        let times = known.as_ref().map_or(0, |(.., times)| *times).saturating_add(1);
         match known {
-            Some(suspect) => (suspect.1, suspect.2) = (pdu, times % READ_AGAIN),
+            Some(suspect) => (suspect.1, suspect.2) = (pdu, times),
             None => self.suspects.push((place.clone(), pdu, times)),
         }
         if self.suspects.len() > QUEUE {

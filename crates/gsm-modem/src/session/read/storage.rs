@@ -171,6 +171,7 @@ impl Storage {
             // What could not be chosen before may be chosen now.
             self.memories.barred.clear();
             self.memories.unlisted.clear();
+            self.suspects.iter_mut().for_each(|(.., times)| *times = 0);
             let mut left: VecDeque<_> = self.memories.known.iter().cloned().collect();
             if left.is_empty() {
                 // Whatever it is, it is listed.
