@@ -210,6 +210,9 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if !old.modems.iter().map(device).eq(new.modems.iter().map(device)) {
         names.push("[[modem]] (all but routes and limits)");
     }
+    if old.queue.patience != new.queue.patience {
+        names.push("queue.patience");
+    }
     if old.profiles != new.profiles {
         names.push("profiles_dir, or a file in it");
     }
