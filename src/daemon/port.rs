@@ -202,6 +202,8 @@ impl Submit for Port {
                 Control::Pause => modem.pause().await,
                 Control::Resume => modem.resume().await,
                 Control::Reset => modem.reset().await,
+                // The session counts the same failures, and climbs its ladder by itself.
+                Control::Cure { .. } => {}
                 Control::Ussd { code, timeout } => {
                     let answer = modem.ussd(code, timeout).await.map_err(ControlError::Failed)?;
                     return Ok(Some(UssdAnswer { text: answer.text, open: answer.open }));
@@ -212,13 +214,21 @@ impl Submit for Port {
     }
 }
 
+/// What an error is about.
 fn fault(error: &gsm_modem::at::Failure) -> Fault {
-    let class = match error.class {
+    use gsm_modem::at::Class;
+    let class = match (error.class, error.code) {
         // TP-FCS C5, SM rejected - duplicate SM (3GPP TS 23.040 clause 9.2.3.22).
-        _ if error.code == Some(197) => FaultClass::Duplicate,
-        gsm_modem::at::Class::Permanent => FaultClass::Permanent,
-        gsm_modem::at::Class::Modem => FaultClass::Modem,
-        _ => FaultClass::Transient,
+        (_, Some(197)) => FaultClass::Duplicate,
+        (Class::Permanent, Some(1 | 195 | 196)) => FaultClass::Recipient,
+        // 3GPP TS 24.011 annex E-2: the sender is unknown to the network, or barred there.
+        (Class::Permanent | Class::Modem, Some(8 | 10 | 28 | 29 | 30 | 50 | 69 | 193 | 310..=318)) => {
+            FaultClass::Sim
+        }
+        // The PDU was sound when it left: an octet of it was lost, or the modem is confused.
+        (Class::Permanent, Some(304 | 305)) | (Class::Modem, _) => FaultClass::Modem,
+        (Class::Permanent, _) => FaultClass::Refused,
+        (Class::Transient | Class::UnknownOutcome, _) => FaultClass::Transient,
     };
     Fault { class, text: error.sentence.clone() }
 }

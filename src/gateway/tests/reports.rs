@@ -7,7 +7,7 @@ use super::*;
 const PHONE: &str = "+41791234567";
 
 /// A STATUS-REPORT for what the service centre took `seconds` after the start.
-fn report(reference: u8, recipient: &str, status: u8, seconds: u64) -> Secret<Vec<u8>> {
+pub(super) fn report(reference: u8, recipient: &str, status: u8, seconds: u64) -> Secret<Vec<u8>> {
     let taken = i64::try_from(START.as_millis() / 1000 + seconds).unwrap();
     let stamp = |seconds| TimeStamp::from_unix(taken + seconds, 4).unwrap();
     let tpdu = Tpdu::StatusReport(StatusReport {
