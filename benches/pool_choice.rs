@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use smsotpd::clock::Timestamp;
 use smsotpd::id::MessageId;
 use smsotpd::outbox::{
-    BreakerRules, Done, Encoding, Home, Kind, Message, MessageStatus, ModemRules, Pool, Sign,
+    BreakerRules, Done, Encoding, Home, Kind, Message, MessageStatus, ModemRules, Pool, SendEnd,
 };
 use smsotpd::secret::Sealed;
 
@@ -57,7 +57,10 @@ fn text(n: u64) -> Message {
         report: false,
         wanted_modem: None,
         modem: None,
+        twins: Vec::new(),
         attempts: 0,
+        held: 0,
+        refused: None,
         created_at: NOW,
         due_at: NOW,
         deadline: None,
@@ -73,7 +76,7 @@ fn text(n: u64) -> Message {
 }
 
 fn settle(pool: &mut Pool, modem: usize, recipient: u64) {
-    pool.settle(modem, &Done { recipient, parts: 1, sign: Some(Sign::Sent), why: "" }, NOW);
+    pool.settle(modem, &Done { recipient, parts: 1, end: SendEnd::Sent, due_at: NOW, why: "" }, NOW);
 }
 
 fn tell(what: &str, start: Instant, count: usize) {
@@ -87,7 +90,7 @@ fn through(what: &str, rules: &ModemRules) {
     let messages: Vec<Message> = (0..COUNT as u64).map(text).collect();
     let start = Instant::now();
     for (n, m) in (0..).zip(&messages) {
-        let modem = pool.push(m, n % 50_000, None, NOW).expect("all wait");
+        let modem = pool.push(m, n % 50_000, vec![], NOW).expect("all wait");
         assert!(pool.next(modem, NOW).is_some());
         settle(&mut pool, modem, n % 50_000);
         assert!(pool.next(modem, NOW).is_none());
@@ -101,7 +104,7 @@ fn drain(what: &str, rules: &ModemRules) {
     let messages: Vec<Message> = (0..COUNT as u64).map(text).collect();
     let start = Instant::now();
     for (n, m) in (0..).zip(&messages) {
-        assert!(pool.push(m, n, None, NOW).is_none(), "all are away");
+        assert!(pool.push(m, n, vec![], NOW).is_none(), "all are away");
     }
     for modem in (0..MODEMS).cycle().take(COUNT) {
         let entry = pool.next(modem, NOW).expect("a full queue");
@@ -116,10 +119,10 @@ fn held_up(what: &str) {
     let mut pool = pool(&rules);
     for modem in 0..MODEMS {
         let parts = 100_000;
-        pool.settle(modem, &Done { recipient: 0, parts, sign: None, why: "" }, NOW);
+        pool.settle(modem, &Done { recipient: 0, parts, end: SendEnd::NotBegun, due_at: NOW, why: "" }, NOW);
     }
     for n in 0..100_000 {
-        assert!(pool.push(&text(n), n, None, NOW).is_none());
+        assert!(pool.push(&text(n), n, vec![], NOW).is_none());
     }
     (0..MODEMS).for_each(|modem| assert!(pool.next(modem, NOW).is_none()));
     let codes: Vec<Message> = (0..COUNT as u64)
@@ -127,7 +130,7 @@ fn held_up(what: &str) {
         .collect();
     let start = Instant::now();
     for (n, m) in (0..).zip(&codes) {
-        let modem = pool.push(m, n, None, NOW).expect("codes may");
+        let modem = pool.push(m, n, vec![], NOW).expect("codes may");
         assert!(pool.next(modem, NOW).is_some());
         settle(&mut pool, modem, n);
         assert!(pool.next(modem, NOW).is_none());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use smsotpd::clock::Timestamp;
 use smsotpd::id::MessageId;
-use smsotpd::outbox::{Encoding, Event, Kind, Ledger, Message, MessageStatus, Retry, step};
+use smsotpd::outbox::{Encoding, End, Event, Kind, Ledger, Message, MessageStatus, Retry, step};
 use smsotpd::secret::Sealed;
 use smsotpd::store::{Options, Records as _, Store};
 
@@ -63,8 +63,9 @@ async fn sequential(store: &Store) -> Vec<Duration> {
             .transact(move |tx| {
                 let retry = Retry::default();
                 if let Some(m) = tx.message(done)?.filter(|m| m.status == MessageStatus::Sending) {
-                    let accepted = Event::Accepted { references: vec![1] };
-                    tx.put_message(&step(m, accepted, start, &retry).expect("it is on the air"))?;
+                    let end = End::Accepted { references: vec![1] };
+                    let ended = Event::Ended { modem: "stick1".to_owned(), end };
+                    tx.put_message(&step(m, ended, start, &retry).expect("it is on the air"))?;
                 }
                 let m = tx.message(next)?.expect("it was queued");
                 let claimed = Event::Claimed { modem: "stick1".to_owned() };
@@ -115,7 +116,10 @@ fn message(at: Timestamp) -> Message {
         report: false,
         wanted_modem: None,
         modem: None,
+        twins: Vec::new(),
         attempts: 0,
+        held: 0,
+        refused: None,
         created_at: at,
         due_at: at,
         deadline: Some(at.plus(Duration::from_secs(300))),

@@ -43,6 +43,9 @@ impl Default for Limits {
 /// `[queue]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Queue {
+    /// How long a code waits for its modem's answer before it also goes out through another; none: as long as that
+    /// modem's own times tell.
+    pub patience: Option<Duration>,
     /// Messages that may wait.
     pub max_pending: usize,
     /// A code with less life left is not sent.
@@ -56,6 +59,7 @@ pub struct Queue {
 impl Default for Queue {
     fn default() -> Self {
         Self {
+            patience: None,
             max_pending: 100_000,
             min_life: Duration::from_secs(20),
             retry: Retry::default(),
@@ -124,15 +128,25 @@ pub(super) fn limits(root: &Table<'_>) -> Limits {
 }
 
 pub(super) fn queue(root: &Table<'_>) -> Queue {
-    let table = root.table("queue", &["max_pending", "min_life", "retry", "breaker"]);
+    let table = root.table("queue", &["patience", "max_pending", "min_life", "retry", "breaker"]);
     let default = Queue::default();
     let max_pending = table.item("max_pending").and_then(|i| i.number(1, 10_000_000));
     Queue {
+        patience: table.item("patience").and_then(|i| patience(&i)),
         max_pending: max_pending.and_then(|n| usize::try_from(n).ok()).unwrap_or(default.max_pending),
         min_life: table.item("min_life").and_then(|i| i.span(Duration::ZERO)).unwrap_or(default.min_life),
         retry: retry(&table.table("retry", &["first", "factor", "max", "attempts"])),
         breaker: breaker(&table.table("breaker", &["failures", "first", "max"])),
     }
+}
+
+/// A span, or `auto`.
+fn patience(item: &Item<'_>) -> Option<Duration> {
+    if item.text()? == "auto" {
+        return None;
+    }
+    // A modem takes that long when it is well.
+    item.span(Duration::from_secs(1))
 }
 
 fn retry(table: &Table<'_>) -> Retry {

@@ -96,6 +96,7 @@ fn every_key_is_read() {
     assert_eq!(config.limits.allow_prefixes.as_deref(), Some(&["+41".to_owned()][..]));
     assert_eq!(config.limits.deny_prefixes, ["+4190"]);
     assert_eq!((config.queue.max_pending, config.queue.min_life.as_secs()), (7, 5));
+    assert_eq!(config.queue.patience, Some(Duration::from_secs(9)));
     let breaker = config.queue.breaker;
     assert_eq!((breaker.failures, breaker.first.as_secs(), breaker.max.as_secs()), (3, 2, 60));
     let retry = &config.queue.retry;
@@ -106,6 +107,17 @@ fn every_key_is_read() {
         .map(|d| d.as_secs() / 86_400);
     assert_eq!(days, [2, 3, 4]);
     assert_eq!(config.opt_out, Words::new(["HALT"], [""; 0]));
+}
+
+#[test]
+fn patience_is_the_modems_own_or_a_span() {
+    let patience = |value: &str| parse(&format!("[queue]\npatience = {value}")).map(|c| c.queue.patience);
+    assert_eq!(parse("").unwrap().queue.patience, None);
+    assert_eq!(patience("'auto'").unwrap(), None);
+    assert_eq!(patience("'12s'").unwrap(), Some(Duration::from_secs(12)));
+    for wrong in ["'0s'", "'never'", "12"] {
+        assert!(patience(wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

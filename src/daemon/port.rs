@@ -108,7 +108,11 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
                 Some(Notice::Delivered { pdu, storage, sim } | Notice::Report { pdu, storage, sim }) => {
                     port.hand_over(&gateway, &pdu, &names(&sim), storage).await;
                 }
-                Some(Notice::Overdue) => {}
+                Some(Notice::Overdue) => {
+                    if let Err(e) = gateway.overdue(&port.name).await {
+                        tracing::error!(modem = port.name, error = %e, "nothing could be done about its silence");
+                    }
+                }
                 None => return,
             },
         }
@@ -211,6 +215,7 @@ impl Submit for Port {
                 Control::Pause => modem.pause().await,
                 Control::Resume => modem.resume().await,
                 Control::Reset => modem.reset().await,
+                Control::Cure { why } => modem.cure(why).await,
                 Control::Ussd { code, timeout } => {
                     let answer = modem.ussd(code, timeout).await.map_err(ControlError::Failed)?;
                     return Ok(Some(UssdAnswer { text: answer.text, open: answer.open }));
@@ -221,15 +226,19 @@ impl Submit for Port {
     }
 }
 
+/// What an error is about.
 fn fault(error: &gsm_modem::at::Failure) -> Fault {
-    use Subject::{Centre, Message, Modem, Recipient, Sim};
+    use Subject::{Centre, Message, Modem, Network, Recipient, Sim};
     use gsm_modem::at::{Subject, Verdict};
     let class = match (error.subject, error.verdict) {
         // TP-FCS C5, SM rejected - duplicate SM (3GPP TS 23.040 clause 9.2.3.22).
         _ if error.code == Some(197) => FaultClass::Duplicate,
-        (Recipient | Message, Verdict::Refused) => FaultClass::Permanent,
-        (Modem | Sim, _) | (Centre, Verdict::Refused) => FaultClass::Modem,
-        _ => FaultClass::Transient,
+        (Recipient, Verdict::Refused) => FaultClass::Recipient,
+        (Message, Verdict::Refused) => FaultClass::Refused,
+        (Sim, _) => FaultClass::Sim,
+        // Which service centre is asked for is a setting of the modem.
+        (Modem, _) | (Centre, Verdict::Refused) => FaultClass::Modem,
+        (Recipient | Message | Network | Centre, _) => FaultClass::Transient,
     };
     Fault { class, text: error.sentence.clone() }
 }

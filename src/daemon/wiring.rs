@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use gsm_modem::profiles::Profiles;
 use nix::unistd::{Group, User};
 
 use super::{StartError, key};
@@ -155,12 +154,12 @@ fn pin(m: &Modem) -> Result<Option<Secret<String>>, StartError> {
 /// What a modem's session is told; its PIN is read here.
 pub(super) fn modem(
     m: &Modem,
-    profiles: &Profiles,
+    config: &Config,
     pins: Arc<dyn gsm_modem::Pins>,
 ) -> Result<gsm_modem::Settings, StartError> {
     let pin = pin(m)?;
     // A name that the configuration's check did not know cannot come here.
-    let profiles = profiles.only(&m.profile).unwrap_or_else(|| profiles.clone());
+    let profiles = config.profiles.only(&m.profile).unwrap_or_else(|| config.profiles.clone());
     let profiles = m.send_timeout.map_or_else(|| profiles.clone(), |limit| profiles.with_send_timeout(limit));
     Ok(gsm_modem::Settings {
         name: m.name.clone(),
@@ -178,7 +177,7 @@ pub(super) fn modem(
         operator: m.operator.clone(),
         pins: Some(pins),
         profiles,
-        patience: None,
+        patience: config.queue.patience,
         timing: gsm_modem::Timing::default(),
     })
 }
@@ -210,6 +209,9 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     };
     if !old.modems.iter().map(device).eq(new.modems.iter().map(device)) {
         names.push("[[modem]] (all but routes and limits)");
+    }
+    if old.queue.patience != new.queue.patience {
+        names.push("queue.patience");
     }
     if old.profiles != new.profiles {
         names.push("profiles_dir, or a file in it");

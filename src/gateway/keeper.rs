@@ -147,7 +147,7 @@ impl Inner {
             }
             if m.status == MessageStatus::Queued {
                 let recipient = self.recipient(&m.to);
-                locked(&self.queue).push(&m, recipient, None, now);
+                locked(&self.queue).push(&m, recipient, vec![], now);
             }
         }
         if doubtful > 0 {

@@ -52,7 +52,7 @@ impl Gateway {
         let (m, replayed) = inner.store.transact(move |tx| moves::send(tx, m, once.as_ref(), now)).await??;
         if !replayed {
             inner.publish_message(&m);
-            inner.enqueue(&m, None);
+            inner.enqueue(&m, vec![]);
         }
         Ok((MessageView::from(&m), replayed))
     }

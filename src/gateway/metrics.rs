@@ -17,6 +17,7 @@ pub(super) struct Metrics {
     verifications: [AtomicU64; VERIFICATIONS.len()],
     checks: [AtomicU64; 2],
     breakers_opened: AtomicU64,
+    pub(super) twins: AtomicU64,
     pub(super) inbox_received: AtomicU64,
     pub(super) reports: [AtomicU64; 2],
     pub(super) recoveries: Recoveries,
@@ -116,6 +117,12 @@ impl Metrics {
             "counter",
             "Times that a modem got no more messages because they failed.",
             vec![(String::new(), load(&self.breakers_opened))],
+        );
+        family(
+            "twins_total",
+            "counter",
+            "Codes that went out through a second modem as well, since the first did not answer.",
+            vec![(String::new(), load(&self.twins))],
         );
         modem_families(&mut family, modems);
         self.recoveries.render(&mut out);

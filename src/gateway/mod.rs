@@ -6,17 +6,17 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
 use crate::clock::{Clock, Timestamp};
 use crate::id::MessageId;
-use crate::outbox::{self, Circuit, Message, Pool};
+use crate::outbox::{self, Avoid, Circuit, Message, Pool};
 use crate::phone::PhoneNumber;
 use crate::secret::{Key, Secret};
 use crate::store::{Store, StoreError};
 
+mod air;
 mod care;
 mod error;
 mod events;
@@ -37,6 +37,7 @@ mod sims;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod twin;
 mod verify;
 mod view;
 mod worker;
@@ -90,9 +91,10 @@ struct Slot {
     modem: Arc<dyn Submit>,
     /// The pool has a message for it, or it should look around.
     wake: Notify,
-    sending: Mutex<Option<MessageId>>,
-    /// The message whose last send ended unknown: a late answer is credited to it.
-    doubtful: Mutex<Option<MessageId>>,
+    /// Locked before `Inner::queue`, where both are.
+    sending: Mutex<Option<air::OnAir>>,
+    /// The send that ended unknown: a late answer is credited to its message.
+    doubt: Mutex<air::Doubt>,
     sent: AtomicU64,
     failed: AtomicU64,
 }
@@ -290,10 +292,10 @@ fn breaker_error(standing: &Standing) -> Option<String> {
     match standing.circuit {
         Circuit::Closed => None,
         Circuit::Open { until } => {
-            Some(format!("no messages until {until}, after failures on different numbers; the last: {why}"))
+            Some(format!("no messages until {until}, after failures in a row; the last: {why}"))
         }
         Circuit::HalfOpen => {
-            Some(format!("the next message is a trial, after failures on different numbers; the last: {why}"))
+            Some(format!("the next message is a trial, after failures in a row; the last: {why}"))
         }
     }
 }
@@ -304,7 +306,7 @@ impl Slot {
             modem,
             wake: Notify::new(),
             sending: Mutex::new(None),
-            doubtful: Mutex::new(None),
+            doubt: Mutex::default(),
             sent: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         }
@@ -358,9 +360,8 @@ impl Inner {
     }
 
     /// A message on disk joins the queue, or goes to a modem that waits.
-    fn enqueue(&self, m: &Message, avoid: Option<(String, Duration)>) {
+    fn enqueue(&self, m: &Message, avoid: Avoid) {
         let now = self.clock.now();
-        let avoid = avoid.map(|(modem, wait)| (modem, now.plus(wait)));
         let recipient = self.recipient(&m.to);
         self.with_pool(|pool| pool.push(m, recipient, avoid, now));
     }

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::gateway::{GatewayError, opt_out, reports};
+use crate::gateway::reports::{self, Settled};
+use crate::gateway::{GatewayError, opt_out};
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, Rate, Verification, VerificationStatus, Window};
 use crate::outbox::{self, Dues, Message, MessageStatus, Retry};
 use crate::phone::PhoneNumber;
-use crate::store::{Idempotency, Records as _, Tx};
+use crate::store::{Idempotency, InboxRecords as _, Records as _, Tx};
 
 /// How long an `Idempotency-Key` is honoured.
 pub(super) const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
@@ -280,17 +281,75 @@ pub(super) fn happened(
     retry: &Retry,
     now: Timestamp,
 ) -> Result<Option<Message>, GatewayError> {
-    let Some(m) = tx.message(id)? else { return Ok(None) };
-    let was = m.status;
-    match outbox::step(m, event, now, retry) {
-        Ok(m) => {
-            tx.put_message(&m)?;
-            // A recipient may opt out while the message is on the air.
-            let m = if was == MessageStatus::Sending { opt_out::withdraw_again(tx, m, now)? } else { m };
-            Ok(Some(m))
-        }
-        Err(_) => Ok(None),
+    match tx.message(id)? {
+        Some(m) => happened_to(tx, m, event, retry, now),
+        None => Ok(None),
     }
+}
+
+/// One event of a message as it is in the store.
+pub(super) fn happened_to(
+    tx: &mut Tx<'_>,
+    m: Message,
+    event: outbox::Event,
+    retry: &Retry,
+    now: Timestamp,
+) -> Result<Option<Message>, GatewayError> {
+    let was = m.status;
+    let Ok(m) = outbox::step(m, event, now, retry) else { return Ok(None) };
+    tx.put_message(&m)?;
+    if was != MessageStatus::Sending || m.status != MessageStatus::Queued {
+        return Ok(Some(m));
+    }
+    // Much may have changed while the message was on the air.
+    match unwanted(tx, &m)? {
+        Some(why) => withdraw_for(tx, m, why, now),
+        None => Ok(Some(m)),
+    }
+}
+
+/// Why a message is not to go out once more, if it is not: its recipient opted out, or its code is of no use.
+fn unwanted(tx: &Tx<'_>, m: &Message) -> Result<Option<&'static str>, GatewayError> {
+    if tx.opt_out(&m.to)?.is_some() {
+        return Ok(Some(opt_out::OPTED_OUT));
+    }
+    let outbox::Kind::Otp(id) = m.kind else { return Ok(None) };
+    // One that ran out ends its message by the message's own deadline.
+    let ended = |v: &Verification| {
+        use VerificationStatus::{Approved, Cancelled, Exhausted};
+        matches!(v.status, Approved | Cancelled | Exhausted) || v.message != m.id
+    };
+    Ok(tx.verification(id)?.as_ref().is_some_and(ended).then_some(ENDED))
+}
+
+const ENDED: &str = "its code was used, withdrawn or sent in a newer message";
+
+/// A message for a modem.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    pub(super) id: MessageId,
+    pub(super) modem: String,
+    /// The modem that has it on the air and is silent.
+    pub(super) twin_of: Option<String>,
+    /// The modems that left it alone.
+    pub(super) avoid: outbox::Avoid,
+}
+
+/// A modem takes a message that waits, or sends one as well that another modem has.
+fn claim(
+    tx: &mut Tx<'_>,
+    claim: Claim,
+    retry: &Retry,
+    now: Timestamp,
+) -> Result<Option<Message>, GatewayError> {
+    let Claim { id, modem, twin_of, .. } = claim;
+    let Some(m) = tx.message(id)? else { return Ok(None) };
+    let event = match twin_of {
+        None => outbox::Event::Claimed { modem },
+        Some(_) if unwanted(tx, &m)?.is_some() => return Ok(None),
+        Some(of) => outbox::Event::TwinClaimed { modem, of },
+    };
+    happened_to(tx, m, event, retry, now)
 }
 
 /// Time passed for one verification. With it, the modem that had carried its code.
@@ -325,15 +384,15 @@ pub(super) struct Settlement {
     pub(super) sim: Option<String>,
 }
 
-/// The heart of the queue: the outcome of one message and the claim of the next, in one commit. Answers the states
-/// that the one went through, and the other.
+/// The heart of the queue: the outcome of one message and the claim of the next, in one commit. Answers what became
+/// of the one, and the other.
 pub(super) fn settle_and_claim(
     tx: &mut Tx<'_>,
     settlement: Option<Settlement>,
-    claim: Option<(MessageId, String)>,
+    wanted: Option<Claim>,
     retry: &Retry,
     now: Timestamp,
-) -> Result<(Vec<Message>, Option<Message>), GatewayError> {
+) -> Result<(Option<Settled>, Option<Message>), GatewayError> {
     let settled = match settlement {
         Some(s) => {
             if let Some((sim, ledger)) = &s.dues.ledger {
@@ -342,12 +401,12 @@ pub(super) fn settle_and_claim(
                     tx.put_recipient(sim, month, recipient);
                 }
             }
-            reports::settle(tx, s.id, &s.event, s.sim.as_deref(), retry, now)?
+            Some(reports::settle(tx, s.id, &s.event, s.sim.as_deref(), retry, now)?)
         }
-        None => Vec::new(),
+        None => None,
     };
-    let claimed = match claim {
-        Some((id, modem)) => happened(tx, id, outbox::Event::Claimed { modem }, retry, now)?,
+    let claimed = match wanted {
+        Some(wanted) => claim(tx, wanted, retry, now)?,
         None => None,
     };
     Ok((settled, claimed))
@@ -360,8 +419,8 @@ pub(super) fn recover_message(
     id: MessageId,
     now: Timestamp,
 ) -> Result<Option<Message>, GatewayError> {
-    let states = reports::settle(tx, id, &outbox::Event::FoundSending, None, &Retry::default(), now)?;
-    Ok(states.into_iter().next_back())
+    let settled = reports::settle(tx, id, &outbox::Event::FoundSending, None, &Retry::default(), now)?;
+    Ok(settled.states.into_iter().next_back())
 }
 
 /// The newest verification of a number and service.

@@ -114,15 +114,8 @@ pub(super) fn heed(
     Ok(withdrawn)
 }
 
-/// A message that is to go out again and whose recipient opted out meanwhile.
-pub(super) fn withdraw_again(tx: &mut Tx<'_>, m: Message, now: Timestamp) -> Result<Message, GatewayError> {
-    if m.status != MessageStatus::Queued || tx.opt_out(&m.to)?.is_none() {
-        return Ok(m);
-    }
-    Ok(moves::withdraw_for(tx, m.clone(), OPTED_OUT, now)?.unwrap_or(m))
-}
-
-const OPTED_OUT: &str = "the recipient opted out";
+/// Why a message to somebody on the list is withdrawn.
+pub(super) const OPTED_OUT: &str = "the recipient opted out";
 
 /// Whose number a sender is. Without its country code it is that of the only recipient of late that ends so.
 pub(super) fn number_of(tx: &Tx<'_>, from: &Sender) -> Result<Option<PhoneNumber>, GatewayError> {

@@ -13,7 +13,7 @@ use super::{Gateway, GatewayError, Inner, SimNames, locked, moves, piece};
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::inbox::Tag;
-use crate::outbox::{self, Awaited, Event, Message, MessageStatus, Noted, PartState, Report, Retry};
+use crate::outbox::{self, Awaited, End, Event, Message, MessageStatus, Noted, PartState, Report, Retry};
 use crate::secret::{Key, Secret};
 use crate::store::{KnownSim, Records as _, ReportRecords as _, Tx};
 
@@ -64,7 +64,7 @@ impl Inner {
             self.publish_message(m);
         }
         match states.last() {
-            Some(m) if m.status == MessageStatus::Queued => self.enqueue(m, None),
+            Some(m) if m.status == MessageStatus::Queued => self.enqueue(m, vec![]),
             Some(m) => {
                 locked(&self.queue).remove(m.id);
             }
@@ -135,8 +135,16 @@ fn state(status: gsm_sms::Status) -> PartState {
     }
 }
 
-/// One event of a send, what is to be expected after it, and what reports that came before say. Answers each state
-/// that the message went through.
+/// What the end of a send made of its message.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// Where it stood before.
+    pub(super) was: MessageStatus,
+    /// Each state that it went through; none when its state did not take the end.
+    pub(super) states: Vec<Message>,
+}
+
+/// One event of a send, what is to be expected after it, and what reports that came before say.
 pub(super) fn settle(
     tx: &mut Tx<'_>,
     id: MessageId,
@@ -144,12 +152,17 @@ pub(super) fn settle(
     sim: Option<&str>,
     retry: &Retry,
     now: Timestamp,
-) -> Result<Vec<Message>, GatewayError> {
-    let Some(m) = moves::happened(tx, id, event.clone(), retry, now)? else { return Ok(Vec::new()) };
+) -> Result<Settled, GatewayError> {
+    let nothing = Settled { was: MessageStatus::Cancelled, states: Vec::new() };
+    let Some(before) = tx.message(id)? else { return Ok(nothing) };
+    let was = before.status;
+    let Some(m) = moves::happened_to(tx, before.clone(), event.clone(), retry, now)? else {
+        return Ok(Settled { was, ..nothing });
+    };
     if !m.report {
-        return Ok(vec![m]);
+        return Ok(Settled { was, states: vec![m] });
     }
-    expect(tx, &m, event, sim, now)?;
+    expect(tx, &before, event, sim, now)?;
     let of_it: Vec<_> = tx.held()?.into_iter().filter(|(_, report)| tells_of(report, &m)).collect();
     let mut states = vec![m];
     for (key, report) in of_it {
@@ -165,10 +178,10 @@ pub(super) fn settle(
     if let (Some(m), Some(awaited)) = (states.last(), tx.awaited(id)?) {
         states.extend(conclude(tx, m, &awaited, None, now)?);
     }
-    Ok(states)
+    Ok(Settled { was, states })
 }
 
-/// Writes down under which references reports may come.
+/// Writes down under which references reports may come, after an event of a message that stood as `m` before it.
 fn expect(
     tx: &mut Tx<'_>,
     m: &Message,
@@ -176,31 +189,40 @@ fn expect(
     sim: Option<&str>,
     now: Timestamp,
 ) -> Result<(), GatewayError> {
-    let references: &[u8] = match event {
-        Event::Accepted { references }
-        | Event::Rejected { references, .. }
-        | Event::Unknown { references, .. }
-        | Event::NotStarted { references, .. } => references,
-        Event::LateAccepted { reference } => std::slice::from_ref(reference),
-        _ => &[],
-    };
-    let doubtful = matches!(event, Event::Unknown { .. } | Event::FoundSending);
-    let modem = m.modem.as_deref().unwrap_or_default();
-    if references.is_empty() && !doubtful {
-        return Ok(());
-    }
     let until = now.plus(AWAITED);
     let mut awaited = tx.awaited(m.id)?.unwrap_or_else(|| Awaited::new(m.id));
-    let first = m.parts_done.saturating_sub(u8::try_from(references.len()).unwrap_or(u8::MAX));
-    for (part, &reference) in (first..).zip(references) {
-        awaited.sent(part, reference);
-        tx.put_expected(sim.unwrap_or(modem), Some(reference), m.id, until)?;
+    let known = awaited.clone();
+    // The sends whose last part is in doubt, by modem.
+    let mut doubts: Vec<(&str, u8)> = Vec::new();
+    match event {
+        Event::Ended { modem, end } => {
+            let mut part = m.first_part(modem);
+            for &reference in end.references() {
+                awaited.sent(part, reference);
+                tx.put_expected(sim.unwrap_or(modem), Some(reference), m.id, until)?;
+                part = part.saturating_add(1);
+            }
+            if matches!(end, End::Unknown { .. }) {
+                doubts.push((modem, part));
+            }
+        }
+        Event::LateAccepted { modem, part, reference } => {
+            awaited.sent_after_all(*part, *reference);
+            tx.put_expected(sim.unwrap_or(modem), Some(*reference), m.id, until)?;
+        }
+        Event::FoundSending => {
+            doubts.push((m.modem.as_deref().unwrap_or_default(), m.parts_done));
+            doubts.extend(m.twins.iter().map(|twin| (twin.modem.as_str(), twin.first)));
+        }
+        _ => {}
     }
-    if doubtful {
-        awaited.perhaps_sent(m.parts_done, m.reference.wrapping_add(m.parts_done));
+    for (modem, part) in doubts {
+        awaited.perhaps_sent(part, m.reference.wrapping_add(part));
         tx.put_expected(modem, None, m.id, until)?;
     }
-    tx.put_awaited(&awaited, until)?;
+    if awaited != known {
+        tx.put_awaited(&awaited, until)?;
+    }
     Ok(())
 }
 
@@ -222,12 +244,17 @@ fn credit(
     let until = now.plus(AWAITED);
     tx.put_awaited(&awaited, until)?;
     let mut states = Vec::new();
-    if noted == Noted::Doubtful {
-        tx.put_expected(&report.sim, Some(report.reference), m.id, until)?;
-        let event = Event::LateAccepted { reference: report.reference };
-        states.extend(moves::happened(tx, m.id, event, retry, now)?);
+    let mut after = m;
+    if let Noted::Doubtful { part } = noted {
+        tx.put_expected(&report.sim, Some(report.reference), after.id, until)?;
+        let (modem, reference) = (report.modem.clone(), report.reference);
+        let event = Event::LateAccepted { modem, part, reference };
+        let credited = moves::happened_to(tx, after.clone(), event, retry, now)?;
+        // That it went out more than once is nothing to tell.
+        let news = |m: &Message| (m.status, m.parts_done) != (after.status, after.parts_done);
+        states.extend(credited.clone().filter(news));
+        after = credited.unwrap_or(after);
     }
-    let after = states.last().cloned().unwrap_or(m);
     states.extend(conclude(tx, &after, &awaited, report.ended_at, now)?);
     Ok(Some(states))
 }

@@ -20,7 +20,7 @@ pub trait Submit: Send + Sync + 'static {
     /// Sends the parts in order. The modem may open the dialogue at once, but no octet of a PDU leaves before the
     /// gate opens; a gate that is dropped withdraws the order, and the outcome is `NotStarted`.
     fn submit(&self, order: Order, gate: Gate) -> BoxFuture<'static, Outcome>;
-    /// An operator's command.
+    /// Something is to be done with it.
     fn control(&self, control: Control) -> BoxFuture<'static, Result<Option<UssdAnswer>, ControlError>>;
     /// The last lines that went over its port, masked, the oldest first.
     fn trace(&self) -> BoxFuture<'static, Vec<TraceLine>> {
@@ -155,7 +155,7 @@ pub struct ModemFacts {
     pub last_error: Option<String>,
 }
 
-/// What an operator may do with a modem.
+/// What may be done with a modem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
     /// Take no more messages.
@@ -170,6 +170,11 @@ pub enum Control {
         code: Option<String>,
         /// How long to wait for the network.
         timeout: Duration,
+    },
+    /// Its messages fail: do what may help, as far as that was not done of late. No operator asks for it.
+    Cure {
+        /// The last failure, for a person.
+        why: String,
     },
 }
 

@@ -1,6 +1,7 @@
 //! Verifications: issue, check, resend, cancel.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::moves::{self, IDEMPOTENCY, Once, Standing};
@@ -70,7 +71,7 @@ impl Gateway {
             inner.expect_expiry(v.expires_at, v.id);
             inner.publish_verification("pending", &view);
             inner.publish_message(&queued);
-            inner.enqueue(&queued, None);
+            inner.enqueue(&queued, vec![]);
         }
         Ok((view, replayed))
     }
@@ -117,10 +118,14 @@ impl Gateway {
             inner.publish_verification("attempted", &answer.verification);
             return Ok(answer);
         }
+        let hands = Arc::clone(inner);
         let ((standing, approved, withdrawn), carrier) = inner
             .store
             .transact(move |tx| {
                 let done = moves::compared(tx, id, right, now)?;
+                if done.0.0.status != VerificationStatus::Pending {
+                    hands.not_wanted(done.0.0.message);
+                }
                 let carrier = moves::carrier(tx, done.0.0.message)?;
                 Ok::<_, GatewayError>((done, carrier))
             })
@@ -128,7 +133,6 @@ impl Gateway {
         let answer = inner.checked(approved, &standing, now);
         if standing.0.status != VerificationStatus::Pending {
             inner.forget_expiry(standing.0.expires_at, id);
-            super::locked(&inner.queue).remove(standing.0.message);
         }
         if let Some(m) = &withdrawn {
             inner.publish_message(m);
@@ -190,16 +194,22 @@ impl Gateway {
         let m = Message { report: service.report, ..m };
         let windows = settings.limits.windows(&v.to, caller.client.as_deref());
         let queued = m.clone();
-        let ((v, status), withdrawn) =
-            inner.store.transact(move |tx| moves::resend(tx, id, &m, &windows, now)).await??;
-        super::locked(&inner.queue).remove(older);
+        let hands = Arc::clone(inner);
+        let ((v, status), withdrawn) = inner
+            .store
+            .transact(move |tx| {
+                let done = moves::resend(tx, id, &m, &windows, now)?;
+                hands.not_wanted(older);
+                Ok::<_, GatewayError>(done)
+            })
+            .await??;
         if let Some(m) = &withdrawn {
             inner.publish_message(m);
         }
         let view = VerificationView::new(&v, status, now);
         inner.publish_verification("resent", &view);
         inner.publish_message(&queued);
-        inner.enqueue(&queued, None);
+        inner.enqueue(&queued, vec![]);
         Ok(view)
     }
 
@@ -211,16 +221,17 @@ impl Gateway {
     ) -> Result<VerificationView, GatewayError> {
         let inner = &self.0;
         let now = inner.clock.now();
-        let who = caller.clone();
+        let (who, hands) = (caller.clone(), Arc::clone(inner));
         let ((v, status), done, withdrawn) = inner
             .store
             .transact(move |tx| {
                 visible(&who, &moves::standing(tx, id)?.0)?;
-                moves::cancel(tx, id, now)
+                let done = moves::cancel(tx, id, now)?;
+                hands.not_wanted(done.0.0.message);
+                Ok::<_, GatewayError>(done)
             })
             .await??;
         inner.forget_expiry(v.expires_at, id);
-        super::locked(&inner.queue).remove(v.message);
         if let Some(m) = &withdrawn {
             inner.publish_message(m);
         }
@@ -282,7 +293,10 @@ impl Inner {
             report: false,
             wanted_modem: None,
             modem: None,
+            twins: Vec::new(),
             attempts: 0,
+            held: 0,
+            refused: None,
             created_at: now,
             due_at: now,
             deadline: None,

@@ -2,25 +2,27 @@
 //! before ended in the same commit, and lets the PDU go when that commit is on disk.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::moves::{self, Settlement};
-use super::{GatewayError, Inner, Order, OrderPart, Outcome, Readiness, Settings, Slot, locked, reports};
+use super::air::{Answer, OnAir, Role};
+use super::moves::{self, Claim, Settlement};
+use super::reports::Settled;
+use super::{Control, GatewayError, Inner, Order, OrderPart, Outcome, Readiness, Settings, Slot, locked};
 use crate::clock::Timestamp;
-use crate::id::MessageId;
-use crate::outbox::{Circuit, Done, Event, FaultClass, Home, Message, MessageStatus, Sign, Sim};
-use crate::phone::PhoneNumber;
+use crate::outbox::{
+    Attempt, Avoid, Circuit, Done, End, Event, Fault, FaultClass, Home, Judgement, Message, MessageStatus,
+    SendEnd, Sign, Sim,
+};
 use crate::secret::Secret;
-use crate::store::Records as _;
 
 /// A send that ended, until it is on disk.
 struct Ended {
     settlement: Settlement,
-    to: PhoneNumber,
-    /// How long this modem leaves the message alone.
-    avoid: Option<Duration>,
+    /// The modems that leave the message alone when it waits again.
+    avoid: Avoid,
+    /// The same when another modem has it still.
+    avoid_with_twin: Avoid,
 }
 
 impl Inner {
@@ -71,29 +73,40 @@ impl Inner {
         &self,
         index: usize,
         ended: Option<Ended>,
-        claim: Option<MessageId>,
+        claim: Option<Claim>,
     ) -> Result<Option<Ended>, GatewayError> {
         let slot = &self.slots[index];
-        let name = slot.modem.name().to_owned();
         let now = self.clock.now();
         let settings = self.settings();
         let (retry, settlement) = (settings.retry, ended.as_ref().map(|e| e.settlement.clone()));
-        let wanted = claim.map(|id| (id, name));
-        let ticket = self.store.begin(move |tx| moves::settle_and_claim(tx, settlement, wanted, &retry, now));
+        let role = if claim.as_ref().is_some_and(|c| c.twin_of.is_some()) { Role::Twin } else { Role::First };
+        let avoided = claim.as_ref().map(|c| c.avoid.clone()).unwrap_or_default();
+        // Before the claim, so that nobody who recalls the message misses it.
+        *locked(&slot.sending) = claim.as_ref().map(|c| OnAir::new(c.id, role));
+        let ticket = self.store.begin(move |tx| moves::settle_and_claim(tx, settlement, claim, &retry, now));
         let (executed, durable) = ticket.split();
         let (settled, claimed) = executed.await??;
-        *locked(&slot.sending) = claimed.as_ref().map(|m| m.id);
+        if claimed.is_none() {
+            *locked(&slot.sending) = None;
+        }
 
-        let order = claimed.as_ref().map(|m| self.compose(m, now));
+        let order = claimed.as_ref().map(|m| self.compose(m, slot.modem.name(), now));
         let (open, gate) = oneshot::channel();
         let on_disk = async {
             durable.await?;
-            // The modem may have given up; then nobody holds the gate.
-            let _ = open.send(());
-            if let (Some(ended), [m, later @ ..]) = (&ended, settled.as_slice()) {
-                self.settled(slot, ended, m, later);
+            if slot.let_go() {
+                // The modem may have given up; then nobody holds the gate.
+                let _ = open.send(());
+            } else {
+                drop(open);
+            }
+            if let (Some(ended), Some(settled)) = (&ended, &settled) {
+                self.settled(slot, ended, settled);
             }
             if let Some(m) = &claimed {
+                if role == Role::Twin {
+                    self.metrics.twins.fetch_add(1, Ordering::Relaxed);
+                }
                 self.publish_message(m);
             }
             Ok::<(), GatewayError>(())
@@ -114,84 +127,125 @@ impl Inner {
                 Outcome::Rejected { references: Vec::new(), fault }
             }
         };
-        *locked(&slot.sending) = None;
-        Ok(Some(self.end(index, m, outcome, &settings)))
+        Ok(Some(self.end(index, m, outcome, avoided, &settings)))
     }
 
     /// What an outcome means for the message, the SIM and this modem.
-    fn end(&self, index: usize, m: &Message, outcome: Outcome, settings: &Settings) -> Ended {
+    fn end(
+        &self,
+        index: usize,
+        m: &Message,
+        outcome: Outcome,
+        mut avoid: Avoid,
+        settings: &Settings,
+    ) -> Ended {
         let slot = &self.slots[index];
-        let (taken, doubtful) = match &outcome {
-            Outcome::Accepted { references }
-            | Outcome::Rejected { references, .. }
-            | Outcome::NotStarted { references, .. } => (references.len(), false),
-            Outcome::Unknown { references, .. } => (references.len() + 1, true),
+        let name = slot.modem.name();
+        let now = self.clock.now();
+        let was = locked(&slot.sending).take();
+        if was.is_some_and(|on_air| on_air.answer == Answer::Overdue) {
+            // A twin of it that waits still is of no use any more.
+            locked(&self.queue).remove(m.id);
+        }
+        let (parts, end, why) = match &outcome {
+            Outcome::Accepted { references } => (references.len(), SendEnd::Sent, ""),
+            Outcome::Rejected { references, fault } => {
+                (references.len(), SendEnd::Failed(fault.class), fault.text.as_str())
+            }
+            Outcome::Unknown { references, reason } => {
+                (references.len() + 1, SendEnd::Unknown, reason.as_str())
+            }
+            Outcome::NotStarted { references, .. } => (references.len(), SendEnd::NotBegun, ""),
         };
         {
-            let mut held = locked(&slot.doubtful);
-            if doubtful {
-                *held = Some(m.id);
-            } else if *held == Some(m.id) {
-                // Another message that went well meanwhile does not settle the doubt.
-                *held = None;
+            let mut doubt = locked(&slot.doubt);
+            match &outcome {
+                Outcome::Accepted { .. } | Outcome::Rejected { .. } => doubt.answered(m.id),
+                Outcome::Unknown { references, .. } => {
+                    let taken = u8::try_from(references.len()).unwrap_or(u8::MAX);
+                    doubt.arises(m.id, m.first_part(name).saturating_add(taken));
+                }
+                Outcome::NotStarted { .. } => {}
             }
         }
-        // A fault of the message says nothing of the SIM, and neither does a send that did not begin.
-        let (sign, why) = match &outcome {
-            Outcome::Accepted { .. } => (Some(Sign::Sent), ""),
-            Outcome::Rejected { fault, .. } => match fault.class {
-                FaultClass::Transient | FaultClass::Modem => (Some(Sign::Failed), fault.text.as_str()),
-                FaultClass::Permanent | FaultClass::Duplicate => (None, ""),
-            },
-            Outcome::Unknown { reason, .. } => (Some(Sign::Failed), reason.as_str()),
-            Outcome::NotStarted { .. } => (None, ""),
+        if end == SendEnd::Sent {
+            self.recall(m.id, |_| true);
+        }
+        let done = Done {
+            recipient: self.recipient(&m.to),
+            parts: u32::try_from(parts).unwrap_or(u32::MAX),
+            end,
+            due_at: m.due_at,
+            why,
         };
-        let parts = u32::try_from(taken).unwrap_or(u32::MAX);
-        let done = Done { recipient: self.recipient(&m.to), parts, sign, why };
-        let dues = locked(&self.queue).settle(index, &done, self.clock.now());
+        let (dues, sim) = {
+            let mut pool = locked(&self.queue);
+            (pool.settle(index, &done, now), pool.sim(index))
+        };
         if dues.circuit.is_some() {
             self.breaker_changed(index);
         }
-        let sim = locked(&self.queue).sim(index);
-        let wait = settings.retry.after(m.attempts);
-        let (event, avoid) = match outcome {
-            Outcome::Accepted { references } => (Event::Accepted { references }, None),
+        let wait = settings.retry.wait(m.attempts.saturating_add(m.held));
+        let (end, alone) = match outcome {
+            Outcome::Accepted { references } => (End::Accepted { references }, None),
             Outcome::Rejected { references, fault } => {
-                let avoid = wait.filter(|_| fault.class == FaultClass::Modem);
-                (Event::Rejected { references, fault }, avoid)
+                let judged = Judgement { class: fault.class, attempt: Attempt::Counted };
+                let Judgement { class, attempt } = dues.judgement.unwrap_or(judged);
+                let alone = matches!(class, FaultClass::Modem | FaultClass::Sim).then_some(wait);
+                let (fault, others) = (Fault { class, ..fault }, locked(&self.queue).others(m, index, now));
+                (End::Rejected { references, fault, attempt, others }, alone)
             }
-            Outcome::Unknown { references, reason } => (Event::Unknown { references, reason }, None),
+            Outcome::Unknown { references, reason } => (End::Unknown { references, reason }, None),
             Outcome::NotStarted { references, reason } => {
                 // Another modem takes it at once; this one when it had a moment to recover.
-                (Event::NotStarted { references, reason }, Some(settings.retry.first))
+                (End::NotStarted { references, reason }, Some(settings.retry.first))
             }
         };
-        let to = m.to.clone();
-        Ended { settlement: Settlement { id: m.id, event, dues, sim }, to, avoid }
+        let event = Event::Ended { modem: name.to_owned(), end };
+        // Others that failed with it keep their time, or two that fail would have it in turn without a pause.
+        avoid.retain(|(modem, until)| modem != name && *until > now);
+        let with = |wait| avoid.iter().cloned().chain([(name.to_owned(), now.plus(wait))]).collect();
+        let (avoid, avoid_with_twin) = (alone.map_or_else(|| avoid.clone(), with), with(wait));
+        Ended { settlement: Settlement { id: m.id, event, dues, sim }, avoid, avoid_with_twin }
     }
 
     /// The end of a send is on disk: tells it, and puts the message back when it is to go out again.
-    /// `later`: what reports that came before made of it.
-    fn settled(&self, slot: &Slot, ended: &Ended, m: &Message, later: &[Message]) {
+    fn settled(&self, slot: &Slot, ended: &Ended, settled: &Settled) {
         let name = slot.modem.name();
+        let Event::Ended { end, .. } = &ended.settlement.event else { return };
+        let [m, later @ ..] = settled.states.as_slice() else { return };
+        match end {
+            End::Accepted { .. } => slot.sent.fetch_add(1, Ordering::Relaxed),
+            // The service centre had it already.
+            End::Rejected { .. } if m.status == MessageStatus::Sent && settled.was != m.status => {
+                slot.sent.fetch_add(1, Ordering::Relaxed)
+            }
+            End::Rejected { .. } | End::Unknown { .. } => slot.failed.fetch_add(1, Ordering::Relaxed),
+            End::NotStarted { .. } => 0,
+        };
+        let error = m.error.as_deref().unwrap_or_default();
+        if m.status == settled.was {
+            tracing::debug!(message = %m.id, to = m.to.masked(), modem = name, "one of its two sends ended");
+            // The other one may be silent as well.
+            if m.status == MessageStatus::Sending && goes_elsewhere(end) {
+                self.offer_twin(m, ended.avoid_with_twin.clone());
+            }
+            self.reported_on(name, later);
+            return;
+        }
         match m.status {
             MessageStatus::Sent => {
-                slot.sent.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(message = %m.id, to = m.to.masked(), modem = name, "sent");
             }
             MessageStatus::Failed => {
-                slot.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(message = %m.id, to = m.to.masked(), modem = name, attempts = m.attempts,
-                    error = m.error.as_deref().unwrap_or_default(), "failed for good");
+                tracing::warn!(message = %m.id, to = m.to.masked(), modem = name, attempts = m.attempts, error,
+                    "failed for good");
             }
             MessageStatus::Queued => {
-                if !matches!(ended.settlement.event, Event::NotStarted { .. }) {
-                    slot.failed.fetch_add(1, Ordering::Relaxed);
-                }
-                tracing::info!(message = %m.id, to = ended.to.masked(), modem = name, attempts = m.attempts,
-                    error = m.error.as_deref().unwrap_or_default(), "goes out again");
+                tracing::info!(message = %m.id, to = m.to.masked(), modem = name, attempts = m.attempts, error,
+                    "goes out again");
                 if later.is_empty() {
-                    self.enqueue(m, ended.avoid.map(|wait| (name.to_owned(), wait)));
+                    self.enqueue(m, ended.avoid.clone());
                 }
             }
             _ => {}
@@ -200,9 +254,10 @@ impl Inner {
         self.reported_on(name, later);
     }
 
-    /// The PDUs of the parts that are still to go.
-    fn compose(&self, m: &Message, now: Timestamp) -> Result<Order, crate::outbox::Fault> {
-        let broken = |text: String| crate::outbox::Fault { class: FaultClass::Permanent, text };
+    /// The PDUs of the parts that are still to go through this modem.
+    fn compose(&self, m: &Message, modem: &str, now: Timestamp) -> Result<Order, Fault> {
+        // What cannot be read can be sent by nobody.
+        let broken = |text: String| Fault { class: FaultClass::Recipient, text };
         let body = m.body.as_ref().ok_or_else(|| broken("its text is gone".to_owned()))?;
         let plain = self.key.unseal(&m.id.to_bytes(), body).map_err(|e| broken(e.to_string()))?;
         let text = std::str::from_utf8(plain.expose()).map_err(|e| broken(e.to_string()))?;
@@ -212,21 +267,21 @@ impl Inner {
             valid_for: m.deadline.map(|deadline| deadline.since(now)),
             reference: m.reference,
             concat_reference: m.reference,
-            reject_duplicates: m.uncertain,
+            reject_duplicates: m.uncertain || m.twin(modem).is_some(),
             ..gsm_sms::Submission::new(m.to.as_str(), text)
         };
         let composed = gsm_sms::compose(&submission).map_err(|e| broken(e.to_string()))?;
         let parts = composed
             .parts
             .into_iter()
-            .skip(usize::from(m.parts_done))
+            .skip(usize::from(m.first_part(modem)))
             .map(|part| OrderPart { pdu: Secret::new(part.pdu), length: part.length })
             .collect();
         Ok(Order { parts })
     }
 
     /// The next message for this modem; without one it waits.
-    fn next(&self, index: usize) -> Option<MessageId> {
+    fn next(&self, index: usize) -> Option<Claim> {
         let (entry, look_at) = {
             let mut pool = locked(&self.queue);
             let entry = pool.next(index, self.clock.now());
@@ -234,11 +289,12 @@ impl Inner {
             (entry, look_at)
         };
         self.keep_by(look_at);
-        entry.map(|e| e.id)
+        let modem = || self.slots[index].modem.name().to_owned();
+        entry.map(|e| Claim { id: e.id, modem: modem(), twin_of: e.twin_of, avoid: e.avoid })
     }
 
     /// This modem can take nothing: what it was given goes to others.
-    fn leave(&self, index: usize) -> Option<MessageId> {
+    fn leave(&self, index: usize) -> Option<Claim> {
         self.with_pool(|pool| pool.leave(index, self.clock.now()));
         None
     }
@@ -272,13 +328,21 @@ impl Inner {
         Ok(())
     }
 
-    /// A breaker opened or closed: tells it.
-    fn breaker_changed(&self, index: usize) {
+    /// A breaker opened or closed: tells it, and has a modem cured whose messages fail.
+    pub(super) fn breaker_changed(&self, index: usize) {
         let name = self.slots[index].modem.name();
         let standing = locked(&self.queue).standing(index, self.clock.now());
         if let Circuit::Open { until } = standing.circuit {
             tracing::warn!(modem = name, %until, why = standing.why,
-                "messages to different numbers failed in a row: it gets none for a while");
+                "messages failed in a row: it gets none for a while");
+            let cure = self.slots[index].modem.control(Control::Cure { why: standing.why.clone() });
+            let name = name.to_owned();
+            // It takes its time, and nothing waits for it.
+            tokio::spawn(async move {
+                if let Err(e) = cure.await {
+                    tracing::warn!(modem = name, error = %e, "it cannot be cured now");
+                }
+            });
         } else {
             tracing::info!(modem = name, "it sends again");
         }
@@ -294,35 +358,13 @@ impl Inner {
     }
 }
 
-impl super::Gateway {
-    /// A modem told the result of its last doubtful send after all.
-    pub async fn late_accepted(&self, modem: &str, reference: u8) -> Result<(), GatewayError> {
-        let inner = &self.0;
-        let index = inner.index(modem)?;
-        let Some(id) = locked(&inner.slots[index].doubtful).take() else {
-            return Ok(());
-        };
-        let closed = locked(&inner.queue).observe(index, Sign::Sent, inner.clock.now());
-        if closed {
-            inner.breaker_changed(index);
-            inner.keeper.notify_one();
+/// Whether another modem may do better with a message than the one whose send ended so.
+fn goes_elsewhere(end: &End) -> bool {
+    match end {
+        End::Rejected { fault, .. } => {
+            matches!(fault.class, FaultClass::Modem | FaultClass::Sim | FaultClass::Transient)
         }
-        // Out of the queue first, so that no worker sends the twin meanwhile.
-        locked(&inner.queue).remove(id);
-        let sim = locked(&inner.queue).sim(index);
-        let (now, retry, event) =
-            (inner.clock.now(), inner.settings().retry, Event::LateAccepted { reference });
-        let states = inner
-            .store
-            .transact(move |tx| reports::settle(tx, id, &event, sim.as_deref(), &retry, now))
-            .await??;
-        if states.is_empty() {
-            let m = inner.store.transact(move |tx| tx.message(id)).await??;
-            if let Some(m) = m.filter(|m| m.status == MessageStatus::Queued) {
-                inner.enqueue(&m, None);
-            }
-        }
-        inner.reported_on(modem, &states);
-        Ok(())
+        End::Unknown { .. } | End::NotStarted { .. } => true,
+        End::Accepted { .. } => false,
     }
 }

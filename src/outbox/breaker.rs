@@ -1,5 +1,6 @@
-//! The circuit breaker of a SIM: after failures on different numbers in a row it takes no message for a while,
-//! then one at a time as a trial. One bad number never opens it.
+//! The circuit breaker of a modem and its SIM: after failures in a row it takes no message for a while, then one at a
+//! time as a trial. What only a number may be at fault for counts once for each number, so that one bad number never
+//! opens it.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::clock::Timestamp;
 /// When a breaker opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerRules {
-    /// Numbers that fail one after the other.
+    /// Failures in a row; what a number may be at fault for counts once for each number.
     pub failures: u32,
     /// How long it stays open at first; each trial that fails doubles it.
     pub first: Duration,
@@ -22,11 +23,24 @@ impl Default for BreakerRules {
     }
 }
 
-/// The breaker of one SIM.
+/// How much a failure says against a modem and its SIM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// It may be the fault of this number, given as a hash: another failure on it says nothing more.
+    OfNumber(u64),
+    /// It is the fault of the modem or the SIM, whatever the number.
+    Once,
+    /// The same, and the worst that a modem can do.
+    Twice,
+}
+
+/// The breaker of one modem and its SIM.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Breaker {
     /// The numbers that failed since the last success, as hashes.
-    failed: Vec<u64>,
+    numbers: Vec<u64>,
+    /// What else failed since then.
+    others: u32,
     open: Option<Open>,
     why: String,
 }
@@ -80,30 +94,39 @@ impl Breaker {
 
     /// A message went out. Whether that closed it.
     pub fn succeeded(&mut self) -> bool {
-        self.failed.clear();
+        self.forget_row();
         self.open.take().is_some()
     }
 
-    /// A message to `recipient` failed, and was not at fault itself. Whether that opened it.
-    pub fn failed(&mut self, recipient: u64, why: &str, rules: &BreakerRules, now: Timestamp) -> bool {
+    /// A message failed, and was not at fault itself. Whether that opened it.
+    pub fn failed(&mut self, weight: Weight, why: &str, rules: &BreakerRules, now: Timestamp) -> bool {
         let span = match self.open {
             // It was on its way when the breaker opened.
             Some(Open { until, .. }) if now < until => return false,
             Some(Open { span, .. }) => span.saturating_mul(2).min(rules.max),
             None => {
-                if !self.failed.contains(&recipient) {
-                    self.failed.push(recipient);
+                match weight {
+                    Weight::OfNumber(number) if self.numbers.contains(&number) => {}
+                    Weight::OfNumber(number) => self.numbers.push(number),
+                    Weight::Once => self.others = self.others.saturating_add(1),
+                    Weight::Twice => self.others = self.others.saturating_add(2),
                 }
-                if u32::try_from(self.failed.len()).is_ok_and(|n| n < rules.failures) {
+                let numbers = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+                if numbers.saturating_add(self.others) < rules.failures {
                     return false;
                 }
                 rules.first
             }
         };
-        self.failed.clear();
+        self.forget_row();
         self.open = Some(Open { until: now.plus(span), span });
         why.clone_into(&mut self.why);
         true
+    }
+
+    fn forget_row(&mut self) {
+        self.numbers.clear();
+        self.others = 0;
     }
 
     /// The next message is a trial, however long it was to stay open: somebody saw to the modem.
@@ -128,17 +151,37 @@ mod tests {
         START.plus(Duration::from_secs(seconds))
     }
 
+    fn fails(breaker: &mut Breaker, number: u64) -> bool {
+        breaker.failed(Weight::OfNumber(number), "x", &RULES, START)
+    }
+
+    #[test]
+    fn a_modems_own_faults_count_whatever_the_number_and_silence_twice() {
+        let mut breaker = Breaker::default();
+        assert!(!breaker.failed(Weight::Once, "x", &RULES, START));
+        assert!(!breaker.failed(Weight::Once, "x", &RULES, START));
+        assert!(breaker.failed(Weight::Once, "x", &RULES, START));
+        let mut breaker = Breaker::default();
+        assert!(!breaker.failed(Weight::Twice, "x", &RULES, START));
+        assert!(!breaker.succeeded());
+        assert!(!breaker.failed(Weight::Twice, "x", &RULES, START), "a success ends the row");
+        assert!(breaker.failed(Weight::Twice, "x", &RULES, START));
+        let mut breaker = Breaker::default();
+        assert!(!fails(&mut breaker, 7) && !fails(&mut breaker, 7));
+        assert!(breaker.failed(Weight::Twice, "x", &RULES, START), "all of them make one row");
+    }
+
     #[test]
     fn numbers_that_fail_in_a_row_open_it() {
         let mut breaker = Breaker::default();
         for _ in 0..100 {
-            assert!(!breaker.failed(7, "x", &RULES, START), "one bad number");
+            assert!(!fails(&mut breaker, 7), "one bad number");
         }
-        assert!(!breaker.failed(8, "x", &RULES, START));
+        assert!(!fails(&mut breaker, 8));
         assert!(!breaker.succeeded());
-        assert!(!breaker.failed(1, "x", &RULES, START) && !breaker.failed(2, "x", &RULES, START));
+        assert!(!fails(&mut breaker, 1) && !fails(&mut breaker, 2));
         assert_eq!(breaker.circuit(START), Circuit::Closed);
-        assert!(breaker.failed(3, "no network (38)", &RULES, START));
+        assert!(breaker.failed(Weight::OfNumber(3), "no network (38)", &RULES, START));
         assert_eq!(breaker.circuit(START), Circuit::Open { until: after(60) });
         assert_eq!(breaker.why(), "no network (38)");
     }
@@ -146,23 +189,21 @@ mod tests {
     #[test]
     fn each_failed_trial_doubles_the_wait_up_to_the_longest() {
         let mut breaker = Breaker::default();
-        for n in 1..=3 {
-            breaker.failed(n, "x", &RULES, START);
-        }
+        assert!((1..=3).any(|n| fails(&mut breaker, n)));
         let mut now = START;
         for wait in [60, 120, 200, 200] {
             assert!(matches!(breaker.circuit(now), Circuit::Open { .. }));
-            assert!(!breaker.failed(9, "late", &RULES, now), "one that was on its way");
+            assert!(!breaker.failed(Weight::Twice, "late", &RULES, now), "one that was on its way");
             now = now.plus(Duration::from_secs(wait));
             assert_eq!(breaker.circuit(now), Circuit::HalfOpen);
-            assert!(breaker.failed(1, "x", &RULES, now));
+            assert!(breaker.failed(Weight::OfNumber(1), "x", &RULES, now));
         }
         breaker.try_now(now);
         assert_eq!(breaker.circuit(now), Circuit::HalfOpen);
         assert!(breaker.succeeded());
         assert_eq!(breaker.circuit(now), Circuit::Closed);
         for n in 1..=3 {
-            breaker.failed(n, "x", &RULES, now);
+            breaker.failed(Weight::OfNumber(n), "x", &RULES, now);
         }
         assert_eq!(breaker.circuit(now), Circuit::Open { until: now.plus(Duration::from_secs(60)) });
     }
@@ -182,7 +223,7 @@ mod tests {
                 let before = breaker.circuit(now);
                 if let Some(number) = event {
                     row.insert(number);
-                    if breaker.failed(number, "x", &RULES, now) {
+                    if breaker.failed(Weight::OfNumber(number), "x", &RULES, now) {
                         prop_assert!(before == Circuit::HalfOpen || row.len() >= 3);
                     }
                 } else {

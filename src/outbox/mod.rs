@@ -3,9 +3,11 @@
 //!
 //! This room does not know what a modem is beyond its name and its SIM, nor where anything is kept.
 
+mod account;
 mod address;
 mod breaker;
 mod country;
+mod fault;
 mod health;
 mod ledger;
 mod message;
@@ -15,16 +17,20 @@ mod report;
 mod retry;
 mod rules;
 mod sim_names;
+mod step;
 
+pub use account::{Account, Done, SendEnd};
 pub use address::is_for;
-pub use breaker::{Breaker, BreakerRules, Circuit};
+pub use breaker::{Breaker, BreakerRules, Circuit, Weight};
 pub use country::Home;
+pub use fault::{Attempt, Fault, FaultClass, Judgement, Others};
 pub use health::{Health, Sign};
 pub use ledger::{Ledger, Need, Periods, Recipients};
-pub use message::{Encoding, Event, Fault, FaultClass, Kind, Message, MessageStatus, Refusal, step};
-pub use pool::{Done, Dues, Fitness, Pool, Sim, Standing, choose};
-pub use queue::{Entry, Queue};
+pub use message::{Encoding, Kind, Message, MessageStatus, Refused, Twin};
+pub use pool::{Dues, Fitness, Pool, Sim, Standing, choose};
+pub use queue::{Avoid, Entry, Queue};
 pub use report::{Awaited, Noted, PartReport, PartState, Report};
 pub use retry::Retry;
 pub use rules::ModemRules;
 pub use sim_names::SimNames;
+pub use step::{End, Event, Refusal, step, wants_twin};

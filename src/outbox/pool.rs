@@ -7,12 +7,15 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::ledger::{Ledger, Need, Periods, Recipients};
-use super::queue::{Entry, Queue};
-use super::{Breaker, BreakerRules, Circuit, Home, Message, ModemRules, Sign};
+use member::{Gate, Member, Verdict, Work};
+
+use super::ledger::{Ledger, Periods, Recipients};
+use super::queue::{Avoid, Entry, Queue};
+use super::{Account, BreakerRules, Circuit, Done, Home, Judgement, Message, ModemRules, Others, Sign};
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 
+mod member;
 #[cfg(test)]
 mod tests;
 
@@ -50,19 +53,6 @@ pub fn choose(candidates: impl IntoIterator<Item = (usize, Fitness)>) -> Option<
     candidates.into_iter().reduce(better).map(|(modem, _)| modem)
 }
 
-/// How a send ended, for the SIM.
-#[derive(Debug, Clone, Copy)]
-pub struct Done<'a> {
-    /// The recipient as a keyed hash.
-    pub recipient: u64,
-    /// Parts that count as sent.
-    pub parts: u32,
-    /// What it says of the SIM, if anything.
-    pub sign: Option<Sign>,
-    /// The fault, for a person.
-    pub why: &'a str,
-}
-
 /// What a send left to be written down or told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dues {
@@ -72,6 +62,8 @@ pub struct Dues {
     pub stranger: Option<(u64, u64)>,
     /// What the breaker became, when it opened or closed.
     pub circuit: Option<Circuit>,
+    /// Whose the fault is, when there is one.
+    pub judgement: Option<Judgement>,
 }
 
 /// A modem's standing, for those who look on.
@@ -101,47 +93,6 @@ pub struct Pool {
     turn: u64,
 }
 
-#[derive(Debug)]
-struct Member {
-    name: String,
-    rules: ModemRules,
-    home: Home,
-    roaming: bool,
-    sim: Sim,
-    breaker: Breaker,
-    work: Work,
-    /// When something that keeps it from a waiting message may be over.
-    look_at: Option<Timestamp>,
-    turn: u64,
-}
-
-#[derive(Debug)]
-enum Work {
-    /// It can take nothing.
-    Away,
-    /// It waits for a message.
-    Waiting,
-    /// A message is there for it.
-    Given(Box<Entry>),
-    /// It has one.
-    Busy,
-}
-
-/// Whether a modem may send a message.
-enum Verdict {
-    Yes(Fitness),
-    /// Not before.
-    At(Timestamp),
-    /// Not unless something other than the time changes.
-    No,
-}
-
-/// When a SIM may send anything at all.
-struct Gate {
-    code: Timestamp,
-    text: Timestamp,
-}
-
 impl Pool {
     /// Modems that are away, and nothing that waits. A code needs `min_life` to be worth sending.
     pub fn new(
@@ -149,32 +100,37 @@ impl Pool {
         breaker: BreakerRules,
         modems: impl IntoIterator<Item = (String, ModemRules)>,
     ) -> Self {
-        let member = |(name, rules)| Member {
-            name,
-            rules,
-            home: Home::default(),
-            roaming: false,
-            sim: Sim::default(),
-            breaker: Breaker::default(),
-            work: Work::Away,
-            look_at: None,
-            turn: 0,
-        };
-        let members = modems.into_iter().map(member).collect();
+        let members = modems.into_iter().map(|(name, rules)| Member::new(name, rules)).collect();
         Self { queue: Queue::new(min_life), members, breaker, turn: 0 }
     }
 
     /// Adds a queued message. `recipient` is its number as a keyed hash; a modem in `avoid` leaves it alone until
-    /// then. Answers which modem it was given to.
-    pub fn push(
-        &mut self,
-        m: &Message,
-        recipient: u64,
-        avoid: Option<(String, Timestamp)>,
-        now: Timestamp,
-    ) -> Option<usize> {
+    /// its time. Answers which modem it was given to.
+    pub fn push(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Timestamp) -> Option<usize> {
         self.queue.push(m, recipient, avoid, now);
         self.offer(m.id, &Periods::of(now))
+    }
+
+    /// Adds a message that is on the air, for another modem than the one that has it: a free one is given it at once,
+    /// otherwise the first that becomes free.
+    pub fn push_twin(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Timestamp) -> Option<usize> {
+        self.queue.push_twin(m, recipient, avoid, now);
+        self.offer(m.id, &Periods::of(now))
+    }
+
+    /// Who else could send a message that this modem could not.
+    pub fn others(&self, m: &Message, modem: usize, now: Timestamp) -> Others {
+        let refused = |name: &str| m.refused.as_ref().is_some_and(|refused| refused.modem == name);
+        let wanted = |name: &str| m.wanted_modem.as_deref().is_none_or(|wanted| wanted == name);
+        let may = |other: &&Member| {
+            wanted(&other.name) && !refused(&other.name) && other.rules.route(&m.to).is_some()
+        };
+        let others = self.members.iter().enumerate().filter(|&(i, _)| i != modem).map(|(_, other)| other);
+        others.filter(may).fold(Others::Nobody, |known, other| match known {
+            Others::Here => known,
+            _ if other.is_in_service(now) => Others::Here,
+            _ => Others::Away,
+        })
     }
 
     /// A modem can take a message: what it was given, or the first that it may send. Without one it waits, and
@@ -248,19 +204,14 @@ impl Pool {
                 stranger = Some((t.month, done.recipient));
             }
         }
-        if let Some(sign) = done.sign {
-            sim.ledger.health.observe(sign, now);
-        }
-        let changed = match done.sign {
-            Some(Sign::Sent) => member.breaker.succeeded(),
-            Some(Sign::Failed) => member.breaker.failed(done.recipient, done.why, &self.breaker, now),
-            _ => false,
-        };
+        let health = &mut sim.ledger.health;
+        let (judgement, changed) = member.account.enter(done, health, &self.breaker, now);
         let ledger = Some(sim.ledger).filter(|ledger| *ledger != before);
         Dues {
             ledger: sim.name.clone().zip(ledger),
             stranger: stranger.filter(|_| sim.name.is_some()),
-            circuit: changed.then(|| member.breaker.circuit(now)),
+            circuit: changed.then(|| member.account.circuit(now)),
+            judgement,
         }
     }
 
@@ -268,7 +219,7 @@ impl Pool {
     pub fn observe(&mut self, modem: usize, sign: Sign, now: Timestamp) -> bool {
         let member = &mut self.members[modem];
         member.sim.ledger.health.observe(sign, now);
-        let closed = sign == Sign::Sent && member.breaker.succeeded();
+        let closed = sign == Sign::Sent && member.account.sent(now);
         if closed {
             member.look_at(now);
         }
@@ -278,7 +229,7 @@ impl Pool {
     /// Somebody saw to the modem: a breaker that is open tries the next message.
     pub fn try_now(&mut self, modem: usize, now: Timestamp) {
         let member = &mut self.members[modem];
-        member.breaker.try_now(now);
+        member.account.try_now(now);
         member.look_at(now);
     }
 
@@ -286,7 +237,7 @@ impl Pool {
     pub fn set_sim(&mut self, modem: usize, sim: Sim) {
         let member = &mut self.members[modem];
         member.sim = sim;
-        member.breaker = Breaker::default();
+        member.account = Account::default();
     }
 
     /// The SIM that was in the modem before is seen again, perhaps under another name: what the store has of it.
@@ -320,20 +271,21 @@ impl Pool {
         let t = Periods::of(now);
         let member = &self.members[modem];
         let (parts_today, parts_this_month) = member.sim.ledger.sent(&t);
-        let circuit = member.breaker.circuit(now);
+        let circuit = member.account.circuit(now);
         Standing {
             parts_today,
             parts_this_month,
             recipients_this_month: member.sim.recipients.count(&t),
             health: u8::try_from(member.sim.ledger.health.weight(now) / 10).unwrap_or(100),
             circuit,
-            why: if circuit == Circuit::Closed { String::new() } else { member.breaker.why().to_owned() },
+            why: if circuit == Circuit::Closed { String::new() } else { member.account.why().to_owned() },
         }
     }
 
     /// Messages that wait.
     pub fn len(&self) -> usize {
-        self.queue.len() + self.members.iter().filter(|m| matches!(m.work, Work::Given(_))).count()
+        let given = |m: &&Member| matches!(&m.work, Work::Given(entry) if entry.twin_of.is_none());
+        self.queue.len() + self.members.iter().filter(given).count()
     }
 
     /// Whether none waits.
@@ -449,53 +401,5 @@ impl Pool {
         self.turn = self.turn.max(member.turn);
         let weight = u64::from(member.sim.ledger.health.weight(now));
         member.turn = self.turn + u64::from(entry.parts.max(1)) * 1_000_000 / weight;
-    }
-}
-
-impl Member {
-    fn waits(&self) -> bool {
-        matches!(self.work, Work::Waiting)
-    }
-
-    fn look_at(&mut self, at: Timestamp) {
-        self.look_at = Some(self.look_at.map_or(at, |known| known.min(at)));
-    }
-
-    fn gate(&self, t: &Periods) -> Gate {
-        if let Circuit::Open { until } = self.breaker.circuit(t.now) {
-            return Gate { code: until, text: until };
-        }
-        let least = |otp| {
-            let need = Need { parts: 1, otp, stranger: false };
-            self.sim.ledger.admits_at(need, &self.rules, 0, t)
-        };
-        Gate { code: least(true), text: least(false) }
-    }
-
-    fn verdict(&self, entry: &Entry, gate: &Gate, t: &Periods) -> Verdict {
-        if !entry.fits(&self.name, t.now) {
-            return Verdict::No;
-        }
-        let Some(route) = self.rules.route(&entry.to) else { return Verdict::No };
-        let at = if entry.otp { gate.code } else { gate.text };
-        if at > t.now {
-            return Verdict::At(at);
-        }
-        let Sim { ledger, recipients, .. } = &self.sim;
-        let stranger = self.rules.max_recipients_per_month.is_some() && !recipients.knows(entry.recipient, t);
-        let need = Need { parts: entry.parts.into(), otp: entry.otp, stranger };
-        let at = ledger.admits_at(need, &self.rules, recipients.count(t), t);
-        if at > t.now {
-            return Verdict::At(at);
-        }
-        let used = ledger.used(&self.rules, recipients.count(t), t);
-        Verdict::Yes(Fitness {
-            fresh: entry.last.as_deref() != Some(self.name.as_str()),
-            route,
-            at_home: !self.roaming,
-            nearness: self.home.nearness(&entry.to),
-            used: Reverse(used * 1000 / u64::from(ledger.health.weight(t.now))),
-            turn: Reverse(self.turn),
-        })
     }
 }

@@ -11,6 +11,9 @@ use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::phone::PhoneNumber;
 
+/// Modems that failed with a message, and until when each leaves it to the others.
+pub type Avoid = Vec<(String, Timestamp)>;
+
 /// What the queue knows of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -22,10 +25,14 @@ pub struct Entry {
     pub parts: u8,
     /// The only modem that may send it.
     pub pinned: Option<String>,
-    /// A modem that just failed with it, and until when that one leaves it alone.
-    pub avoid: Option<(String, Timestamp)>,
+    /// The modems that leave it alone for a while.
+    pub avoid: Avoid,
     /// The modem that had it last; another one is tried first.
     pub last: Option<String>,
+    /// A modem through which the network refused it.
+    pub refused_by: Option<String>,
+    /// The modem that has it on the air: another one sends it as well.
+    pub twin_of: Option<String>,
     /// The recipient as a keyed hash, for the SIMs' ledgers.
     pub recipient: u64,
     /// Whether it carries a code.
@@ -48,6 +55,8 @@ pub struct Queue {
     /// Every moment at which something changes by itself.
     wakes: BTreeSet<(Timestamp, MessageId)>,
     otp: usize,
+    /// Of those that wait, how many are on the air as well.
+    twins: usize,
     /// How many only this modem may send.
     pinned: HashMap<String, usize>,
 }
@@ -58,27 +67,21 @@ impl Queue {
         Self { min_life, ..Self::default() }
     }
 
-    /// Adds a queued message to `recipient`. `avoid`: a modem that failed with it leaves it alone until then.
-    pub fn push(&mut self, m: &Message, recipient: u64, avoid: Option<(String, Timestamp)>, now: Timestamp) {
-        let otp = matches!(m.kind, Kind::Otp(_));
-        let life = if otp { self.min_life } else { Duration::ZERO };
+    /// Adds a queued message to `recipient`.
+    pub fn push(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Timestamp) {
+        let entry = Entry { avoid, ..Entry::of(m, recipient, self.min_life) };
+        self.put(entry, now);
+    }
+
+    /// Adds a message that is on the air, for any modem but the one that has it, and for all of its parts.
+    pub fn push_twin(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Timestamp) {
         let entry = Entry {
-            id: m.id,
-            to: m.to.clone(),
-            parts: m.parts.saturating_sub(m.parts_done),
-            pinned: if m.parts_done > 0 { m.modem.clone() } else { m.wanted_modem.clone() },
             avoid,
-            last: m.modem.clone().filter(|_| m.attempts > 0),
-            recipient,
-            otp,
-            rank: (
-                u8::from(!otp),
-                u8::MAX - m.priority,
-                m.deadline.unwrap_or(Timestamp::from_millis(u64::MAX)),
-                m.id,
-            ),
-            due_at: m.due_at,
-            overdue_at: m.deadline.map(|d| d.minus(life)),
+            parts: m.parts,
+            pinned: m.wanted_modem.clone(),
+            twin_of: m.modem.clone(),
+            due_at: now,
+            ..Entry::of(m, recipient, self.min_life)
         };
         self.put(entry, now);
     }
@@ -86,7 +89,10 @@ impl Queue {
     /// Adds what was taken out of it before.
     pub fn put(&mut self, entry: Entry, now: Timestamp) {
         self.remove(entry.id);
-        self.otp += usize::from(entry.otp);
+        match entry.twin_of {
+            None => self.otp += usize::from(entry.otp),
+            Some(_) => self.twins += 1,
+        }
         if let Some(modem) = &entry.pinned {
             *self.pinned.entry(modem.clone()).or_default() += 1;
         }
@@ -119,7 +125,10 @@ impl Queue {
         for at in entry.wakes() {
             self.wakes.remove(&(at, id));
         }
-        self.otp -= usize::from(entry.otp);
+        match entry.twin_of {
+            None => self.otp -= usize::from(entry.otp),
+            Some(_) => self.twins -= 1,
+        }
         if let Some(modem) = &entry.pinned
             && let Some(count) = self.pinned.get_mut(modem)
         {
@@ -170,33 +179,57 @@ impl Queue {
         self.min_life = min_life;
     }
 
-    /// Messages that wait.
+    /// Messages that wait, but for those that are on the air as well.
     pub fn len(&self) -> usize {
-        self.ranks.len()
+        self.ranks.len() - self.twins
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.ranks.is_empty()
+        self.len() == 0
     }
 
     /// How many wait: codes, plain texts, and those among both whose time has not come.
     pub fn depths(&self) -> (usize, usize, usize) {
-        (self.otp, self.ranks.len() - self.otp, self.delayed.len())
+        (self.otp, self.len() - self.otp, self.delayed.len())
     }
 }
 
 impl Entry {
+    fn of(m: &Message, recipient: u64, min_life: Duration) -> Self {
+        let otp = matches!(m.kind, Kind::Otp(_));
+        let life = if otp { min_life } else { Duration::ZERO };
+        let deadline = m.deadline.unwrap_or(Timestamp::from_millis(u64::MAX));
+        let refused = m.refused.as_ref();
+        Self {
+            id: m.id,
+            to: m.to.clone(),
+            parts: m.parts.saturating_sub(m.parts_done),
+            pinned: if m.parts_done > 0 { m.modem.clone() } else { m.wanted_modem.clone() },
+            avoid: Avoid::new(),
+            last: m.modem.clone().filter(|_| m.attempts > 0 || m.held > 0),
+            refused_by: refused.map(|refused| refused.modem.clone()),
+            twin_of: None,
+            recipient,
+            otp,
+            rank: (u8::from(!otp), u8::MAX - m.priority, deadline, m.id),
+            due_at: m.due_at,
+            overdue_at: m.deadline.map(|d| d.minus(life)).into_iter().chain(refused.map(|r| r.until)).min(),
+        }
+    }
+
     /// Whether `modem` may have it now, as far as the message is concerned.
     pub fn fits(&self, modem: &str, now: Timestamp) -> bool {
         self.pinned.as_deref().is_none_or(|name| name == modem)
-            && self.avoid.as_ref().is_none_or(|(name, until)| name != modem || now >= *until)
+            && self.avoid.iter().all(|(name, until)| name != modem || now >= *until)
+            && self.refused_by.as_deref() != Some(modem)
+            && self.twin_of.as_deref() != Some(modem)
             && self.overdue_at.is_none_or(|at| now < at)
     }
 
-    fn wakes(&self) -> impl Iterator<Item = Timestamp> + use<> {
-        let avoid = self.avoid.as_ref().map(|&(_, until)| until);
-        [Some(self.due_at), avoid, self.overdue_at].into_iter().flatten()
+    fn wakes(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        let avoid = self.avoid.iter().map(|&(_, until)| until);
+        avoid.chain([Some(self.due_at), self.overdue_at].into_iter().flatten())
     }
 }
 
@@ -205,8 +238,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::outbox::message::tests::message;
-    use crate::outbox::{Event, Fault, FaultClass, Retry, step};
+    use crate::outbox::step::tests::message;
+    use crate::outbox::{MessageStatus, Refused};
 
     const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -241,7 +274,7 @@ mod tests {
         let messages = [text(1, 0), text(2, 9), code(3, 300), code(4, 100), text(5, 0), code(6, 300)];
         let mut queue = queue();
         for m in messages.iter().rev() {
-            queue.push(m, 0, None, START);
+            queue.push(m, 0, vec![], START);
         }
         assert_eq!(queue.depths(), (3, 3, 0));
         let order: Vec<_> = [3, 2, 5, 1, 0, 4].map(|i: usize| messages[i].id).to_vec();
@@ -256,7 +289,7 @@ mod tests {
         let pinned = Message { wanted_modem: Some("b".to_owned()), ..code(2, 300) };
         let free = code(3, 300);
         for m in [&retried, &pinned, &free] {
-            queue.push(m, 0, None, START);
+            queue.push(m, 0, vec![], START);
         }
         assert_eq!(drain(&mut queue, "a", START), [free.id]);
         assert_eq!((queue.pinned_to("b"), queue.pinned_to("a")), (1, 0));
@@ -271,8 +304,8 @@ mod tests {
     fn a_message_without_time_is_given_back() {
         let mut queue = queue();
         let (late, fine) = (code(1, 100), code(2, 300));
-        queue.push(&late, 0, None, START);
-        queue.push(&fine, 0, None, START);
+        queue.push(&late, 0, vec![], START);
+        queue.push(&fine, 0, vec![], START);
         assert_eq!(queue.next_wake(), Some(after(80)));
         let entry = queue.ready_entry(late.id).unwrap();
         assert!(!entry.fits("a", after(80)), "even before the clock is told");
@@ -282,12 +315,9 @@ mod tests {
 
     #[test]
     fn a_modem_that_failed_leaves_it_to_the_others_for_a_while() {
-        let fault = Fault { class: FaultClass::Modem, text: String::new() };
-        let claimed = step(code(1, 300), Event::Claimed { modem: "a".to_owned() }, START, &Retry::default());
-        let rejected = Event::Rejected { references: vec![], fault };
-        let m = step(claimed.unwrap(), rejected, START, &Retry::default()).unwrap();
+        let m = Message { modem: Some("a".to_owned()), held: 1, ..code(1, 300) };
         let mut queue = queue();
-        queue.push(&m, 0, Some(("a".to_owned(), after(2))), START);
+        queue.push(&m, 0, vec![("a".to_owned(), after(2))], START);
         let entry = queue.ready_entry(m.id).unwrap();
         assert_eq!(entry.last.as_deref(), Some("a"));
         assert!(!entry.fits("a", after(1)) && entry.fits("b", after(1)) && entry.fits("a", after(2)));
@@ -296,6 +326,42 @@ mod tests {
         let entry = take(&mut queue, "a", after(2)).unwrap();
         queue.put(entry.clone(), after(2));
         assert_eq!(take(&mut queue, "a", after(2)), Some(entry));
+    }
+
+    #[test]
+    fn a_refused_one_waits_for_another_modem_for_so_long() {
+        let refused = Some(Refused { modem: "a".to_owned(), until: after(90) });
+        let m = Message { refused, attempts: 1, modem: Some("a".to_owned()), ..text(1, 0) };
+        let mut queue = queue();
+        queue.push(&m, 0, vec![], START);
+        assert!(take(&mut queue, "a", after(89)).is_none());
+        let entry = take(&mut queue, "b", after(89)).unwrap();
+        queue.put(entry, after(89));
+        assert_eq!(queue.next_wake(), Some(after(90)));
+        assert_eq!(queue.advance(after(90)), (vec![m.id], vec![]));
+        let m = Message { deadline: Some(after(60)), ..m };
+        queue.push(&m, 0, vec![], START);
+        assert_eq!(queue.next_wake(), Some(after(60)), "no longer than it lives");
+    }
+
+    #[test]
+    fn a_twin_is_for_another_modem_and_counts_as_no_message_that_waits() {
+        let mut queue = queue();
+        let silent = Some("a".to_owned());
+        let m =
+            Message { modem: silent, status: MessageStatus::Sending, attempts: 1, parts: 3, ..code(1, 300) };
+        queue.push_twin(&Message { parts_done: 1, ..m.clone() }, 0, vec![], after(8));
+        assert_eq!((queue.len(), queue.is_empty(), queue.depths()), (0, true, (0, 0, 0)));
+        assert!(take(&mut queue, "a", after(9)).is_none());
+        let entry = take(&mut queue, "b", after(9)).unwrap();
+        assert_eq!((entry.parts, entry.pinned.as_deref()), (3, None), "it goes whole");
+        queue.put(entry, after(9));
+        queue.push(&m, 0, vec![], after(10));
+        assert_eq!((queue.len(), queue.depths()), (1, (1, 0, 0)), "it waits again, and has no twin");
+        queue.remove(m.id);
+        queue.push_twin(&m, 0, vec![], after(10));
+        assert_eq!(queue.advance(after(280)), (vec![m.id], vec![]), "no life is left to type it");
+        assert_eq!((queue.twins, queue.ranks.len()), (0, 0));
     }
 
     proptest! {
@@ -310,7 +376,7 @@ mod tests {
                 let m = code(i as u64, deadline);
                 let kind = if otp { m.kind } else { Kind::Text };
                 let m = Message { due_at: after(due), kind, ..m };
-                queue.push(&m, 0, None, START);
+                queue.push(&m, 0, vec![], START);
                 left.insert(m.id);
             }
             let mut now = START;

@@ -72,7 +72,10 @@ pub enum Noted {
     /// At a part that was sent for certain.
     Certain,
     /// At a part that was in doubt until now.
-    Doubtful,
+    Doubtful {
+        /// Which part, from 0.
+        part: u8,
+    },
 }
 
 impl Awaited {
@@ -95,6 +98,19 @@ impl Awaited {
     /// A part may have gone out, under this TP-MR if the modem did not choose another.
     pub fn perhaps_sent(&mut self, part: u8, reference: u8) {
         self.parts.push(PartReport { part, reference, certain: false, state: PartState::Open });
+    }
+
+    /// A part in doubt was taken under this TP-MR.
+    pub fn sent_after_all(&mut self, part: u8, reference: u8) {
+        let doubtful = |p: &PartReport| p.part == part && !p.certain;
+        let named = self.parts.iter().position(|p| doubtful(p) && p.reference == reference);
+        match named.or_else(|| self.parts.iter().position(doubtful)) {
+            Some(place) => {
+                let known = &mut self.parts[place];
+                *known = PartReport { reference, certain: true, ..*known };
+            }
+            None => self.sent(part, reference),
+        }
     }
 
     /// Whether a part is in doubt, and one under this very TP-MR.
@@ -120,7 +136,7 @@ impl Awaited {
                 doubtful.or_else(|| find(&|p| !p.certain && open(p))).filter(|_| !settled)
             })?;
         let part = &mut self.parts[place];
-        let noted = if part.certain { Noted::Certain } else { Noted::Doubtful };
+        let noted = if part.certain { Noted::Certain } else { Noted::Doubtful { part: part.part } };
         *part = PartReport { reference, certain: true, state, ..*part };
         Some(noted)
     }
@@ -194,13 +210,23 @@ mod tests {
         a.perhaps_sent(0, 7);
         assert_eq!((a.doubts(7), a.doubts(9)), ((true, true), (true, false)));
         let mut renumbered = a.clone();
-        assert_eq!(renumbered.note(9, PartState::Open), Some(Noted::Doubtful));
+        assert_eq!(renumbered.note(9, PartState::Open), Some(Noted::Doubtful { part: 0 }));
         assert_eq!(renumbered.note(9, PartState::Delivered), Some(Noted::Certain), "its number is known now");
+        let mut answered = a.clone();
+        answered.sent_after_all(0, 12);
+        assert_eq!((answered.parts.len(), answered.doubts(7)), (1, (false, false)), "no doubt is left");
+        assert_eq!(answered.note(12, PartState::Delivered), Some(Noted::Certain));
+        answered.sent_after_all(0, 13);
+        assert_eq!(
+            answered.note(13, PartState::Open),
+            Some(Noted::Certain),
+            "a report had settled it before"
+        );
         // The twin went out too, and failed as a duplicate: the first may still arrive.
         a.sent(0, 20);
         assert_eq!(a.note(20, PartState::Failed(0x48)), Some(Noted::Certain));
         assert_eq!(a.overall(1), PartState::Failed(0x48));
-        assert_eq!(a.note(7, PartState::Delivered), Some(Noted::Doubtful));
+        assert_eq!(a.note(7, PartState::Delivered), Some(Noted::Doubtful { part: 0 }));
         assert_eq!(a.overall(1), PartState::Delivered);
     }
 }

@@ -24,12 +24,14 @@ impl Default for Retry {
 impl Retry {
     /// The wait after `attempts` sends, or nothing when there is to be no other.
     pub fn after(&self, attempts: u32) -> Option<Duration> {
-        if attempts >= self.attempts {
-            return None;
-        }
-        let times = i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX);
+        (attempts < self.attempts).then(|| self.wait(attempts))
+    }
+
+    /// The wait after so many failures, without an end.
+    pub fn wait(&self, failures: u32) -> Duration {
+        let times = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
         let seconds = self.first.as_secs_f64() * self.factor.powi(times);
-        Some(Duration::try_from_secs_f64(seconds).unwrap_or(self.max).min(self.max))
+        Duration::try_from_secs_f64(seconds).unwrap_or(self.max).min(self.max)
     }
 }
 
@@ -42,6 +44,8 @@ mod tests {
         let retry = Retry::default();
         let waits: Vec<_> = (1..=5).map(|n| retry.after(n).map(|d| d.as_secs())).collect();
         assert_eq!(waits, [Some(2), Some(4), Some(8), Some(16), None]);
+        assert_eq!(retry.wait(5), Duration::from_secs(32));
+        assert_eq!(retry.wait(u32::MAX), Duration::from_secs(120));
         let long = Retry { attempts: 100, ..retry };
         assert_eq!(long.after(50), Some(Duration::from_secs(120)));
         assert_eq!(long.after(99).unwrap(), Duration::from_secs(120));

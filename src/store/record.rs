@@ -10,9 +10,12 @@ use super::StoreError;
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::otp;
-use crate::outbox::{self, Encoding, Kind, MessageStatus};
+use crate::outbox::{self, Encoding, Kind, MessageStatus, Refused, Twin};
 use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
+
+#[cfg(test)]
+mod tests;
 
 /// The format of all records but those that say another.
 const FORMAT: u8 = 1;
@@ -158,7 +161,7 @@ impl TryFrom<Verification> for otp::Verification {
     }
 }
 
-/// Format 1 of a message. Format 2 has the service of its code behind it.
+/// Format 1 of a message. Format 2 has the service of its code behind it, format 3 that and how its sends fared.
 #[derive(Serialize, Deserialize)]
 struct Message {
     id: [u8; 16],
@@ -185,6 +188,40 @@ struct Message {
     parts_done: u8,
     uncertain: bool,
     modem_references: Vec<u8>,
+}
+
+/// What format 3 adds.
+#[derive(Serialize, Deserialize)]
+struct Sends {
+    /// Other sends on the air: the modem and its first part.
+    twins: Vec<(String, u8)>,
+    held: u32,
+    /// The modem that it was refused through, and until when another is waited for.
+    refused: Option<(String, u64)>,
+}
+
+impl Sends {
+    /// Nothing, when all of it is as in a message of an older format.
+    fn of(m: &outbox::Message) -> Option<Self> {
+        if m.twins.is_empty() && m.held == 0 && m.refused.is_none() {
+            return None;
+        }
+        Some(Self {
+            twins: m.twins.iter().map(|twin| (twin.modem.clone(), twin.first)).collect(),
+            held: m.held,
+            refused: m.refused.as_ref().map(|r| (r.modem.clone(), r.until.as_millis())),
+        })
+    }
+
+    fn put_into(self, m: outbox::Message) -> outbox::Message {
+        let refused = |(modem, until)| Refused { modem, until: Timestamp::from_millis(until) };
+        outbox::Message {
+            twins: self.twins.into_iter().map(|(modem, first)| Twin { modem, first }).collect(),
+            held: self.held,
+            refused: self.refused.map(refused),
+            ..m
+        }
+    }
 }
 
 impl From<&outbox::Message> for Message {
@@ -239,7 +276,10 @@ impl TryFrom<Message> for outbox::Message {
             report: r.report,
             wanted_modem: r.wanted_modem,
             modem: r.modem,
+            twins: Vec::new(),
             attempts: r.attempts,
+            held: 0,
+            refused: None,
             created_at: Timestamp::from_millis(r.created_at),
             due_at: Timestamp::from_millis(r.due_at),
             deadline: r.deadline.map(Timestamp::from_millis),
@@ -257,19 +297,24 @@ impl TryFrom<Message> for outbox::Message {
 
 /// Frames a message.
 pub(super) fn encode_message(m: &outbox::Message) -> Result<Vec<u8>, StoreError> {
-    match &m.service {
-        None => encode(&Message::from(m)),
-        Some(service) => encode_as(2, &(Message::from(m), service)),
+    match (Sends::of(m), &m.service) {
+        (None, None) => encode(&Message::from(m)),
+        (None, Some(service)) => encode_as(2, &(Message::from(m), service)),
+        (Some(sends), service) => encode_as(3, &(Message::from(m), service, sends)),
     }
 }
 
-/// A framed message of either format, or what is wrong with it.
+/// A framed message of any format, or what is wrong with it.
 pub(super) fn decode_message(bytes: &[u8]) -> Result<outbox::Message, &'static str> {
     match unframed(bytes)? {
         (1, body) => fields::<Message>(body)?.try_into(),
         (2, body) => {
             let (message, service) = fields::<(Message, String)>(body)?;
             Ok(outbox::Message { service: Some(service), ..message.try_into()? })
+        }
+        (3, body) => {
+            let (message, service, sends) = fields::<(Message, Option<String>, Sends)>(body)?;
+            Ok(sends.put_into(outbox::Message { service, ..message.try_into()? }))
         }
         _ => Err("its format is of a newer version"),
     }
@@ -335,59 +380,5 @@ pub(super) fn decode_ledger(bytes: &[u8]) -> Result<outbox::Ledger, &'static str
             Ok(outbox::Ledger { minute: r.minute, day: r.day, month: r.month, health })
         }
         _ => Err("its format is of a newer version"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_of_either_format_comes_back_as_it_was() {
-        let at = Timestamp::from_millis(7);
-        let m = outbox::Message {
-            id: MessageId::new(at),
-            to: "+41791234567".parse().unwrap(),
-            client: None,
-            kind: Kind::Otp(VerificationId::new(at)),
-            service: Some("login".to_owned()),
-            status: MessageStatus::Sent,
-            priority: 0,
-            parts: 1,
-            encoding: Encoding::Gsm7,
-            flash: false,
-            report: false,
-            wanted_modem: None,
-            modem: Some("a".to_owned()),
-            attempts: 1,
-            created_at: at,
-            due_at: at,
-            deadline: None,
-            sent_at: Some(at),
-            delivered_at: None,
-            error: None,
-            body: None,
-            reference: 3,
-            parts_done: 1,
-            uncertain: false,
-            modem_references: vec![9],
-        };
-        assert_eq!(decode_message(&encode_message(&m).unwrap()), Ok(m.clone()));
-        let older = encode(&Message::from(&m)).unwrap();
-        let m = outbox::Message { service: None, ..m };
-        assert_eq!(decode_message(&older), Ok(m.clone()));
-        assert_eq!(encode_message(&m).unwrap(), older);
-        let newer = encode_as(3, &7_u8).unwrap();
-        assert_eq!(decode_message(&newer), Err("its format is of a newer version"));
-    }
-
-    #[test]
-    fn a_ledger_comes_back_as_it_was() {
-        let health = outbox::Health { sends: 7, codes: 1_000_000, at: Timestamp::from_millis(9) };
-        let ledger = outbox::Ledger { minute: (1, 2), day: (3, 4), month: (5, u32::MAX), health };
-        let framed = encode_ledger(&ledger).unwrap();
-        assert_eq!(decode_ledger(&framed), Ok(ledger));
-        let newer = encode_as(3, &7_u8).unwrap();
-        assert_eq!(decode_ledger(&newer), Err("its format is of a newer version"));
     }
 }

@@ -17,6 +17,7 @@ mod daemon_pool;
 mod daemon_sending;
 mod daemon_support;
 mod daemon_text_mode;
+mod daemon_twins;
 mod daemon_unplug;
 mod hardware_notes;
 mod modem_pty;

@@ -14,6 +14,7 @@ use crate::secret::Secret;
 use crate::store::{InboxRecords, ReportRecords};
 
 mod cancel;
+mod faults;
 mod inbound;
 mod limits;
 mod names;
@@ -21,6 +22,7 @@ mod pool;
 mod reports;
 mod retention;
 mod scope;
+mod twins;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
@@ -29,6 +31,10 @@ struct Fake {
     name: String,
     readiness: watch::Sender<Readiness>,
     plan: Mutex<VecDeque<Plan>>,
+    /// How everything ends that is not planned; none: accepted.
+    always: Mutex<Option<Outcome>>,
+    /// Why it was to be cured.
+    cures: Mutex<Vec<String>>,
     air: mpsc::UnboundedSender<Aired>,
 }
 
@@ -64,7 +70,7 @@ impl Submit for Fake {
     }
 
     fn submit(&self, order: Order, gate: Gate) -> BoxFuture<'static, Outcome> {
-        let plan = locked(&self.plan).pop_front();
+        let plan = locked(&self.plan).pop_front().or_else(|| locked(&self.always).clone().map(Plan::End));
         let (air, modem) = (self.air.clone(), self.name.clone());
         Box::pin(async move {
             if gate.await.is_err() {
@@ -101,9 +107,12 @@ impl Submit for Fake {
     }
 
     fn control(&self, control: Control) -> BoxFuture<'static, Result<Option<UssdAnswer>, ControlError>> {
+        if let Control::Cure { why } = &control {
+            locked(&self.cures).push(why.clone());
+        }
         Box::pin(async move {
             match control {
-                Control::Resume => Ok(None),
+                Control::Resume | Control::Cure { .. } => Ok(None),
                 _ => Err(ControlError::Conflict("a test".to_owned())),
             }
         })
@@ -170,6 +179,8 @@ impl World {
                     name: format!("m{i}"),
                     readiness: watch::Sender::new(ready),
                     plan: Mutex::default(),
+                    always: Mutex::default(),
+                    cures: Mutex::default(),
                     air: sender.clone(),
                 })
             })
@@ -196,6 +207,34 @@ impl World {
             .await
             .expect("a message on the air")
             .unwrap()
+    }
+
+    async fn send(&self, to: &str) -> MessageId {
+        self.gateway.send(&Caller::default(), text(to, "hello")).await.unwrap().0.id
+    }
+
+    /// The modem through which a message to this number goes, when all of them wait.
+    async fn through(&mut self, to: &str) -> String {
+        let id = self.send(to).await;
+        let aired = self.aired().await;
+        assert_eq!(aired.to, to);
+        self.until(id, MessageStatus::Sent).await;
+        self.at_rest().await;
+        aired.modem
+    }
+
+    /// Lets every task run until it waits for something other than the store: no chain of moves here is longer.
+    async fn at_rest(&self) {
+        for _ in 0..60 {
+            self.store.transact(|_| ()).await.unwrap();
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn standing(&self, modem: &str) -> Standing {
+        self.gateway.modem(modem).unwrap().standing
     }
 
     /// The next event of this message with this status.

@@ -17,36 +17,6 @@ fn failure(class: FaultClass) -> Plan {
     Plan::End(Outcome::Rejected { references: vec![], fault })
 }
 
-impl World {
-    pub(super) async fn send(&self, to: &str) -> MessageId {
-        self.gateway.send(&Caller::default(), text(to, "hello")).await.unwrap().0.id
-    }
-
-    /// The modem through which a message to this number goes, when all of them wait.
-    pub(super) async fn through(&mut self, to: &str) -> String {
-        let id = self.send(to).await;
-        let aired = self.aired().await;
-        assert_eq!(aired.to, to);
-        self.until(id, MessageStatus::Sent).await;
-        self.at_rest().await;
-        aired.modem
-    }
-
-    /// Lets every task run until it waits for something other than the store: no chain of moves here is longer.
-    pub(super) async fn at_rest(&self) {
-        for _ in 0..60 {
-            self.store.transact(|_| ()).await.unwrap();
-            for _ in 0..10 {
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-
-    pub(super) fn standing(&self, modem: &str) -> Standing {
-        self.gateway.modem(modem).unwrap().standing
-    }
-}
-
 #[tokio::test]
 async fn routes_and_home_choose_the_modem() {
     let settings = rules(&[("m1", routes(&["+49"])), ("m2", routes(&["+4917"]))]);
@@ -112,7 +82,7 @@ async fn a_modem_that_fails_with_different_numbers_is_left_alone() {
 #[tokio::test]
 async fn one_bad_number_opens_nothing() {
     let mut world = World::new(1).await;
-    for class in [FaultClass::Transient; 20].into_iter().chain([FaultClass::Permanent; 20]) {
+    for class in [FaultClass::Transient; 20].into_iter().chain([FaultClass::Recipient; 20]) {
         locked(&world.modems[0].plan).push_back(failure(class));
         let to = if class == FaultClass::Transient {
             "+41791234567".to_owned()
@@ -124,7 +94,7 @@ async fn one_bad_number_opens_nothing() {
         world
             .until(
                 id,
-                if class == FaultClass::Permanent { MessageStatus::Failed } else { MessageStatus::Queued },
+                if class == FaultClass::Recipient { MessageStatus::Failed } else { MessageStatus::Queued },
             )
             .await;
         world.at_rest().await;
@@ -290,7 +260,7 @@ async fn codes_that_nobody_enters_count_against_their_sim() {
 async fn a_fault_of_the_number_is_not_carried_to_another_modem() {
     let mut world = World::new(2).await;
     for modem in &world.modems {
-        locked(&modem.plan).push_back(failure(FaultClass::Permanent));
+        locked(&modem.plan).push_back(failure(FaultClass::Recipient));
     }
     let id = world.send("+41791234567").await;
     let view = world.until(id, MessageStatus::Failed).await;

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::outbox::message::tests::message;
-use crate::outbox::{Kind, Recipients};
+use crate::outbox::step::tests::message;
+use crate::outbox::{FaultClass, Kind, MessageStatus, Recipients, Refused, SendEnd};
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
@@ -40,18 +40,21 @@ fn pool(rules: Vec<ModemRules>) -> Pool {
 
 /// The modem that a message goes to; it is done with it at once.
 fn sent_by(pool: &mut Pool, m: &Message, now: Timestamp) -> Option<usize> {
-    let modem = pool.push(m, hash(m.to.as_str()), None, now)?;
+    let modem = pool.push(m, hash(m.to.as_str()), vec![], now)?;
     let entry = pool.next(modem, now).unwrap();
     assert_eq!(entry.id, m.id);
-    finish(pool, modem, &entry, Some(Sign::Sent), now);
+    finish(pool, modem, &entry, SendEnd::Sent, now);
     assert_eq!(pool.next(modem, now), None);
     Some(modem)
 }
 
-fn finish(pool: &mut Pool, modem: usize, entry: &Entry, sign: Option<Sign>, now: Timestamp) -> Dues {
-    let parts = if sign == Some(Sign::Sent) { entry.parts.into() } else { 0 };
-    pool.settle(modem, &Done { recipient: entry.recipient, parts, sign, why: "network out of order" }, now)
+fn finish(pool: &mut Pool, modem: usize, entry: &Entry, end: SendEnd, now: Timestamp) -> Dues {
+    let parts = if end == SendEnd::Sent { entry.parts.into() } else { 0 };
+    let (recipient, due_at) = (entry.recipient, START);
+    pool.settle(modem, &Done { recipient, parts, end, due_at, why: "network out of order" }, now)
 }
+
+const FAILED: SendEnd = SendEnd::Failed(FaultClass::Transient);
 
 fn hash(number: &str) -> u64 {
     number.bytes().fold(7_u64, |hash, b| hash.wrapping_mul(31).wrapping_add(b.into()))
@@ -90,7 +93,7 @@ fn the_longest_route_goes_first_and_others_help_out() {
     assert_eq!(sent_by(&mut pool, &code(2, "+41761234567"), START), Some(1));
     assert_eq!(sent_by(&mut pool, &code(3, "+33712345678"), START), Some(0));
     let rush: Vec<_> = (4..8).map(|n| code(n, SWISS)).collect();
-    let to: Vec<_> = rush.iter().map(|m| pool.push(m, 0, None, START)).collect();
+    let to: Vec<_> = rush.iter().map(|m| pool.push(m, 0, vec![], START)).collect();
     assert_eq!(to, [Some(2), Some(1), Some(0), None], "m3 may not, and the fourth waits");
     assert_eq!((pool.depths(), pool.len()), ((1, 0, 0), 4));
     assert_eq!(pool.next(1, START).unwrap().id, rush[1].id);
@@ -109,9 +112,9 @@ fn home_goes_before_abroad_and_one_country_before_another() {
         assert_eq!(sent_by(&mut pool, &code(n, SWISS), START), Some(2));
         assert_eq!(sent_by(&mut pool, &code(n, GERMAN), START), Some(0));
     }
-    assert_eq!(pool.push(&code(7, GERMAN), 0, None, START), Some(0));
-    assert_eq!(pool.push(&code(8, GERMAN), 0, None, START), Some(2));
-    assert_eq!(pool.push(&code(9, GERMAN), 0, None, START), Some(1), "roaming, yet free");
+    assert_eq!(pool.push(&code(7, GERMAN), 0, vec![], START), Some(0));
+    assert_eq!(pool.push(&code(8, GERMAN), 0, vec![], START), Some(2));
+    assert_eq!(pool.push(&code(9, GERMAN), 0, vec![], START), Some(1), "roaming, yet free");
 }
 
 #[test]
@@ -130,9 +133,9 @@ fn shares_are_fair_by_allowance_and_by_health() {
     }
     let mut sent = [0; 3];
     for n in 0..248 {
-        let modem = free.push(&text(n, SWISS), 1, None, START).unwrap();
+        let modem = free.push(&text(n, SWISS), 1, vec![], START).unwrap();
         let entry = free.next(modem, START).unwrap();
-        finish(&mut free, modem, &entry, None, START);
+        finish(&mut free, modem, &entry, SendEnd::NotBegun, START);
         free.next(modem, START);
         sent[modem] += 1;
     }
@@ -200,9 +203,9 @@ fn a_breaker_turns_traffic_away_and_tries_again() {
     let mut pool = pool(vec![routes(&["+41"]), ModemRules::default()]);
     for n in 0..5 {
         let m = code(n, &format!("+4179123456{n}"));
-        assert_eq!(pool.push(&m, n, None, START), Some(0));
+        assert_eq!(pool.push(&m, n, vec![], START), Some(0));
         let entry = pool.next(0, START).unwrap();
-        let dues = finish(&mut pool, 0, &entry, Some(Sign::Failed), START);
+        let dues = finish(&mut pool, 0, &entry, FAILED, START);
         let opened = (n == 4).then_some(Circuit::Open { until: after(60) });
         assert_eq!(dues.circuit, opened);
         assert_eq!(pool.next(0, START), None);
@@ -211,13 +214,13 @@ fn a_breaker_turns_traffic_away_and_tries_again() {
     assert_eq!(sent_by(&mut pool, &code(6, SWISS), START), Some(1));
     let taken = code(7, SWISS);
     let waits = code(8, SWISS);
-    assert_eq!(pool.push(&taken, 0, None, START), Some(1));
-    assert_eq!(pool.push(&waits, 0, None, START), None, "better to wait for the other");
+    assert_eq!(pool.push(&taken, 0, vec![], START), Some(1));
+    assert_eq!(pool.push(&waits, 0, vec![], START), None, "better to wait for the other");
     assert_eq!(pool.next_wake(), Some(after(60)));
     assert_eq!(pool.advance(after(60)).1, [0]);
     assert_eq!(pool.standing(0, after(60)).circuit, Circuit::HalfOpen);
     let entry = pool.next(0, after(60)).unwrap();
-    let dues = finish(&mut pool, 0, &entry, Some(Sign::Sent), after(60));
+    let dues = finish(&mut pool, 0, &entry, SendEnd::Sent, after(60));
     assert_eq!((entry.id, dues.circuit), (waits.id, Some(Circuit::Closed)));
 }
 
@@ -225,7 +228,7 @@ fn a_breaker_turns_traffic_away_and_tries_again() {
 fn a_modem_that_leaves_gives_back_what_it_was_given() {
     let mut pool = pool(vec![routes(&["+41"]), ModemRules::default()]);
     let m = code(1, SWISS);
-    assert_eq!(pool.push(&m, 0, None, START), Some(0));
+    assert_eq!(pool.push(&m, 0, vec![], START), Some(0));
     assert_eq!(pool.leave(0, START), Some(1));
     assert_eq!(pool.leave(1, START), None);
     assert_eq!((pool.len(), pool.depths()), (1, (1, 0, 0)));
@@ -233,10 +236,74 @@ fn a_modem_that_leaves_gives_back_what_it_was_given() {
 
     let withdrawn = code(2, SWISS);
     pool.next(1, START);
-    assert_eq!(pool.push(&withdrawn, 0, None, START), Some(1));
+    assert_eq!(pool.push(&withdrawn, 0, vec![], START), Some(1));
     pool.remove(withdrawn.id);
     assert_eq!(pool.next(1, START), None, "it came for nothing, and waits again");
-    assert_eq!(pool.push(&code(3, SWISS), 0, None, START), Some(1));
+    assert_eq!(pool.push(&code(3, SWISS), 0, vec![], START), Some(1));
+}
+
+#[test]
+fn a_refused_message_is_offered_to_another_modem_and_the_pool_knows_whether_there_is_one() {
+    let mut pool = pool(vec![routes(&["+41"]), ModemRules::default(), routes(&["+49"])]);
+    let refused = |modem: &str| Some(Refused { modem: modem.to_owned(), until: after(300) });
+    let m = Message { refused: refused("m0"), modem: Some("m0".to_owned()), attempts: 1, ..text(1, SWISS) };
+    assert_eq!(sent_by(&mut pool, &m, START), Some(1));
+    pool.leave(1, START);
+    assert_eq!(pool.push(&m, 0, vec![], START), None, "m0 may not again, and m2 has no route");
+    assert_eq!(pool.next(0, START), None);
+    assert_eq!(pool.next_wake(), Some(after(300)));
+    assert_eq!(pool.next(1, START).unwrap().id, m.id, "the first that comes back");
+
+    let m = text(2, SWISS);
+    assert_eq!(pool.others(&m, 0, START), Others::Here, "busy is in service");
+    assert_eq!(pool.others(&m, 1, START), Others::Here);
+    pool.leave(1, START);
+    assert_eq!(pool.others(&m, 0, START), Others::Away);
+    assert_eq!(pool.others(&Message { refused: refused("m1"), ..m.clone() }, 0, START), Others::Nobody);
+    assert_eq!(
+        pool.others(&Message { wanted_modem: refused("m0").map(|r| r.modem), ..m.clone() }, 0, START),
+        Others::Nobody
+    );
+    assert_eq!(pool.others(&text(3, "+33712345678"), 1, START), Others::Nobody, "no route");
+    pool.next(1, START);
+    for n in 0..5 {
+        let done = Done { recipient: n, parts: 0, end: FAILED, due_at: START, why: "x" };
+        pool.settle(1, &done, START);
+    }
+    assert_eq!(pool.others(&m, 0, START), Others::Away, "its breaker is open");
+}
+
+#[test]
+fn a_twin_waits_for_the_first_modem_that_becomes_free_but_the_silent_one() {
+    let mut pool = pool(vec![ModemRules::default(), ModemRules::default()]);
+    let on_air = |m: &Message| Message {
+        status: MessageStatus::Sending,
+        modem: Some("m0".to_owned()),
+        attempts: 1,
+        ..m.clone()
+    };
+    let (silent, other) = (code(1, SWISS), code(2, GERMAN));
+    assert_eq!(
+        (pool.push(&silent, 0, vec![], START), pool.push(&other, 1, vec![], START)),
+        (Some(0), Some(1))
+    );
+    pool.next(0, START);
+    pool.next(1, START);
+    assert_eq!(pool.push_twin(&on_air(&silent), 0, vec![], after(8)), None, "nobody is free");
+    assert_eq!((pool.len(), pool.depths()), (0, (0, 0, 0)), "it does not wait itself");
+    let entry = pool.next(1, after(9)).unwrap();
+    assert_eq!((entry.id, entry.twin_of.as_deref()), (silent.id, Some("m0")));
+    assert_eq!(pool.next(1, after(10)), None);
+    // A free one has it at once, and gives it back when it is withdrawn.
+    assert_eq!(pool.push_twin(&on_air(&silent), 0, vec![], after(11)), Some(1));
+    pool.remove(silent.id);
+    assert_eq!(pool.next(1, after(11)), None);
+    let failed = vec![("m1".to_owned(), after(20))];
+    assert_eq!(pool.push_twin(&on_air(&silent), 0, failed, after(11)), None, "it just failed with it");
+    assert_eq!(pool.next_wake(), Some(after(20)));
+    assert_eq!(pool.advance(after(20)), (vec![], vec![1]));
+    assert_eq!(pool.leave(1, after(21)), None);
+    assert_eq!(pool.next(0, after(22)), None, "not the silent one");
 }
 
 /// No modem waits beside a message that it may send, and what time will change has its moment.
@@ -270,6 +337,8 @@ enum Step {
     Leave(usize),
     /// How a modem's send ends: sent, failed, not begun.
     End(usize, u8),
+    /// A modem does not answer to what it has.
+    Silent(usize),
     Wait(u64),
     Withdraw(usize),
     Resume(usize),
@@ -287,6 +356,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (0_usize..4).prop_map(Step::Ask),
         1 => (0_usize..4).prop_map(Step::Leave),
         5 => (0_usize..4, 0_u8..4).prop_map(|(modem, how)| Step::End(modem, how)),
+        2 => (0_usize..4).prop_map(Step::Silent),
         3 => prop_oneof![0_u64..30, 0_u64..4000, Just(86_400)].prop_map(Step::Wait),
         1 => (0_usize..20).prop_map(Step::Withdraw),
         1 => (0_usize..4).prop_map(Step::Resume),
@@ -314,6 +384,9 @@ proptest! {
         // Where each message is: in the pool, or with a modem; what is over is in neither.
         let mut inside: BTreeSet<MessageId> = BTreeSet::new();
         let mut held: [Option<Entry>; 4] = [None, None, None, None];
+        let mut over: BTreeSet<MessageId> = BTreeSet::new();
+        // What waits for a second modem.
+        let mut twins: BTreeSet<MessageId> = BTreeSet::new();
         for (n, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Push { otp, to, pinned, delay, life, parts } => {
@@ -326,13 +399,16 @@ proptest! {
                         ..m
                     };
                     inside.insert(m.id);
-                    pool.push(&m, hash(numbers[to]), None, now);
+                    pool.push(&m, hash(numbers[to]), vec![], now);
                     known.push(m);
                 }
                 // A modem that has a message asks for none.
                 Step::Ask(modem) if held[modem].is_none() => {
                     if let Some(entry) = pool.next(modem, now) {
-                        prop_assert!(inside.remove(&entry.id), "given twice");
+                        let given = if entry.twin_of.is_some() { &mut twins } else { &mut inside };
+                        prop_assert!(given.remove(&entry.id), "given twice");
+                        let has_it = held.iter().flatten().filter(|known| known.id == entry.id).count();
+                        prop_assert_eq!(has_it, usize::from(entry.twin_of.is_some()));
                         let own = format!("m{modem}");
                         prop_assert!(entry.pinned.as_ref().is_none_or(|name| *name == own));
                         held[modem] = Some(entry);
@@ -341,12 +417,20 @@ proptest! {
                 Step::Leave(modem) => drop(pool.leave(modem, now)),
                 Step::End(modem, how) => {
                     let Some(entry) = held[modem].take() else { continue };
-                    let sign = [Some(Sign::Sent), Some(Sign::Failed), Some(Sign::Failed), None][usize::from(how)];
-                    finish(&mut pool, modem, &entry, sign, now);
-                    if sign != Some(Sign::Sent) {
+                    let end = [SendEnd::Sent, FAILED, SendEnd::Unknown, SendEnd::NotBegun][usize::from(how)];
+                    finish(&mut pool, modem, &entry, end, now);
+                    let other = held.iter().flatten().any(|known| known.id == entry.id);
+                    if end == SendEnd::Sent || !other {
+                        twins.remove(&entry.id);
+                        pool.remove(entry.id);
+                    }
+                    if end == SendEnd::Sent {
+                        over.insert(entry.id);
+                    } else if !other && !over.contains(&entry.id) {
                         let m = known.iter().find(|m| m.id == entry.id).unwrap();
                         let m = Message { due_at: now, attempts: 1, modem: Some(format!("m{modem}")), ..m.clone() };
-                        let avoid = (how == 3).then(|| (format!("m{modem}"), now.plus(Duration::from_secs(2))));
+                        let until = now.plus(Duration::from_secs(2));
+                        let avoid = if how == 3 { vec![(format!("m{modem}"), until)] } else { vec![] };
                         inside.insert(m.id);
                         pool.push(&m, entry.recipient, avoid, now);
                     }
@@ -357,7 +441,7 @@ proptest! {
                     while let Some(wake) = pool.next_wake().filter(|&wake| wake <= until) {
                         now = now.max(wake);
                         for id in pool.advance(now).0 {
-                            prop_assert!(inside.remove(&id), "overdue twice");
+                            prop_assert!(inside.remove(&id) || twins.remove(&id), "overdue twice");
                         }
                         assert_at_rest(&pool, now);
                     }
@@ -368,10 +452,21 @@ proptest! {
                         pool.remove(m.id);
                     }
                 }
+                Step::Silent(modem) => {
+                    let Some(entry) = held[modem].as_ref() else { continue };
+                    let has_it = held.iter().flatten().filter(|known| known.id == entry.id).count();
+                    if entry.otp && has_it == 1 && !over.contains(&entry.id) && !twins.contains(&entry.id) {
+                        let m = known.iter().find(|m| m.id == entry.id).unwrap();
+                        let m = Message { modem: Some(format!("m{modem}")), attempts: 1, ..m.clone() };
+                        twins.insert(m.id);
+                        pool.push_twin(&m, entry.recipient, vec![], now);
+                    }
+                }
                 Step::Resume(modem) => {
                     pool.try_now(modem, now);
                     let overdue = pool.advance(now).0;
                     inside.retain(|id| !overdue.contains(id));
+                    twins.retain(|id| !overdue.contains(id));
                 }
                 Step::Ask(_) => {}
             }

@@ -1,0 +1,121 @@
+//! Patience, and answers that come late. A code whose modem is silent also goes out through another modem: a twin
+//! harms nobody, and a person waits for the code. Whichever is accepted first makes the message sent; the other is
+//! credited when it ends, or withdrawn while it has not left.
+
+use std::sync::atomic::Ordering;
+
+use super::air::{Answer, Leave, Role};
+use super::{Gateway, GatewayError, Inner, Slot, locked, reports};
+use crate::id::MessageId;
+use crate::outbox::{self, Avoid, Event, Message, MessageStatus, Sign};
+use crate::store::Records as _;
+
+impl Gateway {
+    /// The answer to what this modem has on the air is later than a code waits for it.
+    pub async fn overdue(&self, modem: &str) -> Result<(), GatewayError> {
+        let inner = &self.0;
+        let slot = inner.slot(modem)?;
+        let id = {
+            let mut sending = locked(&slot.sending);
+            let Some(on_air) = sending.as_mut() else { return Ok(()) };
+            on_air.answer = Answer::Overdue;
+            on_air.id
+        };
+        if let Some(m) = inner.store.transact(move |tx| tx.message(id)).await?? {
+            inner.offer_twin(&m, vec![]);
+        }
+        Ok(())
+    }
+
+    /// A modem told the result of its last doubtful send after all.
+    pub async fn late_accepted(&self, modem: &str, reference: u8) -> Result<(), GatewayError> {
+        let inner = &self.0;
+        let index = inner.index(modem)?;
+        let Some((id, part)) = locked(&inner.slots[index].doubt).settle() else {
+            return Ok(());
+        };
+        let closed = locked(&inner.queue).observe(index, Sign::Sent, inner.clock.now());
+        if closed {
+            inner.breaker_changed(index);
+            inner.keeper.notify_one();
+        }
+        // Out of the queue first, so that no worker sends it once more meanwhile.
+        locked(&inner.queue).remove(id);
+        let sim = locked(&inner.queue).sim(index);
+        let (now, retry) = (inner.clock.now(), inner.settings().retry);
+        let event = Event::LateAccepted { modem: modem.to_owned(), part, reference };
+        let settled = inner
+            .store
+            .transact(move |tx| reports::settle(tx, id, &event, sim.as_deref(), &retry, now))
+            .await??;
+        if let Some(m) = settled.states.first()
+            && m.status != settled.was
+        {
+            inner.recall(id, |_| true);
+            inner.reported_on(modem, &settled.states);
+            return Ok(());
+        }
+        inner.slots[index].sent.fetch_add(1, Ordering::Relaxed);
+        inner.reported_on(modem, settled.states.get(1..).unwrap_or_default());
+        match inner.store.transact(move |tx| tx.message(id)).await?? {
+            Some(m) if m.status == MessageStatus::Queued => inner.enqueue(&m, vec![]),
+            Some(m) => inner.offer_twin(&m, vec![]),
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// Has another modem send a code as well, when the only one that has it is silent.
+    pub(super) fn offer_twin(&self, m: &Message, avoid: Avoid) {
+        if !outbox::wants_twin(m, &self.settings().retry) {
+            return;
+        }
+        let Some(silent) = m.modem.as_deref().and_then(|name| self.slot(name).ok()) else { return };
+        let sending = locked(&silent.sending);
+        // Held until the twin waits: whoever ends this send takes the twin out again.
+        if sending.is_some_and(|on_air| on_air.id == m.id && on_air.answer == Answer::Overdue) {
+            tracing::info!(message = %m.id, to = m.to.masked(), modem = silent.modem.name(),
+                "no answer yet: the code also goes out through another modem, as soon as one is free");
+            let now = self.clock.now();
+            let recipient = self.recipient(&m.to);
+            self.with_pool(|pool| pool.push_twin(m, recipient, avoid, now));
+        }
+    }
+
+    /// A message is not to go out any more: what has not left its gate does not leave it.
+    pub(super) fn recall(&self, id: MessageId, which: impl Fn(Role) -> bool) {
+        for slot in &self.slots {
+            if let Some(on_air) = locked(&slot.sending).as_mut()
+                && on_air.id == id
+                && on_air.leave == Leave::Awaited
+                && which(on_air.role)
+            {
+                on_air.leave = Leave::Refused;
+            }
+        }
+    }
+
+    /// The verification of this message ended, or has a newer one: what waits is withdrawn, and a twin that has not
+    /// left. Called within the move that says so, before a claim beside it is on disk.
+    pub(super) fn not_wanted(&self, id: MessageId) {
+        locked(&self.queue).remove(id);
+        self.recall(id, |role| role == Role::Twin);
+    }
+}
+
+impl Slot {
+    /// Whether the PDU of what this modem has may leave, now that its claim is on disk.
+    pub(super) fn let_go(&self) -> bool {
+        let mut sending = locked(&self.sending);
+        match sending.as_mut() {
+            Some(on_air) if on_air.leave == Leave::Refused => false,
+            Some(on_air) => {
+                on_air.leave = Leave::Given;
+                true
+            }
+            None => true,
+        }
+    }
+}

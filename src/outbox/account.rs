@@ -1,0 +1,188 @@
+//! The one accounting of a modem and its SIM: each end of a send is entered here once, and from here come what the
+//! breaker lets through, how much traffic the SIM deserves, and whose a fault is.
+//!
+//! What fails everything is at fault itself: a refusal that comes whatever the number is the SIM's, and a modem that
+//! has sent nothing since cannot tell that a message is one that nobody can send.
+
+use super::{Attempt, Breaker, BreakerRules, Circuit, FaultClass, Health, Judgement, Sign, Weight};
+use crate::clock::Timestamp;
+
+/// How a send ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendEnd {
+    /// The network took it.
+    Sent,
+    /// The modem or the network refused it.
+    Failed(FaultClass),
+    /// Nobody knows whether the network took it.
+    Unknown,
+    /// The modem did not begin.
+    NotBegun,
+}
+
+/// The end of a send, for the modem and its SIM.
+#[derive(Debug, Clone, Copy)]
+pub struct Done<'a> {
+    /// The recipient as a keyed hash.
+    pub recipient: u64,
+    /// Parts that count as sent.
+    pub parts: u32,
+    /// How it ended.
+    pub end: SendEnd,
+    /// Since when the message had been due.
+    pub due_at: Timestamp,
+    /// The fault, for a person.
+    pub why: &'a str,
+}
+
+/// The account of a modem and its SIM.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    breaker: Breaker,
+    /// The last message that the network took.
+    sent_at: Option<Timestamp>,
+}
+
+impl Account {
+    /// Enters the end of a send. Answers whose the fault is, if there is one, and whether the breaker opened or closed.
+    pub fn enter(
+        &mut self,
+        sent: &Done<'_>,
+        health: &mut Health,
+        rules: &BreakerRules,
+        now: Timestamp,
+    ) -> (Option<Judgement>, bool) {
+        let weight = match sent.end {
+            SendEnd::Sent => {
+                health.observe(Sign::Sent, now);
+                return (None, self.sent(now));
+            }
+            SendEnd::Failed(FaultClass::Transient | FaultClass::Refused) => {
+                Some(Weight::OfNumber(sent.recipient))
+            }
+            SendEnd::Failed(FaultClass::Modem | FaultClass::Sim) => Some(Weight::Once),
+            SendEnd::Unknown => Some(Weight::Twice),
+            // The network's word about the recipient, or about a message that it has: the modem works.
+            SendEnd::Failed(FaultClass::Recipient | FaultClass::Duplicate) | SendEnd::NotBegun => None,
+        };
+        let changed = weight.is_some_and(|weight| {
+            health.observe(Sign::Failed, now);
+            self.breaker.failed(weight, sent.why, rules, now)
+        });
+        let SendEnd::Failed(class) = sent.end else { return (None, changed) };
+        (Some(self.judge(class, sent, now)), changed)
+    }
+
+    /// A message went out. Whether that closed the breaker.
+    pub fn sent(&mut self, now: Timestamp) -> bool {
+        self.sent_at = Some(now);
+        self.breaker.succeeded()
+    }
+
+    /// What the breaker lets through.
+    pub fn circuit(&self, now: Timestamp) -> Circuit {
+        self.breaker.circuit(now)
+    }
+
+    /// The failure that opened the breaker.
+    pub fn why(&self) -> &str {
+        self.breaker.why()
+    }
+
+    /// Somebody saw to the modem: a breaker that is open tries the next message.
+    pub fn try_now(&mut self, now: Timestamp) {
+        self.breaker.try_now(now);
+    }
+
+    fn judge(&mut self, class: FaultClass, sent: &Done<'_>, now: Timestamp) -> Judgement {
+        // A clock that was set back makes what was sent before it no proof of anything.
+        self.sent_at = self.sent_at.filter(|&at| at <= now);
+        let works = sent.parts > 0 || self.sent_at.is_some_and(|at| at > sent.due_at);
+        let class = match class {
+            FaultClass::Refused if self.breaker.circuit(now) != Circuit::Closed => FaultClass::Sim,
+            class => class,
+        };
+        let attempt = match class {
+            FaultClass::Sim => Attempt::Free,
+            FaultClass::Modem if !works => Attempt::Free,
+            _ => Attempt::Counted,
+        };
+        Judgement { class, attempt }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+
+    fn after(seconds: u64) -> Timestamp {
+        START.plus(Duration::from_secs(seconds))
+    }
+
+    /// An account, and the number and the moment of the next send.
+    struct Books(Account, Health, u64);
+
+    impl Books {
+        fn new() -> Self {
+            Self(Account::default(), Health::default(), 0)
+        }
+
+        /// A send to another number than all before.
+        fn enter(&mut self, end: SendEnd, due: u64, now: u64) -> (Option<Judgement>, bool) {
+            self.2 += 1;
+            let sent = Done { recipient: self.2, parts: 0, end, due_at: after(due), why: "refused (21)" };
+            self.0.enter(&sent, &mut self.1, &BreakerRules::default(), after(now))
+        }
+
+        fn failed(&mut self, class: FaultClass, due: u64, now: u64) -> Judgement {
+            self.enter(SendEnd::Failed(class), due, now).0.unwrap()
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_everything_is_the_sims() {
+        let mut books = Books::new();
+        for _ in 0..4 {
+            let said = books.failed(FaultClass::Refused, 0, 1);
+            assert_eq!(said, Judgement { class: FaultClass::Refused, attempt: Attempt::Counted });
+        }
+        let (said, changed) = books.enter(SendEnd::Failed(FaultClass::Refused), 0, 1);
+        assert!(changed && books.0.circuit(after(1)) == Circuit::Open { until: after(61) });
+        let of_the_sim = Judgement { class: FaultClass::Sim, attempt: Attempt::Free };
+        assert_eq!((said, books.0.why()), (Some(of_the_sim), "refused (21)"));
+        assert_eq!(books.failed(FaultClass::Refused, 0, 70), of_the_sim, "the trial as well");
+        assert!(books.enter(SendEnd::Sent, 0, 200).1);
+        assert_eq!(books.failed(FaultClass::Refused, 0, 201).class, FaultClass::Refused, "it is well again");
+    }
+
+    #[test]
+    fn a_modem_that_sends_nothing_is_no_judge_of_a_message() {
+        let mut books = Books::new();
+        assert_eq!(books.failed(FaultClass::Modem, 0, 1).attempt, Attempt::Free);
+        books.enter(SendEnd::Sent, 0, 5);
+        assert_eq!(books.failed(FaultClass::Modem, 2, 6).attempt, Attempt::Counted, "it sent another since");
+        assert_eq!(books.failed(FaultClass::Modem, 6, 7).attempt, Attempt::Free);
+        assert_eq!(books.failed(FaultClass::Sim, 2, 7).attempt, Attempt::Free, "never of a SIM");
+        assert_eq!(books.failed(FaultClass::Transient, 6, 8).attempt, Attempt::Counted);
+        books.enter(SendEnd::Sent, 0, 1000);
+        assert_eq!(books.failed(FaultClass::Modem, 9, 10).attempt, Attempt::Free, "the clock was set back");
+    }
+
+    #[test]
+    fn the_word_about_a_recipient_is_none_about_the_modem() {
+        let mut books = Books::new();
+        for _ in 0..50 {
+            assert!(!books.enter(SendEnd::Failed(FaultClass::Recipient), 0, 1).1);
+            assert!(!books.enter(SendEnd::Failed(FaultClass::Duplicate), 0, 1).1);
+            assert_eq!(books.enter(SendEnd::NotBegun, 0, 1), (None, false));
+        }
+        assert_eq!((books.0.circuit(after(1)), books.1.weight(after(1))), (Circuit::Closed, 1000));
+        assert!(!books.enter(SendEnd::Unknown, 0, 1).1 && !books.enter(SendEnd::Unknown, 0, 1).1);
+        assert!(books.enter(SendEnd::Unknown, 0, 1).1, "each silence counts twice");
+        assert!(books.1.weight(after(1)) < 750);
+    }
+}

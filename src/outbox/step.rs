@@ -1,0 +1,363 @@
+//! The one function that changes the state of a message.
+//!
+//! A code whose modem is silent is on the air twice for a while: through the modem that has it and through a twin.
+//! Whichever is accepted first makes the message sent; what the other does later is credited and changes nothing.
+
+use std::time::Duration;
+
+use super::message::{Kind, Message, MessageStatus, Refused, Twin};
+use super::{Attempt, Fault, FaultClass, Others, Retry};
+use crate::clock::Timestamp;
+
+#[cfg(test)]
+pub(super) mod tests;
+
+/// So long is another SIM waited for that may try what the network refused through one.
+const SECOND_SIM: Duration = Duration::from_secs(300);
+
+/// What happens to a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A modem takes it.
+    Claimed {
+        /// The modem's name.
+        modem: String,
+    },
+    /// Another modem takes it as well, since the one that has it is silent.
+    TwinClaimed {
+        /// The other modem's name.
+        modem: String,
+        /// The silent one's.
+        of: String,
+    },
+    /// A send of it ended.
+    Ended {
+        /// Through this modem.
+        modem: String,
+        /// So.
+        end: End,
+    },
+    /// The answer to a send of unknown outcome came late, or a report tells of it.
+    LateAccepted {
+        /// The modem that sent it.
+        modem: String,
+        /// The part that was in doubt, from 0; those before it were taken for certain.
+        part: u8,
+        /// TP-MR of the part.
+        reference: u8,
+    },
+    /// Found in `Sending` at start-up.
+    FoundSending,
+    /// The application withdraws it.
+    Cancel,
+    /// Time passed, with this much life needed for a send to make sense.
+    Tick {
+        /// A code with less life left is not sent.
+        min_life: Duration,
+    },
+    /// A delivery report.
+    Reported {
+        /// Whether the recipient has it.
+        delivered: bool,
+        /// The report's meaning, for a person, when it was not delivered.
+        reason: Option<String>,
+    },
+}
+
+/// How a send ended. `references`: TP-MR of each part that was taken in it for certain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The service centre took all parts.
+    Accepted {
+        /// One for each part.
+        references: Vec<u8>,
+    },
+    /// The modem or the network refused a part.
+    Rejected {
+        /// One for each part before it.
+        references: Vec<u8>,
+        /// Why.
+        fault: Fault,
+        /// Whether the send counts.
+        attempt: Attempt,
+        /// Who else could send the message.
+        others: Others,
+    },
+    /// Nobody knows whether the last part went out.
+    Unknown {
+        /// One for each part before it.
+        references: Vec<u8>,
+        /// What was seen.
+        reason: String,
+    },
+    /// The modem did not begin: nothing went out and no attempt is counted.
+    NotStarted {
+        /// Parts taken before the modem stopped.
+        references: Vec<u8>,
+        /// What was seen.
+        reason: String,
+    },
+}
+
+impl End {
+    /// TP-MR of each part that was taken for certain.
+    pub fn references(&self) -> &[u8] {
+        match self {
+            Self::Accepted { references }
+            | Self::Rejected { references, .. }
+            | Self::Unknown { references, .. }
+            | Self::NotStarted { references, .. } => references,
+        }
+    }
+}
+
+/// An event that this state does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message that is {} does not take this", .0.as_str())]
+pub struct Refusal(pub MessageStatus);
+
+/// The message after `event` at `now`.
+pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Result<Message, Refusal> {
+    use MessageStatus::{Cancelled, Delivered, Expired, Failed, Queued, Sending, Sent, Undelivered};
+    let refused = Err(Refusal(m.status));
+    match (m.status, event) {
+        (Queued, Event::Claimed { modem }) => {
+            m.status = Sending;
+            m.attempts += 1;
+            m.modem = Some(modem);
+        }
+        (Sending, Event::TwinClaimed { modem, of }) if may_have_twin(&m, &modem, &of, retry) => {
+            m.attempts += 1;
+            // Another SIM has to send all of it: a phone joins parts of one sender alone.
+            m.twins.push(Twin { modem, first: 0 });
+        }
+        (Sending, Event::Ended { modem, end }) => {
+            if !ended(&mut m, &modem, end, now, retry) {
+                return refused;
+            }
+        }
+        // The slower of two twins.
+        (Sent | Delivered | Undelivered, Event::Ended { modem, end }) if m.twin(&modem).is_some() => {
+            m.twins.retain(|twin| twin.modem != modem);
+            m.modem_references.extend_from_slice(end.references());
+        }
+        (Sending, Event::FoundSending) => {
+            m.uncertain = true;
+            m.error = Some("the daemon stopped while it was on the air".to_owned());
+            m.twins.clear();
+            // One try beyond the limit: the attempt may never have begun.
+            queue(&mut m, now);
+        }
+        (Queued | Sending | Failed | Expired, Event::LateAccepted { modem, part, reference })
+            if m.uncertain =>
+        {
+            accepted_late(&mut m, modem, part, reference, now);
+        }
+        // It had gone out through another modem by then: the reference alone is news.
+        (Sent | Delivered | Undelivered, Event::LateAccepted { reference, .. }) => {
+            m.modem_references.push(reference);
+        }
+        (Queued, Event::Cancel) => end(&mut m, Cancelled),
+        (Queued, Event::Tick { min_life }) => ran_out(&mut m, min_life, now),
+        // Also what a service centre gave up too early.
+        (Sent | Undelivered, Event::Reported { delivered: true, .. }) => delivered(&mut m, now),
+        // Nobody knew whether it had gone out; now it is known.
+        (Failed | Expired, Event::Reported { delivered: true, .. })
+            if m.uncertain && m.parts_done.saturating_add(1) >= m.parts =>
+        {
+            m.sent_at.get_or_insert(now);
+            delivered(&mut m, now);
+        }
+        (Sent, Event::Reported { delivered: false, reason }) => {
+            m.status = Undelivered;
+            m.error = reason;
+        }
+        (Queued | Sending | Sent | Delivered | Undelivered | Failed | Expired | Cancelled, _) => {
+            return refused;
+        }
+    }
+    Ok(m)
+}
+
+/// Whether a message may have a twin: only a code that is on the air, of which a twin harms nobody, once at a time, and
+/// no oftener than any message is sent.
+pub fn wants_twin(m: &Message, retry: &Retry) -> bool {
+    m.status == MessageStatus::Sending
+        && matches!(m.kind, Kind::Otp(_))
+        && m.twins.is_empty()
+        && m.attempts < retry.attempts
+}
+
+/// Whether `modem` may send a message as well that `of` has.
+fn may_have_twin(m: &Message, modem: &str, of: &str, retry: &Retry) -> bool {
+    wants_twin(m, retry)
+        && m.modem.as_deref() == Some(of)
+        && modem != of
+        && m.refused.as_ref().is_none_or(|refused| refused.modem != modem)
+}
+
+/// A send ended of a message that is on the air; whether that modem had it.
+fn ended(m: &mut Message, modem: &str, end: End, now: Timestamp, retry: &Retry) -> bool {
+    let first = m.modem.as_deref() == Some(modem);
+    if !first && m.twin(modem).is_none() {
+        return false;
+    }
+    m.modem_references.extend_from_slice(end.references());
+    let taken = u8::try_from(end.references().len()).unwrap_or(u8::MAX);
+    if matches!(end, End::Accepted { .. }) {
+        let others = on_the_air(m).into_iter().filter(|twin| twin.modem != modem).collect();
+        m.parts_done = m.first_part(modem).saturating_add(taken);
+        sent_through(m, Some(modem.to_owned()), others, now);
+        return true;
+    }
+    // What remains of two, if there were two, is the message's send from here on.
+    let alone = m.twins.is_empty();
+    if alone {
+        m.parts_done = m.parts_done.saturating_add(taken);
+    } else if first {
+        let twin = m.twins.remove(0);
+        (m.modem, m.parts_done) = (Some(twin.modem), twin.first);
+    } else {
+        m.twins.clear();
+    }
+    match end {
+        End::Rejected { fault, attempt, others, .. } => {
+            if attempt == Attempt::Free {
+                m.attempts = m.attempts.saturating_sub(1);
+                m.held = m.held.saturating_add(1);
+            }
+            rejected(m, modem, (fault, attempt, others), alone, now, retry);
+        }
+        End::Unknown { reason, .. } => {
+            m.uncertain = true;
+            m.error = Some(reason);
+            if alone {
+                again(m, now, retry);
+            }
+        }
+        End::NotStarted { reason, .. } => {
+            m.attempts = m.attempts.saturating_sub(1);
+            m.error = Some(reason);
+            if alone {
+                queue(m, now);
+            }
+        }
+        End::Accepted { .. } => {}
+    }
+    true
+}
+
+/// What a refusal means; `alone`: no other send of the message is on the air.
+fn rejected(
+    m: &mut Message,
+    modem: &str,
+    (fault, attempt, others): (Fault, Attempt, Others),
+    alone: bool,
+    now: Timestamp,
+    retry: &Retry,
+) {
+    m.error = Some(fault.text);
+    match fault.class {
+        // The other one of two sends went out, or the one that nobody knew of.
+        FaultClass::Duplicate if !alone => {
+            let others = on_the_air(m);
+            m.parts_done = m.parts;
+            sent_through(m, m.modem.clone(), others, now);
+        }
+        FaultClass::Duplicate if m.uncertain => sent_through(m, m.modem.clone(), Vec::new(), now),
+        FaultClass::Refused => {
+            let second = m.refused.as_ref().is_some_and(|first| first.modem != modem);
+            if !second && others != Others::Nobody {
+                m.refused = Some(Refused { modem: modem.to_owned(), until: now.plus(SECOND_SIM) });
+            }
+            if alone && (second || others == Others::Nobody) {
+                end(m, MessageStatus::Failed);
+            } else if alone {
+                go_elsewhere(m, now);
+            }
+        }
+        _ if !alone => {}
+        FaultClass::Recipient | FaultClass::Duplicate => end(m, MessageStatus::Failed),
+        FaultClass::Transient => again(m, now, retry),
+        FaultClass::Modem | FaultClass::Sim => {
+            if attempt == Attempt::Counted && m.attempts >= retry.attempts {
+                end(m, MessageStatus::Failed);
+            } else if others == Others::Here {
+                go_elsewhere(m, now);
+            } else {
+                // The pool keeps it from this modem for a while.
+                queue(m, now);
+            }
+        }
+    }
+}
+
+/// A part in doubt was taken after all.
+fn accepted_late(m: &mut Message, modem: String, part: u8, reference: u8, now: Timestamp) {
+    m.modem_references.push(reference);
+    if part.saturating_add(1) >= m.parts {
+        let others = if m.status == MessageStatus::Sending { on_the_air(m) } else { Vec::new() };
+        m.parts_done = m.parts;
+        m.uncertain = false;
+        sent_through(m, Some(modem), others, now);
+    } else if m.status == MessageStatus::Queued && part == m.parts_done {
+        m.parts_done += 1;
+        m.uncertain = false;
+        m.modem = Some(modem);
+    }
+}
+
+/// Every send of a message that is on the air, as one beside another.
+fn on_the_air(m: &Message) -> Vec<Twin> {
+    let first = m.modem.iter().map(|modem| Twin { modem: modem.clone(), first: m.parts_done });
+    first.chain(m.twins.iter().cloned()).collect()
+}
+
+/// It went out through `modem`, and has `others` on the air still.
+fn sent_through(m: &mut Message, modem: Option<String>, others: Vec<Twin>, now: Timestamp) {
+    m.modem = modem;
+    m.twins = others;
+    m.sent_at = Some(now);
+    m.error = None;
+    end(m, MessageStatus::Sent);
+}
+
+/// Another modem may have it at once: all of it, since a phone joins parts of one sender alone.
+fn go_elsewhere(m: &mut Message, now: Timestamp) {
+    m.parts_done = 0;
+    queue(m, now);
+}
+
+fn queue(m: &mut Message, due_at: Timestamp) {
+    m.status = MessageStatus::Queued;
+    m.due_at = due_at;
+}
+
+fn again(m: &mut Message, now: Timestamp, retry: &Retry) {
+    match retry.after(m.attempts) {
+        Some(wait) if m.deadline.is_none_or(|deadline| now.plus(wait) < deadline) => queue(m, now.plus(wait)),
+        _ => end(m, MessageStatus::Failed),
+    }
+}
+
+/// Time passed for a message that waits.
+fn ran_out(m: &mut Message, min_life: Duration, now: Timestamp) {
+    let needed = if matches!(m.kind, Kind::Otp(_)) { min_life } else { Duration::ZERO };
+    if m.refused.as_ref().is_some_and(|refused| now >= refused.until) {
+        end(m, MessageStatus::Failed);
+    } else if m.deadline.is_some_and(|deadline| now.plus(needed) >= deadline) {
+        m.error.get_or_insert_with(|| "its time ran out before a modem could send it".to_owned());
+        end(m, MessageStatus::Expired);
+    }
+}
+
+fn delivered(m: &mut Message, now: Timestamp) {
+    m.status = MessageStatus::Delivered;
+    m.delivered_at = Some(now);
+    m.error = None;
+}
+
+fn end(m: &mut Message, status: MessageStatus) {
+    m.status = status;
+    m.body = None;
+}
