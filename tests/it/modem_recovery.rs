@@ -222,7 +222,8 @@ async fn cured(cure: Cure, rung: Rung) {
         machine.sim.fault(0, Fault::new(FaultKind::HangUntil(cure)).at(point).times(1));
         let outcome = driven.send().await;
         match point {
-            Point::Prompt => assert!(matches!(outcome, Outcome::NotStarted { .. }), "{outcome:?}"),
+            // Nothing left: another modem may have it at once.
+            Point::Prompt => assert!(matches!(outcome, Outcome::Rejected { .. }), "{outcome:?}"),
             _ => assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}"),
         }
         assert_eq!(driven.recovered().await, rung, "{point:?}");
@@ -255,6 +256,8 @@ async fn a_modem_that_refuses_every_message_has_its_radio_switched_off_and_on() 
         driven.until("ready", |s| s.state == State::Ready).await;
         assert!(matches!(driven.send().await, Outcome::Rejected { .. }));
     }
+    // Who counts them says so.
+    driven.modem.cure("all of them".to_owned()).await;
     driven.until("recovering", |s| s.state == State::Recovering).await;
     driven.works().await;
     assert_eq!(driven.recovered().await, Rung::Radio);

@@ -225,8 +225,12 @@ async fn what_a_person_has_to_do_at_the_sim() {
         told(&sim, "AT+CPIN?", before + 3).await;
         let tried = sim.commands(0).iter().filter(|seen| seen.line.starts_with("AT+CPIN=")).count();
         assert_eq!(tried, usize::from(sentence.contains("right one in pin_file")), "{sentence}");
+        let outcome = send(&modem).await;
         assert!(
-            matches!(send(&modem).await, Outcome::NotStarted { reason, .. } if reason.contains(sentence))
+            // One without a SIM is restarted meanwhile, and may have no port for a moment.
+            matches!(&outcome, Outcome::NotStarted { reason, .. }
+                if reason.contains(sentence) || script.contains("absent")),
+            "{sentence}: {outcome:?}"
         );
         modem.stop(Duration::ZERO).await;
     }

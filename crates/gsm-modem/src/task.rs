@@ -343,7 +343,6 @@ impl Driver {
         while let Some(output) = self.session.poll() {
             match output {
                 Output::Write(write) => {
-                    tracing::trace!(target: "smsotpd::port", modem = %self.settings.name, "> {write}");
                     self.write(port, &write).await;
                 }
                 Output::Close(Closing::Reopen) => return Flow::Reopen,

@@ -65,7 +65,8 @@ pub fn registration(body: &str) -> Option<Registration> {
     let fields = raw_fields(body);
     // Some put every field in quotes; a second field alone in quotes is an area.
     let quoted = fields.first()?.trim().starts_with('"');
-    let bare = |field: &&str| if quoted { field.trim().trim_matches('"').to_owned() } else { (*field).to_owned() };
+    let bare =
+        |field: &&str| if quoted { field.trim().trim_matches('"').to_owned() } else { (*field).to_owned() };
     small(&fields.first().map(bare)?, HIGHEST_N)?;
     small(&fields.get(1).map(bare)?, HIGHEST_STAT).map(Registration::from_stat)
 }

@@ -17,7 +17,8 @@
 //! dialogue.received(b"\r\n+CSQ: 17,99\r\n\r\nOK\r\n", now);
 //! assert_eq!(dialogue.next(now, |_, _| false, |_| None), Some(Heard::Answer("17,99".into())));
 //! let Some(Heard::Ended(ended)) = dialogue.next(now, |_, _| false, |_| None) else { panic!() };
-//! assert_eq!((ended.answer(), ended.result), ("17,99", Some(ResultCode::Ok)));
+//! assert_eq!(ended.answer(), "17,99");
+//! assert_eq!(ended.result, Some(ResultCode::Ok));
 //! ```
 
 use std::collections::VecDeque;

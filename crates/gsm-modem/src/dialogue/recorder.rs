@@ -5,12 +5,17 @@ use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::time::{Duration, Instant};
 
+use tracing::Level;
+
 use super::mask;
 
 /// Lines that are kept: 200 exchanges of a command, an answer and a result.
 pub const LINES: usize = 600;
 /// Octets of their texts, together.
 pub const OCTETS: usize = 24 * 1024;
+/// The filter's word for the lines of ports.
+const TARGET: &str = "smsotpd::port";
+
 /// No line is longer.
 const LONGEST: usize = 200;
 
@@ -70,6 +75,8 @@ struct Head {
 pub(crate) struct Recorder {
     heads: VecDeque<Head>,
     octets: VecDeque<u8>,
+    /// Whose port it is, for the log.
+    name: String,
     scratch: String,
     line: String,
     /// When what is recorded now happens; none before the port was first opened.
@@ -87,10 +94,16 @@ impl Recorder {
         Self {
             heads: VecDeque::with_capacity(LINES),
             octets: VecDeque::with_capacity(OCTETS),
+            name: String::new(),
             scratch: String::with_capacity(2 * LONGEST),
             line: String::with_capacity(LONGEST),
             now: None,
         }
+    }
+
+    /// Whose port it is: with `smsotpd::port=trace` the log has each line as well, masked like the record.
+    pub(crate) fn name(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
     }
 
     /// What follows happens now.
@@ -135,6 +148,10 @@ impl Recorder {
         let Some(at) = self.now else { return };
         self.scratch.clear();
         write(&mut self.scratch);
+        if direction != Direction::Note && tracing::enabled!(target: TARGET, Level::TRACE) {
+            let sign = if direction == Direction::In { '<' } else { '>' };
+            tracing::trace!(target: TARGET, modem = %self.name, "{sign} {}", self.scratch);
+        }
         let mut length = self.scratch.len().min(LONGEST);
         while !self.scratch.is_char_boundary(length) {
             length -= 1;

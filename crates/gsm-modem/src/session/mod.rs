@@ -82,12 +82,9 @@ impl Session {
             quiet: timing.quiet,
             ..Manners::default()
         };
-        Self {
-            dialogue: Dialogue::new(manners),
-            known: Known::new(settings),
-            doing: Doing::CLOSED,
-            opened_before: false,
-        }
+        let mut dialogue = Dialogue::new(manners);
+        dialogue.recorder().name(&settings.name);
+        Self { dialogue, known: Known::new(settings), doing: Doing::CLOSED, opened_before: false }
     }
 
     /// What happened, at `now`, which never goes back. Ask [`Session::poll`] afterwards until there is nothing.

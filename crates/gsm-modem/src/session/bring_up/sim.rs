@@ -79,7 +79,7 @@ impl Script for Sim {
             Step::PinTries(at) => self.pin_tries(at, answer, cx),
             Step::LockedIccid(at) => match answer.lines.iter().find_map(|line| iccid(line)) {
                 Some(number) => {
-                    self.learn_iccid(number, cx);
+                    self.iccid = Some(number);
                     Turn::Go(Step::RememberPin)
                 }
                 // The PIN is noted under this name too, once it is known.
@@ -89,7 +89,7 @@ impl Script for Sim {
             Step::EnterPin => self.pin_entered(answer, cx),
             Step::Iccid(at) => match answer.lines.iter().find_map(|line| iccid(line)) {
                 Some(number) => {
-                    self.learn_iccid(number, cx);
+                    self.iccid = Some(number);
                     Turn::Go(Step::Subscriber)
                 }
                 None if self.may_know_later(answer) => Turn::Again,
@@ -177,15 +177,6 @@ impl Sim {
             return self.silences <= SILENCES;
         }
         answer.is_busy()
-    }
-
-    pub(super) fn learn_iccid(&mut self, number: String, cx: &mut Cx<'_>) {
-        self.iccid = Some(number.clone());
-        let names = SimNames { iccid: Some(number), imsi: None };
-        if cx.known.seen.snapshot.sim.iccid != names.iccid {
-            cx.known.seen.snapshot.sim = names;
-            cx.known.changed();
-        }
     }
 
     /// Both names were asked for. What the SIM does not tell now is not known: it may be another one.
