@@ -131,10 +131,10 @@ impl Failure {
 /// Whether an error says what the SIM wants, that it is busy, or that it is not there at all (27.007 clause 9.2.1, 27.005
 /// clause 3.2.5).
 pub fn names_the_sim(result: &ResultCode) -> bool {
-    match (result, Failure::number(result)) {
-        (ResultCode::Cms(_), Some(310..=318)) | (ResultCode::Cme(_), Some(5..=7 | 10..=18)) => true,
-        _ => false,
-    }
+    matches!(
+        (result, Failure::number(result)),
+        (ResultCode::Cms(_), Some(310..=318)) | (ResultCode::Cme(_), Some(5..=7 | 10..=18))
+    )
 }
 
 impl Subject {

@@ -54,20 +54,18 @@ impl Dialogue {
             TwoLine::Text { left, .. } => {
                 self.two_line = Some(TwoLine::Text { until: now + self.manners.quiet, left: left - 1 });
             }
-            TwoLine::Pdu { kind, length } => match Line::pdu(line) {
-                Some(octets) => {
+            TwoLine::Pdu { kind, length } => {
+                if let Some(octets) = Line::pdu(line) {
                     self.recorder.hidden(line);
                     return Second::Message(kind, length, Secret::new(octets));
                 }
-                None => {
-                    if Line::of(line, None) == Line::Echo {
-                        self.two_line = Some(due);
-                    } else {
-                        self.count_dropped();
-                    }
-                    return Second::No;
+                if Line::of(line, None) == Line::Echo {
+                    self.two_line = Some(due);
+                } else {
+                    self.count_dropped();
                 }
-            },
+                return Second::No;
+            }
         }
         self.recorder.hidden(line);
         Second::Swallowed
@@ -85,13 +83,13 @@ impl Dialogue {
                 self.two_line = Some(TwoLine::Pdu { kind, length });
                 None
             }
-            Routed::Pdu { kind, length, digits } => match Line::pdu(digits) {
-                Some(octets) => Some(Heard::Message { kind, length, pdu: Secret::new(octets) }),
-                None => {
+            Routed::Pdu { kind, length, digits } => {
+                let octets = Line::pdu(digits);
+                if octets.is_none() {
                     self.count_dropped();
-                    None
                 }
-            },
+                octets.map(|octets| Heard::Message { kind, length, pdu: Secret::new(octets) })
+            }
             Routed::TextFollows(_) => {
                 self.two_line = Some(TwoLine::Text { until: now + self.manners.quiet, left: TEXT_LINES });
                 Some(Heard::TextMode)

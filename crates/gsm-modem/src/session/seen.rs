@@ -120,8 +120,8 @@ impl Known {
             return;
         }
         self.seen.told = Some(now);
-        let text: String = dialogue.recorded(TOLD, now).iter().map(|line| format!("\n  {line}")).collect();
-        tracing::warn!(modem = %self.settings.name, "the last lines of its port:{text}");
+        let lines: Vec<_> = dialogue.recorded(TOLD, now).iter().map(ToString::to_string).collect();
+        tracing::warn!(modem = %self.settings.name, "the last lines of its port:\n  {}", lines.join("\n  "));
     }
 }
 

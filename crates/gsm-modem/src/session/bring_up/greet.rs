@@ -90,10 +90,10 @@ impl Script for Greet {
                 Turn::Go(Step::NumericErrors)
             }
             Step::NumericErrors => Turn::Go(Step::Manufacturer),
-            Step::Manufacturer => self.identity(answer, Step::Model, cx),
-            Step::Model => self.identity(answer, Step::Revision, cx),
-            Step::Revision => self.identity(answer, Step::SerialNumber, cx),
-            Step::SerialNumber => self.identity(answer, Step::Function, cx),
+            Step::Manufacturer => Self::identity(answer, Step::Model, cx),
+            Step::Model => Self::identity(answer, Step::Revision, cx),
+            Step::Revision => Self::identity(answer, Step::SerialNumber, cx),
+            Step::SerialNumber => Self::identity(answer, Step::Function, cx),
             Step::Function => {
                 // 0, 4 and the makers' own: whatever it is, it is not full function.
                 let off = first_number(answer.body()).is_some_and(|number| number != 1);
@@ -124,7 +124,7 @@ fn to_the_sim() -> Turn<Step> {
 
 impl Greet {
     /// One of the answers that say who the modem is. A new maker or model may be of another family.
-    fn identity(&self, answer: &Answer<'_>, next: Step, cx: &mut Cx<'_>) -> Turn<Step> {
+    fn identity(answer: &Answer<'_>, next: Step, cx: &mut Cx<'_>) -> Turn<Step> {
         let said = answer.lines.iter().map(|line| unquoted(line)).find(|text| !text.is_empty());
         let snapshot = &mut cx.known.seen.snapshot;
         let field = match next {

@@ -68,7 +68,7 @@ impl Script for Network {
         match step {
             Step::Clock => Turn::Go(Step::OperatorNumbers),
             Step::OperatorNumbers => Turn::Go(Step::Selection),
-            Step::Selection => self.selection(answer, cx),
+            Step::Selection => Self::selection(answer, cx),
             Step::SelectOperator => self.operator(answer, cx),
             Step::SelectBefore => Turn::Go(Step::ReportFirst),
             Step::ReportFirst | Step::Select => Turn::Go(Step::Poll),
@@ -99,7 +99,7 @@ impl Network {
     }
 
     /// Who chooses the network, against who shall.
-    fn selection(&mut self, answer: &Answer<'_>, cx: &Cx<'_>) -> Turn<Step> {
+    fn selection(answer: &Answer<'_>, cx: &Cx<'_>) -> Turn<Step> {
         match (&cx.known.settings.operator, selection(answer.body())) {
             (Some(wanted), Some(Selection::Manual(Some(now)))) if *wanted == now => {
                 Turn::Go(Step::ReportFirst)
@@ -161,7 +161,7 @@ impl Network {
         None
     }
 
-    /// The modem said so by itself. Some answer the question in no other way (GenPro, gammu#91).
+    /// The modem said so by itself. Some answer the question in no other way (`GenPro`, gammu#91).
     pub(super) fn reported(&mut self, domain: Domain, registration: Registration) {
         self.reported = Some((domain, registration));
     }

@@ -106,13 +106,11 @@ impl<S: Script> Run<S> {
     }
 
     fn write(&mut self, cx: &mut Cx<'_>) -> Next {
-        match self.script.ask(self.step, cx) {
-            Some((command, limit)) => cx.ask(command, limit),
-            None => {
-                let turn = self.script.skipped(self.step, cx);
-                self.take(turn, cx)
-            }
+        if let Some((command, limit)) = self.script.ask(self.step, cx) {
+            return cx.ask(command, limit);
         }
+        let turn = self.script.skipped(self.step, cx);
+        self.take(turn, cx)
     }
 
     pub(super) fn take(&mut self, turn: Turn<S::Step>, cx: &mut Cx<'_>) -> Next {

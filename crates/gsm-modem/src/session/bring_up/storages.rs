@@ -86,15 +86,12 @@ impl Script for Storages {
     }
 
     fn skipped(&mut self, step: Step, cx: &mut Cx<'_>) -> Turn<Step> {
-        match step {
-            Step::Use(_) => self.chosen(None, cx),
-            _ => {
-                // Asked again when there is room, or later.
-                cx.known.storage.codes =
-                    if self.full { Codes::WaitForRoom } else { Codes::Refused { at: cx.now } };
-                to_the_network()
-            }
+        if let Step::Use(_) = step {
+            return self.chosen(None, cx);
         }
+        // Asked again when there is room, or later.
+        cx.known.storage.codes = if self.full { Codes::WaitForRoom } else { Codes::Refused { at: cx.now } };
+        to_the_network()
     }
 }
 

@@ -256,7 +256,7 @@ impl super::Storage {
     }
 }
 
-/// Whether a place only looks taken: some fill those with ones (MC35i).
+/// Whether a place only looks taken: some fill those with ones (`MC35i`).
 fn is_empty(pdu: &[u8]) -> bool {
     pdu.split_first().is_some_and(|(_, tpdu)| !tpdu.is_empty() && tpdu.iter().all(|&octet| octet == 0xff))
 }

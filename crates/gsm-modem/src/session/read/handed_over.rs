@@ -53,7 +53,7 @@ impl Known {
     }
 }
 
-/// Whether the octets read as a whole TPDU: some modems count wrongly (python-gsmmodem, test_modem.py: ZTE).
+/// Whether the octets read as a whole TPDU: some modems count wrongly (python-gsmmodem, `test_modem.py`: ZTE).
 fn reads(pdu: &[u8]) -> bool {
     gsm_sms::decode(pdu, gsm_sms::Direction::Mt, true, gsm_sms::Strictness::Strict).is_ok()
 }

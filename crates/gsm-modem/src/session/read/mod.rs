@@ -131,8 +131,8 @@ impl Procedure for Read {
         let storage = &mut cx.known.storage;
         match self.errand.clone() {
             Errand::Charset(charset) => cx.known.charset_set(charset, &code),
-            Errand::Select(name) => self.selected(&name, &ended, cx),
-            Errand::Usage => self.used(&ended, cx),
+            Errand::Select(name) => cx.storage_selected(&name, &ended),
+            Errand::Usage => cx.storage_used(&ended),
             Errand::List if code.is_ok() => storage.listed(self.heads),
             Errand::List => storage.list_refused(),
             Errand::Read(_, kind) => {
@@ -142,7 +142,7 @@ impl Procedure for Read {
                 }
             }
             Errand::Walk(_) => storage.walked_on(self.found.is_some()),
-            Errand::Delete(place) => self.deleted(&place, &code, cx),
+            Errand::Delete(place) => cx.message_deleted(&place, &code),
         }
         Next::Done
     }
@@ -154,11 +154,11 @@ impl Read {
         match self.errand.clone() {
             Errand::Charset(_) => cx.known.format.text.charset = None,
             Errand::Select(name) => storage.bar(&name),
-            Errand::Usage => self.used(ended, cx),
+            Errand::Usage => cx.storage_used(ended),
             Errand::List => storage.list_refused(),
             Errand::Walk(_) => storage.storage_done(),
             Errand::Read(..) | Errand::Delete(_) => {
-                storage.list_soon(cx.known.settings.timing.busy_retry, cx.now)
+                storage.list_soon(cx.known.settings.timing.busy_retry, cx.now);
             }
         }
         cx.known.ladder.notice(cx.now);
@@ -166,9 +166,11 @@ impl Read {
         cx.known.storage.work.hold = Some(cx.now + cx.known.settings.timing.busy_retry);
         Next::Find(Open::No, Doing::IDLE)
     }
+}
 
-    fn selected(&mut self, name: &str, ended: &Ended, cx: &mut Cx<'_>) {
-        let storage = &mut cx.known.storage;
+impl Cx<'_> {
+    fn storage_selected(&mut self, name: &str, ended: &Ended) {
+        let storage = &mut self.known.storage;
         if ended.is_ok() {
             storage.memories.current = Some(name.to_owned());
             let known = usages(ended.answer());
@@ -181,15 +183,15 @@ impl Read {
             storage.bar(name);
             if std::mem::take(&mut storage.work.missed) {
                 // What the code named may lie elsewhere.
-                storage.list_soon(cx.known.settings.timing.busy_retry, cx.now);
+                storage.list_soon(self.known.settings.timing.busy_retry, self.now);
             }
         }
     }
 
     /// How full the storage is; and, from a modem that had not said so, which storages it has.
-    fn used(&mut self, ended: &Ended, cx: &mut Cx<'_>) {
+    fn storage_used(&mut self, ended: &Ended) {
         let known: Vec<Usage> = usages(ended.answer());
-        let storage = &mut cx.known.storage;
+        let storage = &mut self.known.storage;
         if storage.memories.known.is_empty() {
             storage.memories.learn(&storages_in_use(ended.answer()));
             storage.name_the_listing();
@@ -197,26 +199,26 @@ impl Read {
         storage.usage_known(known.first());
     }
 
-    fn deleted(&mut self, place: &Place, code: &ResultCode, cx: &mut Cx<'_>) {
+    fn message_deleted(&mut self, place: &Place, code: &ResultCode) {
         // Invalid index, not found: it went another way.
         let gone = matches!(code, ResultCode::Cms(_) if Failure::number(code) == Some(321))
             || matches!(code, ResultCode::Cme(_) if matches!(Failure::number(code), Some(21 | 22)));
         if !code.is_ok() && !gone {
-            let why = cx.known.profile.failure(code).sentence;
-            return cx.set_fault(Fault::NotDeleted(why));
+            let why = self.known.profile.failure(code).sentence;
+            return self.set_fault(Fault::NotDeleted(why));
         }
-        let storage = &mut cx.known.storage;
+        let storage = &mut self.known.storage;
         storage.announced.retain(|(known, _)| known != place);
         if storage.work.discards.is_empty() && storage.codes == Codes::WaitForRoom {
             storage.codes = Codes::Told;
-            cx.known.wishes.bring_up = true;
+            self.known.wishes.bring_up = true;
         }
-        let storage = &mut cx.known.storage;
+        let storage = &mut self.known.storage;
         if storage.work.more && storage.announced.is_empty() {
-            storage.work.due = Some(cx.now);
+            storage.work.due = Some(self.now);
         }
-        if cx.known.seen.fault.as_ref().is_some_and(Fault::is_of_room) {
-            cx.known.clear_fault();
+        if self.known.seen.fault.as_ref().is_some_and(Fault::is_of_room) {
+            self.known.clear_fault();
         }
     }
 }

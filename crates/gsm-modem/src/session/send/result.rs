@@ -38,7 +38,7 @@ impl Send {
         }
         // Nothing leaves before the format is known.
         cx.known.format.sure = false;
-        let failure = self.failure(code, cx);
+        let failure = Self::failure(code, cx);
         cx.known.wishes.bring_up |= !Failure::is_busy(code);
         self.end_refused(failure.sentence, cx.known, cx.now);
         Next::Done
@@ -58,7 +58,7 @@ impl Send {
                 Next::Find(Open::No, Doing::IDLE)
             }
             Taken::Nothing => {
-                let error = self.failure(code, cx);
+                let error = Self::failure(code, cx);
                 let references = std::mem::take(&mut self.references);
                 let outcome = match error.verdict {
                     Verdict::Open => Outcome::Unknown { references, reason: error.sentence },
@@ -127,7 +127,7 @@ impl Send {
     }
 
     fn refused_before_body(&mut self, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
-        let mut error = self.failure(code, cx);
+        let mut error = Self::failure(code, cx);
         if error.verdict == Verdict::Open {
             // Nothing has left.
             error.verdict = Verdict::Later;
@@ -148,7 +148,7 @@ impl Send {
     }
 
     /// What an error says of the message; and what it names beside the message is looked at.
-    fn failure(&mut self, code: &ResultCode, cx: &mut Cx<'_>) -> Failure {
+    fn failure(code: &ResultCode, cx: &mut Cx<'_>) -> Failure {
         let mut error = cx.known.profile.failure(code);
         let number = error.code.unwrap_or_default();
         match (code, number) {

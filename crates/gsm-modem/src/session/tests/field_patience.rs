@@ -67,13 +67,13 @@ fn patience_is_learned() {
         bench.send();
         let short = Duration::from_millis(200);
         if patience < given_up {
-            bench.live(seconds(patience) - short, |_| {});
+            bench.live(seconds(patience).saturating_sub(short), |_| {});
             assert_eq!(overdue(&bench), 0, "too early");
             bench.live(short * 2, |_| {});
             assert_eq!(overdue(&bench), 1, "after {patience} s");
-            bench.live(seconds(given_up - patience) - short * 2, |_| {});
+            bench.live(seconds(given_up - patience).saturating_sub(short * 2), |_| {});
         } else {
-            bench.live(seconds(given_up) - short, |_| {});
+            bench.live(seconds(given_up).saturating_sub(short), |_| {});
         }
         assert_eq!(bench.outcomes, [], "the order goes on");
         assert_eq!(
@@ -118,7 +118,7 @@ fn patience_can_be_set() {
         bench.modem.result("");
         bench.send();
         if let Some(told) = told {
-            bench.live(seconds(told) - Duration::from_millis(200), |_| {});
+            bench.live(seconds(told).saturating_sub(Duration::from_millis(200)), |_| {});
             assert_eq!(overdue(&bench), 0, "{set}");
             bench.live(Duration::from_millis(400), |_| {});
             assert_eq!(overdue(&bench), 1, "{set}");
