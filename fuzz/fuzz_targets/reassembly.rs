@@ -7,7 +7,7 @@ use gsm_sms::{Arrival, Concatenation, Fragment, Limits, Reassembler, Reference};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
-    let limits = Limits { time_out: Duration::from_secs(300), messages: 6, parts: 20 };
+    let limits = Limits { timeout: Duration::from_secs(300), messages: 6, parts: 20 };
     let mut parts = Reassembler::new(limits);
     let mut now = Duration::ZERO;
     let (mut taken, mut given) = (0, 0);
@@ -24,7 +24,7 @@ fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
         match arrival {
             Arrival::Complete(message) => {
                 taken += 1;
-                given += message.parts();
+                given += message.part_count();
             }
             Arrival::Waiting { have, total } => {
                 taken += 1;
@@ -35,7 +35,7 @@ fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
         let held: usize = parts.pending().iter().map(|message| message.parts.len()).sum();
         assert!(parts.pending().len() <= limits.messages && held <= limits.parts);
         assert_eq!(taken, given + held);
-        let again = Reassembler::import(limits, parts.pending().to_vec());
+        let again = Reassembler::with_pending(limits, parts.pending().to_vec());
         assert_eq!(again, parts);
     }
 });

@@ -1,14 +1,14 @@
 //! User data headers: a DELIVER around any coding, length and octets.
 #![no_main]
 
-use gsm_sms::{Direction, Strictness};
+use gsm_sms::{Direction, Framing, Strictness};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u8, u8, &[u8])| {
     let (coding, length, octets) = input;
     let head = [0x44, 1, 0x91, 0xf1, 0, coding, 0x62, 0x21, 0x12, 0x21, 0x25, 0, 0x80, length];
     let pdu = [&head[..], octets].concat();
-    if let Ok(read) = gsm_sms::decode(&pdu, Direction::Mt, false, Strictness::Strict) {
+    if let Ok(read) = gsm_sms::decode(&pdu, Direction::Mt, Framing::TpduOnly, Strictness::Strict) {
         let user_data = read.tpdu.user_data().expect("a DELIVER has user data");
         let header = user_data.header();
         assert!(header.octets().len() < user_data.octets().len());
@@ -17,7 +17,7 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
         let _ = (header.concatenation(), header.ports(), header.shift_tables(), user_data.to_text());
         assert!(user_data.to_fragment().len() <= 160);
     }
-    if let Ok(read) = gsm_sms::decode(&pdu, Direction::Mt, false, Strictness::Lenient) {
+    if let Ok(read) = gsm_sms::decode(&pdu, Direction::Mt, Framing::TpduOnly, Strictness::Lenient) {
         let user_data = read.tpdu.user_data().expect("a DELIVER has user data");
         let _ = (user_data.to_text(), user_data.to_fragment(), user_data.header().concatenation());
     }
@@ -34,5 +34,6 @@ fn size(element: &gsm_sms::Element<'_>) -> usize {
         gsm_sms::Element::Ports16 { .. } => 4,
         gsm_sms::Element::SingleShift(_) | gsm_sms::Element::LockingShift(_) => 1,
         gsm_sms::Element::Other { data, .. } => data.len(),
+        other => panic!("{other:?} is new"),
     }
 }
