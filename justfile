@@ -20,6 +20,10 @@ tidy:
     cargo fmt --all
     cargo clippy --all-targets
 
+# Every fuzz target, or those named, for so many seconds each.
+fuzz SECONDS="60" *TARGETS:
+    fuzz/run {{ SECONDS }} {{ TARGETS }}
+
 # Only the walls between the rooms.
 walls:
     cargo test --test it tidy

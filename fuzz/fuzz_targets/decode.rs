@@ -1,31 +1,4 @@
-//! Any octets, both directions, strict and lenient: a message that writes back, or an error within the octets.
+//! `decode` for libFuzzer.
 #![no_main]
 
-use gsm_sms::{Direction, Strictness};
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|input: (bool, bool, &[u8])| {
-    let (from_phone, with_smsc, octets) = input;
-    let direction = if from_phone { Direction::Mo } else { Direction::Mt };
-    match gsm_sms::decode(octets, direction, with_smsc, Strictness::Strict) {
-        Ok(read) => {
-            let mut written = if with_smsc {
-                read.tpdu.encode_with_smsc(read.smsc.as_ref()).expect("what was read can be written")
-            } else {
-                read.tpdu.encode().expect("what was read can be written")
-            };
-            written.extend(&read.excess);
-            assert_eq!(written, octets);
-            let _ = (read.text(), read.concatenation(), format!("{read:?}"));
-            let lenient = gsm_sms::decode(octets, direction, with_smsc, Strictness::Lenient);
-            assert_eq!(lenient, Ok(read));
-        }
-        Err(error) => {
-            assert!(error.offset <= octets.len() && !error.to_string().is_empty());
-            if let Ok(read) = gsm_sms::decode(octets, direction, with_smsc, Strictness::Lenient) {
-                assert_eq!(read.leniencies.first(), Some(&error));
-                let _ = (read.text(), read.concatenation(), format!("{read:?}"));
-            }
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| smsotpd_fuzz::decode::run(octets));

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use gsm_sms::{
-    Address, Alphabet, Direction, EncodingChoice, Language, ShiftChoice, Strictness, Submission, Tpdu,
-    UserData, ValidityPeriod,
+    Address, Alphabet, Direction, EncodingChoice, Framing, Language, MessageClass, ShiftChoice, Strictness,
+    Submission, Tpdu, UserData, ValidityPeriod,
 };
 
 /// The longest line: a text of 255 parts with every character escaped is a third of it.
@@ -157,22 +157,21 @@ fn encode(line: &[u8]) -> Result<Encoded, String> {
     };
     let (text, changes) =
         if line.transliterate { gsm_sms::transliterate(&line.text) } else { (line.text, Vec::new()) };
-    let submission = Submission {
-        flash: line.flash,
-        report: line.report,
-        valid_for: line.valid_for_s.map(Duration::from_secs),
-        smsc: line.smsc.as_deref(),
-        reference: line.reference,
-        concat_reference: line.concat_reference.unwrap_or(line.reference),
-        reject_duplicates: line.reject_duplicates,
-        encoding: match line.encoding {
-            EncodingName::Auto => EncodingChoice::Auto,
-            EncodingName::Gsm7 => EncodingChoice::Gsm7,
-            EncodingName::Ucs2 => EncodingChoice::Ucs2,
-        },
-        shift,
-        ..Submission::new(&line.to, &text)
+    let encoding = match line.encoding {
+        EncodingName::Auto => EncodingChoice::Auto,
+        EncodingName::Gsm7 => EncodingChoice::Gsm7,
+        EncodingName::Ucs2 => EncodingChoice::Ucs2,
     };
+    let mut submission = Submission::new(&line.to, &text)
+        .with_status_report(line.report)
+        .with_message_reference(line.reference)
+        .with_concatenation_reference(line.concat_reference.unwrap_or(line.reference))
+        .with_reject_duplicates(line.reject_duplicates)
+        .with_encoding(encoding)
+        .with_shift(shift);
+    submission.class = line.flash.then_some(MessageClass::Flash);
+    submission.validity = line.valid_for_s.map(Duration::from_secs);
+    submission.smsc = line.smsc.as_deref();
     let composed = gsm_sms::compose(&submission).map_err(|e| e.to_string())?;
     Ok(Encoded {
         encoding: composed.encoding.as_str(),
@@ -286,7 +285,8 @@ fn decode(line: &[u8]) -> Result<Decoded, String> {
         DirectionName::Mt => Direction::Mt,
     };
     let strictness = if line.lenient { Strictness::Lenient } else { Strictness::Strict };
-    let read = gsm_sms::decode(&octets, direction, line.smsc, strictness).map_err(|e| e.to_string())?;
+    let framing = if line.smsc { Framing::SmscFirst } else { Framing::TpduOnly };
+    let read = gsm_sms::decode(&octets, direction, framing, strictness).map_err(|e| e.to_string())?;
     let mut decoded = Decoded {
         r#type: read.tpdu.name(),
         smsc: read.smsc.as_ref().and_then(number),
@@ -306,7 +306,7 @@ fn describe(tpdu: &Tpdu, decoded: &mut Decoded) {
         Tpdu::Submit(submit) => {
             decoded.to = number(&submit.destination);
             decoded.reference = Some(submit.message_reference);
-            decoded.class = submit.coding.class().map(gsm_sms::MessageClass::number);
+            decoded.class = submit.coding.class().map(MessageClass::number);
             decoded.report = Some(submit.first_octet.status_report());
             (decoded.pid, decoded.dcs) = (Some(submit.protocol.0), Some(submit.coding.0));
             decoded.valid_for_s = submit.validity.span().map(|span| span.as_secs());
@@ -316,7 +316,7 @@ fn describe(tpdu: &Tpdu, decoded: &mut Decoded) {
         }
         Tpdu::Deliver(deliver) => {
             decoded.from = number(&deliver.originator);
-            decoded.class = deliver.coding.class().map(gsm_sms::MessageClass::number);
+            decoded.class = deliver.coding.class().map(MessageClass::number);
             (decoded.pid, decoded.dcs) = (Some(deliver.protocol.0), Some(deliver.coding.0));
             decoded.timestamp = Some(deliver.timestamp.to_string());
         }
@@ -355,8 +355,7 @@ fn describe(tpdu: &Tpdu, decoded: &mut Decoded) {
 fn describe_parameters(parameters: &gsm_sms::Parameters, decoded: &mut Decoded) {
     decoded.pid = parameters.protocol.map(|protocol| protocol.0);
     decoded.dcs = parameters.coding.map(|coding| coding.0);
-    decoded.class =
-        parameters.coding.and_then(gsm_sms::DataCodingScheme::class).map(gsm_sms::MessageClass::number);
+    decoded.class = parameters.coding.and_then(gsm_sms::DataCodingScheme::class).map(MessageClass::number);
 }
 
 fn describe_user_data(user_data: &UserData, decoded: &mut Decoded) {

@@ -118,7 +118,7 @@ impl Inner {
     /// Tells whether there is more.
     pub(super) async fn sweep_inbox(&self, now: Timestamp) -> Result<bool, GatewayError> {
         let cutoff = now.minus(self.settings().keep_inbox);
-        self.at_desk(move |desk| desk.give_up_before(now.minus(intake::limits().time_out))).await?;
+        self.at_desk(move |desk| desk.give_up_before(now.minus(intake::limits().timeout))).await?;
         let forget = move |tx: &mut Tx<'_>| {
             let old = tx.inbox_before(cutoff, SWEEP_AT_ONCE)?;
             for id in &old {

@@ -142,7 +142,7 @@ impl Desk<'_, '_> {
         let matters = |a: &Assembly| {
             a.have.contains(&place.sequence)
                 || a.have.len() + 1 >= usize::from(place.total)
-                || self.now.since(a.since) > limits().time_out
+                || self.now.since(a.since) >= limits().timeout
         };
         let mut pieces = match known.as_ref().filter(|assembly| matters(assembly)) {
             Some(assembly) => self.pieces(&tag, assembly)?,
@@ -155,7 +155,7 @@ impl Desk<'_, '_> {
             since: epoch(assembly.since),
             parts: pieces.iter().map(|(sequence, p)| (*sequence, p.fragment.clone())).collect(),
         });
-        let mut joiner = Reassembler::import(limits(), pending);
+        let mut joiner = Reassembler::with_pending(limits(), pending);
         let (arrival, gave_way) =
             joiner.accept_part(epoch(self.now), piece.from.as_str(), place, piece.fragment.clone());
         if !gave_way.is_empty() {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use gsm_sms::{Concatenation, Fragment, Pending, Protocol, Reference};
+use gsm_sms::{Concatenation, Direction, Fragment, Framing, Pending, Protocol, Reference, Strictness};
 
 use crate::clock::Timestamp;
 use crate::inbox::{Content, Sender, Tag};
@@ -47,7 +47,7 @@ pub(super) struct Piece {
 /// Reads SMSC field and TPDU.
 pub(super) fn read(pdu: &[u8]) -> Handed {
     let decode =
-        |octets: &[u8]| gsm_sms::decode(octets, gsm_sms::Direction::Mt, true, gsm_sms::Strictness::Lenient);
+        |octets: &[u8]| gsm_sms::decode(octets, Direction::Mt, Framing::SmscFirst, Strictness::Lenient);
     let mut decoded = decode(pdu);
     // Clause 9.2.3.1: a TP-MTI that is reserved is taken for an SMS-DELIVER.
     let first = usize::from(pdu.first().copied().unwrap_or_default()) + 1;
@@ -68,7 +68,7 @@ pub(super) fn read(pdu: &[u8]) -> Handed {
 
 fn message(d: &gsm_sms::Deliver) -> Handed {
     let header = d.user_data.header();
-    let replaces = match d.protocol.meaning() {
+    let replaces = match d.protocol.protocol() {
         Protocol::Type0 => return Handed::Silent,
         Protocol::Replace(kind) => Some(kind),
         _ => None,
@@ -94,7 +94,7 @@ fn message(d: &gsm_sms::Deliver) -> Handed {
 }
 
 /// An instant after 1970.
-pub(super) fn instant(stamp: gsm_sms::TimeStamp) -> Option<Timestamp> {
+pub(super) fn instant(stamp: gsm_sms::Timestamp) -> Option<Timestamp> {
     let seconds = u64::try_from(stamp.unix_seconds()?).ok()?;
     Some(Timestamp::from_millis(seconds.saturating_mul(1000)))
 }

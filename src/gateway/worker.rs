@@ -261,15 +261,13 @@ impl Inner {
         let body = m.body.as_ref().ok_or_else(|| broken("its text is gone".to_owned()))?;
         let plain = self.key.unseal(&m.id.to_bytes(), body).map_err(|e| broken(e.to_string()))?;
         let text = std::str::from_utf8(plain.expose()).map_err(|e| broken(e.to_string()))?;
-        let submission = gsm_sms::Submission {
-            flash: m.flash,
-            report: m.report,
-            valid_for: m.deadline.map(|deadline| deadline.since(now)),
-            reference: m.reference,
-            concat_reference: m.reference,
-            reject_duplicates: m.uncertain || m.twin(modem).is_some(),
-            ..gsm_sms::Submission::new(m.to.as_str(), text)
-        };
+        let mut submission = gsm_sms::Submission::new(m.to.as_str(), text)
+            .with_status_report(m.report)
+            .with_message_reference(m.reference)
+            .with_concatenation_reference(m.reference)
+            .with_reject_duplicates(m.uncertain || m.twin(modem).is_some());
+        submission.class = m.flash.then_some(gsm_sms::MessageClass::Flash);
+        submission.validity = m.deadline.map(|deadline| deadline.since(now));
         let composed = gsm_sms::compose(&submission).map_err(|e| broken(e.to_string()))?;
         let parts = composed
             .parts

@@ -2,7 +2,7 @@
 //! apart.
 
 use gsm_sim::{Options, Received, Sim};
-use gsm_sms::{Direction, Encoding, ShiftChoice, Strictness, Submission, compose, decode};
+use gsm_sms::{Direction, Encoding, Framing, ShiftChoice, Strictness, Submission, compose, decode};
 
 use crate::sim_wire::{LONG, Wire};
 
@@ -45,12 +45,10 @@ fn every_kind_of_text_reaches_the_phone_as_it_was() {
     }
     for (reference, text) in texts.iter().enumerate() {
         let reference = u8::try_from(reference).unwrap();
-        let submission = Submission {
-            reference,
-            concat_reference: reference,
-            reject_duplicates: true,
-            ..Submission::new("+41791234567", text)
-        };
+        let submission = Submission::new("+41791234567", text)
+            .with_message_reference(reference)
+            .with_concatenation_reference(reference)
+            .with_reject_duplicates(true);
         let received = sent(&mut wire, &sim, &submission);
         assert_eq!(&received.text, text);
         assert_eq!(received.to, "+41791234567");
@@ -65,7 +63,7 @@ fn a_national_table_reaches_the_phone() {
     wire.ask("ATE0");
     let text =
         "Doğrulama kodunuz: 123456. Şifrenizi kimseyle paylaşmayınız, lütfen dikkat ediniz. İyi günler.";
-    let submission = Submission { shift: ShiftChoice::Any, ..Submission::new("+905321234567", text) };
+    let submission = Submission::new("+905321234567", text).with_shift(ShiftChoice::Any);
     assert_eq!(compose(&submission).unwrap().encoding, Encoding::Gsm7);
     assert_eq!(sent(&mut wire, &sim, &submission).text, text);
 }
@@ -85,7 +83,7 @@ fn the_codec_reads_what_the_network_makes() {
         .chunks(2)
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
         .collect();
-    let read = decode(&octets, Direction::Mt, true, Strictness::Strict).unwrap();
-    assert_eq!(read.text().as_deref(), Some("Grüezi 😀"));
+    let read = decode(&octets, Direction::Mt, Framing::SmscFirst, Strictness::Strict).unwrap();
+    assert_eq!(read.to_text().as_deref(), Some("Grüezi 😀"));
     assert_eq!(read.smsc.unwrap().to_string(), "+41794999000");
 }

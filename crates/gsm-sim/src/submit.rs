@@ -2,7 +2,7 @@
 //! the codec under test, so that a fault there shows here. Only texts in national language tables are left to
 //! that codec.
 
-use gsm_sms::{Direction, Strictness};
+use gsm_sms::{Direction, Framing, Strictness};
 
 use super::phone::Submission;
 
@@ -124,9 +124,9 @@ fn alphabet(coding: u8) -> Result<Alphabet, Malformed> {
 
 /// A text in national language tables (3GPP TS 23.038 clauses 6.2.1.2.2 and 6.2.1.2.4).
 fn national_text(pdu: &[u8]) -> Result<String, Malformed> {
-    let decoded =
-        gsm_sms::decode(pdu, Direction::Mo, true, Strictness::Strict).map_err(|_| Malformed::Value)?;
-    decoded.text().ok_or(Malformed::Value)
+    let decoded = gsm_sms::decode(pdu, Direction::Mo, Framing::SmscFirst, Strictness::Strict)
+        .map_err(|_| Malformed::Value)?;
+    decoded.to_text().ok_or(Malformed::Value)
 }
 
 /// Reference, total and place.

@@ -1,6 +1,6 @@
 //! Text mode (3GPP TS 27.005 clause 3): what is submitted in it, and stored messages and reports as it shows them.
 
-use gsm_sms::{Alphabet, Direction, ShiftTables, Strictness, TimeStamp, Tpdu, UserData};
+use gsm_sms::{Alphabet, Direction, Framing, ShiftTables, Strictness, Timestamp, Tpdu, UserData};
 
 use super::modem::Modem;
 use super::phone::Submission;
@@ -43,14 +43,16 @@ impl Modem {
     /// Clauses 3.4.2 and 3.4.3: what stands behind `<index>`, and the text below.
     pub(super) fn shown(&self, stored: &Stored) -> Vec<String> {
         let status = STATUS[usize::from(stored.status.min(3))];
-        let Ok(read) = gsm_sms::decode(stored.pdu.octets(), Direction::Mt, true, Strictness::Lenient) else {
+        let Ok(read) =
+            gsm_sms::decode(stored.pdu.octets(), Direction::Mt, Framing::SmscFirst, Strictness::Lenient)
+        else {
             return vec![format!("\"{status}\",\"\",,")];
         };
         match &read.tpdu {
             Tpdu::StatusReport(_) => vec![format!("\"{status}\",{}", self.report_line(&stored.pdu))],
             Tpdu::Deliver(deliver) => {
                 let from = self.in_charset(&deliver.originator.to_string());
-                let text = self.in_charset(&read.text().unwrap_or_default());
+                let text = self.in_charset(&read.to_text().unwrap_or_default());
                 vec![format!("\"{status}\",\"{from}\",,\"{}\"", shown_time(deliver.timestamp)), text]
             }
             _ => vec![format!("\"{status}\",\"\",,")],
@@ -59,7 +61,8 @@ impl Modem {
 
     /// `<fo>,<mr>,<ra>,<tora>,<scts>,<dt>,<st>`.
     pub(super) fn report_line(&self, pdu: &Pdu) -> String {
-        let Ok(read) = gsm_sms::decode(pdu.octets(), Direction::Mt, true, Strictness::Lenient) else {
+        let Ok(read) = gsm_sms::decode(pdu.octets(), Direction::Mt, Framing::SmscFirst, Strictness::Lenient)
+        else {
             return String::new();
         };
         let Tpdu::StatusReport(report) = &read.tpdu else { return String::new() };
@@ -98,7 +101,7 @@ fn from_units(octets: &[u8]) -> Option<String> {
 }
 
 /// `yy/MM/dd,hh:mm:ss±zz`, the zone in quarters of an hour.
-fn shown_time(stamp: TimeStamp) -> String {
+fn shown_time(stamp: Timestamp) -> String {
     stamp.local_time().map_or_else(String::new, |t| {
         let sign = if t.offset_quarters < 0 { '-' } else { '+' };
         let quarters = t.offset_quarters.unsigned_abs();

@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use gsm_sms::{Direction, Strictness, Submission};
+use gsm_sms::{Direction, Framing, Strictness, Submission};
 
 const TEXT: &str = "Your code is 482193. It expires in 5 minutes. Do not share it with anybody, not even with \
                     people who say that they are from the bank: nobody there will ask you.";
@@ -15,17 +15,16 @@ const ROUNDS: u32 = 200;
 const EACH: u32 = 2_000;
 
 fn encode() -> gsm_sms::Composed {
-    let submission = Submission {
-        report: true,
-        valid_for: Some(Duration::from_secs(300)),
-        ..Submission::new("+41791234567", TEXT)
-    };
+    let submission = Submission::new("+41791234567", TEXT)
+        .with_status_report(true)
+        .with_validity(Duration::from_secs(300));
     gsm_sms::compose(black_box(&submission)).expect("the text fits")
 }
 
 fn decode(pdu: &[u8]) -> String {
-    let read = gsm_sms::decode(black_box(pdu), Direction::Mo, true, Strictness::Strict).expect("composed");
-    read.text().expect("a text")
+    let read = gsm_sms::decode(black_box(pdu), Direction::Mo, Framing::SmscFirst, Strictness::Strict)
+        .expect("composed");
+    read.to_text().expect("a text")
 }
 
 fn least(work: impl Fn()) -> f64 {

@@ -20,107 +20,207 @@ use super::text::survey::Encoding;
 use super::tpdu::Tpdu;
 use super::tpdu::submit::Submit;
 
-/// A text to be sent, and how. `Debug` shows neither the number nor the text.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// A text that is to be sent, to whom and how: what [`compose()`] takes.
+///
+/// [`Submission::new`] asks for nothing beyond the text; the `with_` functions, or the fields themselves, add the rest.
+/// A later version may have more fields. `Debug` shows neither the number nor the text.
+///
+/// ```
+/// use std::time::Duration;
+/// use gsm_sms::{MessageClass, Submission};
+///
+/// let mut submission = Submission::new("+41791234567", "The door of room 12 is open.")
+///     .with_status_report(true)
+///     .with_validity(Duration::from_secs(600))
+///     .with_message_reference(7);
+/// // What is decided elsewhere goes into the field.
+/// let urgent = true;
+/// submission.class = urgent.then_some(MessageClass::Flash);
+/// assert_eq!(gsm_sms::compose(&submission)?.parts.len(), 1);
+/// # Ok::<(), gsm_sms::SmsError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Submission<'a> {
-    /// To whom: digits, `*`, `#`, `a`, `b`, `c`; a `+` before an international number. At most 20 of them.
+    /// The recipient's number, which becomes TP-DA: 1 to 20 of the characters that [`Address::number`] knows, and a `+`
+    /// before them when the number is international.
     pub to: &'a str,
-    /// The text.
+    /// The text, of any length up to 255 parts; an empty one is a message too.
     pub text: &'a str,
-    /// Message class 0: shown at once and not stored.
-    pub flash: bool,
-    /// TP-SRR: a status report is asked for, for each part.
-    pub report: bool,
-    /// TP-VP: the longest relative period not above this; at least 5 minutes. `None`: the service centre's own.
-    pub valid_for: Option<Duration>,
-    /// The service centre; `None`: the SIM's own.
+    /// The message class of TP-DCS (TS 23.038 clause 4). [`MessageClass::Flash`] is shown at once and not stored.
+    /// `None`: no class.
+    pub class: Option<MessageClass>,
+    /// TP-SRR (TS 23.040 clause 9.2.3.5): whether a status report is asked for, one for each part.
+    pub status_report: bool,
+    /// TP-VP (TS 23.040 clause 9.2.3.12.1): how long the service centre keeps trying. It becomes the longest relative
+    /// period that is not above this; the shortest there is lasts 5 minutes, the longest 63 weeks. `None`: the service
+    /// centre decides.
+    pub validity: Option<Duration>,
+    /// The service centre's number, written before the TPDU, in the characters of [`Self::to`]. `None`: an empty field,
+    /// by which the modem takes the number that its SIM holds.
     pub smsc: Option<&'a str>,
-    /// TP-MR of the first part; the next one has one more, 0 after 255.
-    pub reference: u8,
-    /// What the parts of a message of several have in common.
-    pub concat_reference: u8,
-    /// TP-RD: the service centre refuses a twin (same reference, same number) of a message that still waits.
+    /// TP-MR (TS 23.040 clause 9.2.3.6) of the first part; each further part has one more, and 0 follows 255. Many modems
+    /// put a number of their own in its place and tell that one in the answer to `AT+CMGS`.
+    pub message_reference: u8,
+    /// The 8-bit reference that the parts of one message have in common (TS 23.040 clause 9.2.3.24.1). Two messages to
+    /// one recipient should differ in it. A message of one part has none.
+    pub concatenation_reference: u8,
+    /// TP-RD (TS 23.040 clause 9.2.3.25): whether the service centre refuses the message when one of the same TP-MR to
+    /// the same number still waits there.
     pub reject_duplicates: bool,
     /// Which codings are allowed.
     pub encoding: EncodingChoice,
-    /// Which national shift tables are allowed, where the default alphabet does not have all characters.
+    /// Which national language shift tables are allowed, where the default alphabet does not have all characters.
     pub shift: ShiftChoice,
 }
 
-/// Which codings are allowed.
+/// Which codings [`compose()`] may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum EncodingChoice {
     /// GSM 7 bit where it has all characters, else UCS-2.
     #[default]
     Auto,
-    /// GSM 7 bit, or an error.
+    /// GSM 7 bit; a text with any other character is an error.
     Gsm7,
     /// UCS-2.
     Ucs2,
 }
 
-/// Which national language shift tables are allowed (TS 23.038 clause 6.2.1.2). Old phones show another text for
-/// them, so the default is none.
+/// Which national language shift tables [`compose()`] may use (TS 23.038 clause 6.2.1.2).
+///
+/// A phone that does not know the tables shows other characters, so the default is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum ShiftChoice {
     /// None.
     #[default]
     Never,
-    /// Those of this language, where the text then takes no more parts than UCS-2.
+    /// Those of this language, where the text then takes no more parts than in UCS-2.
     Language(Language),
-    /// Those of any language, where the text then takes fewer parts than UCS-2.
+    /// Those of any language, where the text then takes fewer parts than in UCS-2.
     Any,
 }
 
 impl<'a> Submission<'a> {
-    /// A plain text, nothing asked for.
+    /// The text `text` to the number `to`, with nothing else asked for: no class, no status report, the service centre's
+    /// own validity period, the SIM's service centre, references 0, any coding, no shift tables.
+    ///
+    /// Neither value is looked at before [`compose()`].
     pub const fn new(to: &'a str, text: &'a str) -> Self {
         Self {
             to,
             text,
-            flash: false,
-            report: false,
-            valid_for: None,
+            class: None,
+            status_report: false,
+            validity: None,
             smsc: None,
-            reference: 0,
-            concat_reference: 0,
+            message_reference: 0,
+            concatenation_reference: 0,
             reject_duplicates: false,
             encoding: EncodingChoice::Auto,
             shift: ShiftChoice::Never,
         }
+    }
+
+    /// The same with a [message class](Self::class).
+    #[must_use]
+    pub const fn with_class(mut self, class: MessageClass) -> Self {
+        self.class = Some(class);
+        self
+    }
+
+    /// The same with or without the wish for a [status report](Self::status_report).
+    #[must_use]
+    pub const fn with_status_report(mut self, yes: bool) -> Self {
+        self.status_report = yes;
+        self
+    }
+
+    /// The same with a [validity period](Self::validity).
+    #[must_use]
+    pub const fn with_validity(mut self, span: Duration) -> Self {
+        self.validity = Some(span);
+        self
+    }
+
+    /// The same through this [service centre](Self::smsc).
+    #[must_use]
+    pub const fn with_smsc(mut self, number: &'a str) -> Self {
+        self.smsc = Some(number);
+        self
+    }
+
+    /// The same with this [TP-MR](Self::message_reference) for the first part.
+    #[must_use]
+    pub const fn with_message_reference(mut self, reference: u8) -> Self {
+        self.message_reference = reference;
+        self
+    }
+
+    /// The same with this [reference of all parts](Self::concatenation_reference).
+    #[must_use]
+    pub const fn with_concatenation_reference(mut self, reference: u8) -> Self {
+        self.concatenation_reference = reference;
+        self
+    }
+
+    /// The same with or without [TP-RD](Self::reject_duplicates).
+    #[must_use]
+    pub const fn with_reject_duplicates(mut self, yes: bool) -> Self {
+        self.reject_duplicates = yes;
+        self
+    }
+
+    /// The same with these [codings](Self::encoding) allowed.
+    #[must_use]
+    pub const fn with_encoding(mut self, choice: EncodingChoice) -> Self {
+        self.encoding = choice;
+        self
+    }
+
+    /// The same with these [shift tables](Self::shift) allowed.
+    #[must_use]
+    pub const fn with_shift(mut self, choice: ShiftChoice) -> Self {
+        self.shift = choice;
+        self
     }
 }
 
 impl fmt::Debug for Submission<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Submission")
-            .field("flash", &self.flash)
-            .field("report", &self.report)
-            .field("valid_for", &self.valid_for)
-            .field("reference", &self.reference)
+            .field("class", &self.class)
+            .field("status_report", &self.status_report)
+            .field("validity", &self.validity)
+            .field("message_reference", &self.message_reference)
             .field("encoding", &self.encoding)
             .field("shift", &self.shift)
             .finish_non_exhaustive()
     }
 }
 
-/// A text as PDUs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A text as PDUs: what [`compose()`] gives.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Composed {
-    /// The coding of all parts.
+    /// The coding, which is the same in all parts.
     pub encoding: Encoding,
-    /// The shift tables that they are written with.
+    /// The national language shift tables that the parts are written with; each part names them in its header.
     pub shift_tables: ShiftTables,
-    /// The parts, in order; at least one, at most 255.
+    /// The parts in their order, 1 to 255 of them. Each is sent with an `AT+CMGS` of its own.
     pub parts: Vec<ComposedPart>,
 }
 
 /// One PDU. `Debug` shows its length only.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ComposedPart {
-    /// The service centre's address and the TPDU: what follows the prompt of `AT+CMGS`, in hex there.
+    /// The service centre's address and the TPDU, at most 176 octets: in hexadecimal digits, what follows the prompt of
+    /// `AT+CMGS`.
     pub pdu: Vec<u8>,
-    /// The TPDU's octets: the N of `AT+CMGS=N`.
+    /// How many octets the TPDU has, which is the N of `AT+CMGS=N`: `pdu` without the service centre's address. At most
+    /// 164.
     pub length: usize,
 }
 
@@ -130,15 +230,34 @@ impl fmt::Debug for ComposedPart {
     }
 }
 
-/// Writes the PDUs of a text.
+/// Writes the PDUs that carry a text: SMS-SUBMITs (TS 23.040 clause 9.2.2.2), each behind the service centre's address.
+///
+/// The coding is the cheapest one that is allowed and has all characters: the GSM 7 bit default alphabet with its
+/// extension table, then the shift tables that are allowed, then UCS-2. A text that is too long for one part is cut
+/// between characters as a reader sees them, never inside an escape or a surrogate pair, and each part numbers itself in
+/// a header. Nothing of the text is changed; see [`transliterate`](crate::transliterate()) for that.
 ///
 /// ```
-/// use gsm_sms::{Submission};
+/// use gsm_sms::Submission;
 ///
 /// let composed = gsm_sms::compose(&Submission::new("+27820001111", "Hello World!"))?;
-/// assert_eq!(composed.parts[0].length, 24);
+/// let [part] = &composed.parts[..] else { panic!("a short text is one part") };
+/// assert_eq!(part.length, 24, "AT+CMGS=24");
+/// assert_eq!(part.pdu[..4], [0, 0x01, 0, 0x0b], "the SIM's service centre, SMS-SUBMIT, TP-MR 0, 11 digits");
+///
+/// let long = "The same text over and over. ".repeat(10);
+/// let composed = gsm_sms::compose(&Submission::new("+27820001111", &long).with_concatenation_reference(5))?;
+/// assert_eq!(composed.parts.len(), 2);
 /// # Ok::<(), gsm_sms::SmsError>(())
 /// ```
+///
+/// # Errors
+///
+/// - [`Reason::NotANumber`] or [`Reason::TooLong`] in [`Field::To`] or [`Field::Smsc`]: the number is empty, has another
+///   character, or has more than 20.
+/// - [`Reason::NotInAlphabet`] in [`Field::Text`]: [`EncodingChoice::Gsm7`] was asked for, and no table that is allowed
+///   has all characters. [`SmsError::offset`] is the octet, in UTF-8, of the first one that the default alphabet has not.
+/// - [`Reason::TooManyParts`] in [`Field::Text`]: the text takes more than 255 parts.
 pub fn compose(submission: &Submission<'_>) -> Result<Composed, SmsError> {
     let destination = Address::number(submission.to)?;
     let smsc = match submission.smsc {
@@ -156,23 +275,25 @@ pub fn compose(submission: &Submission<'_>) -> Result<Composed, SmsError> {
     };
     let total =
         u8::try_from(pieces.len()).map_err(|_| SmsError::new(Field::Text, 0, Reason::TooManyParts))?;
-    let class = submission.flash.then_some(MessageClass::Flash);
-    let validity = match submission.valid_for {
+    let validity = match submission.validity {
         Some(span) => ValidityPeriod::Relative(RelativeValidity::at_most(span)),
         None => ValidityPeriod::Absent,
     };
     let mut parts = Vec::with_capacity(pieces.len());
     for (&(piece, _), sequence) in pieces.iter().zip(1..=u8::MAX) {
-        let concatenation =
-            Concatenation { reference: Reference::Eight(submission.concat_reference), total, sequence };
+        let concatenation = Concatenation {
+            reference: Reference::Eight(submission.concatenation_reference),
+            total,
+            sequence,
+        };
         let submit = Submit {
             first_octet: FirstOctet::default()
-                .rejecting_duplicates(submission.reject_duplicates)
-                .with_status_report(submission.report),
-            message_reference: submission.reference.wrapping_add(sequence - 1),
+                .with_reject_duplicates(submission.reject_duplicates)
+                .with_status_report(submission.status_report),
+            message_reference: submission.message_reference.wrapping_add(sequence - 1),
             destination,
             protocol: ProtocolIdentifier::PLAIN,
-            coding: DataCodingScheme::plain(coding.alphabet(), class),
+            coding: DataCodingScheme::plain(coding.alphabet(), submission.class),
             validity,
             user_data: user_data(piece, coding, concatenation)?,
         };
@@ -220,7 +341,7 @@ fn choose(submission: &Submission<'_>) -> Result<(Coding, usize), SmsError> {
     let named = match submission.shift {
         ShiftChoice::Never => &[][..],
         ShiftChoice::Language(ref language) => std::slice::from_ref(language),
-        ShiftChoice::Any => &Language::ALL,
+        ShiftChoice::Any => Language::ALL,
     };
     let shifted = named
         .iter()
@@ -254,14 +375,14 @@ fn choose(submission: &Submission<'_>) -> Result<(Coding, usize), SmsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decode::decode;
+    use super::super::decode::{Framing, decode};
     use super::super::parse::Strictness;
     use super::super::tpdu::Direction;
     use super::*;
 
     fn submits(submission: &Submission<'_>) -> Vec<Submit> {
         let read = |part: &ComposedPart| {
-            let read = decode(&part.pdu, Direction::Mo, true, Strictness::Strict).unwrap();
+            let read = decode(&part.pdu, Direction::Mo, Framing::SmscFirst, Strictness::Strict).unwrap();
             match read.tpdu {
                 Tpdu::Submit(submit) => submit,
                 other => panic!("{other:?}"),
@@ -273,10 +394,10 @@ mod tests {
     #[test]
     fn known_answer() {
         let submission = Submission {
-            report: true,
-            valid_for: Some(Duration::from_secs(3 * 86_400)),
+            status_report: true,
+            validity: Some(Duration::from_secs(3 * 86_400)),
             smsc: Some("+31624000000"),
-            reference: 13,
+            message_reference: 13,
             ..Submission::new("+31628870634", "www.diafaan.com")
         };
         let composed = compose(&submission).unwrap();
@@ -293,10 +414,10 @@ mod tests {
     fn references_of_several_parts() {
         let text = "a".repeat(153 * 3);
         let submission = Submission {
-            reference: 254,
-            concat_reference: 77,
+            message_reference: 254,
+            concatenation_reference: 77,
             reject_duplicates: true,
-            flash: true,
+            class: Some(MessageClass::Flash),
             ..Submission::new("12345", &text)
         };
         let parts = submits(&submission);

@@ -1,7 +1,14 @@
 //! Numbers as they may stand in a log.
 
-/// Masks any number-like text: the first five and the last two characters stay when there are at least ten,
-/// else only the first two.
+/// Masks a telephone number, or any text like one, with asterisks.
+///
+/// Of ten characters and more the first five and the last two stay, else the first two only. The result has as many
+/// characters as `number`.
+///
+/// ```
+/// assert_eq!(gsm_sms::mask("+41791234567"), "+4179*****67");
+/// assert_eq!(gsm_sms::mask("12345"), "12***");
+/// ```
 pub fn mask(number: &str) -> String {
     let count = number.chars().count();
     let (head, tail) = if count >= 10 { (5, 2) } else { (2, 0) };

@@ -40,10 +40,11 @@ impl ParseError<&[u8]> for Fault {
 /// Whether a fault that leaves the message readable ends the reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Strictness {
-    /// Every fault is an error.
+    /// Every fault is an error: for tests, and for what one has written oneself.
     #[default]
     Strict,
-    /// A fault that real modems and networks make is noted and overlooked, as its [`Reason`] says.
+    /// A fault that real modems and networks make is noted and overlooked, as its [`Reason`] says: for what comes from
+    /// outside.
     Lenient,
 }
 

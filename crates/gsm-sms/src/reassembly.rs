@@ -10,46 +10,48 @@ use super::field::ud::{Fragment, UserData};
 use super::field::udh::{Concatenation, Reference};
 use super::text::septets;
 
-/// What a [`Reassembler`] may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a [`Reassembler`] may hold, and for how long. The default is a day, 256 messages and 4096 parts, which take less than
+/// a mebibyte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {
-    /// How long a message waits for its last part, from its first one.
-    pub time_out: Duration,
-    /// Incomplete messages at most; the oldest one gives way.
+    /// How long a message waits for its last part, counted from its first one.
+    pub timeout: Duration,
+    /// How many incomplete messages there are at most; the oldest one gives way.
     pub messages: usize,
-    /// Parts of incomplete messages at most; the oldest message gives way.
+    /// How many parts all incomplete messages have at most; the oldest message gives way.
     pub parts: usize,
 }
 
 impl Default for Limits {
-    /// One day, 256 messages, 4096 parts: less than a mebibyte.
     fn default() -> Self {
-        Self { time_out: Duration::from_secs(86_400), messages: 256, parts: 4096 }
+        Self { timeout: Duration::from_secs(86_400), messages: 256, parts: 4096 }
     }
 }
 
-/// An incomplete message, as plain values that can be stored.
-#[derive(Clone, PartialEq, Eq)]
+/// An incomplete message, as plain values that a program can store and give back to [`Reassembler::with_pending`]. `Debug`
+/// shows how many parts it has.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Pending {
-    /// From whom.
+    /// Who sent it, in the words of whoever called [`Reassembler::accept`].
     pub originator: String,
-    /// What the parts have in common.
+    /// The reference that the parts have in common.
     pub reference: Reference,
-    /// How many parts there are.
+    /// How many parts the whole message has, 2 to 255.
     pub total: u8,
-    /// When the first of them came.
+    /// When the first of its parts came, counted as [`Reassembler::accept`] counts.
     pub since: Duration,
-    /// The parts that came, with their sequence numbers, in the order of these.
+    /// The parts that came, each behind its sequence number from 1 on, in the order of these.
     pub parts: Vec<(u8, Fragment)>,
 }
 
 impl Pending {
-    /// The sequence numbers that are missing.
+    /// The sequence numbers of the parts that are missing, in their order.
     pub fn missing(&self) -> Vec<u8> {
         (1..=self.total).filter(|s| self.place(*s).is_err()).collect()
     }
 
-    /// The text as far as it came; `None` when the parts are data.
+    /// The text of the parts that came, one behind the other whatever is missing between them; `None` when one of them is
+    /// data.
     pub fn to_text(&self) -> Option<String> {
         join_text(self.parts.iter().map(|(_, fragment)| fragment))
     }
@@ -71,24 +73,24 @@ impl fmt::Debug for Pending {
     }
 }
 
-/// A whole message. `Debug` shows no text.
-#[derive(Clone, PartialEq, Eq)]
+/// A whole message: what [`Arrival::Complete`] holds. `Debug` shows how many parts it has, and no text.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Message {
     fragments: Vec<Fragment>,
 }
 
 impl Message {
-    /// How many parts it came in.
-    pub const fn parts(&self) -> usize {
+    /// How many parts the message came in.
+    pub const fn part_count(&self) -> usize {
         self.fragments.len()
     }
 
-    /// The text; `None` when it is data.
+    /// The text; `None` when a part is data.
     pub fn to_text(&self) -> Option<String> {
         join_text(self.fragments.iter())
     }
 
-    /// The data; `None` when it is text.
+    /// The octets of the data; `None` when a part is text.
     pub fn to_data(&self) -> Option<Vec<u8>> {
         let mut data = Vec::new();
         for fragment in &self.fragments {
@@ -105,34 +107,39 @@ impl fmt::Debug for Message {
     }
 }
 
-/// What a part did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a part did to the message that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Arrival {
-    /// It was the whole message, or its last missing part.
+    /// The part was the whole message, or the last one that was missing.
     Complete(Message),
-    /// More parts are to come.
+    /// Other parts are missing.
     Waiting {
-        /// How many came.
+        /// How many parts came, this one included.
         have: usize,
-        /// How many there are.
+        /// How many parts the message has.
         total: u8,
     },
-    /// The same part had come before; nothing changed.
+    /// The same part with the same content had come before, and nothing changed.
     Duplicate,
 }
 
-/// Joins parts. It holds what is incomplete, within its [`Limits`].
+/// Joins the parts of messages (TS 23.040 clauses 9.2.3.24.1 and 9.2.3.24.8) in whatever order they come, and holds what is
+/// incomplete within its [`Limits`].
+///
+/// Parts belong together when originator, reference and total are the same. The time of a call is a parameter: a span since
+/// any instant that stays the same, such as the start of the program, or the Unix epoch for a state that outlives it.
 ///
 /// ```
 /// use std::time::Duration;
-/// use gsm_sms::{Arrival, Direction, Limits, Reassembler, Strictness, Submission};
+/// use gsm_sms::{Arrival, Direction, Framing, Limits, Reassembler, Strictness, Submission};
 ///
 /// let text = "more than a single part can hold, ".repeat(6);
 /// let composed = gsm_sms::compose(&Submission::new("+41791234567", &text))?;
 /// let mut parts = Reassembler::new(Limits::default());
 /// let mut joined = None;
+/// // The last part comes first.
 /// for part in composed.parts.iter().rev() {
-///     let read = gsm_sms::decode(&part.pdu, Direction::Mo, true, Strictness::Strict)?;
+///     let read = gsm_sms::decode(&part.pdu, Direction::Mo, Framing::SmscFirst, Strictness::Strict)?;
 ///     let user_data = read.tpdu.user_data().expect("a SUBMIT has user data");
 ///     let (arrival, gave_way) = parts.accept(Duration::ZERO, "+41790000000", user_data);
 ///     assert!(gave_way.is_empty());
@@ -151,13 +158,14 @@ pub struct Reassembler {
 }
 
 impl Reassembler {
-    /// One that holds nothing.
+    /// A reassembler that holds nothing.
     pub const fn new(limits: Limits) -> Self {
         Self { limits, pending: Vec::new() }
     }
 
-    /// One that goes on from what [`Self::pending`] gave. Values that no part can have made are left out.
-    pub fn import(limits: Limits, pending: impl IntoIterator<Item = Pending>) -> Self {
+    /// A reassembler that goes on from what [`Self::pending`] gave earlier. A message that no parts can have left is passed
+    /// over: one that is whole, or has a part out of order or beyond its total. The oldest give way to the limits.
+    pub fn with_pending(limits: Limits, pending: impl IntoIterator<Item = Pending>) -> Self {
         let mut pending: Vec<_> = pending.into_iter().filter(is_possible).collect();
         pending.sort_by_key(|message| message.since);
         let mut this = Self { limits, pending };
@@ -165,13 +173,16 @@ impl Reassembler {
         this
     }
 
-    /// What is incomplete, the oldest first.
+    /// The incomplete messages, the oldest first.
     pub fn pending(&self) -> &[Pending] {
         &self.pending
     }
 
-    /// Takes a part that came `now`. Besides what it did: the messages that had to give way to it, because they
-    /// were too old, too many, or had the same reference and another text in the same place.
+    /// Takes the user data of a message that `originator` sent and that came `now`; one without a concatenation element is
+    /// a whole message.
+    ///
+    /// It gives what the part did, and the messages that had to give way: those that waited too long, those that are too many,
+    /// and one that has the same reference and another text in the same place.
     pub fn accept(
         &mut self,
         now: Duration,
@@ -185,7 +196,8 @@ impl Reassembler {
         self.accept_part(now, originator, concatenation, fragment)
     }
 
-    /// Takes a part whose place is known. A place of no message (0, or beyond the total) is a message of its own.
+    /// The same for a part whose place is known already. A part whose place is in no message (0, or beyond the total, or of
+    /// a total of 1) is a message of its own.
     pub fn accept_part(
         &mut self,
         now: Duration,
@@ -228,15 +240,15 @@ impl Reassembler {
         (Arrival::Waiting { have, total }, gave_way)
     }
 
-    /// Gives up the messages that waited too long at `now`.
+    /// Gives up, and gives back, the messages that have waited as long as the limit allows at `now`.
     pub fn expire(&mut self, now: Duration) -> Vec<Pending> {
-        let time_out = self.limits.time_out;
-        self.pending.extract_if(.., |message| now.saturating_sub(message.since) > time_out).collect()
+        let timeout = self.limits.timeout;
+        self.pending.extract_if(.., |message| now.saturating_sub(message.since) >= timeout).collect()
     }
 
-    /// When the next message has waited too long.
+    /// When [`Self::expire`] gives up the next message; `None` when nothing waits.
     pub fn next_expiry(&self) -> Option<Duration> {
-        self.pending.iter().map(|message| message.since.saturating_add(self.limits.time_out)).min()
+        self.pending.iter().map(|message| message.since.saturating_add(self.limits.timeout)).min()
     }
 
     fn make_room(&mut self) -> Vec<Pending> {

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use gsm_sms::{
-    Address, Alphabet, Decoded, Direction, Element, EncodingChoice, Language, Reference, ShiftTables,
-    Strictness, Submission, Tpdu, ValidityPeriod,
+    Address, Alphabet, Decoded, Direction, Element, EncodingChoice, Framing, Language, Reference,
+    ShiftTables, Strictness, Submission, Tpdu, ValidityPeriod,
 };
 use serde_json::{Value, json};
 
@@ -36,8 +36,12 @@ fn direction(case: &Value) -> Direction {
     }
 }
 
+fn framing(case: &Value) -> Framing {
+    if case["smsc"].as_bool().unwrap() { Framing::SmscFirst } else { Framing::TpduOnly }
+}
+
 fn read(case: &Value, octets: &[u8], strictness: Strictness) -> Result<Decoded, gsm_sms::SmsError> {
-    gsm_sms::decode(octets, direction(case), case["smsc"].as_bool().unwrap(), strictness)
+    gsm_sms::decode(octets, direction(case), framing(case), strictness)
 }
 
 /// What was read, in the words of the data files.
@@ -178,17 +182,17 @@ fn plain_submits_are_composed_to_the_same_octets() {
         {
             continue;
         }
-        let composed = gsm_sms::compose(&Submission {
-            flash: submit.coding.0 == 0x10,
-            report: submit.first_octet.status_report(),
-            valid_for: submit.validity.span(),
-            smsc: smsc.as_deref(),
-            reference: submit.message_reference,
-            reject_duplicates: submit.first_octet.rejects_duplicates(),
-            encoding: if submit.coding.0 == 0x08 { EncodingChoice::Ucs2 } else { EncodingChoice::Gsm7 },
-            ..Submission::new(&to, &text.unwrap())
-        })
-        .unwrap();
+        let text = text.unwrap();
+        let ucs2 = submit.coding.0 == 0x08;
+        let mut submission = Submission::new(&to, &text)
+            .with_status_report(submit.first_octet.status_report())
+            .with_message_reference(submit.message_reference)
+            .with_reject_duplicates(submit.first_octet.rejects_duplicates())
+            .with_encoding(if ucs2 { EncodingChoice::Ucs2 } else { EncodingChoice::Gsm7 });
+        submission.class = submit.coding.class();
+        submission.validity = submit.validity.span();
+        submission.smsc = smsc.as_deref();
+        let composed = gsm_sms::compose(&submission).unwrap();
         assert_eq!(composed.parts.len(), 1);
         assert_eq!(composed.parts[0].pdu, octets, "{case}");
         assert_eq!(json!(composed.parts[0].length), case["reads"]["length"]);
@@ -206,7 +210,7 @@ fn lenient_mode_says_what_it_overlooked() {
         let said: Vec<_> = decoded.leniencies.iter().map(ToString::to_string).collect();
         assert_eq!(json!(said), case["leniencies"], "{case}");
         assert_eq!(said[0], error.to_string());
-        assert_eq!(json!(decoded.text()), case["text"], "{case}");
+        assert_eq!(json!(decoded.to_text()), case["text"], "{case}");
         assert_eq!(decoded.tpdu.encode_with_smsc(decoded.smsc.as_ref()).unwrap(), octets);
     }
 }
@@ -217,11 +221,11 @@ fn deliver(originator: &[u8], time: &[u8]) -> Vec<u8> {
 }
 
 fn mt(octets: &[u8]) -> Tpdu {
-    gsm_sms::decode(octets, Direction::Mt, false, Strictness::Strict).unwrap().tpdu
+    gsm_sms::decode(octets, Direction::Mt, Framing::TpduOnly, Strictness::Strict).unwrap().tpdu
 }
 
 fn mo(octets: &[u8]) -> Tpdu {
-    gsm_sms::decode(octets, Direction::Mo, false, Strictness::Strict).unwrap().tpdu
+    gsm_sms::decode(octets, Direction::Mo, Framing::TpduOnly, Strictness::Strict).unwrap().tpdu
 }
 
 #[test]
@@ -243,7 +247,8 @@ fn single_fields() {
             }
             "smsc" => {
                 let whole = [&octets[..], &deliver(b"\x01\x91\xf1", &TIME)].concat();
-                let read = gsm_sms::decode(&whole, Direction::Mt, true, Strictness::Strict).unwrap();
+                let read =
+                    gsm_sms::decode(&whole, Direction::Mt, Framing::SmscFirst, Strictness::Strict).unwrap();
                 assert_eq!(read.smsc.unwrap().to_string(), case["number"]);
                 assert_eq!(read.tpdu.encode_with_smsc(read.smsc.as_ref()).unwrap(), whole);
             }
@@ -282,8 +287,9 @@ fn single_fields() {
                 let composed = gsm_sms::compose(&Submission::new("+1", text)).unwrap();
                 let pdu = &composed.parts[0].pdu;
                 assert!(pdu.ends_with(&octets), "{case}");
-                let read = gsm_sms::decode(pdu, Direction::Mo, true, Strictness::Strict).unwrap();
-                assert_eq!(read.text().as_deref(), Some(text));
+                let read =
+                    gsm_sms::decode(pdu, Direction::Mo, Framing::SmscFirst, Strictness::Strict).unwrap();
+                assert_eq!(read.to_text().as_deref(), Some(text));
             }
             other => panic!("{other}"),
         }

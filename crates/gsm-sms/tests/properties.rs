@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use gsm_sms::{
     Address, Alphabet, Arrival, Command, CommandType, DataCodingScheme, Deliver, DeliverReport, Direction,
-    Element, EncodingChoice, FailureCause, FirstOctet, Language, Limits, Parameters, ProtocolIdentifier,
-    Reassembler, ShiftChoice, ShiftTables, Status, StatusReport, Strictness, Submission, Submit,
-    SubmitReport, TimeStamp, Tpdu, UserData, ValidityPeriod,
+    Element, EncodingChoice, FailureCause, FirstOctet, Framing, Language, Limits, Parameters,
+    ProtocolIdentifier, Reassembler, ShiftChoice, ShiftTables, Status, StatusReport, Strictness, Submission,
+    Submit, SubmitReport, Timestamp, Tpdu, UserData, ValidityPeriod,
 };
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn shifts() -> impl Strategy<Value = ShiftChoice> {
     prop_oneof![
         Just(ShiftChoice::Never),
         Just(ShiftChoice::Any),
-        prop::sample::select(Language::ALL.to_vec()).prop_map(ShiftChoice::Language),
+        prop::sample::select(Language::ALL).prop_map(ShiftChoice::Language),
     ]
 }
 
@@ -54,6 +54,10 @@ const HEADS: &[&[u8]] = &[
     b"\x00\x22\x01\x00\x00\x05\x0b\x91\x72\x28\x00\x10\x11\xf1",
 ];
 
+fn framings() -> impl Strategy<Value = Framing> {
+    prop_oneof![Just(Framing::SmscFirst), Just(Framing::TpduOnly)]
+}
+
 fn directions() -> impl Strategy<Value = Direction> {
     prop_oneof![Just(Direction::Mo), Just(Direction::Mt)]
 }
@@ -68,12 +72,12 @@ proptest! {
         order in any::<prop::sample::Index>(),
         twice in any::<bool>(),
     ) {
-        let submission = Submission { shift, concat_reference: 200, ..Submission::new("+41791234567", &text) };
+        let submission = Submission::new("+41791234567", &text).with_shift(shift).with_concatenation_reference(200);
         let composed = gsm_sms::compose(&submission).unwrap();
         let count = composed.parts.len();
         let mut parts: Vec<UserData> = composed.parts.iter().enumerate().map(|(index, part)| {
             prop_assert!(part.length <= 164 && part.pdu.len() == part.length + 1);
-            let read = gsm_sms::decode(&part.pdu, Direction::Mo, true, Strictness::Strict).unwrap();
+            let read = gsm_sms::decode(&part.pdu, Direction::Mo, Framing::SmscFirst, Strictness::Strict).unwrap();
             let Tpdu::Submit(submit) = read.tpdu else { panic!() };
             prop_assert_eq!(usize::from(submit.message_reference), index);
             // A part alone is text too: no pair is cut.
@@ -109,7 +113,7 @@ let part_text = submit.user_data.to_text().unwrap();
         let composed = gsm_sms::compose(&Submission::new("1", &text)).unwrap();
         prop_assert_eq!(survey.parts, composed.parts.len());
         prop_assert_eq!(survey.encoding, composed.encoding);
-        let gsm7 = Submission { encoding: EncodingChoice::Gsm7, ..Submission::new("1", &text) };
+        let gsm7 = Submission::new("1", &text).with_encoding(EncodingChoice::Gsm7);
         prop_assert_eq!(survey.forces_ucs2.is_some(), gsm_sms::compose(&gsm7).is_err());
         let bigger = format!("{text}{}", "a".repeat(survey.left));
         prop_assert_eq!(gsm_sms::survey(&bigger).parts, survey.parts);
@@ -117,14 +121,14 @@ let part_text = submit.user_data.to_text().unwrap();
     }
 
     #[test]
-    fn any_octets_are_a_message_or_an_error(octets in octets(), direction in directions(), smsc in any::<bool>()) {
-        let strict = gsm_sms::decode(&octets, direction, smsc, Strictness::Strict);
-        let lenient = gsm_sms::decode(&octets, direction, smsc, Strictness::Lenient);
+    fn any_octets_are_a_message_or_an_error(octets in octets(), direction in directions(), framing in framings()) {
+        let strict = gsm_sms::decode(&octets, direction, framing, Strictness::Strict);
+        let lenient = gsm_sms::decode(&octets, direction, framing, Strictness::Lenient);
         if let Err(error) = &strict {
             prop_assert!(error.offset <= octets.len());
         }
         for decoded in [&strict, &lenient].into_iter().flatten() {
-            let mut written = if smsc {
+            let mut written = if framing == Framing::SmscFirst {
                 decoded.tpdu.encode_with_smsc(decoded.smsc.as_ref()).unwrap()
             } else {
                 decoded.tpdu.encode().unwrap()
@@ -149,7 +153,7 @@ let part_text = submit.user_data.to_text().unwrap();
             Tpdu::Submit(_) | Tpdu::Command(_) | Tpdu::DeliverReport(_) => Direction::Mo,
             _ => Direction::Mt,
         };
-        let read = gsm_sms::decode(&octets, direction, false, Strictness::Strict).unwrap();
+        let read = gsm_sms::decode(&octets, direction, Framing::TpduOnly, Strictness::Strict).unwrap();
         prop_assert!(read.excess.is_empty());
         prop_assert_eq!(read.tpdu.encode().unwrap(), octets);
         prop_assert_eq!(read.tpdu.name(), tpdu.name());
@@ -168,9 +172,9 @@ fn addresses() -> impl Strategy<Value = Address> {
     ]
 }
 
-fn stamps() -> impl Strategy<Value = TimeStamp> {
+fn stamps() -> impl Strategy<Value = Timestamp> {
     // In local time too not before 1970.
-    (79 * 900..3_000_000_000_i64, -79..=79_i8).prop_map(|(at, zone)| TimeStamp::from_unix(at, zone).unwrap())
+    (79 * 900..3_000_000_000_i64, -79..=79_i8).prop_map(|(at, zone)| Timestamp::from_unix(at, zone).unwrap())
 }
 
 fn contents() -> impl Strategy<Value = (DataCodingScheme, UserData)> {
@@ -204,7 +208,7 @@ fn tpdus() -> impl Strategy<Value = Tpdu> {
         any::<u8>().prop_map(|octet| ValidityPeriod::Relative(gsm_sms::RelativeValidity(octet))),
         stamps().prop_map(ValidityPeriod::Absolute),
         any::<u8>()
-            .prop_map(|s| ValidityPeriod::Enhanced(gsm_sms::EnhancedValidity::seconds(s).single_shot())),
+            .prop_map(|s| ValidityPeriod::Enhanced(gsm_sms::EnhancedValidity::seconds(s).with_single_shot())),
         (0..99_u8, 0..60_u8, 0..60_u8).prop_map(|(h, m, s)| ValidityPeriod::Enhanced(
             gsm_sms::EnhancedValidity::hours_minutes_seconds(h, m, s)
         )),

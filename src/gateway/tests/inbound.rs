@@ -1,8 +1,8 @@
 //! Received messages: kept once, joined over restarts and time, and what STOP and START do.
 
 use gsm_sms::{
-    Address, DataCodingScheme, Deliver, Direction, Element, FirstOctet, ProtocolIdentifier, Strictness,
-    Submission, TimeStamp, Tpdu, UserData,
+    Address, DataCodingScheme, Deliver, Direction, Element, FirstOctet, Framing, ProtocolIdentifier,
+    Strictness, Submission, Timestamp, Tpdu, UserData,
 };
 
 use super::*;
@@ -19,7 +19,7 @@ pub(super) fn deliver(from: Address, pid: u8, dcs: u8, user_data: UserData, seco
         originator: from,
         protocol: ProtocolIdentifier(pid),
         coding: DataCodingScheme(dcs),
-        timestamp: TimeStamp::from_unix(taken, 8).unwrap(),
+        timestamp: Timestamp::from_unix(taken, 8).unwrap(),
         user_data,
     });
     Secret::new(tpdu.encode_with_smsc(Some(&Address::number("+41794999000").unwrap())).unwrap())
@@ -27,11 +27,11 @@ pub(super) fn deliver(from: Address, pid: u8, dcs: u8, user_data: UserData, seco
 
 /// The parts of a text, as the network would bring them.
 pub(super) fn parts(from: &str, text: &str, reference: u8, seconds: i64) -> Vec<Secret<Vec<u8>>> {
-    let submission = Submission { concat_reference: reference, ..Submission::new("+41790000000", text) };
+    let submission = Submission::new("+41790000000", text).with_concatenation_reference(reference);
     let composed = gsm_sms::compose(&submission).unwrap();
     let part = |pdu: &[u8]| {
         let Tpdu::Submit(submit) =
-            gsm_sms::decode(pdu, Direction::Mo, true, Strictness::Strict).unwrap().tpdu
+            gsm_sms::decode(pdu, Direction::Mo, Framing::SmscFirst, Strictness::Strict).unwrap().tpdu
         else {
             panic!("not a SUBMIT")
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use gsm_sms::{Direction, Framing, Strictness};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::*;
@@ -80,7 +81,7 @@ impl Submit for Fake {
             for part in &order.parts {
                 let pdu = part.pdu.expose();
                 let decoded =
-                    gsm_sms::decode(pdu, gsm_sms::Direction::Mo, true, gsm_sms::Strictness::Strict).unwrap();
+                    gsm_sms::decode(pdu, Direction::Mo, Framing::SmscFirst, Strictness::Strict).unwrap();
                 let gsm_sms::Tpdu::Submit(submit) = decoded.tpdu else { panic!("not a SUBMIT") };
                 references.push(submit.message_reference);
                 let _ = air.send(Aired {

@@ -1,6 +1,6 @@
 //! Delivery reports: each finds its message, early, late, twice, in another form, after a restart.
 
-use gsm_sms::{Address, FirstOctet, Parameters, Status, StatusReport, TimeStamp, Tpdu};
+use gsm_sms::{Address, FirstOctet, Parameters, Status, StatusReport, Timestamp, Tpdu};
 
 use super::*;
 
@@ -9,7 +9,7 @@ const PHONE: &str = "+41791234567";
 /// A STATUS-REPORT for what the service centre took `seconds` after the start.
 pub(super) fn report(reference: u8, recipient: &str, status: u8, seconds: u64) -> Secret<Vec<u8>> {
     let taken = i64::try_from(START.as_millis() / 1000 + seconds).unwrap();
-    let stamp = |seconds| TimeStamp::from_unix(taken + seconds, 4).unwrap();
+    let stamp = |seconds| Timestamp::from_unix(taken + seconds, 4).unwrap();
     let tpdu = Tpdu::StatusReport(StatusReport {
         first_octet: FirstOctet(0x04),
         message_reference: reference,

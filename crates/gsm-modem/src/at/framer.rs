@@ -111,8 +111,11 @@ impl Framer {
     }
 
     /// Whether an unfinished line stands in the buffer that begins like a prompt: the modem waits for a PDU
-    /// that nobody wants to give.
+    /// that nobody wants to give. The middle of an overlong line does not begin one.
     pub fn holds_prompt(&self) -> bool {
+        if self.place == Place::InOverlong {
+            return false;
+        }
         let rest = &self.buffer[self.start..];
         rest.iter().find(|&&b| !is_end(b) && b != 0).is_some_and(|&b| b == b'>')
     }
@@ -217,6 +220,19 @@ mod tests {
         assert!(framer.holds_prompt());
         framer.clear();
         assert!(!framer.holds_prompt());
+    }
+
+    #[test]
+    fn the_middle_of_an_overlong_line_is_no_stale_prompt() {
+        let mut framer = Framer::new();
+        framer.push(&[b'x'; LINE_LIMIT + 1]);
+        assert_eq!(framer.next(Prompt::Ignored), Some(Frame::Overlong));
+        framer.push(b"> ");
+        assert_eq!(framer.next(Prompt::Ignored), None);
+        assert!(!framer.holds_prompt());
+        framer.push(b"\r\n> ");
+        assert_eq!(framer.next(Prompt::Ignored), None);
+        assert!(framer.holds_prompt());
     }
 
     #[test]

@@ -73,7 +73,8 @@ impl Header {
             Some((length, digits)) => (length, Some(Secret::new(hex(digits.trim()).ok()?.1))),
             None => (last, None),
         };
-        Some(Self::Entry(Entry { index, status, length: length.parse().ok()?, pdu }))
+        let length = length.parse::<u16>().ok()?.into();
+        Some(Self::Entry(Entry { index, status, length, pdu }))
     }
 }
 
@@ -162,7 +163,8 @@ fn join_bare(lists: Vec<Listed>) -> Vec<Listed> {
 /// Whether a PDU has all the octets that the line before it announced: `length` counts those of the TPDU, without
 /// the service centre's field before it (27.005 3.1), whose first octet tells its own length.
 pub fn fits(pdu: &[u8], length: usize) -> bool {
-    pdu.first().is_some_and(|&centre| pdu.len() == 1 + usize::from(centre) + length)
+    // Subtracted rather than added: a modem may announce any number.
+    pdu.first().is_some_and(|&centre| pdu.len().checked_sub(1 + usize::from(centre)) == Some(length))
 }
 
 /// A name that may stand in a command.
@@ -236,6 +238,16 @@ mod tests {
         assert!(fits(&pdu, 2) && fits(&[0, 1, 2], 2) && fits(&[0], 0));
         assert!(!fits(&pdu, 1) && !fits(&pdu, 3) && !fits(&pdu[..4], 2), "an octet was lost");
         assert!(!fits(&[], 0) && !fits(&[7, 1], 0));
+        assert!(!fits(&[0, 1], usize::MAX), "no sum overflows");
+    }
+
+    #[test]
+    fn a_length_beyond_all_messages_is_none() {
+        assert_eq!(Header::listed("1,1,,65535"), Some(entry(Some(1), 1, 65535)));
+        for length in ["65536", "18446744073709551615", "-1"] {
+            assert_eq!(Header::listed(&format!("1,1,,{length}")), None);
+            assert_eq!(Header::read(&format!("1,,{length} 0001")), None);
+        }
     }
 
     proptest! {

@@ -123,13 +123,13 @@ fn begins(line: &str, head: &str) -> bool {
 /// PDU mode: `[alpha],length` or `length` (27.005 3.4.1), perhaps with the PDU behind a blank. Anything longer
 /// is text mode, where a report stands whole on its line.
 fn routed(kind: Kind, body: &str) -> Routed<'_> {
-    let inline: IResult<&str, (usize, &str)> = (
+    let inline: IResult<&str, (u16, &str)> = (
         preceded((opt((field, char(','))), space0), map_res(digit1, str::parse)),
         preceded(space1, all_consuming(recognize(hex))),
     )
         .parse(body);
     if let Ok((_, (length, digits))) = inline {
-        return Routed::Pdu { kind, length, digits };
+        return Routed::Pdu { kind, length: length.into(), digits };
     }
     let fields = fields(body);
     let length: IResult<&str, u16> =

@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use gsm_sms::{
-    Address, Alphabet, DataCodingScheme, Deliver, Direction, Element, FirstOctet, Parameters,
-    ProtocolIdentifier, ShiftTables, Status, StatusReport, Strictness, TimeStamp, Tpdu, UserData,
+    Address, Alphabet, DataCodingScheme, Deliver, Direction, Element, FirstOctet, Framing, Parameters,
+    ProtocolIdentifier, ShiftTables, Status, StatusReport, Strictness, Timestamp, Tpdu, UserData,
     ValidityPeriod, decode, transliterate, ussd,
 };
 
@@ -38,7 +38,7 @@ pub(super) struct Message {
 impl Message {
     /// From SMSC field and TPDU, for a modem that speaks `plain`. The error is a sentence for a person.
     pub(super) fn of(pdu: &[u8], plain: Charset) -> Result<Self, &'static str> {
-        let decoded = decode(pdu, Direction::Mo, true, Strictness::Strict);
+        let decoded = decode(pdu, Direction::Mo, Framing::SmscFirst, Strictness::Strict);
         let Ok(Tpdu::Submit(submit)) = decoded.map(|decoded| decoded.tpdu) else {
             return Err("the message is no SUBMIT");
         };
@@ -177,12 +177,12 @@ fn number(written: &str) -> String {
 
 /// `yy/MM/dd,hh:mm:ss±zz`, the zone in quarters of an hour and 0 when it is left out; octets that are no time when
 /// nothing is said.
-fn stamp(written: &str) -> TimeStamp {
+fn stamp(written: &str) -> Timestamp {
     let read = characters(written);
     let digits: Vec<u8> = read.bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0').collect();
     let mut octets = [0; 7];
     if !matches!(digits.len(), 12 | 14) {
-        return TimeStamp::from_octets(octets);
+        return Timestamp::from_octets(octets);
     }
     for (octet, pair) in octets.iter_mut().zip(digits.chunks(2)) {
         *octet = pair[1] << 4 | pair[0];
@@ -190,5 +190,5 @@ fn stamp(written: &str) -> TimeStamp {
     if read.contains('-') {
         octets[6] |= 0x08;
     }
-    TimeStamp::from_octets(octets)
+    Timestamp::from_octets(octets)
 }

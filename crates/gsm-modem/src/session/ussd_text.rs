@@ -27,12 +27,13 @@ pub(super) fn encoded(text: &str, coding: UssdCoding) -> Option<String> {
 
 /// The text of an answer, while characters come in `charset`, if that is known.
 pub(super) fn decoded(text: &str, scheme: Option<u8>, found: Found, charset: Option<Charset>) -> String {
-    let (alphabet, prefix) = scheme.map_or((Alphabet::Gsm7, 0), ussd::scheme);
+    let scheme = scheme.map(ussd::CodingScheme);
+    let alphabet = scheme.map_or(Alphabet::Gsm7, ussd::CodingScheme::alphabet);
     let Some(octets) = Line::pdu(text) else {
         let of_gsm = charset == Some(Charset::Gsm) && alphabet == Alphabet::Gsm7;
         return if of_gsm { from_gsm(text) } else { text.to_owned() };
     };
-    let body = octets.get(prefix..).unwrap_or_default();
+    let body = octets.get(scheme.map_or(0, ussd::CodingScheme::language_octets)..).unwrap_or_default();
     match found {
         Found::Told(UssdCoding::PackedHex) => ussd::unpack(&octets),
         Found::Told(UssdCoding::Ucs2Hex) => ussd::ucs2(body),
@@ -63,7 +64,7 @@ pub(super) fn decoded(text: &str, scheme: Option<u8>, found: Found, charset: Opt
 /// and an `e`, and Ξ as a new line; `@` is a NUL, which is lost at the ends of a line.
 fn from_gsm(text: &str) -> String {
     let octets = text.as_bytes();
-    let Some(read) = ussd::characters(octets) else { return text.to_owned() };
+    let Some(read) = ussd::gsm7(octets) else { return text.to_owned() };
     // No text in ASCII has these.
     if octets.iter().any(|octet| matches!(octet, 0..=8 | 0x0b | 0x0c | 0x0e..=0x1f)) {
         return read;

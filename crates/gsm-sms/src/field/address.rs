@@ -15,24 +15,24 @@ use super::super::text::septets::{self, Packer};
 /// The most semi-octets of an address: ten octets.
 const MOST_SEMI_OCTETS: u8 = 20;
 
-/// What kind of number follows (TS 23.040 clause 9.1.2.5, bits 6 to 4).
+/// What kind of number an address holds (TS 23.040 clause 9.1.2.5, bits 6 to 4 of the type of address).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TypeOfNumber {
-    /// 000: the network's own reckoning.
+    /// 000: nothing is said, and the network reads the digits by its own plan; the number may have a prefix.
     Unknown,
-    /// 001: with its country code.
+    /// 001: the number begins with its country code.
     International,
-    /// 010: without it.
+    /// 010: the number has no prefix and no country code.
     National,
-    /// 011: a service of the network.
+    /// 011: a number of the network's own, such as that of an operator.
     NetworkSpecific,
-    /// 100: a short number of the subscriber's own exchange.
+    /// 100: a short number that the service centre stores for a subscriber.
     Subscriber,
-    /// 101: a name, in GSM 7 bit septets.
+    /// 101: a name, in septets of the GSM 7 bit default alphabet.
     Alphanumeric,
     /// 110: an abbreviated number.
     Abbreviated,
-    /// 111: kept for extension.
+    /// 111: reserved for extension.
     Reserved,
 }
 
@@ -49,32 +49,47 @@ impl TypeOfNumber {
     ];
 }
 
-/// Whose numbering it is (TS 23.040 clause 9.1.2.5, bits 3 to 0).
+/// By whose plan a number is read (TS 23.040 clause 9.1.2.5, bits 3 to 0 of the type of address).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum NumberingPlan {
-    /// 0000
+    /// 0000: nothing is said.
     Unknown,
     /// 0001: telephone numbers, ITU-T E.164.
     Isdn,
-    /// 0011: ITU-T X.121.
+    /// 0011: numbers of data networks, ITU-T X.121.
     Data,
-    /// 0100
+    /// 0100: telex numbers.
     Telex,
-    /// 0101 and 0110: the service centre's own.
+    /// 0101 and 0110: a plan of the service centre's own; the four bits.
     ServiceCentre(u8),
-    /// 1000
+    /// 1000: a national plan.
     National,
-    /// 1001
+    /// 1001: a private plan.
     Private,
-    /// 1010: ETSI DE/PS 3 01-3.
+    /// 1010: pagers, ETSI DE/PS 3 01-3.
     Ermes,
-    /// The others, with their bits.
+    /// The others; the four bits.
     Reserved(u8),
 }
 
-/// An address as a message has it: its type and its semi-octets, exactly. At most 20 semi-octets.
+/// An address as a message has it: the type of address and at most 20 semi-octets, exactly (TS 23.040 clause 9.1.2.5).
 ///
-/// `Display` gives the number or the name, with a `+` before an international number; `Debug` masks it.
+/// `Display` gives the number or the name in full, with a `+` before an international number; `Debug` masks it.
+///
+/// ```
+/// use gsm_sms::{Address, NumberingPlan, TypeOfNumber};
+///
+/// let number = Address::number("+41791234567")?;
+/// assert_eq!(number.type_of_number(), TypeOfNumber::International);
+/// assert_eq!(number.numbering_plan(), NumberingPlan::Isdn);
+/// assert_eq!(number.to_string(), "+41791234567");
+/// assert_eq!(format!("{number:?}"), "Address(91 +4179… of 11)");
+///
+/// let name = Address::alphanumeric("Example")?;
+/// assert_eq!((name.type_of_number(), name.to_string().as_str()), (TypeOfNumber::Alphanumeric, "Example"));
+/// # Ok::<(), gsm_sms::SmsError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address {
     semi_octets: u8,
@@ -83,8 +98,13 @@ pub struct Address {
 }
 
 impl Address {
-    /// The number `text`: digits, `*`, `#`, `a`, `b`, `c`; international when a `+` leads, else of unknown type
-    /// in the telephone plan.
+    /// The number `text`: 1 to 20 of the digits 0 to 9, `*`, `#`, `a`, `b` and `c` (TS 23.040 clause 9.1.2.3). With a `+`
+    /// before them the type of address is 91 hex, international, else 81 hex, unknown; both in the telephone plan.
+    ///
+    /// # Errors
+    ///
+    /// In [`Field::To`]: [`Reason::NotANumber`] for no character or any other one, with its octet in `text`;
+    /// [`Reason::TooLong`] for more than 20.
     pub fn number(text: &str) -> Result<Self, SmsError> {
         let (type_octet, digits, sign) = match text.strip_prefix('+') {
             Some(digits) => (0x91, digits, 1),
@@ -110,7 +130,13 @@ impl Address {
         Ok(Self { semi_octets, type_octet, octets })
     }
 
-    /// The name `text`, at most 11 characters of the GSM 7 bit default alphabet.
+    /// The name `text` in septets of the GSM 7 bit default alphabet and its extension table; the type of address is D0
+    /// hex. At most 11 septets: a character of the extension table takes two.
+    ///
+    /// # Errors
+    ///
+    /// In [`Field::To`], with the octet of the character in `text`: [`Reason::NotInAlphabet`] for one that the alphabet
+    /// has not; [`Reason::TooLong`] for the one that has no room any more.
     pub fn alphanumeric(text: &str) -> Result<Self, SmsError> {
         let mut value = Vec::with_capacity(16);
         let mut packer = Packer::new(&mut value, 0);
@@ -135,24 +161,25 @@ impl Address {
         Ok(Self { semi_octets, type_octet: 0xd0, octets })
     }
 
-    /// The same digits with another type, as an octet: 80 hex, type of number in bits 6 to 4, plan in 3 to 0.
+    /// The same semi-octets with another type of address: bit 7 is 1, bits 6 to 4 are the type of number, bits 3 to 0 the
+    /// numbering plan.
     #[must_use]
     pub const fn with_type_octet(mut self, type_octet: u8) -> Self {
         self.type_octet = type_octet;
         self
     }
 
-    /// The type of address as it stands.
+    /// The type of address as it stands, which is also `<toda>` and `<tosca>` of TS 27.005.
     pub const fn type_octet(&self) -> u8 {
         self.type_octet
     }
 
-    /// What kind of number it is.
+    /// What kind of number the address holds.
     pub const fn type_of_number(&self) -> TypeOfNumber {
         TypeOfNumber::ALL[(self.type_octet >> 4 & 7) as usize]
     }
 
-    /// Whose numbering it is.
+    /// By whose plan the number is read.
     pub const fn numbering_plan(&self) -> NumberingPlan {
         match self.type_octet & 0x0f {
             0 => NumberingPlan::Unknown,
@@ -167,7 +194,7 @@ impl Address {
         }
     }
 
-    /// Whether nothing follows the type.
+    /// Whether nothing follows the type of address.
     pub const fn is_empty(&self) -> bool {
         self.semi_octets == 0
     }
@@ -266,7 +293,7 @@ impl Address {
     }
 }
 
-/// The number or the name.
+/// The number or the name, in full. A number ends at a filler among its digits, which only a lenient reading lets pass.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.type_of_number() == TypeOfNumber::Alphanumeric {

@@ -2,31 +2,33 @@
 //!
 //! 3GPP TS 23.040 clause 9.2.3.10 and TS 23.038 clause 4.
 
-/// A data coding scheme as it stands.
+/// TP-DCS as it stands: any octet. The default, 00, is a text in the GSM 7 bit default alphabet without a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct DataCodingScheme(pub u8);
 
-/// In what the user data is written.
+/// In what user data is written. The two bits that name it are of TS 23.038 clause 4; the fourth value is reserved, and read
+/// as the GSM 7 bit default alphabet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Alphabet {
-    /// GSM 7 bit, packed; a length counts septets.
+    /// The GSM 7 bit default alphabet and its shift tables, packed (TS 23.038 clauses 6.1.2.1 and 6.2.1); a length counts
+    /// septets.
     Gsm7,
-    /// Octets of a meaning that other fields tell; a length counts octets.
+    /// Octets whose meaning other fields tell; a length counts octets.
     Data,
-    /// UCS-2, read and written as UTF-16 with the high octet first; a length counts octets.
+    /// UCS-2 (TS 23.038 clause 6.2.3), read and written as UTF-16 with the high octet first; a length counts octets.
     Ucs2,
 }
 
-/// Message class.
+/// The message class: what the phone does with a message (TS 23.038 clause 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageClass {
-    /// Class 0: shown at once and not stored, "flash".
+    /// Class 0: the phone shows the message at once and does not store it, "flash".
     Flash,
-    /// Class 1: for the phone's own storage.
+    /// Class 1: the message is for the phone's own storage.
     Mobile,
-    /// Class 2: for the SIM.
+    /// Class 2: the message is for the SIM.
     Sim,
-    /// Class 3: for a terminal that is connected to the phone.
+    /// Class 3: the message is for a terminal that is connected to the phone.
     Terminal,
 }
 
@@ -37,51 +39,53 @@ impl MessageClass {
     }
 }
 
-/// Which coding group the octet belongs to (bits 7 to 4).
+/// Which coding group a [`DataCodingScheme`] belongs to (TS 23.038 clause 4, bits 7 to 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum CodingGroup {
-    /// 00xx
+    /// 00xx: an alphabet, perhaps a class, perhaps compression.
     General,
-    /// 01xx: the message is marked to be deleted once it was read.
+    /// 01xx: the same, and the message is to be deleted once it was read.
     AutomaticDeletion,
-    /// 1000 to 1011: read as the GSM 7 bit default alphabet.
+    /// 1000 to 1011: reserved, and read as the GSM 7 bit default alphabet.
     Reserved,
-    /// 1100: something waits; the message itself may be thrown away.
+    /// 1100: something waits for the subscriber; the message itself may be thrown away.
     WaitingDiscard,
-    /// 1101: something waits; the message is GSM 7 bit and kept.
+    /// 1101: something waits for the subscriber; the message is GSM 7 bit and kept.
     WaitingStore,
-    /// 1110: something waits; the message is UCS-2 and kept.
+    /// 1110: something waits for the subscriber; the message is UCS-2 and kept.
     WaitingStoreUcs2,
-    /// 1111: an alphabet and a class.
+    /// 1111: GSM 7 bit or octets, and a class.
     ClassOnly,
 }
 
-/// What waits for the subscriber.
+/// What waits for the subscriber (TS 23.038 clause 4, bits 1 and 0; TS 23.040 clause 9.2.3.24.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum WaitingKind {
-    /// 00
+    /// 00: a voice message.
     Voicemail,
-    /// 01
+    /// 01: a fax.
     Fax,
-    /// 10
+    /// 10: an electronic mail.
     Email,
-    /// 11
+    /// 11: something else.
     Other,
 }
 
-/// An indication that something waits.
+/// An indication that something waits for the subscriber (TS 23.038 clause 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MessageWaiting {
-    /// What it is.
+    /// What waits.
     pub kind: WaitingKind,
-    /// Whether the indication is to be shown, rather than taken away.
+    /// Bit 3: whether the phone is to show the indication, or to take it away.
     pub active: bool,
     /// Whether the message that carries it is to be kept.
     pub store: bool,
 }
 
 impl DataCodingScheme {
-    /// The scheme of a plain message: general group, no compression.
+    /// The scheme of a plain message in this alphabet: general group, no compression.
     pub const fn plain(alphabet: Alphabet, class: Option<MessageClass>) -> Self {
         let alphabet = match alphabet {
             Alphabet::Gsm7 => 0x00,
@@ -94,7 +98,7 @@ impl DataCodingScheme {
         }
     }
 
-    /// The coding group.
+    /// The coding group, which says what the other bits mean.
     pub const fn group(self) -> CodingGroup {
         match self.0 >> 4 {
             0x0..=0x3 => CodingGroup::General,
@@ -112,7 +116,7 @@ impl DataCodingScheme {
         self.0 & 0x80 == 0 && self.0 & 0x20 != 0
     }
 
-    /// In what the user data is written; a reserved coding is the GSM 7 bit default alphabet.
+    /// In what the text is written; a reserved coding is the GSM 7 bit default alphabet.
     pub const fn alphabet(self) -> Alphabet {
         match self.group() {
             CodingGroup::General | CodingGroup::AutomaticDeletion => match self.0 >> 2 & 0x03 {
@@ -126,13 +130,13 @@ impl DataCodingScheme {
         }
     }
 
-    /// What a length of the user data counts, and how its octets are read: as [`Self::alphabet`], but a
-    /// compressed text is data (TS 23.040 clause 9.2.3.16).
-    pub const fn carried(self) -> Alphabet {
+    /// The alphabet in whose units TP-UDL counts, and in which the user data is read: [`Self::alphabet`], but a compressed
+    /// text is [`Alphabet::Data`] (TS 23.040 clause 9.2.3.16).
+    pub const fn user_data_alphabet(self) -> Alphabet {
         if self.is_compressed() { Alphabet::Data } else { self.alphabet() }
     }
 
-    /// The message class, where one is meant.
+    /// The message class; `None` where the octet means none.
     pub const fn class(self) -> Option<MessageClass> {
         let has_class = match self.group() {
             CodingGroup::General | CodingGroup::AutomaticDeletion => self.0 & 0x10 != 0,
@@ -150,7 +154,7 @@ impl DataCodingScheme {
         })
     }
 
-    /// What waits, in the groups that say so.
+    /// What waits for the subscriber; `None` in the groups that do not say so.
     pub const fn message_waiting(self) -> Option<MessageWaiting> {
         let store = match self.group() {
             CodingGroup::WaitingDiscard => false,
@@ -206,7 +210,7 @@ mod tests {
         assert_eq!(DataCodingScheme(0x4b).group(), CodingGroup::AutomaticDeletion);
         assert!(DataCodingScheme(0x28).is_compressed() && DataCodingScheme(0x62).is_compressed());
         assert!(!DataCodingScheme(0xf0).is_compressed() && !DataCodingScheme(0xe0).is_compressed());
-        assert_eq!(DataCodingScheme(0x28).carried(), Alphabet::Data);
+        assert_eq!(DataCodingScheme(0x28).user_data_alphabet(), Alphabet::Data);
         assert_eq!(
             DataCodingScheme(0xc8).message_waiting(),
             Some(MessageWaiting { kind: WaitingKind::Voicemail, active: true, store: false })

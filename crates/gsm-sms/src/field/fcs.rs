@@ -2,12 +2,12 @@
 //!
 //! 3GPP TS 23.040 clause 9.2.3.22.
 
-/// A failure cause as it stands, 80 to FF.
+/// TP-FCS as it stands. Octets below 80 hex are none, and are refused when a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FailureCause(pub u8);
 
 impl FailureCause {
-    /// The standard's words.
+    /// The standard's words in short, in English: `rejected: duplicate message` for C5 hex.
     pub const fn meaning(self) -> &'static str {
         match self.0 {
             0x80 => "telematic interworking not supported",

@@ -13,22 +13,24 @@ const CODING: u8 = 0x02;
 const USER_DATA: u8 = 0x04;
 const EXTENSION: u8 = 0x80;
 
-/// The optional fields of a report.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// The optional fields of a report, and TP-PI that announces them (TS 23.040 clause 9.2.3.27). The default is none of them,
+/// and no TP-PI, as a STATUS-REPORT may have it; the other two reports must have a TP-PI, as [`Self::new`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct Parameters {
-    /// TP-PI as it came, with the octets that extend it; empty when the message ends before it. The three bits
-    /// that announce the fields below are set from them when it is written.
+    /// TP-PI as it came, with the octets that extend it; empty when the message ends before it. When a report is written,
+    /// the three bits that announce the fields below follow from them.
     pub indicator: Vec<u8>,
-    /// TP-PID
+    /// TP-PID (clause 9.2.3.9).
     pub protocol: Option<ProtocolIdentifier>,
-    /// TP-DCS
+    /// TP-DCS (clause 9.2.3.10). Without it the user data is in the GSM 7 bit default alphabet.
     pub coding: Option<DataCodingScheme>,
-    /// TP-UDL and TP-UD
+    /// TP-UDL and TP-UD (clauses 9.2.3.16 and 9.2.3.24).
     pub user_data: Option<UserData>,
 }
 
 impl Parameters {
-    /// These fields, announced in one octet.
+    /// These fields, announced by a TP-PI of one octet.
     pub fn new(
         protocol: Option<ProtocolIdentifier>,
         coding: Option<DataCodingScheme>,
@@ -79,7 +81,7 @@ impl Parameters {
         }
         if has(USER_DATA) {
             // Without TP-DCS the default alphabet is meant (clause 9.2.3.27).
-            let alphabet = parameters.coding.unwrap_or_default().carried();
+            let alphabet = parameters.coding.unwrap_or_default().user_data_alphabet();
             let (after, user_data) = UserData::parse(alphabet, has_header, rest, reading)?;
             (rest, parameters.user_data) = (after, Some(user_data));
         }
@@ -112,7 +114,7 @@ impl Parameters {
         to.extend(self.protocol.map(|protocol| protocol.0));
         to.extend(self.coding.map(|coding| coding.0));
         if let Some(user_data) = &self.user_data {
-            if self.coding.unwrap_or_default().carried() != user_data.alphabet() {
+            if self.coding.unwrap_or_default().user_data_alphabet() != user_data.alphabet() {
                 return Err(SmsError::new(Field::DataCodingScheme, 0, Reason::Mismatch));
             }
             user_data.write(to);

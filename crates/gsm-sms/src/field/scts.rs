@@ -7,33 +7,44 @@ use std::fmt;
 use super::super::error::{Field, Reason};
 use super::super::parse::{Parsed, Reading, seven, swapped_bcd, to_swapped_bcd};
 
-/// A time stamp's seven octets, exactly as they came. `Display` is RFC 3339 with the stamp's own zone.
+/// A time stamp's seven octets, exactly as they came (TS 23.040 clause 9.2.3.11). `Display` is RFC 3339 with the stamp's own
+/// zone.
+///
+/// ```
+/// use gsm_sms::Timestamp;
+///
+/// // 2026-12-21 at 12:52:00, two hours ahead of UTC.
+/// let stamp = Timestamp::from_octets([0x62, 0x21, 0x12, 0x21, 0x25, 0x00, 0x80]);
+/// assert_eq!(stamp.to_string(), "2026-12-21T12:52:00+02:00");
+/// assert_eq!(stamp.unix_seconds(), Some(1_797_850_320));
+/// assert_eq!(Timestamp::from_unix(1_797_850_320, 8), Some(stamp));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TimeStamp {
+pub struct Timestamp {
     octets: [u8; 7],
 }
 
-/// What a time stamp says: local time and its distance from UTC.
+/// What a [`Timestamp`] says: a date and time in a zone, and the zone's distance from UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LocalTime {
-    /// 1970 to 2069: the standard has two digits, and no short message is older than 1992.
+    /// The year, 1970 to 2069: the standard has two digits, and no short message is older than 1992.
     pub year: u16,
-    /// 1 to 12
+    /// The month, 1 to 12.
     pub month: u8,
-    /// 1 to 31
+    /// The day of the month, 1 to 31.
     pub day: u8,
-    /// 0 to 23
+    /// The hour, 0 to 23.
     pub hour: u8,
-    /// 0 to 59
+    /// The minute, 0 to 59.
     pub minute: u8,
-    /// 0 to 59
+    /// The second, 0 to 59.
     pub second: u8,
-    /// Quarters of an hour that local time is ahead of UTC, -85 to 85.
+    /// How many quarters of an hour the zone is ahead of UTC, -85 to 85.
     pub offset_quarters: i8,
 }
 
-impl TimeStamp {
-    /// The stamp of these octets, valid or not.
+impl Timestamp {
+    /// The stamp of these octets, whether they are a date and time or not.
     pub const fn from_octets(octets: [u8; 7]) -> Self {
         Self { octets }
     }
@@ -43,8 +54,9 @@ impl TimeStamp {
         self.octets
     }
 
-    /// The stamp of an instant, in seconds since 1970-01-01T00:00:00Z, as a clock shows it in a zone that many
-    /// quarters of an hour ahead of UTC. `None` outside 1970 to 2069 and beyond 79 quarters.
+    /// The stamp of an instant, given in seconds since 1970-01-01T00:00:00Z, as a clock shows it in a zone that is that many
+    /// quarters of an hour ahead of UTC. `None` when the zone's date is before 1970 or after 2069, or the zone is more than
+    /// 79 quarters away.
     pub fn from_unix(seconds: i64, offset_quarters: i8) -> Option<Self> {
         let local = seconds.checked_add(i64::from(offset_quarters) * 900)?;
         let (year, month, day) = civil_from_days(local.div_euclid(86_400));
@@ -67,7 +79,7 @@ impl TimeStamp {
         })
     }
 
-    /// What the stamp says, `None` when its semi-octets are no date and time.
+    /// What the stamp says; `None` when its semi-octets are no date and time.
     pub fn local_time(&self) -> Option<LocalTime> {
         let [year, month, day, hour, minute, second, zone] = self.octets;
         let year = u16::from(swapped_bcd(year)?);
@@ -86,7 +98,7 @@ impl TimeStamp {
         time.is_valid().then_some(time)
     }
 
-    /// The instant in seconds since 1970-01-01T00:00:00Z, `None` when the semi-octets are no date and time.
+    /// The instant in seconds since 1970-01-01T00:00:00Z; `None` when the semi-octets are no date and time.
     pub fn unix_seconds(&self) -> Option<i64> {
         let time = self.local_time()?;
         let days = days_from_civil(i64::from(time.year), i64::from(time.month), i64::from(time.day));
@@ -120,8 +132,9 @@ impl LocalTime {
     }
 }
 
-/// RFC 3339 with the stamp's zone, such as `2026-12-21T12:52:00+02:00`; the octets in hex when they are no time.
-impl fmt::Display for TimeStamp {
+/// RFC 3339 with the stamp's zone, such as `2026-12-21T12:52:00+02:00`; the octets in hexadecimal digits when they are no
+/// date and time.
+impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(t) = self.local_time() else {
             return self.octets.iter().try_for_each(|octet| write!(f, "{octet:02X}"));
@@ -181,21 +194,21 @@ mod tests {
             ([0x00; 7], "00000000000000"),
             ([0x31, 0x20, 0x03, 0, 0, 0, 0], "31200300000000"),
         ] {
-            assert_eq!(TimeStamp::from_octets(octets).to_string(), text);
+            assert_eq!(Timestamp::from_octets(octets).to_string(), text);
         }
     }
 
     #[test]
     fn instants_both_ways() {
-        let stamp = TimeStamp::from_octets([0x31, 0x30, 0x80, 0x51, 0x20, 0x61, 0x80]);
+        let stamp = Timestamp::from_octets([0x31, 0x30, 0x80, 0x51, 0x20, 0x61, 0x80]);
         assert_eq!(stamp.unix_seconds(), Some(1_362_747_736));
-        assert_eq!(TimeStamp::from_unix(1_362_747_736, 8), Some(stamp));
-        assert_eq!(TimeStamp::from_unix(0, -28).map(|s| s.to_string()), None);
-        assert_eq!(TimeStamp::from_unix(0, 0).unwrap().to_string(), "1970-01-01T00:00:00+00:00");
-        assert_eq!(TimeStamp::from_unix(951_782_400, -1).unwrap().to_string(), "2000-02-28T23:45:00-00:15");
+        assert_eq!(Timestamp::from_unix(1_362_747_736, 8), Some(stamp));
+        assert_eq!(Timestamp::from_unix(0, -28).map(|s| s.to_string()), None);
+        assert_eq!(Timestamp::from_unix(0, 0).unwrap().to_string(), "1970-01-01T00:00:00+00:00");
+        assert_eq!(Timestamp::from_unix(951_782_400, -1).unwrap().to_string(), "2000-02-28T23:45:00-00:15");
         for day in (0..36_000).step_by(7) {
             let seconds = day * 86_400 + day;
-            assert_eq!(TimeStamp::from_unix(seconds, 22).unwrap().unix_seconds(), Some(seconds));
+            assert_eq!(Timestamp::from_unix(seconds, 22).unwrap().unix_seconds(), Some(seconds));
         }
     }
 }

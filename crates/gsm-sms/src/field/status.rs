@@ -2,27 +2,27 @@
 //!
 //! 3GPP TS 23.040 clause 9.2.3.15.
 
-/// A status as it stands.
+/// TP-ST as it stands: any octet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Status(pub u8);
 
 /// What a status means for whoever waits for the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StatusKind {
-    /// 00 to 1F: the service centre is done, and the message arrived or was replaced.
+    /// 00 to 1F: the service centre is done. The message arrived, or was replaced; see [`Status::is_delivered`].
     Completed,
-    /// 20 to 3F: no luck yet, the service centre goes on trying.
+    /// 20 to 3F: the message did not arrive yet, and the service centre goes on trying.
     Trying,
-    /// 40 to 5F: it failed for good and is no longer tried.
+    /// 40 to 5F: the message failed for good, and the service centre does not try any more.
     Failed,
-    /// 60 to 7F: it failed for now, and the service centre gave up.
+    /// 60 to 7F: the message failed for a reason that passes, and the service centre does not try any more.
     GaveUp,
-    /// 80 to FF: reserved. A receiver takes it as a service that was rejected (43), which is final.
+    /// 80 to FF: reserved. The standard lets a receiver take it as a service that was rejected, 63 hex, which is final.
     Reserved,
 }
 
 impl Status {
-    /// The kind.
+    /// What the status means for whoever waits for the message.
     pub const fn kind(self) -> StatusKind {
         match self.0 {
             0x00..=0x1f => StatusKind::Completed,
@@ -38,12 +38,12 @@ impl Status {
         !matches!(self.kind(), StatusKind::Trying)
     }
 
-    /// Whether the message reached the phone for certain.
+    /// Whether the message reached the phone for certain: 00.
     pub const fn is_delivered(self) -> bool {
         self.0 == 0
     }
 
-    /// The standard's words.
+    /// The standard's words in short, in English: `failed: validity period expired` for 46 hex.
     pub const fn meaning(self) -> &'static str {
         match self.0 {
             0x00 => "received by the phone",

@@ -16,7 +16,22 @@ use super::udh::{Element, Header};
 /// The most octets of user data.
 pub(crate) const MOST_OCTETS: usize = 140;
 
-/// User data, exactly as a message has it. `Debug` shows its measures, never the text.
+/// User data exactly as a message has it: TP-UDL and at most 140 octets of TP-UD (TS 23.040 clauses 9.2.3.16 and 9.2.3.24), a
+/// header before the text or data included. `Debug` shows its measures, never the text.
+///
+/// ```
+/// use gsm_sms::{Alphabet, Element, ShiftTables, UserData};
+///
+/// let text = UserData::text("Grüße", Alphabet::Gsm7, ShiftTables::NONE, &[])?;
+/// assert_eq!((text.length(), text.octets().len()), (5, 5), "septets, and the octets that hold them");
+///
+/// let ports = [Element::Ports16 { destination: 2948, source: 9200 }];
+/// let data = UserData::data(&[1, 2, 3], &ports)?;
+/// assert_eq!((data.length(), data.body()), (10, &[1, 2, 3][..]));
+/// assert_eq!(data.header().ports(), Some((2948, 9200)));
+/// assert_eq!(data.to_text(), None);
+/// # Ok::<(), gsm_sms::SmsError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct UserData {
     alphabet: Alphabet,
@@ -25,20 +40,20 @@ pub struct UserData {
     octets: Vec<u8>,
 }
 
-/// A part's text before it is characters, so that a pair of septets or of surrogates that a part's border cuts can
-/// be joined again.
+/// The text or data of one part before it is characters, so that an escape or a surrogate pair that the border of two parts
+/// cuts can be joined again. `Debug` shows its length only.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Fragment {
-    /// Septets, with the tables to read them.
+    /// Septets, one in each octet, and the tables to read them with.
     Septets(Vec<u8>, ShiftTables),
-    /// UTF-16 units.
+    /// UTF-16 units of UCS-2.
     Units(Vec<u16>),
     /// Octets that are no text.
     Octets(Vec<u8>),
 }
 
 impl Fragment {
-    /// How many septets, units or octets it has.
+    /// How many septets, units or octets the part has.
     pub const fn len(&self) -> usize {
         match self {
             Self::Septets(septets, _) => septets.len(),
@@ -47,7 +62,7 @@ impl Fragment {
         }
     }
 
-    /// Whether it has none.
+    /// Whether the part has none.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -65,8 +80,13 @@ impl fmt::Debug for Fragment {
 }
 
 impl UserData {
-    /// A text behind `header`, in the GSM 7 bit alphabet with `tables` or in UCS-2. The elements that name the
-    /// tables are the caller's to put into `header`.
+    /// The text `text` behind the header `header`: in septets with `tables`, in UCS-2, or as octets of UTF-8 for
+    /// [`Alphabet::Data`]. The elements that name the tables are the caller's to put into `header`.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NotInAlphabet`] in [`Field::Text`], with the character's octet in `text`: the tables have no such
+    /// character. [`Reason::TooLong`] in [`Field::UserData`]: header and text take more than 140 octets.
     pub fn text(
         text: &str,
         alphabet: Alphabet,
@@ -106,7 +126,11 @@ impl UserData {
         Self::checked(alphabet, !header.is_empty(), length, octets)
     }
 
-    /// Octets behind `header`.
+    /// The octets `data` behind the header `header`.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::TooLong`] in [`Field::UserData`]: header and data take more than 140 octets.
     pub fn data(data: &[u8], header: &[Element<'_>]) -> Result<Self, SmsError> {
         let mut octets = Vec::with_capacity(MOST_OCTETS);
         write_header(header, &mut octets);
@@ -129,22 +153,23 @@ impl UserData {
         Ok(Self { alphabet, has_header, length, octets })
     }
 
-    /// In what it is written.
+    /// In what the user data is written, which is also what [`Self::length`] counts.
     pub const fn alphabet(&self) -> Alphabet {
         self.alphabet
     }
 
-    /// TP-UDHI: whether it begins with a header.
+    /// TP-UDHI: whether the user data begins with a header.
     pub const fn has_header(&self) -> bool {
         self.has_header
     }
 
-    /// TP-UDL as it stands: septets or octets, header included.
+    /// TP-UDL as it stands: septets of [`Alphabet::Gsm7`], else octets; a header and its fill bits are counted. After a
+    /// lenient reading it may be more than there is.
     pub const fn length(&self) -> u8 {
         self.length
     }
 
-    /// TP-UD as it stands.
+    /// TP-UD as it stands: TP-UDHL and the header, the text or data.
     pub fn octets(&self) -> &[u8] {
         &self.octets
     }
@@ -164,17 +189,19 @@ impl UserData {
         if self.has_header { 1 + self.header().octets().len() } else { 0 }
     }
 
-    /// The octets behind the header: the data of an 8-bit message.
+    /// The octets behind the header: the data of an 8-bit message. A GSM 7 bit text does not begin with an octet; see
+    /// [`Self::to_text`].
     pub fn body(&self) -> &[u8] {
         self.octets.get(self.header_octets()..).unwrap_or_default()
     }
 
-    /// The text; `None` for data. What lenient reading let pass is shown as U+FFFD.
+    /// The text, read with the tables that the header names; `None` for data. What a lenient reading let pass is shown as
+    /// U+FFFD.
     pub fn to_text(&self) -> Option<String> {
         self.to_text_with(self.header().shift_tables())
     }
 
-    /// The text, read with tables that were agreed on elsewhere.
+    /// The text, read with tables that were agreed on elsewhere; `None` for data.
     pub fn to_text_with(&self, tables: ShiftTables) -> Option<String> {
         match self.alphabet {
             Alphabet::Gsm7 => {
@@ -186,7 +213,7 @@ impl UserData {
         }
     }
 
-    /// The text or data as it is joined with that of other parts.
+    /// The text or data in the form in which it is joined with that of other parts.
     pub fn to_fragment(&self) -> Fragment {
         match self.alphabet {
             Alphabet::Gsm7 => {

@@ -6,23 +6,23 @@ use super::super::error::{Field, Reason};
 use super::super::text::language::{Language, ShiftTables};
 use super::dcs::WaitingKind;
 
-/// Which message a part belongs to, and where in it.
+/// Which message a part belongs to, and which part it is (TS 23.040 clauses 9.2.3.24.1 and 9.2.3.24.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Concatenation {
     /// The reference that the parts share.
     pub reference: Reference,
-    /// How many parts there are, from 1.
+    /// How many parts there are, 1 to 255.
     pub total: u8,
-    /// Which part this is, from 1.
+    /// Which part this is, 1 to `total`.
     pub sequence: u8,
 }
 
 /// The reference of a concatenated message, in one of its two widths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reference {
-    /// Element 00.
+    /// The 8 bits of element 00.
     Eight(u8),
-    /// Element 08.
+    /// The 16 bits of element 08.
     Sixteen(u16),
 }
 
@@ -36,43 +36,46 @@ impl Reference {
     }
 }
 
-/// An information element that is understood, or its octets.
+/// An information element of a [`Header`] (TS 23.040 clause 9.2.3.24): its meaning, or its octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Element<'a> {
     /// 00 and 08: one part of several (clauses 9.2.3.24.1 and 9.2.3.24.8).
     Concatenation(Concatenation),
-    /// 01: something waits (clause 9.2.3.24.2).
+    /// 01: something waits for the subscriber (clause 9.2.3.24.2).
     MessageWaiting {
-        /// Bit 7: whether the message is to be kept.
+        /// Bit 7: whether the message that carries the element is to be kept.
         store: bool,
         /// What waits.
         kind: WaitingKind,
-        /// How many; 255 stands for more too.
+        /// How many wait; 255 stands for more than that too.
         count: u8,
     },
     /// 04: application ports of 8 bits (clause 9.2.3.24.3).
     Ports8 {
-        /// To which the data goes.
+        /// The port to which the data goes.
         destination: u8,
-        /// From which it comes.
+        /// The port from which the data comes.
         source: u8,
     },
     /// 05: application ports of 16 bits (clause 9.2.3.24.4).
     Ports16 {
-        /// To which the data goes.
+        /// The port to which the data goes.
         destination: u16,
-        /// From which it comes.
+        /// The port from which the data comes.
         source: u16,
     },
-    /// 24: the single shift table of a language (clause 9.2.3.24.15). The identifier may be a reserved one.
+    /// 24 hex: the single shift table of a language (clause 9.2.3.24.15), by its National Language Identifier, which may be
+    /// a reserved one; see [`Language::from_identifier`].
     SingleShift(u8),
-    /// 25: the locking shift table of a language (clause 9.2.3.24.16). The identifier may be a reserved one.
+    /// 25 hex: the locking shift table of a language (clause 9.2.3.24.16), by the same identifier.
     LockingShift(u8),
-    /// Another one, or one of the above with a length that is not its own: to be passed over, but kept.
+    /// Another element, or one of the above with a length that is not its own: a receiver passes it over. A later version
+    /// may have a variant for it.
     Other {
-        /// The identifier.
+        /// The element's identifier.
         identifier: u8,
-        /// The octets.
+        /// The element's octets, at most 255; more are not written.
         data: &'a [u8],
     },
 }
@@ -142,7 +145,10 @@ impl<'a> Element<'a> {
     }
 }
 
-/// The elements of a user data header, in their order.
+/// The user data header of a message: its information elements in their order (TS 23.040 clause 9.2.3.24).
+///
+/// It borrows from the [`UserData`](crate::UserData); the default has no element. Where elements contradict each other, the
+/// last one counts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Header<'a> {
     octets: &'a [u8],
@@ -154,7 +160,7 @@ impl<'a> Header<'a> {
         Self { octets }
     }
 
-    /// The elements, one after the other.
+    /// The elements one after the other, up to one that reaches beyond the header, which only a lenient reading lets pass.
     pub fn elements(&self) -> impl Iterator<Item = Element<'a>> + use<'a> {
         Walk { rest: self.octets }.map_while(Result::ok)
     }
@@ -164,8 +170,8 @@ impl<'a> Header<'a> {
         self.octets
     }
 
-    /// Which part of which message this is. The last element counts (clause 9.2.3.24); one that numbers a part 0,
-    /// beyond the total, or of none is to be passed over (clause 9.2.3.24.1).
+    /// Which part of which message this is; `None` when no element says so. An element that numbers a part 0 or beyond the
+    /// total is passed over (clause 9.2.3.24.1).
     pub fn concatenation(&self) -> Option<Concatenation> {
         self.elements()
             .filter_map(|element| match element {
@@ -175,7 +181,7 @@ impl<'a> Header<'a> {
             .last()
     }
 
-    /// Destination and source port.
+    /// The destination port and the source port, of 8 or 16 bits; `None` when no element names them.
     pub fn ports(&self) -> Option<(u16, u16)> {
         self.elements()
             .filter_map(|element| match element {
@@ -186,7 +192,7 @@ impl<'a> Header<'a> {
             .last()
     }
 
-    /// The shift tables that the text is read with; a reserved language is none.
+    /// The national language shift tables that the text is read with; a reserved language has none.
     pub fn shift_tables(&self) -> ShiftTables {
         let mut tables = ShiftTables::NONE;
         for element in self.elements() {

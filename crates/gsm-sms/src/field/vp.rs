@@ -5,44 +5,56 @@
 use std::time::Duration;
 
 use super::super::error::{Field, Reason};
-use super::super::parse::{Fault, Parsed, Reading, octet, seven, swapped_bcd, to_swapped_bcd};
+use super::super::parse::{Parsed, Reading, octet, seven, swapped_bcd, to_swapped_bcd};
 use super::first_octet::ValidityFormat;
-use super::scts::TimeStamp;
+use super::scts::Timestamp;
 
-/// A validity period in one of its forms.
+/// TP-VP, a validity period, in one of its forms (TS 23.040 clause 9.2.3.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ValidityPeriod {
-    /// None: the service centre's own.
+    /// None: the service centre decides.
     #[default]
     Absent,
-    /// A span after the service centre takes the message.
+    /// A span from when the service centre takes the message, in one octet.
     Relative(RelativeValidity),
-    /// An instant.
-    Absolute(TimeStamp),
-    /// A span in finer steps, or none but other wishes.
+    /// An instant, in seven octets.
+    Absolute(Timestamp),
+    /// A span in finer steps, or no span but other wishes, in seven octets.
     Enhanced(EnhancedValidity),
 }
 
-/// A span in one octet: five minutes to 63 weeks.
+/// A span in one octet, 5 minutes to 63 weeks (TS 23.040 clause 9.2.3.12.1): in steps of 5 minutes up to 12 hours, of 30
+/// minutes up to a day, of a day up to 30 days, of a week from 5 weeks on.
+///
+/// ```
+/// use std::time::Duration;
+/// use gsm_sms::RelativeValidity;
+///
+/// let six_minutes = RelativeValidity::at_most(Duration::from_secs(360));
+/// assert_eq!(six_minutes, RelativeValidity(0));
+/// assert_eq!(six_minutes.span(), Duration::from_secs(300));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RelativeValidity(pub u8);
 
-/// The seven octets of the enhanced form, exactly as they came.
+/// The seven octets of the enhanced form, exactly as they came (TS 23.040 clause 9.2.3.12.3): a functionality indicator, a
+/// span as [`Self::span`] reads it, zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EnhancedValidity(pub [u8; 7]);
 
-/// What the enhanced form says of time.
+/// What an [`EnhancedValidity`] says of time: its validity period format, bits 2 to 0 of the functionality indicator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum EnhancedSpan {
-    /// Format 0: no period.
+    /// Format 0: no span.
     None,
-    /// Format 1: a relative one.
+    /// Format 1: a span as the relative form has it.
     Relative(RelativeValidity),
-    /// Format 2: seconds, 1 to 255.
+    /// Format 2: seconds, 1 to 255; 0 is reserved.
     Seconds(u8),
-    /// Format 3: hours, minutes and seconds.
+    /// Format 3: hours, minutes and seconds, each 0 to 99.
     HoursMinutesSeconds(u8, u8, u8),
-    /// A format of later days, or semi-octets that are no time.
+    /// A reserved format, with its number, 4 to 7; or 3, whose semi-octets are no decimal digits.
     Reserved(u8),
 }
 
@@ -52,7 +64,7 @@ const DAY: u64 = 24 * HOUR;
 const WEEK: u64 = 7 * DAY;
 
 impl RelativeValidity {
-    /// The longest span that is not above `span`; five minutes, the shortest there is, for anything less.
+    /// The longest span that is not above `span`; 5 minutes, the shortest there is, for anything less.
     pub fn at_most(span: Duration) -> Self {
         let seconds = span.as_secs();
         let steps = if seconds <= 12 * HOUR {
@@ -68,7 +80,7 @@ impl RelativeValidity {
         Self(u8::try_from(steps).unwrap_or(u8::MAX))
     }
 
-    /// The span.
+    /// How long the span is.
     pub const fn span(self) -> Duration {
         let steps = self.0 as u64;
         Duration::from_secs(match self.0 {
@@ -81,29 +93,29 @@ impl RelativeValidity {
 }
 
 impl EnhancedValidity {
-    /// A span in seconds.
+    /// A span of 1 to 255 seconds.
     pub const fn seconds(seconds: u8) -> Self {
         Self([0x02, seconds, 0, 0, 0, 0, 0])
     }
 
-    /// A relative span.
+    /// A span as the relative form has it.
     pub const fn relative(span: RelativeValidity) -> Self {
         Self([0x01, span.0, 0, 0, 0, 0, 0])
     }
 
-    /// A span of hours, minutes and seconds, each below 100.
+    /// A span of hours, minutes and seconds, each 0 to 99; of a greater number the hundreds are lost.
     pub const fn hours_minutes_seconds(hours: u8, minutes: u8, seconds: u8) -> Self {
         Self([0x03, to_swapped_bcd(hours), to_swapped_bcd(minutes), to_swapped_bcd(seconds), 0, 0, 0])
     }
 
-    /// No span.
+    /// No span: the service centre decides.
     pub const fn none() -> Self {
         Self([0; 7])
     }
 
-    /// The same with the single shot wish: one attempt only.
+    /// The same with the wish that the service centre tries once only.
     #[must_use]
-    pub const fn single_shot(mut self) -> Self {
+    pub const fn with_single_shot(mut self) -> Self {
         self.0[0] |= 0x40;
         self
     }
@@ -113,7 +125,7 @@ impl EnhancedValidity {
         self.0[0] & 0x40 != 0
     }
 
-    /// What it says of time. A second indicator octet moves it by one.
+    /// What it says of time. Each further functionality indicator octet moves the span by one octet.
     pub fn span(self) -> EnhancedSpan {
         let [first, ..] = self.0;
         let extensions = self.0.iter().take_while(|octet| **octet & 0x80 != 0).count();
@@ -134,7 +146,7 @@ impl EnhancedValidity {
 }
 
 impl ValidityPeriod {
-    /// The form, as TP-VPF names it.
+    /// The form, as TP-VPF names it in the first octet.
     pub const fn format(self) -> ValidityFormat {
         match self {
             Self::Absent => ValidityFormat::Absent,
@@ -144,7 +156,8 @@ impl ValidityPeriod {
         }
     }
 
-    /// The span after the service centre takes the message, where one is said.
+    /// How long after the service centre took the message it keeps trying; `None` for the absolute form, and where no span is
+    /// said.
     pub fn span(self) -> Option<Duration> {
         match self {
             Self::Absent | Self::Absolute(_) => None,
@@ -174,14 +187,14 @@ impl ValidityPeriod {
                 Ok((rest, Self::Relative(RelativeValidity(octet))))
             }
             ValidityFormat::Absolute => {
-                let (rest, stamp) = TimeStamp::parse(field, input, reading)?;
+                let (rest, stamp) = Timestamp::parse(field, input, reading)?;
                 Ok((rest, Self::Absolute(stamp)))
             }
             ValidityFormat::Enhanced => {
                 let (rest, octets) = seven(field)(input)?;
                 let enhanced = EnhancedValidity(octets);
                 if enhanced.span() == EnhancedSpan::Reserved(3) {
-                    return Err(Fault::failure(field, input, Reason::NotATime));
+                    reading.overlook(field, input, Reason::NotATime)?;
                 }
                 Ok((rest, Self::Enhanced(enhanced)))
             }
@@ -245,8 +258,8 @@ mod tests {
         assert_eq!(EnhancedValidity::seconds(120).0, [0x02, 0x78, 0, 0, 0, 0, 0]);
         assert_eq!(span(EnhancedValidity::hours_minutes_seconds(12, 34, 56)), Some(45_296));
         assert_eq!(EnhancedValidity::hours_minutes_seconds(12, 34, 56).0[..4], [0x03, 0x21, 0x43, 0x65]);
-        assert_eq!(span(EnhancedValidity::relative(RelativeValidity(0)).single_shot()), Some(300));
-        assert!(EnhancedValidity::none().single_shot().is_single_shot());
+        assert_eq!(span(EnhancedValidity::relative(RelativeValidity(0)).with_single_shot()), Some(300));
+        assert!(EnhancedValidity::none().with_single_shot().is_single_shot());
         assert_eq!(span(EnhancedValidity::none()), None);
         assert_eq!(span(EnhancedValidity([0x82, 0x00, 9, 0, 0, 0, 0])), Some(9));
         assert_eq!(EnhancedValidity([0x04, 0, 0, 0, 0, 0, 0]).span(), EnhancedSpan::Reserved(4));

@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_back() {
         let mut choices = vec![ShiftTables::NONE];
-        for language in Language::ALL {
+        for language in Language::ALL.iter().copied() {
             choices.push(ShiftTables { locking: Some(language), single: Some(language) });
             choices.push(ShiftTables { locking: None, single: Some(language) });
             choices.push(ShiftTables { locking: Some(language), single: None });

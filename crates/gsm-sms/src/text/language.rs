@@ -8,40 +8,41 @@ use super::single::single;
 /// The 128 characters of an alphabet, 00 to 7F.
 pub(super) type Table = [char; 128];
 
-/// A language with a National Language Identifier (TS 23.038 clause 6.2.1.2.4).
+/// A language that has shift tables of its own, by its National Language Identifier (TS 23.038 clause 6.2.1.2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Language {
-    /// 1
+    /// Identifier 1.
     Turkish,
-    /// 2, a single shift table only
+    /// Identifier 2; the language has a single shift table only.
     Spanish,
-    /// 3
+    /// Identifier 3.
     Portuguese,
-    /// 4
+    /// Identifier 4.
     Bengali,
-    /// 5
+    /// Identifier 5.
     Gujarati,
-    /// 6
+    /// Identifier 6.
     Hindi,
-    /// 7
+    /// Identifier 7.
     Kannada,
-    /// 8
+    /// Identifier 8.
     Malayalam,
-    /// 9
+    /// Identifier 9.
     Oriya,
-    /// 10
+    /// Identifier 10.
     Punjabi,
-    /// 11
+    /// Identifier 11.
     Tamil,
-    /// 12
+    /// Identifier 12.
     Telugu,
-    /// 13
+    /// Identifier 13.
     Urdu,
 }
 
 impl Language {
-    /// All of them, by identifier from 1.
-    pub const ALL: [Self; 13] = [
+    /// All languages of this version, in the order of their identifiers from 1 on.
+    pub const ALL: &'static [Self] = &[
         Self::Turkish,
         Self::Spanish,
         Self::Portuguese,
@@ -57,7 +58,7 @@ impl Language {
         Self::Urdu,
     ];
 
-    /// The language of a National Language Identifier; reserved ones are none.
+    /// The language of a National Language Identifier; `None` for one that is reserved.
     pub fn from_identifier(identifier: u8) -> Option<Self> {
         Self::ALL.get(usize::from(identifier).checked_sub(1)?).copied()
     }
@@ -105,22 +106,24 @@ impl Language {
         }
     }
 
-    /// The language of an ISO 639-1 code or an English name, in any case. A region, as in `tr-TR`, is passed over.
+    /// The language of an ISO 639-1 code or of an English name, in capitals or small letters; `None` for another one. A
+    /// region behind it, as in `tr-TR`, is passed over.
     pub fn from_name(name: &str) -> Option<Self> {
         let plain = name.split(['-', '_']).next().unwrap_or(name);
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|l| l.code().eq_ignore_ascii_case(plain) || l.name().eq_ignore_ascii_case(plain))
     }
 }
 
-/// The shift tables that a GSM 7 bit text is written with (TS 23.038 clause 6.2.1.2.2). The default is none:
-/// the default alphabet and its extension table.
+/// The shift tables that a GSM 7 bit text is written with (TS 23.038 clause 6.2.1.2). The default is none: the default
+/// alphabet and its extension table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ShiftTables {
-    /// Whose locking shift table is the base alphabet.
+    /// The language whose locking shift table takes the place of the default alphabet. Spanish has none and changes nothing.
     pub locking: Option<Language>,
-    /// Whose single shift table follows an escape.
+    /// The language whose single shift table takes the place of the extension table, behind an escape.
     pub single: Option<Language>,
 }
 
@@ -128,7 +131,7 @@ impl ShiftTables {
     /// The default alphabet and its extension table.
     pub const NONE: Self = Self { locking: None, single: None };
 
-    /// Octets that naming these tables takes in a user data header: three for each.
+    /// How many octets of a user data header name these tables: three for each.
     pub const fn header_octets(self) -> usize {
         (self.locking.is_some() as usize + self.single.is_some() as usize) * 3
     }
@@ -187,7 +190,7 @@ mod tests {
 
     #[test]
     fn names_and_identifiers() {
-        for (language, identifier) in Language::ALL.into_iter().zip(1..) {
+        for (language, identifier) in Language::ALL.iter().copied().zip(1..) {
             assert_eq!(language.identifier(), identifier);
             assert_eq!(Language::from_identifier(identifier), Some(language));
             assert_eq!(Language::from_name(language.code()), Some(language));
@@ -201,7 +204,7 @@ mod tests {
 
     #[test]
     fn every_table_has_its_fixed_points() {
-        for language in Language::ALL {
+        for language in Language::ALL.iter().copied() {
             if let Some(base) = locking(language) {
                 assert_eq!((base[0x0a], base[0x0d], base[0x1b], base[0x20]), ('\n', '\r', ' ', ' '));
                 assert_eq!(base[0x30..0x3a].iter().collect::<String>(), "0123456789");

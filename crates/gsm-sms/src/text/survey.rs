@@ -1,19 +1,21 @@
 //! What a text will cost, before anything is sent.
 
+use std::fmt;
+
 use super::language::ShiftTables;
 use super::split::{Coding, Parts, split};
 
-/// The coding of a text that is sent: never 8-bit data.
+/// The coding of a text that is sent, which is never 8-bit data. `Display` gives [`Self::as_str`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoding {
-    /// GSM 7 bit, units are septets.
+    /// GSM 7 bit; a unit is a septet, of which a part alone has 160.
     Gsm7,
-    /// UCS-2, units are pairs of octets.
+    /// UCS-2; a unit is a pair of octets, of which a part alone has 70.
     Ucs2,
 }
 
 impl Encoding {
-    /// `gsm7` or `ucs2`.
+    /// The coding's name: `gsm7` or `ucs2`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Gsm7 => "gsm7",
@@ -22,34 +24,43 @@ impl Encoding {
     }
 }
 
-/// What a text takes, in the coding that [`compose`](super::super::compose()) chooses by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What a text takes: what [`survey()`] gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Survey {
-    /// The coding.
+    /// The coding of all parts.
     pub encoding: Encoding,
-    /// Parts; more than 255 cannot be sent.
+    /// How many parts the text takes, at least 1; more than 255 cannot be sent.
     pub parts: usize,
-    /// Units in the last part.
+    /// How many units the last part uses.
     pub used: usize,
-    /// Units that the last part has left.
+    /// How many units the last part has left.
     pub left: usize,
-    /// The first character that the GSM 7 bit default alphabet and its extension have not.
-    pub forces_ucs2: Option<Forcing>,
+    /// The first character that the GSM 7 bit default alphabet and its extension table have not; `None` when they have all.
+    pub forces_ucs2: Option<ForcingCharacter>,
 }
 
 /// A character that makes a text UCS-2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Forcing {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct ForcingCharacter {
     /// The character.
     pub character: char,
-    /// How many characters are before it.
+    /// How many characters of the text stand before it.
     pub position: usize,
 }
 
-/// Counts the parts that `text` takes.
+/// Counts the parts that `text` takes in the coding that [`compose`](crate::compose()) chooses when nothing else is asked for:
+/// what a message costs, before it is sent.
 ///
 /// ```
-/// use gsm_sms::{Encoding};
+/// use gsm_sms::Encoding;
 ///
 /// let survey = gsm_sms::survey("Grüße, {name}");
 /// assert_eq!((survey.encoding, survey.parts, survey.left), (Encoding::Gsm7, 1, 145));
@@ -63,7 +74,7 @@ pub fn survey(text: &str) -> Survey {
         .chars()
         .enumerate()
         .find(|(_, character)| gsm7.units(*character).is_none())
-        .map(|(position, character)| Forcing { character, position });
+        .map(|(position, character)| ForcingCharacter { character, position });
     let (coding, encoding) =
         if forces_ucs2.is_none() { (gsm7, Encoding::Gsm7) } else { (Coding::Ucs2, Encoding::Ucs2) };
     let pieces = split(text, coding);
@@ -88,6 +99,6 @@ mod tests {
         assert_eq!(of(&"a".repeat(161)), (Encoding::Gsm7, 2, 8, 145));
         assert_eq!(of(&"😁".repeat(35)), (Encoding::Ucs2, 1, 70, 0));
         assert_eq!(of(&"😁".repeat(36)), (Encoding::Ucs2, 2, 6, 61));
-        assert_eq!(survey("€ñ^ł").forces_ucs2, Some(Forcing { character: 'ł', position: 3 }));
+        assert_eq!(survey("€ñ^ł").forces_ucs2, Some(ForcingCharacter { character: 'ł', position: 3 }));
     }
 }

@@ -5,29 +5,29 @@
 use super::language::ShiftTables;
 use super::split::Coding;
 
-/// One character that was written another way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
-    /// How many characters were before it.
+/// One character that [`transliterate()`] wrote another way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Substitution {
+    /// How many characters of the original text stand before it.
     pub position: usize,
-    /// What it was.
+    /// The character of the original text.
     pub from: char,
-    /// What stands for it; nothing, for a mark or a joiner that is left out.
+    /// The characters that stand for it, up to four; none for a mark or a joiner that is left out.
     pub to: &'static str,
 }
 
-/// Writes `text` with characters of the GSM 7 bit default alphabet and its extension as far as the table goes.
-/// Characters that neither has stay as they are.
+/// Writes `text` with characters of the GSM 7 bit default alphabet and its extension table (TS 23.038 clause 6.2.1) where a
+/// table of stand-ins has them: typography, Latin letters with marks, Greek. It gives the new text, and each change in the
+/// order of the text. A character that has no stand-in stays as it is, so that the new text may need UCS-2 all the same.
 ///
 /// ```
-/// use gsm_sms;
-///
 /// let (text, changes) = gsm_sms::transliterate("„Žluťoučký kůň“ – 5 €");
 /// assert_eq!(text, "\"Zlutoucky kun\" - 5 €");
 /// assert_eq!(changes.len(), 9);
 /// assert_eq!((changes[1].position, changes[1].from, changes[1].to), (1, 'Ž', "Z"));
 /// ```
-pub fn transliterate(text: &str) -> (String, Vec<Change>) {
+pub fn transliterate(text: &str) -> (String, Vec<Substitution>) {
     let alphabet = Coding::Gsm7(ShiftTables::NONE);
     let mut written = String::with_capacity(text.len());
     let mut changes = Vec::new();
@@ -35,7 +35,7 @@ pub fn transliterate(text: &str) -> (String, Vec<Change>) {
         match stand_in(from) {
             Some(to) if alphabet.units(from).is_none() => {
                 written.push_str(to);
-                changes.push(Change { position, from, to });
+                changes.push(Substitution { position, from, to });
             }
             _ => written.push(from),
         }
@@ -175,6 +175,6 @@ mod tests {
         let text = "Grüße, {ñ} àéù @£$ ΔΦΓ";
         assert_eq!(transliterate(text), (text.to_owned(), vec![]));
         assert_eq!(transliterate("код").0, "код");
-        assert_eq!(transliterate("a\u{200d}b").1, [Change { position: 1, from: '\u{200d}', to: "" }]);
+        assert_eq!(transliterate("a\u{200d}b").1, [Substitution { position: 1, from: '\u{200d}', to: "" }]);
     }
 }

@@ -15,22 +15,22 @@ pub(super) const MESSAGE_TYPE: u8 = 2;
 /// The most octets of TP-CD.
 const MOST_OCTETS: usize = 157;
 
-/// An SMS-COMMAND.
-#[derive(Clone, PartialEq, Eq)]
+/// An SMS-COMMAND (TS 23.040 clause 9.2.2.4). `Debug` does not show its data.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Command {
-    /// TP-SRR and TP-UDHI.
+    /// TP-SRR and TP-UDHI; TP-MTI follows when the command is written.
     pub first_octet: FirstOctet,
     /// TP-MR of the command itself.
     pub message_reference: u8,
-    /// TP-PID.
+    /// TP-PID (clause 9.2.3.9).
     pub protocol: ProtocolIdentifier,
-    /// TP-CT.
+    /// TP-CT: what is asked (clause 9.2.3.19).
     pub command: CommandType,
-    /// TP-MN: TP-MR of the message that it is about.
+    /// TP-MN: TP-MR of the message that the command is about (clause 9.2.3.18).
     pub message_number: u8,
-    /// TP-DA of that message.
+    /// TP-DA of that message (clause 9.2.3.8).
     pub destination: Address,
-    /// TP-CD, at most 157 octets.
+    /// TP-CD, at most 157 octets (clause 9.2.3.21); with TP-UDHI they begin with a header, which is not read here.
     pub data: Vec<u8>,
 }
 

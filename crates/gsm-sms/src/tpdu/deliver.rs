@@ -7,27 +7,27 @@ use super::super::field::address::Address;
 use super::super::field::dcs::DataCodingScheme;
 use super::super::field::first_octet::FirstOctet;
 use super::super::field::pid::ProtocolIdentifier;
-use super::super::field::scts::TimeStamp;
+use super::super::field::scts::Timestamp;
 use super::super::field::ud::UserData;
 use super::super::parse::{Parsed, Reading, octet};
 
 /// TP-MTI, mobile terminated.
 pub(super) const MESSAGE_TYPE: u8 = 0;
 
-/// An SMS-DELIVER.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An SMS-DELIVER (TS 23.040 clause 9.2.2.1).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Deliver {
     /// TP-MMS, TP-LP, TP-SRI and TP-RP; the other bits follow from the fields below.
     pub first_octet: FirstOctet,
-    /// TP-OA: from whom.
+    /// TP-OA: who sent the message (clause 9.2.3.7).
     pub originator: Address,
-    /// TP-PID.
+    /// TP-PID (clause 9.2.3.9).
     pub protocol: ProtocolIdentifier,
-    /// TP-DCS.
+    /// TP-DCS (clause 9.2.3.10); it must name the alphabet of the user data.
     pub coding: DataCodingScheme,
-    /// TP-SCTS: when the service centre took it.
-    pub timestamp: TimeStamp,
-    /// TP-UDL and TP-UD.
+    /// TP-SCTS: when the service centre took the message (clause 9.2.3.11).
+    pub timestamp: Timestamp,
+    /// TP-UDL and TP-UD (clauses 9.2.3.16 and 9.2.3.24).
     pub user_data: UserData,
 }
 
@@ -39,8 +39,9 @@ impl Deliver {
         let (rest, protocol) = octet(Field::ProtocolIdentifier)(rest)?;
         let (rest, coding) = octet(Field::DataCodingScheme)(rest)?;
         let coding = DataCodingScheme(coding);
-        let (rest, timestamp) = TimeStamp::parse(Field::ServiceCentreTimeStamp, rest, reading)?;
-        let (rest, user_data) = UserData::parse(coding.carried(), first_octet.has_header(), rest, reading)?;
+        let (rest, timestamp) = Timestamp::parse(Field::ServiceCentreTimestamp, rest, reading)?;
+        let (rest, user_data) =
+            UserData::parse(coding.user_data_alphabet(), first_octet.has_header(), rest, reading)?;
         let protocol = ProtocolIdentifier(protocol);
         Ok((rest, Self { first_octet, originator, protocol, coding, timestamp, user_data }))
     }

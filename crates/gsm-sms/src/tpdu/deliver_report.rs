@@ -12,14 +12,14 @@ use super::super::parse::{Parsed, Reading, octet};
 /// TP-MTI, mobile originated.
 pub(super) const MESSAGE_TYPE: u8 = 0;
 
-/// An SMS-DELIVER-REPORT.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An SMS-DELIVER-REPORT (TS 23.040 clause 9.2.2.1a).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeliverReport {
-    /// Nothing but what follows from the fields below.
+    /// TP-UDHI and TP-MTI, which follow from the fields below, and unused bits.
     pub first_octet: FirstOctet,
-    /// TP-FCS: why it was refused; `None` when it was taken.
+    /// TP-FCS: why the message was refused (clause 9.2.3.22); `None` when it was taken.
     pub failure: Option<FailureCause>,
-    /// TP-PI, which a report must have, and what it announces.
+    /// TP-PI, which this report must have, and what it announces (clause 9.2.3.27).
     pub parameters: Parameters,
 }
 

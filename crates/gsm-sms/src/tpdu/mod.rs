@@ -25,34 +25,53 @@ use status_report::StatusReport;
 use submit::Submit;
 use submit_report::SubmitReport;
 
-/// Which way a message goes: TP-MTI means another TPDU in each.
+/// Which way a message goes; TP-MTI names another TPDU in each (TS 23.040 clause 9.2.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// Mobile originated: from the phone to the service centre.
+    /// Mobile originated, from the phone to the service centre: SUBMIT, COMMAND, DELIVER-REPORT. What `AT+CMGS` sends.
     Mo,
-    /// Mobile terminated: from the service centre to the phone.
+    /// Mobile terminated, from the service centre to the phone: DELIVER, STATUS-REPORT, SUBMIT-REPORT. What a modem receives.
     Mt,
 }
 
-/// A transport protocol data unit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A transport protocol data unit: one of the six of TS 23.040 clause 9.2.2.
+///
+/// [`decode`](crate::decode()) reads one; one can also be built field by field.
+///
+/// ```
+/// use gsm_sms::{Address, Alphabet, DataCodingScheme, Deliver, FirstOctet, ProtocolIdentifier};
+/// use gsm_sms::{ShiftTables, Timestamp, Tpdu, UserData};
+///
+/// // What a service centre sends, for a test of what receives it.
+/// let deliver = Tpdu::Deliver(Deliver {
+///     first_octet: FirstOctet::default(),
+///     originator: Address::number("+41791234567")?,
+///     protocol: ProtocolIdentifier::PLAIN,
+///     coding: DataCodingScheme::plain(Alphabet::Gsm7, None),
+///     timestamp: Timestamp::from_unix(1_797_850_320, 8).expect("a date before 2070"),
+///     user_data: UserData::text("Grüezi", Alphabet::Gsm7, ShiftTables::NONE, &[])?,
+/// });
+/// assert_eq!(deliver.encode()?.len(), 25);
+/// # Ok::<(), gsm_sms::SmsError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Tpdu {
-    /// A message on its way to the service centre.
+    /// A message on its way from the phone to the service centre (clause 9.2.2.2).
     Submit(Submit),
-    /// A message on its way to the phone.
+    /// A message on its way from the service centre to the phone (clause 9.2.2.1).
     Deliver(Deliver),
-    /// What became of a message.
+    /// What became of a message, from the service centre to the phone (clause 9.2.2.3).
     StatusReport(StatusReport),
-    /// A wish about an earlier message.
+    /// A wish about an earlier message, from the phone to the service centre (clause 9.2.2.4).
     Command(Command),
-    /// The service centre's answer to a SUBMIT or COMMAND.
+    /// The service centre's answer to a SUBMIT or COMMAND (clause 9.2.2.2a).
     SubmitReport(SubmitReport),
-    /// The phone's answer to a DELIVER or STATUS-REPORT.
+    /// The phone's answer to a DELIVER or STATUS-REPORT (clause 9.2.2.1a).
     DeliverReport(DeliverReport),
 }
 
 impl Tpdu {
-    /// Its name in lower case, such as `status-report`.
+    /// The TPDU's name in small letters, such as `status-report`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Submit(_) => "submit",
@@ -64,7 +83,7 @@ impl Tpdu {
         }
     }
 
-    /// The user data, of a TPDU that has any.
+    /// The user data; `None` for a COMMAND, and for a report without any.
     pub const fn user_data(&self) -> Option<&UserData> {
         match self {
             Self::Submit(tpdu) => Some(&tpdu.user_data),
@@ -76,26 +95,50 @@ impl Tpdu {
         }
     }
 
-    /// Writes the TPDU behind what `to` already has.
+    /// Writes the TPDU's octets behind what `to` already has. On an error `to` is as it was.
+    ///
+    /// The bits of the first octet and of TP-PI that follow from other fields are written as these say, whatever they are
+    /// in the value.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Mismatch`] when fields contradict each other: in [`Field::DataCodingScheme`], when TP-DCS names another
+    /// alphabet than that of the user data; in [`Field::FailureCause`], when TP-FCS is below 80 hex; in
+    /// [`Field::ParameterIndicator`], when a report that needs TP-PI has none. [`Reason::TooLong`] in
+    /// [`Field::CommandData`], when the data of a COMMAND is longer than 157 octets. The offset is 0.
     pub fn write(&self, to: &mut Vec<u8>) -> Result<(), SmsError> {
-        match self {
+        let begin = to.len();
+        let written = match self {
             Self::Submit(tpdu) => tpdu.write(to),
             Self::Deliver(tpdu) => tpdu.write(to),
             Self::StatusReport(tpdu) => tpdu.write(to),
             Self::Command(tpdu) => tpdu.write(to),
             Self::SubmitReport(tpdu) => tpdu.write(to),
             Self::DeliverReport(tpdu) => tpdu.write(to),
+        };
+        if written.is_err() {
+            to.truncate(begin);
         }
+        written
     }
 
-    /// The TPDU's octets.
+    /// The TPDU's octets, without the service centre's address.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::write`].
     pub fn encode(&self) -> Result<Vec<u8>, SmsError> {
         let mut octets = Vec::with_capacity(176);
         self.write(&mut octets)?;
         Ok(octets)
     }
 
-    /// The octets of the service centre's address and the TPDU, as `AT+CMGS` takes them.
+    /// The octets of the service centre's address and of the TPDU behind it, as `AT+CMGS` takes them (TS 27.005 clause 3.1).
+    /// `None` writes an empty address, by which a modem takes the one that its SIM holds.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::write`].
     pub fn encode_with_smsc(&self, smsc: Option<&Address>) -> Result<Vec<u8>, SmsError> {
         let mut octets = Vec::with_capacity(176);
         Address::write_smsc(smsc, &mut octets);
@@ -164,7 +207,7 @@ fn write_report_head(
 
 /// Fails when user data is not measured as the data coding scheme says.
 fn agree(scheme: DataCodingScheme, user_data: &UserData) -> Result<(), SmsError> {
-    if scheme.carried() == user_data.alphabet() {
+    if scheme.user_data_alphabet() == user_data.alphabet() {
         Ok(())
     } else {
         Err(SmsError::new(Field::DataCodingScheme, 0, Reason::Mismatch))
@@ -173,13 +216,13 @@ fn agree(scheme: DataCodingScheme, user_data: &UserData) -> Result<(), SmsError>
 
 #[cfg(test)]
 mod tests {
-    use super::super::decode::decode;
+    use super::super::decode::{Framing, decode};
     use super::super::field::ct::CommandKind;
     use super::super::parse::Strictness;
     use super::*;
 
     fn read(direction: Direction, octets: &[u8]) -> Tpdu {
-        let read = decode(octets, direction, false, Strictness::Strict).unwrap();
+        let read = decode(octets, direction, Framing::TpduOnly, Strictness::Strict).unwrap();
         assert!(read.excess.is_empty());
         assert_eq!(read.tpdu.encode().unwrap(), octets);
         read.tpdu
@@ -219,7 +262,7 @@ mod tests {
     fn a_command() {
         let octets = b"\x22\x05\x00\x02\x2a\x0b\x91\x14\x97\x21\x43\x65\xf7\x01\xaa";
         let Tpdu::Command(command) = read(Direction::Mo, octets) else { panic!() };
-        assert_eq!((command.command.meaning(), command.message_number), (CommandKind::Delete, 42));
+        assert_eq!((command.command.kind(), command.message_number), (CommandKind::Delete, 42));
         assert!(command.first_octet.status_report());
         assert_eq!(
             (command.destination.to_string().as_str(), &command.data[..]),
@@ -233,7 +276,7 @@ mod tests {
         let with_text = read(Direction::Mt, &[&head[..], b"\x04\x02\xc8\x34"].concat());
         assert_eq!(with_text.user_data().and_then(UserData::to_text).as_deref(), Some("Hi"));
         let record = [&head[..], &[0xff; 50]].concat();
-        let read = decode(&record, Direction::Mt, false, Strictness::Strict).unwrap();
+        let read = decode(&record, Direction::Mt, Framing::TpduOnly, Strictness::Strict).unwrap();
         assert_eq!(read.excess, [0xff; 50]);
         assert_eq!(read.tpdu.encode().unwrap(), head);
     }
@@ -251,6 +294,11 @@ mod tests {
         let error = Tpdu::DeliverReport(report.clone()).encode().unwrap_err();
         assert_eq!((error.field, error.reason), (Field::FailureCause, Reason::Mismatch));
         report.failure = None;
+        report.parameters.coding = Some(DataCodingScheme(8));
+        let mut octets = vec![1, 2];
+        assert!(Tpdu::DeliverReport(report.clone()).write(&mut octets).is_err());
+        assert_eq!(octets, [1, 2], "half a message is none");
+        report.parameters.coding = Some(DataCodingScheme(0));
         report.parameters.indicator.clear();
         let error = Tpdu::DeliverReport(report).encode().unwrap_err();
         assert_eq!((error.field, error.reason), (Field::ParameterIndicator, Reason::Mismatch));

@@ -14,22 +14,22 @@ use super::super::parse::{Parsed, Reading, octet};
 /// TP-MTI, mobile originated.
 pub(super) const MESSAGE_TYPE: u8 = 1;
 
-/// An SMS-SUBMIT.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An SMS-SUBMIT (TS 23.040 clause 9.2.2.2). [`compose`](crate::compose()) makes those of a text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Submit {
     /// TP-RD, TP-SRR and TP-RP; the other bits follow from the fields below.
     pub first_octet: FirstOctet,
-    /// TP-MR: by this a status report names the message.
+    /// TP-MR: the number by which a status report names the message (clause 9.2.3.6).
     pub message_reference: u8,
-    /// TP-DA: to whom.
+    /// TP-DA: to whom the message goes (clause 9.2.3.8).
     pub destination: Address,
-    /// TP-PID.
+    /// TP-PID (clause 9.2.3.9).
     pub protocol: ProtocolIdentifier,
-    /// TP-DCS.
+    /// TP-DCS (clause 9.2.3.10); it must name the alphabet of the user data.
     pub coding: DataCodingScheme,
-    /// TP-VP: how long the service centre keeps trying.
+    /// TP-VP: how long the service centre keeps trying (clause 9.2.3.12).
     pub validity: ValidityPeriod,
-    /// TP-UDL and TP-UD.
+    /// TP-UDL and TP-UD (clauses 9.2.3.16 and 9.2.3.24).
     pub user_data: UserData,
 }
 
@@ -43,7 +43,8 @@ impl Submit {
         let (rest, coding) = octet(Field::DataCodingScheme)(rest)?;
         let coding = DataCodingScheme(coding);
         let (rest, validity) = ValidityPeriod::parse(first_octet.validity_format(), rest, reading)?;
-        let (rest, user_data) = UserData::parse(coding.carried(), first_octet.has_header(), rest, reading)?;
+        let (rest, user_data) =
+            UserData::parse(coding.user_data_alphabet(), first_octet.has_header(), rest, reading)?;
         let protocol = ProtocolIdentifier(protocol);
         let submit =
             Self { first_octet, message_reference, destination, protocol, coding, validity, user_data };

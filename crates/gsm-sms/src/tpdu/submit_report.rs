@@ -7,22 +7,22 @@ use super::super::error::{Field, SmsError};
 use super::super::field::fcs::FailureCause;
 use super::super::field::first_octet::FirstOctet;
 use super::super::field::pi::Parameters;
-use super::super::field::scts::TimeStamp;
+use super::super::field::scts::Timestamp;
 use super::super::parse::{Parsed, Reading, octet};
 
 /// TP-MTI, mobile terminated.
 pub(super) const MESSAGE_TYPE: u8 = 1;
 
-/// An SMS-SUBMIT-REPORT.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An SMS-SUBMIT-REPORT (TS 23.040 clause 9.2.2.2a).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SubmitReport {
-    /// Nothing but what follows from the fields below.
+    /// TP-UDHI and TP-MTI, which follow from the fields below, and unused bits.
     pub first_octet: FirstOctet,
-    /// TP-FCS: why it was refused; `None` when it was taken.
+    /// TP-FCS: why the message was refused (clause 9.2.3.22); `None` when it was taken.
     pub failure: Option<FailureCause>,
-    /// TP-SCTS: when the service centre took it.
-    pub timestamp: TimeStamp,
-    /// TP-PI, which a report must have, and what it announces.
+    /// TP-SCTS: when the service centre took the message (clause 9.2.3.11).
+    pub timestamp: Timestamp,
+    /// TP-PI, which this report must have, and what it announces (clause 9.2.3.27).
     pub parameters: Parameters,
 }
 
@@ -32,7 +32,7 @@ impl SubmitReport {
         let first_octet = FirstOctet(first);
         let (rest, failure) = super::failure(rest);
         let (rest, indicator) = Parameters::parse_indicator(rest)?;
-        let (rest, timestamp) = TimeStamp::parse(Field::ServiceCentreTimeStamp, rest, reading)?;
+        let (rest, timestamp) = Timestamp::parse(Field::ServiceCentreTimestamp, rest, reading)?;
         let (rest, parameters) =
             Parameters::parse_fields(indicator, first_octet.has_header(), rest, reading)?;
         Ok((rest, Self { first_octet, failure, timestamp, parameters }))

@@ -1,6 +1,8 @@
 //! Messages that the modem hands over by itself (3GPP TS 27.005 clause 3.4.1). They lie nowhere and do not come again: they
 //! are kept until the SIM's names are known, so that each goes under the name of the SIM that it came to.
 
+use gsm_sms::{Direction, Framing, Strictness, decode};
+
 use crate::SimNames;
 use crate::at::{Kind, fits};
 use crate::secret::Secret;
@@ -55,7 +57,7 @@ impl Known {
 
 /// Whether the octets read as a whole TPDU: some modems count wrongly (python-gsmmodem, `test_modem.py`: ZTE).
 fn reads(pdu: &[u8]) -> bool {
-    gsm_sms::decode(pdu, gsm_sms::Direction::Mt, true, gsm_sms::Strictness::Strict).is_ok()
+    decode(pdu, Direction::Mt, Framing::SmscFirst, Strictness::Strict).is_ok()
 }
 
 impl Cx<'_> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gsm_sms::{Direction, Strictness, Submission, Tpdu};
+use gsm_sms::{Direction, Framing, MessageClass, Strictness, Submission, Tpdu};
 
 use super::{Bench, Fake, accepted, settings};
 use crate::Secret;
@@ -36,7 +36,7 @@ fn parts(submission: &Submission<'_>) -> Vec<Part> {
 }
 
 fn text(text: &str) -> Submission<'_> {
-    Submission { valid_for: Some(Duration::from_secs(300)), ..Submission::new("+41791234567", text) }
+    Submission::new("+41791234567", text).with_validity(Duration::from_secs(300))
 }
 
 /// Sends it; what was heard since.
@@ -53,10 +53,11 @@ fn send(bench: &mut Bench, submission: &Submission<'_>) -> Vec<String> {
 fn messages(bench: &Bench) -> Vec<(String, String, String)> {
     let read = |notice: &Notice| {
         let (Notice::Delivered { pdu, .. } | Notice::Report { pdu, .. }) = notice else { return None };
-        let decoded = gsm_sms::decode(pdu.expose(), Direction::Mt, true, Strictness::Strict).unwrap();
+        let decoded =
+            gsm_sms::decode(pdu.expose(), Direction::Mt, Framing::SmscFirst, Strictness::Strict).unwrap();
         Some(match &decoded.tpdu {
             Tpdu::Deliver(deliver) => {
-                (deliver.originator.to_string(), deliver.timestamp.to_string(), decoded.text().unwrap())
+                (deliver.originator.to_string(), deliver.timestamp.to_string(), decoded.to_text().unwrap())
             }
             Tpdu::StatusReport(report) => (
                 report.recipient.to_string(),
@@ -107,9 +108,9 @@ fn plain_texts_go_as_they_are() {
     assert_eq!(send(&mut bench, &text(code)), ["AT+CSMP=17,0,0,0", "AT+CMGS=\"+41791234567\",145"]);
     assert_eq!(bench.modem.pdus, [code]);
     assert_eq!(send(&mut bench, &text("Hi")), ["AT+CMGS=\"+41791234567\",145"], "+CSMP is in force");
-    let report = Submission { report: true, ..text("Hi") };
+    let report = text("Hi").with_status_report(true);
     assert_eq!(send(&mut bench, &report)[0], "AT+CSMP=49,0,0,0");
-    let flash = Submission { flash: true, ..text("Hi") };
+    let flash = text("Hi").with_class(MessageClass::Flash);
     assert_eq!(send(&mut bench, &flash)[0], "AT+CSMP=17,0,0,16");
     assert_eq!(bench.outcomes, vec![accepted(&[7]); 4]);
 }
@@ -126,7 +127,7 @@ fn others_go_in_digits() {
         assert!(bench.modem.pdus[0].starts_with(digits), "{written}");
         bench.assert_ready();
     }
-    assert_eq!(send(&mut bench, &Submission { flash: true, ..text("Ж") })[0], "AT+CSMP=17,0,0,24");
+    assert_eq!(send(&mut bench, &text("Ж").with_class(MessageClass::Flash))[0], "AT+CSMP=17,0,0,24");
     // Without an alphabet of ASCII, fewer are the same.
     let mut modem = text_only();
     modem.on("AT+CSCS=\"IRA\"", "\r\nERROR\r\n");
@@ -385,9 +386,10 @@ fn what_has_no_room_or_no_time_is_read_all_the_same() {
     bench.pass(Duration::from_secs(5));
     let read = |notice: &Notice| {
         let Notice::Delivered { pdu, .. } = notice else { return None };
-        let decoded = gsm_sms::decode(pdu.expose(), Direction::Mt, true, Strictness::Lenient).unwrap();
+        let decoded =
+            gsm_sms::decode(pdu.expose(), Direction::Mt, Framing::SmscFirst, Strictness::Lenient).unwrap();
         let Tpdu::Deliver(deliver) = &decoded.tpdu else { return None };
-        Some((decoded.text().unwrap(), deliver.timestamp.unix_seconds()))
+        Some((decoded.to_text().unwrap(), deliver.timestamp.unix_seconds()))
     };
     let read: Vec<_> = bench.notices.iter().filter_map(read).collect();
     let texts: Vec<_> = read.iter().map(|(text, _)| text.as_str()).collect();

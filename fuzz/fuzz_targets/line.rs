@@ -1,0 +1,4 @@
+//! `line` for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| smsotpd_fuzz::line::run(octets));
