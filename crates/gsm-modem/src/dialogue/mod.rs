@@ -31,6 +31,8 @@ mod heard;
 pub(crate) mod mask;
 mod recorder;
 mod resync;
+#[cfg(test)]
+mod tests;
 mod two_line;
 mod write;
 
@@ -387,11 +389,7 @@ impl Dialogue {
     }
 
     fn unknown(&mut self, line: &str, now: Instant) -> Option<Heard> {
-        if self.result_of_another_form(line, now) {
-            return None;
-        }
-        let attention = self.outstanding.as_ref().is_some_and(|o| o.command == Command::Attention);
-        if let Some(code) = ResultCode::to_attention(line).filter(|_| attention) {
+        if let Some(code) = self.result_of_another_form(line) {
             self.says_numbers |= line == "0";
             return self.finished(code, now);
         }
