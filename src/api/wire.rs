@@ -156,6 +156,29 @@ pub struct Modem {
     /// The last fault, for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// When that was last seen. RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error_at: Option<String>,
+    /// What went wrong on its port since the start, and was dealt with.
+    #[serde(default)]
+    pub counters: Counters,
+}
+
+/// What went wrong on a modem's port since the start of the daemon, and was dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Lines that nobody understood.
+    pub dropped_lines: u64,
+    /// Answers that came when nobody waited for them any more.
+    pub late_lines: u64,
+    /// Times that the dialogue had to be found again.
+    pub resyncs: u64,
+    /// Times that the port was opened again.
+    pub reopens: u64,
+    /// Restarts that the modem made by itself.
+    pub restarts: u64,
+    /// Notices that found no room.
+    pub lost_notices: u64,
 }
 
 /// Every modem.
@@ -377,6 +400,21 @@ impl From<&gateway::ModemView> for Modem {
             health: m.standing.health,
             breaker: m.standing.circuit.as_str().to_owned(),
             last_error: facts.last_error,
+            last_error_at: m.last_error_at.map(|at| at.to_string()),
+            counters: facts.counters.into(),
+        }
+    }
+}
+
+impl From<gateway::ModemCounters> for Counters {
+    fn from(counters: gateway::ModemCounters) -> Self {
+        Self {
+            dropped_lines: counters.dropped_lines,
+            late_lines: counters.late_lines,
+            resyncs: counters.resyncs,
+            reopens: counters.reopens,
+            restarts: counters.restarts,
+            lost_notices: counters.lost_notices,
         }
     }
 }

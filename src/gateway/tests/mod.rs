@@ -17,6 +17,7 @@ mod cancel;
 mod faults;
 mod inbound;
 mod limits;
+mod modems;
 mod names;
 mod pool;
 mod reports;
@@ -30,6 +31,7 @@ const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 struct Fake {
     name: String,
     readiness: watch::Sender<Readiness>,
+    facts: Mutex<ModemFacts>,
     plan: Mutex<VecDeque<Plan>>,
     /// How everything ends that is not planned; none: accepted.
     always: Mutex<Option<Outcome>>,
@@ -62,7 +64,7 @@ impl Submit for Fake {
 
     fn facts(&self) -> ModemFacts {
         let state = if self.readiness.borrow().ready { ModemState::Ready } else { ModemState::Absent };
-        ModemFacts { state, ..ModemFacts::default() }
+        ModemFacts { state, ..locked(&self.facts).clone() }
     }
 
     fn readiness(&self) -> watch::Receiver<Readiness> {
@@ -178,6 +180,7 @@ impl World {
                 Arc::new(Fake {
                     name: format!("m{i}"),
                     readiness: watch::Sender::new(ready),
+                    facts: Mutex::default(),
                     plan: Mutex::default(),
                     always: Mutex::default(),
                     cures: Mutex::default(),
