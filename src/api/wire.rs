@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 pub use super::inbox::{Inbox, InboxMessage, OptOut, OptOuts, Ports};
+pub use super::modems::{Counters, Modem, Modems, Trace, TraceLine, Ussd};
 use crate::gateway::{self, EventKind, ModemState};
 use crate::otp::VerificationStatus;
 use crate::outbox::{Encoding, MessageStatus};
@@ -96,112 +97,6 @@ pub struct Messages {
     /// The `cursor` of the next page, when there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
-}
-
-/// A modem.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Modem {
-    /// Its name in the configuration.
-    pub name: String,
-    /// `absent`, `starting`, `ready`, `busy`, `recovering`, `paused` or `blocked`.
-    pub state: String,
-    /// An operator paused it: one that is busy or away gets no further messages and is `paused` once it is back.
-    #[serde(default)]
-    pub paused: bool,
-    /// The port, as opened or configured.
-    pub port: String,
-    /// Empty until known.
-    pub manufacturer: String,
-    /// Empty until known.
-    pub model: String,
-    /// Empty until known.
-    pub firmware: String,
-    /// Empty until known.
-    pub imei: String,
-    /// The subscriber.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub imsi: Option<String>,
-    /// The network.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub operator: Option<String>,
-    /// `home`, `roaming`, `searching`, `denied`, `not registered` or `unknown`.
-    pub registration: String,
-    /// In dBm.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub signal_dbm: Option<i32>,
-    /// Tries that the SIM's PIN has left, while the SIM asks for it and the modem says how many.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pin_tries_left: Option<u8>,
-    /// Messages that only this modem may send and that wait.
-    pub queue: usize,
-    /// Messages sent since the start.
-    pub sent_total: u64,
-    /// Sends that failed since the start.
-    pub failed_total: u64,
-    /// Parts that its SIM sent today (UTC).
-    #[serde(default)]
-    pub parts_today: u32,
-    /// Parts that its SIM sent this month (UTC).
-    #[serde(default)]
-    pub parts_this_month: u32,
-    /// Different numbers that its SIM served this month (UTC).
-    #[serde(default)]
-    pub recipients_this_month: usize,
-    /// How well its SIM sends, in percent: its part of full traffic.
-    #[serde(default)]
-    pub health: u8,
-    /// `closed`; `open` while it gets no messages because they failed; `half-open` when the next is a trial.
-    #[serde(default)]
-    pub breaker: String,
-    /// The last fault, for a person.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-}
-
-/// Every modem.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Modems {
-    /// In the configuration's order.
-    pub modems: Vec<Modem>,
-}
-
-/// What the network answered to a USSD request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ussd {
-    /// Its text.
-    pub text: String,
-    /// The network waits for an answer: the next `code` is one.
-    #[serde(default)]
-    pub open: bool,
-}
-
-/// The last lines that went over a modem's port, masked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trace {
-    /// The oldest first.
-    pub lines: Vec<TraceLine>,
-}
-
-/// One of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TraceLine {
-    /// Milliseconds since.
-    pub ago_ms: u64,
-    /// `in` from the modem, `out` to it, `note` between them.
-    pub direction: String,
-    /// Heads, small numbers and the standard's words; the rest is left out.
-    pub text: String,
-}
-
-impl From<&[gateway::TraceLine]> for Trace {
-    fn from(lines: &[gateway::TraceLine]) -> Self {
-        let line = |line: &gateway::TraceLine| TraceLine {
-            ago_ms: u64::try_from(line.ago.as_millis()).unwrap_or(u64::MAX),
-            direction: line.direction.to_owned(),
-            text: line.text.clone(),
-        };
-        Self { lines: lines.iter().map(line).collect() }
-    }
 }
 
 /// The daemon at a glance.
@@ -348,36 +243,6 @@ impl From<&gateway::MessageView> for Message {
 impl From<&gateway::Page<gateway::MessageView>> for Messages {
     fn from(page: &gateway::Page<gateway::MessageView>) -> Self {
         Self { messages: page.items.iter().map(Message::from).collect(), next_cursor: page.next.clone() }
-    }
-}
-
-impl From<&gateway::ModemView> for Modem {
-    fn from(m: &gateway::ModemView) -> Self {
-        let facts = m.facts.clone();
-        Self {
-            name: m.name.clone(),
-            state: facts.state.as_str().to_owned(),
-            paused: facts.paused,
-            port: facts.port,
-            manufacturer: facts.manufacturer,
-            model: facts.model,
-            firmware: facts.firmware,
-            imei: facts.imei,
-            imsi: facts.imsi,
-            operator: facts.operator,
-            registration: facts.registration,
-            signal_dbm: facts.signal_dbm,
-            queue: m.queue,
-            sent_total: m.sent_total,
-            failed_total: m.failed_total,
-            pin_tries_left: facts.pin_tries,
-            parts_today: m.standing.parts_today,
-            parts_this_month: m.standing.parts_this_month,
-            recipients_this_month: m.standing.recipients_this_month,
-            health: m.standing.health,
-            breaker: m.standing.circuit.as_str().to_owned(),
-            last_error: facts.last_error,
-        }
     }
 }
 

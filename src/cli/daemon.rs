@@ -8,9 +8,10 @@ use serde_json::json;
 
 use super::exit::{Exit, Failure};
 use super::modem_view;
-use super::output::{self, Format, Session, clean, print};
+use super::output::{Format, Session, clean, print};
 use crate::api::client::{Call, ServerEvent, escape};
 use crate::api::wire;
+use crate::clock::Clock;
 
 /// What an operator does with a modem.
 #[derive(Debug, Subcommand)]
@@ -68,7 +69,7 @@ pub(super) fn status_lines(status: &wire::Status, format: Format) -> String {
 pub(super) async fn modems(session: &Session) -> Result<Exit, Failure> {
     let reply = session.ask(Call::get("/v1/modems")).await?;
     session.show(&reply, |list: &wire::Modems, format| {
-        modem_view::modems(&list.modems, format, modem_view::width())
+        modem_view::modems(&list.modems, format, modem_view::width(), Clock::system().now())
     })?;
     Ok(Exit::Done)
 }
@@ -103,7 +104,7 @@ pub(super) async fn modem(session: &Session, name: &str, care: Option<Care>) -> 
         }
     };
     let reply = session.ask(call).await?;
-    session.show(&reply, output::modem)?;
+    session.show(&reply, |m, format| modem_view::modem(m, format, Clock::system().now()))?;
     Ok(Exit::Done)
 }
 

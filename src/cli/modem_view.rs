@@ -2,9 +2,11 @@
 //! terminal, or a block for each modem where that is narrow.
 
 use std::io;
+use std::time::Duration;
 
-use super::output::{Format, clean, table};
+use super::output::{Format, block, clean, table};
 use crate::api::wire;
+use crate::clock::Timestamp;
 
 /// Where no terminal says how wide it is.
 const USUAL: usize = 100;
@@ -20,13 +22,71 @@ pub(super) fn width() -> usize {
     seen.filter(|&columns| columns > 0).or(told).unwrap_or(USUAL)
 }
 
+/// A modem in a block of lines.
+pub(super) fn modem(m: &wire::Modem, format: Format, now: Timestamp) -> String {
+    let device = [&m.manufacturer, &m.model, &m.firmware].map(|text| clean(text)).join(" ");
+    let mut lines =
+        vec![("port", clean(&m.port)), ("device", device.trim().to_owned()), ("imei", clean(&m.imei))];
+    lines.extend(m.imsi.iter().map(|imsi| ("imsi", clean(imsi))));
+    let operator = m.operator.as_deref().map(|name| format!("{}, ", clean(name))).unwrap_or_default();
+    lines.push(("network", format!("{operator}{}", clean(&m.registration))));
+    lines.extend(m.signal_dbm.map(|dbm| ("signal", in_words(dbm))));
+    lines.extend(m.pin_tries_left.map(|left| ("pin", format!("{left} tries left"))));
+    lines.extend(
+        (m.paused && m.state != "paused").then(|| ("paused", String::from("gets no further messages"))),
+    );
+    lines.push(("messages", format!("{} sent, {} failed, {} wait", m.sent_total, m.failed_total, m.queue)));
+    let (today, month, numbers) = (m.parts_today, m.parts_this_month, m.recipients_this_month);
+    lines.push(("sim", format!("{today} parts today, {month} this month to {numbers} numbers")));
+    lines.push(("health", format!("{} %, breaker {}", m.health, clean(&m.breaker))));
+    lines.push(("dialogue", dialogue(&m.counters)));
+    lines.extend(fault(m, now).map(|fault| ("error", fault)));
+    lines.retain(|(_, value)| !value.is_empty());
+    block(&format!("{} {}", format.strong(&m.name), format.status(&m.state)), &lines)
+}
+
+/// What went wrong between the daemon and the modem since the start; empty when nothing did.
+fn dialogue(counters: &wire::Counters) -> String {
+    let counted = [
+        (counters.dropped_lines, "lines dropped"),
+        (counters.late_lines, "answers late"),
+        (counters.resyncs, "times found again"),
+        (counters.reopens, "times opened again"),
+        (counters.restarts, "restarts of its own"),
+        (counters.lost_notices, "notices without room"),
+    ];
+    let told = counted.into_iter().filter(|(count, _)| *count > 0);
+    told.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Its last fault, and how long ago that was seen.
+fn fault(m: &wire::Modem, now: Timestamp) -> Option<String> {
+    let error = clean(m.last_error.as_deref()?);
+    let seen = m.last_error_at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
+    Some(match seen {
+        Some(seen) => format!("{error} ({})", ago(now.since(seen))),
+        None => error,
+    })
+}
+
+/// How long ago, in one number.
+fn ago(age: Duration) -> String {
+    match age.as_secs() {
+        0..5 => String::from("just now"),
+        seconds @ 5..60 => format!("{seconds} s ago"),
+        seconds @ 60..3600 => format!("{} min ago", seconds / 60),
+        seconds @ 3600..86_400 => format!("{} h ago", seconds / 3600),
+        seconds => format!("{} d ago", seconds / 86_400),
+    }
+}
+
 /// All modems, and a sentence for each that has one.
-pub(super) fn modems(modems: &[wire::Modem], format: Format, width: usize) -> String {
+pub(super) fn modems(modems: &[wire::Modem], format: Format, width: usize, now: Timestamp) -> String {
     if modems.is_empty() {
         return String::from("no modem is configured: smsotp probe writes a section for one\n");
     }
     if width < NARROW {
-        return modems.iter().map(|modem| block(modem, format, width)).collect();
+        return modems.iter().map(|modem| narrow(modem, format, width, now)).collect();
     }
     let head = ["NAME", "STATE", "NETWORK", "SIGNAL", "QUEUE", "SENT", "FAILED"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
@@ -42,26 +102,26 @@ pub(super) fn modems(modems: &[wire::Modem], format: Format, width: usize) -> St
         text.push_str(line);
         text.push('\n');
         if let Some(modem) = n.checked_sub(1).and_then(|n| modems.get(n)) {
-            text.push_str(&advice(modem, format, width));
+            text.push_str(&advice(modem, format, width, now));
         }
     }
     text
 }
 
-fn block(m: &wire::Modem, format: Format, width: usize) -> String {
+fn narrow(m: &wire::Modem, format: Format, width: usize, now: Timestamp) -> String {
     let mut text = format!("{} {}\n", format.strong(&m.name), format.status(&m.state));
     let facts = format!("{}, {}", network(m), signal(m));
     let counts = format!("{} sent, {} failed, {} wait", m.sent_total, m.failed_total, m.queue);
     for line in [facts, counts] {
         text.push_str(&wrapped(&clean(&line), "  ", "  ", width));
     }
-    text + &advice(m, format, width)
+    text + &advice(m, format, width, now)
 }
 
 /// Its last fault, which says what cures it.
-fn advice(m: &wire::Modem, format: Format, width: usize) -> String {
-    let Some(error) = &m.last_error else { return String::new() };
-    let text = wrapped(&clean(error), "  ! ", "    ", width);
+fn advice(m: &wire::Modem, format: Format, width: usize, now: Timestamp) -> String {
+    let Some(fault) = fault(m, now) else { return String::new() };
+    let text = wrapped(&fault, "  ! ", "    ", width);
     if matches!(m.state.as_str(), "ready" | "busy") { text } else { format.warning(&text) }
 }
 
@@ -119,7 +179,10 @@ fn wrapped(text: &str, first: &str, next: &str, width: usize) -> String {
 mod tests {
     use super::*;
 
-    fn modem(name: &str, state: &str) -> wire::Modem {
+    /// 2026-11-22, at noon in UTC.
+    const NOON: Timestamp = Timestamp::from_millis(1_795_348_800_000);
+
+    fn example(name: &str, state: &str) -> wire::Modem {
         wire::Modem {
             name: name.to_owned(),
             state: state.to_owned(),
@@ -143,6 +206,8 @@ mod tests {
             sent_total: 0,
             failed_total: 0,
             last_error: None,
+            last_error_at: None,
+            counters: wire::Counters::default(),
         }
     }
 
@@ -155,7 +220,7 @@ mod tests {
                 queue: 3,
                 sent_total: 1204,
                 failed_total: 2,
-                ..modem("stick1", "ready")
+                ..example("stick1", "ready")
             },
             wire::Modem {
                 pin_tries_left: Some(3),
@@ -163,7 +228,7 @@ mod tests {
                     "the SIM asks for its PIN (3 tries left): set pin_file in this modem's configuration"
                         .to_owned(),
                 ),
-                ..modem("stick2", "blocked")
+                ..example("stick2", "blocked")
             },
             wire::Modem {
                 registration: "searching".to_owned(),
@@ -171,7 +236,8 @@ mod tests {
                 last_error: Some(
                     "the modem looks for a network: check antenna and coverage if it stays so".to_owned(),
                 ),
-                ..modem("attic", "recovering")
+                last_error_at: Some("2026-11-22T11:56:30.000Z".to_owned()),
+                ..example("attic", "recovering")
             },
         ]
     }
@@ -179,7 +245,7 @@ mod tests {
     #[test]
     fn a_wide_terminal() {
         assert_eq!(
-            modems(&three(), Format::Plain, 80),
+            modems(&three(), Format::Plain, 80, NOON),
             "\
 NAME    STATE       NETWORK   SIGNAL         QUEUE  SENT  FAILED
 stick1  ready       Swisscom  -67 dBm, good  3      1204  2
@@ -187,7 +253,8 @@ stick2  blocked     -         -              0      0     0
   ! the SIM asks for its PIN (3 tries left): set pin_file in this modem's
     configuration
 attic   recovering  searches  -101 dBm, weak  0      0     0
-  ! the modem looks for a network: check antenna and coverage if it stays so
+  ! the modem looks for a network: check antenna and coverage if it stays so (3
+    min ago)
 "
             .replace("dBm, good  3", "dBm, good   3")
             .replace("SIGNAL         QUEUE", "SIGNAL          QUEUE")
@@ -198,7 +265,7 @@ attic   recovering  searches  -101 dBm, weak  0      0     0
     #[test]
     fn a_narrow_terminal() {
         assert_eq!(
-            modems(&three()[1..], Format::Plain, 40),
+            modems(&three()[1..], Format::Plain, 40, NOON),
             "\
 stick2 blocked
   -, -
@@ -211,26 +278,51 @@ attic recovering
   0 sent, 0 failed, 0 wait
   ! the modem looks for a network: check
     antenna and coverage if it stays so
+    (3 min ago)
 "
         );
         // A width that nobody has breaks nothing.
-        assert!(modems(&three(), Format::Plain, 1).lines().count() > 10);
+        assert!(modems(&three(), Format::Plain, 1, NOON).lines().count() > 10);
     }
 
     #[test]
     fn colours_stay_within_their_lines() {
-        let text = modems(&three(), Format::Coloured, 200);
+        let text = modems(&three(), Format::Coloured, 200, NOON);
         assert!(text.contains("\x1b[31mblocked\x1b[0m"), "{text:?}");
         assert!(text.lines().all(|line| line.matches("\x1b[").count() % 2 == 0), "{text:?}");
-        assert_eq!(modems(&[], Format::Plain, 80).lines().count(), 1);
+        assert_eq!(modems(&[], Format::Plain, 80, NOON).lines().count(), 1);
+    }
+
+    #[test]
+    fn one_modem_with_its_dialogue_and_its_fault() {
+        let [well, _, ill] = three();
+        let told = modem(&well, Format::Plain, NOON);
+        assert!(!told.contains("dialogue") && !told.contains("error"), "{told}");
+        let counters = wire::Counters { dropped_lines: 12, resyncs: 3, ..wire::Counters::default() };
+        let told = modem(&wire::Modem { counters, ..ill }, Format::Plain, NOON);
+        assert!(told.contains("  dialogue  12 lines dropped, 3 times found again\n"), "{told}");
+        assert!(told.ends_with("if it stays so (3 min ago)\n"), "{told}");
+    }
+
+    #[test]
+    fn how_long_ago() {
+        let told = [0, 4, 5, 59, 60, 3599, 3600, 86_399, 86_400].map(|s| ago(Duration::from_secs(s)));
+        let words = ["just now", "just now", "5 s", "59 s", "1 min", "59 min", "1 h", "23 h", "1 d"];
+        assert_eq!(told, words.map(|w| if w == "just now" { w.to_owned() } else { format!("{w} ago") }));
+        // A clock that was set back since, and a time that is none.
+        let modem = wire::Modem { last_error: Some("x".to_owned()), ..example("a", "ready") };
+        let later = wire::Modem { last_error_at: Some("2026-11-23T00:00:00Z".to_owned()), ..modem.clone() };
+        let wrong = wire::Modem { last_error_at: Some("soon".to_owned()), ..modem };
+        assert_eq!(fault(&later, NOON).as_deref(), Some("x (just now)"));
+        assert_eq!(fault(&wrong, NOON).as_deref(), Some("x"));
     }
 
     #[test]
     fn what_a_network_says_steers_no_terminal() {
-        let hostile = wire::Modem { operator: Some("\x1b[2J".to_owned()), ..modem("a", "ready") };
+        let hostile = wire::Modem { operator: Some("\x1b[2J".to_owned()), ..example("a", "ready") };
         let hostile = wire::Modem { last_error: Some("x\x1by\nz".to_owned()), ..hostile };
         for width in [40, 120] {
-            assert!(!modems(std::slice::from_ref(&hostile), Format::Plain, width).contains('\x1b'));
+            assert!(!modems(std::slice::from_ref(&hostile), Format::Plain, width, NOON).contains('\x1b'));
         }
     }
 }

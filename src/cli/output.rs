@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use super::exit::{Exit, Failure};
-use super::modem_view::in_words;
 use crate::api::client::{Call, Client, Reply};
 use crate::api::wire;
 
@@ -164,28 +163,6 @@ pub(super) fn message(m: &wire::Message, format: Format) -> String {
         [("modem", &m.modem), ("sent", &m.sent_at), ("delivered", &m.delivered_at), ("error", &m.error)];
     lines.extend(known.into_iter().filter_map(|(name, value)| Some((name, clean(value.as_deref()?)))));
     block(&format!("{} {}", format.strong(&m.id), format.status(&m.status)), &lines)
-}
-
-/// A modem in a block of lines.
-pub(super) fn modem(m: &wire::Modem, format: Format) -> String {
-    let device = [&m.manufacturer, &m.model, &m.firmware].map(|text| clean(text)).join(" ");
-    let mut lines =
-        vec![("port", clean(&m.port)), ("device", device.trim().to_owned()), ("imei", clean(&m.imei))];
-    lines.extend(m.imsi.iter().map(|imsi| ("imsi", clean(imsi))));
-    let operator = m.operator.as_deref().map(|name| format!("{}, ", clean(name))).unwrap_or_default();
-    lines.push(("network", format!("{operator}{}", clean(&m.registration))));
-    lines.extend(m.signal_dbm.map(|dbm| ("signal", in_words(dbm))));
-    lines.extend(m.pin_tries_left.map(|left| ("pin", format!("{left} tries left"))));
-    lines.extend(
-        (m.paused && m.state != "paused").then(|| ("paused", String::from("gets no further messages"))),
-    );
-    lines.push(("messages", format!("{} sent, {} failed, {} wait", m.sent_total, m.failed_total, m.queue)));
-    let (today, month, numbers) = (m.parts_today, m.parts_this_month, m.recipients_this_month);
-    lines.push(("sim", format!("{today} parts today, {month} this month to {numbers} numbers")));
-    lines.push(("health", format!("{} %, breaker {}", m.health, clean(&m.breaker))));
-    lines.extend(m.last_error.iter().map(|error| ("error", clean(error))));
-    lines.retain(|(_, value)| !value.is_empty());
-    block(&format!("{} {}", format.strong(&m.name), format.status(&m.state)), &lines)
 }
 
 /// A head, and names with their values below it.

@@ -15,7 +15,7 @@ use super::modem_view;
 use super::output::{Format, Session, clean, print};
 use crate::api::client::{Call, Events, ServerEvent};
 use crate::api::wire;
-use crate::clock;
+use crate::clock::{self, Clock};
 
 const REDRAW: Duration = Duration::from_secs(2);
 /// Events that come together are drawn together.
@@ -106,7 +106,7 @@ impl View {
         let mut text = self.status.as_ref().map(|s| status_lines(s, format)).unwrap_or_default();
         // Into a String nothing fails.
         let _ = writeln!(text, "rate    {:.1} messages a minute\n", self.rate());
-        text.push_str(&modem_view::modems(&self.modems, format, modem_view::width()));
+        text.push_str(&modem_view::modems(&self.modems, format, modem_view::width(), Clock::system().now()));
         text.push('\n');
         for line in &self.recent {
             let _ = writeln!(text, "{line}");

@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::GRACE;
 use crate::gateway::{
-    Control, ControlError, Gate, Gateway, ModemFacts, ModemState, Order, Outcome, Readiness, RecoveryView,
-    SimNames, Submit, TraceLine, UssdAnswer,
+    Control, ControlError, Gate, Gateway, ModemCounters, ModemFacts, ModemState, Order, Outcome, Readiness,
+    RecoveryView, SimNames, Submit, TraceLine, UssdAnswer,
 };
 use crate::outbox::{Fault, FaultClass};
 use crate::secret::Secret;
@@ -171,6 +171,8 @@ impl Submit for Port {
             signal_dbm: s.signal_dbm,
             pin_tries: s.pin_tries,
             last_error: s.last_error.clone(),
+            last_error_at: s.last_error_at,
+            counters: counters(&s.counters),
         }
     }
 
@@ -241,6 +243,17 @@ fn fault(error: &gsm_modem::at::Failure) -> Fault {
         (Recipient | Message | Network | Centre, _) => FaultClass::Transient,
     };
     Fault { class, text: error.sentence.clone() }
+}
+
+fn counters(seen: &gsm_modem::Counters) -> ModemCounters {
+    ModemCounters {
+        dropped_lines: seen.dropped_lines,
+        late_lines: seen.late_lines,
+        resyncs: seen.resyncs,
+        reopens: seen.reopens,
+        restarts: seen.restarts,
+        lost_notices: seen.lost_notices,
+    }
 }
 
 fn registration(registration: gsm_modem::at::Registration) -> &'static str {

@@ -80,6 +80,7 @@ mod tests {
             let modem = ModemView {
                 name: String::new(),
                 facts: crate::gateway::ModemFacts::default(),
+                last_error_at: None,
                 queue: 0,
                 sent_total: 0,
                 failed_total: 0,

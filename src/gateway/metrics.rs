@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::recoveries::Recoveries;
-use super::{ModemView, StatusView};
+use super::{ModemCounters, ModemView, StatusView};
 use crate::outbox::{Circuit, MessageStatus};
 
 const VERIFICATIONS: [&str; 7] =
@@ -130,6 +130,18 @@ impl Metrics {
     }
 }
 
+/// Something that is counted on a modem's port: its name, help and value.
+type Counter = (&'static str, &'static str, fn(&ModemCounters) -> u64);
+
+const COUNTERS: [Counter; 6] = [
+    ("dropped_lines", "Lines of the modem that nobody understood.", |c| c.dropped_lines),
+    ("late_lines", "Answers that came when nobody waited for them any more.", |c| c.late_lines),
+    ("resyncs", "Times that the dialogue with the modem had to be found again.", |c| c.resyncs),
+    ("reopens", "Times that the modem's port was opened again.", |c| c.reopens),
+    ("restarts", "Restarts that the modem made by itself.", |c| c.restarts),
+    ("lost_notices", "Notices of the modem that found no room.", |c| c.lost_notices),
+];
+
 /// Notes a family: its name, type, help and samples.
 type Family<'a> = dyn FnMut(&str, &str, &str, Vec<(String, f64)>) + 'a;
 
@@ -156,6 +168,10 @@ fn modem_families(family: &mut Family<'_>, modems: &[ModemView]) {
         "Sends of the modem that failed.",
         each(&|m| Some(number(m.failed_total))),
     );
+    for (name, help, count) in COUNTERS {
+        let samples = each(&|m| Some(number(count(&m.facts.counters))));
+        family(&format!("modem_{name}_total"), "counter", help, samples);
+    }
     family(
         "modem_parts",
         "gauge",

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::{Notify, mpsc};
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{self, Clock, Timestamp};
 use crate::id::MessageId;
 use crate::outbox::{self, Avoid, Circuit, Message, Pool};
 use crate::phone::PhoneNumber;
@@ -26,6 +26,7 @@ mod keeper;
 mod lint;
 mod message;
 mod metrics;
+mod moment;
 mod moves;
 mod opt_out;
 mod piece;
@@ -50,7 +51,8 @@ pub use lint::lint;
 pub use request::{Caller, InboxFilter, IssueRequest, MessageFilter, SendRequest};
 pub use settings::{Limits, Service, Settings};
 pub use submit::{
-    Control, ControlError, Gate, ModemFacts, ModemState, Order, OrderPart, Outcome, Readiness, Submit,
+    Control, ControlError, Gate, ModemCounters, ModemFacts, ModemState, Order, OrderPart, Outcome, Readiness,
+    Submit,
 };
 pub use view::{
     CheckView, Event, EventKind, Gap, InboxView, MessageView, ModemView, OptOutView, Page, QueueView,
@@ -95,6 +97,8 @@ struct Slot {
     sending: Mutex<Option<air::OnAir>>,
     /// The send that ended unknown: a late answer is credited to its message.
     doubt: Mutex<air::Doubt>,
+    /// When its last fault was seen.
+    moment: moment::Moment,
     sent: AtomicU64,
     failed: AtomicU64,
 }
@@ -307,6 +311,7 @@ impl Slot {
             wake: Notify::new(),
             sending: Mutex::new(None),
             doubt: Mutex::default(),
+            moment: moment::Moment::default(),
             sent: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         }
@@ -331,16 +336,21 @@ impl Inner {
         let slot = &self.slots[index];
         let name = slot.modem.name();
         let mut facts = slot.modem.facts();
+        let now = self.clock.now();
         let (queue, standing) = {
             let pool = locked(&self.queue);
-            (pool.pinned_to(name), pool.standing(index, self.clock.now()))
+            (pool.pinned_to(name), pool.standing(index, now))
         };
+        let told = |at| slot.moment.tell(at, now, clock::monotonic());
+        let mut last_error_at = facts.last_error.as_ref().and(facts.last_error_at).map(told);
         if let Some(why) = breaker_error(&standing) {
             facts.last_error = Some(why);
+            last_error_at = standing.failed_at;
         }
         ModemView {
             name: name.to_owned(),
             facts,
+            last_error_at,
             queue: queue + usize::from(locked(&slot.sending).is_some()),
             sent_total: slot.sent.load(Ordering::Relaxed),
             failed_total: slot.failed.load(Ordering::Relaxed),

@@ -1,6 +1,6 @@
 //! What the gateway asks of a modem. The daemon ties a real modem session to it; tests tie what they like.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{oneshot, watch};
@@ -153,6 +153,27 @@ pub struct ModemFacts {
     pub pin_tries: Option<u8>,
     /// The last fault, for a person.
     pub last_error: Option<String>,
+    /// When that was last seen.
+    pub last_error_at: Option<Instant>,
+    /// What went wrong on its port since the start.
+    pub counters: ModemCounters,
+}
+
+/// What went wrong on a modem's port since the start, and was dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ModemCounters {
+    /// Lines that nobody understood.
+    pub dropped_lines: u64,
+    /// Answers that came when nobody waited for them any more.
+    pub late_lines: u64,
+    /// Times that the dialogue had to be found again.
+    pub resyncs: u64,
+    /// Times that the port was opened again.
+    pub reopens: u64,
+    /// Restarts that the modem made by itself.
+    pub restarts: u64,
+    /// Notices that found no room.
+    pub lost_notices: u64,
 }
 
 /// What may be done with a modem.

@@ -189,6 +189,8 @@ pub struct ModemView {
     pub name: String,
     /// What is known of it.
     pub facts: ModemFacts,
+    /// When the fault that `facts` tell was last seen.
+    pub last_error_at: Option<Timestamp>,
     /// Messages that only this modem may send and that wait.
     pub queue: usize,
     /// Messages sent since the start.

@@ -89,6 +89,11 @@ impl Account {
         self.breaker.why()
     }
 
+    /// When that was; nothing while the breaker is closed.
+    pub fn failed_at(&self) -> Option<Timestamp> {
+        self.breaker.failed_at()
+    }
+
     /// Somebody saw to the modem: a breaker that is open tries the next message.
     pub fn try_now(&mut self, now: Timestamp) {
         self.breaker.try_now(now);

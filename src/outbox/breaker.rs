@@ -49,6 +49,8 @@ pub struct Breaker {
 struct Open {
     until: Timestamp,
     span: Duration,
+    /// The failure that opened it.
+    failed_at: Timestamp,
 }
 
 /// What a breaker lets through.
@@ -92,6 +94,11 @@ impl Breaker {
         &self.why
     }
 
+    /// When that was; nothing while it is closed.
+    pub fn failed_at(&self) -> Option<Timestamp> {
+        self.open.map(|open| open.failed_at)
+    }
+
     /// A message went out. Whether that closed it.
     pub fn succeeded(&mut self) -> bool {
         self.forget_row();
@@ -119,7 +126,7 @@ impl Breaker {
             }
         };
         self.forget_row();
-        self.open = Some(Open { until: now.plus(span), span });
+        self.open = Some(Open { until: now.plus(span), span, failed_at: now });
         why.clone_into(&mut self.why);
         true
     }

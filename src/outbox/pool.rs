@@ -81,6 +81,8 @@ pub struct Standing {
     pub circuit: Circuit,
     /// The failure that opened the breaker; empty when it is closed.
     pub why: String,
+    /// When that was.
+    pub failed_at: Option<Timestamp>,
 }
 
 /// The modems, by their place in the configuration, and the messages that wait.
@@ -279,6 +281,7 @@ impl Pool {
             health: u8::try_from(member.sim.ledger.health.weight(now) / 10).unwrap_or(100),
             circuit,
             why: if circuit == Circuit::Closed { String::new() } else { member.account.why().to_owned() },
+            failed_at: member.account.failed_at(),
         }
     }
 

@@ -275,7 +275,17 @@ async fn the_daemon_tells_how_it_is() {
         (&modems["modems"][0]["name"], &modems["modems"][0]["signal_dbm"]),
         (&json!("stick1"), &json!(-71))
     );
-    assert_eq!(api.call(Call::get("/v1/modems/stick1")).await.status, 200);
+    let modem: Value = api.call(Call::get("/v1/modems/stick1")).await.parse().unwrap();
+    assert_eq!(
+        modem["counters"],
+        json!({"dropped_lines": 12, "late_lines": 0, "resyncs": 3, "reopens": 0, "restarts": 0, "lost_notices": 0})
+    );
+    assert_eq!(modem["last_error_at"], "2027-01-15T08:00:00.000Z");
+    let description: Value = serde_json::from_str(&openapi()).unwrap();
+    let described = &description["components"]["schemas"]["Modem"];
+    let names = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(names(&described["properties"]), names(&modem), "each field is described");
+    assert_eq!(names(&described["properties"]["counters"]["properties"]), names(&modem["counters"]));
     assert_eq!(api.call(Call::get("/healthz")).await.status, 200);
     assert_eq!(api.call(Call::get("/readyz")).await.status, 200);
     api.fake.state.lock().unwrap().not_ready = true;

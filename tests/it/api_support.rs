@@ -10,8 +10,8 @@ use smsotpd::api::{Accepted, Access, Answer, Issued, Limits, Listener, Service, 
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
     Caller, CheckView, Control, Event, EventKind, Gap, GatewayError, InboxFilter, InboxView, IssueRequest,
-    MessageFilter, MessageView, ModemFacts, ModemState, ModemView, OptOutView, Page, QueueView, SendRequest,
-    Standing, StatusView, Subscription, TraceLine, UssdAnswer, VerificationView,
+    MessageFilter, MessageView, ModemCounters, ModemFacts, ModemState, ModemView, OptOutView, Page,
+    QueueView, SendRequest, Standing, StatusView, Subscription, TraceLine, UssdAnswer, VerificationView,
 };
 use smsotpd::id::{InboxId, MessageId, VerificationId};
 use smsotpd::inbox::Tag;
@@ -371,8 +371,14 @@ pub(crate) fn modem(state: ModemState) -> ModemView {
             state,
             port: "/dev/ttyUSB0".to_owned(),
             signal_dbm: Some(-71),
+            pin_tries: Some(3),
+            imsi: Some("228011234567890".to_owned()),
+            operator: Some("Swisscom".to_owned()),
+            last_error: Some("the modem looks for a network".to_owned()),
+            counters: ModemCounters { dropped_lines: 12, resyncs: 3, ..Default::default() },
             ..Default::default()
         },
+        last_error_at: Some(Timestamp::from_millis(1_800_000_000_000)),
         queue: 0,
         sent_total: 7,
         failed_total: 1,

@@ -12,6 +12,7 @@ mod config_shipped;
 mod daemon_backup;
 mod daemon_codes;
 mod daemon_inbox;
+mod daemon_modems;
 mod daemon_names;
 mod daemon_pool;
 mod daemon_sending;

@@ -16,7 +16,7 @@ use crate::sim_wire::Wire;
 
 fn patience() -> Patience {
     Patience {
-        attention: Duration::from_millis(600),
+        attention: Duration::from_secs(2),
         command: Duration::from_secs(5),
         again: Duration::from_millis(20),
         ..Patience::usb()
@@ -85,6 +85,35 @@ fn a_registered_modem_tells_its_network() {
     );
     assert_eq!(answers.registration(), Registration::Roaming);
     assert_eq!((answers.operator.as_deref(), answers.signal_dbm), (Some("Freie Welle"), Some(-73)));
+}
+
+#[test]
+fn a_modem_in_5g_alone_is_registered() {
+    let sim =
+        start("[network]\ndomains = []\n[[answer]]\ncommand = \"AT+C5GREG?\"\nlines = [\"+C5GREG: 0,1\"]\n");
+    let answers = ask(&sim.port(0), &patience()).unwrap();
+    assert_eq!(answers.registrations, [(Domain::FiveG, Registration::Home)]);
+}
+
+#[test]
+fn results_as_numbers_and_no_results_are_understood() {
+    let numbers = start("");
+    let mut wire = Wire::open(&numbers.port(0));
+    wire.write("ATV0\r");
+    wire.until("0\r");
+    drop(wire);
+    let answers = ask(&numbers.port(0), &patience()).unwrap();
+    assert_eq!((answers.model.as_str(), answers.stopped_at), ("SIM-27005", None));
+    let sent: Vec<_> = numbers.commands(0).into_iter().map(|seen| seen.line).collect();
+    assert_eq!(sent.last().map(String::as_str), Some("ATV0"), "results are numbers again: {sent:?}");
+
+    let quiet = start("");
+    let mut wire = Wire::open(&quiet.port(0));
+    wire.write("ATQ1\rAT+CGMM\r");
+    wire.until("SIM-27005");
+    drop(wire);
+    let answers = ask(&quiet.port(0), &patience()).unwrap();
+    assert_eq!((answers.model.as_str(), answers.stopped_at), ("SIM-27005", None));
 }
 
 #[test]
@@ -187,6 +216,53 @@ fn line() -> Line {
     settings.make_raw();
     tcsetattr(&slave, OptionalActions::Now, &settings).unwrap();
     Line { master, slave, path }
+}
+
+/// A modem that gives back what `answer` says to each line, without its end, for as long as the port is open.
+fn modem(master: OwnedFd, end: u8, mut answer: impl FnMut(&[u8]) -> Vec<u8> + Send + 'static) {
+    std::thread::spawn(move || {
+        let mut master = File::from(master);
+        let mut octets = [0; 256];
+        let mut line = Vec::new();
+        while let Ok(count @ 1..) = master.read(&mut octets) {
+            for &octet in &octets[..count] {
+                if octet == end {
+                    let said = answer(&line);
+                    line.clear();
+                    // Who asked may be gone.
+                    let _ = master.write_all(&said);
+                } else {
+                    line.push(octet);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_modem_that_waits_for_a_line_feed_is_found() {
+    let Line { master, slave, path } = line();
+    modem(master, b'\n', |line| {
+        let known = line.ends_with(b"AT+CGMM\r");
+        if known { b"\r\nRocket\r\n\r\nOK\r\n".to_vec() } else { b"\r\nOK\r\n".to_vec() }
+    });
+    assert_eq!(ask(&path, &patience()).unwrap().model, "Rocket");
+    drop(slave);
+}
+
+#[test]
+fn a_question_that_was_lost_is_asked_again() {
+    let Line { master, slave, path } = line();
+    // It loses the first command that is no plain call.
+    let mut lost = false;
+    modem(master, b'\r', move |line| match line.trim_ascii() {
+        b"AT+CGMM" => b"\r\nRocket\r\n\r\nOK\r\n".to_vec(),
+        [b'A', b'T', b'+', ..] if !std::mem::replace(&mut lost, true) => Vec::new(),
+        _ => b"\r\nERROR\r\n".to_vec(),
+    });
+    let quick = Patience { command: Duration::from_millis(500), ..patience() };
+    assert_eq!(ask(&path, &quick).unwrap().model, "Rocket");
+    drop(slave);
 }
 
 #[test]

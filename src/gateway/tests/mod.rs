@@ -18,6 +18,7 @@ mod cancel;
 mod faults;
 mod inbound;
 mod limits;
+mod modems;
 mod names;
 mod pool;
 mod reports;
@@ -31,6 +32,7 @@ const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 struct Fake {
     name: String,
     readiness: watch::Sender<Readiness>,
+    facts: Mutex<ModemFacts>,
     plan: Mutex<VecDeque<Plan>>,
     /// How everything ends that is not planned; none: accepted.
     always: Mutex<Option<Outcome>>,
@@ -63,7 +65,7 @@ impl Submit for Fake {
 
     fn facts(&self) -> ModemFacts {
         let state = if self.readiness.borrow().ready { ModemState::Ready } else { ModemState::Absent };
-        ModemFacts { state, ..ModemFacts::default() }
+        ModemFacts { state, ..locked(&self.facts).clone() }
     }
 
     fn readiness(&self) -> watch::Receiver<Readiness> {
@@ -179,6 +181,7 @@ impl World {
                 Arc::new(Fake {
                     name: format!("m{i}"),
                     readiness: watch::Sender::new(ready),
+                    facts: Mutex::default(),
                     plan: Mutex::default(),
                     always: Mutex::default(),
                     cures: Mutex::default(),

@@ -56,6 +56,7 @@ async fn a_modem_that_fails_with_different_numbers_is_left_alone() {
     let until = START.plus(Duration::from_secs(60));
     let view = world.gateway.modem("m0").unwrap();
     assert_eq!(view.standing.circuit, Circuit::Open { until });
+    assert_eq!(view.last_error_at, Some(START), "the failure that opened it");
     let why = view.facts.last_error.unwrap();
     assert!(why.contains(&until.to_string()) && why.contains("+CMS ERROR 38"), "{why}");
     let metrics = world.gateway.metrics();

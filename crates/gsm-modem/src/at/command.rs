@@ -17,8 +17,14 @@ pub enum Command {
     EchoOff,
     /// `ATV1` (V.250 6.2.6): results as words.
     Verbose,
+    /// `ATV0`: results as numbers.
+    Terse,
     /// `AT+CMEE=1` (27.007 9.1): errors as numbers.
     NumericErrors,
+    /// `AT+CMEE?`: how errors are told.
+    ErrorForm,
+    /// `AT+CMEE=0`: errors without their numbers.
+    PlainErrors,
     /// `AT+CGMI` (27.007 5.1).
     Manufacturer,
     /// `AT+CGMM` (27.007 5.2).
@@ -61,6 +67,8 @@ pub enum Command {
     SetServiceCentre(String),
     /// `AT+CNMI=…` (27.005 3.4.1).
     NewMessages([u8; 5]),
+    /// `AT+CNMI=?`: what of that the modem knows.
+    NewMessagesKnown,
     /// `AT+CREG?` and its siblings (27.007 7.2, 10.1.20, 10.1.22, 10.1.47).
     Registration(Domain),
     /// `AT+CREG=1`: report changes.
@@ -232,6 +240,8 @@ impl Command {
             Self::SerialNumber => Expects::bare("+CGSN"),
             Self::Subscriber => Expects::bare("+CIMI"),
             Self::Iccid(_) | Self::Question(_) => Expects { bare: true, ..Expects::NOTHING },
+            Self::ErrorForm => Expects::head("+CMEE"),
+            Self::NewMessagesKnown => Expects::head("+CNMI"),
             Self::Function => Expects::head("+CFUN"),
             Self::PinState => Expects::head("+CPIN"),
             Self::Service | Self::PlainService => Expects::head("+CSMS"),
@@ -255,7 +265,10 @@ impl Command {
             Self::Attention => "AT",
             Self::EchoOff => "ATE0",
             Self::Verbose => "ATV1",
+            Self::Terse => "ATV0",
             Self::NumericErrors => "AT+CMEE=1",
+            Self::ErrorForm => "AT+CMEE?",
+            Self::PlainErrors => "AT+CMEE=0",
             Self::Manufacturer => "AT+CGMI",
             Self::Model => "AT+CGMM",
             Self::Revision => "AT+CGMR",
@@ -289,6 +302,7 @@ impl Command {
             Self::NewMessages([mode, mt, bm, ds, bfr]) => {
                 return Cow::Owned(format!("AT+CNMI={mode},{mt},{bm},{ds},{bfr}"));
             }
+            Self::NewMessagesKnown => "AT+CNMI=?",
             Self::Registration(Domain::Cs) => "AT+CREG?",
             Self::Registration(Domain::Eps) => "AT+CEREG?",
             Self::Registration(Domain::Ps) => "AT+CGREG?",

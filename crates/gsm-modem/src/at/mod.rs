@@ -39,8 +39,8 @@ pub use framer::{Frame, Framer, LINE_LIMIT, Prompt};
 pub use line::Line;
 pub use registration::{Registration, registration};
 pub use reply::{
-    Pin, Selection, UssdReply, first_number, first_text, iccid, index, number_at, operator, pin, selection,
-    send_reference, signal, unquoted, ussd,
+    Pin, Selection, UssdReply, first_number, first_text, iccid, index, number_at, operator, pin, pin_refused,
+    selection, send_reference, signal, unquoted, ussd,
 };
 pub use result::{ErrorValue, ResultCode};
 pub use stored::{Entry, Header, Usage, fits, storage, storages, usages};

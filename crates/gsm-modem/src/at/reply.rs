@@ -9,6 +9,8 @@ use nom::multi::separated_list1;
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
+use super::{ErrorValue, Failure, ResultCode};
+
 /// What `+CPIN:` says (27.007 8.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pin {
@@ -128,6 +130,25 @@ pub fn pin(body: &str) -> Pin {
     )
     .parse(body.trim());
     whole(parsed).unwrap_or(Pin::Other)
+}
+
+/// What a refusal of `AT+CPIN?` says of the SIM (27.007 9.2.2, 27.005 3.2.5); nothing when it is about something else, or
+/// the SIM is only busy.
+pub fn pin_refused(code: &ResultCode) -> Option<Pin> {
+    match (code, Failure::number(code)) {
+        (ResultCode::Cme(_), Some(11)) | (ResultCode::Cms(_), Some(311)) => Some(Pin::SimPin),
+        (ResultCode::Cme(_), Some(12)) | (ResultCode::Cms(_), Some(316)) => Some(Pin::SimPuk),
+        (ResultCode::Cme(_), Some(5..=7 | 40..=47)) | (ResultCode::Cms(_), Some(312)) => Some(Pin::Device),
+        (ResultCode::Cme(_), Some(10 | 13 | 15)) | (ResultCode::Cms(_), Some(310 | 313 | 315)) => {
+            Some(Pin::Absent)
+        }
+        (ResultCode::Cme(ErrorValue::Text(text)), None)
+            if text.to_ascii_lowercase().contains("not inserted") =>
+        {
+            Some(Pin::Absent)
+        }
+        _ => None,
+    }
 }
 
 /// `+CSQ: <rssi>,<ber>` in dBm (27.007 8.5; 100 to 199 are TD-SCDMA).
@@ -284,6 +305,18 @@ mod tests {
             ("BLOCKED", Pin::Other),
         ] {
             assert_eq!(pin(body), expected, "{body}");
+        }
+        for (line, expected) in [
+            ("+CME ERROR: 11", Some(Pin::SimPin)),
+            ("+CME ERROR: SIM PUK required", Some(Pin::SimPuk)),
+            ("+CME ERROR: 42", Some(Pin::Device)),
+            ("+CMS ERROR: 310", Some(Pin::Absent)),
+            ("+CME ERROR: card not inserted", Some(Pin::Absent)),
+            ("+CME ERROR: 14", None),
+            ("+CMS ERROR: 11", None),
+            ("ERROR", None),
+        ] {
+            assert_eq!(ResultCode::parse(line).and_then(|code| pin_refused(&code)), expected, "{line}");
         }
     }
 

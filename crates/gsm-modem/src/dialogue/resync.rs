@@ -8,10 +8,35 @@ use crate::at::{Command, LineEnd, ResultCode};
 
 /// Lines that keep the line from being quiet, before the line is taken for quiet all the same.
 const DISTURBANCES: u8 = 50;
-/// The unanswered `AT` after which results are asked for, in case they are switched off.
-const ASK_FOR_RESULTS: u8 = 4;
-/// The unanswered `AT` after which another line end is tried.
-const OTHER_LINE_END: u8 = 7;
+/// Among fewer calls all are plain.
+const TRIES_FOR_OTHER_FORMS: u16 = 4;
+
+/// How the modem is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    /// `AT`.
+    Plain,
+    /// `ATQ0V1`, in case results are switched off (V.250 clauses 6.2.5 and 6.2.6).
+    ForResults,
+    /// `AT` with CR and LF, in case the modem waits for the LF.
+    OtherLineEnd,
+}
+
+impl Call {
+    /// The call after so many without an answer, of `all` that are made.
+    fn of(unanswered: u8, all: u8) -> Self {
+        let (unanswered, all) = (u16::from(unanswered), u16::from(all));
+        if all < TRIES_FOR_OTHER_FORMS {
+            Self::Plain
+        } else if unanswered == all * 2 / 5 {
+            Self::ForResults
+        } else if unanswered == all * 7 / 10 {
+            Self::OtherLineEnd
+        } else {
+            Self::Plain
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Resync {
@@ -98,17 +123,19 @@ impl Dialogue {
     }
 
     /// Numbers are results of a modem that was left with `ATV0` (V.250 clause 6.2.6), and words that end a call are results
-    /// of one that takes a call for its work: whatever it says, somebody answers.
-    pub(super) fn result_of_another_form(&mut self, line: &str, now: Instant) -> bool {
-        let asked = self.resync.as_ref().is_some_and(|resync| resync.stage == Stage::Asked);
-        match ResultCode::to_attention(line) {
-            Some(code) if asked => {
-                self.says_numbers |= line == "0";
-                self.resync_answered(&code, now);
-                true
-            }
-            _ => false,
-        }
+    /// of one that takes a call for its work: whatever it says, somebody answers. Elsewhere than behind a call, and behind
+    /// what sets the form of results, such a line may be data.
+    pub(super) fn result_of_another_form(&self, line: &str) -> Option<ResultCode> {
+        let expected = match &self.resync {
+            Some(resync) => resync.stage == Stage::Asked,
+            None => self.outstanding.as_ref().is_some_and(|outstanding| {
+                matches!(
+                    outstanding.command,
+                    Command::Attention | Command::EchoOff | Command::Verbose | Command::Terse
+                )
+            }),
+        };
+        ResultCode::to_attention(line).filter(|_| expected)
     }
 
     /// A line came that belongs to nothing: while the line should be quiet, the wait begins anew.
@@ -155,7 +182,7 @@ impl Dialogue {
         self.outstanding = None;
         let Some(resync) = &mut self.resync else { return };
         resync.stage = Stage::Quiet;
-        if resync.tries == OTHER_LINE_END {
+        if Call::of(resync.tries, manners.attention_tries) == Call::OtherLineEnd {
             self.manners.line_end = LineEnd::CrLf;
         }
         // With more than one AT out, the answer may have been to an earlier one.
@@ -178,13 +205,13 @@ impl Dialogue {
         let Some(resync) = &mut self.resync else { return };
         resync.stage = Stage::Asked;
         resync.timer = None;
-        let tries = resync.tries;
-        let command = match tries {
-            ASK_FOR_RESULTS => Command::Vendor("ATQ0V1".into()),
-            _ => Command::Attention,
+        let call = Call::of(resync.tries, self.manners.attention_tries);
+        let command = match call {
+            Call::ForResults => Command::Vendor("ATQ0V1".into()),
+            Call::Plain | Call::OtherLineEnd => Command::Attention,
         };
         let line_end = self.manners.line_end;
-        if tries == OTHER_LINE_END {
+        if call == Call::OtherLineEnd {
             self.manners.line_end = LineEnd::CrLf;
         }
         self.ended_at = None;

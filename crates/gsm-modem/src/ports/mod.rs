@@ -2,7 +2,7 @@
 //! when devices come and go.
 //!
 //! This room reads sysfs, `/dev` and `/proc` below a [`Root`], and asks only what changes nothing: never a PIN, never
-//! the radio, never a memory.
+//! the radio, never a memory. It speaks to a modem through the same dialogue kernel as a session.
 //!
 //! ```no_run
 //! use gsm_modem::ports::{self, Root};
@@ -12,9 +12,12 @@
 //! }
 //! ```
 
+mod answers;
 mod ask;
 mod holder;
+mod line;
 mod obstacle;
+mod patience;
 mod rank;
 mod scan;
 mod turn;
@@ -22,11 +25,13 @@ mod watch;
 
 use std::path::{Path, PathBuf};
 
+pub use answers::{Answers, SimState};
 pub(super) use ask::identify;
-pub use ask::{Answers, AskError, Patience, SimState, ask};
+pub use ask::{AskError, ask};
 pub use holder::{Holder, holder};
 pub(super) use obstacle::taken;
 pub use obstacle::{Obstacle, in_the_way, without_port};
+pub use patience::Patience;
 pub use rank::Role;
 pub use scan::{scan, usb_of};
 pub(super) use turn::turn;

@@ -1,0 +1,121 @@
+//! The kernel by itself: how a modem is found, and in which form it may answer.
+
+use std::time::{Duration, Instant};
+
+use super::{Dialogue, Heard, Manners, Open};
+use crate::at::{Command, LineEnd, ResultCode};
+use crate::clock::monotonic;
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// A dialogue, and time that jumps.
+struct Bench {
+    dialogue: Dialogue,
+    now: Instant,
+}
+
+impl Bench {
+    fn new(tries: u8) -> Self {
+        let manners = Manners { attention_tries: tries, ..Manners::default() };
+        Self { dialogue: Dialogue::new(manners), now: monotonic() }
+    }
+
+    /// What is written, in one piece.
+    fn written(&mut self) -> String {
+        let mut octets = Vec::new();
+        while let Some(write) = self.dialogue.poll() {
+            octets.extend_from_slice(write.octets().expose());
+        }
+        String::from_utf8(octets).unwrap()
+    }
+
+    fn heard(&mut self) -> Option<Heard> {
+        self.dialogue.next(self.now, |_, _| false, |_| None)
+    }
+
+    fn says(&mut self, text: &str) -> Option<Heard> {
+        self.dialogue.received(text.as_bytes(), self.now);
+        self.heard()
+    }
+
+    /// Until the next thing is due.
+    fn jump(&mut self) -> Option<Heard> {
+        self.now = self.dialogue.deadline().unwrap();
+        self.dialogue.tick(self.now)
+    }
+
+    /// Calls, each as it was written, while nobody answers; until there is one that `answered` names, which is
+    /// answered by OK, or none more.
+    fn find(&mut self, answered: Option<&str>) -> (Vec<String>, Heard) {
+        self.dialogue.find(Open::Perhaps, self.now);
+        let mut calls = Vec::new();
+        loop {
+            let call = self.written().replace("\u{1b}\r", "");
+            if !call.is_empty() {
+                let answers = answered == Some(call.as_str());
+                calls.push(call);
+                if answers {
+                    assert_eq!(self.says("\r\nOK\r\n"), None);
+                }
+            }
+            if let Some(heard) = self.jump() {
+                return (calls, heard);
+            }
+        }
+    }
+}
+
+#[test]
+fn who_does_not_answer_is_called_in_other_forms() {
+    let forms = |tries: u8| {
+        let mut bench = Bench::new(tries);
+        let (calls, heard) = bench.find(None);
+        assert_eq!((calls.len(), heard), (usize::from(tries), Heard::Silent));
+        let other: Vec<_> = calls.into_iter().enumerate().filter(|(_, call)| call != "AT\r").collect();
+        other.into_iter().map(|(at, call)| (at, call.trim_end_matches('\r').to_owned())).collect::<Vec<_>>()
+    };
+    let expected = |results, line_end| [(results, "ATQ0V1".to_owned()), (line_end, "AT\r\n".to_owned())];
+    assert_eq!(forms(10), expected(4, 7));
+    assert_eq!(forms(4), expected(1, 2));
+    for tries in 4..=10 {
+        let found = forms(tries);
+        assert_eq!(found.len(), 2, "{tries}");
+        // The last call alone is what an idle modem gets: it is a plain one, as the first one is.
+        assert!(found.iter().all(|(at, _)| (1..usize::from(tries) - 1).contains(at)), "{tries}: {found:?}");
+    }
+    for tries in 1..4 {
+        assert_eq!(forms(tries), [], "{tries}");
+    }
+}
+
+#[test]
+fn the_line_end_that_was_answered_stays() {
+    let mut bench = Bench::new(4);
+    let (calls, heard) = bench.find(Some("AT\r\n"));
+    assert_eq!((calls.len(), heard), (3, Heard::Found));
+    assert!(bench.dialogue.ask(Command::Signal, LIMIT, bench.now));
+    assert_eq!(bench.written(), "AT+CSQ\r\n");
+    assert_eq!(bench.dialogue.manners_mut().line_end, LineEnd::CrLf);
+}
+
+#[test]
+fn numbers_are_results_where_nothing_else_can_be_meant() {
+    let mut bench = Bench::new(4);
+    bench.dialogue.find(Open::No, bench.now);
+    assert_eq!(bench.written(), "AT\r");
+    assert_eq!(bench.says("0\r"), None);
+    assert_eq!(bench.jump(), Some(Heard::Found));
+    assert!(bench.dialogue.take_says_numbers());
+
+    for (said, result) in
+        [("0\r", ResultCode::Ok), ("4\r", ResultCode::Error), ("\r\nOK\r\n", ResultCode::Ok)]
+    {
+        assert!(bench.dialogue.ask(Command::EchoOff, LIMIT, bench.now));
+        let Some(Heard::Ended(ended)) = bench.says(said) else { panic!("{said:?}") };
+        assert_eq!((ended.result, ended.lines.len()), (Some(result), 0), "{said:?}");
+    }
+    // Behind a question it may be the answer.
+    assert!(bench.dialogue.ask(Command::Question("AT^X?".into()), LIMIT, bench.now));
+    assert_eq!(bench.says("0\r"), Some(Heard::Answer("0".into())));
+    assert!(matches!(bench.says("OK\r"), Some(Heard::Ended(_))));
+}

@@ -1,0 +1,56 @@
+//! How long a port is waited for while it is asked, and at which speeds.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Candidate, obstacle};
+
+/// How long a port is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patience {
+    /// The answer to `AT`, at each speed.
+    pub attention: Duration,
+    /// The answer to a question.
+    pub command: Duration,
+    /// Before a busy SIM is asked again.
+    pub again: Duration,
+    /// Speeds to try, in this order.
+    pub bauds: Vec<u32>,
+}
+
+/// The speed that USB modems ignore and that most others have.
+const BAUD: u32 = 115_200;
+
+impl Patience {
+    /// For a port whose speed does not matter.
+    pub fn usb() -> Self {
+        Self {
+            attention: Duration::from_secs(2),
+            command: Duration::from_secs(5),
+            again: Duration::from_secs(1),
+            bauds: vec![BAUD],
+        }
+    }
+
+    /// For a real serial line.
+    pub fn uart() -> Self {
+        Self { bauds: vec![BAUD, 9600, 19_200, 57_600, 460_800], ..Self::usb() }
+    }
+
+    /// For `port`, which may be one of `known`.
+    pub fn of(port: &Path, known: &[Candidate]) -> Self {
+        let same = |other: &&Candidate| {
+            port.canonicalize().is_ok_and(|real| other.path.canonicalize().is_ok_and(|path| path == real))
+        };
+        let usb = match known.iter().find(same) {
+            Some(candidate) => !candidate.is_uart(),
+            None => port.metadata().is_ok_and(|metadata| obstacle::is_pty(&metadata)),
+        };
+        if usb { Self::usb() } else { Self::uart() }
+    }
+
+    /// The speed to open the port with.
+    pub(super) fn first_baud(&self) -> u32 {
+        self.bauds.first().copied().unwrap_or(BAUD)
+    }
+}
