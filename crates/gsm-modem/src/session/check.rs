@@ -3,9 +3,8 @@
 
 use std::collections::VecDeque;
 
-use super::doing::{Doing, Next, Procedure};
 use super::fault::Fault;
-use super::known::Cx;
+use super::procedure::{Activity, Cx, Next, Procedure};
 use crate::at::{Command, Domain, registration, signal};
 use crate::dialogue::{Ended, Open};
 
@@ -30,6 +29,10 @@ impl Check {
 }
 
 impl Procedure for Check {
+    fn activity(&self) -> Activity {
+        Activity::Checking
+    }
+
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
         cx.known.timer = None;
         match self.left.pop_front() {
@@ -42,7 +45,7 @@ impl Procedure for Check {
         if ended.result.is_none() {
             cx.known.ladder.notice(cx.now);
             cx.set_fault(Fault::Unanswered);
-            return Next::Find(Open::No, Doing::IDLE);
+            return Next::Idle(Open::No);
         }
         match ended.command {
             Command::Signal if ended.is_ok() => cx.note_signal(ended.answer()),

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use super::Session;
-use super::doing::{Doing, Next};
 use super::fault::Fault;
+use super::known::Echo;
+use super::procedure::{Activity, Next};
 use crate::at::{Domain, Line, Pin, Registration, Unsolicited, index, pin};
 use crate::dialogue::Open;
 use crate::snapshot::State;
@@ -39,15 +40,7 @@ impl Session {
             }
             Unsolicited::Ussd(body) => {
                 let body = body.to_owned();
-                if let Doing::Ussd(_) = self.doing {
-                    self.with(now, |doing, cx| match doing {
-                        Doing::Ussd(ussd) => ussd.replied(&body, cx),
-                        _ => Next::Stay,
-                    })
-                } else {
-                    self.known.network_said(&body);
-                    Next::Stay
-                }
+                self.with(now, |doing, cx| doing.network_said(&body, cx))
             }
             Unsolicited::StorageFull => {
                 self.known.storage_is_full(now);
@@ -59,7 +52,7 @@ impl Session {
 
     /// Every setting is lost, and whatever was under way with it.
     fn restarted(&mut self, now: Instant) -> Next {
-        if matches!(self.doing, Doing::Closed(_) | Doing::Curing(_)) {
+        if matches!(self.doing.activity(), Activity::Closed | Activity::Curing) {
             return Next::Stay;
         }
         self.known.seen.snapshot.counters.restarts += 1;
@@ -69,16 +62,16 @@ impl Session {
         self.known.end_dialogue(&Fault::Restarted);
         self.known.set_fault(Fault::Restarted, now);
         self.known.set_state(State::Starting, &mut self.dialogue);
-        Next::Find(Open::No, Doing::bring_up())
+        Next::Anew(Open::No)
     }
 
     /// A part of the modem became ready. While it is brought up that ends a wait; later, it says that the modem
     /// began anew without saying so, and its settings are made again once no message is under way.
     fn woken(&mut self, now: Instant) -> Next {
-        if matches!(self.doing, Doing::BringUp(_)) {
+        if self.doing.activity() == Activity::BringUp {
             return self.rouse(now);
         }
-        if !matches!(self.doing, Doing::Closed(_) | Doing::Curing(_))
+        if !matches!(self.doing.activity(), Activity::Closed | Activity::Curing)
             && self.known.wishes.awakening_counts(now)
         {
             self.known.wishes.bring_up = true;
@@ -93,8 +86,8 @@ impl Session {
             return Next::Stay;
         };
         let counts = self.known.domain == Some(domain);
-        if let Doing::BringUp(bring_up) = &mut self.doing {
-            bring_up.reported(domain, registration);
+        self.doing.registration_said(domain, registration);
+        if self.doing.activity() == Activity::BringUp {
             // Whichever it is, it says whether it is worth asking again.
             return if registration.is_registered() { self.rouse(now) } else { Next::Stay };
         }
@@ -107,19 +100,20 @@ impl Session {
 
     /// The modem says something that it would not say under its settings: it began anew without a word.
     pub(super) fn began_anew(&mut self, now: Instant) -> Next {
-        if matches!(self.doing, Doing::Closed(_) | Doing::Curing(_)) || self.dialogue.is_lost() {
-            self.known.wishes.bring_up |= !matches!(self.doing, Doing::Closed(_) | Doing::BringUp(_));
+        if matches!(self.doing.activity(), Activity::Closed | Activity::Curing) || self.dialogue.is_lost() {
+            self.known.wishes.bring_up |=
+                !matches!(self.doing.activity(), Activity::Closed | Activity::BringUp);
             return Next::Stay;
         }
         if !self.known.wishes.awakening_counts(now) {
             // It says so under any settings.
-            self.known.format.echo = super::known::Echo::On;
+            self.known.format.echo = Echo::On;
             return Next::Stay;
         }
         self.known.format.sure = false;
         self.known.pin.device_began_anew();
         self.known.set_fault(Fault::BeganAnew, now);
-        self.with(now, |doing, cx| doing.procedure().began_anew(cx))
+        self.with(now, |doing, cx| doing.began_anew(cx))
     }
 
     /// Something ends a wait of what is under way.
@@ -127,14 +121,14 @@ impl Session {
         if self.dialogue.is_lost() {
             return Next::Stay;
         }
-        if matches!(self.doing, Doing::BringUp(_)) {
+        if self.doing.activity() == Activity::BringUp {
             self.known.wishes.bring_up = false;
         }
-        self.with(now, |doing, cx| doing.procedure().roused(cx))
+        self.with(now, |doing, cx| doing.roused(cx))
     }
 
     /// Lets an idle session look at what waits.
     pub(super) fn rouse_idle(&mut self, now: Instant) -> Next {
-        if matches!(self.doing, Doing::Idle(_)) { self.rouse(now) } else { Next::Stay }
+        if self.doing.activity() == Activity::Idle { self.rouse(now) } else { Next::Stay }
     }
 }

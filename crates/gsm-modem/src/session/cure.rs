@@ -2,11 +2,9 @@
 //! and what a person is told of it. Only the ladder decides which cure comes next; nothing here begins while the result
 //! of a message is outstanding.
 
-use super::doing::{Doing, Next, Procedure};
 use super::fault::Fault;
-use super::idle::Resting;
 use super::input::{Closing, Output};
-use super::known::Cx;
+use super::procedure::{Activity, Cx, Next, Procedure};
 use crate::at::Command;
 use crate::dialogue::{Ended, Open};
 use crate::ladder::{Recovery, Rung, Step};
@@ -48,6 +46,10 @@ impl Cure {
 }
 
 impl Procedure for Cure {
+    fn activity(&self) -> Activity {
+        Activity::Curing
+    }
+
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
         cx.known.timer = None;
         cx.known.wishes.restart = false;
@@ -63,7 +65,7 @@ impl Procedure for Cure {
     fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next {
         match self {
             Self::RadioOff => *self = Self::RadioOn,
-            Self::RadioOn => return Next::Find(Open::No, Doing::bring_up()),
+            Self::RadioOn => return Next::Anew(Open::No),
             Self::Restart(at) if ended.result.is_some() && !ended.is_ok() => *at += 1,
             Self::Restart(_) => return Next::Close(Closing::Reopen),
         }
@@ -95,7 +97,7 @@ impl Cx<'_> {
                 tracing::warn!(modem = %self.known.settings.name, seconds, "{fault}; it rests");
                 Next::Close(Closing::Reopen)
             }
-            Step::Rest(until) => Next::Then(Resting::until(until, self.known, self.now)),
+            Step::Rest(until) => Next::Rest(until),
         };
         self.tell_tried();
         next
@@ -106,10 +108,10 @@ impl Cx<'_> {
         tracing::warn!(modem = %self.known.settings.name, rung = rung.as_str(), "{fault}; {} follows", rung.words());
         self.set_fault(fault);
         match rung {
-            Rung::Resync => Next::Find(Open::Perhaps, Doing::bring_up()),
+            Rung::Resync => Next::Anew(Open::Perhaps),
             Rung::Reopen => Next::Close(Closing::Reopen),
-            Rung::Radio => Next::Then(Doing::Curing(Cure::RadioOff)),
-            Rung::Restart => Next::Then(Doing::Curing(Cure::restart())),
+            Rung::Radio => Next::then(Cure::RadioOff),
+            Rung::Restart => Next::then(Cure::restart()),
             Rung::Reauthorise | Rung::PowerCycle => Next::Close(Closing::Cure(rung)),
         }
     }

@@ -3,13 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::bring_up::BringUp;
+use super::bring_up;
 use super::check::Check;
 use super::cure::Cure;
-use super::doing::{Doing, Next, Procedure};
 use super::fault::Fault;
 use super::input::Closing;
-use super::known::{Cx, Known};
+use super::procedure::{Activity, Cx, Next, Procedure};
 use super::read::Read;
 use super::ussd::Ussd;
 use crate::at::Registration;
@@ -27,22 +26,27 @@ pub(super) struct Idle;
 #[derive(Debug)]
 pub(super) struct Closed;
 
-/// The modem is left alone.
+/// After the last rung: the modem is asked now and then whether it lives, its port open, so that a new device is noticed.
 #[derive(Debug)]
-pub(super) struct Resting;
+pub(super) struct Resting {
+    pub(super) until: Instant,
+}
 
 impl Procedure for Idle {
+    fn activity(&self) -> Activity {
+        Activity::Idle
+    }
+
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
         let wishes = &mut cx.known.wishes;
         if wishes.stop.is_some() {
             return Next::Close(Closing::Stop);
         }
         if wishes.restart {
-            return Next::Then(Doing::Curing(Cure::restart()));
+            return Next::then(Cure::restart());
         }
         if std::mem::take(&mut wishes.bring_up) {
-            cx.known.set_state(State::Starting, cx.dialogue);
-            return Next::Find(Open::No, Doing::bring_up());
+            return Next::Anew(Open::No);
         }
         if let Some(why) = wishes.cure.take()
             && let Some(rung) = cx.known.ladder.failing(cx.now)
@@ -54,17 +58,17 @@ impl Procedure for Idle {
             let roaming = registration == Registration::Roaming;
             cx.set_fault(if roaming { Fault::RoamingForbidden } else { Fault::NetworkLost });
             cx.known.set_state(State::Recovering, cx.dialogue);
-            return Next::Then(Doing::BringUp(BringUp::network()));
+            return Next::Then(bring_up::network());
         }
         if cx.known.wishes.acknowledge > 0 {
             cx.known.wishes.acknowledge -= 1;
-            return Next::Then(Doing::Checking(Check::acknowledge()));
+            return Next::then(Check::acknowledge());
         }
         let text = &cx.known.format.text;
         if (!text.on || text.charset == Some(text.plain))
             && let Some(request) = cx.known.wishes.ussd.take()
         {
-            return Next::Then(Doing::Ussd(Ussd::new(request)));
+            return Next::then(Ussd::new(request));
         }
         let later = cx.now + cx.known.settings.timing.keep_alive;
         let keep_alive = *cx.known.wishes.keep_alive.get_or_insert(later);
@@ -81,18 +85,18 @@ impl Procedure for Idle {
 
     fn timer(&mut self, cx: &mut Cx<'_>) -> Next {
         if cx.known.menu.is_stale(cx.now) {
-            return Next::Then(Doing::Ussd(Ussd::end_of_dialogue(cx.known.settings.timing.command)));
+            return Next::then(Ussd::end_of_dialogue(cx.known.settings.timing.command));
         }
         if let Some(errand) = cx.known.next_errand(cx.now) {
-            return Next::Then(Doing::Reading(Read::new(errand)));
+            return Next::then(Read::new(errand));
         }
         if cx.known.codes_are_due(cx.now) {
-            return Next::Then(Doing::BringUp(BringUp::storages()));
+            return Next::Then(bring_up::storages());
         }
         if cx.known.wishes.keep_alive.take_if(|at| *at <= cx.now).is_none() {
             return self.begin(cx);
         }
-        Next::Then(Doing::Checking(Check::keep_alive(cx.known.domain)))
+        Next::then(Check::keep_alive(cx.known.domain))
     }
 
     fn roused(&mut self, cx: &mut Cx<'_>) -> Next {
@@ -106,6 +110,10 @@ impl Procedure for Idle {
 }
 
 impl Procedure for Closed {
+    fn activity(&self) -> Activity {
+        Activity::Closed
+    }
+
     fn begin(&mut self, _cx: &mut Cx<'_>) -> Next {
         Next::Stay
     }
@@ -123,17 +131,13 @@ impl Procedure for Closed {
     }
 }
 
-impl Resting {
-    /// After the last rung: the modem is asked now and then whether it lives, its port open, so that a new device is
-    /// noticed.
-    pub(super) fn until(until: Instant, known: &mut Known, now: Instant) -> Doing {
-        known.timer = Some(until.min(now + known.settings.timing.keep_alive));
-        Doing::Resting(Self)
-    }
-}
-
 impl Procedure for Resting {
+    fn activity(&self) -> Activity {
+        Activity::Resting
+    }
+
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
+        cx.known.timer = Some(self.until.min(cx.now + cx.known.settings.timing.keep_alive));
         cx.known.set_state(State::Recovering, cx.dialogue);
         Next::Stay
     }
@@ -147,14 +151,14 @@ impl Procedure for Resting {
             cx.dialogue.find_by_one_call(cx.now);
             return Next::Stay;
         }
-        Next::Find(Open::Perhaps, Doing::bring_up())
+        Next::Anew(Open::Perhaps)
     }
 
     fn found(&mut self, _cx: &mut Cx<'_>) -> Next {
-        Next::Then(Doing::bring_up())
+        Next::Then(bring_up::first())
     }
 
     fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
-        Next::Anew
+        Next::Anew(Open::Perhaps)
     }
 }

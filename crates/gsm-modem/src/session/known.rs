@@ -4,15 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::doing::Next;
 use super::fault::Fault;
 use super::input::Output;
+use super::menu::{Menu, Request};
 use super::pace::Pace;
-use super::read::Storage;
-use super::seen::Seen;
-use super::ussd::{Menu, Request};
-use crate::at::{Charset, Command, Domain, LineEnd, Registration};
-use crate::dialogue::Dialogue;
+use super::storage::Storage;
+
+use crate::at::{Charset, Domain, Registration};
 use crate::ladder::Ladder;
 use crate::profiles::{Identity, Profile};
 use crate::settings::{Roaming, Settings};
@@ -45,6 +43,20 @@ pub(super) struct Known {
     pub(super) menu: Menu,
     /// When the procedure wants to be woken.
     pub(super) timer: Option<Instant>,
+}
+
+/// The snapshot and what it is made from.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) snapshot: Snapshot,
+    /// The snapshot changed since somebody asked.
+    pub(super) dirty: bool,
+    /// What `last_error` says.
+    pub(super) fault: Option<Fault>,
+    /// The first fault of the trouble that the modem is in: what follows is of its cure.
+    pub(super) cause: Option<Fault>,
+    /// When the log was last told what went before a failure.
+    pub(super) told: Option<Instant>,
 }
 
 /// In which form messages are said, and what is known of the settings for that.
@@ -208,48 +220,5 @@ impl Known {
         self.domain = Some(Domain::Cs);
         self.hint = None;
         self.storage.sim_unknown();
-    }
-}
-
-/// What a procedure works with in one call.
-pub(super) struct Cx<'a> {
-    pub(super) dialogue: &'a mut Dialogue,
-    pub(super) known: &'a mut Known,
-    pub(super) now: Instant,
-}
-
-impl Cx<'_> {
-    /// Asks a command, whose end the procedure hears of. One that is refused, since another one is outstanding, is a
-    /// fault of this program: the modem is brought up anew, so that no answer is taken for another's.
-    pub(super) fn ask(&mut self, command: Command, limit: Duration) -> Next {
-        if self.dialogue.ask(command, limit, self.now) {
-            return Next::Stay;
-        }
-        debug_assert!(false, "a command is outstanding");
-        tracing::error!(modem = %self.known.settings.name, "a command was refused, since another one is outstanding");
-        Next::Anew
-    }
-
-    /// Wakes the procedure after `wait`.
-    pub(super) fn wake_in(&mut self, wait: Duration) -> Next {
-        self.known.timer = Some(self.now + wait);
-        Next::Stay
-    }
-
-    /// Pauses and line ends as the family wants them; what was found out stays.
-    pub(super) fn keep_manners(&mut self) {
-        let (profile, manners) = (&self.known.profile, self.dialogue.manners_mut());
-        manners.pause = manners.pause.max(profile.command_pause);
-        if profile.line_end != LineEnd::default() {
-            manners.line_end = profile.line_end;
-        }
-    }
-
-    pub(super) fn set_fault(&mut self, fault: Fault) {
-        self.known.set_fault(fault, self.now);
-    }
-
-    pub(super) fn hint(&mut self, fault: Fault) {
-        self.known.hint(fault, self.now);
     }
 }

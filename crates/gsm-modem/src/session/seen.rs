@@ -7,26 +7,12 @@ use super::input::Output;
 use super::known::Known;
 use crate::at::Registration;
 use crate::dialogue::{Dialogue, Direction};
-use crate::snapshot::{Snapshot, State};
+use crate::snapshot::State;
 
 /// Lines beside a failure.
 const TOLD: usize = 20;
 /// Not more often than this: a modem that fails all day must not fill the log.
 const TELL_AGAIN: Duration = Duration::from_secs(300);
-
-/// The snapshot and what it is made from.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    pub(super) snapshot: Snapshot,
-    /// The snapshot changed since somebody asked.
-    pub(super) dirty: bool,
-    /// What `last_error` says.
-    pub(super) fault: Option<Fault>,
-    /// The first fault of the trouble that the modem is in: what follows is of its cure.
-    pub(super) cause: Option<Fault>,
-    /// When the log was last told what went before a failure.
-    pub(super) told: Option<Instant>,
-}
 
 impl Known {
     /// Something in the snapshot changed.

@@ -4,30 +4,19 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::doing::{Doing, Next, Procedure};
 use super::fault::Fault;
 use super::input::{Output, UssdAnswer};
-use super::known::{Cx, Known};
+use super::known::Known;
+use super::menu::Request;
+use super::procedure::{Activity, Cx, Next, Procedure};
 use super::ussd_text::{Found, decoded, encoded, is_placeholder};
 use crate::at::{Charset, Command, Failure, Line, ResultCode, ussd};
 use crate::dialogue::{Ended, Open, Outstanding};
 use crate::profiles::UssdCoding;
 use crate::secret::Secret;
 
-/// 3GPP TS 23.038 clause 5: what 160 octets hold.
-const LONGEST: usize = 182;
 /// Lines of one answer.
 const LINES: usize = 40;
-/// A dialogue in which nobody answers the network is ended, so that it does not stand in the way of calls and of the
-/// next one.
-const DIALOGUE: Duration = Duration::from_secs(120);
-
-/// A request; without a code it ends the dialogue.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) code: Option<Secret<String>>,
-    pub(super) timeout: Duration,
-}
 
 /// A request under way.
 #[derive(Debug)]
@@ -56,48 +45,10 @@ enum Stage {
     Answered,
 }
 
-/// What is known of dialogues with the network.
-#[derive(Debug, Default)]
-pub(super) struct Menu {
-    /// The network waits for an answer, until then.
-    until: Option<Instant>,
-    /// The coding that this modem took, and the family it belonged to then.
-    worked: Option<(String, UssdCoding)>,
-}
-
-impl Menu {
-    /// Nobody answered the network in time.
-    pub(super) fn is_stale(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| until <= now)
-    }
-}
-
 impl Known {
-    /// Whether the network may be asked this.
-    pub(super) fn may_ask(&self, code: &str) -> Result<(), String> {
-        let dialable = |c: char| c.is_ascii_digit() || "*#+".contains(c);
-        let simple = |c: char| c.is_ascii_alphanumeric() || "*#+.,:;-/()!?".contains(c);
-        let good = !code.is_empty() && code.len() <= LONGEST;
-        if good && (code.chars().all(dialable) || self.menu.until.is_some() && code.chars().all(simple)) {
-            return Ok(());
-        }
-        Err(String::from(if good && code.chars().all(simple) {
-            "no dialogue with the network is open: begin one with a code such as *100#"
-        } else {
-            "a USSD code has only digits, * and #, such as *100#"
-        }))
-    }
-
-    /// A reply of the network that nobody asked for: it ended a dialogue by itself, or answers to its end.
-    pub(super) fn network_said(&mut self, body: &str) {
-        if ussd(body).is_some_and(|reply| reply.status != 1) {
-            self.menu.until = None;
-        }
-    }
-
     /// The device begins anew: no dialogue outlives that, and who waits for one is told.
     pub(super) fn end_dialogue(&mut self, why: &Fault) {
-        self.menu.until = None;
+        self.menu.close();
         if self.wishes.ussd.take().is_some() {
             self.push(Output::Ussd(Err(why.to_string())));
         }
@@ -158,26 +109,13 @@ impl Ussd {
         Next::Done
     }
 
-    /// The network replied; `body` stands behind `+CUSD:`.
-    pub(super) fn replied(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
-        if !matches!(self.stage, Stage::Asked { .. }) {
-            cx.known.network_said(body);
-            return Next::Stay;
-        }
-        if is_closed(body) {
-            return self.text(body, cx);
-        }
-        self.open = Some(Secret::new(body.to_owned()));
-        Next::Stay
-    }
-
     fn text(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
         let Stage::Asked { coding, .. } = self.stage else { return Next::Stay };
         let Some(reply) = ussd(body) else {
             cx.dialogue.count_dropped();
             return Next::Stay;
         };
-        let answered = cx.known.menu.until.is_some();
+        let answered = cx.known.menu.is_open();
         let answer = match (reply.status, reply.text) {
             // Words of the modem's own; the network's come behind them.
             (2 | 3, Some(text)) if is_placeholder(&text) => return Next::Stay,
@@ -199,7 +137,7 @@ impl Ussd {
             cx.known.menu.worked = Some((cx.known.profile.name.clone(), coding));
         }
         let open = answer.as_ref().is_ok_and(|answer| answer.open);
-        cx.known.menu.until = open.then(|| cx.now + DIALOGUE);
+        cx.known.menu.set_open(open, cx.now);
         let over = self.end(answer, cx);
         if cx.dialogue.outstanding().is_none() {
             return over;
@@ -217,16 +155,16 @@ impl Ussd {
         match self.stage {
             Stage::Answered => {}
             Stage::Asked { .. } => {
-                cx.known.menu.until = None;
+                cx.known.menu.close();
                 let _ = self.end(Err(String::from("the network did not answer in time")), cx);
             }
             Stage::Ending(_) => {
-                cx.known.menu.until = None;
+                cx.known.menu.close();
                 let _ = self.end(Err(String::from("the modem did not end the dialogue in time")), cx);
             }
-            Stage::Abandoning | Stage::New => cx.known.menu.until = None,
+            Stage::Abandoning | Stage::New => cx.known.menu.close(),
         }
-        Next::Find(Open::No, Doing::IDLE)
+        Next::Idle(Open::No)
     }
 }
 
@@ -239,13 +177,17 @@ impl Known {
 }
 
 impl Procedure for Ussd {
+    fn activity(&self) -> Activity {
+        Activity::Ussd
+    }
+
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
         cx.known.timer = None;
         let command = cx.known.settings.timing.command;
         let Some(Request { code, .. }) = self.request.take() else {
             return cx.ask(Command::UssdCancel, command);
         };
-        let open = cx.known.menu.until.is_some();
+        let open = cx.known.menu.is_open();
         // `*100#` in the midst of a menu begins anew; `1`, `0` or `#` answers it.
         let anew = |code: &str| code.len() > 2 && code.starts_with(['*', '#']) && code.ends_with('#');
         match code {
@@ -299,11 +241,11 @@ impl Procedure for Ussd {
         match &mut self.stage {
             Stage::Answered | Stage::New => Next::Done,
             Stage::Abandoning => {
-                cx.known.menu.until = None;
+                cx.known.menu.close();
                 Next::Done
             }
             Stage::Ending(next) => {
-                cx.known.menu.until = None;
+                cx.known.menu.close();
                 match next.take() {
                     Some(code) => self.ask_network(code, None, cx),
                     None => self.end(Ok(UssdAnswer::default()), cx),
@@ -318,7 +260,7 @@ impl Procedure for Ussd {
                     // Nothing has gone to the network.
                     return self.ask_network(code, Some((left, failure)), cx);
                 }
-                cx.known.menu.until = None;
+                cx.known.menu.close();
                 let told = first.filter(|first| failure.code.is_none() && first.code.is_some());
                 self.end(Err(told.unwrap_or(failure).sentence), cx)
             }
@@ -327,6 +269,18 @@ impl Procedure for Ussd {
 
     fn timer(&mut self, cx: &mut Cx<'_>) -> Next {
         self.give_up(cx)
+    }
+
+    fn network_said(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
+        if !matches!(self.stage, Stage::Asked { .. }) {
+            cx.known.menu.network_said(body);
+            return Next::Stay;
+        }
+        if is_closed(body) {
+            return self.text(body, cx);
+        }
+        self.open = Some(Secret::new(body.to_owned()));
+        Next::Stay
     }
 
     fn abandon(&mut self, why: &Fault, cx: &mut Cx<'_>) {

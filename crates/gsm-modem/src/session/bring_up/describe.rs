@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::script::{Answer, Script, Turn};
 use crate::at::{Command, operator};
-use crate::session::doing::Next;
-use crate::session::known::Cx;
+use crate::session::procedure::{Cx, Next};
 use crate::settings::Timing;
 
 /// The last stage.

@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
-use super::BringUp;
 use super::script::{Answer, Run, Script, TRIES, Turn};
 use super::storages::Storages;
 use crate::at::{Charset, Command, first_number, first_text};
 use crate::profiles::Quirk;
 use crate::session::fault::Fault;
-use crate::session::known::Cx;
+use crate::session::procedure::{Cx, Next};
 
 /// The third stage.
 #[derive(Debug, Default)]
@@ -117,11 +116,11 @@ impl Script for Format {
 }
 
 fn to_the_storages() -> Turn<Step> {
-    Turn::End(BringUp::Storages(Run::new(Storages::default())).into())
+    Turn::End(Next::then(Run::new(Storages::default())))
 }
 
 fn refused(what: &'static str, answer: &Answer<'_>, cx: &Cx<'_>) -> Turn<Step> {
-    Turn::End(crate::session::doing::Next::Cure(Fault::FormatRefused { what, why: answer.why(cx) }))
+    Turn::End(crate::session::procedure::Next::Cure(Fault::FormatRefused { what, why: answer.why(cx) }))
 }
 
 impl Format {

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use super::BringUp;
 use super::script::{Answer, Run, Script, TRIES, Turn};
 use super::sim::Sim;
 use crate::at::{Command, Failure, first_number, unquoted};
 use crate::session::fault::Fault;
-use crate::session::known::{Cx, Echo};
+use crate::session::known::Echo;
+use crate::session::procedure::{Cx, Next};
 use crate::settings::Timing;
 
 /// A modem that says so long that it is not ready is asked on: 40 s were seen after a restart.
@@ -20,16 +20,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The first stage.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Greet {
-    /// What the device needs first.
-    pub(super) settle: Duration,
     /// A command came back since the echo was switched off.
-    pub(super) echoed: bool,
+    echoed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::session) enum Step {
-    /// No command: the device gets its time.
-    Begin,
     EchoOff,
     Verbose,
     NumericErrors,
@@ -45,7 +41,7 @@ pub(in crate::session) enum Step {
 
 impl Script for Greet {
     type Step = Step;
-    const FIRST: Step = Step::Begin;
+    const FIRST: Step = Step::EchoOff;
 
     fn ask(&mut self, step: Step, cx: &mut Cx<'_>) -> Option<(Command, Duration)> {
         let Timing { command, slow_command, .. } = cx.known.settings.timing;
@@ -53,7 +49,7 @@ impl Script for Greet {
             cx.known.begin_anew();
         }
         Some(match step {
-            Step::Begin | Step::Settled => return None,
+            Step::Settled => return None,
             Step::EchoOff => (Command::EchoOff, command),
             Step::Verbose => (Command::Verbose, command),
             Step::NumericErrors => (Command::NumericErrors, command),
@@ -106,20 +102,23 @@ impl Script for Greet {
                 to_the_sim()
             }
             Step::RadioOn => Turn::Later(Step::Settled, cx.known.profile.settle),
-            Step::Begin | Step::Settled => Turn::Hold,
+            Step::Settled => Turn::Hold,
         }
     }
 
-    fn skipped(&mut self, step: Step, _cx: &mut Cx<'_>) -> Turn<Step> {
-        match step {
-            Step::Begin => Turn::Later(Step::EchoOff, std::mem::take(&mut self.settle)),
-            _ => to_the_sim(),
-        }
+    fn skipped(&mut self, _step: Step, _cx: &mut Cx<'_>) -> Turn<Step> {
+        to_the_sim()
+    }
+
+    /// The echo is only being switched off.
+    fn echoed(&mut self) -> bool {
+        self.echoed = true;
+        true
     }
 }
 
 fn to_the_sim() -> Turn<Step> {
-    Turn::End(BringUp::Sim(Run::new(Sim::default())).into())
+    Turn::End(Next::then(Run::new(Sim::default())))
 }
 
 impl Greet {

@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use super::BringUp;
 use super::describe::Describe;
 use super::script::{Answer, Run, Script, Turn};
 use crate::at::{Command, Domain, Failure, Registration, Selection, registration, selection};
 use crate::session::fault::Fault;
-use crate::session::known::Cx;
+use crate::session::procedure::{Cx, Next};
 use crate::settings::{Roaming, Timing};
 
 /// Polls without any network before the modem is told to choose one by itself.
@@ -78,6 +77,11 @@ impl Script for Network {
         }
     }
 
+    /// Some answer the question in no other way (`GenPro`, gammu#91).
+    fn registration_said(&mut self, domain: Domain, registration: Registration) {
+        self.reported = Some((domain, registration));
+    }
+
     fn skipped(&mut self, step: Step, cx: &mut Cx<'_>) -> Turn<Step> {
         match step {
             Step::SelectOperator => Turn::Go(Step::ReportFirst),
@@ -89,7 +93,7 @@ impl Script for Network {
 }
 
 fn to_the_description() -> Turn<Step> {
-    Turn::End(BringUp::Describe(Run::new(Describe)).into())
+    Turn::End(Next::then(Run::new(Describe)))
 }
 
 impl Network {
@@ -159,11 +163,6 @@ impl Network {
             self.heard = Some(said);
         }
         None
-    }
-
-    /// The modem said so by itself. Some answer the question in no other way (`GenPro`, gammu#91).
-    pub(super) fn reported(&mut self, domain: Domain, registration: Registration) {
-        self.reported = Some((domain, registration));
     }
 
     /// No domain has the modem registered.

@@ -2,7 +2,6 @@
 //! far as the modem can tell; that it is being tried is on disk before it leaves; and one that was not accepted is
 //! never tried again, under whatever name the SIM or the device goes.
 
-use super::BringUp;
 use super::script::{Answer, TRIES, Turn};
 use super::sim::{Sim, Step};
 use crate::Owners;
@@ -10,7 +9,8 @@ use crate::at::{Failure, number_at};
 use crate::profiles::PinTries;
 use crate::session::fault::{Fault, TriesLeft};
 use crate::session::input::Output;
-use crate::session::known::{Cx, PinState};
+use crate::session::known::PinState;
+use crate::session::procedure::Cx;
 
 /// A SIM with fewer tries left is not put at risk.
 const TRIES_LEFT: u8 = 2;
@@ -67,7 +67,7 @@ impl Sim {
         self.pin_wanted(0, cx)
     }
 
-    /// Has the PIN's try noted down; [`BringUp::pin_noted`] goes on.
+    /// Has the PIN's try noted down; [`Script::pin_noted`](super::script::Script::pin_noted) goes on.
     pub(super) fn remember_pin(&mut self, cx: &mut Cx<'_>) -> Turn<Step> {
         let Some(pin) = cx.known.settings.pin.clone() else { return Turn::Go(Step::Pin) };
         let owners = self.owners(cx);
@@ -87,7 +87,7 @@ impl Sim {
             cx.known.push(Output::PinAccepted { owners, pin });
         }
         // Before the PIN a modem may have refused everything else: it is greeted once more.
-        Turn::End(BringUp::first_after(cx.known.profile.settle).into())
+        Turn::Later(Step::Settled, cx.known.profile.settle)
     }
 
     /// Every name that the SIM or the device may have. Those of the SIM count when it gave them since the port was

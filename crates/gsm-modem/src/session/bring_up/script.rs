@@ -4,20 +4,20 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use crate::at::{Command, ResultCode};
+use crate::at::{Command, Domain, Registration, ResultCode};
 use crate::dialogue::{Ended, Open};
-use crate::session::doing::{Doing, Next, Procedure};
+use crate::profiles::Quirk;
 use crate::session::fault::Fault;
-use crate::session::known::Cx;
+use crate::session::procedure::{Activity, Cx, Next, Procedure};
 use crate::snapshot::State;
 
 /// Tries of a setting without which nothing can be sent (modems refuse it until their SIM has settled).
 pub(super) const TRIES: u32 = 10;
 
 /// The commands of one stage.
-pub(in crate::session) trait Script: Debug {
+pub(in crate::session) trait Script: Debug + Send {
     /// One command each.
-    type Step: Copy + PartialEq + Debug;
+    type Step: Copy + PartialEq + Debug + Send;
 
     /// The step it begins with.
     const FIRST: Self::Step;
@@ -30,6 +30,24 @@ pub(in crate::session) trait Script: Debug {
 
     /// What follows a step that was passed over.
     fn skipped(&mut self, step: Self::Step, cx: &mut Cx<'_>) -> Turn<Self::Step>;
+
+    /// See [`Procedure::pin_noted`].
+    fn pin_noted(
+        &mut self,
+        _step: Self::Step,
+        _noted: Result<bool, String>,
+        _cx: &mut Cx<'_>,
+    ) -> Turn<Self::Step> {
+        Turn::Hold
+    }
+
+    /// See [`Procedure::registration_said`].
+    fn registration_said(&mut self, _domain: Domain, _registration: Registration) {}
+
+    /// See [`Procedure::echoed`].
+    fn echoed(&mut self) -> bool {
+        false
+    }
 }
 
 /// The answer to a step's command.
@@ -85,7 +103,7 @@ pub(in crate::session) enum Turn<S> {
 /// A stage under way.
 #[derive(Debug)]
 pub(in crate::session) struct Run<S: Script> {
-    pub(super) script: S,
+    script: S,
     step: S::Step,
     tries: u32,
 }
@@ -98,11 +116,6 @@ impl<S: Script> Run<S> {
     /// From `step` on.
     pub(super) fn at(script: S, step: S::Step) -> Self {
         Self { script, step, tries: 0 }
-    }
-
-    /// The step under way.
-    pub(super) fn step(&self) -> S::Step {
-        self.step
     }
 
     fn write(&mut self, cx: &mut Cx<'_>) -> Next {
@@ -159,8 +172,8 @@ impl<S: Script> Run<S> {
             Turn::Go(step) | Turn::Later(step, _) => (self.step, self.tries) = (step, 0),
             Turn::Aside(step) => self.step = step,
             Turn::Again | Turn::After(..) if self.tries < TRIES => self.tries += 1,
-            Turn::End(Next::Done) => return Next::Find(Open::Perhaps, Doing::IDLE),
-            Turn::End(Next::Then(doing)) => return Next::Find(Open::Perhaps, doing),
+            Turn::End(Next::Done) => return Next::Idle(Open::Perhaps),
+            Turn::End(Next::Then(next)) => return Next::Find(Open::Perhaps, next),
             other => return self.take(other, cx),
         }
         Next::Resync(Open::Perhaps)
@@ -168,8 +181,23 @@ impl<S: Script> Run<S> {
 }
 
 impl<S: Script> Procedure for Run<S> {
+    fn activity(&self) -> Activity {
+        Activity::BringUp
+    }
+
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
+        // That of the keep-alive would repeat a step whose answer is due.
+        cx.known.timer = None;
         self.write(cx)
+    }
+
+    fn answer(&mut self, _body: &str, cx: &mut Cx<'_>) -> Next {
+        let pin = cx.dialogue.outstanding().is_some_and(|o| o.command == Command::PinState);
+        if pin && cx.known.profile.has(Quirk::PinWithoutOk) {
+            // An OK that comes all the same must not end the next command.
+            cx.dialogue.set_deadline(cx.now + cx.known.settings.timing.quiet);
+        }
+        Next::Stay
     }
 
     fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next {
@@ -193,5 +221,22 @@ impl<S: Script> Procedure for Run<S> {
 
     fn found(&mut self, cx: &mut Cx<'_>) -> Next {
         self.write(cx)
+    }
+
+    fn echoed(&mut self) -> bool {
+        self.script.echoed()
+    }
+
+    fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
+        Next::Anew(Open::Perhaps)
+    }
+
+    fn registration_said(&mut self, domain: Domain, registration: Registration) {
+        self.script.registration_said(domain, registration);
+    }
+
+    fn pin_noted(&mut self, noted: Result<bool, String>, cx: &mut Cx<'_>) -> Next {
+        let turn = self.script.pin_noted(self.step, noted, cx);
+        self.take(turn, cx)
     }
 }

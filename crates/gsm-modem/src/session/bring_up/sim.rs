@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use super::BringUp;
 use super::format::Format;
 use super::script::{Answer, Run, Script, TRIES, Turn};
 use crate::SimNames;
 use crate::at::{Command, Failure, Pin, ResultCode, iccid, pin, unquoted};
-use crate::session::doing::Next;
+use crate::dialogue::Open;
 use crate::session::fault::Fault;
-use crate::session::known::{Cx, PinState};
+use crate::session::known::PinState;
+use crate::session::procedure::{Cx, Next};
 use crate::settings::Timing;
 
 /// Times that a SIM which is not there, or fails, is asked again before a person is called.
@@ -45,6 +45,8 @@ pub(in crate::session) enum Step {
     /// No command: the PIN's try is being noted down.
     RememberPin,
     EnterPin,
+    /// No command: the device gets its time, and is greeted once more.
+    Settled,
     Iccid(usize),
     Subscriber,
 }
@@ -56,7 +58,7 @@ impl Script for Sim {
     fn ask(&mut self, step: Step, cx: &mut Cx<'_>) -> Option<(Command, Duration)> {
         let Timing { command, slow_command, .. } = cx.known.settings.timing;
         Some(match step {
-            Step::RememberPin => return None,
+            Step::RememberPin | Step::Settled => return None,
             Step::Pin => (Command::PinState, command),
             Step::PinTries(at) => {
                 (Command::Question(Self::ways_of_tries(cx).nth(at)?.command.into()), command)
@@ -103,9 +105,23 @@ impl Script for Sim {
                     return Turn::Again;
                 }
                 self.names_are_known(cx);
-                Turn::End(BringUp::Format(Run::new(Format::default())).into())
+                Turn::End(Next::then(Run::new(Format::default())))
             }
-            Step::RememberPin => Turn::Hold,
+            Step::RememberPin | Step::Settled => Turn::Hold,
+        }
+    }
+
+    fn pin_noted(&mut self, step: Step, noted: Result<bool, String>, cx: &mut Cx<'_>) -> Turn<Step> {
+        if step != Step::RememberPin {
+            return Turn::Hold;
+        }
+        match noted {
+            Ok(true) => Turn::Go(Step::EnterPin),
+            Ok(false) => {
+                cx.known.pin = PinState::Spent;
+                self.pin_spent(cx)
+            }
+            Err(why) => self.blocked(Fault::PinUnnoted(why)),
         }
     }
 
@@ -113,6 +129,7 @@ impl Script for Sim {
         match step {
             Step::LockedIccid(_) => Turn::Go(Step::RememberPin),
             Step::RememberPin => self.remember_pin(cx),
+            Step::Settled => Turn::End(Next::Anew(Open::No)),
             Step::Iccid(_) => Turn::Go(Step::Subscriber),
             _ => Turn::Go(Step::Pin),
         }
@@ -144,7 +161,7 @@ impl Sim {
                 // What was accepted was right: a SIM that asks for it later has forgotten it.
                 cx.known.pin.device_began_anew();
                 if self.was_closed {
-                    return Turn::End(BringUp::first().into());
+                    return Turn::End(Next::Anew(Open::No));
                 }
                 Turn::Go(Step::Iccid(0))
             }
@@ -196,23 +213,5 @@ fn of_refusal(code: &ResultCode) -> Option<Pin> {
         (ResultCode::Cme(_), 5..=7 | 40) | (ResultCode::Cms(_), 312) => Some(Pin::Device),
         (ResultCode::Cme(_), 10 | 13 | 15) | (ResultCode::Cms(_), 310 | 313 | 315) => Some(Pin::Absent),
         _ => None,
-    }
-}
-
-impl Run<Sim> {
-    /// See [`BringUp::pin_noted`].
-    pub(super) fn pin_noted(&mut self, noted: Result<bool, String>, cx: &mut Cx<'_>) -> Next {
-        if self.step() != Step::RememberPin {
-            return Next::Stay;
-        }
-        let turn = match noted {
-            Ok(true) => Turn::Go(Step::EnterPin),
-            Ok(false) => {
-                cx.known.pin = PinState::Spent;
-                self.script.pin_spent(cx)
-            }
-            Err(why) => self.script.blocked(Fault::PinUnnoted(why)),
-        };
-        self.take(turn, cx)
     }
 }

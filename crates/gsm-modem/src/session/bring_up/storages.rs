@@ -5,12 +5,11 @@
 
 use std::time::Duration;
 
-use super::BringUp;
 use super::network::Network;
 use super::script::{Answer, Run, Script, Turn};
 use crate::at::{Command, Failure, ResultCode, storages};
-use crate::session::known::Cx;
-use crate::session::read::{Codes, Memories, storages_in_use};
+use crate::session::procedure::{Cx, Next};
+use crate::session::storage::{Codes, Memories, storages_in_use};
 
 /// Storages in which messages or reports may lie. `MT` is the other two together.
 const LISTED: [&str; 3] = ["SM", "ME", "SR"];
@@ -96,7 +95,7 @@ impl Script for Storages {
 }
 
 fn to_the_network() -> Turn<Step> {
-    Turn::End(BringUp::Network(Run::new(Network::default())).into())
+    Turn::End(Next::then(Run::new(Network::default())))
 }
 
 impl Storages {

@@ -4,13 +4,13 @@
 
 use std::time::Instant;
 
-use super::storage::QUEUE;
-use super::{Errand, Read};
+use super::{Awaited, Read};
 use crate::at::{Entry, Header, Kind, Line, TextEntry, fits};
 use crate::dialogue::Outstanding;
 use crate::secret::Secret;
 use crate::session::input::Output;
 use crate::session::known::Known;
+use crate::session::storage::{Errand, QUEUE, Storage};
 use crate::session::translate::{deliver, status_report};
 use crate::snapshot::{Notice, Place};
 
@@ -23,15 +23,6 @@ const READ_AGAIN: u8 = 4;
 
 /// "REC READ".
 const RECEIVED: u8 = 1;
-
-/// What follows the line before it.
-#[derive(Debug)]
-pub(super) enum Awaited {
-    /// A PDU, with this status and so many octets in its TPDU.
-    Pdu { status: u8, length: usize },
-    /// The text of an entry in text mode.
-    Text(TextEntry),
-}
 
 /// Whether a line was the text that was due.
 enum Came {
@@ -216,7 +207,7 @@ fn text_in_pdu_mode(known: &mut Known) {
     }
 }
 
-impl super::Storage {
+impl Storage {
     /// The octets of a place were not as many as they should be: it is read again.
     fn suspect(&mut self, place: Place, pdu: Secret<Vec<u8>>) {
         let known = self.suspects.iter_mut().find(|(suspect, ..)| *suspect == place);

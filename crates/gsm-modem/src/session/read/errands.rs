@@ -4,11 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::Errand;
-use super::storage::{Codes, QUEUE};
 use crate::at::{Charset, Kind, ResultCode};
 use crate::session::fault::Fault;
 use crate::session::known::Known;
+use crate::session::storage::{Codes, Errand, QUEUE};
 use crate::snapshot::Place;
 
 /// A modem that refused every way to tell of new messages is asked again after this.

@@ -7,7 +7,8 @@ use crate::SimNames;
 use crate::at::{Kind, fits};
 use crate::secret::Secret;
 use crate::session::input::Output;
-use crate::session::known::{Cx, Known};
+use crate::session::known::Known;
+use crate::session::procedure::Cx;
 use crate::snapshot::Notice;
 
 /// Messages that wait for the SIM's names.

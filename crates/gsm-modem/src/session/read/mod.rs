@@ -9,45 +9,19 @@
 mod entry;
 mod errands;
 mod handed_over;
-mod storage;
 
 use std::time::Instant;
 
-use super::doing::{Doing, Next, Procedure};
 use super::fault::Fault;
-use super::known::{Cx, Known};
-use crate::at::{
-    Charset, Command, Failure, Kind, ResultCode, Usage, first_text, names_the_sim, storage, usages,
-};
+use super::known::Known;
+use super::procedure::{Activity, Cx, Next, Procedure};
+use super::storage::{Codes, Errand, storages_in_use};
+use crate::at::{Command, Failure, Kind, ResultCode, TextEntry, Usage, names_the_sim, usages};
 use crate::dialogue::{Ended, Open, Outstanding};
 use crate::snapshot::Place;
 
-pub(super) use storage::{Codes, Memories, Storage};
-
-use entry::Awaited;
-use storage::{Stage, Walk};
-
 /// Times that a busy SIM is asked again within one errand's turn.
 const BUSY_TRIES: u8 = 10;
-
-/// One command of the storage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Errand {
-    /// In text mode: this alphabet comes into force.
-    Charset(Charset),
-    /// mem1 becomes this one.
-    Select(String),
-    /// How full is it?
-    Usage,
-    /// All of mem1.
-    List,
-    /// One place that a code named, or that was not read as a whole.
-    Read(Place, Kind),
-    /// One place after the other, where there is no list, or the list lacks some.
-    Walk(Place),
-    /// The subscriber has it.
-    Delete(Place),
-}
 
 /// An errand under way.
 #[derive(Debug)]
@@ -63,6 +37,15 @@ pub(super) struct Read {
     dropped: u32,
 }
 
+/// What follows the line before it.
+#[derive(Debug)]
+pub(super) enum Awaited {
+    /// A PDU, with this status and so many octets in its TPDU.
+    Pdu { status: u8, length: usize },
+    /// The text of an entry in text mode.
+    Text(TextEntry),
+}
+
 impl Read {
     pub(super) fn new(errand: Errand) -> Self {
         Self { errand, awaited: None, found: None, heads: 0, dropped: 0 }
@@ -70,6 +53,10 @@ impl Read {
 }
 
 impl Procedure for Read {
+    fn activity(&self) -> Activity {
+        Activity::Reading
+    }
+
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
         let timing = cx.known.settings.timing;
         let (command, limit) = match &self.errand {
@@ -164,7 +151,7 @@ impl Read {
         cx.known.ladder.notice(cx.now);
         cx.set_fault(Fault::UnansweredStorage);
         cx.known.storage.work.hold = Some(cx.now + cx.known.settings.timing.busy_retry);
-        Next::Find(Open::No, Doing::IDLE)
+        Next::Idle(Open::No)
     }
 }
 
@@ -219,47 +206,6 @@ impl Cx<'_> {
         }
         if self.known.seen.fault.as_ref().is_some_and(Fault::is_of_room) {
             self.known.clear_fault();
-        }
-    }
-}
-
-/// mem1, mem2 and mem3 as `+CPMS:` says them; of a modem that does not say how full they are, the first.
-pub(super) fn storages_in_use(body: &str) -> Vec<String> {
-    let in_use: Vec<_> = usages(body).into_iter().filter_map(|usage| usage.storage).collect();
-    let first = || storage(first_text(body)).filter(|_| body.contains(','));
-    if in_use.is_empty() { first().into_iter().collect() } else { in_use }
-}
-
-impl Storage {
-    fn usage_known(&mut self, usage: Option<&Usage>) {
-        self.memories.usage = usage.map(|usage| (usage.used, usage.total));
-        self.work.full |= self.memories.is_full();
-        // Some count none although there are some: the list tells.
-        self.set_stage(Stage::List);
-    }
-
-    /// The list ended. Where the modem counts more than it lists, the places are read one by one.
-    fn listed(&mut self, heads: u32) {
-        let lacking = self.memories.usage.filter(|(used, _)| *used > heads);
-        match lacking {
-            Some((used, _)) if self.memories.walked != Some((used, heads)) => {
-                self.memories.walked = Some((used, heads));
-                self.set_stage(Stage::Walk(Walk::default()));
-            }
-            _ => self.storage_done(),
-        }
-    }
-
-    /// The modem gives no list: its places are read one by one.
-    fn list_refused(&mut self) {
-        self.memories.unlisted.extend(self.memories.current.clone());
-        self.set_stage(Stage::Walk(Walk::default()));
-    }
-
-    fn walked_on(&mut self, found: bool) {
-        if let Some(Stage::Walk(walk)) = self.stage_mut() {
-            walk.next += 1;
-            walk.found += u32::from(found);
         }
     }
 }

@@ -8,10 +8,10 @@ mod text;
 
 use std::time::{Duration, Instant};
 
-use super::doing::{Doing, Next, Procedure};
 use super::fault::Fault;
 use super::input::Output;
-use super::known::{Cx, Known};
+use super::known::Known;
+use super::procedure::{Activity, Cx, Next, Procedure};
 use super::translate::hex;
 use crate::at::{Command, Failure, Subject, Verdict, send_reference};
 use crate::dialogue::{Ended, Open, Outstanding};
@@ -87,41 +87,6 @@ impl Send {
             written: now,
             overdue_told: false,
             out_of_step: false,
-        }
-    }
-
-    /// Whether it still waits for its gate.
-    pub(super) fn awaits_gate(&self) -> bool {
-        self.gate == Gate::Closed
-    }
-
-    /// Whether a prompt is open, or will be.
-    pub(super) fn may_stand_in_a_prompt(&self) -> bool {
-        matches!(self.stage, Stage::Held | Stage::Pause | Stage::Prompt | Stage::Withdrawn)
-    }
-
-    /// Not one octet of the body left.
-    pub(super) fn body_unsent(&mut self) {
-        if matches!(self.stage, Stage::Body(_)) {
-            self.stage = Stage::Held;
-        }
-    }
-
-    /// The gate opened, or will never open.
-    pub(super) fn gate(&mut self, open: bool, cx: &mut Cx<'_>) -> Next {
-        if self.gate != Gate::Closed {
-            return Next::Stay;
-        }
-        self.gate = if open { Gate::Open } else { Gate::Dropped };
-        match (open, self.stage) {
-            (true, Stage::Held) => self.write_body(cx),
-            (false, Stage::Held) => self.withdraw_at_prompt("the message was withdrawn", cx),
-            (false, Stage::Prompt) => {
-                self.stage = Stage::Withdrawn;
-                self.end_unstarted("the message was withdrawn", cx.known, cx.now);
-                Next::Stay
-            }
-            _ => Next::Stay,
         }
     }
 
@@ -201,7 +166,7 @@ impl Send {
 
     fn withdraw_at_prompt(&mut self, reason: &str, cx: &mut Cx<'_>) -> Next {
         self.end_unstarted(reason, cx.known, cx.now);
-        Next::Find(Open::Perhaps, Doing::IDLE)
+        Next::Idle(Open::Perhaps)
     }
 
     /// The modem does not say what it should before anything leaves: elsewhere the message may go.
@@ -218,6 +183,10 @@ impl Send {
 }
 
 impl Procedure for Send {
+    fn activity(&self) -> Activity {
+        Activity::Sending
+    }
+
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
         cx.known.timer = None;
         // Its result tells as much.
@@ -250,7 +219,7 @@ impl Procedure for Send {
 
     fn prompt(&mut self, cx: &mut Cx<'_>) -> Next {
         match (self.stage, self.gate) {
-            (Stage::Withdrawn, _) => Next::Find(Open::Perhaps, Doing::IDLE),
+            (Stage::Withdrawn, _) => Next::Idle(Open::Perhaps),
             (Stage::Prompt, Gate::Open) => self.write_body(cx),
             (Stage::Prompt, _) => {
                 self.stage = Stage::Held;
@@ -295,7 +264,38 @@ impl Procedure for Send {
             Stage::Withdrawn => {}
             _ => self.end_unstarted(&Fault::BeganAnew.to_string(), cx.known, cx.now),
         }
-        Next::Anew
+        Next::Anew(Open::Perhaps)
+    }
+
+    fn gate(&mut self, open: bool, cx: &mut Cx<'_>) -> Next {
+        if self.gate != Gate::Closed {
+            return Next::Stay;
+        }
+        self.gate = if open { Gate::Open } else { Gate::Dropped };
+        match (open, self.stage) {
+            (true, Stage::Held) => self.write_body(cx),
+            (false, Stage::Held) => self.withdraw_at_prompt("the message was withdrawn", cx),
+            (false, Stage::Prompt) => {
+                self.stage = Stage::Withdrawn;
+                self.end_unstarted("the message was withdrawn", cx.known, cx.now);
+                Next::Stay
+            }
+            _ => Next::Stay,
+        }
+    }
+
+    fn awaits_gate(&self) -> bool {
+        self.gate == Gate::Closed
+    }
+
+    fn body_unsent(&mut self) {
+        if matches!(self.stage, Stage::Body(_)) {
+            self.stage = Stage::Held;
+        }
+    }
+
+    fn may_stand_in_a_prompt(&self) -> bool {
+        matches!(self.stage, Stage::Held | Stage::Pause | Stage::Prompt | Stage::Withdrawn)
     }
 
     /// The port is gone, the modem began anew, the daemon stops.

@@ -4,9 +4,8 @@
 use super::{Gate, Send, Stage, Taken};
 use crate::at::{Command, Failure, ResultCode, Verdict, names_the_sim, send_reference};
 use crate::dialogue::Open;
-use crate::session::doing::{Doing, Next};
 use crate::session::input::Output;
-use crate::session::known::Cx;
+use crate::session::procedure::{Cx, Next};
 use crate::snapshot::{Notice, Outcome};
 
 /// A modem that refuses a sound PDU may have lost an octet of it: it gets this time behind the prompt from then on.
@@ -50,12 +49,12 @@ impl Send {
             Taken::Reference(reference) => {
                 let failure = cx.known.profile.failure(code).sentence;
                 self.end_unknown(format!("the modem gave reference {reference} and then: {failure}"), cx);
-                Next::Find(Open::No, Doing::IDLE)
+                Next::Idle(Open::No)
             }
             Taken::Nothing if code.is_ok() => {
                 let reason = "the modem answered OK without a message reference: it may have sent nothing";
                 self.end_unknown(String::from(reason), cx);
-                Next::Find(Open::No, Doing::IDLE)
+                Next::Idle(Open::No)
             }
             Taken::Nothing => {
                 let error = Self::failure(code, cx);
@@ -86,7 +85,7 @@ impl Send {
             Stage::Held | Stage::Pause => {
                 return self.withdraw_at_prompt("the message was not released in time", cx);
             }
-            Stage::Withdrawn => return Next::Find(Open::Perhaps, Doing::IDLE),
+            Stage::Withdrawn => return Next::Idle(Open::Perhaps),
             Stage::Body(Taken::Reference(reference)) => {
                 // Its OK was garbled or lost. The next command must not be ended by it.
                 self.out_of_step = true;
@@ -100,7 +99,7 @@ impl Send {
                     format!("no result within {waited} s after the message was handed over"),
                     cx,
                 );
-                return Next::Find(Open::No, Doing::IDLE);
+                return Next::Idle(Open::No);
             }
         };
         if self.is_withdrawn() {
@@ -108,7 +107,7 @@ impl Send {
         } else {
             self.end_refused(reason.to_owned(), cx.known, cx.now);
         }
-        Next::Find(if self.stage == Stage::Prompt { Open::Perhaps } else { Open::No }, Doing::IDLE)
+        Next::Idle(if self.stage == Stage::Prompt { Open::Perhaps } else { Open::No })
     }
 
     fn part_taken(&mut self, reference: u8, cx: &mut Cx<'_>) -> Next {
@@ -123,7 +122,7 @@ impl Send {
             cx.tell_recovered(recovery);
         }
         cx.known.settle(Outcome::Accepted { references }, cx.now);
-        if out_of_step { Next::Find(Open::No, Doing::IDLE) } else { Next::Done }
+        if out_of_step { Next::Idle(Open::No) } else { Next::Done }
     }
 
     fn refused_before_body(&mut self, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
@@ -136,7 +135,7 @@ impl Send {
         cx.known.settle(Outcome::Rejected { references, error }, cx.now);
         // The error may have been a late one, with a prompt still to come.
         if self.stage != Stage::Prompt || cx.known.pace.awaits_late(cx.now) {
-            return Next::Find(Open::Perhaps, Doing::IDLE);
+            return Next::Idle(Open::Perhaps);
         }
         Next::Done
     }

@@ -3,8 +3,8 @@
 
 use super::{SUB, Send, Stage};
 use crate::at::{Command, ResultCode};
-use crate::session::doing::Next;
-use crate::session::known::{Cx, Known, TextMode};
+use crate::session::known::{Known, TextMode};
+use crate::session::procedure::{Cx, Next};
 use crate::session::translate::{Message, as_read};
 
 impl Send {

@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::Errand;
 use crate::SimNames;
-use crate::at::Kind;
+use crate::at::{Charset, Kind, Usage, first_text, storage, usages};
 use crate::secret::Secret;
 use crate::snapshot::Place;
 
@@ -14,10 +13,29 @@ pub(super) const QUEUE: usize = 256;
 /// A code that names nothing has the storages listed, not more often than this.
 const LISTING_GAP: Duration = Duration::from_secs(10);
 
+/// One command of the storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// In text mode: this alphabet comes into force.
+    Charset(Charset),
+    /// mem1 becomes this one.
+    Select(String),
+    /// How full is it?
+    Usage,
+    /// All of mem1.
+    List,
+    /// One place that a code named, or that was not read as a whole.
+    Read(Place, Kind),
+    /// One place after the other, where there is no list, or the list lacks some.
+    Walk(Place),
+    /// The subscriber has it.
+    Delete(Place),
+}
+
 /// What is known of the storages.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Storage {
-    pub(in crate::session) memories: Memories,
+pub(super) struct Storage {
+    pub(super) memories: Memories,
     pub(super) work: Work,
     /// Messages that the subscriber has in hand, since when.
     pub(super) announced: Vec<(Place, Instant)>,
@@ -31,14 +49,14 @@ pub(in crate::session) struct Storage {
     announced_of: Option<SimNames>,
     /// Messages that were handed over before the SIM's names were known.
     pub(super) early: VecDeque<(Kind, Secret<Vec<u8>>)>,
-    pub(in crate::session) codes: Codes,
+    pub(super) codes: Codes,
     /// Times that the modem gave text where PDUs belong.
     pub(super) texts: u8,
 }
 
 /// Which storages there are.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Memories {
+pub(super) struct Memories {
     /// All that are listed, that of new messages first; none when the modem does not say.
     pub(super) known: Vec<String>,
     /// mem1, from which is read and deleted; nothing when the modem does not say.
@@ -80,7 +98,7 @@ pub(super) struct Work {
 
 /// How the modem tells of new messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::session) enum Codes {
+pub(super) enum Codes {
     /// By a code, as far as is known.
     #[default]
     Told,
@@ -115,12 +133,12 @@ pub(super) struct Walk {
 
 impl Storage {
     /// The device began anew: which SIM is in it is unknown.
-    pub(in crate::session) fn sim_unknown(&mut self) {
+    pub(super) fn sim_unknown(&mut self) {
         self.sim = None;
     }
 
     /// Forgets what a restart of the modem forgets. Messages of another SIM are other messages.
-    pub(in crate::session) fn begins(&mut self, now: Instant) {
+    pub(super) fn begins(&mut self, now: Instant) {
         if self.sim != self.announced_of {
             self.announced.clear();
             self.work.discards.clear();
@@ -143,7 +161,7 @@ impl Storage {
     }
 
     /// A listing soon: something was not where a code said that it was.
-    pub(in crate::session) fn list_soon(&mut self, wait: Duration, now: Instant) {
+    pub(super) fn list_soon(&mut self, wait: Duration, now: Instant) {
         let work = &mut self.work;
         let soon = now + wait;
         let soon = work.listed_at.map_or(soon, |listed| soon.max(listed + LISTING_GAP));
@@ -293,11 +311,7 @@ impl Storage {
 }
 
 impl Memories {
-    pub(in crate::session) fn chosen(
-        known: Vec<String>,
-        current: Option<String>,
-        others: Vec<String>,
-    ) -> Self {
+    pub(super) fn chosen(known: Vec<String>, current: Option<String>, others: Vec<String>) -> Self {
         Self { known, current, others, ..Self::default() }
     }
 
@@ -342,5 +356,46 @@ impl Memories {
     /// Little room is left: three quarters are taken.
     fn is_short(&self) -> bool {
         self.usage.is_some_and(|(used, total)| used.saturating_mul(4) >= total.saturating_mul(3))
+    }
+}
+
+/// mem1, mem2 and mem3 as `+CPMS:` says them; of a modem that does not say how full they are, the first.
+pub(super) fn storages_in_use(body: &str) -> Vec<String> {
+    let in_use: Vec<_> = usages(body).into_iter().filter_map(|usage| usage.storage).collect();
+    let first = || storage(first_text(body)).filter(|_| body.contains(','));
+    if in_use.is_empty() { first().into_iter().collect() } else { in_use }
+}
+
+impl Storage {
+    pub(super) fn usage_known(&mut self, usage: Option<&Usage>) {
+        self.memories.usage = usage.map(|usage| (usage.used, usage.total));
+        self.work.full |= self.memories.is_full();
+        // Some count none although there are some: the list tells.
+        self.set_stage(Stage::List);
+    }
+
+    /// The list ended. Where the modem counts more than it lists, the places are read one by one.
+    pub(super) fn listed(&mut self, heads: u32) {
+        let lacking = self.memories.usage.filter(|(used, _)| *used > heads);
+        match lacking {
+            Some((used, _)) if self.memories.walked != Some((used, heads)) => {
+                self.memories.walked = Some((used, heads));
+                self.set_stage(Stage::Walk(Walk::default()));
+            }
+            _ => self.storage_done(),
+        }
+    }
+
+    /// The modem gives no list: its places are read one by one.
+    pub(super) fn list_refused(&mut self) {
+        self.memories.unlisted.extend(self.memories.current.clone());
+        self.set_stage(Stage::Walk(Walk::default()));
+    }
+
+    pub(super) fn walked_on(&mut self, found: bool) {
+        if let Some(Stage::Walk(walk)) = self.stage_mut() {
+            walk.next += 1;
+            walk.found += u32::from(found);
+        }
     }
 }
