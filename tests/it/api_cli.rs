@@ -231,7 +231,7 @@ async fn events_come_a_line_each_and_a_closed_pipe_is_no_fault() {
     eventually("it follows", || api.fake.followers() == 1).await;
     api.fake.happen(EventKind::Modem(modem(ModemState::Recovering)));
     let line = lines.next_line().await.unwrap().unwrap();
-    assert_eq!(line, "2027-01-15T08:00:00.000Z modem.recovering stick1");
+    assert_eq!(line, "2027-01-15T08:00:00.000Z modem.recovering stick1 the modem looks for a network");
     drop(lines);
     api.fake.happen(EventKind::Modem(modem(ModemState::Ready)));
     let exit = tokio::time::timeout(Duration::from_secs(20), child.wait()).await.expect("it ends").unwrap();
