@@ -140,10 +140,10 @@ impl Asked {
         line("network", &network(answers));
         line("signal", &answers.signal_dbm.map(in_words).unwrap_or_default());
         line("messages", &messages(answers));
-        line("announce", answers.new_messages.as_deref().unwrap_or_default());
+        line("announce", answers.messaging.new_messages.as_deref().unwrap_or_default());
         line(
             "centre",
-            match answers.service_centre.as_deref() {
+            match answers.messaging.service_centre.as_deref() {
                 Some("") => "none on the SIM: set smsc",
                 Some(number) => number,
                 None => "",
@@ -180,7 +180,7 @@ impl Asked {
             let file = quoted(&format!("/etc/smsotpd/{}.pin", name(answers)));
             let _ = writeln!(text, "pin_file = {file}   # write the SIM's PIN into this file");
         }
-        if answers.service_centre.as_deref() == Some("") {
+        if answers.messaging.service_centre.as_deref() == Some("") {
             text.push_str(
                 "#smsc = \"+…\"   # the SIM has no service centre; ask the operator for its number\n",
             );
@@ -213,11 +213,11 @@ impl Asked {
             registration: answers.map(|a| registration(a.registration())),
             operator: answers.and_then(|a| a.operator.as_deref()),
             signal_dbm: answers.and_then(|a| a.signal_dbm),
-            pdu_mode: answers.and_then(|a| a.pdu_mode),
-            text_mode: answers.and_then(|a| a.text_mode),
-            storages: answers.map(|a| a.storages.as_slice()).unwrap_or_default(),
-            new_messages: answers.and_then(|a| a.new_messages.as_deref()),
-            smsc: answers.and_then(|a| a.service_centre.as_deref()),
+            pdu_mode: answers.and_then(|a| a.messaging.pdu_mode),
+            text_mode: answers.and_then(|a| a.messaging.text_mode),
+            storages: answers.map(|a| a.messaging.storages.as_slice()).unwrap_or_default(),
+            new_messages: answers.and_then(|a| a.messaging.new_messages.as_deref()),
+            smsc: answers.and_then(|a| a.messaging.service_centre.as_deref()),
             same_as: self.same_as.as_ref().map(|path| path.display().to_string()),
             problems,
             section: self.section(),
@@ -372,14 +372,14 @@ fn network(answers: &Answers) -> String {
 
 fn messages(answers: &Answers) -> String {
     let mut parts = Vec::new();
-    match (answers.pdu_mode, answers.text_mode) {
+    match (answers.messaging.pdu_mode, answers.messaging.text_mode) {
         (Some(true), Some(true)) => parts.push("PDU and text mode".to_owned()),
         (Some(true), _) => parts.push("PDU mode".to_owned()),
         (_, Some(true)) => parts.push("text mode".to_owned()),
         _ => {}
     }
-    if !answers.storages.is_empty() {
-        parts.push(format!("memories {}", answers.storages.join(" ")));
+    if !answers.messaging.storages.is_empty() {
+        parts.push(format!("memories {}", answers.messaging.storages.join(" ")));
     }
     parts.join(", ")
 }
@@ -406,8 +406,8 @@ fn problems(answers: &Answers) -> Vec<String> {
             Registration::Home | Registration::Roaming | Registration::Unknown => {}
         }
     }
-    if answers.pdu_mode == Some(false) {
-        add(match answers.text_mode {
+    if answers.messaging.pdu_mode == Some(false) {
+        add(match answers.messaging.text_mode {
             Some(true) => "it knows text mode alone: a long message arrives as several",
             _ => "it sends no messages: take another port or modem",
         });
@@ -454,6 +454,8 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use gsm_modem::ports::Messaging;
+
     use super::*;
 
     fn port(path: &str, device: &str, role: Role, imei: &str) -> Asked {
@@ -517,8 +519,11 @@ mod tests {
             registrations: vec![(Domain::Cs, Registration::Roaming)],
             operator: Some("Salt".into()),
             signal_dbm: Some(-99),
-            pdu_mode: Some(true),
-            service_centre: Some(String::new()),
+            messaging: Messaging {
+                pdu_mode: Some(true),
+                service_centre: Some(String::new()),
+                ..Messaging::default()
+            },
             ..ready.said.unwrap()
         });
         locked.said = Ok(Answers { baud: 9600, sim: SimState::Pin, ..locked.said.unwrap() });

@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use gsm_modem::profiles::{
-    BUILT_IN, GENERIC, LineEnd, MakerError, PinTries, Profile, Profiles, Quirk, Rule, Unsolicited, UssdCoding,
+    BUILT_IN, GENERIC, LineEnd, LineKeys, MakerError, PinTries, Profile, Profiles, Quirk, Receiving, Rule,
+    Unsolicited, UssdCoding,
 };
 use toml::de::DeTable;
 
@@ -195,17 +196,21 @@ fn resolve(name: &str, chain: &[&Draft]) -> Profile {
         rules: chain.first().map(|draft| draft.rules.clone()).unwrap_or_default(),
         init: first(chain, |d| &d.init).unwrap_or_default(),
         iccid: first(chain, |d| &d.iccid).unwrap_or_default(),
-        new_messages: first(chain, |d| &d.new_messages).unwrap_or_default(),
-        storage: first(chain, |d| &d.storage).unwrap_or_default(),
-        report_storage: first(chain, |d| &d.report_storage),
+        receiving: Receiving {
+            new_messages: first(chain, |d| &d.new_messages).unwrap_or_default(),
+            storage: first(chain, |d| &d.storage).unwrap_or_default(),
+            report_storage: first(chain, |d| &d.report_storage),
+        },
         reset: first(chain, |d| &d.reset).unwrap_or_default(),
         pin_tries: first(chain, |d| &d.pin_tries),
         ussd: first(chain, |d| &d.ussd).unwrap_or_default(),
         send_timeout: first(chain, |d| &d.send_timeout),
         settle: first(chain, |d| &d.settle).unwrap_or_default(),
-        command_pause: first(chain, |d| &d.command_pause).unwrap_or_default(),
-        prompt_pause: first(chain, |d| &d.prompt_pause).unwrap_or_default(),
-        line_end: first(chain, |d| &d.line_end).unwrap_or_default(),
+        line: LineKeys {
+            command_pause: first(chain, |d| &d.command_pause).unwrap_or_default(),
+            prompt_pause: first(chain, |d| &d.prompt_pause).unwrap_or_default(),
+            line_end: first(chain, |d| &d.line_end).unwrap_or_default(),
+        },
         errors: first(chain, |d| &d.errors).unwrap_or_default(),
         unsolicited: first(chain, |d| &d.unsolicited).unwrap_or_default(),
         quirks: first(chain, |d| &d.quirks).unwrap_or_default(),

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gsm_modem::{Modem, Notice, Outcome, Part, Roaming, Settings, State, Timing};
+use gsm_modem::dialogue::Manners;
+use gsm_modem::{Modem, Notice, Outcome, Part, Reopen, Roaming, Settings, State, Timing};
 use nix::pty::{OpenptyResult, openpty};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -146,10 +147,12 @@ fn settings(port: PathBuf) -> Settings {
         patience: None,
         profiles: smsotpd::config::profiles(),
         timing: Timing {
-            quiet: Duration::from_millis(30),
-            attention: Duration::from_millis(300),
-            reopen_first: Duration::from_millis(20),
-            reopen_max: Duration::from_millis(100),
+            manners: Manners {
+                quiet: Duration::from_millis(30),
+                attention: Duration::from_millis(300),
+                ..Manners::default()
+            },
+            reopen: Reopen { first: Duration::from_millis(20), max: Duration::from_millis(100) },
             ..Timing::default()
         },
     }
@@ -204,7 +207,7 @@ async fn every_manner_of_speaking() {
         assert_eq!(send(&modem).await, accepted(), "manner {at}");
         assert_eq!(pty.pdus(), ["002100FF", "002100FF"]);
         let seen = modem.snapshot().borrow().clone();
-        assert_eq!((seen.manufacturer.as_str(), seen.model.as_str()), ("Acme", "Rocket"));
+        assert_eq!((seen.equipment.manufacturer.as_str(), seen.equipment.model.as_str()), ("Acme", "Rocket"));
         assert_eq!((seen.sim.imsi.as_deref(), seen.signal_dbm), (Some("228011234567890"), Some(-73)));
         modem.stop(Duration::from_secs(1)).await;
         assert!(matches!(send(&modem).await, Outcome::NotStarted { .. }));

@@ -8,9 +8,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gsm_modem::at::LineEnd;
+use gsm_modem::dialogue::Manners;
 use gsm_modem::ladder::{Limits, Rung};
 use gsm_modem::ports::Root;
-use gsm_modem::{Find, Means, Modem, Notice, Outcome, Part, Roaming, Settings, Snapshot, State, Timing};
+use gsm_modem::{
+    Find, Means, Modem, Notice, Outcome, Part, Reopen, Roaming, Sending, Settings, Snapshot, State, Timing,
+};
 use gsm_sim::{Cure, Fault, FaultKind, Options, Point, Script, Sim};
 use nix::sys::stat::Mode;
 use smsotpd::secret::Secret;
@@ -34,21 +38,21 @@ const fn timing() -> Timing {
         select: ms(1000),
         listing: ms(600_000),
         announce_again: ms(300_000),
-        prompt: ms(400),
-        body: ms(1500),
-        gate: ms(5000),
+        sending: Sending { prompt: ms(400), body: ms(1500), gate: ms(5000), late: ms(10_000) },
         command: ms(400),
         slow_command: ms(1000),
-        attention: ms(250),
-        attention_tries: 3,
-        quiet: ms(20),
+        manners: Manners {
+            attention: ms(250),
+            attention_tries: 3,
+            quiet: ms(20),
+            pause: ms(0),
+            line_end: LineEnd::Cr,
+        },
         keep_alive: ms(300),
         registration_poll: ms(50),
         busy_retry: ms(50),
         blocked_retry: ms(1000),
-        late: ms(10_000),
-        reopen_first: ms(100),
-        reopen_max: ms(200),
+        reopen: Reopen { first: ms(100), max: ms(200) },
         ladder: Limits {
             boot: ms(1500),
             calm: ms(600_000),

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use gsm_modem::{Modem, Notice, Outcome, Part, Roaming, Settings, Snapshot, State, Timing};
+use gsm_modem::dialogue::Manners;
+use gsm_modem::{Modem, Notice, Outcome, Part, Reopen, Roaming, Settings, Snapshot, State, Timing};
 use gsm_sim::{Options, Script, Sim};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -38,14 +39,16 @@ fn settings(port: PathBuf) -> Settings {
         patience: None,
         profiles: smsotpd::config::profiles(),
         timing: Timing {
-            quiet: Duration::from_millis(20),
-            attention: Duration::from_millis(100),
-            attention_tries: 3,
+            manners: Manners {
+                quiet: Duration::from_millis(20),
+                attention: Duration::from_millis(100),
+                attention_tries: 3,
+                ..Manners::default()
+            },
             busy_retry: Duration::from_millis(20),
             blocked_retry: Duration::from_millis(100),
             registration_poll: Duration::from_millis(50),
-            reopen_first: Duration::from_millis(20),
-            reopen_max: Duration::from_millis(100),
+            reopen: Reopen { first: Duration::from_millis(20), max: Duration::from_millis(100) },
             ..Timing::default()
         },
     }

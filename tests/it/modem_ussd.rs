@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gsm_modem::dialogue::Manners;
 use gsm_modem::{Modem, Roaming, Settings, State, Timing};
 use gsm_sim::{Options, Script, Sim};
 use tokio::sync::mpsc;
@@ -37,7 +38,10 @@ fn settings(port: PathBuf) -> Settings {
         pins: None,
         patience: None,
         profiles: smsotpd::config::profiles(),
-        timing: Timing { quiet: Duration::from_millis(20), ..Timing::default() },
+        timing: Timing {
+            manners: Manners { quiet: Duration::from_millis(20), ..Manners::default() },
+            ..Timing::default()
+        },
     }
 }
 

@@ -56,10 +56,14 @@ fn every_family_is_known_and_nothing_is_changed() {
         assert_eq!(answers.registrations.len(), domains, "{family}");
         assert!(answers.signal_dbm.is_some_and(|dbm| (-113..=-51).contains(&dbm)), "{family}");
         let pdu_mode = family != "text-mode-only";
-        assert_eq!((answers.pdu_mode, answers.text_mode), (Some(pdu_mode), Some(true)), "{family}");
-        assert_eq!(answers.storages, memories, "{family}");
-        assert!(answers.new_messages.is_some(), "{family}");
-        assert_eq!(answers.service_centre.as_deref(), Some(identity.smsc.as_str()), "{family}");
+        assert_eq!(
+            (answers.messaging.pdu_mode, answers.messaging.text_mode),
+            (Some(pdu_mode), Some(true)),
+            "{family}"
+        );
+        assert_eq!(answers.messaging.storages, memories, "{family}");
+        assert!(answers.messaging.new_messages.is_some(), "{family}");
+        assert_eq!(answers.messaging.service_centre.as_deref(), Some(identity.smsc.as_str()), "{family}");
         assert_eq!(answers.stopped_at, None, "{family}");
 
         let sent: Vec<_> = sim.commands(0).into_iter().map(|seen| seen.line).collect();
@@ -138,7 +142,7 @@ fn a_sim_without_service_centre_and_one_unanswered_question() {
     let quick = Patience { command: Duration::from_millis(700), ..patience() };
     let answers = ask(&sim.port(0), &quick).unwrap();
     assert_eq!(answers.imsi, None);
-    assert_eq!(answers.service_centre.as_deref(), Some(""));
+    assert_eq!(answers.messaging.service_centre.as_deref(), Some(""));
     assert_eq!(answers.stopped_at, None);
     assert_eq!(answers.model, "SIM-27005", "a message that arrives is no answer");
 }

@@ -47,8 +47,8 @@ pub use find::Find;
 pub use means::Means;
 pub use pins::{Owners, Pins};
 pub use secret::Secret;
-pub use settings::{Roaming, Settings, Timing};
-pub use snapshot::{Counters, Notice, Outcome, Part, Place, SimNames, Snapshot, State};
+pub use settings::{Reopen, Roaming, Sending, Settings, Timing};
+pub use snapshot::{Counters, Equipment, Notice, Outcome, Part, Place, SimNames, Snapshot, State};
 
 use dialogue::Recorded;
 use session::Session;

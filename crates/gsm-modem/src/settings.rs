@@ -7,6 +7,7 @@ use super::ladder::Limits;
 use super::profiles::Profiles;
 use super::{Find, Pins};
 use crate::Secret;
+use crate::dialogue::Manners;
 
 /// One modem.
 #[derive(Debug, Clone)]
@@ -67,24 +68,16 @@ pub enum Roaming {
 /// How long a session waits. The defaults suit real modems; tests shrink them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// For the prompt after `AT+CMGS=n`.
-    pub prompt: Duration,
-    /// For the result after the PDU: networks take minutes before they give up.
-    pub body: Duration,
-    /// For the gate, at an open prompt.
-    pub gate: Duration,
+    /// For what belongs to a message that is sent.
+    pub sending: Sending,
     /// For a plain command.
     pub command: Duration,
     /// For a command that asks the network or the SIM.
     pub slow_command: Duration,
     /// For the choice of a network.
     pub select: Duration,
-    /// For one `AT` of a resynchronisation.
-    pub attention: Duration,
-    /// So many `AT` without an answer, and the port is opened anew.
-    pub attention_tries: u8,
-    /// A line on which nothing comes for so long is quiet.
-    pub quiet: Duration,
+    /// In the dialogue itself; nobody answers, and the port is opened anew.
+    pub manners: Manners,
     /// An idle modem is asked whether it lives.
     pub keep_alive: Duration,
     /// The storages are listed so often, whatever the modem tells of new messages.
@@ -97,12 +90,8 @@ pub struct Timing {
     pub busy_retry: Duration,
     /// Before a blocked modem is looked at again.
     pub blocked_retry: Duration,
-    /// How long a late `+CMGS` is still taken for the message that timed out.
-    pub late: Duration,
-    /// The first wait before a port is opened again; each further one doubles.
-    pub reopen_first: Duration,
-    /// No such wait is longer.
-    pub reopen_max: Duration,
+    /// Before a port is opened again.
+    pub reopen: Reopen,
     /// For the recovery ladder.
     pub ladder: Limits,
 }
@@ -110,25 +99,58 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            prompt: Duration::from_secs(10),
-            body: Duration::from_secs(180),
-            gate: Duration::from_secs(10),
+            sending: Sending::default(),
             command: Duration::from_secs(5),
             slow_command: Duration::from_secs(30),
             select: Duration::from_secs(180),
-            attention: Duration::from_secs(1),
-            attention_tries: 10,
-            quiet: Duration::from_millis(100),
+            manners: Manners::default(),
             keep_alive: Duration::from_secs(60),
             listing: Duration::from_secs(600),
             announce_again: Duration::from_secs(300),
             registration_poll: Duration::from_secs(2),
             busy_retry: Duration::from_secs(1),
             blocked_retry: Duration::from_secs(60),
-            late: Duration::from_secs(300),
-            reopen_first: Duration::from_millis(250),
-            reopen_max: Duration::from_secs(2),
+            reopen: Reopen::default(),
             ladder: Limits::default(),
         }
+    }
+}
+
+/// How long a session waits for what belongs to a message that it sends (3GPP TS 27.005 clause 3.5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sending {
+    /// For the prompt after `AT+CMGS=n`.
+    pub prompt: Duration,
+    /// For the result after the PDU: networks take minutes before they give up.
+    pub body: Duration,
+    /// For the gate, at an open prompt.
+    pub gate: Duration,
+    /// How long a late `+CMGS` is still taken for the message that timed out.
+    pub late: Duration,
+}
+
+impl Default for Sending {
+    fn default() -> Self {
+        Self {
+            prompt: Duration::from_secs(10),
+            body: Duration::from_secs(180),
+            gate: Duration::from_secs(10),
+            late: Duration::from_secs(300),
+        }
+    }
+}
+
+/// How long a session waits before it opens a port again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reopen {
+    /// At first; each further wait doubles.
+    pub first: Duration,
+    /// No wait is longer.
+    pub max: Duration,
+}
+
+impl Default for Reopen {
+    fn default() -> Self {
+        Self { first: Duration::from_millis(250), max: Duration::from_secs(2) }
     }
 }

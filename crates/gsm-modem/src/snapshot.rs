@@ -38,14 +38,8 @@ pub struct Snapshot {
     pub paused: bool,
     /// The path of its port.
     pub port: String,
-    /// `AT+CGMI`.
-    pub manufacturer: String,
-    /// `AT+CGMM`.
-    pub model: String,
-    /// `AT+CGMR`.
-    pub firmware: String,
-    /// `AT+CGSN`.
-    pub imei: String,
+    /// What it says of itself.
+    pub equipment: Equipment,
     /// The names of its SIM.
     pub sim: SimNames,
     /// Tries of the PIN that the SIM has left, while it asks for it and the modem says how many.
@@ -62,6 +56,19 @@ pub struct Snapshot {
     pub last_error_at: Option<Instant>,
     /// What was counted since the start.
     pub counters: Counters,
+}
+
+/// The mobile equipment as it says who it is (3GPP TS 27.007 clauses 5.1 to 5.4). Empty until known.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+pub struct Equipment {
+    /// `AT+CGMI`.
+    pub manufacturer: String,
+    /// `AT+CGMM`.
+    pub model: String,
+    /// `AT+CGMR`.
+    pub firmware: String,
+    /// `AT+CGSN`.
+    pub imei: String,
 }
 
 /// The names of a SIM, as far as the modem tells them. Their `Debug` shows neither.

@@ -145,7 +145,7 @@ async fn pause(watch: Option<Watch>, wait: Duration) -> bool {
 impl Driver {
     pub(super) async fn run(mut self) {
         let timing = self.settings.timing;
-        let mut wait = timing.reopen_first;
+        let mut wait = timing.reopen.first;
         let mut flow = Flow::Continue;
         while !matches!(flow, Flow::Stop) {
             let (settings, root) = (self.settings.clone(), self.means.root.clone());
@@ -165,7 +165,7 @@ impl Driver {
                     untold
                 }
                 Err(Unfound::Unclear { .. }) => untold,
-                _ => timing.reopen_max,
+                _ => timing.reopen.max,
             };
             match opened {
                 Ok(Opened { path, mut port, device, usb }) => {
@@ -193,7 +193,7 @@ impl Driver {
             }
             if !matches!(flow, Flow::Stop) {
                 let Some(told) = self.without_port(pause(watch, wait.min(longest))).await else { break };
-                wait = if told { timing.reopen_first } else { wait.saturating_mul(2).min(longest) };
+                wait = if told { timing.reopen.first } else { wait.saturating_mul(2).min(longest) };
             }
         }
         self.publish();
@@ -236,7 +236,7 @@ impl Driver {
             }
             self.publish();
             if matches!(self.session.snapshot().state, State::Ready | State::Paused) {
-                *wait = self.settings.timing.reopen_first;
+                *wait = self.settings.timing.reopen.first;
             }
             rearm(&mut sleep, &mut armed, self.session.deadline());
             let gated = self.session.awaits_gate();

@@ -42,7 +42,7 @@ fn a_file_replaces_adds_and_inherits() {
     let all = profiles_of(folder.path()).unwrap();
     let named = |name| all.iter().find(|p| p.name == name).unwrap().clone();
     assert!(named("zte").init.is_empty());
-    assert_eq!(named("zte").new_messages, named("generic").new_messages);
+    assert_eq!(named("zte").receiving.new_messages, named("generic").receiving.new_messages);
     let mine = named("mine");
     assert_eq!(mine.init, named("huawei").init);
     assert_eq!((mine.ussd, mine.reset), (UssdCoding::PackedHex, vec!["AT^RESET".to_owned()]));
@@ -51,8 +51,8 @@ fn a_file_replaces_adds_and_inherits() {
     assert_eq!(mine.rules[0].usb, Some((0x12d1, Some(0x1001))));
     assert_eq!(mine.unsolicited, [Unsolicited { head: "^FOO:".into(), lines: 2 }]);
     let module = named("module");
-    assert_eq!((module.command_pause, module.line_end), (Duration::ZERO, LineEnd::Lf));
-    assert_eq!(module.prompt_pause, Duration::from_millis(100));
+    assert_eq!((module.line.command_pause, module.line.line_end), (Duration::ZERO, LineEnd::Lf));
+    assert_eq!(module.line.prompt_pause, Duration::from_millis(100));
     assert_eq!(module.errors, named("telit").errors, "errors are inherited");
     let no_such_number = MakerError {
         service: Service::Cme,
@@ -62,7 +62,7 @@ fn a_file_replaces_adds_and_inherits() {
         means: "no such number".into(),
     };
     assert_eq!(named("strict").errors, [no_such_number], "those of a file stand in the place of all");
-    assert_eq!(named("strict").command_pause, Duration::from_millis(20));
+    assert_eq!(named("strict").line.command_pause, Duration::from_millis(20));
     assert_eq!(all.names().len(), profiles().names().len() + 3);
 }
 

@@ -27,6 +27,15 @@ pub struct Answers {
     pub operator: Option<String>,
     /// `+CSQ`.
     pub signal_dbm: Option<i32>,
+    /// What it says of short messages.
+    pub messaging: Messaging,
+    /// The question at which it fell silent.
+    pub stopped_at: Option<String>,
+}
+
+/// What a modem says of short messages (3GPP TS 27.005).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Messaging {
     /// `+CMGF=?` lists PDU mode.
     pub pdu_mode: Option<bool>,
     /// `+CMGF=?` lists text mode.
@@ -37,8 +46,6 @@ pub struct Answers {
     pub new_messages: Option<String>,
     /// `+CSCA?`; empty when the SIM has none.
     pub service_centre: Option<String>,
-    /// The question at which it fell silent.
-    pub stopped_at: Option<String>,
 }
 
 impl Answers {

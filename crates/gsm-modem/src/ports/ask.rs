@@ -155,12 +155,13 @@ impl Questions<'_> {
         answers.operator = self.ask(Command::Operator).await?.line().and_then(at::operator);
         answers.signal_dbm = self.ask(Command::Signal).await?.line().and_then(at::signal);
         let formats = self.ask(Command::Formats).await?;
-        answers.pdu_mode = formats.line().map(|list| list.contains('0'));
-        answers.text_mode = formats.line().map(|list| list.contains('1'));
-        answers.storages = self.ask(Command::Storages).await?.line().map(memories).unwrap_or_default();
-        answers.new_messages = self.ask(Command::NewMessagesKnown).await?.line().map(str::to_owned);
+        answers.messaging.pdu_mode = formats.line().map(|list| list.contains('0'));
+        answers.messaging.text_mode = formats.line().map(|list| list.contains('1'));
+        answers.messaging.storages =
+            self.ask(Command::Storages).await?.line().map(memories).unwrap_or_default();
+        answers.messaging.new_messages = self.ask(Command::NewMessagesKnown).await?.line().map(str::to_owned);
         let centre = self.ask(Command::ServiceCentre).await?;
-        answers.service_centre =
+        answers.messaging.service_centre =
             centre.line().map(|body| unquoted(body.split(',').next().unwrap_or_default()).to_owned());
         if plain_errors {
             self.ask(Command::PlainErrors).await?;

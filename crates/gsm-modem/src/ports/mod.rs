@@ -25,7 +25,7 @@ mod watch;
 
 use std::path::{Path, PathBuf};
 
-pub use answers::{Answers, SimState};
+pub use answers::{Answers, Messaging, SimState};
 pub(super) use ask::identify;
 pub use ask::{AskError, ask};
 pub use holder::{Holder, holder};

@@ -45,12 +45,8 @@ pub struct Profile {
     pub init: Vec<String>,
     /// Commands for the number of the SIM card, in the order they are tried.
     pub iccid: Vec<String>,
-    /// Values of `AT+CNMI`, the first that is taken stays. Messages are always stored (mt=1).
-    pub new_messages: Vec<[u8; 5]>,
-    /// Memories for received messages, the best first (3GPP TS 27.005 clause 3.2.2).
-    pub storage: Vec<String>,
-    /// Where a status report lies, whatever memory `+CDSI:` names.
-    pub report_storage: Option<String>,
+    /// How messages come in.
+    pub receiving: Receiving,
     /// Commands that begin anew with the device, in the order they are tried.
     pub reset: Vec<String>,
     /// How the SIM's remaining tries are asked for.
@@ -61,18 +57,36 @@ pub struct Profile {
     pub send_timeout: Option<Duration>,
     /// How long the device needs after its OK to `AT+CFUN=1` or to the PIN.
     pub settle: Duration,
-    /// The pause between a final result and the next command.
-    pub command_pause: Duration,
-    /// The pause between the prompt and the PDU.
-    pub prompt_pause: Duration,
-    /// What ends a command.
-    pub line_end: LineEnd,
+    /// How its lines are to be written.
+    pub line: LineKeys,
     /// The errors that its maker defines.
     pub errors: Vec<MakerError>,
     /// What it says by itself beyond the common table.
     pub unsolicited: Vec<Unsolicited>,
     /// Where it strays from the standard.
     pub quirks: Vec<Quirk>,
+}
+
+/// How messages come in (3GPP TS 27.005 clauses 3.2.2 and 3.4.1).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Receiving {
+    /// Values of `AT+CNMI`, the first that is taken stays. Messages are always stored (mt=1).
+    pub new_messages: Vec<[u8; 5]>,
+    /// Memories for received messages, the best first.
+    pub storage: Vec<String>,
+    /// Where a status report lies, whatever memory `+CDSI:` names.
+    pub report_storage: Option<String>,
+}
+
+/// How lines are to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LineKeys {
+    /// The pause between a final result and the next command.
+    pub command_pause: Duration,
+    /// The pause between the prompt and the PDU.
+    pub prompt_pause: Duration,
+    /// What ends a command.
+    pub line_end: LineEnd,
 }
 
 /// What tells a modem: all that is given must fit. Texts are parts of what the modem says, in small letters.

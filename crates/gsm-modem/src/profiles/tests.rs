@@ -68,8 +68,8 @@ fn the_most_exact_rule_wins() {
 #[test]
 fn every_message_stays_stored() {
     for profile in built_in::profiles().iter() {
-        assert!(profile.new_messages.iter().all(|values| values[1] == 1), "{}", profile.name);
-        assert!(!profile.new_messages.is_empty(), "{}", profile.name);
+        assert!(profile.receiving.new_messages.iter().all(|values| values[1] == 1), "{}", profile.name);
+        assert!(!profile.receiving.new_messages.is_empty(), "{}", profile.name);
     }
 }
 
@@ -134,9 +134,9 @@ fn a_number_of_the_makers_own_by_family() {
 fn pauses_and_ends_of_lines_by_family() {
     let families = built_in::profiles();
     let of = |family: &str| families.iter().find(|profile| profile.name == family).unwrap();
-    assert_eq!(of("telit").command_pause, Duration::from_millis(20));
-    assert_eq!(of("generic").command_pause, Duration::ZERO);
-    assert_eq!((of("altair").line_end, of("generic").line_end), (LineEnd::CrLf, LineEnd::Cr));
+    assert_eq!(of("telit").line.command_pause, Duration::from_millis(20));
+    assert_eq!(of("generic").line.command_pause, Duration::ZERO);
+    assert_eq!((of("altair").line.line_end, of("generic").line.line_end), (LineEnd::CrLf, LineEnd::Cr));
 }
 
 #[test]

@@ -194,9 +194,9 @@ impl Known {
     pub(super) fn choose_profile(&mut self) {
         let seen = &self.seen.snapshot;
         let said = Identity {
-            maker: &seen.manufacturer,
-            model: &seen.model,
-            firmware: &seen.firmware,
+            maker: &seen.equipment.manufacturer,
+            model: &seen.equipment.model,
+            firmware: &seen.equipment.firmware,
             usb: self.usb,
         };
         let profile = self.settings.profiles.of(&said);

@@ -50,7 +50,7 @@ mod translate;
 mod ussd;
 mod ussd_text;
 
-use crate::dialogue::{Dialogue, Heard, Manners, Open, Recorded};
+use crate::dialogue::{Dialogue, Heard, Open, Recorded};
 use crate::settings::Settings;
 use crate::snapshot::{Snapshot, State};
 
@@ -74,14 +74,7 @@ pub struct Session {
 impl Session {
     /// A session whose port is not open yet.
     pub fn new(settings: Settings) -> Self {
-        let timing = settings.timing;
-        let manners = Manners {
-            attention: timing.attention,
-            attention_tries: timing.attention_tries,
-            quiet: timing.quiet,
-            ..Manners::default()
-        };
-        let mut dialogue = Dialogue::new(manners);
+        let mut dialogue = Dialogue::new(settings.timing.manners);
         dialogue.recorder().name(&settings.name);
         Self { dialogue, known: Known::new(settings), doing: Box::new(Closed), opened_before: false }
     }

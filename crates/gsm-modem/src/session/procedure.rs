@@ -193,9 +193,9 @@ impl Cx<'_> {
     /// Pauses and line ends as the family wants them; what was found out stays.
     pub(super) fn keep_manners(&mut self) {
         let (profile, manners) = (&self.known.profile, self.dialogue.manners_mut());
-        manners.pause = manners.pause.max(profile.command_pause);
-        if profile.line_end != LineEnd::default() {
-            manners.line_end = profile.line_end;
+        manners.pause = manners.pause.max(profile.line.command_pause);
+        if profile.line.line_end != LineEnd::default() {
+            manners.line_end = profile.line.line_end;
         }
     }
 

@@ -127,10 +127,10 @@ impl Greet {
         let said = answer.lines.iter().map(|line| unquoted(line)).find(|text| !text.is_empty());
         let snapshot = &mut cx.known.seen.snapshot;
         let field = match next {
-            Step::Model => &mut snapshot.manufacturer,
-            Step::Revision => &mut snapshot.model,
-            Step::SerialNumber => &mut snapshot.firmware,
-            _ => &mut snapshot.imei,
+            Step::Model => &mut snapshot.equipment.manufacturer,
+            Step::Revision => &mut snapshot.equipment.model,
+            Step::SerialNumber => &mut snapshot.equipment.firmware,
+            _ => &mut snapshot.equipment.imei,
         };
         if let Some(text) = said
             && field != text

@@ -97,7 +97,7 @@ impl Sim {
         Owners {
             iccid: self.iccid.clone(),
             imsi: None,
-            imei: Some(seen.imei.clone()).filter(|imei| !imei.is_empty()),
+            imei: Some(seen.equipment.imei.clone()).filter(|imei| !imei.is_empty()),
             modem: cx.known.settings.name.clone(),
             port: seen.port.clone(),
         }

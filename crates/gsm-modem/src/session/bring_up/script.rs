@@ -195,7 +195,7 @@ impl<S: Script> Procedure for Run<S> {
         let pin = cx.dialogue.outstanding().is_some_and(|o| o.command == Command::PinState);
         if pin && cx.known.profile.has(Quirk::PinWithoutOk) {
             // An OK that comes all the same must not end the next command.
-            cx.dialogue.set_deadline(cx.now + cx.known.settings.timing.quiet);
+            cx.dialogue.set_deadline(cx.now + cx.known.settings.timing.manners.quiet);
         }
         Next::Stay
     }

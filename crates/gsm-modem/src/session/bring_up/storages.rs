@@ -46,7 +46,9 @@ impl Script for Storages {
             }
             Step::Offered => Command::Storages,
             Step::Use(at) => Command::UseStorages(self.candidates.get(at)?.clone()),
-            Step::Codes(at) => Command::NewMessages(cx.known.profile.new_messages.get(at).copied()?),
+            Step::Codes(at) => {
+                Command::NewMessages(cx.known.profile.receiving.new_messages.get(at).copied()?)
+            }
         };
         Some((command, cx.known.settings.timing.command))
     }
@@ -62,7 +64,7 @@ impl Script for Storages {
             }
             Step::Offered => {
                 self.offered = storages(answer.body());
-                self.candidates = self.candidates(&cx.known.profile.storage);
+                self.candidates = self.candidates(&cx.known.profile.receiving.storage);
                 if self.candidates.first().is_none_or(|wanted| *wanted == self.in_use) {
                     return self.chosen(None, cx);
                 }

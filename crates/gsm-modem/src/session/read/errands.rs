@@ -27,7 +27,7 @@ impl Known {
 
     /// A code named a place.
     pub(in crate::session) fn read_place(&mut self, place: Place, kind: Kind, now: Instant) {
-        let reports = self.profile.report_storage.as_ref().filter(|_| kind == Kind::Report);
+        let reports = self.profile.receiving.report_storage.as_ref().filter(|_| kind == Kind::Report);
         let (named, index) = place;
         // Some families name another storage for their reports.
         let really = reports.filter(|name| self.storage.memories.known.contains(name)).cloned();

@@ -133,11 +133,11 @@ impl Send {
         }
         let length = self.part().map_or(0, |part| part.length);
         self.stage = Stage::Prompt;
-        cx.ask(Command::Send { length }, cx.known.settings.timing.prompt)
+        cx.ask(Command::Send { length }, cx.known.settings.timing.sending.prompt)
     }
 
     fn write_body(&mut self, cx: &mut Cx<'_>) -> Next {
-        let pause = cx.known.profile.prompt_pause.max(cx.known.format.prompt_pause);
+        let pause = cx.known.profile.line.prompt_pause.max(cx.known.format.prompt_pause);
         if !pause.is_zero() && self.stage != Stage::Pause {
             self.stage = Stage::Pause;
             cx.dialogue.set_deadline(cx.now + pause + cx.known.settings.timing.command);
@@ -223,7 +223,7 @@ impl Procedure for Send {
             (Stage::Prompt, Gate::Open) => self.write_body(cx),
             (Stage::Prompt, _) => {
                 self.stage = Stage::Held;
-                cx.dialogue.set_deadline(cx.now + cx.known.settings.timing.gate);
+                cx.dialogue.set_deadline(cx.now + cx.known.settings.timing.sending.gate);
                 Next::Stay
             }
             _ => Next::Stay,
@@ -320,7 +320,7 @@ impl Procedure for Send {
 impl Known {
     /// How long the result of a message may take: what the maker documents, where it does.
     pub(super) fn send_timeout(&self) -> Duration {
-        self.profile.send_timeout.unwrap_or(self.settings.timing.body)
+        self.profile.send_timeout.unwrap_or(self.settings.timing.sending.body)
     }
 
     /// An order ended.

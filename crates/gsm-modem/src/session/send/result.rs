@@ -93,7 +93,7 @@ impl Send {
             }
             Stage::Body(_) => {
                 let waited = cx.now.saturating_duration_since(self.written).as_secs();
-                let until = cx.now + cx.known.settings.timing.late;
+                let until = cx.now + cx.known.settings.timing.sending.late;
                 cx.known.pace.gave_up(self.written, until);
                 self.end_unknown(
                     format!("no result within {waited} s after the message was handed over"),
@@ -143,7 +143,7 @@ impl Send {
     fn end_unknown(&mut self, reason: String, cx: &mut Cx<'_>) {
         let references = std::mem::take(&mut self.references);
         cx.known.settle(Outcome::Unknown { references, reason }, cx.now);
-        cx.known.pace.gave_up(self.written, cx.now + cx.known.settings.timing.late);
+        cx.known.pace.gave_up(self.written, cx.now + cx.known.settings.timing.sending.late);
     }
 
     /// What an error says of the message; and what it names beside the message is looked at.

@@ -34,7 +34,7 @@ impl Send {
         } else {
             self.stage = Stage::Prompt;
             let (to, kind) = message.to;
-            return cx.ask(Command::SendText { to, kind }, timing.prompt);
+            return cx.ask(Command::SendText { to, kind }, timing.sending.prompt);
         };
         cx.ask(command, timing.command)
     }

@@ -26,10 +26,10 @@ fn locked() -> Fake {
 fn a_modem_by_the_book() {
     let bench = Bench::ready(Fake::new());
     let seen = bench.session.snapshot();
-    assert_eq!(seen.manufacturer, "Acme");
-    assert_eq!(seen.model, "Rocket 1");
-    assert_eq!(seen.firmware, "1.0");
-    assert_eq!(seen.imei, "356938035643809");
+    assert_eq!(seen.equipment.manufacturer, "Acme");
+    assert_eq!(seen.equipment.model, "Rocket 1");
+    assert_eq!(seen.equipment.firmware, "1.0");
+    assert_eq!(seen.equipment.imei, "356938035643809");
     assert_eq!(seen.sim.imsi.as_deref(), Some("228011234567890"));
     assert_eq!(seen.sim.iccid.as_deref(), Some("8941030000000000001"));
     assert_eq!(seen.operator.as_deref(), Some("Swisscom"));
@@ -83,8 +83,8 @@ fn a_modem_that_talks_all_the_time() {
         code.clone_into(&mut modem.before);
         (modem.echo, modem.piece) = (true, 2);
         let mut bench = Bench::ready(modem);
-        assert_eq!(bench.session.snapshot().manufacturer, "Acme", "{code:?}");
-        assert_eq!(bench.session.snapshot().firmware, "1.0");
+        assert_eq!(bench.session.snapshot().equipment.manufacturer, "Acme", "{code:?}");
+        assert_eq!(bench.session.snapshot().equipment.firmware, "1.0");
         bench.assert_works();
     }
 }
@@ -131,7 +131,7 @@ fn answers_to_several_calls_are_waited_for() {
     assert_eq!(bench.session.snapshot().counters.late_lines, 1);
     bench.modem.on("AT", "\r\nOK\r\n");
     bench.assert_works();
-    assert_eq!(bench.session.snapshot().model, "Rocket 1");
+    assert_eq!(bench.session.snapshot().equipment.model, "Rocket 1");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn commands_without_an_answer_are_passed_by() {
         8,
         "the SIM's number is asked for four times, the network's name is asked for twice"
     );
-    assert_eq!(bench.session.snapshot().model, "Rocket 1");
+    assert_eq!(bench.session.snapshot().equipment.model, "Rocket 1");
     bench.assert_works();
 }
 

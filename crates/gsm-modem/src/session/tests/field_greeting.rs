@@ -94,7 +94,7 @@ fn a_modem_that_is_busy_at_first_is_waited_for_and_then_known() {
             let seen = bench.session.snapshot().clone();
             assert_eq!((seen.counters.reopens, bench.heard("AT+CFUN=1,1")), (0, 0), "{busy:?} {span}");
             assert_eq!(
-                (seen.manufacturer.as_str(), seen.model.as_str()),
+                (seen.equipment.manufacturer.as_str(), seen.equipment.model.as_str()),
                 ("Acme", "Rocket 1"),
                 "{busy:?} {span}"
             );
@@ -131,8 +131,8 @@ fn unlock(modem: &mut Fake) {
 fn assert_known(bench: &mut Bench) {
     assert!(bench.within(seconds(30), |b| b.state() == State::Ready), "{}", bench.fault());
     let seen = bench.session.snapshot().clone();
-    assert_eq!((seen.manufacturer.as_str(), seen.model.as_str()), ("huawei", "E1752"));
-    assert_eq!(seen.imei, "356938035643809");
+    assert_eq!((seen.equipment.manufacturer.as_str(), seen.equipment.model.as_str()), ("huawei", "E1752"));
+    assert_eq!(seen.equipment.imei, "356938035643809");
     assert!(bench.heard("AT+CFUN=1") > 0, "the radio was off: {:?}", bench.modem.heard);
     assert!(bench.heard("AT^CURC=0") > 0, "its family is known: {:?}", bench.modem.heard);
     assert!(!bench.modem.echo, "the echo is off");

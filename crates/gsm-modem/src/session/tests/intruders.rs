@@ -80,7 +80,8 @@ fn came(bench: &Bench) -> Came {
         answers: bench.answers.clone(),
         pdus: bench.modem.pdus.clone(),
         state: s.state,
-        who: [&s.manufacturer, &s.model, &s.firmware, &s.imei].map(Clone::clone),
+        who: [&s.equipment.manufacturer, &s.equipment.model, &s.equipment.firmware, &s.equipment.imei]
+            .map(Clone::clone),
         sim: [s.sim.imsi.clone(), s.sim.iccid.clone(), s.operator.clone()],
         signal: s.signal_dbm,
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Bench, Fake, accepted, settings};
 use crate::Secret;
 use crate::profiles::{
-    MakerError, PinTries, Profile, Profiles, Quirk, Rule, Service, Subject, Unsolicited, Verdict,
+    MakerError, PinTries, Profile, Profiles, Quirk, Receiving, Rule, Service, Subject, Unsolicited, Verdict,
 };
 use crate::snapshot::{Outcome, State};
 
@@ -16,7 +16,7 @@ fn bench(modem: Fake, family: Profile) -> Bench {
         name: "acme".to_owned(),
         rules: vec![rule],
         iccid: vec!["AT+CCID".to_owned()],
-        new_messages: vec![[2, 1, 2, 1, 0]],
+        receiving: Receiving { new_messages: vec![[2, 1, 2, 1, 0]], ..Receiving::default() },
         ..family
     };
     Bench::with(modem, crate::Settings { profiles: Profiles::new(vec![family]), ..settings() })
@@ -34,7 +34,7 @@ fn a_code_of_the_familys_own_is_dropped_with_all_its_lines_and_nothing_else() {
     let mut bench = bench(modem, Profile { unsolicited: vec![code], ..Profile::default() });
     ready(&mut bench);
     // The maker was known before the model was asked for, so that its codes were as well.
-    assert_eq!(bench.session.snapshot().model, "Rocket 1");
+    assert_eq!(bench.session.snapshot().equipment.model, "Rocket 1");
     assert_eq!(bench.session.snapshot().counters.dropped_lines, 0);
     // A code that is cut short swallows no result.
     bench.modem.result("\r\n+CMGS: 8\r\nNOTE\r\nOK\r\n");

@@ -86,9 +86,9 @@ fn play(name: &str, text: &str) {
                 let (field, value) = rest.split_once(' ').expect(name);
                 let seen = bench.session.snapshot();
                 let known = match field {
-                    "manufacturer" => &seen.manufacturer,
-                    "model" => &seen.model,
-                    "firmware" => &seen.firmware,
+                    "manufacturer" => &seen.equipment.manufacturer,
+                    "model" => &seen.equipment.model,
+                    "firmware" => &seen.equipment.firmware,
                     "fault" => &seen.last_error.clone().unwrap_or_default(),
                     "registration" => &format!("{:?}", seen.registration),
                     "signal" => &seen.signal_dbm.unwrap_or_default().to_string(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Bench, Fake, settings};
 use crate::Settings;
-use crate::profiles::{Profile, Profiles, UssdCoding};
+use crate::profiles::{Profile, Profiles, Receiving, UssdCoding};
 use crate::snapshot::State;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -13,7 +13,7 @@ fn coded(ussd: UssdCoding) -> Settings {
     let generic = Profile {
         name: "generic".to_owned(),
         ussd,
-        new_messages: vec![[2, 1, 2, 1, 0]],
+        receiving: Receiving { new_messages: vec![[2, 1, 2, 1, 0]], ..Receiving::default() },
         ..Profile::default()
     };
     Settings { profiles: Profiles::new(vec![generic]), ..settings() }
