@@ -37,3 +37,4 @@ mod sim_wire;
 mod store_crash;
 mod store_files;
 mod tidy;
+mod tidy_shape;

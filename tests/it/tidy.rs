@@ -14,17 +14,17 @@ type Walls = BTreeMap<String, BTreeSet<String>>;
 const PACKAGES: [&str; 3] = ["gsm-modem", "gsm-sim", "gsm-sms"];
 
 /// A source file outside its tests.
-struct Source {
-    path: String,
+pub(crate) struct Source {
+    pub(crate) path: String,
     /// A room of the root package such as `otp`, or a package such as `gsm_modem`, or a room of one: `gsm_modem::at`.
     room: String,
     /// What `crate` stands for: a package below `crates/`, else nothing.
     package: Option<String>,
     /// How many modules it lies below the crate: 1 for a room itself.
     depth: usize,
-    text: String,
+    pub(crate) text: String,
     /// Every path it names, such as `crate::otp::Policy`, with its line.
-    paths: Vec<(usize, Vec<String>)>,
+    pub(crate) paths: Vec<(usize, Vec<String>)>,
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn files() -> Vec<String> {
 }
 
 /// The files that belong to a room, without their tests.
-fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<Source> {
     let of_a_room =
         |path: &String| path != "src/lib.rs" && !path.ends_with("/tests.rs") && !path.contains("/tests/");
     let found: Vec<_> = files().into_iter().filter(of_a_room).map(|p| source(&p, &read(&p))).collect();
@@ -330,7 +330,7 @@ fn sources() -> Vec<Source> {
     found
 }
 
-fn source(path: &str, text: &str) -> Source {
+pub(crate) fn source(path: &str, text: &str) -> Source {
     let below = path.strip_prefix("crates/").and_then(|rest| rest.split_once("/src/"));
     let (package, inside) = below.map_or((None, path.trim_start_matches("src/")), |(package, inside)| {
         (Some(room_of(package)), inside)
@@ -375,7 +375,7 @@ fn without_tests(text: &str) -> String {
 }
 
 /// The text with comments and the insides of literals blanked; lines keep their numbers.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut out = String::with_capacity(text.len());
     let mut i = 0;
@@ -499,7 +499,7 @@ fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-fn tokens(code: &str) -> Vec<(usize, String)> {
+pub(crate) fn tokens(code: &str) -> Vec<(usize, String)> {
     let mut tokens: Vec<(usize, String)> = Vec::new();
     for (n, line) in code.lines().enumerate() {
         let mut rest = line.trim_start();
