@@ -170,6 +170,13 @@ impl Inner {
         }
         if end == SendEnd::Sent {
             self.recall(m.id, |_| true);
+            let failed_by = avoid.iter().map(|(modem, _)| modem).chain(m.refused.iter().map(|r| &r.modem));
+            for other in failed_by.filter(|other| *other != name) {
+                let opened = locked(&self.queue).outdone(other, now);
+                if let Some(other) = opened {
+                    self.breaker_changed(other);
+                }
+            }
         }
         let done = Done {
             recipient: self.recipient(&m.to),

@@ -79,12 +79,17 @@ impl Account {
         self.breaker.succeeded()
     }
 
+    /// Another modem sent a message that failed here. Whether that opened the breaker.
+    pub fn outdone(&mut self, rules: &BreakerRules, now: Timestamp) -> bool {
+        self.breaker.outdone(rules, now)
+    }
+
     /// What the breaker lets through.
     pub fn circuit(&self, now: Timestamp) -> Circuit {
         self.breaker.circuit(now)
     }
 
-    /// The failure that opened the breaker.
+    /// The failure that opened the breaker, or the last while it is closed.
     pub fn why(&self) -> &str {
         self.breaker.why()
     }
@@ -162,6 +167,29 @@ mod tests {
         assert_eq!(books.failed(FaultClass::Refused, 0, 70), of_the_sim, "the trial as well");
         assert!(books.enter(SendEnd::Sent, 0, 200).1);
         assert_eq!(books.failed(FaultClass::Refused, 0, 201).class, FaultClass::Refused, "it is well again");
+    }
+
+    #[test]
+    fn what_another_modem_sent_counts_against_the_one_that_failed_with_it() {
+        for class in [FaultClass::Refused, FaultClass::Modem, FaultClass::Sim] {
+            let (mut books, rules) = (Books::new(), BreakerRules::default());
+            books.failed(class, 0, 1);
+            assert!(!books.0.outdone(&rules, after(1)), "one is no row");
+            books.failed(class, 0, 1);
+            assert!(books.0.outdone(&rules, after(1)), "{class:?}: two, and both went by the other");
+            assert_eq!(books.0.circuit(after(1)), Circuit::Open { until: after(61) });
+            assert_eq!(books.0.why(), "refused (21)");
+            assert!(!books.0.outdone(&rules, after(1)), "it is open");
+            assert_eq!(books.0.circuit(after(70)), Circuit::HalfOpen);
+            assert!(!books.0.outdone(&rules, after(70)), "only its own trial says how it is now");
+            assert_eq!(books.0.circuit(after(70)), Circuit::HalfOpen);
+        }
+        let (mut books, rules) = (Books::new(), BreakerRules::default());
+        for _ in 0..50 {
+            books.failed(FaultClass::Modem, 0, 1);
+            books.enter(SendEnd::Sent, 0, 1);
+            assert!(!books.0.outdone(&rules, after(1)), "it has sent one since");
+        }
     }
 
     #[test]

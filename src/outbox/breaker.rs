@@ -30,7 +30,7 @@ pub enum Weight {
     OfNumber(u64),
     /// It is the fault of the modem or the SIM, whatever the number.
     Once,
-    /// The same, and the worst that a modem can do.
+    /// The same, with more behind it: another modem could, or nobody knows what became of the message.
     Twice,
 }
 
@@ -42,6 +42,7 @@ pub struct Breaker {
     /// What else failed since then.
     others: u32,
     open: Option<Open>,
+    /// What the last failure in a row said, and in the end the one that opened it.
     why: String,
 }
 
@@ -89,7 +90,7 @@ impl Breaker {
         }
     }
 
-    /// The failure that opened it.
+    /// The failure that opened it, or the last while it is closed.
     pub fn why(&self) -> &str {
         &self.why
     }
@@ -105,6 +106,16 @@ impl Breaker {
         self.open.take().is_some()
     }
 
+    /// Another modem sent a message that failed here: it was not at fault, which says more than a failure alone.
+    /// Whether that opened it.
+    pub fn outdone(&mut self, rules: &BreakerRules, now: Timestamp) -> bool {
+        if self.open.is_some() || self.row() == 0 {
+            return false;
+        }
+        let why = self.why.clone();
+        self.failed(Weight::Twice, &why, rules, now)
+    }
+
     /// A message failed, and was not at fault itself. Whether that opened it.
     pub fn failed(&mut self, weight: Weight, why: &str, rules: &BreakerRules, now: Timestamp) -> bool {
         let span = match self.open {
@@ -118,8 +129,8 @@ impl Breaker {
                     Weight::Once => self.others = self.others.saturating_add(1),
                     Weight::Twice => self.others = self.others.saturating_add(2),
                 }
-                let numbers = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
-                if numbers.saturating_add(self.others) < rules.failures {
+                why.clone_into(&mut self.why);
+                if self.row() < rules.failures {
                     return false;
                 }
                 rules.first
@@ -129,6 +140,11 @@ impl Breaker {
         self.open = Some(Open { until: now.plus(span), span, failed_at: now });
         why.clone_into(&mut self.why);
         true
+    }
+
+    /// How much the failures since the last success say.
+    fn row(&self) -> u32 {
+        u32::try_from(self.numbers.len()).unwrap_or(u32::MAX).saturating_add(self.others)
     }
 
     fn forget_row(&mut self) {

@@ -228,6 +228,12 @@ impl Pool {
         closed
     }
 
+    /// A message was sent that failed by the modem of this name before. The modem, when that opened its breaker.
+    pub fn outdone(&mut self, name: &str, now: Timestamp) -> Option<usize> {
+        let modem = self.members.iter().position(|member| member.name == name)?;
+        self.members[modem].account.outdone(&self.breaker, now).then_some(modem)
+    }
+
     /// Somebody saw to the modem: a breaker that is open tries the next message.
     pub fn try_now(&mut self, modem: usize, now: Timestamp) {
         let member = &mut self.members[modem];

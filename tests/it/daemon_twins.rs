@@ -66,7 +66,7 @@ async fn whatever_one_modem_answers_to_everything_all_leave_by_the_other() {
         let rig = Rig::start(2, Script::default(), NO_LIMITS);
         rig.modems_are("ready").await;
         // A network takes longer to take a message than a modem to refuse it.
-        rig.sim.set_air_time(1, Duration::from_millis(50));
+        rig.sim.set_air_time(1, Duration::from_millis(20));
         rig.sim.fail_next(0, 1_000_000, code);
         let began = Instant::now();
         for id in rig.send(0, 40).await {
