@@ -37,4 +37,5 @@ mod sim_wire;
 mod store_crash;
 mod store_files;
 mod tidy;
+mod tidy_circles;
 mod tidy_shape;
