@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::format::Format;
 use super::script::{Answer, Run, Script, TRIES, Turn};
 use crate::SimNames;
-use crate::at::{Command, Failure, Pin, ResultCode, iccid, pin, unquoted};
+use crate::at::{Command, Failure, Pin, iccid, pin, pin_refused, unquoted};
 use crate::dialogue::Open;
 use crate::session::fault::Fault;
 use crate::session::known::PinState;
@@ -138,7 +138,8 @@ impl Script for Sim {
 
 impl Sim {
     fn pin_state(&mut self, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
-        let state = if answer.lines.is_empty() { of_refusal(&answer.code) } else { Some(pin(answer.body())) };
+        let state =
+            if answer.lines.is_empty() { pin_refused(&answer.code) } else { Some(pin(answer.body())) };
         self.was_closed |= matches!(state, Some(Pin::SimPin | Pin::SimPuk | Pin::Device | Pin::Absent));
         match state {
             Some(Pin::SimPin) if !self.asked_tries => {
@@ -202,16 +203,5 @@ impl Sim {
         cx.known.seen.snapshot.sim = sim.clone();
         cx.known.changed();
         cx.known.sim_is_known(sim);
-    }
-}
-
-/// What a refusal of `AT+CPIN?` says of the SIM.
-fn of_refusal(code: &ResultCode) -> Option<Pin> {
-    match (code, Failure::number(code)?) {
-        (ResultCode::Cme(_), 11) | (ResultCode::Cms(_), 311) => Some(Pin::SimPin),
-        (ResultCode::Cme(_), 12) | (ResultCode::Cms(_), 316) => Some(Pin::SimPuk),
-        (ResultCode::Cme(_), 5..=7 | 40) | (ResultCode::Cms(_), 312) => Some(Pin::Device),
-        (ResultCode::Cme(_), 10 | 13 | 15) | (ResultCode::Cms(_), 310 | 313 | 315) => Some(Pin::Absent),
-        _ => None,
     }
 }
