@@ -1,13 +1,13 @@
 //! Ties a modem session to what the gateway asks of a modem.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gsm_modem::dialogue::Recorded;
 use gsm_modem::{Modem, Notice, Place, Snapshot, State};
 use tokio::sync::{mpsc, watch};
 
-use super::GRACE;
 use crate::gateway::{
     Control, ControlError, Gate, Gateway, ModemCounters, ModemFacts, ModemState, Order, Outcome, Readiness,
     RecoveryView, SimNames, Submit, TraceLine, UssdAnswer,
@@ -63,8 +63,8 @@ impl Port {
     }
 
     /// Ends the session; the message on the air first.
-    pub(super) async fn stop(&self) {
-        self.modem.stop(GRACE).await;
+    pub(super) async fn stop(&self, grace: Duration) {
+        self.modem.stop(grace).await;
     }
 }
 

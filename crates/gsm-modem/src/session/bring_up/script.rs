@@ -171,7 +171,8 @@ impl<S: Script> Run<S> {
         match turn {
             Turn::Go(step) | Turn::Later(step, _) => (self.step, self.tries) = (step, 0),
             Turn::Aside(step) => self.step = step,
-            Turn::Again | Turn::After(..) if self.tries < TRIES => self.tries += 1,
+            Turn::Again if self.tries < TRIES => self.tries += 1,
+            Turn::After(_, step) if self.tries < TRIES => (self.step, self.tries) = (step, self.tries + 1),
             Turn::End(Next::Done) => return Next::Idle(Open::Perhaps),
             Turn::End(Next::Then(next)) => return Next::Find(Open::Perhaps, next),
             other => return self.take(other, cx),
