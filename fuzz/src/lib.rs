@@ -6,6 +6,7 @@ pub mod framer;
 pub mod line;
 pub mod reassembly;
 pub mod round_trip;
+pub mod session;
 pub mod udh;
 
 /// A body.
@@ -18,5 +19,6 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("line", line::run),
     ("reassembly", reassembly::run),
     ("round_trip", round_trip::run),
+    ("session", session::run),
     ("udh", udh::run),
 ];

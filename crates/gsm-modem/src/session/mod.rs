@@ -318,7 +318,7 @@ impl Session {
             Next::Then(procedure) => procedure.activity() == Activity::BringUp,
             _ => false,
         };
-        let free = self.dialogue.outstanding().is_none();
+        let free = self.dialogue.outstanding().is_none() && !self.dialogue.is_lost();
         if self.known.wishes.restart && interrupts && waits && free {
             self.abandon(&Fault::Reset, now);
             return Next::then(cure::Cure::restart());

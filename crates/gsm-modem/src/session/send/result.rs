@@ -115,7 +115,12 @@ impl Send {
         self.index += 1;
         let out_of_step = std::mem::take(&mut self.out_of_step);
         if self.index < self.parts.len() {
-            return if out_of_step { Next::Resync(Open::No) } else { self.send_part(cx) };
+            if out_of_step {
+                // What ends the order from here on ends it between two parts: nothing of the next one has left.
+                self.stage = Stage::More;
+                return Next::Resync(Open::No);
+            }
+            return self.send_part(cx);
         }
         let references = std::mem::take(&mut self.references);
         if let Some(recovery) = cx.known.ladder.sent(cx.now) {

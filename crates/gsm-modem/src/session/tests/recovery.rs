@@ -136,6 +136,25 @@ fn a_reset_waits_for_the_message_on_the_air() {
     bench.assert_works();
 }
 
+/// While the dialogue is being found no command can be asked, whatever is heard and whoever wishes it.
+#[test]
+fn a_second_reset_waits_until_the_dialogue_is_found() {
+    let mut modem = Fake::new();
+    modem.on("AT+CFUN=1,1", "\r\nOK\r\n");
+    let mut bench = Bench::ready(modem);
+    bench.session.restart_asked(bench.now);
+    bench.session.restart_asked(bench.now);
+    bench.turn();
+    assert_eq!(bench.closings, [Closing::Reopen]);
+    bench.open();
+    bench.say("\r\n+CMTI: \"SM\",1\r\n");
+    bench.until(|b| b.closings.len() == 2 || b.state() == State::Ready);
+    if bench.closings.len() == 2 {
+        bench.open();
+    }
+    bench.assert_works();
+}
+
 #[test]
 fn a_reset_cures_a_modem_that_answers_nothing() {
     let mut bench = Bench::ready(Fake::new());

@@ -483,6 +483,23 @@ fn a_refused_link_is_remembered() {
 }
 
 #[test]
+fn what_ends_between_two_parts_leaves_the_second_unstarted() {
+    let mut modem = Fake::new();
+    // The OK behind the first reference is lost, and the dialogue is found again before the next part.
+    modem.result("\r\n+CMGS: 7\r\n");
+    let mut bench = Bench::ready(modem);
+    bench.modem.on("AT", "");
+    bench.submit(3);
+    bench.gate(true);
+    bench.until(|b| b.heard("AT") > 0);
+    assert!(bench.outcomes.is_empty());
+    bench.goes();
+    let Outcome::NotStarted { references, .. } = only(&bench) else { panic!("{:?}", bench.outcomes) };
+    assert_eq!(*references, [7], "{:?}", bench.modem.heard);
+    assert_eq!(bench.modem.pdus.len(), 1);
+}
+
+#[test]
 fn references_of_the_parts_before_a_fault() {
     for (second, expected) in [
         ("\r\n+CMS ERROR: 38\r\n", "Rejected"),
