@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, get, number, text};
+use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, get, number, post, text};
 
 /// Lines nobody asked for, wherever they can stand, among them one of two lines whose second looks like a PDU.
 const UNRULY: &str = r#"
@@ -227,6 +227,22 @@ async fn a_stop_lets_the_message_on_the_air_end() {
         assert_eq!(rig.over(id).await["status"], "sent");
     }
     assert_eq!(rig.sim.received(), 3, "nothing was lost or doubled");
+}
+
+/// The unit kills what takes longer than 40 s.
+#[tokio::test]
+async fn a_stop_does_not_wait_for_ever_for_a_result() {
+    let mut rig = Rig::start(1, Script::default(), NO_LIMITS);
+    rig.modems_are("ready").await;
+    rig.sim.fault(0, Fault::new(FaultKind::LoseResult).at(Point::Accepted).times(1));
+    post(&rig.client(), "/v1/messages", json!({"to": number(1), "text": "x"}), 202).await;
+    while rig.sim.inbox().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let asked = std::time::Instant::now();
+    rig.signal(Signal::SIGTERM);
+    assert!(rig.ended().success(), "{}", rig.logs());
+    assert!(asked.elapsed() < Duration::from_secs(35), "{:?}", asked.elapsed());
 }
 
 #[tokio::test]

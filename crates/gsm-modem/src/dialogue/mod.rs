@@ -127,8 +127,6 @@ pub struct Dialogue {
     rest_of_line: Option<String>,
     /// Results came as numbers.
     says_numbers: bool,
-    /// When the modem was last heard.
-    heard_at: Option<Instant>,
     /// When the last command ended.
     ended_at: Option<Instant>,
     counts: Counts,
@@ -147,7 +145,6 @@ impl Dialogue {
             writes: VecDeque::new(),
             rest_of_line: None,
             says_numbers: false,
-            heard_at: None,
             ended_at: None,
             counts: Counts::default(),
         }
@@ -197,9 +194,9 @@ impl Dialogue {
         self.resync.is_some()
     }
 
-    /// Whether the modem was heard since `moment`.
-    pub fn heard_since(&self, moment: Instant) -> bool {
-        self.heard_at.is_some_and(|heard| heard >= moment)
+    /// Whether a command ended since `moment`. What the modem says by itself does not count: it also says it of a start.
+    pub fn answered_since(&self, moment: Instant) -> bool {
+        self.ended_at.is_some_and(|ended| ended >= moment)
     }
 
     /// The next octets to write; ask until there are none.
@@ -243,7 +240,6 @@ impl Dialogue {
                 None => return None,
                 Some(Frame::Line(line)) => self.line(&line, now, &mut claims, &own),
                 Some(Frame::Prompt) => {
-                    self.heard_at = Some(now);
                     if let Some(outstanding) = &mut self.outstanding {
                         outstanding.prompted = true;
                     }
@@ -336,7 +332,6 @@ impl Dialogue {
         claims: &mut impl FnMut(&str, Option<&Outstanding>) -> bool,
         own: &impl Fn(&str) -> Option<usize>,
     ) -> Option<Heard> {
-        self.heard_at = Some(now);
         // A prompt that nobody awaited stands before whatever comes next.
         let line = line.trim_start_matches(['>', ' ']);
         if line.is_empty() {

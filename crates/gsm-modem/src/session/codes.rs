@@ -56,6 +56,12 @@ impl Session {
             return Next::Stay;
         }
         self.known.seen.snapshot.counters.restarts += 1;
+        if !self.known.wishes.awakening_counts(now) {
+            // It says so without end. Where it is true, what it says to the next command tells as much.
+            self.known.format.sure = false;
+            self.known.set_fault(Fault::Restarted, now);
+            return Next::Stay;
+        }
         self.known.pace.forget_late();
         self.known.pin.device_began_anew();
         self.abandon(&Fault::Restarted, now);

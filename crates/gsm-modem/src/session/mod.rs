@@ -296,13 +296,11 @@ impl Session {
             }
             Heard::TextMode if self.known.format.text.on => Next::Stay,
             Heard::TextMode => self.began_anew(now),
-            Heard::Stray(line) => {
-                if let Some(body) = line.strip_prefix("+CMGS:") {
-                    self.with(now, |_, cx| cx.late_reference(body.trim()));
-                }
-                Next::Stay
-            }
-            Heard::Late(_) => Next::Stay,
+            Heard::Stray(line) => match line.strip_prefix("+CMGS:") {
+                Some(body) => self.with(now, |doing, cx| doing.late_reference(body.trim(), cx)),
+                None => Next::Stay,
+            },
+            Heard::Late(code) => self.with(now, |doing, cx| doing.late(&code, cx)),
             Heard::Found => self.with(now, |doing, cx| doing.found(cx)),
             Heard::Silent => self.silent(now),
         };

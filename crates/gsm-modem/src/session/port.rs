@@ -87,11 +87,11 @@ impl Session {
     }
 
     pub(super) fn port_stuck(&mut self, why: String, now: Instant) -> Next {
-        let (fault, closed) = (Fault::Port(why), self.is_closed());
+        let fault = Fault::Port(why);
         self.abandon(&fault, now);
         self.known.end_dialogue(&fault);
         self.dialogue.clear();
-        self.with(now, |_, cx| cx.cure(fault, closed))
+        self.with(now, |_, cx| cx.cure(fault, true))
     }
 
     pub(super) fn climbed(&mut self, rung: Rung, done: Result<(), Option<String>>, now: Instant) -> Next {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::fault::Fault;
 use super::input::Closing;
 use super::known::Known;
-use crate::at::{Command, Domain, LineEnd, Registration};
+use crate::at::{Command, Domain, LineEnd, Registration, ResultCode};
 use crate::dialogue::{Dialogue, Ended, Open, Outstanding};
 
 /// What sort of procedure is under way.
@@ -121,6 +121,17 @@ pub(super) trait Procedure: Debug + Send {
     /// A command came back. Whether that is as it should be.
     fn echoed(&mut self) -> bool {
         false
+    }
+
+    /// A final result came that belongs to no command.
+    fn late(&mut self, _code: &ResultCode, _cx: &mut Cx<'_>) -> Next {
+        Next::Stay
+    }
+
+    /// `+CMGS: n` came while no command awaits it.
+    fn late_reference(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
+        cx.late_reference(body);
+        Next::Stay
     }
 
     /// The modem began anew without a word: no setting can be relied upon.

@@ -13,7 +13,7 @@ use super::input::Output;
 use super::known::Known;
 use super::procedure::{Activity, Cx, Next, Procedure};
 use super::translate::hex;
-use crate::at::{Command, Failure, Subject, Verdict, send_reference};
+use crate::at::{Command, Failure, ResultCode, Subject, Verdict, send_reference};
 use crate::dialogue::{Ended, Open, Outstanding};
 use crate::profiles::Quirk;
 use crate::secret::Secret;
@@ -21,10 +21,11 @@ use crate::snapshot::{Notice, Outcome, Part, State};
 
 pub(super) const SUB: u8 = 0x1a;
 
-/// A modem that was not heard for so long may have begun anew without a word: the format is set before anything leaves.
-const UNHEARD: Duration = Duration::from_millis(100);
-/// `<mr>` comes on success alone (27.005 clause 3.5.1): after so much quiet behind it the message counts as taken.
-const QUIET_AFTER_REFERENCE: Duration = Duration::from_secs(3);
+/// A modem that has not answered for so long may have begun anew without a word: the format is set before anything leaves.
+const UNANSWERED: Duration = Duration::from_millis(100);
+/// `<mr>` comes on success alone (27.005 clause 3.5.1): after so much quiet behind it the message counts as taken. Where
+/// `OK` came first, it is waited for as long.
+const QUIET_AROUND_REFERENCE: Duration = Duration::from_secs(3);
 
 /// An order under way.
 #[derive(Debug)]
@@ -74,6 +75,8 @@ enum Stage {
 enum Taken {
     Nothing,
     Reference(u8),
+    /// `OK` alone, which may be another's.
+    Ok,
 }
 
 impl Send {
@@ -97,8 +100,8 @@ impl Send {
 
     /// The format, unless nothing speaks against its being in force.
     fn start(&mut self, cx: &mut Cx<'_>) -> Next {
-        let heard = cx.now.checked_sub(UNHEARD).is_none_or(|moment| cx.dialogue.heard_since(moment));
-        if heard && cx.known.format.sure {
+        let answered = cx.now.checked_sub(UNANSWERED).is_none_or(|moment| cx.dialogue.answered_since(moment));
+        if answered && cx.known.format.sure {
             return self.more(cx);
         }
         let text = &mut cx.known.format.text;
@@ -204,7 +207,7 @@ impl Procedure for Send {
         match (self.stage, send_reference(body)) {
             (Stage::Body(Taken::Nothing), Some(reference)) => {
                 self.stage = Stage::Body(Taken::Reference(reference));
-                cx.dialogue.set_deadline(cx.now + QUIET_AFTER_REFERENCE);
+                cx.dialogue.set_deadline(cx.now + QUIET_AROUND_REFERENCE);
             }
             (Stage::Body(_), _) => cx.dialogue.count_dropped(),
             // `AT+CMGS` alone expects such a line; nothing of this message has left: the answer is to an earlier one.
@@ -240,6 +243,7 @@ impl Procedure for Send {
     fn timer(&mut self, cx: &mut Cx<'_>) -> Next {
         match self.stage {
             Stage::Pause => return self.write_body(cx),
+            Stage::Body(Taken::Ok) => return self.ok_alone(cx),
             Stage::Body(Taken::Nothing) if !self.overdue_told => {
                 self.overdue_told = true;
                 cx.known.push(Output::Notice(Notice::Overdue));
@@ -252,6 +256,26 @@ impl Procedure for Send {
     /// Between two parts: the one before was taken, as far as its reference tells.
     fn found(&mut self, cx: &mut Cx<'_>) -> Next {
         self.send_part(cx)
+    }
+
+    fn late(&mut self, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
+        if self.stage == Stage::Body(Taken::Ok) && !code.is_ok() {
+            return self.result(Taken::Nothing, code, cx);
+        }
+        Next::Stay
+    }
+
+    fn late_reference(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
+        match (self.stage, send_reference(body)) {
+            (Stage::Body(Taken::Ok), Some(reference)) => {
+                self.out_of_step = true;
+                self.part_taken(reference, cx)
+            }
+            _ => {
+                cx.late_reference(body);
+                Next::Stay
+            }
+        }
     }
 
     fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {

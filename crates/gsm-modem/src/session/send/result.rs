@@ -1,7 +1,7 @@
 //! How a send ends: by a result, or without one. What the result is about decides what else is looked at: the SIM, the
 //! format, the storage, the service centre.
 
-use super::{Gate, Send, Stage, Taken};
+use super::{Gate, QUIET_AROUND_REFERENCE, Send, Stage, Taken};
 use crate::at::{Command, Failure, ResultCode, Verdict, names_the_sim, send_reference};
 use crate::dialogue::Open;
 use crate::session::input::Output;
@@ -43,7 +43,7 @@ impl Send {
         Next::Done
     }
 
-    fn result(&mut self, taken: Taken, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
+    pub(super) fn result(&mut self, taken: Taken, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
         match taken {
             Taken::Reference(reference) if code.is_ok() => self.part_taken(reference, cx),
             Taken::Reference(reference) => {
@@ -52,11 +52,11 @@ impl Send {
                 Next::Idle(Open::No)
             }
             Taken::Nothing if code.is_ok() => {
-                let reason = "the modem answered OK without a message reference: it may have sent nothing";
-                self.end_unknown(String::from(reason), cx);
-                Next::Idle(Open::No)
+                // It may be of an earlier command, and the result comes yet: the modem is left in peace for a moment.
+                self.stage = Stage::Body(Taken::Ok);
+                cx.wake_in(QUIET_AROUND_REFERENCE)
             }
-            Taken::Nothing => {
+            Taken::Nothing | Taken::Ok => {
                 let error = Self::failure(code, cx);
                 let references = std::mem::take(&mut self.references);
                 let outcome = match error.verdict {
@@ -67,6 +67,13 @@ impl Send {
                 Next::Done
             }
         }
+    }
+
+    /// Nothing came behind an `OK` that came alone.
+    pub(super) fn ok_alone(&mut self, cx: &mut Cx<'_>) -> Next {
+        let reason = "the modem answered OK without a message reference: it may have sent nothing";
+        self.end_unknown(String::from(reason), cx);
+        Next::Idle(Open::No)
     }
 
     pub(super) fn unanswered(&mut self, cx: &mut Cx<'_>) -> Next {
@@ -110,7 +117,7 @@ impl Send {
         Next::Idle(if self.stage == Stage::Prompt { Open::Perhaps } else { Open::No })
     }
 
-    fn part_taken(&mut self, reference: u8, cx: &mut Cx<'_>) -> Next {
+    pub(super) fn part_taken(&mut self, reference: u8, cx: &mut Cx<'_>) -> Next {
         self.references.push(reference);
         self.index += 1;
         let out_of_step = std::mem::take(&mut self.out_of_step);

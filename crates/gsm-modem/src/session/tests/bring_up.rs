@@ -326,6 +326,17 @@ fn pdu_mode_is_asked_for_ten_times() {
 }
 
 #[test]
+fn a_modem_that_hangs_on_the_question_for_its_formats_has_pdu_mode_asked_again() {
+    let mut modem = Fake::new();
+    modem.in_turn("AT+CMGF=0", &["\r\nERROR\r\n", "\r\nERROR\r\n", "\r\nOK\r\n"]);
+    modem.on("AT+CMGF=?", "");
+    let mut bench = Bench::new(modem);
+    bench.until(|b| b.state() == State::Ready);
+    assert_eq!((bench.heard("AT+CMGF=0"), bench.heard("AT+CMGF=?")), (3, 1));
+    bench.assert_works();
+}
+
+#[test]
 fn the_first_way_of_new_messages_that_is_taken() {
     for good in ["AT+CNMI=2,1,0,1,0", "AT+CNMI=1,1,0,1,0", "AT+CNMI=2,1,0,0,0", "AT+CNMI=1,1,0,0,1", "none"] {
         let mut modem = Fake::new();

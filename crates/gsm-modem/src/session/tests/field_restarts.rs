@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::field::{OK, begins_anew, each, minutes, obeys_formats, seconds};
+use super::field::{OK, begins_anew, each, minutes, obeys_formats, result, seconds};
 use super::text_mode::text_only;
 use super::{Bench, Fake, accepted, settings};
 use crate::snapshot::{Notice, Outcome, State};
@@ -279,4 +279,36 @@ fn a_locked_sim_behind_the_restart_is_unlocked() {
     bench.assert_works();
     assert_eq!(bench.heard("AT+CPIN=\"1234\""), 2);
     assert!(!bench.notices.iter().any(|notice| matches!(notice, Notice::LateAccepted { .. })));
+}
+
+/// A modem that starts says much by itself, before and after.
+#[test]
+fn what_it_says_by_itself_is_no_proof_that_it_did_not_begin_anew() {
+    each(["^RSSI: 17", "+CREG: 1", "+CSQN: 12,99"], |said| {
+        let mut bench = ready();
+        bench.pass(seconds(1));
+        begins_anew(&mut bench.modem);
+        bench.modem.echo = false;
+        bench.say(&result(said));
+        bench.send();
+        assert_eq!(bench.modem.disclosed, Vec::<String>::new());
+        assert_eq!(bench.outcomes.len(), 1);
+        bench.assert_works();
+    });
+}
+
+#[test]
+fn one_that_says_without_end_that_it_restarted_works_all_the_same() {
+    let mut bench = ready();
+    for _ in 0..30 {
+        bench.say("\r\nRDY\r\n");
+        bench.pass(Duration::from_millis(300));
+    }
+    assert_eq!(bench.state(), State::Ready);
+    assert!(bench.fault().contains("restarted"), "{}", bench.fault());
+    bench.modem.in_text_mode = true;
+    obeys_formats(&mut bench.modem);
+    bench.say("\r\nRDY\r\n");
+    bench.assert_works();
+    assert_eq!(bench.modem.disclosed, Vec::<String>::new());
 }
