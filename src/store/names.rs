@@ -11,6 +11,10 @@
 //! on the old one stays that one's. The contract is the same, so that a card which was never seen before begins with
 //! the counts and recipients of the old one, lest its limits are passed.
 //!
+//! A SIM that tells no name, or one that was never seen before while it holds back the other, is taken for the one that
+//! was last seen in its modem, unless the two have a name of the same sort: to take one SIM for two would let it pass its
+//! limits and hand over twice what it received. That is believed as long as nothing more is told, and written nowhere.
+//!
 //! A name that is in no record here is its own identity: so a store of before names were joined keeps its counts.
 //!
 //! A name stands in a key and in a list only as a hash, and in a record sealed.
@@ -94,6 +98,9 @@ impl Tx<'_> {
         let Some(name) = names.iccid.as_deref().or(names.imsi.as_deref()) else {
             return self.nameless_sim(key, modem);
         };
+        if let Some(sim) = self.sim_in_seat(key, modem, names)? {
+            return Ok(sim);
+        }
         let mut sim = self.sim_called(key, name)?;
         let before = sim.record();
         if let Some(imsi) = names.imsi.as_deref().filter(|imsi| *imsi != sim.identity) {
@@ -120,10 +127,35 @@ impl Tx<'_> {
             names.extend(sim.joined.iter().cloned());
             names.drain(..names.len().saturating_sub(KEPT));
         }
-        if sim.record() != before {
+        let seat = seat(modem);
+        let seated = identity_of(self, &seat)?.is_some_and(|r| r.of == keys::name(&sim.identity));
+        if sim.record() != before || !seated && known(self, key, &sim.identity)?.is_none() {
             self.put_sim(key, &sim)?;
         }
+        if !seated {
+            let r = NameRecord { of: keys::name(&sim.identity), former: Vec::new(), sealed: None };
+            self.put_record(place(&seat), &r)?;
+        }
         Ok(sim)
+    }
+
+    /// The SIM that was last seen in the modem, where the one name that is told now was never seen and may be its.
+    fn sim_in_seat(
+        &mut self,
+        key: &Key,
+        modem: &str,
+        names: &SimNames,
+    ) -> Result<Option<KnownSim>, StoreError> {
+        let (name, of_the_sort): (_, fn(&str) -> bool) = match (&names.iccid, &names.imsi) {
+            (Some(iccid), None) => (iccid, |name| !is_imsi(name)),
+            (None, Some(imsi)) => (imsi, is_imsi),
+            _ => return Ok(None),
+        };
+        if identity_of(self, name)?.is_some() || self.load(&keys::ledger(name))?.is_some() {
+            return Ok(None);
+        }
+        let last = known(self, key, &seat(modem))?;
+        Ok(last.filter(|sim| sim.names().all(|known| known == modem || !of_the_sort(known))))
     }
 
     /// What the SIM sent under all of its names, from now on under its identity.
@@ -142,8 +174,10 @@ impl Tx<'_> {
 
     /// A SIM that tells no name is known by its modem's.
     fn nameless_sim(&mut self, key: &Key, modem: &str) -> Result<KnownSim, StoreError> {
-        if let Some(sim) = known(self, key, modem)? {
-            return Ok(sim);
+        for name in [&seat(modem), modem] {
+            if let Some(sim) = known(self, key, name)? {
+                return Ok(sim);
+            }
         }
         let sim = KnownSim::alone(modem);
         self.put_sim(key, &sim)?;
@@ -200,6 +234,16 @@ fn sim_name<S: Records + ?Sized>(source: &S, name: &[u8; 16]) -> Result<Option<N
     let key = keys::sim_name(name);
     let value = source.load(&key)?;
     source.note(value.map(|v| record::decode(&v).map_err(|why| corrupt("SIM name", &key, why))).transpose())
+}
+
+/// What stands for the SIM that was last seen in a modem; no SIM and no modem is called so.
+fn seat(modem: &str) -> String {
+    format!("seat\0{modem}")
+}
+
+/// Whether a name is an IMSI (15 digits at most, 3GPP TS 23.003 clause 2.2), not an ICCID (18 at least, ITU-T E.118).
+fn is_imsi(name: &str) -> bool {
+    name.len() <= 15 && name.bytes().all(|c| c.is_ascii_digit())
 }
 
 /// Where the record of a name stands.

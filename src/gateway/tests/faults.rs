@@ -60,11 +60,11 @@ async fn forty_of_forty_leave_by_the_modem_that_works() {
         }
         let bad = world.gateway.modem("m0").unwrap();
         assert!(matches!(bad.standing.circuit, Circuit::Open { .. }), "{why}: {bad:?}");
-        assert_eq!(bad.failed_total, 5, "few messages are burnt");
+        assert!((2..=5).contains(&bad.failed_total), "few messages are burnt: {}", bad.failed_total);
         assert!(bad.facts.last_error.unwrap().contains(why));
         assert_eq!(*locked(&world.modems[0].cures), [why]);
         assert!(locked(&world.modems[1].cures).is_empty());
-        assert!(world.standing("m0").health < 65 && world.standing("m1").health == 100);
+        assert!(world.standing("m0").health < 90 && world.standing("m1").health == 100);
 
         // Its trial fails, and harms nobody.
         world.wait(2).await;

@@ -73,7 +73,7 @@ async fn an_imsi_alone_is_the_sim_until_its_card_is_known() {
     for (store, _dir) in stores() {
         assert_eq!(sends(&store, told(None, Some(NUMBER)), 1).await.identity, NUMBER);
         let card = sends(&store, told(Some(CARD), None), 2).await;
-        assert_eq!((card.identity.as_str(), card.former.len()), (CARD, 0), "nothing tells that they are one");
+        assert_eq!((card.identity.as_str(), card.former.len()), (NUMBER, 0), "the one that was there last");
         let sim = met(&store, "m0", told(Some(CARD), Some(NUMBER))).await;
         let names = [NUMBER.to_owned()];
         assert_eq!((sim.identity.as_str(), &sim.former[..], &sim.joined[..]), (CARD, &names[..], &names[..]));
@@ -85,6 +85,29 @@ async fn an_imsi_alone_is_the_sim_until_its_card_is_known() {
         }
         let called = store.read(|view| view.sim_called(&key(), NUMBER)).await.unwrap().unwrap();
         assert_eq!(called.names().collect::<Vec<_>>(), [CARD, NUMBER]);
+    }
+}
+
+#[tokio::test]
+async fn what_holds_back_its_names_is_the_sim_that_was_there_last() {
+    let all = [told(Some(CARD), Some(NUMBER)), told(None, Some(NUMBER)), told(Some(CARD), None)];
+    for (store, _dir) in stores() {
+        for (first, then) in all.iter().flat_map(|first| all.iter().map(move |then| (first, then))) {
+            let (modem, n) = ("m0", standing(&store, met(&store, "m0", first.clone()).await).await.0);
+            sends(&store, first.clone(), 1).await;
+            sends(&store, then.clone(), 1).await;
+            sends(&store, told(None, None), 1).await;
+            assert_eq!(standing(&store, met(&store, modem, then.clone()).await).await.0, n + 3);
+        }
+        let whole = met(&store, "m0", told(Some(CARD), Some(NUMBER))).await;
+        assert_eq!(standing(&store, whole).await.0, 27, "nothing was counted for another");
+        // One that tells another name of the same sort is another one, and so is one in another modem.
+        let other = met(&store, "m0", told(Some(OTHER_CARD), None)).await;
+        assert_eq!((other.identity.as_str(), standing(&store, other.clone()).await.0), (OTHER_CARD, 0));
+        let other = met(&store, "m1", told(None, Some(OTHER_NUMBER))).await;
+        assert_eq!((other.identity.as_str(), standing(&store, other.clone()).await.0), (OTHER_NUMBER, 0));
+        // Its own record is believed before the seat.
+        assert_eq!(met(&store, "m1", told(Some(CARD), None)).await.identity, CARD);
     }
 }
 
