@@ -266,16 +266,14 @@ impl Procedure for Send {
     }
 
     fn late_reference(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
-        match (self.stage, send_reference(body)) {
-            (Stage::Body(Taken::Ok), Some(reference)) => {
-                self.out_of_step = true;
-                self.part_taken(reference, cx)
-            }
-            _ => {
-                cx.late_reference(body);
-                Next::Stay
-            }
+        if self.stage == Stage::Body(Taken::Ok)
+            && let Some(reference) = send_reference(body)
+        {
+            self.out_of_step = true;
+            return self.part_taken(reference, cx);
         }
+        cx.late_reference(body);
+        Next::Stay
     }
 
     fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {

@@ -133,13 +133,7 @@ fn play(name: &str, text: &str) {
                 assert_eq!(bench.open.last(), Some(&(open == "open")), "{name}");
             }
             "ready" => {}
-            "outcome" => {
-                if bench.outcomes.is_empty() {
-                    // A result may follow an OK that comes alone.
-                    bench.pass(Duration::from_millis(3_100));
-                }
-                outcome(name, rest, bench.outcomes.last());
-            }
+            "outcome" => outcome(name, rest, &mut bench),
             "notice" => notice(name, rest, &bench.notices),
             _ => panic!("{name}: {word}"),
         }
@@ -148,8 +142,12 @@ fn play(name: &str, text: &str) {
     bench.assert_works();
 }
 
-fn outcome(name: &str, expected: &str, seen: Option<&Outcome>) {
-    let seen = match seen.unwrap_or_else(|| panic!("{name}: no outcome")) {
+fn outcome(name: &str, expected: &str, bench: &mut Bench) {
+    if bench.outcomes.is_empty() {
+        // A result may follow an OK that comes alone.
+        bench.pass(Duration::from_millis(3_100));
+    }
+    let seen = match bench.outcomes.last().unwrap_or_else(|| panic!("{name}: no outcome")) {
         Outcome::Accepted { references } => format!("accepted {}", references[0]),
         Outcome::Rejected { error, .. } => {
             let code = error.code.map_or(String::from("-"), |code| code.to_string());
