@@ -166,13 +166,13 @@ impl Daemon {
     pub async fn stop(self) {
         self.gateway.stop();
         let mut work = self.work;
-        let until = tokio::time::Instant::now() + GRACE;
-        if tokio::time::timeout_at(until, &mut work).await.is_err() {
+        // One grace for all: the unit kills what takes much longer.
+        let mut left = GRACE;
+        if tokio::time::timeout(GRACE, &mut work).await.is_err() {
             tracing::warn!("a message was still on the air after {GRACE:?}: its outcome stays unknown");
             work.abort();
+            left = Duration::ZERO;
         }
-        // One grace for all: the unit ends whatever takes much longer.
-        let left = until.saturating_duration_since(tokio::time::Instant::now());
         futures_util::future::join_all(self.ports.iter().map(|port| port.stop(left))).await;
         drop(self.close_socket);
         let _ = self.served.await;

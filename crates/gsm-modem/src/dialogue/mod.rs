@@ -442,8 +442,13 @@ impl Dialogue {
     }
 
     fn write_command(&mut self, command: Command, limit: Duration, now: Instant) {
-        let free = self.ended_at.filter(|_| !self.manners.pause.is_zero()).map(|at| at + self.manners.pause);
-        let held = free.filter(|free| *free > now);
+        let pause = self.ended_at.filter(|_| !self.manners.pause.is_zero()).map(|at| at + self.manners.pause);
+        // Its answer would pass for a part of somebody's text that is not over.
+        let text = match &self.two_line {
+            Some(TwoLine::Text { until, .. }) => Some(*until + Duration::from_millis(1)),
+            _ => None,
+        };
+        let held = pause.max(text).filter(|free| *free > now);
         self.outstanding = Some(Outstanding {
             expects: command.expects(),
             answer: Vec::new(),

@@ -119,3 +119,16 @@ fn numbers_are_results_where_nothing_else_can_be_meant() {
     assert_eq!(bench.says("0\r"), Some(Heard::Answer("0".into())));
     assert!(matches!(bench.says("OK\r"), Some(Heard::Ended(_))));
 }
+
+#[test]
+fn a_command_waits_until_somebodys_text_is_over() {
+    let mut bench = Bench::new(3);
+    assert_eq!(bench.says("\r\n+CMT: \"+41791000009\",,\"24/07/01,10:11:12+08\"\r\n"), Some(Heard::TextMode));
+    assert!(bench.dialogue.ask(Command::Signal, LIMIT, bench.now));
+    assert_eq!(bench.says("+CREG: 3\r\n\r\nOK\r\n"), None, "all of it is the text");
+    assert_eq!(bench.written(), "");
+    assert_eq!(bench.jump(), None);
+    assert_eq!(bench.written(), "AT+CSQ\r");
+    assert_eq!(bench.says("\r\n+CSQ: 20,99\r\n"), Some(Heard::Answer(String::from("20,99"))));
+    assert!(matches!(bench.says("\r\nOK\r\n"), Some(Heard::Ended(_))));
+}

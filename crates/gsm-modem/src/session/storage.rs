@@ -375,8 +375,7 @@ impl Storage {
     }
 
     /// The list ended. Where the modem counts more than it lists, the places are read one by one.
-    pub(super) fn listed(&mut self, heads: usize) {
-        let heads = u32::try_from(heads).unwrap_or(u32::MAX);
+    pub(super) fn listed(&mut self, heads: u32) {
         let lacking = self.memories.usage.filter(|(used, _)| *used > heads);
         match lacking {
             Some((used, _)) if self.memories.walked != Some((used, heads)) => {

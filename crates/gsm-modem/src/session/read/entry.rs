@@ -52,12 +52,7 @@ impl Read {
             known.storage.work.more = true;
             return;
         };
-        if self.heads.contains(&place) {
-            known.storage.doubt(place);
-            self.dropped += 1;
-            return;
-        }
-        self.heads.push(place.clone());
+        self.heads += 1;
         match header {
             Header::Entry(Entry { status, pdu: Some(pdu), length, .. }) => {
                 self.octets_read(place, status, length, pdu, known, now);
@@ -213,14 +208,6 @@ fn text_in_pdu_mode(known: &mut Known) {
 }
 
 impl Storage {
-    /// Two messages are said to lie in one place: one of the two lies elsewhere, and what was announced with this place is
-    /// perhaps the other. It is not deleted by that announcement, and the place is read for itself.
-    fn doubt(&mut self, place: Place) {
-        self.announced.retain(|(announced, _)| *announced != place);
-        self.work.discards.retain(|discard| *discard != place);
-        self.read_soon(place, Kind::Deliver);
-    }
-
     /// The octets of a place were not as many as they should be: it is read again.
     fn suspect(&mut self, place: Place, pdu: Secret<Vec<u8>>) {
         let known = self.suspects.iter_mut().find(|(suspect, ..)| *suspect == place);

@@ -31,8 +31,8 @@ pub(super) struct Read {
     awaited: Option<(Place, Awaited)>,
     /// What was read last.
     found: Option<Kind>,
-    /// The places of the lines that stand before a message, in this listing.
-    heads: Vec<Place>,
+    /// Lines that stand before a message, in this listing.
+    heads: u32,
     /// Lines that were neither.
     dropped: u32,
 }
@@ -48,7 +48,7 @@ pub(super) enum Awaited {
 
 impl Read {
     pub(super) fn new(errand: Errand) -> Self {
-        Self { errand, awaited: None, found: None, heads: Vec::new(), dropped: 0 }
+        Self { errand, awaited: None, found: None, heads: 0, dropped: 0 }
     }
 }
 
@@ -120,7 +120,7 @@ impl Procedure for Read {
             Errand::Charset(charset) => cx.known.charset_set(charset, &code),
             Errand::Select(name) => cx.storage_selected(&name, &ended),
             Errand::Usage => cx.storage_used(&ended),
-            Errand::List if code.is_ok() => storage.listed(self.heads.len()),
+            Errand::List if code.is_ok() => storage.listed(self.heads),
             Errand::List => storage.list_refused(),
             Errand::Read(_, kind) => {
                 // Some name the wrong storage or an empty place, or the message is there a little later.

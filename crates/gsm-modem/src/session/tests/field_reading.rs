@@ -154,31 +154,6 @@ fn what_is_hurt_otherwise_each_time_is_neither_believed_nor_deleted() {
 }
 
 /// gammu b9bd902a0: the end of a line is lost before `+CMGL:`. Message 2 went to place 1, and place 1 was deleted unread.
-/// A digit of an index is lost or another one: the message of the place that it names is not deleted for it.
-#[test]
-fn a_place_that_is_listed_twice_is_read_again_and_nothing_is_lost() {
-    each([(1, 2), (2, 1)], |(said, true_place)| {
-        let mut places = [1, 2];
-        places.sort_by_key(|place| *place != true_place);
-        // The first entry is listed with the place of the second.
-        let once: String = places.iter().zip([said, said]).map(|(held, said)| entry(said, *held)).collect();
-        let mut modem = storing(2, "");
-        modem.on("AT+CMGL=4", &format!("{once}{OK}"));
-        for held in places {
-            modem.on(&format!("AT+CMGR={held}"), &reading(held));
-        }
-        let mut bench = Bench::ready(modem);
-        assert!(bench.within(seconds(5), |b| b.heard("AT+CMGL=4") > 0));
-        // The subscriber has what it was given.
-        bench.discard("SM", said.into());
-        assert!(bench.within(minutes(1), |b| {
-            let read = b.read_from_storage();
-            [at(1, 1), at(2, 2)].iter().all(|wanted| read.contains(wanted))
-        }));
-        assert_eq!(bench.heard(&format!("AT+CMGD={said}")), 0);
-    });
-}
-
 #[test]
 fn a_header_behind_the_digits_begins_the_next_entry() {
     let [one, two, three] = [1, 2, 3].map(|mark| digits(&message(mark)));

@@ -28,6 +28,7 @@ mod field_storages;
 mod intruders;
 mod layer;
 mod network;
+mod ok_alone;
 mod pin;
 mod profile;
 mod recovery;
