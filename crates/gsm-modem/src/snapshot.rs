@@ -131,7 +131,7 @@ pub enum Outcome {
     Rejected {
         /// One for each part before it.
         references: Vec<u8>,
-        /// Why; its verdict is never [`Verdict::Open`].
+        /// Why; its verdict is never [`Verdict::Open`](crate::at::Verdict::Open).
         error: Failure,
     },
     /// A part went to the modem, and nobody knows what became of it.

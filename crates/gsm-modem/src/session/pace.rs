@@ -29,6 +29,8 @@ pub(super) struct Pace {
 struct Late {
     written: Instant,
     until: Instant,
+    /// A result that may be its was waited behind once.
+    doubted: bool,
 }
 
 impl Pace {
@@ -62,7 +64,7 @@ impl Pace {
 
     /// The result of a message that was written then was given up, and may still come until then.
     pub(super) fn gave_up(&mut self, written: Instant, until: Instant) {
-        self.late = Some(Late { written, until });
+        self.late = Some(Late { written, until, doubted: false });
     }
 
     /// A result came that no message waits for. Whether it is that of the message that was given up.
@@ -77,6 +79,15 @@ impl Pace {
     /// Whether a result may still come that was given up.
     pub(super) fn awaits_late(&self, now: Instant) -> bool {
         self.late.is_some_and(|late| now < late.until)
+    }
+
+    /// Whether a result that comes for another message may be that one's. Asked once: a modem that answers the next message
+    /// alone answers those behind it as well.
+    pub(super) fn doubts(&mut self, now: Instant) -> bool {
+        self.late
+            .as_mut()
+            .filter(|late| now < late.until)
+            .is_some_and(|late| !std::mem::replace(&mut late.doubted, true))
     }
 
     /// The modem began anew: it says nothing of what it had.

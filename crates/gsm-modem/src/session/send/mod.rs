@@ -24,8 +24,10 @@ pub(super) const SUB: u8 = 0x1a;
 /// A modem that has not answered for so long may have begun anew without a word: the format is set before anything leaves.
 const UNANSWERED: Duration = Duration::from_millis(100);
 /// `<mr>` comes on success alone (27.005 clause 3.5.1): after so much quiet behind it the message counts as taken. Where
-/// `OK` came first, it is waited for as long.
+/// a result came first that may be another's, its own is waited for as long.
 const QUIET_AROUND_REFERENCE: Duration = Duration::from_secs(3);
+/// The same where the result of a message that was given up is due: shorter, since its own comes behind it in most cases.
+const QUIET_BEHIND_LATE: Duration = Duration::from_millis(2_500);
 
 /// An order under way.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub(super) struct Send {
     overdue_told: bool,
     /// The dialogue is to be found again before the next command.
     out_of_step: bool,
+    /// A result that may be another's: a reference, if there was one, and the final result.
+    doubted: Option<(Option<u8>, ResultCode)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +79,8 @@ enum Stage {
 enum Taken {
     Nothing,
     Reference(u8),
-    /// `OK` alone, which may be another's.
-    Ok,
+    /// A result that may be another's.
+    Doubted,
 }
 
 impl Send {
@@ -90,6 +94,7 @@ impl Send {
             written: now,
             overdue_told: false,
             out_of_step: false,
+            doubted: None,
         }
     }
 
@@ -243,7 +248,7 @@ impl Procedure for Send {
     fn timer(&mut self, cx: &mut Cx<'_>) -> Next {
         match self.stage {
             Stage::Pause => return self.write_body(cx),
-            Stage::Body(Taken::Ok) => return self.ok_alone(cx),
+            Stage::Body(Taken::Doubted) => return self.nothing_else_came(cx),
             Stage::Body(Taken::Nothing) if !self.overdue_told => {
                 self.overdue_told = true;
                 cx.known.push(Output::Notice(Notice::Overdue));
@@ -259,16 +264,18 @@ impl Procedure for Send {
     }
 
     fn late(&mut self, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
-        if self.stage == Stage::Body(Taken::Ok) && !code.is_ok() {
-            return self.result(Taken::Nothing, code, cx);
+        if self.stage != Stage::Body(Taken::Doubted) || code.is_ok() {
+            return Next::Stay;
         }
-        Next::Stay
+        self.was_anothers(cx);
+        self.concluded(None, code, cx)
     }
 
     fn late_reference(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
-        if self.stage == Stage::Body(Taken::Ok)
+        if self.stage == Stage::Body(Taken::Doubted)
             && let Some(reference) = send_reference(body)
         {
+            self.was_anothers(cx);
             self.out_of_step = true;
             return self.part_taken(reference, cx);
         }

@@ -1,7 +1,7 @@
 //! How a send ends: by a result, or without one. What the result is about decides what else is looked at: the SIM, the
 //! format, the storage, the service centre.
 
-use super::{Gate, QUIET_AROUND_REFERENCE, Send, Stage, Taken};
+use super::{Gate, QUIET_AROUND_REFERENCE, QUIET_BEHIND_LATE, Send, Stage, Taken};
 use crate::at::{Command, Failure, ResultCode, Verdict, names_the_sim, send_reference};
 use crate::dialogue::Open;
 use crate::session::input::Output;
@@ -25,7 +25,11 @@ impl Send {
             Stage::Prompt | Stage::Held | Stage::Pause => self.refused_before_body(code, cx),
             Stage::Body(taken) => {
                 cx.known.pace.record(cx.now.saturating_duration_since(self.written));
-                self.result(taken, code, cx)
+                let reference = match taken {
+                    Taken::Reference(reference) => Some(reference),
+                    Taken::Nothing | Taken::Doubted => None,
+                };
+                self.result(reference, code, cx)
             }
         }
     }
@@ -43,21 +47,54 @@ impl Send {
         Next::Done
     }
 
-    pub(super) fn result(&mut self, taken: Taken, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
-        match taken {
-            Taken::Reference(reference) if code.is_ok() => self.part_taken(reference, cx),
-            Taken::Reference(reference) => {
+    /// A result came, behind a reference or not. One may be another's: `OK` alone of an earlier command, and any while that
+    /// of a message is due which was given up. Its own may come yet, and the modem is left in peace for a moment.
+    fn result(&mut self, reference: Option<u8>, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
+        let late = cx.known.pace.doubts(cx.now);
+        if late || reference.is_none() && code.is_ok() {
+            self.doubted = Some((reference, code.clone()));
+            self.stage = Stage::Body(Taken::Doubted);
+            return cx.wake_in(if late { QUIET_BEHIND_LATE } else { QUIET_AROUND_REFERENCE });
+        }
+        self.concluded(reference, code, cx)
+    }
+
+    /// The result that was doubted was that of the message before.
+    pub(super) fn was_anothers(&mut self, cx: &mut Cx<'_>) {
+        if let Some((Some(reference), _)) = self.doubted.take()
+            && cx.known.pace.take_late(cx.now)
+        {
+            cx.known.push(Output::Notice(Notice::LateAccepted { reference }));
+        }
+    }
+
+    /// Nothing came behind a result that was doubted.
+    pub(super) fn nothing_else_came(&mut self, cx: &mut Cx<'_>) -> Next {
+        let Some((reference, code)) = self.doubted.clone() else { return Next::Stay };
+        self.concluded(reference, &code, cx)
+    }
+
+    /// The result is that of this message, as far as can be told.
+    pub(super) fn concluded(&mut self, reference: Option<u8>, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
+        let doubted = self.doubted.take().is_some();
+        match reference {
+            Some(reference) if code.is_ok() => self.part_taken(reference, cx),
+            Some(reference) => {
                 let failure = cx.known.profile.failure(code).sentence;
                 self.end_unknown(format!("the modem gave reference {reference} and then: {failure}"), cx);
                 Next::Idle(Open::No)
             }
-            Taken::Nothing if code.is_ok() => {
-                // It may be of an earlier command, and the result comes yet: the modem is left in peace for a moment.
-                self.stage = Stage::Body(Taken::Ok);
-                cx.wake_in(QUIET_AROUND_REFERENCE)
+            None if code.is_ok() => {
+                let reason = "the modem answered OK without a message reference: it may have sent nothing";
+                self.end_unknown(String::from(reason), cx);
+                Next::Idle(Open::No)
             }
-            Taken::Nothing | Taken::Ok => {
-                let error = Self::failure(code, cx);
+            None => {
+                let mut error = Self::failure(code, cx);
+                if doubted && error.verdict == Verdict::Refused {
+                    // It was perhaps said of another message.
+                    error.verdict = Verdict::Later;
+                }
                 let references = std::mem::take(&mut self.references);
                 let outcome = match error.verdict {
                     Verdict::Open => Outcome::Unknown { references, reason: error.sentence },
@@ -67,13 +104,6 @@ impl Send {
                 Next::Done
             }
         }
-    }
-
-    /// Nothing came behind an `OK` that came alone.
-    pub(super) fn ok_alone(&mut self, cx: &mut Cx<'_>) -> Next {
-        let reason = "the modem answered OK without a message reference: it may have sent nothing";
-        self.end_unknown(String::from(reason), cx);
-        Next::Idle(Open::No)
     }
 
     pub(super) fn unanswered(&mut self, cx: &mut Cx<'_>) -> Next {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::field::{OK, answer, each, minutes, seconds};
 use super::{Bench, Fake, accepted, settings};
 use crate::Settings;
+use crate::at::Verdict;
 use crate::snapshot::{Notice, Outcome, State};
 
 /// A modem that took so long from Ctrl-Z to its answer, so often.
@@ -211,6 +212,57 @@ fn an_answer_after_the_modem_was_given_up_is_credited() {
     bench.modem.result("\r\n+CMGS: 42\r\n\r\nOK\r\n");
     bench.send();
     assert_eq!((late(&bench), bench.outcomes.last()), (vec![41], Some(&accepted(&[42]))));
+}
+
+/// Behind the next message's body it is not taken for that one's.
+#[test]
+fn a_late_answer_is_not_that_of_the_next_message() {
+    let (reference, error) = ("\r\n+CMGS: 41\r\n\r\nOK\r\n", "\r\n+CMS ERROR: 1\r\n");
+    let (own, refused) = ("\r\n+CMGS: 42\r\n\r\nOK\r\n", "\r\n+CMS ERROR: 38\r\n");
+    each([(reference, own), (reference, refused), (error, own), (error, refused)], |(first, second)| {
+        let mut bench = taught(20, seconds(1));
+        bench.modem.result("");
+        bench.send();
+        bench.within(seconds(31), |b| !b.outcomes.is_empty());
+        assert!(bench.within(seconds(5), |b| b.state() == State::Ready));
+        bench.outcomes.clear();
+        bench.send();
+        bench.live(Duration::from_millis(500), |_| {});
+        bench.say(first);
+        bench.live(Duration::from_millis(1_500), |_| {});
+        assert!(bench.outcomes.is_empty());
+        bench.say(second);
+        match &bench.outcomes[..] {
+            [outcome] if second == own => assert_eq!(*outcome, accepted(&[42])),
+            [Outcome::Rejected { error, .. }] => assert_eq!(error.code, Some(38)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(late(&bench), if first == reference { vec![41] } else { vec![] });
+        bench.assert_works();
+    });
+}
+
+/// Where nothing else comes, what came was its own; and an error that was perhaps another's ends no message for good.
+#[test]
+fn what_may_be_a_late_answer_counts_when_it_comes_alone() {
+    each(["\r\n+CMGS: 42\r\n\r\nOK\r\n", "\r\n+CMS ERROR: 1\r\n"], |alone| {
+        let mut bench = taught(20, seconds(1));
+        bench.modem.result("");
+        bench.send();
+        bench.within(seconds(31), |b| !b.outcomes.is_empty());
+        assert!(bench.within(seconds(5), |b| b.state() == State::Ready));
+        bench.outcomes.clear();
+        bench.modem.result(alone);
+        bench.send();
+        assert!(bench.within(seconds(3), |b| !b.outcomes.is_empty()));
+        match &bench.outcomes[..] {
+            [Outcome::Accepted { references }] => assert_eq!(*references, [42]),
+            [Outcome::Rejected { error, .. }] => assert_eq!(error.verdict, Verdict::Later),
+            other => panic!("{other:?}"),
+        }
+        bench.assert_works();
+        assert_eq!(bench.outcomes.len(), 2, "and no other is doubted for it");
+    });
 }
 
 /// A reference without its OK is no late one.
