@@ -230,7 +230,7 @@ impl Submit for Port {
 
 /// What an error is about.
 fn fault(error: &gsm_modem::at::Failure) -> Fault {
-    use Subject::{Centre, Message, Modem, Network, Recipient, Sim};
+    use Subject::{Centre, Message, Modem, Network, Recipient, Sim, Storage};
     use gsm_modem::at::{Subject, Verdict};
     let class = match (error.subject, error.verdict) {
         // TP-FCS C5, SM rejected - duplicate SM (3GPP TS 23.040 clause 9.2.3.22).
@@ -239,7 +239,7 @@ fn fault(error: &gsm_modem::at::Failure) -> Fault {
         (Message, Verdict::Refused) => FaultClass::Refused,
         (Sim, _) => FaultClass::Sim,
         // Which service centre is asked for is a setting of the modem.
-        (Modem, _) | (Centre, Verdict::Refused) => FaultClass::Modem,
+        (Modem | Storage, _) | (Centre, Verdict::Refused) => FaultClass::Modem,
         (Recipient | Message | Network | Centre, _) => FaultClass::Transient,
     };
     Fault { class, text: error.sentence.clone() }

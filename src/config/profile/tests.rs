@@ -100,7 +100,7 @@ fn each_fault_has_its_place_and_its_cure() {
         ("[[errors]]\ncode = 515\nkind = \"sms\"", "errors[0].kind: must be one of cms, cme"),
         (
             "[[errors]]\ncode = 515\nabout = \"phone\"",
-            "errors[0].about: must be one of recipient, message, modem, sim, network, centre",
+            "errors[0].about: must be one of recipient, message, modem, storage, sim, network, centre",
         ),
         (
             "[[errors]]\ncode = 515\nverdict = \"never\"",

@@ -39,11 +39,12 @@ impl World {
 /// Whatever one of two modems answers to everything, all messages leave by the other.
 #[tokio::test]
 async fn forty_of_forty_leave_by_the_modem_that_works() {
-    for (class, why) in [
-        (FaultClass::Refused, "short message transfer rejected (+CMS ERROR 21)"),
-        (FaultClass::Sim, "unidentified subscriber (+CMS ERROR 28)"),
-        (FaultClass::Modem, "invalid PDU mode parameter (+CMS ERROR 304)"),
-        (FaultClass::Transient, "the modem answered +CMS ERROR 515"),
+    // What passes says nothing when another modem sends it: only five in a row do.
+    for (class, burnt, why) in [
+        (FaultClass::Refused, 2, "short message transfer rejected (+CMS ERROR 21)"),
+        (FaultClass::Sim, 2, "unidentified subscriber (+CMS ERROR 28)"),
+        (FaultClass::Modem, 2, "invalid PDU mode parameter (+CMS ERROR 304)"),
+        (FaultClass::Transient, 5, "the modem answered +CMS ERROR 515"),
     ] {
         let world = World::new(2).await;
         world.always(0, Some(refusal(class, why)));
@@ -60,11 +61,13 @@ async fn forty_of_forty_leave_by_the_modem_that_works() {
         }
         let bad = world.gateway.modem("m0").unwrap();
         assert!(matches!(bad.standing.circuit, Circuit::Open { .. }), "{why}: {bad:?}");
-        assert!((2..=5).contains(&bad.failed_total), "few messages are burnt: {}", bad.failed_total);
+        assert_eq!(bad.failed_total, burnt, "few messages are burnt");
         assert!(bad.facts.last_error.unwrap().contains(why));
         assert_eq!(*locked(&world.modems[0].cures), [why]);
         assert!(locked(&world.modems[1].cures).is_empty());
-        assert!(world.standing("m0").health < 90 && world.standing("m1").health == 100);
+        assert!(
+            u64::from(world.standing("m0").health) < 100 - 7 * burnt && world.standing("m1").health == 100
+        );
 
         // Its trial fails, and harms nobody.
         world.wait(2).await;

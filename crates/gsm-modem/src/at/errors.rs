@@ -19,8 +19,10 @@ pub enum Subject {
     Recipient,
     /// The message itself.
     Message,
-    /// The device, its memory or its settings.
+    /// The device or its settings.
     Modem,
+    /// A message storage that has no room.
+    Storage,
     /// The sender's SIM or its subscription.
     Sim,
     /// The network.
@@ -139,10 +141,11 @@ pub fn names_the_sim(result: &ResultCode) -> bool {
 
 impl Subject {
     /// The words that files use.
-    pub const NAMES: [(&'static str, Self); 6] = [
+    pub const NAMES: [(&'static str, Self); 7] = [
         ("recipient", Self::Recipient),
         ("message", Self::Message),
         ("modem", Self::Modem),
+        ("storage", Self::Storage),
         ("sim", Self::Sim),
         ("network", Self::Network),
         ("centre", Self::Centre),
@@ -239,7 +242,7 @@ fn explain(service: Service, value: &ErrorValue, maker: &[MakerError]) -> Failur
 
 #[cfg(test)]
 mod tests {
-    use Subject::{Centre, Message, Modem, Network, Recipient, Sim};
+    use Subject::{Centre, Message, Modem, Network, Recipient, Sim, Storage};
     use Verdict::{Later, Open, Refused};
     use proptest::prelude::*;
 
@@ -277,7 +280,8 @@ mod tests {
             (&[8, 10, 28, 29, 30, 50, 69, 193], Sim, Refused),
             (&[310, 311, 312, 313, 314, 315, 316, 317, 318], Sim, Later),
             // Of the device. The codec of the PDU is this program's, so 304 and 305 are no fault of the message.
-            (&[208, 209, 210, 211, 300, 301, 302, 303, 304, 305, 320, 321, 322, 340, 500], Modem, Later),
+            (&[209, 210, 300, 301, 302, 303, 304, 305, 320, 321, 340, 500], Modem, Later),
+            (&[208, 211, 322], Storage, Later),
             // Of the network.
             (&[17, 22, 31, 34, 38, 41, 42, 47, 331], Network, Later),
             (&[127, 332], Network, Open),

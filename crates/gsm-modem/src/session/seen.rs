@@ -29,9 +29,9 @@ impl Known {
             let sentence = fault.to_string();
             self.seen.fault = Some(fault);
             self.seen.snapshot.last_error = Some(sentence);
-            self.seen.dirty = true;
         }
         self.seen.snapshot.last_error_at = Some(now);
+        self.seen.dirty = true;
     }
 
     /// Nothing is wrong any more.

@@ -2,7 +2,7 @@
 //! annex E-2 below 128 and TP-FCS of TS 23.040 clause 9.2.3.22 up to 255) and `+CME ERROR` (TS 27.007 clause 9.2), in
 //! the standards' words where those are plain.
 
-use super::Subject::{self, Centre, Message, Modem, Network, Recipient, Sim};
+use super::Subject::{self, Centre, Message, Modem, Network, Recipient, Sim, Storage};
 use super::Verdict::{self, Later, Open, Refused};
 
 /// A number and what it means.
@@ -66,10 +66,10 @@ pub(super) const CMS: &[Row] = &[
     row(197, Message, Refused, "rejected as a duplicate of a message sent before"),
     row(198, Message, Refused, "validity period format not supported"),
     row(199, Message, Refused, "validity period not supported"),
-    row(208, Modem, Later, "SIM message storage full"),
+    row(208, Storage, Later, "SIM message storage full"),
     row(209, Modem, Later, "no message storage in the SIM"),
     row(210, Modem, Later, "error in the equipment"),
-    row(211, Modem, Later, "memory capacity exceeded"),
+    row(211, Storage, Later, "memory capacity exceeded"),
     row(212, Sim, Later, "SIM application toolkit busy"),
     row(213, Sim, Later, "SIM data download error"),
     row(255, Network, Later, "unspecified error cause"),
@@ -91,7 +91,7 @@ pub(super) const CMS: &[Row] = &[
     row(318, Sim, Later, "SIM PUK2 required"),
     row(320, Modem, Later, "memory failure"),
     row(321, Modem, Later, "invalid memory index"),
-    row(322, Modem, Later, "memory full"),
+    row(322, Storage, Later, "memory full"),
     // Nothing leaves through this modem until AT+CSCA is set.
     row(330, Centre, Refused, "SMSC address unknown"),
     row(331, Network, Later, "no network service"),

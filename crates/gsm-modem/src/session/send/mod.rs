@@ -68,19 +68,10 @@ enum Stage {
     Held,
     /// The prompt came; the body waits a moment.
     Pause,
-    /// The PDU left.
-    Body(Taken),
+    /// The PDU left; `+CMGS:` was read with this reference.
+    Body(Option<u8>),
     /// The order was withdrawn before the prompt came, and settled; the prompt must be left when it comes.
     Withdrawn,
-}
-
-/// What was read of `+CMGS:`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
-    Nothing,
-    Reference(u8),
-    /// A result that may be another's.
-    Doubted,
 }
 
 impl Send {
@@ -151,7 +142,7 @@ impl Send {
             cx.dialogue.set_deadline(cx.now + pause + cx.known.settings.timing.command);
             return cx.wake_in(pause);
         }
-        self.stage = Stage::Body(Taken::Nothing);
+        self.stage = Stage::Body(None);
         (self.written, self.overdue_told) = (cx.now, false);
         let limit = cx.known.send_timeout();
         let patience = cx.known.pace.patience(cx.known.settings.patience, limit);
@@ -210,8 +201,8 @@ impl Procedure for Send {
 
     fn answer(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
         match (self.stage, send_reference(body)) {
-            (Stage::Body(Taken::Nothing), Some(reference)) => {
-                self.stage = Stage::Body(Taken::Reference(reference));
+            (Stage::Body(None), Some(reference)) => {
+                self.stage = Stage::Body(Some(reference));
                 cx.dialogue.set_deadline(cx.now + QUIET_AROUND_REFERENCE);
             }
             (Stage::Body(_), _) => cx.dialogue.count_dropped(),
@@ -248,8 +239,8 @@ impl Procedure for Send {
     fn timer(&mut self, cx: &mut Cx<'_>) -> Next {
         match self.stage {
             Stage::Pause => return self.write_body(cx),
-            Stage::Body(Taken::Doubted) => return self.nothing_else_came(cx),
-            Stage::Body(Taken::Nothing) if !self.overdue_told => {
+            Stage::Body(_) if self.doubted.is_some() => return self.nothing_else_came(cx),
+            Stage::Body(None) if !self.overdue_told => {
                 self.overdue_told = true;
                 cx.known.push(Output::Notice(Notice::Overdue));
             }
@@ -264,7 +255,7 @@ impl Procedure for Send {
     }
 
     fn late(&mut self, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
-        if self.stage != Stage::Body(Taken::Doubted) || code.is_ok() {
+        if self.doubted.is_none() || code.is_ok() {
             return Next::Stay;
         }
         self.was_anothers(cx);
@@ -272,7 +263,7 @@ impl Procedure for Send {
     }
 
     fn late_reference(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
-        if self.stage == Stage::Body(Taken::Doubted)
+        if self.doubted.is_some()
             && let Some(reference) = send_reference(body)
         {
             self.was_anothers(cx);
@@ -330,7 +321,7 @@ impl Procedure for Send {
     /// The port is gone, the modem began anew, the daemon stops.
     fn abandon(&mut self, why: &Fault, cx: &mut Cx<'_>) {
         let reason = why.to_string();
-        if let Stage::Body(Taken::Reference(reference)) = self.stage {
+        if let Stage::Body(Some(reference)) = self.stage {
             // `<mr>` comes on success alone.
             self.references.push(reference);
             self.stage = Stage::More;

@@ -1,8 +1,8 @@
 //! How a send ends: by a result, or without one. What the result is about decides what else is looked at: the SIM, the
 //! format, the storage, the service centre.
 
-use super::{Gate, QUIET_AROUND_REFERENCE, QUIET_BEHIND_LATE, Send, Stage, Taken};
-use crate::at::{Command, Failure, ResultCode, Verdict, names_the_sim, send_reference};
+use super::{Gate, QUIET_AROUND_REFERENCE, QUIET_BEHIND_LATE, Send, Stage};
+use crate::at::{Command, Failure, ResultCode, Subject, Verdict, names_the_sim, send_reference};
 use crate::dialogue::Open;
 use crate::session::input::Output;
 use crate::session::procedure::{Cx, Next};
@@ -23,12 +23,8 @@ impl Send {
             Stage::Prepare => self.text_refused(command, code, cx),
             Stage::Withdrawn => Next::Done,
             Stage::Prompt | Stage::Held | Stage::Pause => self.refused_before_body(code, cx),
-            Stage::Body(taken) => {
+            Stage::Body(reference) => {
                 cx.known.pace.record(cx.now.saturating_duration_since(self.written));
-                let reference = match taken {
-                    Taken::Reference(reference) => Some(reference),
-                    Taken::Nothing | Taken::Doubted => None,
-                };
                 self.result(reference, code, cx)
             }
         }
@@ -53,7 +49,7 @@ impl Send {
         let late = cx.known.pace.doubts(cx.now);
         if late || reference.is_none() && code.is_ok() {
             self.doubted = Some((reference, code.clone()));
-            self.stage = Stage::Body(Taken::Doubted);
+            self.stage = Stage::Body(None);
             return cx.wake_in(if late { QUIET_BEHIND_LATE } else { QUIET_AROUND_REFERENCE });
         }
         self.concluded(reference, code, cx)
@@ -123,15 +119,13 @@ impl Send {
                 return self.withdraw_at_prompt("the message was not released in time", cx);
             }
             Stage::Withdrawn => return Next::Idle(Open::Perhaps),
-            Stage::Body(Taken::Reference(reference)) => {
+            Stage::Body(Some(reference)) => {
                 // Its OK was garbled or lost. The next command must not be ended by it.
                 self.out_of_step = true;
                 return self.part_taken(reference, cx);
             }
             Stage::Body(_) => {
                 let waited = cx.now.saturating_duration_since(self.written).as_secs();
-                let until = cx.now + cx.known.settings.timing.sending.late;
-                cx.known.pace.gave_up(self.written, until);
                 self.end_unknown(
                     format!("no result within {waited} s after the message was handed over"),
                     cx,
@@ -191,15 +185,14 @@ impl Send {
     /// What an error says of the message; and what it names beside the message is looked at.
     fn failure(code: &ResultCode, cx: &mut Cx<'_>) -> Failure {
         let mut error = cx.known.profile.failure(code);
-        let number = error.code.unwrap_or_default();
-        match (code, number) {
-            (ResultCode::Cms(_), 208 | 211 | 322) => cx.known.storage_is_full(cx.now),
-            (ResultCode::Cms(_), 304 | 305) => {
+        match code {
+            _ if error.subject == Subject::Storage => cx.known.storage_is_full(cx.now),
+            ResultCode::Cms(_) if matches!(error.code, Some(304 | 305)) => {
                 // The PDU is sound: an octet of it was lost, or the modem reads something else.
                 cx.known.format.sure = false;
                 cx.known.format.prompt_pause = PROMPT_PAUSE;
             }
-            (ResultCode::Cms(_), 330) => {
+            ResultCode::Cms(_) if error.code == Some(330) => {
                 error.sentence.push_str(": set smsc in this modem's configuration");
                 cx.known.wishes.bring_up |= cx.known.settings.smsc.is_some();
             }

@@ -63,7 +63,7 @@ pub(super) fn blamed(outcome: &Outcome) -> Option<Blamed> {
     Some(match error.subject {
         Subject::Recipient | Subject::Message => Blamed::Message,
         Subject::Sim => Blamed::Sim,
-        Subject::Modem => Blamed::Modem,
+        Subject::Modem | Subject::Storage => Blamed::Modem,
         Subject::Network | Subject::Centre => Blamed::Network,
     })
 }

@@ -47,6 +47,20 @@ fn an_idle_modem_that_fell_silent_is_called_then_reopened() {
 }
 
 #[test]
+fn the_time_of_a_fault_that_comes_again_is_told() {
+    let mut modem = Fake::new();
+    modem.result("\r\n+CMS ERROR: 38\r\n");
+    let mut bench = Bench::ready(modem);
+    bench.send();
+    bench.pass(Duration::from_secs(1));
+    bench.session.take_dirty();
+    let now = bench.now;
+    bench.session.known.set_fault(bench.session.known.seen.fault.clone().unwrap(), now);
+    assert!(bench.session.take_dirty(), "who looks is told");
+    assert_eq!(bench.session.snapshot().last_error_at, Some(now));
+}
+
+#[test]
 fn a_pause_is_told_while_the_modem_is_away_and_holds_when_it_is_back() {
     let mut bench = Bench::ready(Fake::new());
     bench.modem.on("AT+CREG?", "\r\n+CREG: 1,2\r\n\r\nOK\r\n");

@@ -288,17 +288,23 @@ fn what_the_modem_stored_itself_goes_when_it_is_in_the_way() {
 
 #[test]
 fn a_full_storage_is_emptied_at_once() {
-    for trigger in ["\r\n^SMMEMFULL: \"SM\"\r\n", "send"] {
-        let mut bench = settled(with_storages());
+    // What the modem says by itself, or to a message: the standard's numbers, and one of two makers.
+    let full = ["208", "211", "322", "531"].map(|code| format!("\r\n+CMS ERROR: {code}\r\n"));
+    let by_itself = String::from("\r\n^SMMEMFULL: \"SM\"\r\n");
+    for trigger in full.into_iter().chain([by_itself]) {
+        let mut modem = with_storages();
+        modem.on("AT+CGMI", "\r\nQuectel\r\n\r\nOK\r\n");
+        let mut bench = settled(modem);
         bench.pass(Duration::from_secs(20));
         bench.modem.heard.clear();
-        if trigger == "send" {
-            bench.modem.result("\r\n+CMS ERROR: 322\r\n");
+        if trigger.contains("+CMS ERROR") {
+            bench.modem.result(&trigger);
             bench.send();
         } else {
-            bench.say(trigger);
+            bench.say(&trigger);
         }
-        assert!(bench.fault().contains("full"), "{}", bench.fault());
+        let word = if trigger.contains("211") { "capacity exceeded" } else { "full" };
+        assert!(bench.fault().contains(word), "{}", bench.fault());
         bench.pass(Duration::from_secs(1));
         assert_eq!(bench.heard("AT+CMGL=4"), 1, "{trigger:?}");
     }
