@@ -41,6 +41,7 @@ pub mod session;
 mod settings;
 mod snapshot;
 mod task;
+mod unheard;
 
 pub use at::Registration;
 pub use find::Find;
@@ -89,7 +90,7 @@ impl Modem {
             orders,
             controls,
             notices,
-            unheard: std::collections::VecDeque::new(),
+            unheard: unheard::Unheard::default(),
             snapshot: snapshot_in,
             gate: None,
             outcome: None,

@@ -1,7 +1,6 @@
 //! The one task of a port: it owns reader and writer, carries octets, orders and time into the session, and
 //! carries out what the session wants.
 
-use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,12 +21,10 @@ use super::ports::{Patience, Root, Watch, turn, usb_of};
 use super::session::{Closing, Input, Output, Session, UssdAnswer};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Place, Snapshot, State};
+use super::unheard::Unheard;
 use super::{port, reauthorise};
 use crate::Secret;
 use crate::clock::monotonic;
-
-/// Notices that wait for a subscriber that is busy.
-const UNHEARD: usize = 4096;
 
 /// An order with its gate and the place for its outcome.
 pub(super) struct Order {
@@ -58,7 +55,7 @@ pub(super) struct Driver {
     pub(super) controls: mpsc::Receiver<Control>,
     pub(super) notices: mpsc::Sender<Notice>,
     /// What the subscriber had no room for yet.
-    pub(super) unheard: VecDeque<Notice>,
+    pub(super) unheard: Unheard,
     pub(super) snapshot: watch::Sender<Snapshot>,
     pub(super) gate: Option<oneshot::Receiver<()>>,
     pub(super) outcome: Option<oneshot::Sender<Outcome>>,
@@ -425,29 +422,34 @@ impl Driver {
                 }
             }
             Output::Notice(notice) => {
-                self.unheard.push_back(notice);
+                let lost = self.unheard.push(notice);
+                self.count_lost(lost);
                 self.hand_on(true);
             }
             Output::Write(_) | Output::Close(_) | Output::TryPin { .. } | Output::PinAccepted { .. } => {}
         }
     }
 
-    /// Gives the subscriber what it takes, in order. A received message that lies nowhere else waits for room; of the
-    /// rest, what finds none is counted.
+    /// Gives the subscriber what it takes, in order.
     fn hand_on(&mut self, listens: bool) {
-        while let Some(notice) = self.unheard.pop_front() {
+        while let Some(notice) = self.unheard.pop() {
             match self.notices.try_send(notice) {
                 Ok(()) => {}
-                Err(TrySendError::Full(notice)) if listens && self.unheard.len() < UNHEARD => {
-                    self.unheard.push_front(notice);
+                Err(TrySendError::Full(notice)) if listens => {
+                    self.unheard.put_back(notice);
                     return;
                 }
                 Err(_) => {
-                    let lost = 1 + self.unheard.len() as u64;
-                    self.unheard.clear();
-                    self.session.handle(Input::NoticesLost(lost), monotonic());
+                    let lost = 1 + self.unheard.forget();
+                    self.count_lost(lost);
                 }
             }
+        }
+    }
+
+    fn count_lost(&mut self, lost: u64) {
+        if lost > 0 {
+            self.session.handle(Input::NoticesLost(lost), monotonic());
         }
     }
 
