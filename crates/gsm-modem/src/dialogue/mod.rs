@@ -194,11 +194,6 @@ impl Dialogue {
         self.resync.is_some()
     }
 
-    /// Whether a command ended since `moment`. What the modem says by itself does not count: it also says it of a start.
-    pub fn answered_since(&self, moment: Instant) -> bool {
-        self.ended_at.is_some_and(|ended| ended >= moment)
-    }
-
     /// The next octets to write; ask until there are none.
     pub fn poll(&mut self) -> Option<Write> {
         self.writes.pop_front()

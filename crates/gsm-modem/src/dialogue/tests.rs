@@ -132,3 +132,20 @@ fn a_command_waits_until_somebodys_text_is_over() {
     assert_eq!(bench.says("\r\n+CSQ: 20,99\r\n"), Some(Heard::Answer(String::from("20,99"))));
     assert!(matches!(bench.says("\r\nOK\r\n"), Some(Heard::Ended(_))));
 }
+
+#[test]
+fn a_result_that_may_stand_in_a_text_is_not_waited_for_long() {
+    let head = "\r\n+CMT: \"+41791000009\",,\"24/07/01,10:11:12+08\"\r\n";
+    for (command, soon) in [(Command::List, true), (Command::Send { length: 20 }, false)] {
+        let mut bench = Bench::new(3);
+        assert!(bench.dialogue.ask(command, LIMIT, bench.now));
+        bench.written();
+        assert_eq!(bench.says(head), Some(Heard::TextMode));
+        assert_eq!(bench.says("RDY\r\n\r\nOK\r\n"), None);
+        let due = bench.dialogue.deadline().unwrap() - bench.now;
+        assert_eq!(due < LIMIT, soon, "{due:?}");
+        assert!(due <= LIMIT);
+        let Some(Heard::Ended(ended)) = bench.jump() else { panic!("its time is over") };
+        assert_eq!(ended.result, None);
+    }
+}

@@ -4,7 +4,7 @@
 //! A text is the exception: whatever it reads like, it is a stranger's, however many lines it has. Nothing says where it
 //! ends, but that it comes in one piece: a line that follows without a pause belongs to it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Dialogue, Heard};
 use crate::at::{Kind, Line, Routed};
@@ -12,6 +12,9 @@ use crate::secret::Secret;
 
 /// Lines of a text. 160 characters have fewer.
 const TEXT_LINES: u8 = 200;
+
+/// A command whose result may have been taken for a line of a text gets this time.
+const SWALLOWED: Duration = Duration::from_secs(1);
 
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,9 @@ impl Dialogue {
             }
             TwoLine::Text { left: 0, .. } => return Second::No,
             TwoLine::Text { left, .. } => {
+                if matches!(Line::of(line, None), Line::Final(_)) {
+                    self.may_have_ended(now);
+                }
                 self.two_line = Some(TwoLine::Text { until: now + self.manners.quiet, left: left - 1 });
             }
             TwoLine::Pdu { kind, length } => {
@@ -69,6 +75,14 @@ impl Dialogue {
         }
         self.recorder.hidden(line);
         Second::Swallowed
+    }
+
+    /// A line of the text reads like a result, and may be that of the outstanding command, which came between: it is not
+    /// waited for much longer. One that asks for a prompt is never disturbed.
+    fn may_have_ended(&mut self, now: Instant) {
+        if let Some(outstanding) = self.outstanding.as_mut().filter(|o| !o.held && !o.expects.prompt) {
+            outstanding.deadline = outstanding.deadline.min(now + SWALLOWED);
+        }
     }
 
     /// A text that nothing followed for a while is over.

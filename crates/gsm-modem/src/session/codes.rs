@@ -58,7 +58,7 @@ impl Session {
         self.known.seen.snapshot.counters.restarts += 1;
         if !self.known.wishes.awakening_counts(now) {
             // It says so without end. Where it is true, what it says to the next command tells as much.
-            self.known.format.sure = false;
+            self.known.format.is_doubtful();
             self.known.set_fault(Fault::Restarted, now);
             return Next::Stay;
         }
@@ -116,7 +116,7 @@ impl Session {
             self.known.format.echo = Echo::On;
             return Next::Stay;
         }
-        self.known.format.sure = false;
+        self.known.format.is_doubtful();
         self.known.pin.device_began_anew();
         self.known.set_fault(Fault::BeganAnew, now);
         self.with(now, |doing, cx| doing.began_anew(cx))

@@ -62,8 +62,8 @@ pub(super) struct Seen {
 /// In which form messages are said, and what is known of the settings for that.
 #[derive(Debug, Default)]
 pub(super) struct Format {
-    /// `AT+CMGF` was set, and nothing speaks against its being in force.
-    pub(super) sure: bool,
+    /// When `AT+CMGF` was last known to be in force; nothing when something speaks against it.
+    proven: Option<Instant>,
     pub(super) echo: Echo,
     /// `AT+CMMS` was refused: not asked again until the modem begins anew.
     pub(super) more_refused: bool,
@@ -72,6 +72,38 @@ pub(super) struct Format {
     /// Found out: the modem loses octets that come right behind the prompt.
     pub(super) prompt_pause: Duration,
     pub(super) text: TextMode,
+}
+
+/// A modem that answers nothing for so long may have begun anew without a word; a start takes longer.
+const UNPROVEN: Duration = Duration::from_millis(100);
+
+impl Format {
+    /// `AT+CMGF` was taken.
+    pub(super) fn was_set(&mut self, now: Instant) {
+        self.proven = Some(now);
+    }
+
+    /// Something speaks against its being in force.
+    pub(super) fn is_doubtful(&mut self) {
+        self.proven = None;
+    }
+
+    /// Whether it is in force for certain.
+    pub(super) fn is_sure(&self, now: Instant) -> bool {
+        self.proven.is_some_and(|at| now.saturating_duration_since(at) <= UNPROVEN)
+    }
+
+    /// A command ended. Where it was certain a moment ago it is so still: what answers without a gap did not begin anew.
+    pub(super) fn answered(&mut self, now: Instant) {
+        if self.is_sure(now) {
+            self.proven = Some(now);
+        }
+    }
+
+    /// A message was taken that left in this format.
+    pub(super) fn has_sent(&mut self, now: Instant) {
+        self.proven = self.proven.map(|_| now);
+    }
 }
 
 /// Whether the modem gives back what is written.

@@ -278,7 +278,12 @@ impl Session {
         }
         let next = match heard {
             Heard::Answer(body) => self.with(now, |doing, cx| doing.answer(&body, cx)),
-            Heard::Ended(ended) => self.with(now, |doing, cx| doing.ended(ended, cx)),
+            Heard::Ended(ended) => {
+                if ended.result.is_some() {
+                    self.known.format.answered(now);
+                }
+                self.with(now, |doing, cx| doing.ended(ended, cx))
+            }
             Heard::Prompt => self.with(now, |doing, cx| doing.prompt(cx)),
             Heard::Claimed => self.with(now, |doing, cx| doing.claimed(cx)),
             Heard::Echo => self.echoed(now),

@@ -74,7 +74,7 @@ impl Script for Format {
             Step::TextMode if !answer.is_ok() => refused("PDU mode and text mode (AT+CMGF)", answer, cx),
             Step::TextMode => {
                 cx.known.format.text.on = true;
-                cx.known.format.sure = true;
+                cx.known.format.was_set(cx.now);
                 Turn::Go(Step::TextCharset)
             }
             Step::TextCharset => {
@@ -127,7 +127,7 @@ impl Format {
     /// PDU mode, or text mode on a modem that knows nothing else.
     fn pdu_mode(&mut self, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
         if answer.is_ok() {
-            cx.known.format.sure = true;
+            cx.known.format.was_set(cx.now);
             return Turn::Go(Step::SetCentre);
         }
         if !std::mem::replace(&mut self.asked, true) {

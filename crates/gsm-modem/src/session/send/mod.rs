@@ -21,8 +21,6 @@ use crate::snapshot::{Notice, Outcome, Part, State};
 
 pub(super) const SUB: u8 = 0x1a;
 
-/// A modem that has not answered for so long may have begun anew without a word: the format is set before anything leaves.
-const UNANSWERED: Duration = Duration::from_millis(100);
 /// `<mr>` comes on success alone (27.005 clause 3.5.1): after so much quiet behind it the message counts as taken. Where
 /// a result came first that may be another's, its own is waited for as long.
 const QUIET_AROUND_REFERENCE: Duration = Duration::from_secs(3);
@@ -96,8 +94,7 @@ impl Send {
 
     /// The format, unless nothing speaks against its being in force.
     fn start(&mut self, cx: &mut Cx<'_>) -> Next {
-        let answered = cx.now.checked_sub(UNANSWERED).is_none_or(|moment| cx.dialogue.answered_since(moment));
-        if answered && cx.known.format.sure {
+        if cx.known.format.is_sure(cx.now) {
             return self.more(cx);
         }
         let text = &mut cx.known.format.text;

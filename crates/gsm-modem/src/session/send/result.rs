@@ -32,11 +32,11 @@ impl Send {
 
     fn format_answered(&mut self, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
         if code.is_ok() {
-            cx.known.format.sure = true;
+            cx.known.format.was_set(cx.now);
             return self.more(cx);
         }
         // Nothing leaves before the format is known.
-        cx.known.format.sure = false;
+        cx.known.format.is_doubtful();
         let failure = Self::failure(code, cx);
         cx.known.wishes.bring_up |= !Failure::is_busy(code);
         self.end_refused(failure.sentence, cx.known, cx.now);
@@ -106,7 +106,7 @@ impl Send {
         cx.known.ladder.notice(cx.now);
         let reason = match self.stage {
             Stage::Format => {
-                cx.known.format.sure = false;
+                cx.known.format.is_doubtful();
                 "the modem did not answer AT+CMGF in time"
             }
             Stage::More => {
@@ -142,6 +142,7 @@ impl Send {
     }
 
     pub(super) fn part_taken(&mut self, reference: u8, cx: &mut Cx<'_>) -> Next {
+        cx.known.format.has_sent(cx.now);
         self.references.push(reference);
         self.index += 1;
         let out_of_step = std::mem::take(&mut self.out_of_step);
@@ -189,7 +190,7 @@ impl Send {
             _ if error.subject == Subject::Storage => cx.known.storage_is_full(cx.now),
             ResultCode::Cms(_) if matches!(error.code, Some(304 | 305)) => {
                 // The PDU is sound: an octet of it was lost, or the modem reads something else.
-                cx.known.format.sure = false;
+                cx.known.format.is_doubtful();
                 cx.known.format.prompt_pause = PROMPT_PAUSE;
             }
             ResultCode::Cms(_) if error.code == Some(330) => {

@@ -284,12 +284,15 @@ fn a_locked_sim_behind_the_restart_is_unlocked() {
 /// A modem that starts says much by itself, before and after.
 #[test]
 fn what_it_says_by_itself_is_no_proof_that_it_did_not_begin_anew() {
-    each(["^RSSI: 17", "+CREG: 1", "+CSQN: 12,99"], |said| {
+    // The last one has it asked something, and what answers then is the modem that began anew.
+    each(["^RSSI: 17", "+CREG: 1", "+CSQN: 12,99", "+CMTI: \"SM\",1"], |said| {
         let mut bench = ready();
         bench.pass(seconds(1));
         begins_anew(&mut bench.modem);
         bench.modem.echo = false;
         bench.say(&result(said));
+        bench.live(Duration::from_millis(20), |_| {});
+        assert_eq!(bench.heard_like("AT+CMG") > 0, said.starts_with("+CMTI"), "{:?}", bench.modem.heard);
         bench.send();
         assert_eq!(bench.modem.disclosed, Vec::<String>::new());
         assert_eq!(bench.outcomes.len(), 1);
