@@ -6,9 +6,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rand::TryRng as _;
 use zeroize::Zeroizing;
 
+use crate::random::Random;
 use crate::secret::{Key, Secret};
 
 /// Why there is no key.
@@ -106,7 +106,7 @@ fn make(path: &Path) -> io::Result<Zeroizing<[u8; 32]>> {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     let mut octets = Zeroizing::new([0; 32]);
-    rand::rngs::SysRng.try_fill_bytes(&mut *octets).map_err(io::Error::other)?;
+    Random::system().fill(&mut *octets);
     write(path, &*octets)?;
     Ok(octets)
 }

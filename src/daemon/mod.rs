@@ -116,7 +116,8 @@ impl Daemon {
         let mut notices = Vec::new();
         for modem in &config.modems {
             let pins = Arc::clone(&pins) as Arc<dyn Pins>;
-            let (port, heard) = port::Port::open(wiring::modem(modem, config, pins)?, wiring::means(modem));
+            let (port, heard) =
+                port::Port::open(wiring::modem(modem, config, pins)?, Arc::new(wiring::means(modem)));
             ports.push(Arc::new(port));
             notices.push(heard);
         }

@@ -30,11 +30,11 @@ impl Port {
     /// Starts the session.
     pub(super) fn open(
         settings: gsm_modem::Settings,
-        means: gsm_modem::Means,
+        host: Arc<dyn gsm_modem::Host>,
     ) -> (Self, mpsc::Receiver<Notice>) {
         let (sender, notices) = mpsc::channel(NOTICES);
         let name = settings.name.clone();
-        let modem = Modem::start_with(settings, means, sender);
+        let modem = Modem::start_with(settings, host, sender);
         let snapshot = modem.snapshot();
         let readiness = watch::Sender::new(readiness(&snapshot.borrow()));
         (Self { name, modem, snapshot, readiness }, notices)
@@ -74,6 +74,7 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
     let mut told = ModemState::Absent;
     loop {
         tokio::select! {
+            biased;
             changed = snapshot.changed() => {
                 if changed.is_err() {
                     return;

@@ -170,7 +170,7 @@ impl Driven {
             profiles: smsotpd::config::profiles(),
             timing: timing(),
         };
-        Self { modem: Modem::start_with(settings, means, sender), notices }
+        Self { modem: Modem::start_with(settings, Arc::new(means), sender), notices }
     }
 
     async fn until(&self, what: &str, done: impl FnMut(&Snapshot) -> bool) {

@@ -1,6 +1,6 @@
-//! The only caller of `Instant::now()` in this package; the session gets the present as a parameter.
+//! The only one that asks for the present in this package; the session gets it as a parameter.
 
-/// The monotonic present.
+/// tokio's present: the real one, unless a simulation runs its time.
 pub(crate) fn monotonic() -> std::time::Instant {
-    std::time::Instant::now()
+    tokio::time::Instant::now().into_std()
 }

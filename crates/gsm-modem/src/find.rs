@@ -4,36 +4,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::host::Unfound;
 use super::ports::{self, AskError, Candidate, Obstacle, Patience, Root};
-
-/// Why there is no port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Unfound {
-    /// No such device is here.
-    Away(String),
-    /// It may be here.
-    Unclear {
-        /// Why.
-        sentence: String,
-        /// Ports that did not answer.
-        silent: Vec<PathBuf>,
-    },
-    /// It is here, and its port does not open.
-    Unopened(String),
-}
-
-impl Unfound {
-    const fn unclear(sentence: String) -> Self {
-        Self::Unclear { sentence, silent: Vec::new() }
-    }
-
-    /// For a person.
-    pub(super) fn sentence(&self) -> &str {
-        match self {
-            Self::Away(sentence) | Self::Unclear { sentence, .. } | Self::Unopened(sentence) => sentence,
-        }
-    }
-}
 
 /// How a modem is found; all that is given has to fit, and something is given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -19,6 +19,7 @@
 //! ```
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
@@ -28,6 +29,7 @@ pub mod at;
 mod clock;
 pub mod dialogue;
 mod find;
+mod host;
 pub mod ladder;
 mod means;
 mod pins;
@@ -45,6 +47,7 @@ mod unheard;
 
 pub use at::Registration;
 pub use find::Find;
+pub use host::{Host, LastSeen, Line, Opened, Patient, Unfound};
 pub use means::Means;
 pub use pins::{Owners, Pins};
 pub use secret::Secret;
@@ -72,11 +75,11 @@ pub struct Modem {
 impl Modem {
     /// Starts the task of a modem. Must be called inside a tokio runtime.
     pub fn start(settings: Settings, notices: mpsc::Sender<Notice>) -> Self {
-        Self::start_with(settings, Means::default(), notices)
+        Self::start_with(settings, Arc::new(Means::default()), notices)
     }
 
-    /// The same, with what may be done to the device beside its port.
-    pub fn start_with(settings: Settings, means: Means, notices: mpsc::Sender<Notice>) -> Self {
+    /// The same on a given machine.
+    pub fn start_with(settings: Settings, host: Arc<dyn Host>, notices: mpsc::Sender<Notice>) -> Self {
         let session = Session::new(settings.clone());
         let (orders_in, orders) = mpsc::channel(ORDERS);
         let (controls_in, controls) = mpsc::channel(CONTROLS);
@@ -84,7 +87,7 @@ impl Modem {
         let name = settings.name.clone();
         let driver = Driver {
             settings,
-            means,
+            host,
             device: None,
             session,
             orders,

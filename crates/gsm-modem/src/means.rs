@@ -1,9 +1,9 @@
 //! What there is, beside its port, to bring a modem back: its USB device in sysfs, and a command of the operator's.
 //! Neither holds up the task that asks for it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::host::Patient;
 use super::ladder::Rung;
 use super::ports::Root;
 use super::{power_cycle, reauthorise};
@@ -23,18 +23,8 @@ impl Default for Means {
     }
 }
 
-/// Which modem it is.
-#[derive(Debug, Clone)]
-pub(super) struct Patient {
-    pub(super) name: String,
-    pub(super) port: String,
-    /// Its USB device in sysfs, once it was seen there.
-    pub(super) device: Option<PathBuf>,
-}
-
 impl Means {
-    /// Climbs a rung that needs no port. An error without a sentence: nothing is there to do it with, and that is
-    /// no fault of anybody's. What was begun is finished even when nobody waits for it any more.
+    /// See [`Host::climb`](super::Host::climb).
     pub(super) async fn climb(
         self,
         rung: Rung,

@@ -3,26 +3,24 @@
 
 use std::future::pending;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
-use tokio_serial::SerialStream;
 
 use super::dialogue::{Recorded, Write};
-use super::find::Unfound;
+use super::host::{Host, LastSeen, Line, Opened, Patient, Unfound};
 use super::ladder::Rung;
-use super::means::{Means, Patient};
-use super::ports::{Patience, Root, Watch, turn, usb_of};
 use super::session::{Closing, Input, Output, Session, UssdAnswer};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Place, Snapshot, State};
 use super::unheard::Unheard;
-use super::{port, reauthorise};
 use crate::Secret;
 use crate::clock::monotonic;
 
@@ -47,7 +45,7 @@ pub(super) enum Control {
 
 pub(super) struct Driver {
     pub(super) settings: Settings,
-    pub(super) means: Means,
+    pub(super) host: Arc<dyn Host>,
     /// The modem's USB device in sysfs, as it was seen last.
     pub(super) device: Option<PathBuf>,
     pub(super) session: Session,
@@ -81,60 +79,12 @@ enum Flow {
     Stop,
 }
 
-/// A port, open, and the device it belongs to.
-struct Opened {
-    path: PathBuf,
-    port: SerialStream,
-    device: Option<PathBuf>,
-    usb: Option<(u16, u16)>,
-}
-
-/// Where the modem was last, and its device.
-type Known = Option<(PathBuf, PathBuf)>;
-
-/// Whether one of `paths` is the same port.
-fn is_among(port: &Path, paths: &[PathBuf]) -> bool {
-    let real = port.canonicalize().ok();
-    real.is_some() && paths.iter().any(|path| path.canonicalize().ok() == real)
-}
-
-/// Finds the port and opens it. A modem that hangs cannot say who it is: where no port says that it is the one, it is
-/// looked for at the port where it was last, when that is silent and belongs to the same device.
-async fn open(settings: Settings, root: Root, known: Known) -> Result<Opened, Unfound> {
-    let path = match (settings.find.locate(&root, &Patience::usb()).await, known) {
-        (Err(Unfound::Unclear { silent, .. }), Some((path, device)))
-            if is_among(&path, &silent) && reauthorise::device_of(&root, &path) == Some(device.clone()) =>
-        {
-            path
-        }
-        (found, _) => found?,
-    };
-    let away = settings.find.is_path() && !path.exists();
-    let turn = turn(&path).await;
-    // Opening asks the device, and naming its holder reads /proc.
-    let opened = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        let port = port::open(&path, settings.baud)?;
-        let device = reauthorise::device_of(&root, &path);
-        let usb = usb_of(&root, &path);
-        Ok(Opened { path, port, device, usb })
-    });
-    let opened = opened.await.unwrap_or_else(|_| Err(String::from("the port could not be opened")));
-    opened.map_err(|reason| if away { Unfound::Away(reason) } else { Unfound::Unopened(reason) })
-}
-
 /// Until it is time to look for the port again: `wait` is over, or a device came or went. Says which.
-async fn pause(watch: Option<Watch>, wait: Duration) -> bool {
-    let told = async {
-        if let Some(mut watch) = watch
-            && watch.changed().await.is_ok()
-        {
-            return;
-        }
-        pending::<()>().await;
-    };
+async fn pause(change: Option<BoxFuture<'static, ()>>, wait: Duration) -> bool {
+    let change = change.unwrap_or_else(|| Box::pin(pending()));
     tokio::select! {
-        () = told => true,
+        biased;
+        () = change => true,
         () = sleep_until((monotonic() + wait).into()) => false,
     }
 }
@@ -145,19 +95,21 @@ impl Driver {
         let mut wait = timing.reopen.first;
         let mut flow = Flow::Continue;
         while !matches!(flow, Flow::Stop) {
-            let (settings, root) = (self.settings.clone(), self.means.root.clone());
             // Before the ports are looked at, so that nothing comes unseen in between.
-            let mut watch = self.settings.find.place(&root).and_then(|place| Watch::new(place).ok());
-            let known =
-                self.device.clone().map(|device| (PathBuf::from(&self.session.snapshot().port), device));
-            let Some(opened) = self.without_port(open(settings, root, known)).await else { break };
+            let change = self.host.change(&self.settings.find);
+            let last = self
+                .device
+                .clone()
+                .map(|device| LastSeen { port: self.session.snapshot().port.clone().into(), device });
+            let opening = self.host.open(&self.settings, last);
+            let Some(opened) = self.without_port(opening).await else { break };
             // One that was here a moment ago is not waited for as if it had to be plugged in.
-            watch = watch.filter(|_| opened.is_err());
+            let change = change.filter(|_| opened.is_err());
             // What is not here comes with a device, and after this time something may be done about it. Asking silent
             // ports, which may be no modems, becomes as rare.
             let untold = timing.ladder.away;
             let longest = match &opened {
-                Err(Unfound::Away(_)) if watch.is_some() => {
+                Err(Unfound::Away(_)) if change.is_some() => {
                     wait = untold;
                     untold
                 }
@@ -165,13 +117,13 @@ impl Driver {
                 _ => timing.reopen.max,
             };
             match opened {
-                Ok(Opened { path, mut port, device, usb }) => {
+                Ok(Opened { path, mut line, device, usb }) => {
                     if device.is_some() {
                         self.device = device;
                     }
                     self.session.handle(Input::Opened { port: path, usb }, monotonic());
-                    flow = self.converse(&mut port, &mut wait).await;
-                    port::discard(&port);
+                    flow = self.converse(&mut *line, &mut wait).await;
+                    line.discard();
                 }
                 Err(unfound) => {
                     tracing::debug!(modem = %self.settings.name, "{}", unfound.sentence());
@@ -189,7 +141,7 @@ impl Driver {
                 let Some(()) = self.cure(rung).await else { break };
             }
             if !matches!(flow, Flow::Stop) {
-                let Some(told) = self.without_port(pause(watch, wait.min(longest))).await else { break };
+                let Some(told) = self.without_port(pause(change, wait.min(longest))).await else { break };
                 wait = if told { timing.reopen.first } else { wait.saturating_mul(2).min(longest) };
             }
         }
@@ -208,7 +160,7 @@ impl Driver {
                 device: self.device.clone(),
             };
             let limit = self.settings.timing.ladder.power_cycle;
-            let done = self.without_port(self.means.clone().climb(rung, patient, limit)).await?;
+            let done = self.without_port(self.host.climb(rung, patient, limit)).await?;
             self.session.handle(Input::Climbed { rung, done }, monotonic());
             match self.perform_without_port() {
                 Flow::Cure(next) => rung = next,
@@ -219,7 +171,7 @@ impl Driver {
     }
 
     /// The port is open: until it is lost or closed.
-    async fn converse(&mut self, port: &mut SerialStream, wait: &mut Duration) -> Flow {
+    async fn converse(&mut self, port: &mut dyn Line, wait: &mut Duration) -> Flow {
         let mut buffer = [0; 1024];
         let mut sleep = Box::pin(sleep_until(monotonic().into()));
         let mut armed: Option<Instant> = None;
@@ -276,6 +228,7 @@ impl Driver {
             self.publish();
             let now = monotonic();
             tokio::select! {
+                biased;
                 done = &mut until => return Some(done),
                 order = self.orders.recv() => self.order(order, now),
                 control = self.controls.recv() => match control {
@@ -336,7 +289,7 @@ impl Driver {
         let _ = done.send(());
     }
 
-    async fn perform(&mut self, port: &mut SerialStream) -> Flow {
+    async fn perform(&mut self, port: &mut dyn Line) -> Flow {
         while let Some(output) = self.session.poll() {
             match output {
                 Output::Write(write) => {
@@ -382,7 +335,7 @@ impl Driver {
 
     /// In one piece, as far as the port takes it so. A port that takes nothing is lost; the session settles
     /// whatever was under way.
-    async fn write(&mut self, port: &mut SerialStream, write: &Write) {
+    async fn write(&mut self, port: &mut dyn Line, write: &Write) {
         let octets = write.octets();
         let mut rest = octets.expose().as_slice();
         while !rest.is_empty() {

@@ -1,0 +1,169 @@
+//! The machine that a modem is plugged into: where its port is, and what may be done to the device beside that. The
+//! driver knows it by the trait [`Host`] alone, so that a simulated modem needs no serial port.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_serial::SerialStream;
+
+use super::find::Find;
+use super::ladder::Rung;
+use super::means::Means;
+use super::ports::{Patience, Root, Watch, turn, usb_of};
+use super::settings::Settings;
+use super::{port, reauthorise};
+
+/// Where modems are plugged in.
+pub trait Host: fmt::Debug + Send + Sync {
+    /// Returns when a device that may be the one came or went since the call; nothing where that cannot be watched.
+    fn change(&self, find: &Find) -> Option<BoxFuture<'static, ()>>;
+    /// Finds the port of a modem and opens it for this program alone.
+    fn open(
+        &self,
+        settings: &Settings,
+        last: Option<LastSeen>,
+    ) -> BoxFuture<'static, Result<Opened, Unfound>>;
+    /// Climbs a rung that needs no port. An error without a sentence: nothing is there to do it with, and that is no
+    /// fault of anybody's. What was begun is finished even when nobody waits for it any more.
+    fn climb(
+        &self,
+        rung: Rung,
+        patient: Patient,
+        limit: Duration,
+    ) -> BoxFuture<'static, Result<(), Option<String>>>;
+}
+
+/// The octets of an open port, both ways.
+pub trait Line: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Throws away what is still to be written, so that closing does not wait for a modem that takes nothing.
+    fn discard(&self) {}
+}
+
+impl Line for SerialStream {
+    fn discard(&self) {
+        port::discard(self);
+    }
+}
+
+/// A port, open, and the device it belongs to.
+pub struct Opened {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// Its octets.
+    pub line: Box<dyn Line>,
+    /// Its USB device in sysfs.
+    pub device: Option<PathBuf>,
+    /// USB vendor and product.
+    pub usb: Option<(u16, u16)>,
+}
+
+/// Where a modem was seen last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastSeen {
+    /// Its port.
+    pub port: PathBuf,
+    /// Its USB device in sysfs.
+    pub device: PathBuf,
+}
+
+/// Why there is no port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfound {
+    /// No such device is here.
+    Away(String),
+    /// It may be here.
+    Unclear {
+        /// Why.
+        sentence: String,
+        /// Ports that did not answer.
+        silent: Vec<PathBuf>,
+    },
+    /// It is here, and its port does not open.
+    Unopened(String),
+}
+
+impl Unfound {
+    pub(super) const fn unclear(sentence: String) -> Self {
+        Self::Unclear { sentence, silent: Vec::new() }
+    }
+
+    /// For a person.
+    pub fn sentence(&self) -> &str {
+        match self {
+            Self::Away(sentence) | Self::Unclear { sentence, .. } | Self::Unopened(sentence) => sentence,
+        }
+    }
+}
+
+/// The modem that is to be cured.
+#[derive(Debug, Clone)]
+pub struct Patient {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its port, as it was opened last.
+    pub port: String,
+    /// Its USB device in sysfs, once it was seen there.
+    pub device: Option<PathBuf>,
+}
+
+impl Host for Means {
+    fn change(&self, find: &Find) -> Option<BoxFuture<'static, ()>> {
+        let mut watch = find.place(&self.root).and_then(|place| Watch::new(place).ok())?;
+        Some(Box::pin(async move {
+            if watch.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }))
+    }
+
+    fn open(
+        &self,
+        settings: &Settings,
+        last: Option<LastSeen>,
+    ) -> BoxFuture<'static, Result<Opened, Unfound>> {
+        Box::pin(open(settings.find.clone(), settings.baud, self.root.clone(), last))
+    }
+
+    fn climb(
+        &self,
+        rung: Rung,
+        patient: Patient,
+        limit: Duration,
+    ) -> BoxFuture<'static, Result<(), Option<String>>> {
+        Box::pin(self.clone().climb(rung, patient, limit))
+    }
+}
+
+/// Whether one of `paths` is the same port.
+fn is_among(port: &Path, paths: &[PathBuf]) -> bool {
+    let real = port.canonicalize().ok();
+    real.is_some() && paths.iter().any(|path| path.canonicalize().ok() == real)
+}
+
+/// A modem that hangs cannot say who it is: where no port says that it is the one, it is looked for at the port where it
+/// was last, when that is silent and belongs to the same device.
+async fn open(find: Find, baud: u32, root: Root, last: Option<LastSeen>) -> Result<Opened, Unfound> {
+    let path = match (find.locate(&root, &Patience::usb()).await, last) {
+        (Err(Unfound::Unclear { silent, .. }), Some(LastSeen { port, device }))
+            if is_among(&port, &silent) && reauthorise::device_of(&root, &port).as_ref() == Some(&device) =>
+        {
+            port
+        }
+        (found, _) => found?,
+    };
+    let away = find.is_path() && !path.exists();
+    let turn = turn(&path).await;
+    // Opening asks the device, and naming its holder reads /proc.
+    let opened = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let line = Box::new(port::open(&path, baud)?);
+        let device = reauthorise::device_of(&root, &path);
+        let usb = usb_of(&root, &path);
+        Ok(Opened { path, line, device, usb })
+    });
+    let opened = opened.await.unwrap_or_else(|_| Err(String::from("the port could not be opened")));
+    opened.map_err(|reason| if away { Unfound::Away(reason) } else { Unfound::Unopened(reason) })
+}
