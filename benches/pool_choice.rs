@@ -44,7 +44,7 @@ fn pool(rules: &ModemRules) -> Pool {
 
 fn text(n: u64) -> Message {
     Message {
-        id: MessageId::new(NOW),
+        id: MessageId::first_at(NOW),
         to: format!("+4179{n:07}").parse().expect("a number"),
         client: None,
         kind: Kind::Text,
@@ -126,7 +126,7 @@ fn held_up(what: &str) {
     }
     (0..MODEMS).for_each(|modem| assert!(pool.next(modem, NOW).is_none()));
     let codes: Vec<Message> = (0..COUNT as u64)
-        .map(|n| Message { kind: Kind::Otp(smsotpd::id::VerificationId::new(NOW)), ..text(n) })
+        .map(|n| Message { kind: Kind::Otp(smsotpd::id::VerificationId::first_at(NOW)), ..text(n) })
         .collect();
     let start = Instant::now();
     for (n, m) in (0..).zip(&codes) {

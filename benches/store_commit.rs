@@ -103,7 +103,7 @@ async fn together(store: &Store) -> (u32, Duration) {
 /// A queued code whose record takes about 300 octets.
 fn message(at: Timestamp) -> Message {
     Message {
-        id: MessageId::new(at),
+        id: MessageId::first_at(at),
         to: "+41791234567".parse().expect("a number"),
         client: None,
         kind: Kind::Text,

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
@@ -69,7 +69,7 @@ impl FromStr for Timestamp {
     }
 }
 
-/// A source of wall-clock time: the system's, or one that a test moves.
+/// A source of wall-clock time: the system's, one that a test moves, or one that runs with tokio's time.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -77,12 +77,20 @@ pub struct Clock(Source);
 enum Source {
     System,
     Manual(Arc<Manual>),
+    Simulated(Arc<Simulated>),
 }
 
 #[derive(Debug)]
 struct Manual {
     millis: AtomicU64,
     moved: Notify,
+}
+
+#[derive(Debug)]
+struct Simulated {
+    began: Instant,
+    /// What it shows, in milliseconds, less the time since it began.
+    shown: AtomicI64,
 }
 
 impl Clock {
@@ -96,6 +104,25 @@ impl Clock {
         Self(Source::Manual(Arc::new(Manual { millis: AtomicU64::new(start.0), moved: Notify::new() })))
     }
 
+    /// A clock that shows `start` and goes on as tokio's time does, which a simulation makes run faster.
+    pub fn simulated(start: Timestamp) -> Self {
+        let shown = AtomicI64::new(i64::try_from(start.0).unwrap_or(i64::MAX));
+        Self(Source::Simulated(Arc::new(Simulated { began: monotonic(), shown })))
+    }
+
+    /// Sets a simulated clock, as a person or a time server sets the system's: nobody who sleeps is woken.
+    pub fn set(&self, to: Timestamp) {
+        if let Source::Simulated(s) = &self.0 {
+            let ahead = i128::from(to.0) - i128::from(self.now().0);
+            s.shown.fetch_add(i64::try_from(ahead).unwrap_or_default(), Ordering::SeqCst);
+        }
+    }
+
+    /// The present of a clock that nobody sets, for spans that a change of the wall clock must not touch.
+    pub fn monotonic(&self) -> Instant {
+        monotonic()
+    }
+
     /// The present.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
@@ -104,6 +131,11 @@ impl Clock {
                 Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             }
             Source::Manual(m) => Timestamp(m.millis.load(Ordering::SeqCst)),
+            Source::Simulated(s) => {
+                let run = i64::try_from(monotonic().saturating_duration_since(s.began).as_millis());
+                let shown = s.shown.load(Ordering::SeqCst).saturating_add(run.unwrap_or(i64::MAX));
+                Timestamp(u64::try_from(shown).unwrap_or_default())
+            }
         }
     }
 
@@ -119,7 +151,7 @@ impl Clock {
     pub async fn sleep_until(&self, at: Timestamp) {
         loop {
             match &self.0 {
-                Source::System => {
+                Source::System | Source::Simulated(_) => {
                     let left = at.since(self.now());
                     if left.is_zero() {
                         return;
@@ -140,9 +172,9 @@ impl Clock {
     }
 }
 
-/// The monotonic present, for spans that a change of the wall clock must not touch.
-pub fn monotonic() -> std::time::Instant {
-    std::time::Instant::now()
+/// tokio's present: the real one, unless a simulation runs its time.
+fn monotonic() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 #[cfg(test)]
@@ -174,5 +206,17 @@ mod tests {
         assert!(!sleeper.is_finished());
         clock.advance(Duration::from_millis(600));
         sleeper.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_simulated_clock_runs_with_tokio_and_can_be_set() {
+        let clock = Clock::simulated(Timestamp(10_000));
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(clock.now(), Timestamp(15_000));
+        let began = clock.monotonic();
+        clock.set(Timestamp(1_000));
+        clock.sleep_until(Timestamp(3_000)).await;
+        assert_eq!(clock.now(), Timestamp(3_000));
+        assert_eq!(clock.monotonic() - began, Duration::from_secs(2));
     }
 }

@@ -2,13 +2,46 @@
 //!
 //! The body is a ULID (48 bits of milliseconds, 80 random bits) in lower-case Crockford base 32.
 
-use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
-
-use rand::RngExt as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Timestamp;
+use crate::random::Random;
+
+/// Makes identifiers; clones share one sequence.
+#[derive(Debug, Clone)]
+pub struct Ids(Arc<Maker>);
+
+#[derive(Debug)]
+struct Maker {
+    random: Random,
+    last: Mutex<ulid::Ulid>,
+}
+
+impl Ids {
+    /// Identifiers with the bits of `random`.
+    pub fn new(random: Random) -> Self {
+        Self(Arc::new(Maker { random, last: Mutex::new(ulid::Ulid::nil()) }))
+    }
+
+    /// A new id made at `now`; of those that are made in one millisecond, each sorts behind the one before.
+    pub fn next<I: Identifier>(&self, now: Timestamp) -> I {
+        let mut octets = [0; 16];
+        self.0.random.fill(&mut octets);
+        let fresh = ulid::Ulid::from_parts(now.as_millis(), u128::from_be_bytes(octets));
+        let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let behind = last.increment().ok().filter(|_| last.timestamp_ms() == fresh.timestamp_ms());
+        *last = behind.unwrap_or(fresh);
+        I::from_bytes(last.to_bytes())
+    }
+}
+
+/// A kind of identifier.
+pub trait Identifier {
+    /// The id of 16 octets.
+    fn from_bytes(bytes: [u8; 16]) -> Self;
+}
 
 /// A text that is no identifier of the wanted kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,19 +58,6 @@ macro_rules! identifier {
             /// What every id of this kind begins with.
             pub const PREFIX: &'static str = $prefix;
 
-            /// A new id made at `now`; of those that one thread makes in one millisecond, each sorts behind the
-            /// one before.
-            pub fn new(now: Timestamp) -> Self {
-                thread_local! {
-                    static LAST: Cell<ulid::Ulid> = const { Cell::new(ulid::Ulid::nil()) };
-                }
-                let (last, fresh) = (LAST.get(), ulid::Ulid::from_parts(now.as_millis(), rand::rng().random()));
-                let behind = last.increment().ok().filter(|_| last.timestamp_ms() == fresh.timestamp_ms());
-                let id = behind.unwrap_or(fresh);
-                LAST.set(id);
-                Self(id)
-            }
-
             /// Sorts before every id made at `at` or later, and behind every earlier one.
             pub fn first_at(at: Timestamp) -> Self {
                 Self(ulid::Ulid::from_parts(at.as_millis(), 0))
@@ -51,6 +71,12 @@ macro_rules! identifier {
             /// The id of 16 octets.
             pub fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(ulid::Ulid::from_bytes(bytes))
+            }
+        }
+
+        impl Identifier for $name {
+            fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self::from_bytes(bytes)
             }
         }
 
@@ -96,10 +122,11 @@ mod tests {
 
     #[test]
     fn ids_sort_by_time_and_carry_their_kind() {
-        let a = MessageId::new(Timestamp::from_millis(1_700_000_000_000));
-        let b = MessageId::new(Timestamp::from_millis(1_700_000_000_001));
+        let ids = Ids::new(Random::system());
+        let a: MessageId = ids.next(Timestamp::from_millis(1_700_000_000_000));
+        let b = ids.next(Timestamp::from_millis(1_700_000_000_001));
         assert!(a < b && a.to_string() < b.to_string() && a.to_bytes() < b.to_bytes());
-        let same: Vec<_> = (0..100).map(|_| MessageId::new(Timestamp::from_millis(1))).collect();
+        let same: Vec<MessageId> = (0..100).map(|_| ids.next(Timestamp::from_millis(1))).collect();
         assert!(same.is_sorted_by(|a, b| a < b), "in one millisecond too");
         assert_eq!(a.to_string().parse(), Ok(a));
         assert_eq!(MessageId::from_bytes(a.to_bytes()), a);

@@ -15,5 +15,6 @@ pub mod inbox;
 pub mod otp;
 pub mod outbox;
 pub mod phone;
+pub mod random;
 pub mod secret;
 pub mod store;

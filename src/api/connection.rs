@@ -122,7 +122,7 @@ impl Activity {
 }
 
 fn now() -> Instant {
-    Instant::from_std(clock::monotonic())
+    Instant::from_std(clock::Clock::system().monotonic())
 }
 
 async fn sleep_until(end: Option<Instant>) {

@@ -10,7 +10,7 @@ use gsm_sim::Sim;
 use serde_json::{Value, json};
 
 use crate::api::client::{Call, Client, ClientError, Reply};
-use crate::clock;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::Daemon;
 
@@ -46,7 +46,7 @@ fn failed(what: impl std::fmt::Display) -> DemoError {
 /// Plays the story, telling each step through `say`.
 pub async fn run(say: &mut Say<'_>) -> Result<(), DemoError> {
     let dir = Folder::new().map_err(failed)?;
-    let started = clock::monotonic();
+    let started = Clock::system().monotonic();
     let options = gsm_sim::Options { dir: Some(dir.0.clone()), modems: 2, ..gsm_sim::Options::default() };
     let sim = Sim::start(options).map_err(failed)?;
     say("Two simulated modems answer AT on their ports; the daemon starts in a temporary folder.")?;

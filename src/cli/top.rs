@@ -15,7 +15,7 @@ use super::modem_view;
 use super::output::{Format, Session, clean, print};
 use crate::api::client::{Call, Events, ServerEvent};
 use crate::api::wire;
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 
 const REDRAW: Duration = Duration::from_secs(2);
 /// Events that come together are drawn together.
@@ -78,7 +78,7 @@ impl View {
     async fn look(&mut self, session: &Session) -> Result<(), Failure> {
         self.status = Some(session.ask(Call::get("/v1/status")).await?.parse()?);
         self.modems = session.ask(Call::get("/v1/modems")).await?.parse::<wire::Modems>()?.modems;
-        let now = clock::monotonic();
+        let now = Clock::system().monotonic();
         self.sent.push_back((now, self.modems.iter().map(|m| m.sent_total).sum()));
         while self.sent.front().is_some_and(|&(at, _)| now.duration_since(at) > RATE_SPAN) {
             self.sent.pop_front();
@@ -168,7 +168,7 @@ mod tests {
     fn the_rate_is_that_of_the_span_watched() {
         let mut view = View::default();
         assert!(view.rate().abs() < f64::EPSILON);
-        let began = clock::monotonic();
+        let began = Clock::system().monotonic();
         view.sent.push_back((began, 100));
         view.sent.push_back((began + Duration::from_secs(30), 105));
         assert!((view.rate() - 10.0).abs() < 1e-9);

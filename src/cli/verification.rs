@@ -8,7 +8,7 @@ use super::exit::{Exit, Failure};
 use super::output::{self, Format, Session, verdict};
 use crate::api::client::{Call, Reply, escape};
 use crate::api::wire;
-use crate::clock;
+use crate::clock::Clock;
 
 /// One request of a long wait; the daemon holds each this long at most.
 const WAIT: Duration = Duration::from_secs(60);
@@ -104,7 +104,7 @@ async fn until_over<T: serde::de::DeserializeOwned>(
     over: impl Fn(&T) -> bool,
 ) -> Result<Reply, Failure> {
     loop {
-        let asked = clock::monotonic();
+        let asked = Clock::system().monotonic();
         let reply = session.client.call(Call::get(path).wait(WAIT)).await?;
         if let Some(problem) = reply.problem() {
             return Err(problem.into());

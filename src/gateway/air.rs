@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_late_answer_belongs_to_one_message_or_to_none() {
-        let [a, b] = [1, 2].map(|n| MessageId::new(Timestamp::from_millis(n)));
+        let [a, b] = [1, 2].map(|n| MessageId::first_at(Timestamp::from_millis(n)));
         let mut doubt = Doubt::default();
         assert_eq!(doubt.settle(), None);
         doubt.arises(a, 1);

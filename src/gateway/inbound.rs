@@ -81,13 +81,14 @@ impl Inner {
         &self,
         work: impl FnOnce(&mut Desk<'_, '_>) -> Result<R, GatewayError> + Send + 'static,
     ) -> Result<R, GatewayError> {
-        let (key, now, settings) = (self.key.clone(), self.clock.now(), self.settings());
+        let (key, ids, settings) = (self.key.clone(), self.ids.clone(), self.settings());
+        let now = self.clock.now();
         let (answer, done) = self
             .store
             .transact(move |tx| {
                 let words = &settings.opt_out;
                 let (retry, done) = (settings.retry, Intake::default());
-                let mut desk = Desk { tx, key: &key, words, retry, now, done };
+                let mut desk = Desk { tx, key: &key, ids: &ids, words, retry, now, done };
                 work(&mut desk).map(|answer| (answer, desk.done))
             })
             .await??;

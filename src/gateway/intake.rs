@@ -10,7 +10,7 @@ use super::opt_out;
 use super::piece::{self, Handed, Piece};
 use super::sims::Source;
 use crate::clock::Timestamp;
-use crate::id::InboxId;
+use crate::id::{Ids, InboxId};
 use crate::inbox::{Assembly, Content, Entry, Sender, Tag, Words};
 use crate::outbox::{Message, Retry};
 use crate::secret::{Key, Secret};
@@ -50,6 +50,7 @@ pub(super) struct Intake {
 pub(super) struct Desk<'a, 't> {
     pub(super) tx: &'a mut Tx<'t>,
     pub(super) key: &'a Key,
+    pub(super) ids: &'a Ids,
     pub(super) words: &'a Words,
     pub(super) retry: Retry,
     pub(super) now: Timestamp,
@@ -84,7 +85,7 @@ impl Desk<'_, '_> {
         if self.came_before(&sim, |name| piece::unreadable_seen(key, name, pdu))? {
             return Ok(());
         }
-        let id = InboxId::new(self.now);
+        let id = self.ids.next::<InboxId>(self.now);
         self.put(Entry {
             id,
             from: Sender::default(),
@@ -284,7 +285,7 @@ impl Desk<'_, '_> {
         let (content, plain) = piece::joined(&parts, total);
         let plain = Secret::new(plain);
         let missing: Vec<u8> = (1..=total).filter(|s| parts.iter().all(|(have, _)| have != s)).collect();
-        let id = InboxId::new(self.now);
+        let id = self.ids.next::<InboxId>(self.now);
         if content == Content::Text && missing.is_empty() {
             self.heed(id, &first.from, plain.expose())?;
         }

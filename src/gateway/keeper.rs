@@ -52,6 +52,7 @@ impl Inner {
             let next = [queue, expiry].into_iter().flatten().fold(sweep, Timestamp::min);
             self.keeper_at.store(next.as_millis().max(1), Ordering::SeqCst);
             tokio::select! {
+                biased;
                 () = self.keeper.notified() => {}
                 () = self.clock.sleep_until(next) => {}
             }

@@ -33,7 +33,7 @@ impl Gateway {
         let (encoding, parts) = measure(&request.text)?;
         let now = inner.clock.now();
         let due_at = request.send_at.unwrap_or(now).max(now);
-        let blank = inner.blank(MessageId::new(now), to, caller, encoding, parts, &request.text, now);
+        let blank = inner.blank(inner.ids.next(now), to, caller, encoding, parts, &request.text, now);
         let m = Message {
             priority: request.priority,
             flash: request.flash,

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::{Notify, mpsc};
 
-use crate::clock::{self, Clock, Timestamp};
-use crate::id::MessageId;
+use crate::clock::{Clock, Timestamp};
+use crate::id::{Ids, MessageId};
 use crate::outbox::{self, Avoid, Circuit, Message, Pool};
 use crate::phone::PhoneNumber;
 use crate::secret::{Key, Secret};
@@ -69,6 +69,7 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     store: Store,
     key: Key,
+    ids: Ids,
     clock: Clock,
     started_at: Timestamp,
     settings: RwLock<Arc<Settings>>,
@@ -136,6 +137,7 @@ impl Gateway {
             queue: Mutex::new(pool),
             settings: RwLock::new(Arc::new(settings)),
             store,
+            ids: Ids::new(key.random().clone()),
             key,
             started_at: now,
             slots,
@@ -341,7 +343,7 @@ impl Inner {
             let pool = locked(&self.queue);
             (pool.pinned_to(name), pool.standing(index, now))
         };
-        let told = |at| slot.moment.tell(at, now, clock::monotonic());
+        let told = |at| slot.moment.tell(at, now, self.clock.monotonic());
         let mut last_error_at = facts.last_error.as_ref().and(facts.last_error_at).map(told);
         if let Some(why) = breaker_error(&standing) {
             facts.last_error = Some(why);

@@ -32,13 +32,13 @@ impl Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::monotonic;
+    use crate::clock::Clock;
 
     const NOON: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
     #[test]
     fn a_moment_is_told_the_same_way_until_the_clock_is_set() {
-        let (told, seen) = (Moment::default(), monotonic());
+        let (told, seen) = (Moment::default(), Clock::system().monotonic());
         let after = |millis| seen + Duration::from_millis(millis);
         assert_eq!(told.tell(seen, NOON.plus(Duration::from_secs(60)), after(60_000)), NOON);
         assert_eq!(

@@ -37,8 +37,8 @@ impl Gateway {
         check_values(service, request.locale.as_deref(), &request.values)?;
 
         let now = inner.clock.now();
-        let (id, message) = (VerificationId::new(now), MessageId::new(now));
-        let code = Code::draw(&service.policy);
+        let (id, message) = (inner.ids.next(now), inner.ids.next(now));
+        let code = Code::draw(&service.policy, inner.key.random());
         let source = Source { code, locale: request.locale.clone(), values: request.values.clone() };
         let text = source.render(&name, service, service.policy.ttl)?;
         let hash = source.code.hash(&inner.key, id, &name, &to);
@@ -190,7 +190,7 @@ impl Gateway {
         let source = inner.unpack(&id.to_bytes(), sealed)?;
         let text = source.render(&v.service, service, life)?;
         let older = v.message;
-        let m = inner.carry(MessageId::new(now), &v, caller, &text, now)?;
+        let m = inner.carry(inner.ids.next(now), &v, caller, &text, now)?;
         let m = Message { report: service.report, ..m };
         let windows = settings.limits.windows(&v.to, caller.client.as_deref());
         let queued = m.clone();

@@ -47,6 +47,7 @@ impl Inner {
                     return;
                 }
                 tokio::select! {
+                    biased;
                     () = slot.wake.notified() => {}
                     changed = readiness.changed() => {
                         if changed.is_err() {

@@ -1,14 +1,14 @@
-//! A one-time code: drawn uniformly from the operating system's generator, kept only as a keyed hash bound to
+//! A one-time code: drawn uniformly from a generator, kept only as a keyed hash bound to
 //! the verification, its service and its number, compared in constant time.
 
 use std::fmt;
 
-use rand::TryRng as _;
 use subtle::ConstantTimeEq as _;
 
 use super::Policy;
 use crate::id::VerificationId;
 use crate::phone::PhoneNumber;
+use crate::random::Random;
 use crate::secret::{Key, Secret};
 
 /// A code in the clear: lives only until it is rendered into its message.
@@ -22,15 +22,10 @@ pub struct CodeHash([u8; 32]);
 impl Code {
     /// Draws a code under `policy`. Uniform: an octet that would favour the first characters of the alphabet
     /// is thrown away, not folded by a modulo.
-    ///
-    /// # Panics
-    /// When the operating system gives no random octets: a daemon without them must not make codes.
-    pub fn draw(policy: &Policy) -> Self {
+    pub fn draw(policy: &Policy, random: &Random) -> Self {
         Self(Secret::new(draw_with(policy, || {
             let mut octet = [0];
-            rand::rngs::SysRng
-                .try_fill_bytes(&mut octet)
-                .expect("without the system's generator no code may be made");
+            random.fill(&mut octet);
             octet[0]
         })))
     }
@@ -217,7 +212,7 @@ mod tests {
         let policy = Policy::default();
         let mut seen = [[0_u32; 10]; 6];
         for _ in 0..20_000 {
-            for (place, c) in Code::draw(&policy).expose().bytes().enumerate() {
+            for (place, c) in Code::draw(&policy, &Random::system()).expose().bytes().enumerate() {
                 seen[place][usize::from(c - b'0')] += 1;
             }
         }
@@ -231,8 +226,8 @@ mod tests {
     #[test]
     fn a_hash_is_bound_to_verification_service_and_number() {
         let key = Key::from_bytes([3; 32]);
-        let id = VerificationId::new(Timestamp::from_millis(1));
-        let other = VerificationId::new(Timestamp::from_millis(2));
+        let id = VerificationId::first_at(Timestamp::from_millis(1));
+        let other = VerificationId::first_at(Timestamp::from_millis(2));
         let (a, b) = (to("+41791234567"), to("+41791234568"));
         let hash = Code::typed("123456", DIGITS).hash(&key, id, "login", &a);
         assert_eq!(hash, Code::typed(" 123-456 ", DIGITS).hash(&key, id, "login", &a));
@@ -249,7 +244,7 @@ mod tests {
         fn a_code_has_its_length_and_its_alphabet(digits in 4_usize..=12, size in 2_usize..=36) {
             let alphabet = "0123456789abcdefghijklmnopqrstuvwxyz"[..size].to_owned();
             let policy = Policy { digits, alphabet: alphabet.clone(), ..Policy::default() };
-            let code = Code::draw(&policy);
+            let code = Code::draw(&policy, &Random::system());
             prop_assert_eq!(code.expose().len(), digits);
             prop_assert!(code.expose().chars().all(|c| alphabet.contains(c)));
         }

@@ -214,7 +214,7 @@ mod tests {
 
     fn new() -> Verification {
         let key = Key::from_bytes([1; 32]);
-        let id = VerificationId::new(START);
+        let id = VerificationId::first_at(START);
         let to: PhoneNumber = "+41791234567".parse().unwrap();
         let hash = Code::restored("123456".to_owned()).hash(&key, id, "default", &to);
         let sealed = key.seal(b"x", b"y");
@@ -227,7 +227,7 @@ mod tests {
             START,
             hash,
             sealed,
-            MessageId::new(START),
+            MessageId::first_at(START),
         )
     }
 
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn resends_wait_and_end() {
-        let again = Event::Resend { message: MessageId::new(after(1)) };
+        let again = Event::Resend { message: MessageId::first_at(after(1)) };
         assert_eq!(step(new(), again, after(29)), Err(Refusal::Cooldown { until: after(30) }));
         let v = step(new(), again, after(30)).unwrap();
         assert_eq!((v.sends, v.resend_at), (2, after(60)));

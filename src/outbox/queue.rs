@@ -248,7 +248,7 @@ mod tests {
     }
 
     fn code(number: u64, deadline: u64) -> Message {
-        let id = MessageId::new(START.plus(Duration::from_millis(number)));
+        let id = MessageId::first_at(START.plus(Duration::from_millis(number)));
         Message { id, deadline: Some(after(deadline)), ..message(1) }
     }
 

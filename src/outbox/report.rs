@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn awaited() -> Awaited {
-        Awaited::new(MessageId::new(Timestamp::from_millis(1)))
+        Awaited::new(MessageId::first_at(Timestamp::from_millis(1)))
     }
 
     #[test]

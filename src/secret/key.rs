@@ -6,11 +6,11 @@ use std::fmt;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
-use rand::TryRng as _;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::Secret;
+use crate::random::Random;
 
 const NONCE: usize = 24;
 
@@ -19,6 +19,7 @@ const NONCE: usize = 24;
 pub struct Key {
     seal: Zeroizing<[u8; 32]>,
     hash: Zeroizing<[u8; 32]>,
+    random: Random,
 }
 
 /// A nonce and a ciphertext with its tag. Without the key it says nothing but its length.
@@ -34,15 +35,28 @@ impl Key {
     /// Derives the working keys from the installation's key.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         let bytes = Zeroizing::new(bytes);
-        Self { seal: derive(&bytes, b"smsotpd seal v1"), hash: derive(&bytes, b"smsotpd hash v1") }
+        Self {
+            seal: derive(&bytes, b"smsotpd seal v1"),
+            hash: derive(&bytes, b"smsotpd hash v1"),
+            random: Random::system(),
+        }
+    }
+
+    /// The same key with another source of nonces and codes.
+    #[must_use]
+    pub fn with_random(self, random: Random) -> Self {
+        Self { random, ..self }
+    }
+
+    /// The source of nonces and codes.
+    pub const fn random(&self) -> &Random {
+        &self.random
     }
 
     /// Seals `plain` for the `owner`, whose name is bound to it.
     pub fn seal(&self, owner: &[u8], plain: &[u8]) -> Sealed {
         let mut out = vec![0; NONCE];
-        rand::rngs::SysRng
-            .try_fill_bytes(&mut out)
-            .expect("the operating system's generator works: without it no code may be made");
+        self.random.fill(&mut out);
         let nonce = XNonce::try_from(out.as_slice()).expect("NONCE octets were just filled");
         let cipher = XChaCha20Poly1305::new((&*self.seal).into());
         let sealed =

@@ -1,7 +1,9 @@
-//! The thread that owns all writes: runs moves in order, commits a group of them at once, answers after that.
+//! The one that owns all writes: runs moves in order, commits a group of them at once, answers after that. On a thread
+//! of its own, since a commit waits for the disk; over an engine that never waits, on a task.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -33,20 +35,44 @@ pub(super) struct Committer {
     recorders: Vec<std::sync::mpsc::Sender<Overlay>>,
 }
 
+/// Moves that ran and are committed together.
+struct Group {
+    changes: Overlay,
+    answers: Vec<(oneshot::Sender<Result<(), StoreError>>, Result<(), StoreError>)>,
+    close: Option<oneshot::Sender<()>>,
+}
+
 impl Committer {
     pub(super) fn new(engine: Arc<dyn Engine>, jobs: mpsc::Receiver<Job>, health: Arc<Health>) -> Self {
         Self { engine, jobs, health, recorders: Vec::new() }
     }
 
-    /// Ends when it is told to, or when no store is left to ask.
+    /// Works on this thread. Ends when it is told to, or when no store is left to ask.
     pub(super) fn run(mut self) {
-        let mut close = None;
         while let Some(first) = self.jobs.blocking_recv() {
-            close = self.group(first);
-            if close.is_some() {
-                break;
+            let group = self.gather(first);
+            if let Some(close) = self.settle(group) {
+                return self.end(Some(close));
             }
         }
+        self.end(None);
+    }
+
+    /// The same as a task; each commit takes `sync`.
+    pub(super) async fn run_as_task(mut self, sync: Duration) {
+        while let Some(first) = self.jobs.recv().await {
+            let group = self.gather(first);
+            if !sync.is_zero() {
+                tokio::time::sleep(sync).await;
+            }
+            if let Some(close) = self.settle(group) {
+                return self.end(Some(close));
+            }
+        }
+        self.end(None);
+    }
+
+    fn end(mut self, close: Option<oneshot::Sender<()>>) {
         self.jobs.close();
         if let Err(e) = self.guarded(|engine| engine.finish()) {
             tracing::error!("closing the store: {e}");
@@ -58,18 +84,16 @@ impl Committer {
         }
     }
 
-    /// Runs and commits what waits. Answers whom to tell of the end, if it was asked for.
-    fn group(&mut self, first: Job) -> Option<oneshot::Sender<()>> {
-        let mut overlay = Overlay::new();
-        let mut answers = Vec::new();
-        let mut close = None;
+    /// Runs what waits.
+    fn gather(&mut self, first: Job) -> Group {
+        let mut group = Group { changes: Overlay::new(), answers: Vec::new(), close: None };
         let mut next = Some(first);
         // No timer: while one group is synced, the next one gathers in the channel.
         while let Some(job) = next.take() {
             match job {
                 Job::Move { run, answer } => {
-                    let outcome = run(self.health.check().map(|()| (&*self.engine, &mut overlay)));
-                    answers.push((answer, outcome));
+                    let outcome = run(self.health.check().map(|()| (&*self.engine, &mut group.changes)));
+                    group.answers.push((answer, outcome));
                 }
                 Job::Record { to, begun } => {
                     self.recorders.push(to);
@@ -77,15 +101,21 @@ impl Committer {
                     let _ = begun.send(());
                 }
                 Job::Close(done) => {
-                    close = Some(done);
+                    group.close = Some(done);
                     break;
                 }
             }
-            if answers.len() < GROUP {
+            if group.answers.len() < GROUP {
                 next = self.jobs.try_recv().ok();
             }
         }
-        let committed = if overlay.is_empty() { Ok(()) } else { self.commit(overlay) };
+        group
+    }
+
+    /// Commits a group and answers. Tells whom to tell of the end, if it was asked for.
+    fn settle(&mut self, group: Group) -> Option<oneshot::Sender<()>> {
+        let Group { changes, answers, close } = group;
+        let committed = if changes.is_empty() { Ok(()) } else { self.commit(changes) };
         for (answer, outcome) in answers {
             // Nobody waits any more: the move holds all the same.
             let _ = answer.send(outcome.and_then(|()| committed.clone()));

@@ -1,5 +1,5 @@
 //! What the committer needs of an engine: ordered keys, an atomic and durable commit. No type of sled leaks
-//! through it. The daemon's engine is in `disk`; the one in `memory` is for tests of other rooms.
+//! through it. The daemon's engine is in `disk`; the one in `memory` is for tests and simulations.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,10 +7,10 @@ use std::ops::Range;
 use super::StoreError;
 
 /// Changes by key: a value to put, or nothing to delete the key.
-pub(super) type Overlay = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+pub type Overlay = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// A key and its value.
-pub(super) type Pair = (Vec<u8>, Vec<u8>);
+pub type Pair = (Vec<u8>, Vec<u8>);
 
 /// Which end of a range comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum Order {
 pub(super) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> bool + 'a;
 
 /// Ordered keys and values. One thread commits, any thread reads.
-pub(super) trait Engine: Send + Sync {
+pub trait Engine: Send + Sync {
     /// A key's value, as of the last commit.
     fn load(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// At most `limit` pairs of a range. Owned and bounded: no lock outlives the call, so that a long listing

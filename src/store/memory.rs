@@ -1,4 +1,4 @@
-//! The engine without a disk, for tests of other rooms: the same semantics, gone when it is dropped.
+//! The engine without a disk, for tests and simulations: the same semantics, gone when it is dropped.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
@@ -8,8 +8,8 @@ use super::StoreError;
 use super::engine::{Engine, Order, Overlay, Pair};
 
 /// A sorted map.
-#[derive(Default)]
-pub(super) struct Memory(RwLock<BTreeMap<Vec<u8>, Vec<u8>>>);
+#[derive(Debug, Default)]
+pub struct Memory(RwLock<BTreeMap<Vec<u8>, Vec<u8>>>);
 
 impl Engine for Memory {
     fn load(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

@@ -21,6 +21,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -47,7 +48,9 @@ mod tests;
 mod tx;
 
 pub use backup::{RestoreError, restore};
+pub use engine::{Engine, Order, Overlay, Pair};
 pub use inbound::InboxRecords;
+pub use memory::Memory;
 pub use names::{KnownSim, NameRecords};
 pub use open::{OpenError, Options};
 pub use records::{Idempotency, Records};
@@ -55,9 +58,7 @@ pub use reports::{HeldKey, ReportRecords};
 pub use tx::{Tx, View};
 
 use committer::{Committer, Job};
-use engine::{Engine, Overlay};
 use health::Health;
-use memory::Memory;
 
 /// Jobs that may wait for the committer.
 const BACKLOG: usize = 1024;
@@ -69,7 +70,17 @@ pub struct Store(Arc<Shared>);
 struct Shared {
     jobs: mpsc::Sender<Job>,
     engine: RwLock<Option<Arc<dyn Engine>>>,
+    reads: Reads,
     failed: watch::Receiver<Option<String>>,
+}
+
+/// Where the engine is read.
+#[derive(Clone, Copy)]
+enum Reads {
+    /// By whoever asks: it never waits.
+    AtOnce,
+    /// It may wait for the disk.
+    OnAThread,
 }
 
 /// Why a move did not happen, or is not known to have.
@@ -103,24 +114,36 @@ impl Store {
     /// Opens or makes the store in `dir`. Blocks: it may read all of it.
     pub fn open(dir: &Path, options: &Options) -> Result<Self, OpenError> {
         let health = Arc::new(Health::new());
-        let disk = open::disk(dir, options, &health)?;
-        Ok(Self::start(Arc::new(disk), health))
+        let disk = Arc::new(open::disk(dir, options, &health)?);
+        Ok(Self::on_a_thread(disk, health))
     }
 
     /// A store that lives in memory: the same moves without a disk.
     pub fn in_memory() -> Self {
-        Self::start(Arc::new(Memory::default()), Arc::new(Health::new()))
+        Self::on_a_thread(Arc::new(Memory::default()), Arc::new(Health::new()))
     }
 
-    fn start(engine: Arc<dyn Engine>, health: Arc<Health>) -> Self {
-        let (jobs, queue) = mpsc::channel(BACKLOG);
-        let failed = health.watch();
-        let committer = Committer::new(Arc::clone(&engine), queue, health);
+    fn on_a_thread(engine: Arc<dyn Engine>, health: Arc<Health>) -> Self {
+        let (store, committer) = Self::new(engine, health, Reads::OnAThread);
         std::thread::Builder::new()
             .name("committer".to_owned())
             .spawn(move || committer.run())
             .expect("a process that cannot start a second thread cannot serve");
-        Self(Arc::new(Shared { jobs, engine: RwLock::new(Some(engine)), failed }))
+        store
+    }
+
+    /// A store over an engine that never waits; each commit takes `sync` of tokio's time. Starts a task, no thread.
+    pub fn over(engine: Arc<dyn Engine>, sync: Duration) -> Self {
+        let (store, committer) = Self::new(engine, Arc::new(Health::new()), Reads::AtOnce);
+        tokio::spawn(committer.run_as_task(sync));
+        store
+    }
+
+    fn new(engine: Arc<dyn Engine>, health: Arc<Health>, reads: Reads) -> (Self, Committer) {
+        let (jobs, queue) = mpsc::channel(BACKLOG);
+        let failed = health.watch();
+        let committer = Committer::new(Arc::clone(&engine), queue, health);
+        (Self(Arc::new(Shared { jobs, engine: RwLock::new(Some(engine)), reads, failed })), committer)
     }
 
     /// Hands a move to the committer.
@@ -156,16 +179,19 @@ impl Store {
         durable.map(|()| result)
     }
 
-    /// Reads what is committed, on a thread that may block.
+    /// Reads what is committed; from a disk on a thread that may block.
     pub async fn read<R: Send + 'static>(
         &self,
         f: impl FnOnce(&View) -> R + Send + 'static,
     ) -> Result<R, StoreError> {
         let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner).clone();
         let view = View::new(engine.ok_or(StoreError::Closed)?);
-        tokio::task::spawn_blocking(move || f(&view))
-            .await
-            .map_err(|e| StoreError::Failed(format!("a read ended early: {e}")))
+        match self.0.reads {
+            Reads::AtOnce => Ok(f(&view)),
+            Reads::OnAThread => tokio::task::spawn_blocking(move || f(&view))
+                .await
+                .map_err(|e| StoreError::Failed(format!("a read ended early: {e}"))),
+        }
     }
 
     /// Returns when the disk failed; the sentence tells how.

@@ -18,7 +18,7 @@ const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
 fn message(at: Timestamp) -> Message {
     Message {
-        id: MessageId::new(at),
+        id: MessageId::first_at(at),
         to: "+41791234567".parse().unwrap(),
         client: Some("web".to_owned()),
         kind: Kind::Text,
@@ -51,7 +51,7 @@ fn message(at: Timestamp) -> Message {
 
 fn verification(at: Timestamp, message: MessageId) -> Verification {
     let key = Key::from_bytes([1; 32]);
-    let (id, to) = (VerificationId::new(at), "+41791234567".parse().unwrap());
+    let (id, to) = (VerificationId::first_at(at), "+41791234567".parse().unwrap());
     let hash = Code::restored("123456".to_owned()).hash(&key, id, "login", &to);
     let sealed = key.seal(b"x", b"y");
     Verification::new(id, "login".to_owned(), to, None, &Policy::default(), at, hash, sealed, message)
@@ -370,7 +370,7 @@ async fn a_failed_write_stays_and_is_told() {
     ];
     for (commit, why) in failures {
         let failed = StoreError::Failed(why.to_owned());
-        let store = Store::start(Arc::new(Failing(commit)), Arc::new(Health::new()));
+        let store = Store::on_a_thread(Arc::new(Failing(commit)), Arc::new(Health::new()));
         assert_eq!(store.transact(|tx| tx.meta("a")).await, Ok(Ok(None)), "what writes nothing cannot fail");
         let (executed, durable) = store.begin(|tx| tx.put_meta("a", b"1")).split();
         assert_eq!((executed.await, durable.await), (Ok(()), Err(failed.clone())));

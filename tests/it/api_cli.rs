@@ -266,7 +266,7 @@ async fn the_inbox_and_the_opt_outs_are_listed() {
     let api = served_within(Limits::default(), Access::new(vec![ops]));
     let at = Timestamp::from_millis(1_800_000_000_000);
     let view = InboxView {
-        id: InboxId::new(at),
+        id: InboxId::first_at(at),
         from: Sender::new("ACME".to_owned()),
         modem: "stick1".to_owned(),
         received_at: at,

@@ -327,7 +327,7 @@ async fn the_inbox_is_paged_and_emptied() {
     let api = served();
     let at = Timestamp::from_millis(1_800_000_000_000);
     let text = InboxView {
-        id: InboxId::new(at),
+        id: InboxId::first_at(at),
         from: Sender::new(NUMBER.to_owned()),
         modem: "stick1".to_owned(),
         received_at: at,
@@ -341,7 +341,7 @@ async fn the_inbox_is_paged_and_emptied() {
         data: None,
     };
     let data = InboxView {
-        id: InboxId::new(at),
+        id: InboxId::first_at(at),
         content: Content::Data,
         missing: Vec::new(),
         class: None,

@@ -119,7 +119,7 @@ fn answer<'a, T: Send + 'a>(result: Result<T, GatewayError>) -> Answer<'a, T> {
 
 fn message(state: &mut State, to: PhoneNumber, otp: bool) -> MessageView {
     let view = MessageView {
-        id: MessageId::new(now()),
+        id: MessageId::first_at(now()),
         to,
         otp,
         service: otp.then(|| "default".to_owned()),
@@ -167,7 +167,7 @@ impl Service for Fake {
             let to = number(&request.to)?;
             let message = message(state, to.clone(), true);
             let view = VerificationView {
-                id: VerificationId::new(now()),
+                id: VerificationId::first_at(now()),
                 service: request.service.clone().unwrap_or_else(|| "default".to_owned()),
                 to,
                 status: VerificationStatus::Pending,

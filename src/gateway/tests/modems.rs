@@ -1,7 +1,7 @@
 //! What is told of a modem: its last fault with the time, and what went wrong on its port.
 
 use super::*;
-use crate::clock::monotonic;
+use crate::clock::Clock;
 
 #[tokio::test]
 async fn the_last_fault_has_its_time() {
@@ -10,7 +10,7 @@ async fn the_last_fault_has_its_time() {
     assert_eq!((view().facts.last_error, view().last_error_at), (None, None));
 
     let minute = Duration::from_secs(60);
-    let seen = monotonic();
+    let seen = Clock::system().monotonic();
     {
         let mut facts = locked(&world.modems[0].facts);
         facts.last_error = Some("the modem looks for a network".to_owned());

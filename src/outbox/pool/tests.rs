@@ -16,7 +16,7 @@ fn after(seconds: u64) -> Timestamp {
 }
 
 fn code(n: u64, to: &str) -> Message {
-    let id = MessageId::new(START.plus(Duration::from_millis(n)));
+    let id = MessageId::first_at(START.plus(Duration::from_millis(n)));
     Message { id, to: to.parse().unwrap(), deadline: Some(after(300)), ..message(1) }
 }
 

@@ -16,10 +16,10 @@ fn after(seconds: u64) -> Timestamp {
 /// A code of `parts` short messages with five minutes to live.
 pub(crate) fn message(parts: u8) -> Message {
     Message {
-        id: MessageId::new(START),
+        id: MessageId::first_at(START),
         to: "+41791234567".parse().unwrap(),
         client: None,
-        kind: Kind::Otp(VerificationId::new(START)),
+        kind: Kind::Otp(VerificationId::first_at(START)),
         service: Some("default".to_owned()),
         status: MessageStatus::Queued,
         priority: 0,

@@ -6,10 +6,10 @@ use super::*;
 fn a_message_of_any_format_comes_back_as_it_was() {
     let at = Timestamp::from_millis(7);
     let m = outbox::Message {
-        id: MessageId::new(at),
+        id: MessageId::first_at(at),
         to: "+41791234567".parse().unwrap(),
         client: None,
-        kind: Kind::Otp(VerificationId::new(at)),
+        kind: Kind::Otp(VerificationId::first_at(at)),
         service: Some("login".to_owned()),
         status: MessageStatus::Sent,
         priority: 0,

@@ -3,13 +3,17 @@
 
 use super::super::engine::Order;
 use super::*;
-use crate::id::InboxId;
+use crate::id::Ids;
 use crate::inbox::{Assembly, Content, Entry, OptOut, Sender};
 use crate::outbox::{Awaited, PartState, Report};
+use crate::random::Random;
+
+/// In one millisecond too, each sorts behind the one before.
+static IDS: std::sync::LazyLock<Ids> = std::sync::LazyLock::new(|| Ids::new(Random::system()));
 
 fn entry(at: Timestamp, octets: usize) -> Entry {
     Entry {
-        id: InboxId::new(at),
+        id: IDS.next(at),
         from: Sender::new("+41791234567".to_owned()),
         modem: "a".to_owned(),
         received_at: at,
@@ -57,7 +61,7 @@ async fn what_came_in_is_there_again_after_a_start_and_leaves_nothing_behind() {
         [0, 1, 4096, 4097, 60_000].into_iter().map(|octets| entry(START, octets)).collect();
     let assembly = Assembly { modem: "a".to_owned(), since: START, total: 3, have: vec![1, 3] };
     let opted = OptOut { phone: Sealed::from_bytes(vec![9]), since: START, message: Some(entries[0].id) };
-    let mut awaited = Awaited::new(MessageId::new(START));
+    let mut awaited = Awaited::new(MessageId::first_at(START));
     awaited.sent(0, 7);
     awaited.perhaps_sent(1, 8);
     let (later, tag) = (START.plus(Duration::from_hours(2)), [5; 16]);
