@@ -1,8 +1,10 @@
 //! `[api]` and `[[client]]`: the socket, and who may do what on it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::reader::{Item, Table};
+use crate::otp::Service;
 
 /// `[api]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +114,7 @@ fn mode(item: &Item<'_>) -> Option<u32> {
 
 const CLIENT: &[&str] = &["name", "user", "group", "uid", "gid", "may", "services"];
 
-pub(super) fn clients(root: &Table<'_>, services: &[&str]) -> Vec<Client> {
+pub(super) fn clients(root: &Table<'_>, services: &BTreeMap<String, Service>) -> Vec<Client> {
     let mut clients: Vec<Client> = Vec::new();
     for (i, table) in root.tables("client", CLIENT).iter().enumerate() {
         let client = client(table, format!("client{}", i + 1), services);
@@ -124,10 +126,10 @@ pub(super) fn clients(root: &Table<'_>, services: &[&str]) -> Vec<Client> {
     clients
 }
 
-fn client(table: &Table<'_>, name: String, services: &[&str]) -> Client {
+fn client(table: &Table<'_>, name: String, services: &BTreeMap<String, Service>) -> Client {
     let service = |item: &Item<'_>| {
         let wanted = item.text()?;
-        if services.contains(&wanted) {
+        if services.contains_key(wanted) {
             return Some(wanted.to_owned());
         }
         item.fault(format!("is no service of this file; add a section [service.{wanted}]"));

@@ -1,5 +1,6 @@
 //! `[[modem]]`: how a modem is found, spoken to and used.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use gsm_modem::profiles::Profiles;
 
 use super::reader::{Item, Table};
+use crate::outbox::{ModemRules, Recipients};
 use crate::phone::PhoneNumber;
 
 /// `[[modem]]`.
@@ -29,18 +31,6 @@ pub struct Modem {
     pub roaming: bool,
     /// The network it has to be in, five or six digits (MCC and MNC); none: it chooses.
     pub operator: Option<String>,
-    /// Prefixes of the numbers it may serve; none: all.
-    pub routes: Option<Vec<String>>,
-    /// Parts sent in one minute.
-    pub max_per_minute: Option<u32>,
-    /// Parts sent on one day (UTC).
-    pub max_per_day: Option<u32>,
-    /// Parts sent in one month (UTC).
-    pub max_per_month: Option<u32>,
-    /// Different numbers served in one month (UTC).
-    pub max_recipients_per_month: Option<u32>,
-    /// Percent of the limits of a day and a month that are kept for codes.
-    pub reserve: u8,
     /// How long the network may take with a message before its outcome counts as unknown; none:
     /// its family's, or the usual limit.
     pub send_timeout: Option<Duration>,
@@ -99,9 +89,6 @@ impl fmt::Display for UsbId {
 const BAUD: [u32; 12] =
     [1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 3_000_000];
 
-/// The ledgers tell no more of them apart.
-const MOST_RECIPIENTS: u32 = 100_000;
-
 const MODEM: &[&str] = &[
     "name",
     "port",
@@ -125,8 +112,9 @@ const MODEM: &[&str] = &[
     "power_cycle",
 ];
 
-pub(super) fn modems(root: &Table<'_>, profiles: &Profiles) -> Vec<Modem> {
-    let mut modems: Vec<Modem> = Vec::new();
+/// The modems, and the rules of each by its name.
+pub(super) fn modems(root: &Table<'_>, profiles: &Profiles) -> (Vec<Modem>, BTreeMap<String, ModemRules>) {
+    let (mut modems, mut all_rules) = (Vec::<Modem>::new(), BTreeMap::new());
     for (i, table) in root.tables("modem", MODEM).iter().enumerate() {
         let modem = modem(table, format!("modem{}", i + 1), profiles);
         if modems.iter().any(|m| m.name == modem.name) {
@@ -136,9 +124,10 @@ pub(super) fn modems(root: &Table<'_>, profiles: &Profiles) -> Vec<Modem> {
         if let Some(twin) = modems.iter().find(found) {
             table.fault(format!("is found just as {} is; tell them apart by port, imei or iccid", twin.name));
         }
+        all_rules.insert(modem.name.clone(), rules(table));
         modems.push(modem);
     }
-    modems
+    (modems, all_rules)
 }
 
 fn modem(table: &Table<'_>, name: String, profiles: &Profiles) -> Modem {
@@ -152,7 +141,6 @@ fn modem(table: &Table<'_>, name: String, profiles: &Profiles) -> Modem {
         usb: table.item("usb").and_then(|i| i.parse()),
         serial: table.item("serial").and_then(|i| Some(i.word()?.to_owned())),
     };
-    let limit = |key| table.item(key).and_then(|i| i.number(1, u32::MAX));
     Modem {
         name: table.item("name").and_then(|i| i.name()).unwrap_or(name),
         find,
@@ -164,16 +152,20 @@ fn modem(table: &Table<'_>, name: String, profiles: &Profiles) -> Modem {
         operator: table.item("operator").and_then(|i| {
             digits(&i, 5, 6, "a network has 5 or 6 digits, country and operator, such as \"22801\"")
         }),
-        routes: table.item("routes").and_then(|i| i.some(Item::prefix)),
-        max_per_minute: limit("max_per_minute"),
-        max_per_day: limit("max_per_day"),
-        max_per_month: limit("max_per_month"),
-        max_recipients_per_month: table
-            .item("max_recipients_per_month")
-            .and_then(|i| i.number(1, MOST_RECIPIENTS)),
-        reserve: reserve(table).unwrap_or(0),
         send_timeout: table.item("send_timeout").and_then(|i| i.span(Duration::from_secs(1))),
         power_cycle: table.item("power_cycle").and_then(|i| program(&i)).unwrap_or_default(),
+    }
+}
+
+fn rules(table: &Table<'_>) -> ModemRules {
+    let limit = |key, most| table.item(key).and_then(|i| i.number(1, most));
+    ModemRules {
+        routes: table.item("routes").and_then(|i| i.some(Item::prefix)),
+        max_per_minute: limit("max_per_minute", u32::MAX),
+        max_per_day: limit("max_per_day", u32::MAX),
+        max_per_month: limit("max_per_month", u32::MAX),
+        max_recipients_per_month: limit("max_recipients_per_month", Recipients::MOST),
+        reserve: reserve(table).unwrap_or(0),
     }
 }
 

@@ -8,59 +8,13 @@ use super::{StartError, key};
 use crate::api::Listener;
 use crate::api::access::{self, Access, Matcher, Right};
 use crate::config::{Config, Modem, Permission, Who};
-use crate::gateway::{Limits, ModemRules, Service, Settings, lint};
+use crate::gateway::lint;
 use crate::secret::Secret;
-
-/// What the gateway is told.
-pub(super) fn settings(config: &Config) -> Settings {
-    let services = config.services.iter().map(|(name, s)| {
-        let service = Service {
-            policy: s.policy.clone(),
-            template: s.template.clone(),
-            locales: s.locales.clone(),
-            webotp_domain: s.webotp_domain.clone(),
-            android_app_hash: s.android_app_hash.clone(),
-            report: s.report,
-        };
-        (name.clone(), service)
-    });
-    let modems = config.modems.iter().map(|m| {
-        let rules = ModemRules {
-            routes: m.routes.clone(),
-            max_per_minute: m.max_per_minute,
-            max_per_day: m.max_per_day,
-            max_per_month: m.max_per_month,
-            max_recipients_per_month: m.max_recipients_per_month,
-            reserve: m.reserve,
-        };
-        (m.name.clone(), rules)
-    });
-    Settings {
-        services: services.collect(),
-        limits: Limits {
-            per_number: config.limits.per_number.clone(),
-            per_client: config.limits.per_client.clone(),
-            per_prefix: config.limits.per_prefix.clone(),
-            total: config.limits.total.clone(),
-            allow_prefixes: config.limits.allow_prefixes.clone(),
-            deny_prefixes: config.limits.deny_prefixes.clone(),
-        },
-        max_pending: config.queue.max_pending,
-        min_life: config.queue.min_life,
-        retry: config.queue.retry,
-        breaker: config.queue.breaker,
-        keep_verifications: config.retention.verifications,
-        keep_messages: config.retention.messages,
-        keep_inbox: config.retention.inbox,
-        opt_out: config.opt_out.clone(),
-        modems: modems.collect(),
-    }
-}
 
 /// What is allowed but hardly meant, a sentence each: of the configuration itself, and of what its texts cost.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
-    let texts = settings(config).services;
-    config.warnings().into_iter().chain(texts.iter().flat_map(|(name, s)| lint(name, s))).collect()
+    let services = &config.gateway.services;
+    config.warnings().into_iter().chain(services.iter().flat_map(|(name, s)| lint(name, s))).collect()
 }
 
 /// What the configuration names and this system does not have, or keeps from this user: a start here would fail. A
@@ -177,7 +131,7 @@ pub(super) fn modem(
         operator: m.operator.clone(),
         pins: Some(pins),
         profiles,
-        patience: config.queue.patience,
+        patience: config.patience,
         timing: gsm_modem::Timing::default(),
     })
 }
@@ -210,7 +164,7 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if !old.modems.iter().map(device).eq(new.modems.iter().map(device)) {
         names.push("[[modem]] (all but routes and limits)");
     }
-    if old.queue.patience != new.queue.patience {
+    if old.patience != new.patience {
         names.push("queue.patience");
     }
     if old.profiles != new.profiles {

@@ -43,13 +43,13 @@ mod verify;
 mod view;
 mod worker;
 
-pub use crate::outbox::{ModemRules, SimNames, Standing};
+pub use crate::outbox::{SimNames, Standing};
 pub use care::{TraceLine, UssdAnswer};
 pub use error::GatewayError;
 pub(crate) use error::seconds;
 pub use lint::lint;
 pub use request::{Caller, InboxFilter, IssueRequest, MessageFilter, SendRequest};
-pub use settings::{Limits, Service, Settings};
+pub use settings::Settings;
 pub use submit::{
     Control, ControlError, Gate, ModemCounters, ModemFacts, ModemState, Order, OrderPart, Outcome, Readiness,
     Submit,

@@ -9,8 +9,8 @@ use gsm_sms::{Direction, Framing, Strictness};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::*;
-use crate::otp::{Policy, Rate, Template, VerificationStatus};
-use crate::outbox::{BreakerRules, Fault, FaultClass, MessageStatus, Retry};
+use crate::otp::{Limits, Rate, Service, Template, VerificationStatus};
+use crate::outbox::{Fault, FaultClass, MessageStatus, ModemRules};
 use crate::secret::Secret;
 use crate::store::{InboxRecords, ReportRecords};
 
@@ -136,27 +136,16 @@ struct World {
     events: tokio::sync::broadcast::Receiver<Event>,
 }
 
+/// The defaults without their rates, and a service more.
 fn settings() -> Settings {
-    let service = Service {
-        policy: Policy::default(),
-        template: Template::parse("Your code is {code}.").unwrap(),
-        locales: BTreeMap::new(),
-        webotp_domain: None,
-        android_app_hash: None,
-        report: false,
-    };
+    let template = Template::parse("Your code is {code}.").unwrap();
+    let service = Service { template, ..Service::default() };
+    let [per_number, per_client, per_prefix, total] = [const { Vec::new() }; 4];
     Settings {
         services: BTreeMap::from([("default".to_owned(), service.clone()), ("pay".to_owned(), service)]),
-        limits: Limits::default(),
+        limits: Limits { per_number, per_client, per_prefix, total, ..Limits::default() },
         max_pending: 1000,
-        min_life: Duration::from_secs(20),
-        retry: Retry::default(),
-        breaker: BreakerRules::default(),
-        keep_verifications: Duration::from_hours(24),
-        keep_messages: Duration::from_hours(24 * 7),
-        keep_inbox: Duration::from_hours(24 * 30),
-        opt_out: crate::inbox::Words::default(),
-        modems: BTreeMap::new(),
+        ..Settings::default()
     }
 }
 
