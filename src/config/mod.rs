@@ -30,6 +30,7 @@ use std::time::Duration;
 use gsm_modem::profiles::Profiles;
 use toml::de::DeTable;
 
+use crate::api::access::Client;
 use crate::gateway::Settings;
 use crate::otp::Service;
 use reader::{Faults, Table};
@@ -44,7 +45,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Api, Client, Permission, Who};
+pub use client::{Api, Who};
 pub use error::{ConfigError, Fault};
 pub use modem::{Find, Modem, NotAUsbId, UsbId};
 pub use profile::{DEFAULT_PROFILES_DIR, profiles};
@@ -66,7 +67,7 @@ pub struct Config {
     /// The socket.
     pub api: Api,
     /// Who may use it, the first that fits a peer; empty: every peer that may open it, for all but `admin`.
-    pub clients: Vec<Client>,
+    pub clients: Vec<Client<Who>>,
     /// The families of modems.
     pub profiles: Profiles,
     /// The modems, in the order of the file.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::api::access::{Matcher, Right};
 use crate::inbox::Words;
 use crate::otp::Template;
 use crate::outbox::ModemRules;
@@ -38,19 +39,19 @@ fn every_key_is_read() {
     assert_eq!(config.api, api);
     let web = Client {
         name: "web".into(),
-        who: Who::User("www-data".into()),
-        may: vec![Permission::Send, Permission::Admin],
+        matcher: Who::User("www-data".into()),
+        may: vec![Right::Send, Right::Admin],
         services: Some(vec!["login".into()]),
     };
     let ids = Client {
         name: "client2".into(),
-        who: Who::Uid(0),
-        may: vec![Permission::Issue, Permission::Check],
+        matcher: Who::Id(Matcher::Uid(0)),
+        may: vec![Right::Issue, Right::Check],
         services: None,
     };
     assert_eq!(config.clients[..2], [web, ids]);
-    assert_eq!(config.clients[2].who, Who::Group("wheel".into()));
-    assert_eq!(config.clients[3].who, Who::Gid(33));
+    assert_eq!(config.clients[2].matcher, Who::Group("wheel".into()));
+    assert_eq!(config.clients[3].matcher, Who::Id(Matcher::Gid(33)));
     let stick = Modem {
         name: "stick1".into(),
         find: Find {

@@ -6,8 +6,8 @@ use nix::unistd::{Group, User};
 
 use super::{StartError, key};
 use crate::api::Listener;
-use crate::api::access::{self, Access, Matcher, Right};
-use crate::config::{Config, Modem, Permission, Who};
+use crate::api::access::{Access, Client, Matcher};
+use crate::config::{Config, Modem, Who};
 use crate::gateway::lint;
 use crate::secret::Secret;
 
@@ -20,12 +20,10 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
 /// What the configuration names and this system does not have, or keeps from this user: a start here would fail. A
 /// check may be made on another machine, or by somebody else.
 pub(super) fn missing(config: &Config) -> Vec<String> {
-    let who = |c: &crate::config::Client| match &c.who {
-        Who::User(name) => uid(name).err(),
-        Who::Group(name) => gid(name).err(),
-        Who::Uid(_) | Who::Gid(_) => None,
-    };
-    let clients = config.clients.iter().filter_map(|c| Some(format!("client {}: {}", c.name, who(c)?)));
+    let clients = config
+        .clients
+        .iter()
+        .filter_map(|c| Some(format!("client {}: {}", c.name, matcher(&c.matcher).err()?)));
     let group = config.api.group.as_deref().and_then(|name| Some(format!("api.group: {}", gid(name).err()?)));
     let key = config.secret_key_file.as_deref().and_then(|path| Some(key::check(path).err()?.to_string()));
     let pins = config.modems.iter().filter_map(|m| Some(pin(m).err()?.to_string()));
@@ -35,29 +33,22 @@ pub(super) fn missing(config: &Config) -> Vec<String> {
 /// Who may use the socket.
 pub(super) fn access(config: &Config) -> Result<Access, StartError> {
     let clients = config.clients.iter().map(|c| {
-        Ok(access::Client {
+        Ok(Client {
             name: c.name.clone(),
-            matcher: match &c.who {
-                Who::User(name) => Matcher::Uid(uid(name)?),
-                Who::Group(name) => Matcher::Gid(gid(name)?),
-                Who::Uid(id) => Matcher::Uid(*id),
-                Who::Gid(id) => Matcher::Gid(*id),
-            },
-            may: c.may.iter().copied().map(right).collect(),
+            matcher: matcher(&c.matcher)?,
+            may: c.may.clone(),
             services: c.services.clone(),
         })
     });
     Ok(Access::new(clients.collect::<Result<_, StartError>>()?))
 }
 
-fn right(permission: Permission) -> Right {
-    match permission {
-        Permission::Issue => Right::Issue,
-        Permission::Check => Right::Check,
-        Permission::Send => Right::Send,
-        Permission::Read => Right::Read,
-        Permission::Admin => Right::Admin,
-    }
+fn matcher(who: &Who) -> Result<Matcher, StartError> {
+    Ok(match who {
+        Who::User(name) => Matcher::Uid(uid(name)?),
+        Who::Group(name) => Matcher::Gid(gid(name)?),
+        Who::Id(id) => *id,
+    })
 }
 
 /// Binds the socket where and as the configuration says.

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use smsotpd::config::{Config, DEFAULT_PATH, Permission};
+use smsotpd::api::access::Right;
+use smsotpd::config::{Config, DEFAULT_PATH};
 
 const SHIPPED: &str = include_str!("../../config/smsotpd.toml");
 
@@ -44,7 +45,7 @@ fn what_it_calls_a_default_is_the_default() {
     all.gateway.services.remove("login");
     all.gateway.modems.clear();
     assert_eq!(all.gateway, default.gateway);
-    assert_eq!(all.clients[0].may, [Permission::Issue, Permission::Check]);
+    assert_eq!(all.clients[0].may, [Right::Issue, Right::Check]);
     assert_eq!((all.modems[0].baud, all.modems[1].baud), (115_200, 115_200));
     assert_eq!(all.modems[0].profile, all.modems[1].profile);
 }
