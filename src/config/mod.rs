@@ -47,7 +47,7 @@ mod tests;
 
 pub use client::{Api, Who};
 pub use error::{ConfigError, Fault};
-pub use modem::{Find, Modem, NotAUsbId, UsbId};
+pub use modem::Modem;
 pub use profile::{DEFAULT_PROFILES_DIR, profiles};
 pub use rules::{Log, LogFormat};
 

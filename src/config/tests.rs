@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use gsm_modem::{Find, Roaming};
 use proptest::prelude::*;
 
 use super::*;
@@ -52,21 +53,24 @@ fn every_key_is_read() {
     assert_eq!(config.clients[..2], [web, ids]);
     assert_eq!(config.clients[2].matcher, Who::Group("wheel".into()));
     assert_eq!(config.clients[3].matcher, Who::Id(Matcher::Gid(33)));
-    let stick = Modem {
-        name: "stick1".into(),
-        find: Find {
-            port: Some("/dev/ttyUSB2".into()),
-            imei: Some("490154203237518".into()),
-            iccid: Some("8941000000000000009".into()),
-            usb: Some(UsbId { vendor: 0x12d1, product: 0x1506 }),
-            serial: Some("0123".into()),
-        },
+    let find = Find {
+        port: Some("/dev/ttyUSB2".into()),
+        imei: Some("490154203237518".into()),
+        iccid: Some("8941000000000000009".into()),
+        usb: Some((0x12d1, 0x1506)),
+        serial: Some("0123".into()),
+    };
+    let session = gsm_modem::Settings {
         baud: 9600,
+        smsc: Some("+41794999000".into()),
+        roaming: Roaming::Forbidden,
+        operator: Some("22801".into()),
+        ..gsm_modem::Settings::new("stick1", find)
+    };
+    let stick = Modem {
+        session,
         pin_file: Some("/etc/p".into()),
         profile: "huawei".into(),
-        smsc: Some("+41794999000".parse().unwrap()),
-        roaming: false,
-        operator: Some("22801".into()),
         send_timeout: Some(Duration::from_secs(60)),
         power_cycle: ["/usr/local/bin/hub", "off-on", "3"].map(String::from).to_vec(),
     };
@@ -80,8 +84,8 @@ fn every_key_is_read() {
         reserve: 10,
     };
     assert_eq!(config.gateway.modems["stick1"], rules);
-    assert_eq!(config.modems[1].name, "modem2");
-    assert_eq!((config.modems[1].baud, config.modems[1].profile.as_str()), (115_200, "auto"));
+    assert_eq!(config.modems[1].session.name, "modem2");
+    assert_eq!((config.modems[1].session.baud, config.modems[1].profile.as_str()), (115_200, "auto"));
     let login = &config.gateway.services["login"];
     assert_eq!((login.policy.digits, login.policy.alphabet.as_str()), (8, "abcdef0123"));
     assert_eq!(login.policy.ttl, Duration::from_secs(120));

@@ -80,13 +80,13 @@ fn pin(m: &Modem) -> Result<Option<Secret<String>>, StartError> {
     Ok(match &m.pin_file {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|e| {
-                StartError::Unknown(format!("modem {}: pin_file {}: {e}", m.name, path.display()))
+                StartError::Unknown(format!("modem {}: pin_file {}: {e}", m.session.name, path.display()))
             })?;
             let digits = text.trim();
             if !(4..=8).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
                 return Err(StartError::Unknown(format!(
                     "modem {}: pin_file {} has to hold the PIN alone, 4 to 8 digits",
-                    m.name,
+                    m.session.name,
                     path.display()
                 )));
             }
@@ -102,28 +102,14 @@ pub(super) fn modem(
     config: &Config,
     pins: Arc<dyn gsm_modem::Pins>,
 ) -> Result<gsm_modem::Settings, StartError> {
-    let pin = pin(m)?;
     // A name that the configuration's check did not know cannot come here.
     let profiles = config.profiles.only(&m.profile).unwrap_or_else(|| config.profiles.clone());
-    let profiles = m.send_timeout.map_or_else(|| profiles.clone(), |limit| profiles.with_send_timeout(limit));
     Ok(gsm_modem::Settings {
-        name: m.name.clone(),
-        find: gsm_modem::Find {
-            port: m.find.port.clone(),
-            usb: m.find.usb.map(|id| (id.vendor, id.product)),
-            serial: m.find.serial.clone(),
-            imei: m.find.imei.clone(),
-            iccid: m.find.iccid.clone(),
-        },
-        baud: m.baud,
-        pin,
-        smsc: m.smsc.as_ref().map(|n| n.as_str().to_owned()),
-        roaming: if m.roaming { gsm_modem::Roaming::Allowed } else { gsm_modem::Roaming::Forbidden },
-        operator: m.operator.clone(),
+        pin: pin(m)?,
         pins: Some(pins),
-        profiles,
+        profiles: m.send_timeout.map_or_else(|| profiles.clone(), |limit| profiles.with_send_timeout(limit)),
         patience: config.patience,
-        timing: gsm_modem::Timing::default(),
+        ..m.session.clone()
     })
 }
 
@@ -147,12 +133,7 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if old.clients != new.clients {
         names.push("[[client]]");
     }
-    let device = |m: &Modem| {
-        let line = (m.baud, m.pin_file.clone(), m.profile.clone(), m.smsc.clone());
-        let cure = (m.send_timeout, m.power_cycle.clone());
-        (m.name.clone(), m.find.clone(), line, m.roaming, m.operator.clone(), cure)
-    };
-    if !old.modems.iter().map(device).eq(new.modems.iter().map(device)) {
+    if old.modems != new.modems {
         names.push("[[modem]] (all but routes and limits)");
     }
     if old.patience != new.patience {

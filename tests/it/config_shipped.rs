@@ -46,7 +46,7 @@ fn what_it_calls_a_default_is_the_default() {
     all.gateway.modems.clear();
     assert_eq!(all.gateway, default.gateway);
     assert_eq!(all.clients[0].may, [Right::Issue, Right::Check]);
-    assert_eq!((all.modems[0].baud, all.modems[1].baud), (115_200, 115_200));
+    assert_eq!((all.modems[0].session.baud, all.modems[1].session.baud), (115_200, 115_200));
     assert_eq!(all.modems[0].profile, all.modems[1].profile);
 }
 
