@@ -370,8 +370,7 @@ pub(super) fn measure(text: &Secret<String>) -> Result<(Encoding, u8), GatewayEr
             survey.parts
         )));
     }
-    let encoding = if survey.encoding == gsm_sms::Encoding::Ucs2 { Encoding::Ucs2 } else { Encoding::Gsm7 };
-    Ok((encoding, u8::try_from(survey.parts).unwrap_or(u8::MAX)))
+    Ok((survey.encoding, u8::try_from(survey.parts).unwrap_or(u8::MAX)))
 }
 
 /// A number as a client wrote it.
