@@ -135,11 +135,11 @@ pub struct TraceLine {
     pub text: String,
 }
 
-impl From<&[gateway::TraceLine]> for Trace {
-    fn from(lines: &[gateway::TraceLine]) -> Self {
-        let line = |line: &gateway::TraceLine| TraceLine {
+impl From<&[gateway::Recorded]> for Trace {
+    fn from(lines: &[gateway::Recorded]) -> Self {
+        let line = |line: &gateway::Recorded| TraceLine {
             ago_ms: u64::try_from(line.ago.as_millis()).unwrap_or(u64::MAX),
-            direction: line.direction.to_owned(),
+            direction: line.direction.as_str().to_owned(),
             text: line.text.clone(),
         };
         Self { lines: lines.iter().map(line).collect() }
@@ -203,13 +203,13 @@ impl From<&gateway::ModemView> for Modem {
             state: facts.state.as_str().to_owned(),
             paused: facts.paused,
             port: facts.port,
-            manufacturer: facts.manufacturer,
-            model: facts.model,
-            firmware: facts.firmware,
-            imei: facts.imei,
-            imsi: facts.imsi,
+            manufacturer: facts.equipment.manufacturer,
+            model: facts.equipment.model,
+            firmware: facts.equipment.firmware,
+            imei: facts.equipment.imei,
+            imsi: facts.sim.imsi,
             operator: facts.operator,
-            registration: facts.registration,
+            registration: facts.registration.as_str().to_owned(),
             signal_dbm: facts.signal_dbm,
             queue: m.queue,
             sent_total: m.sent_total,
@@ -227,8 +227,8 @@ impl From<&gateway::ModemView> for Modem {
     }
 }
 
-impl From<gateway::ModemCounters> for Counters {
-    fn from(counters: gateway::ModemCounters) -> Self {
+impl From<gateway::Counters> for Counters {
+    fn from(counters: gateway::Counters) -> Self {
         Self {
             dropped_lines: counters.dropped_lines,
             late_lines: counters.late_lines,

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use crate::gateway::{
     Caller, CheckView, Control, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest, MessageFilter,
-    MessageView, ModemView, OptOutView, Page, SendRequest, StatusView, Subscription, TraceLine, UssdAnswer,
+    MessageView, ModemView, OptOutView, Page, Recorded, SendRequest, StatusView, Subscription, UssdAnswer,
     VerificationView,
 };
 use crate::id::{InboxId, MessageId, VerificationId};
@@ -77,7 +77,7 @@ pub trait Service: Send + Sync + 'static {
     /// One modem.
     fn modem(&self, name: &str) -> Result<ModemView, GatewayError>;
     /// The last lines that went over a modem's port, masked.
-    fn trace(&self, name: String) -> Answer<'_, Vec<TraceLine>>;
+    fn trace(&self, name: String) -> Answer<'_, Vec<Recorded>>;
     /// An operator's command; what comes back is the network's answer to a USSD request.
     fn control(&self, name: String, control: Control) -> Answer<'_, Option<UssdAnswer>>;
     /// The daemon at a glance.
@@ -192,7 +192,7 @@ impl Service for Gateway {
         Self::modem(self, name)
     }
 
-    fn trace(&self, name: String) -> Answer<'_, Vec<TraceLine>> {
+    fn trace(&self, name: String) -> Answer<'_, Vec<Recorded>> {
         Box::pin(async move { Self::trace(self, &name).await })
     }
 

@@ -4,6 +4,8 @@
 use std::io;
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::output::{Format, block, clean, table};
 use crate::api::wire;
 use crate::clock::Timestamp;
@@ -158,7 +160,7 @@ fn wrapped(text: &str, first: &str, next: &str, width: usize) -> String {
     let mut line = String::from(first);
     let mut begun = false;
     for word in text.split_whitespace() {
-        if begun && line.chars().count() + 1 + word.chars().count() > most {
+        if begun && line.width() + 1 + word.width() > most {
             lines.push_str(line.trim_end());
             lines.push('\n');
             next.clone_into(&mut line);

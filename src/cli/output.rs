@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::exit::{Exit, Failure};
 use crate::api::client::{Call, Client, Reply};
 use crate::api::wire;
@@ -177,15 +179,16 @@ pub(super) fn block(head: &str, lines: &[(&str, String)]) -> String {
 
 /// Columns that line up; the cells of the column `status` are statuses.
 pub(super) fn table(rows: &[Vec<String>], status: usize, format: Format) -> String {
+    let width = |cell: &String| clean(cell).width();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
-        .map(|i| rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .map(|i| rows.iter().filter_map(|row| row.get(i)).map(width).max().unwrap_or(0))
         .collect();
     let mut text = String::new();
     for (n, row) in rows.iter().enumerate() {
         let mut line = String::new();
         for (i, cell) in row.iter().enumerate() {
-            let gap = " ".repeat(widths[i].saturating_sub(cell.chars().count()) + 2);
+            let gap = " ".repeat(widths[i] - width(cell) + 2);
             let cell = match (n, i == status) {
                 (0, _) => format.strong(cell),
                 (_, true) => format.status(cell),
@@ -213,5 +216,11 @@ mod tests {
             "NAME    STATE\nstick 1  ready\n".replace("NAME    ", "NAME     ")
         );
         assert!(table(&rows, 1, Format::Coloured).contains("\x1b[32mready\x1b[0m"));
+    }
+
+    #[test]
+    fn a_wide_character_takes_two_columns_and_a_combining_one_none() {
+        let rows = [["中国移动", "x"], ["Cafe\u{301} Mob", "x"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&rows, 9, Format::Plain), "中国移动  x\nCafe\u{301} Mob  x\n");
     }
 }

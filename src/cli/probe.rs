@@ -210,7 +210,7 @@ impl Asked {
             sim: answers.map(|a| sim_word(a.sim)),
             iccid: answers.and_then(|a| a.iccid.as_deref()),
             imsi: answers.and_then(|a| a.imsi.as_deref()),
-            registration: answers.map(|a| registration(a.registration())),
+            registration: answers.map(|a| a.registration().as_str()),
             operator: answers.and_then(|a| a.operator.as_deref()),
             signal_dbm: answers.and_then(|a| a.signal_dbm),
             pdu_mode: answers.and_then(|a| a.messaging.pdu_mode),
@@ -345,17 +345,6 @@ const fn sim(state: SimState) -> &'static str {
     }
 }
 
-const fn registration(registration: Registration) -> &'static str {
-    match registration {
-        Registration::Home => "home",
-        Registration::Roaming => "roaming",
-        Registration::Searching => "searching",
-        Registration::Denied => "denied",
-        Registration::NotRegistered => "not registered",
-        Registration::Unknown => "unknown",
-    }
-}
-
 fn network(answers: &Answers) -> String {
     let domains = answers.registrations.iter().map(|(domain, found)| {
         let domain = match domain {
@@ -364,7 +353,7 @@ fn network(answers: &Answers) -> String {
             Domain::Ps => "data",
             Domain::FiveG => "5G",
         };
-        format!("{domain} {}", registration(*found))
+        format!("{domain} {}", found.as_str())
     });
     let parts: Vec<_> = answers.operator.clone().into_iter().chain(domains).collect();
     parts.join(", ")

@@ -1,8 +1,11 @@
 //! `[api]` and `[[client]]`: the socket, and who may do what on it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::reader::{Item, Table};
+use crate::api::access::{Client, Matcher, Right};
+use crate::otp::Service;
 
 /// `[api]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,56 +24,15 @@ impl Default for Api {
     }
 }
 
-/// `[[client]]`: a peer of the socket and its rights.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Client {
-    /// How logs, metrics and limits call it.
-    pub name: String,
-    /// Which peers it is.
-    pub who: Who,
-    /// What it may do.
-    pub may: Vec<Permission>,
-    /// The services it may use; none: all.
-    pub services: Option<Vec<String>>,
-}
-
 /// Which peers a client is, by what the kernel says of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Who {
-    /// Those of this user, whose name is to be looked up.
+    /// Those of the user of this name.
     User(String),
-    /// Those of this group or with a user who belongs to it; the name is to be looked up.
+    /// Those of the group of this name, or with a user who belongs to it.
     Group(String),
-    /// Those of this user.
-    Uid(u32),
-    /// Those of this group or with a user who belongs to it.
-    Gid(u32),
-}
-
-/// A right of a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Permission {
-    /// Issue, resend and cancel verifications.
-    Issue,
-    /// Check codes.
-    Check,
-    /// Send plain messages.
-    Send,
-    /// List messages, inbox, modems and events.
-    Read,
-    /// Steer modems, change opt-outs, back up.
-    Admin,
-}
-
-impl Permission {
-    /// The words of `may` and what they mean.
-    pub const WORDS: [(&'static str, Self); 5] = [
-        ("issue", Self::Issue),
-        ("check", Self::Check),
-        ("send", Self::Send),
-        ("read", Self::Read),
-        ("admin", Self::Admin),
-    ];
+    /// Those of an id.
+    Id(Matcher),
 }
 
 /// The room for a path in `sockaddr_un` is 108 octets, one of which ends it (unix(7)).
@@ -112,8 +74,8 @@ fn mode(item: &Item<'_>) -> Option<u32> {
 
 const CLIENT: &[&str] = &["name", "user", "group", "uid", "gid", "may", "services"];
 
-pub(super) fn clients(root: &Table<'_>, services: &[&str]) -> Vec<Client> {
-    let mut clients: Vec<Client> = Vec::new();
+pub(super) fn clients(root: &Table<'_>, services: &BTreeMap<String, Service>) -> Vec<Client<Who>> {
+    let mut clients: Vec<Client<Who>> = Vec::new();
     for (i, table) in root.tables("client", CLIENT).iter().enumerate() {
         let client = client(table, format!("client{}", i + 1), services);
         if clients.iter().any(|c| c.name == client.name) {
@@ -124,10 +86,10 @@ pub(super) fn clients(root: &Table<'_>, services: &[&str]) -> Vec<Client> {
     clients
 }
 
-fn client(table: &Table<'_>, name: String, services: &[&str]) -> Client {
+fn client(table: &Table<'_>, name: String, services: &BTreeMap<String, Service>) -> Client<Who> {
     let service = |item: &Item<'_>| {
         let wanted = item.text()?;
-        if services.contains(&wanted) {
+        if services.contains_key(wanted) {
             return Some(wanted.to_owned());
         }
         item.fault(format!("is no service of this file; add a section [service.{wanted}]"));
@@ -135,11 +97,11 @@ fn client(table: &Table<'_>, name: String, services: &[&str]) -> Client {
     };
     Client {
         name: table.item("name").and_then(|i| i.name()).unwrap_or(name),
-        who: who(table),
+        matcher: who(table),
         may: table
             .item("may")
-            .and_then(|i| i.list(|word| word.one_of(&Permission::WORDS)))
-            .unwrap_or_else(|| vec![Permission::Issue, Permission::Check]),
+            .and_then(|i| i.list(|word| word.one_of(&Right::ALL.map(|right| (right.as_str(), right)))))
+            .unwrap_or_else(|| vec![Right::Issue, Right::Check]),
         services: table.item("services").and_then(|i| i.some(service)),
     }
 }
@@ -149,7 +111,7 @@ fn who(table: &Table<'_>) -> Who {
         ["user", "group", "uid", "gid"].into_iter().filter_map(|key| Some((key, table.item(key)?)));
     let Some((key, item)) = given.next() else {
         table.fault("a client needs a user, group, uid or gid by which the kernel knows it");
-        return Who::Uid(0);
+        return Who::Id(Matcher::Uid(0));
     };
     for (_, other) in given {
         other.fault(format!("stands beside {key}; keep one of them, or write a [[client]] for each"));
@@ -160,7 +122,7 @@ fn who(table: &Table<'_>) -> Who {
     match key {
         "user" => Who::User(name()),
         "group" => Who::Group(name()),
-        "uid" => Who::Uid(number()),
-        _ => Who::Gid(number()),
+        "uid" => Who::Id(Matcher::Uid(number())),
+        _ => Who::Id(Matcher::Gid(number())),
     }
 }

@@ -1,9 +1,9 @@
 //! The configuration: TOML text to checked values, which the daemon passes down. No other room reads a file
 //! of its own accord.
 //!
-//! This room must not know what the values are used for. It borrows the value types of `inbox`, `otp`,
-//! `outbox` and `phone`, so that each rule (what a policy, a rate, a template is) stands in one place. It reads no secret:
-//! a PIN and the key stay in their files.
+//! This room must not know what the values are used for. It builds the values of the rooms that use them, so that each
+//! rule (what a policy, a rate, a template is) stands in one place. It reads no secret: a PIN and the key stay in their
+//! files.
 //!
 //! Every fault is reported with its line and column, all of them at once:
 //!
@@ -12,8 +12,8 @@
 //! use smsotpd::config::Config;
 //!
 //! let config = Config::parse("[queue]\nmin_life = \"15s\"", Path::new("smsotpd.toml")).unwrap();
-//! assert_eq!(config.queue.min_life.as_secs(), 15);
-//! assert_eq!(config.services["default"].policy.digits, 6);
+//! assert_eq!(config.gateway.min_life.as_secs(), 15);
+//! assert_eq!(config.gateway.services["default"].policy.digits, 6);
 //!
 //! let wrong = Config::parse("[queue]\nmin_lief = \"15s\"", Path::new("smsotpd.toml")).unwrap_err();
 //! assert_eq!(
@@ -22,15 +22,17 @@
 //! );
 //! ```
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gsm_modem::profiles::Profiles;
 use toml::de::DeTable;
 
-use crate::inbox::Words;
+use crate::api::access::Client;
+use crate::gateway::Settings;
+use crate::otp::Service;
 use reader::{Faults, Table};
 
 mod client;
@@ -43,12 +45,11 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Api, Client, Permission, Who};
+pub use client::{Api, Who};
 pub use error::{ConfigError, Fault};
-pub use modem::{Find, Modem, NotAUsbId, UsbId};
+pub use modem::Modem;
 pub use profile::{DEFAULT_PROFILES_DIR, profiles};
-pub use rules::{Limits, Log, LogFormat, Queue, Retention};
-pub use service::Service;
+pub use rules::{Log, LogFormat};
 
 /// Where the daemon looks when it is not told.
 pub const DEFAULT_PATH: &str = "/etc/smsotpd/smsotpd.toml";
@@ -66,23 +67,17 @@ pub struct Config {
     /// The socket.
     pub api: Api,
     /// Who may use it, the first that fits a peer; empty: every peer that may open it, for all but `admin`.
-    pub clients: Vec<Client>,
+    pub clients: Vec<Client<Who>>,
     /// The families of modems.
     pub profiles: Profiles,
     /// The modems, in the order of the file.
     pub modems: Vec<Modem>,
-    /// The services by name; `default` is always among them.
-    pub services: BTreeMap<String, Service>,
-    /// How much may be sent, and where.
-    pub limits: Limits,
-    /// How messages wait.
-    pub queue: Queue,
+    /// How long a modem's answer may take before it is overdue; none: as that modem's own times tell.
+    pub patience: Option<Duration>,
+    /// Services, limits, queue, retention, opt-outs and the rules of the modems.
+    pub gateway: Settings,
     /// How the daemon speaks of itself.
     pub log: Log,
-    /// How long things are kept.
-    pub retention: Retention,
-    /// The words by which a recipient opts out.
-    pub opt_out: Words,
 }
 
 const ROOT: &[&str] = &[
@@ -171,20 +166,19 @@ impl Config {
     fn read(root: &Table<'_>, profiles: Profiles) -> Self {
         let path = |key| root.item(key).and_then(|i| Some(PathBuf::from(i.word()?)));
         let services = service::services(root);
-        let names: Vec<&str> = services.iter().map(|(name, _)| name.as_str()).collect();
+        let clients = client::clients(root, &services);
+        let (modems, rules) = modem::modems(root, &profiles);
+        let queue = root.table("queue", rules::QUEUE);
         Self {
             state_dir: path("state_dir").unwrap_or_else(|| "/var/lib/smsotpd".into()),
             secret_key_file: path("secret_key_file"),
             api: client::api(root),
-            clients: client::clients(root, &names),
-            modems: modem::modems(root, &profiles),
+            clients,
             profiles,
-            limits: rules::limits(root),
-            queue: rules::queue(root),
+            modems,
+            patience: rules::patience(&queue),
+            gateway: rules::settings(root, &queue, services, rules),
             log: rules::log(root),
-            retention: rules::retention(root),
-            opt_out: rules::opt_out(root),
-            services: services.iter().cloned().collect(),
         }
     }
 
@@ -200,9 +194,9 @@ impl Config {
                 self.api.mode
             ));
         }
-        for (name, service) in &self.services {
+        for (name, service) in &self.gateway.services {
             let policy = &service.policy;
-            if policy.ttl <= self.queue.min_life {
+            if policy.ttl <= self.gateway.min_life {
                 warnings.push(format!(
                     "service.{name}: ttl is not longer than queue.min_life, so that no code is sent; raise ttl or lower min_life"
                 ));
@@ -213,12 +207,14 @@ impl Config {
                 ));
             }
         }
-        warnings.extend(self.services.get(service::DEFAULT).into_iter().flat_map(|d| self.borrowed_texts(d)));
-        for prefix in self.limits.allow_prefixes.iter().flatten() {
+        let default = self.gateway.services.get(Service::DEFAULT);
+        warnings.extend(default.into_iter().flat_map(|d| self.borrowed_texts(d)));
+        for prefix in self.gateway.limits.allow_prefixes.iter().flatten() {
             let serves = |routes: &Vec<String>| {
                 routes.iter().any(|r| r.starts_with(prefix.as_str()) || prefix.starts_with(r.as_str()))
             };
-            if !self.modems.is_empty() && !self.modems.iter().any(|m| m.routes.as_ref().is_none_or(serves)) {
+            let mut rules = self.gateway.modems.values();
+            if !self.modems.is_empty() && !rules.any(|m| m.routes.as_ref().is_none_or(serves)) {
                 warnings.push(format!("limits.allow_prefixes has {prefix}, which no modem's routes serve"));
             }
         }
@@ -228,7 +224,7 @@ impl Config {
     /// A service with a text of its own that still has the default's text in some language.
     fn borrowed_texts<'a>(&'a self, default: &'a Service) -> impl Iterator<Item = String> + 'a {
         let own_text = |(_, s): &(&'a String, &'a Service)| s.template != default.template;
-        self.services.iter().filter(own_text).flat_map(|(name, service)| {
+        self.gateway.services.iter().filter(own_text).flat_map(|(name, service)| {
             let borrowed = move |(tag, text): &(&'a String, &'a _)| service.locales.get(*tag) == Some(*text);
             default.locales.iter().filter(borrowed).map(move |(tag, _)| {
                 format!(

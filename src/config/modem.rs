@@ -1,46 +1,25 @@
 //! `[[modem]]`: how a modem is found, spoken to and used.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use gsm_modem::profiles::Profiles;
+use gsm_modem::{Find, Roaming, Settings};
 
 use super::reader::{Item, Table};
+use crate::outbox::{ModemRules, Recipients};
 use crate::phone::PhoneNumber;
 
-/// `[[modem]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// `[[modem]]`, but for what limits its use.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Modem {
-    /// How the API, logs and metrics call it.
-    pub name: String,
-    /// How it is found.
-    pub find: Find,
-    /// Bits a second of a real serial line; a USB modem ignores it.
-    pub baud: u32,
+    /// What its session is told. The PIN, the families and the patience are added at the start.
+    pub session: Settings,
     /// The file with the SIM's PIN.
     pub pin_file: Option<PathBuf>,
     /// The family whose quirks apply: `auto`, or the name of one of the profiles.
     pub profile: String,
-    /// The service centre; none: the SIM's own.
-    pub smsc: Option<PhoneNumber>,
-    /// Whether it may send in foreign networks.
-    pub roaming: bool,
-    /// The network it has to be in, five or six digits (MCC and MNC); none: it chooses.
-    pub operator: Option<String>,
-    /// Prefixes of the numbers it may serve; none: all.
-    pub routes: Option<Vec<String>>,
-    /// Parts sent in one minute.
-    pub max_per_minute: Option<u32>,
-    /// Parts sent on one day (UTC).
-    pub max_per_day: Option<u32>,
-    /// Parts sent in one month (UTC).
-    pub max_per_month: Option<u32>,
-    /// Different numbers served in one month (UTC).
-    pub max_recipients_per_month: Option<u32>,
-    /// Percent of the limits of a day and a month that are kept for codes.
-    pub reserve: u8,
     /// How long the network may take with a message before its outcome counts as unknown; none:
     /// its family's, or the usual limit.
     pub send_timeout: Option<Duration>,
@@ -48,59 +27,8 @@ pub struct Modem {
     pub power_cycle: Vec<String>,
 }
 
-/// How a modem is found: all that is given must fit, and something is given.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Find {
-    /// The serial port.
-    pub port: Option<PathBuf>,
-    /// The modem's own number, 15 digits (3GPP TS 23.003 section 6.2.1).
-    pub imei: Option<String>,
-    /// The SIM's own number, 18 to 20 digits (ITU-T E.118).
-    pub iccid: Option<String>,
-    /// The USB vendor and product.
-    pub usb: Option<UsbId>,
-    /// The USB serial number.
-    pub serial: Option<String>,
-}
-
-/// A USB vendor and product id: `12d1:1506`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UsbId {
-    /// The vendor.
-    pub vendor: u16,
-    /// The vendor's product.
-    pub product: u16,
-}
-
-/// A text that is no [`UsbId`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is no USB id; write vendor and product as four hexadecimal digits each, such as \"12d1:1506\"")]
-pub struct NotAUsbId;
-
-impl FromStr for UsbId {
-    type Err = NotAUsbId;
-
-    fn from_str(text: &str) -> Result<Self, NotAUsbId> {
-        let half = |text: &str| {
-            let digits = text.len() == 4 && text.bytes().all(|b| b.is_ascii_hexdigit());
-            u16::from_str_radix(text, 16).ok().filter(|_| digits).ok_or(NotAUsbId)
-        };
-        let (vendor, product) = text.split_once(':').ok_or(NotAUsbId)?;
-        Ok(Self { vendor: half(vendor)?, product: half(product)? })
-    }
-}
-
-impl fmt::Display for UsbId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04x}:{:04x}", self.vendor, self.product)
-    }
-}
-
 const BAUD: [u32; 12] =
     [1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 3_000_000];
-
-/// The ledgers tell no more of them apart.
-const MOST_RECIPIENTS: u32 = 100_000;
 
 const MODEM: &[&str] = &[
     "name",
@@ -125,23 +53,36 @@ const MODEM: &[&str] = &[
     "power_cycle",
 ];
 
-pub(super) fn modems(root: &Table<'_>, profiles: &Profiles) -> Vec<Modem> {
-    let mut modems: Vec<Modem> = Vec::new();
+/// The modems, and the rules of each by its name.
+pub(super) fn modems(root: &Table<'_>, profiles: &Profiles) -> (Vec<Modem>, BTreeMap<String, ModemRules>) {
+    let (mut modems, mut all_rules) = (Vec::<Modem>::new(), BTreeMap::new());
     for (i, table) in root.tables("modem", MODEM).iter().enumerate() {
         let modem = modem(table, format!("modem{}", i + 1), profiles);
-        if modems.iter().any(|m| m.name == modem.name) {
-            table.fault_at("name", format!("{} is the name of a modem above", modem.name));
+        let Settings { name, find, .. } = &modem.session;
+        if modems.iter().any(|m| m.session.name == *name) {
+            table.fault_at("name", format!("{name} is the name of a modem above"));
         }
-        let found = |m: &&Modem| m.find == modem.find && m.find != Find::default();
-        if let Some(twin) = modems.iter().find(found) {
+        let found = |m: &&Modem| m.session.find == *find && *find != Find::default();
+        if let Some(Modem { session: twin, .. }) = modems.iter().find(found) {
             table.fault(format!("is found just as {} is; tell them apart by port, imei or iccid", twin.name));
         }
+        all_rules.insert(name.clone(), rules(table));
         modems.push(modem);
     }
-    modems
+    (modems, all_rules)
 }
 
 fn modem(table: &Table<'_>, name: String, profiles: &Profiles) -> Modem {
+    Modem {
+        session: session(table, name),
+        pin_file: table.item("pin_file").and_then(|i| Some(i.word()?.into())),
+        profile: table.item("profile").and_then(|i| profile(&i, profiles)).unwrap_or_else(|| "auto".into()),
+        send_timeout: table.item("send_timeout").and_then(|i| i.span(Duration::from_secs(1))),
+        power_cycle: table.item("power_cycle").and_then(|i| program(&i)).unwrap_or_default(),
+    }
+}
+
+fn session(table: &Table<'_>, name: String) -> Settings {
     if !["port", "imei", "iccid", "usb", "serial"].iter().any(|key| table.has(key)) {
         table.fault("a modem needs a port, or an imei, iccid, usb or serial to be found by");
     }
@@ -149,31 +90,51 @@ fn modem(table: &Table<'_>, name: String, profiles: &Profiles) -> Modem {
         port: table.item("port").and_then(|i| Some(i.word()?.into())),
         imei: table.item("imei").and_then(|i| digits(&i, 15, 15, "an IMEI has 15 digits")),
         iccid: table.item("iccid").and_then(|i| digits(&i, 18, 20, "an ICCID has 18 to 20 digits")),
-        usb: table.item("usb").and_then(|i| i.parse()),
+        usb: table.item("usb").and_then(|i| usb_id(&i)),
         serial: table.item("serial").and_then(|i| Some(i.word()?.to_owned())),
     };
-    let limit = |key| table.item(key).and_then(|i| i.number(1, u32::MAX));
-    Modem {
-        name: table.item("name").and_then(|i| i.name()).unwrap_or(name),
-        find,
-        baud: table.item("baud").and_then(|i| baud(&i)).unwrap_or(115_200),
-        pin_file: table.item("pin_file").and_then(|i| Some(i.word()?.into())),
-        profile: table.item("profile").and_then(|i| profile(&i, profiles)).unwrap_or_else(|| "auto".into()),
-        smsc: table.item("smsc").and_then(|i| i.parse()),
-        roaming: table.item("roaming").and_then(|i| i.yes_or_no()).unwrap_or(true),
+    let default = Settings::new(table.item("name").and_then(|i| i.name()).unwrap_or(name), find);
+    Settings {
+        baud: table.item("baud").and_then(|i| baud(&i)).unwrap_or(default.baud),
+        smsc: table.item("smsc").and_then(|i| Some(i.parse::<PhoneNumber>()?.as_str().to_owned())),
+        roaming: match table.item("roaming").and_then(|i| i.yes_or_no()) {
+            Some(false) => Roaming::Forbidden,
+            _ => Roaming::Allowed,
+        },
         operator: table.item("operator").and_then(|i| {
             digits(&i, 5, 6, "a network has 5 or 6 digits, country and operator, such as \"22801\"")
         }),
+        ..default
+    }
+}
+
+/// A USB vendor and product: `12d1:1506`.
+pub(super) fn usb_id(item: &Item<'_>) -> Option<(u16, u16)> {
+    let halves = item.text()?.split_once(':');
+    let id = halves.and_then(|(vendor, product)| Some((usb_half(vendor)?, usb_half(product)?)));
+    if id.is_none() {
+        item.fault(
+            "is no USB id; write vendor and product as four hexadecimal digits each, such as \"12d1:1506\"",
+        );
+    }
+    id
+}
+
+/// A half of a USB id, four hexadecimal digits.
+pub(super) fn usb_half(text: &str) -> Option<u16> {
+    let digits = text.len() == 4 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    u16::from_str_radix(text, 16).ok().filter(|_| digits)
+}
+
+fn rules(table: &Table<'_>) -> ModemRules {
+    let limit = |key, most| table.item(key).and_then(|i| i.number(1, most));
+    ModemRules {
         routes: table.item("routes").and_then(|i| i.some(Item::prefix)),
-        max_per_minute: limit("max_per_minute"),
-        max_per_day: limit("max_per_day"),
-        max_per_month: limit("max_per_month"),
-        max_recipients_per_month: table
-            .item("max_recipients_per_month")
-            .and_then(|i| i.number(1, MOST_RECIPIENTS)),
+        max_per_minute: limit("max_per_minute", u32::MAX),
+        max_per_day: limit("max_per_day", u32::MAX),
+        max_per_month: limit("max_per_month", u32::MAX),
+        max_recipients_per_month: limit("max_recipients_per_month", Recipients::MOST),
         reserve: reserve(table).unwrap_or(0),
-        send_timeout: table.item("send_timeout").and_then(|i| i.span(Duration::from_secs(1))),
-        power_cycle: table.item("power_cycle").and_then(|i| program(&i)).unwrap_or_default(),
     }
 }
 

@@ -15,7 +15,7 @@ use gsm_modem::profiles::{
 use toml::de::DeTable;
 
 use super::error::ConfigError;
-use super::modem::UsbId;
+use super::modem::{usb_half, usb_id};
 use super::reader::{Faults, Item, Table, is_name};
 
 /// Looked into when it exists and the configuration names no other.
@@ -272,10 +272,9 @@ fn rule(table: &Table<'_>) -> Rule {
 fn usb(item: &Item<'_>) -> Option<(u16, Option<u16>)> {
     let text = item.text()?;
     if text.contains(':') {
-        return item.parse::<UsbId>().map(|id| (id.vendor, Some(id.product)));
+        return usb_id(item).map(|(vendor, product)| (vendor, Some(product)));
     }
-    let digits = text.len() == 4 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let vendor = u16::from_str_radix(text, 16).ok().filter(|_| digits);
+    let vendor = usb_half(text);
     if vendor.is_none() {
         item.fault("is no USB vendor; write four hexadecimal digits, or eight such as \"12d1:1506\"");
     }

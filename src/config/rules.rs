@@ -1,72 +1,15 @@
 //! `[limits]`, `[queue]`, `[log]`, `[retention]` and `[opt_out]`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
 use super::reader::{Item, Table};
+use crate::gateway::Settings;
 use crate::inbox::Words;
-use crate::otp::Rate;
-use crate::outbox::{BreakerRules, Retry};
-
-/// `[limits]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Messages to one number.
-    pub per_number: Vec<Rate>,
-    /// Messages for one client.
-    pub per_client: Vec<Rate>,
-    /// Messages to numbers with the same first seven digits.
-    pub per_prefix: Vec<Rate>,
-    /// Messages in all.
-    pub total: Vec<Rate>,
-    /// Prefixes of the numbers that may be sent to; none: all.
-    pub allow_prefixes: Option<Vec<String>>,
-    /// Prefixes of the numbers that may not, stronger than those that may.
-    pub deny_prefixes: Vec<String>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let rate = |count, seconds| Rate { count, per: Duration::from_secs(seconds) };
-        Self {
-            per_number: vec![rate(3, 600), rate(10, 86_400)],
-            per_client: vec![rate(600, 60)],
-            per_prefix: vec![rate(100, 600)],
-            total: vec![rate(5000, 3600)],
-            allow_prefixes: None,
-            deny_prefixes: Vec::new(),
-        }
-    }
-}
-
-/// `[queue]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Queue {
-    /// How long a code waits for its modem's answer before it also goes out through another; none: as long as that
-    /// modem's own times tell.
-    pub patience: Option<Duration>,
-    /// Messages that may wait.
-    pub max_pending: usize,
-    /// A code with less life left is not sent.
-    pub min_life: Duration,
-    /// When a message is tried again.
-    pub retry: Retry,
-    /// When a modem gets no more messages because they fail.
-    pub breaker: BreakerRules,
-}
-
-impl Default for Queue {
-    fn default() -> Self {
-        Self {
-            patience: None,
-            max_pending: 100_000,
-            min_life: Duration::from_secs(20),
-            retry: Retry::default(),
-            breaker: BreakerRules::default(),
-        }
-    }
-}
+use crate::otp::{Limits, Service};
+use crate::outbox::{BreakerRules, ModemRules, Retry};
 
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,25 +37,47 @@ pub enum LogFormat {
     Json,
 }
 
-/// `[retention]`: how long things that are over are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retention {
-    /// Verifications.
-    pub verifications: Duration,
-    /// Sent messages.
-    pub messages: Duration,
-    /// Received messages.
-    pub inbox: Duration,
+/// The keys of `[queue]`.
+pub(super) const QUEUE: &[&str] = &["patience", "max_pending", "min_life", "retry", "breaker"];
+
+/// How long a code waits for its modem's answer before it also goes out through another, or `auto`.
+pub(super) fn patience(queue: &Table<'_>) -> Option<Duration> {
+    let item = queue.item("patience")?;
+    if item.text()? == "auto" {
+        return None;
+    }
+    // A modem takes that long when it is well.
+    item.span(Duration::from_secs(1))
 }
 
-impl Default for Retention {
-    fn default() -> Self {
-        let days = |n: u64| Duration::from_secs(n * 86_400);
-        Self { verifications: days(1), messages: days(7), inbox: days(30) }
+/// What the gateway is told: `[limits]`, `[queue]`, `[retention]` and `[opt_out]` beside what was read already.
+pub(super) fn settings(
+    root: &Table<'_>,
+    queue: &Table<'_>,
+    services: BTreeMap<String, Service>,
+    modems: BTreeMap<String, ModemRules>,
+) -> Settings {
+    let retention = root.table("retention", &["verifications", "messages", "inbox"]);
+    let keep =
+        |key, default| retention.item(key).and_then(|i| i.span(Duration::from_secs(60))).unwrap_or(default);
+    let default = Settings::default();
+    let max_pending = queue.item("max_pending").and_then(|i| i.number(1, 10_000_000));
+    Settings {
+        services,
+        limits: limits(root),
+        max_pending: max_pending.and_then(|n| usize::try_from(n).ok()).unwrap_or(default.max_pending),
+        min_life: queue.item("min_life").and_then(|i| i.span(Duration::ZERO)).unwrap_or(default.min_life),
+        retry: retry(&queue.table("retry", &["first", "factor", "max", "attempts"])),
+        breaker: breaker(&queue.table("breaker", &["failures", "first", "max"])),
+        keep_verifications: keep("verifications", default.keep_verifications),
+        keep_messages: keep("messages", default.keep_messages),
+        keep_inbox: keep("inbox", default.keep_inbox),
+        opt_out: opt_out(root),
+        modems,
     }
 }
 
-pub(super) fn limits(root: &Table<'_>) -> Limits {
+fn limits(root: &Table<'_>) -> Limits {
     let known = &["per_number", "per_client", "per_prefix", "total", "allow_prefixes", "deny_prefixes"];
     let table = root.table("limits", known);
     let rates = |key, default| table.item(key).and_then(|i| i.list(Item::parse)).unwrap_or(default);
@@ -125,28 +90,6 @@ pub(super) fn limits(root: &Table<'_>) -> Limits {
         allow_prefixes: table.item("allow_prefixes").and_then(|i| i.some(Item::prefix)),
         deny_prefixes: table.item("deny_prefixes").and_then(|i| i.list(Item::prefix)).unwrap_or_default(),
     }
-}
-
-pub(super) fn queue(root: &Table<'_>) -> Queue {
-    let table = root.table("queue", &["patience", "max_pending", "min_life", "retry", "breaker"]);
-    let default = Queue::default();
-    let max_pending = table.item("max_pending").and_then(|i| i.number(1, 10_000_000));
-    Queue {
-        patience: table.item("patience").and_then(|i| patience(&i)),
-        max_pending: max_pending.and_then(|n| usize::try_from(n).ok()).unwrap_or(default.max_pending),
-        min_life: table.item("min_life").and_then(|i| i.span(Duration::ZERO)).unwrap_or(default.min_life),
-        retry: retry(&table.table("retry", &["first", "factor", "max", "attempts"])),
-        breaker: breaker(&table.table("breaker", &["failures", "first", "max"])),
-    }
-}
-
-/// A span, or `auto`.
-fn patience(item: &Item<'_>) -> Option<Duration> {
-    if item.text()? == "auto" {
-        return None;
-    }
-    // A modem takes that long when it is well.
-    item.span(Duration::from_secs(1))
 }
 
 fn retry(table: &Table<'_>) -> Retry {
@@ -221,20 +164,8 @@ fn level(item: &Item<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-pub(super) fn retention(root: &Table<'_>) -> Retention {
-    let table = root.table("retention", &["verifications", "messages", "inbox"]);
-    let span =
-        |key, default| table.item(key).and_then(|i| i.span(Duration::from_secs(60))).unwrap_or(default);
-    let default = Retention::default();
-    Retention {
-        verifications: span("verifications", default.verifications),
-        messages: span("messages", default.messages),
-        inbox: span("inbox", default.inbox),
-    }
-}
-
 /// The words by which a recipient opts out and in again; an empty list switches that off.
-pub(super) fn opt_out(root: &Table<'_>) -> Words {
+fn opt_out(root: &Table<'_>) -> Words {
     let table = root.table("opt_out", &["stop", "start"]);
     let words = |key| table.item(key).and_then(|i| i.list(|i| i.word().map(str::to_owned)));
     let default = Words::default();

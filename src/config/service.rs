@@ -4,40 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::reader::{Item, Table, is_name};
-use crate::otp::{Policy, PolicyError, Template};
-
-/// `[service.NAME]`, with what it inherits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
-    /// The rules of its codes.
-    pub policy: Policy,
-    /// The text.
-    pub template: Template,
-    /// The text in other languages, by language tag as it stands in the file (RFC 5646).
-    pub locales: BTreeMap<String, Template>,
-    /// Adds the origin-bound last line, `@example.com #123456`.
-    pub webotp_domain: Option<String>,
-    /// Adds the line by which Android's SMS Retriever knows the app, 11 characters.
-    pub android_app_hash: Option<String>,
-    /// Whether a delivery report is asked for.
-    pub report: bool,
-}
-
-/// The text of a service that has none.
-const TEMPLATE: &str = "Your code is {code}. It expires in {minutes} minutes. Do not share it.";
-
-impl Default for Service {
-    fn default() -> Self {
-        Self {
-            policy: Policy::default(),
-            template: Template::parse(TEMPLATE).expect("a test parses this constant"),
-            locales: BTreeMap::new(),
-            webotp_domain: None,
-            android_app_hash: None,
-            report: false,
-        }
-    }
-}
+use crate::otp::{Policy, PolicyError, Service, Template};
 
 const SERVICE: &[&str] = &[
     "digits",
@@ -53,24 +20,20 @@ const SERVICE: &[&str] = &[
     "locales",
 ];
 
-/// The service that is used when none is named, and whose keys all others inherit.
-pub(super) const DEFAULT: &str = "default";
-
-/// All services, `default` first; it is there even when the file has no section for it.
-pub(super) fn services(root: &Table<'_>) -> Vec<(String, Service)> {
+/// All services; `default` is there even when the file has no section for it.
+pub(super) fn services(root: &Table<'_>) -> BTreeMap<String, Service> {
     let mut named = root.named("service");
-    named.sort_by_key(|(name, _)| name != DEFAULT);
-    let mut services: Vec<(String, Service)> = Vec::new();
-    if named.first().is_none_or(|(name, _)| name != DEFAULT) {
-        services.push((DEFAULT.to_owned(), Service::default()));
-    }
+    // The others inherit from it.
+    named.sort_by_key(|(name, _)| name != Service::DEFAULT);
+    let mut services = BTreeMap::new();
     for (name, item) in named {
         if !is_name(&name) {
             item.fault("is no name of a service: use 1 to 64 letters, digits, _ and -");
         }
-        let default = services.first().map(|(_, default)| default.clone()).unwrap_or_default();
-        services.push((name, service(&item.table(SERVICE), default)));
+        let inherited = services.get(Service::DEFAULT).cloned().unwrap_or_default();
+        services.insert(name, service(&item.table(SERVICE), inherited));
     }
+    services.entry(Service::DEFAULT.to_owned()).or_default();
     services
 }
 

@@ -3,10 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use gsm_modem::{Find, Roaming};
 use proptest::prelude::*;
 
 use super::*;
+use crate::api::access::{Matcher, Right};
+use crate::inbox::Words;
 use crate::otp::Template;
+use crate::outbox::ModemRules;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, Path::new("t.toml"))
@@ -20,12 +24,9 @@ fn faults(text: &str) -> Vec<String> {
 fn nothing_is_the_defaults() {
     let config = parse("").unwrap();
     assert_eq!(config.api, Api::default());
-    assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.queue, Queue::default());
+    assert_eq!(config.gateway, Settings::default());
+    assert_eq!(config.patience, None);
     assert_eq!(config.log, Log::default());
-    assert_eq!(config.retention, Retention::default());
-    assert_eq!(config.opt_out, Words::default());
-    assert_eq!(config.services, BTreeMap::from([("default".to_owned(), Service::default())]));
     assert!(config.clients.is_empty() && config.modems.is_empty());
     assert_eq!(config.warnings(), ["no [[modem]] is configured: nothing can be sent"]);
 }
@@ -39,47 +40,53 @@ fn every_key_is_read() {
     assert_eq!(config.api, api);
     let web = Client {
         name: "web".into(),
-        who: Who::User("www-data".into()),
-        may: vec![Permission::Send, Permission::Admin],
+        matcher: Who::User("www-data".into()),
+        may: vec![Right::Send, Right::Admin],
         services: Some(vec!["login".into()]),
     };
     let ids = Client {
         name: "client2".into(),
-        who: Who::Uid(0),
-        may: vec![Permission::Issue, Permission::Check],
+        matcher: Who::Id(Matcher::Uid(0)),
+        may: vec![Right::Issue, Right::Check],
         services: None,
     };
     assert_eq!(config.clients[..2], [web, ids]);
-    assert_eq!(config.clients[2].who, Who::Group("wheel".into()));
-    assert_eq!(config.clients[3].who, Who::Gid(33));
-    let stick = Modem {
-        name: "stick1".into(),
-        find: Find {
-            port: Some("/dev/ttyUSB2".into()),
-            imei: Some("490154203237518".into()),
-            iccid: Some("8941000000000000009".into()),
-            usb: Some(UsbId { vendor: 0x12d1, product: 0x1506 }),
-            serial: Some("0123".into()),
-        },
+    assert_eq!(config.clients[2].matcher, Who::Group("wheel".into()));
+    assert_eq!(config.clients[3].matcher, Who::Id(Matcher::Gid(33)));
+    let find = Find {
+        port: Some("/dev/ttyUSB2".into()),
+        imei: Some("490154203237518".into()),
+        iccid: Some("8941000000000000009".into()),
+        usb: Some((0x12d1, 0x1506)),
+        serial: Some("0123".into()),
+    };
+    let session = gsm_modem::Settings {
         baud: 9600,
+        smsc: Some("+41794999000".into()),
+        roaming: Roaming::Forbidden,
+        operator: Some("22801".into()),
+        ..gsm_modem::Settings::new("stick1", find)
+    };
+    let stick = Modem {
+        session,
         pin_file: Some("/etc/p".into()),
         profile: "huawei".into(),
-        smsc: Some("+41794999000".parse().unwrap()),
-        roaming: false,
-        operator: Some("22801".into()),
+        send_timeout: Some(Duration::from_secs(60)),
+        power_cycle: ["/usr/local/bin/hub", "off-on", "3"].map(String::from).to_vec(),
+    };
+    assert_eq!(config.modems[0], stick);
+    let rules = ModemRules {
         routes: Some(vec!["+41".into(), "+49".into()]),
         max_per_minute: Some(20),
         max_per_day: Some(1000),
         max_per_month: Some(9000),
         max_recipients_per_month: Some(250),
         reserve: 10,
-        send_timeout: Some(Duration::from_secs(60)),
-        power_cycle: ["/usr/local/bin/hub", "off-on", "3"].map(String::from).to_vec(),
     };
-    assert_eq!(config.modems[0], stick);
-    assert_eq!(config.modems[1].name, "modem2");
-    assert_eq!((config.modems[1].baud, config.modems[1].profile.as_str()), (115_200, "auto"));
-    let login = &config.services["login"];
+    assert_eq!(config.gateway.modems["stick1"], rules);
+    assert_eq!(config.modems[1].session.name, "modem2");
+    assert_eq!((config.modems[1].session.baud, config.modems[1].profile.as_str()), (115_200, "auto"));
+    let login = &config.gateway.services["login"];
     assert_eq!((login.policy.digits, login.policy.alphabet.as_str()), (8, "abcdef0123"));
     assert_eq!(login.policy.ttl, Duration::from_secs(120));
     assert_eq!((login.policy.max_attempts, login.policy.max_sends), (4, 2));
@@ -89,30 +96,31 @@ fn every_key_is_read() {
     assert_eq!(login.android_app_hash.as_deref(), Some("FA+9qCX9VSu"));
     assert!(login.report);
     assert_eq!(login.locales["de-CH"], Template::parse("Code {code}").unwrap());
-    assert_eq!(config.limits.per_number, ["1/1m".parse().unwrap()]);
-    assert_eq!(config.limits.per_client, ["2/1m".parse().unwrap()]);
-    assert_eq!(config.limits.per_prefix, ["3/1m".parse().unwrap()]);
-    assert_eq!(config.limits.total, []);
-    assert_eq!(config.limits.allow_prefixes.as_deref(), Some(&["+41".to_owned()][..]));
-    assert_eq!(config.limits.deny_prefixes, ["+4190"]);
-    assert_eq!((config.queue.max_pending, config.queue.min_life.as_secs()), (7, 5));
-    assert_eq!(config.queue.patience, Some(Duration::from_secs(9)));
-    let breaker = config.queue.breaker;
+    assert_eq!(config.gateway.limits.per_number, ["1/1m".parse().unwrap()]);
+    assert_eq!(config.gateway.limits.per_client, ["2/1m".parse().unwrap()]);
+    assert_eq!(config.gateway.limits.per_prefix, ["3/1m".parse().unwrap()]);
+    assert_eq!(config.gateway.limits.total, []);
+    assert_eq!(config.gateway.limits.allow_prefixes.as_deref(), Some(&["+41".to_owned()][..]));
+    assert_eq!(config.gateway.limits.deny_prefixes, ["+4190"]);
+    assert_eq!((config.gateway.max_pending, config.gateway.min_life.as_secs()), (7, 5));
+    assert_eq!(config.patience, Some(Duration::from_secs(9)));
+    let breaker = config.gateway.breaker;
     assert_eq!((breaker.failures, breaker.first.as_secs(), breaker.max.as_secs()), (3, 2, 60));
-    let retry = &config.queue.retry;
+    let retry = &config.gateway.retry;
     assert_eq!((retry.first.as_secs(), retry.max.as_secs(), retry.attempts), (1, 60, 3));
     assert!((retry.factor - 3.0).abs() < f64::EPSILON, "a whole number is a number");
     assert_eq!((config.log.level.as_str(), config.log.format), ("warn,smsotpd=debug", LogFormat::Json));
-    let days = [&config.retention.verifications, &config.retention.messages, &config.retention.inbox]
-        .map(|d| d.as_secs() / 86_400);
+    let days =
+        [&config.gateway.keep_verifications, &config.gateway.keep_messages, &config.gateway.keep_inbox]
+            .map(|d| d.as_secs() / 86_400);
     assert_eq!(days, [2, 3, 4]);
-    assert_eq!(config.opt_out, Words::new(["HALT"], [""; 0]));
+    assert_eq!(config.gateway.opt_out, Words::new(["HALT"], [""; 0]));
 }
 
 #[test]
 fn patience_is_the_modems_own_or_a_span() {
-    let patience = |value: &str| parse(&format!("[queue]\npatience = {value}")).map(|c| c.queue.patience);
-    assert_eq!(parse("").unwrap().queue.patience, None);
+    let patience = |value: &str| parse(&format!("[queue]\npatience = {value}")).map(|c| c.patience);
+    assert_eq!(parse("").unwrap().patience, None);
     assert_eq!(patience("'auto'").unwrap(), None);
     assert_eq!(patience("'12s'").unwrap(), Some(Duration::from_secs(12)));
     for wrong in ["'0s'", "'never'", "12"] {
@@ -136,7 +144,7 @@ fn a_service_inherits_key_by_key() {
         [service.login.locales]
         de = 'Mein {code}'";
     let config = parse(text).unwrap();
-    let login = &config.services["login"];
+    let login = &config.gateway.services["login"];
     assert_eq!((login.policy.digits, login.policy.ttl.as_secs()), (7, 120));
     assert_eq!(login.webotp_domain, None, "an empty text takes back what is inherited");
     assert_eq!(login.locales["de"], Template::parse("Mein {code}").unwrap());

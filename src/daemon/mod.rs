@@ -97,7 +97,6 @@ pub struct Daemon {
 impl Daemon {
     /// Starts every room; returns when the socket answers. Modems come up by themselves after that.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        let settings = wiring::settings(config);
         let access = wiring::access(config)?;
         let state = config.state_dir.clone();
         std::fs::create_dir_all(&state)
@@ -122,7 +121,8 @@ impl Daemon {
             notices.push(heard);
         }
         let modems = ports.iter().map(|p| Arc::clone(p) as Arc<dyn Submit>).collect();
-        let gateway = Gateway::open(store.clone(), found.key, Clock::system(), settings, modems).await?;
+        let gateway =
+            Gateway::open(store.clone(), found.key, Clock::system(), config.gateway.clone(), modems).await?;
         if let Some(octets) = found.in_state {
             gateway.attach_to_backups(octets);
         }
@@ -154,7 +154,7 @@ impl Daemon {
     /// Takes over what a reload may change: services, limits, queue rules, retention, the rules of modems. What
     /// needs a restart is named in the answer.
     pub fn reload(&self, old: &Config, new: &Config) -> Vec<&'static str> {
-        self.gateway.reload(wiring::settings(new));
+        self.gateway.reload(new.gateway.clone());
         wiring::needs_restart(old, new)
     }
 

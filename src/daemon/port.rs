@@ -4,14 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use gsm_modem::dialogue::Recorded;
-use gsm_modem::{Modem, Notice, Place, Snapshot, State};
+use gsm_modem::at::Failure;
+use gsm_modem::{Modem, Notice, Part, Place, Recorded, Registration, SimNames, Snapshot, State, UssdAnswer};
 use tokio::sync::{mpsc, watch};
 
-use crate::gateway::{
-    Control, ControlError, Gate, Gateway, ModemCounters, ModemFacts, ModemState, Order, Outcome, Readiness,
-    RecoveryView, SimNames, Submit, TraceLine, UssdAnswer,
-};
+use crate::gateway::{Control, ControlError, Gate, Gateway, Outcome, Readiness, RecoveryView, Submit};
 use crate::outbox::{Fault, FaultClass};
 use crate::secret::Secret;
 
@@ -71,7 +68,7 @@ impl Port {
 /// Passes on what the session has to say, in order, until it ends.
 pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>, gateway: Gateway) {
     let mut snapshot = port.snapshot.clone();
-    let mut told = ModemState::Absent;
+    let mut told = State::Absent;
     loop {
         tokio::select! {
             biased;
@@ -87,10 +84,10 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
                         *known = next;
                         changed
                     });
-                    (state(now.state), now.last_error.clone())
+                    (now.state, now.last_error.clone())
                 };
                 // Ready and busy alternate with every message; the message's own events tell that.
-                let working = |s| matches!(s, ModemState::Ready | ModemState::Busy);
+                let working = |s| matches!(s, State::Ready | State::Busy);
                 if state != told && !(working(state) && working(told)) {
                     tell(&port.name, state, why.as_deref());
                     gateway.modem_changed(&port.name);
@@ -107,7 +104,7 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
                     gateway.modem_recovered(&port.name, RecoveryView { rung: rung.as_str(), took });
                 }
                 Some(Notice::Delivered { pdu, storage, sim } | Notice::Report { pdu, storage, sim }) => {
-                    port.hand_over(&gateway, &pdu, &names(&sim), storage).await;
+                    port.hand_over(&gateway, &pdu, &sim, storage).await;
                 }
                 Some(Notice::Overdue) => {
                     if let Err(e) = gateway.overdue(&port.name).await {
@@ -120,7 +117,7 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
     }
 }
 
-fn tell(name: &str, state: ModemState, why: Option<&str>) {
+fn tell(name: &str, state: State, why: Option<&str>) {
     let (state, why) = (state.as_str(), why.unwrap_or_default());
     match state {
         "blocked" => tracing::error!(modem = name, why, "the modem needs a person"),
@@ -130,25 +127,8 @@ fn tell(name: &str, state: ModemState, why: Option<&str>) {
 }
 
 fn readiness(snapshot: &Snapshot) -> Readiness {
-    let roaming = snapshot.registration == gsm_modem::at::Registration::Roaming;
-    Readiness { ready: snapshot.ready, sim: names(&snapshot.sim), roaming }
-}
-
-/// What the SIM told of itself.
-fn names(sim: &gsm_modem::SimNames) -> SimNames {
-    SimNames::new(sim.iccid.clone(), sim.imsi.clone())
-}
-
-fn state(state: State) -> ModemState {
-    match state {
-        State::Absent => ModemState::Absent,
-        State::Starting => ModemState::Starting,
-        State::Ready => ModemState::Ready,
-        State::Busy => ModemState::Busy,
-        State::Recovering => ModemState::Recovering,
-        State::Paused => ModemState::Paused,
-        State::Blocked => ModemState::Blocked,
-    }
+    let roaming = snapshot.registration == Registration::Roaming;
+    Readiness { ready: snapshot.ready, sim: snapshot.sim.clone(), roaming }
 }
 
 impl Submit for Port {
@@ -156,59 +136,22 @@ impl Submit for Port {
         &self.name
     }
 
-    fn facts(&self) -> ModemFacts {
-        let s = self.snapshot.borrow();
-        ModemFacts {
-            state: state(s.state),
-            paused: s.paused,
-            port: s.port.clone(),
-            manufacturer: s.equipment.manufacturer.clone(),
-            model: s.equipment.model.clone(),
-            firmware: s.equipment.firmware.clone(),
-            imei: s.equipment.imei.clone(),
-            imsi: s.sim.imsi.clone(),
-            operator: s.operator.clone(),
-            registration: registration(s.registration).to_owned(),
-            signal_dbm: s.signal_dbm,
-            pin_tries: s.pin_tries,
-            last_error: s.last_error.clone(),
-            last_error_at: s.last_error_at,
-            counters: counters(&s.counters),
-        }
+    fn facts(&self) -> Snapshot {
+        self.snapshot.borrow().clone()
     }
 
     fn readiness(&self) -> watch::Receiver<Readiness> {
         self.readiness.subscribe()
     }
 
-    fn submit(&self, order: Order, gate: Gate) -> BoxFuture<'static, Outcome> {
-        let parts =
-            order.parts.into_iter().map(|p| gsm_modem::Part { pdu: p.pdu, length: p.length }).collect();
+    fn submit(&self, parts: Vec<Part>, gate: Gate) -> BoxFuture<'static, Outcome> {
         let submitted = self.modem.submit(parts, gate);
-        Box::pin(async move {
-            match submitted.await {
-                gsm_modem::Outcome::Accepted { references } => Outcome::Accepted { references },
-                gsm_modem::Outcome::Rejected { references, error } => {
-                    Outcome::Rejected { references, fault: fault(&error) }
-                }
-                gsm_modem::Outcome::Unknown { references, reason } => Outcome::Unknown { references, reason },
-                gsm_modem::Outcome::NotStarted { references, reason } => {
-                    Outcome::NotStarted { references, reason }
-                }
-            }
-        })
+        Box::pin(async move { submitted.await.map_error(fault) })
     }
 
-    fn trace(&self) -> BoxFuture<'static, Vec<TraceLine>> {
+    fn trace(&self) -> BoxFuture<'static, Vec<Recorded>> {
         let modem = self.modem.clone();
-        Box::pin(async move {
-            let line = |line: Recorded| TraceLine {
-                ago: line.ago,
-                direction: line.direction.as_str(),
-                text: line.text,
-            };
-            modem.trace().await.into_iter().map(line).collect()
-        })
+        Box::pin(async move { modem.trace().await })
     }
 
     fn control(&self, control: Control) -> BoxFuture<'static, Result<Option<UssdAnswer>, ControlError>> {
@@ -220,8 +163,7 @@ impl Submit for Port {
                 Control::Reset => modem.reset().await,
                 Control::Cure { why } => modem.cure(why).await,
                 Control::Ussd { code, timeout } => {
-                    let answer = modem.ussd(code, timeout).await.map_err(ControlError::Failed)?;
-                    return Ok(Some(UssdAnswer { text: answer.text, open: answer.open }));
+                    return modem.ussd(code, timeout).await.map(Some).map_err(ControlError::Failed);
                 }
             }
             Ok(None)
@@ -230,7 +172,7 @@ impl Submit for Port {
 }
 
 /// What an error is about.
-fn fault(error: &gsm_modem::at::Failure) -> Fault {
+fn fault(error: Failure) -> Fault {
     use Subject::{Centre, Message, Modem, Network, Recipient, Sim, Storage};
     use gsm_modem::at::{Subject, Verdict};
     let class = match (error.subject, error.verdict) {
@@ -243,27 +185,5 @@ fn fault(error: &gsm_modem::at::Failure) -> Fault {
         (Modem | Storage, _) | (Centre, Verdict::Refused) => FaultClass::Modem,
         (Recipient | Message | Network | Centre, _) => FaultClass::Transient,
     };
-    Fault { class, text: error.sentence.clone() }
-}
-
-fn counters(seen: &gsm_modem::Counters) -> ModemCounters {
-    ModemCounters {
-        dropped_lines: seen.dropped_lines,
-        late_lines: seen.late_lines,
-        resyncs: seen.resyncs,
-        reopens: seen.reopens,
-        restarts: seen.restarts,
-        lost_notices: seen.lost_notices,
-    }
-}
-
-fn registration(registration: gsm_modem::at::Registration) -> &'static str {
-    match registration {
-        gsm_modem::at::Registration::Home => "home",
-        gsm_modem::at::Registration::Roaming => "roaming",
-        gsm_modem::at::Registration::Searching => "searching",
-        gsm_modem::at::Registration::Denied => "denied",
-        gsm_modem::at::Registration::NotRegistered => "not registered",
-        gsm_modem::at::Registration::Unknown => "unknown",
-    }
+    Fault { class, text: error.sentence }
 }

@@ -6,72 +6,24 @@ use nix::unistd::{Group, User};
 
 use super::{StartError, key};
 use crate::api::Listener;
-use crate::api::access::{self, Access, Matcher, Right};
-use crate::config::{Config, Modem, Permission, Who};
-use crate::gateway::{Limits, ModemRules, Service, Settings, lint};
+use crate::api::access::{Access, Client, Matcher};
+use crate::config::{Config, Modem, Who};
+use crate::gateway::lint;
 use crate::secret::Secret;
-
-/// What the gateway is told.
-pub(super) fn settings(config: &Config) -> Settings {
-    let services = config.services.iter().map(|(name, s)| {
-        let service = Service {
-            policy: s.policy.clone(),
-            template: s.template.clone(),
-            locales: s.locales.clone(),
-            webotp_domain: s.webotp_domain.clone(),
-            android_app_hash: s.android_app_hash.clone(),
-            report: s.report,
-        };
-        (name.clone(), service)
-    });
-    let modems = config.modems.iter().map(|m| {
-        let rules = ModemRules {
-            routes: m.routes.clone(),
-            max_per_minute: m.max_per_minute,
-            max_per_day: m.max_per_day,
-            max_per_month: m.max_per_month,
-            max_recipients_per_month: m.max_recipients_per_month,
-            reserve: m.reserve,
-        };
-        (m.name.clone(), rules)
-    });
-    Settings {
-        services: services.collect(),
-        limits: Limits {
-            per_number: config.limits.per_number.clone(),
-            per_client: config.limits.per_client.clone(),
-            per_prefix: config.limits.per_prefix.clone(),
-            total: config.limits.total.clone(),
-            allow_prefixes: config.limits.allow_prefixes.clone(),
-            deny_prefixes: config.limits.deny_prefixes.clone(),
-        },
-        max_pending: config.queue.max_pending,
-        min_life: config.queue.min_life,
-        retry: config.queue.retry,
-        breaker: config.queue.breaker,
-        keep_verifications: config.retention.verifications,
-        keep_messages: config.retention.messages,
-        keep_inbox: config.retention.inbox,
-        opt_out: config.opt_out.clone(),
-        modems: modems.collect(),
-    }
-}
 
 /// What is allowed but hardly meant, a sentence each: of the configuration itself, and of what its texts cost.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
-    let texts = settings(config).services;
-    config.warnings().into_iter().chain(texts.iter().flat_map(|(name, s)| lint(name, s))).collect()
+    let services = &config.gateway.services;
+    config.warnings().into_iter().chain(services.iter().flat_map(|(name, s)| lint(name, s))).collect()
 }
 
 /// What the configuration names and this system does not have, or keeps from this user: a start here would fail. A
 /// check may be made on another machine, or by somebody else.
 pub(super) fn missing(config: &Config) -> Vec<String> {
-    let who = |c: &crate::config::Client| match &c.who {
-        Who::User(name) => uid(name).err(),
-        Who::Group(name) => gid(name).err(),
-        Who::Uid(_) | Who::Gid(_) => None,
-    };
-    let clients = config.clients.iter().filter_map(|c| Some(format!("client {}: {}", c.name, who(c)?)));
+    let clients = config
+        .clients
+        .iter()
+        .filter_map(|c| Some(format!("client {}: {}", c.name, matcher(&c.matcher).err()?)));
     let group = config.api.group.as_deref().and_then(|name| Some(format!("api.group: {}", gid(name).err()?)));
     let key = config.secret_key_file.as_deref().and_then(|path| Some(key::check(path).err()?.to_string()));
     let pins = config.modems.iter().filter_map(|m| Some(pin(m).err()?.to_string()));
@@ -81,29 +33,22 @@ pub(super) fn missing(config: &Config) -> Vec<String> {
 /// Who may use the socket.
 pub(super) fn access(config: &Config) -> Result<Access, StartError> {
     let clients = config.clients.iter().map(|c| {
-        Ok(access::Client {
+        Ok(Client {
             name: c.name.clone(),
-            matcher: match &c.who {
-                Who::User(name) => Matcher::Uid(uid(name)?),
-                Who::Group(name) => Matcher::Gid(gid(name)?),
-                Who::Uid(id) => Matcher::Uid(*id),
-                Who::Gid(id) => Matcher::Gid(*id),
-            },
-            may: c.may.iter().copied().map(right).collect(),
+            matcher: matcher(&c.matcher)?,
+            may: c.may.clone(),
             services: c.services.clone(),
         })
     });
     Ok(Access::new(clients.collect::<Result<_, StartError>>()?))
 }
 
-fn right(permission: Permission) -> Right {
-    match permission {
-        Permission::Issue => Right::Issue,
-        Permission::Check => Right::Check,
-        Permission::Send => Right::Send,
-        Permission::Read => Right::Read,
-        Permission::Admin => Right::Admin,
-    }
+fn matcher(who: &Who) -> Result<Matcher, StartError> {
+    Ok(match who {
+        Who::User(name) => Matcher::Uid(uid(name)?),
+        Who::Group(name) => Matcher::Gid(gid(name)?),
+        Who::Id(id) => *id,
+    })
 }
 
 /// Binds the socket where and as the configuration says.
@@ -135,13 +80,13 @@ fn pin(m: &Modem) -> Result<Option<Secret<String>>, StartError> {
     Ok(match &m.pin_file {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|e| {
-                StartError::Unknown(format!("modem {}: pin_file {}: {e}", m.name, path.display()))
+                StartError::Unknown(format!("modem {}: pin_file {}: {e}", m.session.name, path.display()))
             })?;
             let digits = text.trim();
             if !(4..=8).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
                 return Err(StartError::Unknown(format!(
                     "modem {}: pin_file {} has to hold the PIN alone, 4 to 8 digits",
-                    m.name,
+                    m.session.name,
                     path.display()
                 )));
             }
@@ -157,28 +102,14 @@ pub(super) fn modem(
     config: &Config,
     pins: Arc<dyn gsm_modem::Pins>,
 ) -> Result<gsm_modem::Settings, StartError> {
-    let pin = pin(m)?;
     // A name that the configuration's check did not know cannot come here.
     let profiles = config.profiles.only(&m.profile).unwrap_or_else(|| config.profiles.clone());
-    let profiles = m.send_timeout.map_or_else(|| profiles.clone(), |limit| profiles.with_send_timeout(limit));
     Ok(gsm_modem::Settings {
-        name: m.name.clone(),
-        find: gsm_modem::Find {
-            port: m.find.port.clone(),
-            usb: m.find.usb.map(|id| (id.vendor, id.product)),
-            serial: m.find.serial.clone(),
-            imei: m.find.imei.clone(),
-            iccid: m.find.iccid.clone(),
-        },
-        baud: m.baud,
-        pin,
-        smsc: m.smsc.as_ref().map(|n| n.as_str().to_owned()),
-        roaming: if m.roaming { gsm_modem::Roaming::Allowed } else { gsm_modem::Roaming::Forbidden },
-        operator: m.operator.clone(),
+        pin: pin(m)?,
         pins: Some(pins),
-        profiles,
-        patience: config.queue.patience,
-        timing: gsm_modem::Timing::default(),
+        profiles: m.send_timeout.map_or_else(|| profiles.clone(), |limit| profiles.with_send_timeout(limit)),
+        patience: config.patience,
+        ..m.session.clone()
     })
 }
 
@@ -202,15 +133,10 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if old.clients != new.clients {
         names.push("[[client]]");
     }
-    let device = |m: &Modem| {
-        let line = (m.baud, m.pin_file.clone(), m.profile.clone(), m.smsc.clone());
-        let cure = (m.send_timeout, m.power_cycle.clone());
-        (m.name.clone(), m.find.clone(), line, m.roaming, m.operator.clone(), cure)
-    };
-    if !old.modems.iter().map(device).eq(new.modems.iter().map(device)) {
+    if old.modems != new.modems {
         names.push("[[modem]] (all but routes and limits)");
     }
-    if old.queue.patience != new.queue.patience {
+    if old.patience != new.patience {
         names.push("queue.patience");
     }
     if old.profiles != new.profiles {

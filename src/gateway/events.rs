@@ -79,7 +79,7 @@ mod tests {
         for _ in 0..events {
             let modem = ModemView {
                 name: String::new(),
-                facts: crate::gateway::ModemFacts::default(),
+                facts: crate::gateway::Snapshot::default(),
                 last_error_at: None,
                 queue: 0,
                 sent_total: 0,

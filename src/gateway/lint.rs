@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use gsm_sms::Encoding;
 
-use super::settings::Service;
-use crate::otp::{Code, Template};
+use crate::otp::{Code, Service, Template};
 
 /// A sentence for each text of the service, in any language, that is not one part in the GSM 7 bit default
 /// alphabet (3GPP TS 23.038 section 6.2.1). Rendered with the longest code and life, the lines for `WebOTP` and the
@@ -93,17 +92,9 @@ fn second_part(text: &str, capacity: usize) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::otp::Policy;
 
     fn service(text: &str) -> Service {
-        Service {
-            policy: Policy::default(),
-            template: Template::parse(text).unwrap(),
-            locales: BTreeMap::new(),
-            webotp_domain: None,
-            android_app_hash: None,
-            report: false,
-        }
+        Service { template: Template::parse(text).unwrap(), ..Service::default() }
     }
 
     #[test]

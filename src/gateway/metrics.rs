@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::recoveries::Recoveries;
-use super::{ModemCounters, ModemView, StatusView};
+use super::{Counters, ModemView, StatusView};
 use crate::outbox::{Circuit, MessageStatus};
 
 const VERIFICATIONS: [&str; 7] =
@@ -131,7 +131,7 @@ impl Metrics {
 }
 
 /// Something that is counted on a modem's port: its name, help and value.
-type Counter = (&'static str, &'static str, fn(&ModemCounters) -> u64);
+type Counter = (&'static str, &'static str, fn(&Counters) -> u64);
 
 const COUNTERS: [Counter; 6] = [
     ("dropped_lines", "Lines of the modem that nobody understood.", |c| c.dropped_lines),

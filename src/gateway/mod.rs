@@ -17,7 +17,6 @@ use crate::secret::{Key, Secret};
 use crate::store::{Store, StoreError};
 
 mod air;
-mod care;
 mod error;
 mod events;
 mod inbound;
@@ -43,17 +42,14 @@ mod verify;
 mod view;
 mod worker;
 
-pub use crate::outbox::{ModemRules, SimNames, Standing};
-pub use care::{TraceLine, UssdAnswer};
+pub use crate::outbox::{SimNames, Standing};
 pub use error::GatewayError;
 pub(crate) use error::seconds;
+pub use gsm_modem::{Counters, Part, Recorded, Snapshot, State as ModemState, UssdAnswer};
 pub use lint::lint;
 pub use request::{Caller, InboxFilter, IssueRequest, MessageFilter, SendRequest};
-pub use settings::{Limits, Service, Settings};
-pub use submit::{
-    Control, ControlError, Gate, ModemCounters, ModemFacts, ModemState, Order, OrderPart, Outcome, Readiness,
-    Submit,
-};
+pub use settings::Settings;
+pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
 pub use view::{
     CheckView, Event, EventKind, Gap, InboxView, MessageView, ModemView, OptOutView, Page, QueueView,
     RecoveryView, StatusView, Subscription, VerificationView,
@@ -225,7 +221,7 @@ impl Gateway {
     }
 
     /// The last lines that went over a modem's port, masked, the oldest first.
-    pub async fn trace(&self, name: &str) -> Result<Vec<TraceLine>, GatewayError> {
+    pub async fn trace(&self, name: &str) -> Result<Vec<Recorded>, GatewayError> {
         Ok(self.0.slot(name)?.modem.trace().await)
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::moves::{self, IDEMPOTENCY, Once, Standing};
-use super::{Caller, CheckView, Gateway, GatewayError, Inner, IssueRequest, Service, VerificationView};
+use super::{Caller, CheckView, Gateway, GatewayError, Inner, IssueRequest, VerificationView};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
-use crate::otp::{Code, Verification, VerificationStatus};
+use crate::otp::{Code, Service, Verification, VerificationStatus};
 use crate::outbox::{Encoding, Kind, Message, MessageStatus, Sign};
 use crate::phone::PhoneNumber;
 use crate::secret::{Sealed, Secret};
@@ -30,7 +30,7 @@ impl Gateway {
         inner.admit()?;
         let settings = inner.settings();
         let to = number(&request.to)?;
-        let name = request.service.clone().unwrap_or_else(|| "default".to_owned());
+        let name = request.service.clone().unwrap_or_else(|| Service::DEFAULT.to_owned());
         let service = settings.services.get(&name).ok_or(GatewayError::UnknownService)?;
         allowed(caller, &name)?;
         settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked)?;
@@ -155,7 +155,7 @@ impl Gateway {
         code: &Secret<String>,
     ) -> Result<CheckView, GatewayError> {
         let to = number(to)?;
-        let service = service.unwrap_or("default").to_owned();
+        let service = service.unwrap_or(Service::DEFAULT).to_owned();
         allowed(caller, &service)?;
         if !self.0.settings().services.contains_key(&service) {
             return Err(GatewayError::UnknownService);
@@ -370,8 +370,7 @@ pub(super) fn measure(text: &Secret<String>) -> Result<(Encoding, u8), GatewayEr
             survey.parts
         )));
     }
-    let encoding = if survey.encoding == gsm_sms::Encoding::Ucs2 { Encoding::Ucs2 } else { Encoding::Gsm7 };
-    Ok((encoding, u8::try_from(survey.parts).unwrap_or(u8::MAX)))
+    Ok((survey.encoding, u8::try_from(survey.parts).unwrap_or(u8::MAX)))
 }
 
 /// A number as a client wrote it.

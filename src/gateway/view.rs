@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
-use super::{ModemFacts, ModemState};
+use super::{ModemState, Snapshot};
 use crate::clock::Timestamp;
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Content, Entry, Sender};
@@ -188,7 +188,7 @@ pub struct ModemView {
     /// Its name in the configuration.
     pub name: String,
     /// What is known of it.
-    pub facts: ModemFacts,
+    pub facts: Snapshot,
     /// When the fault that `facts` tell was last seen.
     pub last_error_at: Option<Timestamp>,
     /// Messages that only this modem may send and that wait.

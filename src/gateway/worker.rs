@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::air::{Answer, OnAir, Role};
 use super::moves::{self, Claim, Settlement};
 use super::reports::Settled;
-use super::{Control, GatewayError, Inner, Order, OrderPart, Outcome, Readiness, Settings, Slot, locked};
+use super::{Control, GatewayError, Inner, Outcome, Part, Readiness, Settings, Slot, locked};
 use crate::clock::Timestamp;
 use crate::outbox::{
     Attempt, Avoid, Circuit, Done, End, Event, Fault, FaultClass, Home, Judgement, Message, MessageStatus,
@@ -125,7 +125,7 @@ impl Inner {
             }
             Err(fault) => {
                 on_disk.await?;
-                Outcome::Rejected { references: Vec::new(), fault }
+                Outcome::Rejected { references: Vec::new(), error: fault }
             }
         };
         Ok(Some(self.end(index, m, outcome, avoided, &settings)))
@@ -150,8 +150,8 @@ impl Inner {
         }
         let (parts, end, why) = match &outcome {
             Outcome::Accepted { references } => (references.len(), SendEnd::Sent, ""),
-            Outcome::Rejected { references, fault } => {
-                (references.len(), SendEnd::Failed(fault.class), fault.text.as_str())
+            Outcome::Rejected { references, error } => {
+                (references.len(), SendEnd::Failed(error.class), error.text.as_str())
             }
             Outcome::Unknown { references, reason } => {
                 (references.len() + 1, SendEnd::Unknown, reason.as_str())
@@ -196,7 +196,7 @@ impl Inner {
         let wait = settings.retry.wait(m.attempts.saturating_add(m.held));
         let (end, alone) = match outcome {
             Outcome::Accepted { references } => (End::Accepted { references }, None),
-            Outcome::Rejected { references, fault } => {
+            Outcome::Rejected { references, error: fault } => {
                 let judged = Judgement { class: fault.class, attempt: Attempt::Counted };
                 let Judgement { class, attempt } = dues.judgement.unwrap_or(judged);
                 let alone = matches!(class, FaultClass::Modem | FaultClass::Sim).then_some(wait);
@@ -263,7 +263,7 @@ impl Inner {
     }
 
     /// The PDUs of the parts that are still to go through this modem.
-    fn compose(&self, m: &Message, modem: &str, now: Timestamp) -> Result<Order, Fault> {
+    fn compose(&self, m: &Message, modem: &str, now: Timestamp) -> Result<Vec<Part>, Fault> {
         // What cannot be read can be sent by nobody.
         let broken = |text: String| Fault { class: FaultClass::Recipient, text };
         let body = m.body.as_ref().ok_or_else(|| broken("its text is gone".to_owned()))?;
@@ -277,13 +277,12 @@ impl Inner {
         submission.class = m.flash.then_some(gsm_sms::MessageClass::Flash);
         submission.validity = m.deadline.map(|deadline| deadline.since(now));
         let composed = gsm_sms::compose(&submission).map_err(|e| broken(e.to_string()))?;
-        let parts = composed
+        Ok(composed
             .parts
             .into_iter()
             .skip(usize::from(m.first_part(modem)))
-            .map(|part| OrderPart { pdu: Secret::new(part.pdu), length: part.length })
-            .collect();
-        Ok(Order { parts })
+            .map(|part| Part { pdu: Secret::new(part.pdu), length: part.length })
+            .collect())
     }
 
     /// The next message for this modem; without one it waits.

@@ -1,4 +1,5 @@
-//! A verification, pure: the code and its keyed hash, the template, the policy, the limits and the state step.
+//! A verification, pure: the code and its keyed hash, the template, a service with its policy, the limits
+//! and the state step.
 //!
 //! This room does not know that modems, a store or a clock exist: time is a parameter, randomness comes from
 //! the operating system only where a code is made.
@@ -6,11 +7,15 @@
 mod code;
 mod limits;
 mod policy;
+mod service;
 mod template;
 mod verification;
+mod window;
 
 pub use code::{Code, CodeHash};
-pub use limits::{Bucket, LimitExceeded, NotARate, Rate, Window};
+pub use limits::Limits;
 pub use policy::{Policy, PolicyError};
+pub use service::Service;
 pub use template::{Template, TemplateError};
 pub use verification::{Event, Refusal, Verification, VerificationStatus, step};
+pub use window::{Bucket, LimitExceeded, NotARate, Rate, Window};

@@ -152,11 +152,11 @@ fn of(slot: (u64, u32), period: u64) -> u32 {
 
 impl Recipients {
     /// More than these are not told apart in a month.
-    pub const MOST: usize = 100_000;
+    pub const MOST: u32 = 100_000;
 
     /// What is known of a month.
     pub fn new(month: u64, known: impl IntoIterator<Item = u64>) -> Self {
-        Self { month, known: known.into_iter().take(Self::MOST).collect() }
+        Self { month, known: known.into_iter().take(Self::MOST as usize).collect() }
     }
 
     /// Whether this number was served this month.
@@ -174,7 +174,7 @@ impl Recipients {
         if self.month != t.month {
             *self = Self { month: t.month, known: HashSet::new() };
         }
-        self.known.len() < Self::MOST && self.known.insert(recipient)
+        self.known.len() < Self::MOST as usize && self.known.insert(recipient)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The state of one outgoing message.
 
+use gsm_sms::Encoding;
+
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::phone::PhoneNumber;
@@ -12,15 +14,6 @@ pub enum Kind {
     Otp(VerificationId),
     /// Plain text.
     Text,
-}
-
-/// How the text goes over the air (3GPP TS 23.038).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    /// GSM 7-bit default alphabet.
-    Gsm7,
-    /// UCS-2.
-    Ucs2,
 }
 
 /// Where a message stands.

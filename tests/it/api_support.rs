@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use gsm_modem::dialogue::Direction;
 use smsotpd::api::client::{Call, Client, Reply};
 use smsotpd::api::{Accepted, Access, Answer, Issued, Limits, Listener, Service, serve_within};
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
-    Caller, CheckView, Control, Event, EventKind, Gap, GatewayError, InboxFilter, InboxView, IssueRequest,
-    MessageFilter, MessageView, ModemCounters, ModemFacts, ModemState, ModemView, OptOutView, Page,
-    QueueView, SendRequest, Standing, StatusView, Subscription, TraceLine, UssdAnswer, VerificationView,
+    Caller, CheckView, Control, Counters, Event, EventKind, Gap, GatewayError, InboxFilter, InboxView,
+    IssueRequest, MessageFilter, MessageView, ModemState, ModemView, OptOutView, Page, QueueView, Recorded,
+    SendRequest, Snapshot, Standing, StatusView, Subscription, UssdAnswer, VerificationView,
 };
 use smsotpd::id::{InboxId, MessageId, VerificationId};
 use smsotpd::inbox::Tag;
 use smsotpd::otp::VerificationStatus;
-use smsotpd::outbox::{Encoding, MessageStatus};
+use smsotpd::outbox::{Encoding, MessageStatus, SimNames};
 use smsotpd::phone::PhoneNumber;
 use smsotpd::secret::Secret;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -300,17 +301,21 @@ impl Service for Fake {
         (name == modem.name).then_some(modem).ok_or(GatewayError::NotFound("such modem"))
     }
 
-    fn trace(&self, name: String) -> Answer<'_, Vec<TraceLine>> {
+    fn trace(&self, name: String) -> Answer<'_, Vec<Recorded>> {
         answer(self.enter(Caller::default(), |_| {
             if name != "stick1" {
                 return Err(GatewayError::NotFound("such modem"));
             }
-            let line = |ms, direction, text: &str| TraceLine {
+            let line = |ms, direction, text: &str| Recorded {
                 ago: Duration::from_millis(ms),
                 direction,
                 text: text.to_owned(),
             };
-            Ok(vec![line(1500, "out", "AT+CMGS=23"), line(1200, "in", ">"), line(900, "note", "recovering")])
+            Ok(vec![
+                line(1500, Direction::Out, "AT+CMGS=23"),
+                line(1200, Direction::In, ">"),
+                line(900, Direction::Note, "recovering"),
+            ])
         }))
     }
 
@@ -367,15 +372,15 @@ impl Service for Fake {
 pub(crate) fn modem(state: ModemState) -> ModemView {
     ModemView {
         name: "stick1".to_owned(),
-        facts: ModemFacts {
+        facts: Snapshot {
             state,
             port: "/dev/ttyUSB0".to_owned(),
             signal_dbm: Some(-71),
             pin_tries: Some(3),
-            imsi: Some("228011234567890".to_owned()),
+            sim: SimNames::new(None, Some("228011234567890".to_owned())),
             operator: Some("Swisscom".to_owned()),
             last_error: Some("the modem looks for a network".to_owned()),
-            counters: ModemCounters { dropped_lines: 12, resyncs: 3, ..Default::default() },
+            counters: Counters { dropped_lines: 12, resyncs: 3, ..Default::default() },
             ..Default::default()
         },
         last_error_at: Some(Timestamp::from_millis(1_800_000_000_000)),

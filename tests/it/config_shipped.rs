@@ -1,10 +1,10 @@
 //! `config/smsotpd.toml` as it is shipped: sound as it stands, sound with every line in force, complete, and
 //! true about the defaults. The systemd unit makes the folders that the defaults name.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use smsotpd::config::{Config, DEFAULT_PATH, Limits, Permission, Service};
+use smsotpd::api::access::Right;
+use smsotpd::config::{Config, DEFAULT_PATH};
 
 const SHIPPED: &str = include_str!("../../config/smsotpd.toml");
 
@@ -33,20 +33,20 @@ fn what_it_calls_a_default_is_the_default() {
     assert_eq!(all.state_dir, default.state_dir);
     all.api.group = None;
     assert_eq!(all.api, default.api);
-    assert_eq!(all.limits.allow_prefixes.take().unwrap(), ["+41", "+49"]);
-    assert_eq!(all.limits, Limits { deny_prefixes: vec!["+4190".into()], ..default.limits });
-    assert_eq!(all.queue, default.queue);
     assert_eq!(all.log, default.log);
-    assert_eq!(all.retention, default.retention);
-    assert_eq!(all.opt_out, default.opt_out);
-    let service = all.services.remove("default").unwrap();
-    assert_eq!(service.webotp_domain.as_deref(), Some("example.com"));
-    assert_eq!(service.android_app_hash.as_deref(), Some("FA+9qCX9VSu"));
-    assert_eq!(service.locales.keys().collect::<Vec<_>>(), ["de"]);
-    let bare = Service { webotp_domain: None, android_app_hash: None, locales: BTreeMap::new(), ..service };
-    assert_eq!(bare, Service::default());
-    assert_eq!(all.clients[0].may, [Permission::Issue, Permission::Check]);
-    assert_eq!((all.modems[0].baud, all.modems[1].baud), (115_200, 115_200));
+    assert_eq!(all.patience, default.patience);
+    let limits = &mut all.gateway.limits;
+    assert_eq!(limits.allow_prefixes.take().unwrap(), ["+41", "+49"]);
+    assert_eq!(std::mem::take(&mut limits.deny_prefixes), ["+4190"]);
+    let service = all.gateway.services.get_mut("default").unwrap();
+    assert_eq!(service.webotp_domain.take().as_deref(), Some("example.com"));
+    assert_eq!(service.android_app_hash.take().as_deref(), Some("FA+9qCX9VSu"));
+    assert_eq!(std::mem::take(&mut service.locales).into_keys().collect::<Vec<_>>(), ["de"]);
+    all.gateway.services.remove("login");
+    all.gateway.modems.clear();
+    assert_eq!(all.gateway, default.gateway);
+    assert_eq!(all.clients[0].may, [Right::Issue, Right::Check]);
+    assert_eq!((all.modems[0].session.baud, all.modems[1].session.baud), (115_200, 115_200));
     assert_eq!(all.modems[0].profile, all.modems[1].profile);
 }
 

@@ -45,10 +45,10 @@ fn a_person_reads_what_each_port_is_and_copies_a_section_that_is_valid() {
     let sections = shown.split("# for smsotpd.toml:\n").nth(1).unwrap();
     let config =
         Config::parse(sections, Path::new("smsotpd.toml")).unwrap_or_else(|e| panic!("{e:?}\n{sections}"));
-    let names: Vec<_> = config.modems.iter().map(|modem| modem.name.as_str()).collect();
+    let names: Vec<_> = config.modems.iter().map(|modem| modem.session.name.as_str()).collect();
     assert_eq!(names[0], "sim-27005-7518");
     assert_eq!(names.len(), 2);
-    let ports: Vec<_> = config.modems.iter().map(|modem| modem.find.port.clone().unwrap()).collect();
+    let ports: Vec<_> = config.modems.iter().map(|modem| modem.session.find.port.clone().unwrap()).collect();
     assert_eq!(ports, [sim.port(0), sim.port(1)]);
 }
 

@@ -54,7 +54,7 @@ pub use secret::Secret;
 pub use settings::{Reopen, Roaming, Sending, Settings, Timing};
 pub use snapshot::{Counters, Equipment, Notice, Outcome, Part, Place, SimNames, Snapshot, State};
 
-use dialogue::Recorded;
+pub use dialogue::Recorded;
 use session::Session;
 pub use session::UssdAnswer;
 use task::{Control, Driver, Order};

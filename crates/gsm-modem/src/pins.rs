@@ -29,6 +29,13 @@ impl fmt::Debug for Owners {
     }
 }
 
+/// A memory is equal to itself alone.
+impl PartialEq for dyn Pins {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(self, other)
+    }
+}
+
 /// Remembers the PINs that were tried and not accepted.
 pub trait Pins: fmt::Debug + Send + Sync {
     /// Notes that the PIN is about to be tried with the SIM of these names. `true`: that is noted for certain, and the

@@ -10,7 +10,7 @@ use crate::Secret;
 use crate::dialogue::Manners;
 
 /// One modem.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Its name in the configuration.
     pub name: String,

@@ -27,6 +27,21 @@ pub enum State {
     Blocked,
 }
 
+impl State {
+    /// Its word, in the API and in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Busy => "busy",
+            Self::Recovering => "recovering",
+            Self::Paused => "paused",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
 /// What is known of a modem.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
@@ -71,13 +86,27 @@ pub struct Equipment {
     pub imei: String,
 }
 
-/// The names of a SIM, as far as the modem tells them. Their `Debug` shows neither.
+/// The names of a SIM, as far as the modem tells them. Either may be known at one start and unknown at the next, so
+/// neither alone is what a SIM is called. Their `Debug` shows neither.
 #[derive(Clone, PartialEq, Eq, Default, Hash)]
 pub struct SimNames {
-    /// The number of the card, `AT+CCID` and its like.
+    /// The number of the card (ITU-T E.118), `AT+CCID` and its like.
     pub iccid: Option<String>,
-    /// The number of the subscription, `AT+CIMI`.
+    /// The number of the subscription (3GPP TS 23.003 clause 2.2), `AT+CIMI`.
     pub imsi: Option<String>,
+}
+
+impl SimNames {
+    /// The names as they were told; an empty one is none.
+    pub fn new(iccid: Option<String>, imsi: Option<String>) -> Self {
+        let told = |name: Option<String>| name.filter(|name| !name.is_empty());
+        Self { iccid: told(iccid), imsi: told(imsi) }
+    }
+
+    /// Whether it told none.
+    pub const fn is_empty(&self) -> bool {
+        self.iccid.is_none() && self.imsi.is_none()
+    }
 }
 
 impl fmt::Debug for SimNames {
@@ -119,9 +148,9 @@ pub struct Part {
     pub length: usize,
 }
 
-/// How an order ended. `references`: the TP-MR of each part that was taken for certain.
+/// How an order ended. `references`: the TP-MR of each part that was taken for certain. `E`: what is known of an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Outcome<E = Failure> {
     /// `+CMGS: n` and `OK` for every part.
     Accepted {
         /// One for each part.
@@ -131,23 +160,35 @@ pub enum Outcome {
     Rejected {
         /// One for each part before it.
         references: Vec<u8>,
-        /// Why; its verdict is never [`Verdict::Open`](crate::at::Verdict::Open).
-        error: Failure,
+        /// Why; a [`Failure`] here never has [`Verdict::Open`](crate::at::Verdict::Open).
+        error: E,
     },
     /// A part went to the modem, and nobody knows what became of it.
     Unknown {
         /// One for each part before it.
         references: Vec<u8>,
-        /// What was seen.
+        /// What was seen, for a person.
         reason: String,
     },
     /// No octet of a further part went to the modem.
     NotStarted {
         /// One for each part before.
         references: Vec<u8>,
-        /// What was seen.
+        /// What was seen, for a person.
         reason: String,
     },
+}
+
+impl<E> Outcome<E> {
+    /// The same, with the error seen in another way.
+    pub fn map_error<F>(self, map: impl FnOnce(E) -> F) -> Outcome<F> {
+        match self {
+            Self::Accepted { references } => Outcome::Accepted { references },
+            Self::Rejected { references, error } => Outcome::Rejected { references, error: map(error) },
+            Self::Unknown { references, reason } => Outcome::Unknown { references, reason },
+            Self::NotStarted { references, reason } => Outcome::NotStarted { references, reason },
+        }
+    }
 }
 
 impl Outcome {

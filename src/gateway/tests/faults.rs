@@ -5,7 +5,7 @@ use super::*;
 use crate::outbox::Circuit;
 
 fn refusal(class: FaultClass, text: &str) -> Outcome {
-    Outcome::Rejected { references: vec![], fault: Fault { class, text: text.to_owned() } }
+    Outcome::Rejected { references: vec![], error: Fault { class, text: text.to_owned() } }
 }
 
 impl World {
@@ -232,7 +232,8 @@ async fn a_message_that_was_sent_in_part_goes_elsewhere_whole() {
     let mut world = World::new(2).await;
     world.at_rest().await;
     let fault = Fault { class: FaultClass::Sim, text: "call barred (+CMS ERROR 10)".to_owned() };
-    locked(&world.modems[0].plan).push_back(Plan::End(Outcome::Rejected { references: vec![40], fault }));
+    locked(&world.modems[0].plan)
+        .push_back(Plan::End(Outcome::Rejected { references: vec![40], error: fault }));
     let wanted = text("+41791234561", &"long ".repeat(90));
     let id = world.gateway.send(&Caller::default(), wanted).await.unwrap().0.id;
     world.until(id, MessageStatus::Sent).await;

@@ -9,8 +9,8 @@ use gsm_sms::{Direction, Framing, Strictness};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::*;
-use crate::otp::{Policy, Rate, Template, VerificationStatus};
-use crate::outbox::{BreakerRules, Fault, FaultClass, MessageStatus, Retry};
+use crate::otp::{Limits, Rate, Service, Template, VerificationStatus};
+use crate::outbox::{Fault, FaultClass, MessageStatus, ModemRules};
 use crate::secret::Secret;
 use crate::store::{InboxRecords, ReportRecords};
 
@@ -32,7 +32,7 @@ const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 struct Fake {
     name: String,
     readiness: watch::Sender<Readiness>,
-    facts: Mutex<ModemFacts>,
+    facts: Mutex<Snapshot>,
     plan: Mutex<VecDeque<Plan>>,
     /// How everything ends that is not planned; none: accepted.
     always: Mutex<Option<Outcome>>,
@@ -63,16 +63,16 @@ impl Submit for Fake {
         &self.name
     }
 
-    fn facts(&self) -> ModemFacts {
+    fn facts(&self) -> Snapshot {
         let state = if self.readiness.borrow().ready { ModemState::Ready } else { ModemState::Absent };
-        ModemFacts { state, ..locked(&self.facts).clone() }
+        Snapshot { state, ..locked(&self.facts).clone() }
     }
 
     fn readiness(&self) -> watch::Receiver<Readiness> {
         self.readiness.subscribe()
     }
 
-    fn submit(&self, order: Order, gate: Gate) -> BoxFuture<'static, Outcome> {
+    fn submit(&self, parts: Vec<Part>, gate: Gate) -> BoxFuture<'static, Outcome> {
         let plan = locked(&self.plan).pop_front().or_else(|| locked(&self.always).clone().map(Plan::End));
         let (air, modem) = (self.air.clone(), self.name.clone());
         Box::pin(async move {
@@ -80,7 +80,7 @@ impl Submit for Fake {
                 return Outcome::NotStarted { references: vec![], reason: "withdrawn".to_owned() };
             }
             let mut references = Vec::new();
-            for part in &order.parts {
+            for part in &parts {
                 let pdu = part.pdu.expose();
                 let decoded =
                     gsm_sms::decode(pdu, Direction::Mo, Framing::SmscFirst, Strictness::Strict).unwrap();
@@ -136,27 +136,16 @@ struct World {
     events: tokio::sync::broadcast::Receiver<Event>,
 }
 
+/// The defaults without their rates, and a service more.
 fn settings() -> Settings {
-    let service = Service {
-        policy: Policy::default(),
-        template: Template::parse("Your code is {code}.").unwrap(),
-        locales: BTreeMap::new(),
-        webotp_domain: None,
-        android_app_hash: None,
-        report: false,
-    };
+    let template = Template::parse("Your code is {code}.").unwrap();
+    let service = Service { template, ..Service::default() };
+    let [per_number, per_client, per_prefix, total] = [const { Vec::new() }; 4];
     Settings {
         services: BTreeMap::from([("default".to_owned(), service.clone()), ("pay".to_owned(), service)]),
-        limits: Limits::default(),
+        limits: Limits { per_number, per_client, per_prefix, total, ..Limits::default() },
         max_pending: 1000,
-        min_life: Duration::from_secs(20),
-        retry: Retry::default(),
-        breaker: BreakerRules::default(),
-        keep_verifications: Duration::from_hours(24),
-        keep_messages: Duration::from_hours(24 * 7),
-        keep_inbox: Duration::from_hours(24 * 30),
-        opt_out: crate::inbox::Words::default(),
-        modems: BTreeMap::new(),
+        ..Settings::default()
     }
 }
 
@@ -424,7 +413,7 @@ async fn faults_of_a_modem_move_the_message_at_once_and_transient_ones_wait() {
     let mut world = World::new(2).await;
     let fault = |class| Outcome::Rejected {
         references: vec![],
-        fault: Fault { class, text: "+CMS ERROR".to_owned() },
+        error: Fault { class, text: "+CMS ERROR".to_owned() },
     };
     for modem in &world.modems {
         locked(&modem.plan).push_back(Plan::End(fault(FaultClass::Modem)));

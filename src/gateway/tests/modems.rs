@@ -39,14 +39,8 @@ async fn what_went_wrong_on_a_port_is_counted() {
         );
         assert!(world.gateway.metrics().contains(&family), "{family}");
     }
-    let counters = ModemCounters {
-        dropped_lines: 1,
-        late_lines: 2,
-        resyncs: 3,
-        reopens: 4,
-        restarts: 5,
-        lost_notices: 6,
-    };
+    let counters =
+        Counters { dropped_lines: 1, late_lines: 2, resyncs: 3, reopens: 4, restarts: 5, lost_notices: 6 };
     locked(&world.modems[1].facts).counters = counters;
     assert_eq!(world.gateway.modem("m1").unwrap().facts.counters, counters);
     let metrics = world.gateway.metrics();

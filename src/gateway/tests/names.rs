@@ -113,7 +113,7 @@ async fn a_name_that_is_told_later_changes_neither_counts_nor_breaker() {
     world.sent_through_it(2).await;
     let fault = Fault { class: FaultClass::Transient, text: "+CMS ERROR: 41".to_owned() };
     for n in 0..2 {
-        let plan = Plan::End(Outcome::Rejected { references: vec![], fault: fault.clone() });
+        let plan = Plan::End(Outcome::Rejected { references: vec![], error: fault.clone() });
         locked(&world.modems[0].plan).push_back(plan);
         world.send(&format!("+4179123457{n}")).await;
         world.aired().await;

@@ -14,7 +14,7 @@ fn routes(prefixes: &[&str]) -> ModemRules {
 
 fn failure(class: FaultClass) -> Plan {
     let fault = Fault { class, text: "network out of order (+CMS ERROR 38)".to_owned() };
-    Plan::End(Outcome::Rejected { references: vec![], fault })
+    Plan::End(Outcome::Rejected { references: vec![], error: fault })
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ fn unknown() -> Outcome {
 
 fn refusal(class: FaultClass) -> Outcome {
     let fault = Fault { class, text: "+CMS ERROR".to_owned() };
-    Outcome::Rejected { references: vec![], fault }
+    Outcome::Rejected { references: vec![], error: fault }
 }
 
 /// A code on the air through m0, which does not answer until it is told so.

@@ -31,6 +31,18 @@ pub enum Registration {
 }
 
 impl Registration {
+    /// Its word, for a person and in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Home => "home",
+            Self::Roaming => "roaming",
+            Self::Searching => "searching",
+            Self::Denied => "denied",
+            Self::NotRegistered => "not registered",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Whether messages can be sent.
     pub const fn is_registered(self) -> bool {
         matches!(self, Self::Home | Self::Roaming)

@@ -199,7 +199,7 @@ impl Sim {
 
     /// Both names were asked for. What the SIM does not tell now is not known: it may be another one.
     fn names_are_known(&mut self, cx: &mut Cx<'_>) {
-        let sim = SimNames { iccid: self.iccid.clone(), imsi: self.imsi.take() };
+        let sim = SimNames::new(self.iccid.clone(), self.imsi.take());
         cx.known.seen.snapshot.sim = sim.clone();
         cx.known.changed();
         cx.known.sim_is_known(sim);
