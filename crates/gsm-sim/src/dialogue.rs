@@ -14,7 +14,6 @@ use super::phone::{Submission, Verdict};
 use super::script::{Meanwhile, Moment, unhex};
 use super::submit;
 use super::tpdu::{Pdu, status_report};
-use crate::clock;
 
 /// Ctrl-Z: the end of a message.
 const END: u8 = 0x1A;
@@ -231,13 +230,13 @@ impl Modem {
         let rejects = self.script.network.rejects_duplicates;
         let network = Arc::clone(&self.network);
         // The phone may ring before the modem answers, so the answer goes out in the same breath.
-        if network.submit(self.index, sent, reference, rejects) == Verdict::Duplicate {
+        if network.submit(self.index, &self.identity, sent, reference, rejects) == Verdict::Duplicate {
             return self.result("+CMS ERROR: 197");
         }
         self.reference = reference.wrapping_add(1);
         if wants_report && self.settings.cnmi[3] > 0 {
             let status = self.script.sending.report_status;
-            let pdu = status_report(&self.smsc, reference, &recipient, status, clock::wall());
+            let pdu = status_report(&self.smsc, reference, &recipient, status, self.network.wall());
             self.after(self.script.timing.report_ms, now, Event::Report(pdu));
         }
         self.answer_accepted(reference, now);

@@ -13,7 +13,6 @@ use super::phone::Network;
 use super::script::{Change, Delay, Identity, Meanwhile, Moment, Script};
 use super::settings::{Memories, Settings, Sim, identity_of};
 use super::tpdu::{Pdu, deliver};
-use crate::clock;
 
 /// A modem.
 pub(super) struct Modem {
@@ -289,7 +288,7 @@ impl Modem {
     /// A message for this modem's SIM arrives.
     pub(super) fn deliver_text(&mut self, from: &str, text: &str) {
         self.concat = self.concat.wrapping_add(1);
-        for pdu in deliver(&self.smsc, from, text, self.concat, clock::wall()) {
+        for pdu in deliver(&self.smsc, from, text, self.concat, self.network.wall()) {
             self.deliver_pdu(pdu);
         }
     }
