@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use super::log::Seen;
 use super::modem::Modem;
 
+/// Something that happens to a modem at an instant.
+pub(super) type Happening = Box<dyn FnOnce(&mut Modem, Instant) + Send>;
+
 /// What a simulation tells one of its modems while it runs.
 pub(super) enum Order {
     Unplug,
     Plug,
-    /// Something that happens to the modem itself.
-    Do(Box<dyn FnOnce(&mut Modem, Instant) + Send>),
+    Do(Happening),
     Stop,
 }
 

@@ -10,9 +10,10 @@ use super::bay::{Obey, Order};
 use super::faults::{Fault, FaultKind, Point};
 use super::hang::{Cure, Cut};
 use super::log::Seen;
-use super::modem::Modem;
+use super::modem::{Event, Modem};
+use super::orders::{Reports, Restart};
 use super::phone::{Network, Received};
-use super::script::Delay;
+use super::script::{CardState, Delay};
 use super::tpdu::Pdu;
 
 /// The hand that changes what happens to modems: of a [`Sim`](crate::Sim) and of a [`Rack`](crate::Rack).
@@ -155,6 +156,55 @@ impl Controls {
     /// A message arrives as SMSC field and TPDU.
     pub fn deliver_pdu(&self, modem: usize, pdu: Vec<u8>) {
         self.tell(modem, |modem, _| modem.deliver_pdu(Pdu::from_octets(pdu)));
+    }
+
+    /// The modem restarts at once.
+    pub fn restart(&self, modem: usize, restart: Restart) {
+        // A modem that is unplugged forgets what is due.
+        self.tell(modem, |modem, now| modem.timers.push((now, Event::Restarted(restart))));
+    }
+
+    /// The SIM is so from now on, and at each power-on: away, back, or locked again.
+    pub fn set_card(&self, modem: usize, state: CardState) {
+        self.tell(modem, move |modem, now| modem.set_card(state, now));
+    }
+
+    /// The SIM is busy for so long: `+CME ERROR: 14`, `+CMS ERROR: 314`.
+    pub fn set_card_busy(&self, modem: usize, time: impl Into<Delay>) {
+        let time = time.into();
+        self.tell(modem, move |modem, now| modem.set_card_busy(time, now));
+    }
+
+    /// A memory, as `SM`, becomes full of messages that were received and read.
+    pub fn fill(&self, modem: usize, memory: &str) {
+        let memory = memory.to_owned();
+        self.tell(modem, move |modem, _| modem.fill(&memory));
+    }
+
+    /// Sets what becomes of the delivery reports of messages that are sent from now on.
+    pub fn set_reports(&self, modem: usize, reports: Reports) {
+        self.tell(modem, move |modem, _| modem.reports = reports);
+    }
+
+    /// Messages to this number end with `+CMS ERROR: code`, and the network never sees them.
+    pub fn refuse(&self, modem: usize, number: &str, code: u16) {
+        let number = number.to_owned();
+        self.tell(modem, move |modem, _| {
+            modem.refused_numbers.insert(number, code);
+        });
+    }
+
+    /// The same for every number that no other code was given for.
+    pub fn refuse_all(&self, modem: usize, code: u16) {
+        self.tell(modem, move |modem, _| modem.refuses_all = Some(code));
+    }
+
+    /// Ends [`Controls::refuse`] and [`Controls::refuse_all`].
+    pub fn refuse_none(&self, modem: usize) {
+        self.tell(modem, |modem, _| {
+            modem.refused_numbers.clear();
+            modem.refuses_all = None;
+        });
     }
 
     fn tell(&self, modem: usize, change: impl FnOnce(&mut Modem, Instant) + Send + 'static) {

@@ -196,7 +196,8 @@ impl Modem {
             Err(code) => return self.result(&format!("+CMS ERROR: {code}")),
         };
         self.state = State::Sending;
-        let ending = ending.unwrap_or(Ending::Submit(sent));
+        let refused = self.refused_number(&sent.to).map(Ending::Refused);
+        let ending = ending.or(refused).unwrap_or(Ending::Submit(sent));
         self.after(self.air, now, Event::OffAir(Box::new(ending)));
     }
 
@@ -237,7 +238,7 @@ impl Modem {
         if wants_report && self.settings.cnmi[3] > 0 {
             let status = self.script.sending.report_status;
             let pdu = status_report(&self.smsc, reference, &recipient, status, self.network.wall());
-            self.after(self.script.timing.report_ms, now, Event::Report(pdu));
+            self.reports_later(&pdu, now);
         }
         self.answer_accepted(reference, now);
         if let Some(fault) = self.faults.happening(Point::Result, &mut self.dice) {
@@ -344,6 +345,13 @@ impl Modem {
         }
     }
 
+    /// Lines, each framed for itself.
+    pub(super) fn write_lines_each(&mut self, lines: &[String]) {
+        for line in lines {
+            self.write_lines(std::slice::from_ref(line));
+        }
+    }
+
     /// A final result (V.250 clause 5.7), and after `OK` what the script wants there.
     pub(super) fn result(&mut self, text: &str) {
         if text.is_empty() || self.settings.quiet {
@@ -386,9 +394,7 @@ impl Modem {
             return;
         }
         self.unsolicited_used[place] = used.saturating_add(1);
-        for line in &unsolicited.lines {
-            self.write_lines(std::slice::from_ref(line));
-        }
+        self.write_lines_each(&unsolicited.lines);
     }
 
     /// A line with the names of the script's format filled in.

@@ -100,7 +100,7 @@ impl Rack {
 
     /// Whether a modem is plugged in.
     pub fn plugged(&self, modem: usize) -> bool {
-        self.places[modem].bay().socket.plugged
+        self.places[modem].change(|bay, _| bay.socket.plugged)
     }
 
     /// Who the modem at a place and its SIM are.
@@ -117,11 +117,13 @@ impl Rack {
         let now = monotonic();
         {
             let (mut first, mut second) = (self.places[a].bay(), self.places[b].bay());
-            let occupied = [first.occupied(), second.occupied()];
-            for bay in [&mut first, &mut second] {
+            let occupied = [&mut first, &mut second].map(|bay| {
+                bay.work(now);
+                let occupied = bay.occupied();
                 // Pulling a plug cannot fail.
                 let _ = bay.carry_out(Order::Unplug, now);
-            }
+                occupied
+            });
             std::mem::swap(&mut first.modem, &mut second.modem);
             std::mem::swap(&mut first.modem.index, &mut second.modem.index);
             for (bay, occupied) in [&mut first, &mut second].into_iter().zip(occupied) {
@@ -190,10 +192,11 @@ impl Place {
         }
     }
 
-    /// Changes something, and does what is due then.
+    /// Changes something after what is due by now, whoever of this instant comes first, and does what is due then.
     fn change<T>(&self, change: impl FnOnce(&mut Bay<Line>, Instant) -> T) -> T {
         let mut bay = self.bay();
         let now = monotonic();
+        bay.work(now);
         let outcome = change(&mut bay, now);
         bay.work(now);
         bay.socket.wake(now);
