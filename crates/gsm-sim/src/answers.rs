@@ -131,7 +131,7 @@ impl Modem {
             "Z" | "&F" => {
                 // The SIM and the radio stay as they are.
                 let function = self.settings.function;
-                self.settings = Settings { function, ..Settings::at_power_on(&self.script) };
+                self.settings = Settings { function, ..self.first_settings() };
                 Reply::done()
             }
             "X" | "L" | "M" | "S" | "H" | "&C" | "&D" | "&K" | "&S" | "&W" => Reply::done(),

@@ -14,7 +14,6 @@ use super::phone::{Submission, Verdict};
 use super::script::{Meanwhile, Moment, unhex};
 use super::submit;
 use super::tpdu::{Pdu, status_report};
-use crate::clock;
 
 /// Ctrl-Z: the end of a message.
 const END: u8 = 0x1A;
@@ -197,7 +196,8 @@ impl Modem {
             Err(code) => return self.result(&format!("+CMS ERROR: {code}")),
         };
         self.state = State::Sending;
-        let ending = ending.unwrap_or(Ending::Submit(sent));
+        let refused = self.refused_number(&sent.to).map(Ending::Refused);
+        let ending = ending.or(refused).unwrap_or(Ending::Submit(sent));
         self.after(self.air, now, Event::OffAir(Box::new(ending)));
     }
 
@@ -231,14 +231,14 @@ impl Modem {
         let rejects = self.script.network.rejects_duplicates;
         let network = Arc::clone(&self.network);
         // The phone may ring before the modem answers, so the answer goes out in the same breath.
-        if network.submit(self.index, sent, reference, rejects) == Verdict::Duplicate {
+        if network.submit(self.index, &self.identity, sent, reference, rejects) == Verdict::Duplicate {
             return self.result("+CMS ERROR: 197");
         }
         self.reference = reference.wrapping_add(1);
         if wants_report && self.settings.cnmi[3] > 0 {
             let status = self.script.sending.report_status;
-            let pdu = status_report(&self.smsc, reference, &recipient, status, clock::wall());
-            self.after(self.script.timing.report_ms, now, Event::Report(pdu));
+            let pdu = status_report(&self.smsc, reference, &recipient, status, self.network.wall());
+            self.reports_later(&pdu, now);
         }
         self.answer_accepted(reference, now);
         if let Some(fault) = self.faults.happening(Point::Result, &mut self.dice) {
@@ -345,6 +345,13 @@ impl Modem {
         }
     }
 
+    /// Lines, each framed for itself.
+    pub(super) fn write_lines_each(&mut self, lines: &[String]) {
+        for line in lines {
+            self.write_lines(std::slice::from_ref(line));
+        }
+    }
+
     /// A final result (V.250 clause 5.7), and after `OK` what the script wants there.
     pub(super) fn result(&mut self, text: &str) {
         if text.is_empty() || self.settings.quiet {
@@ -387,9 +394,7 @@ impl Modem {
             return;
         }
         self.unsolicited_used[place] = used.saturating_add(1);
-        for line in &unsolicited.lines {
-            self.write_lines(std::slice::from_ref(line));
-        }
+        self.write_lines_each(&unsolicited.lines);
     }
 
     /// A line with the names of the script's format filled in.

@@ -1,5 +1,6 @@
-//! Simulated GSM modems on pseudo-terminals, for the demo, for tests and for benches: real ports that any
-//! program may open, scripted dialogues, seeded faults, and one inbox for everything the network receives.
+//! Simulated GSM modems, for the demo, for tests and for benches: scripted dialogues, seeded faults, and one inbox
+//! for everything the network receives. A [`Sim`] has them on pseudo-terminals, real ports that any program may
+//! open; a [`Rack`] in memory, on the clock of the tokio runtime, so that a run is a function of its seed.
 //!
 //! This crate does not know the daemon's codecs: it reads commands and TPDUs by itself, because a simulator that
 //! shared them would share their faults.
@@ -17,27 +18,34 @@
 //! ```
 
 mod answers;
+mod bay;
 mod clock;
 mod command;
+mod controls;
 mod dialogue;
 mod faults;
 mod hang;
 mod log;
 mod messages;
 mod modem;
+mod orders;
 mod phone;
 mod port;
 mod pty;
 mod rack;
 pub mod script;
 mod settings;
+mod sim;
 mod submit;
 mod text_mode;
 mod tpdu;
 
+pub use controls::Controls;
 pub use faults::{Fault, FaultKind, Point};
 pub use hang::{Cure, Cut};
 pub use log::Seen;
-pub use phone::{Part, Received};
-pub use rack::{Options, Sim};
+pub use orders::{Reports, Restart};
+pub use phone::{Part, Received, Taken};
+pub use rack::{Rack, RackPort};
 pub use script::{Script, ScriptError};
+pub use sim::{Options, Sim};

@@ -1,7 +1,7 @@
 //! One simulated modem as a state machine: octets and instants go in, octets come out. It knows no port and no
 //! clock, so its dialogue is the same on a pty and in a test.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use super::dialogue::{ESCAPE, Ending};
 use super::faults::{Dice, Fault, Faults};
 use super::hang::{Cure, Cut, Hang};
 use super::log::CommandLog;
+use super::orders::{Reports, Restart};
 use super::phone::Network;
-use super::script::{Change, Delay, Identity, Meanwhile, Moment, Script};
+use super::script::{CardState, Change, Delay, Identity, Meanwhile, Moment, Script};
 use super::settings::{Memories, Settings, Sim, identity_of};
 use super::tpdu::{Pdu, deliver};
-use crate::clock;
 
 /// A modem.
 pub(super) struct Modem {
@@ -35,6 +35,11 @@ pub(super) struct Modem {
     pub(super) faults: Faults,
     pub(super) air: Delay,
     pub(super) prompt: Delay,
+    pub(super) reports: Reports,
+    /// `+CMS ERROR` by number, and for every other number.
+    pub(super) refused_numbers: BTreeMap<String, u16>,
+    pub(super) refuses_all: Option<u16>,
+    pub(super) starts_in_text_mode: bool,
     /// What `+CMGS: n` says next.
     pub(super) reference: u8,
     concat: u8,
@@ -95,6 +100,7 @@ pub(super) enum Event {
     SimReady,
     Unhang,
     Restart,
+    Restarted(Restart),
 }
 
 impl Modem {
@@ -126,6 +132,14 @@ impl Modem {
             faults: Faults::new(script.faults.clone()),
             air: script.timing.air_ms,
             prompt: script.timing.prompt_ms,
+            reports: Reports {
+                delay: script.timing.report_ms,
+                before_answer: script.timing.report_ms == Delay::default(),
+                ..Reports::default()
+            },
+            refused_numbers: BTreeMap::new(),
+            refuses_all: None,
+            starts_in_text_mode: false,
             reference: 1,
             concat: 1,
             answers_used: vec![0; script.answers.len()],
@@ -148,8 +162,8 @@ impl Modem {
 
     /// Switches the modem on, or off and on: settings are lost, the SIM asks for its PIN, memories stay.
     pub(super) fn power_on(&mut self, now: Instant) {
-        self.settings = Settings::at_power_on(&self.script);
-        self.sim.power_on(&self.script.card);
+        self.settings = self.first_settings();
+        self.sim.power_on();
         self.sim_busy = false;
         self.wedged = false;
         self.idle();
@@ -289,7 +303,7 @@ impl Modem {
     /// A message for this modem's SIM arrives.
     pub(super) fn deliver_text(&mut self, from: &str, text: &str) {
         self.concat = self.concat.wrapping_add(1);
-        for pdu in deliver(&self.smsc, from, text, self.concat, clock::wall()) {
+        for pdu in deliver(&self.smsc, from, text, self.concat, self.network.wall()) {
             self.deliver_pdu(pdu);
         }
     }
@@ -328,9 +342,12 @@ impl Modem {
         }
     }
 
-    /// Starts the script's registration over; nothing happens with the radio off.
+    /// Starts the script's registration over; nothing happens with the radio off or the SIM away.
     pub(super) fn register(&mut self, now: Instant) {
         self.timers.retain(|(_, event)| !matches!(event, Event::Registered(_)));
+        if self.sim.state == CardState::Absent {
+            return;
+        }
         let script = Arc::clone(&self.script);
         for step in &script.network.registration {
             self.after(step.after_ms, now, Event::Registered(step.status));
@@ -445,6 +462,7 @@ impl Modem {
             Event::Registered(status) => self.set_registration(status),
             Event::SimReady => self.sim_busy = false,
             Event::Unhang => self.unhang(),
+            Event::Restarted(restart) => self.restart(restart, now),
             Event::Restart => {
                 let back_after = self.throw(self.script.timing.restart_ms);
                 if back_after.is_zero() {

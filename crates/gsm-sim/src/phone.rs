@@ -1,15 +1,17 @@
 //! The simulated network and the phones behind it: takes the messages that modems submit, puts their parts
 //! together and shows them in one inbox.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use gsm_sms::mask;
+use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::clock::monotonic;
+use super::script::Identity;
+use crate::clock::{Wall, monotonic};
 
 /// A message that reached its phone, whole.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,6 +43,53 @@ pub struct Part {
     pub answered: u8,
     /// When it arrived.
     pub at: Instant,
+}
+
+/// A submission that reached the network: a whole message, or a part of one that may never become whole.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The place of the modem that sent it, from 0.
+    pub modem: usize,
+    /// That modem's SIM.
+    pub iccid: String,
+    /// The same SIM's subscriber.
+    pub imsi: String,
+    /// The number it was sent to.
+    pub to: String,
+    /// TP-MR, as the PDU had it.
+    pub reference: u8,
+    /// The reference of `+CMGS: n`.
+    pub answered: u8,
+    /// TP-RD.
+    pub reject_duplicates: bool,
+    /// TP-SRR.
+    pub wants_report: bool,
+    /// The network dropped it: TP-RD was set, and this SIM had just sent another of that number and TP-MR.
+    pub dropped: bool,
+    /// When it arrived.
+    pub at: Instant,
+    /// Reference, total and place of a part.
+    pub concat: Option<(u16, u8, u8)>,
+    /// The text of this part.
+    pub text: String,
+    /// The text of the whole message, when this part completed it.
+    pub whole: Option<String>,
+}
+
+impl fmt::Debug for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Taken")
+            .field("modem", &self.modem)
+            .field("to", &mask(&self.to))
+            .field("reference", &self.reference)
+            .field("answered", &self.answered)
+            .field("reject_duplicates", &self.reject_duplicates)
+            .field("dropped", &self.dropped)
+            .field("at", &self.at)
+            .field("concat", &self.concat)
+            .field("whole", &self.whole.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Received {
@@ -96,11 +145,14 @@ pub(super) struct Network {
 #[derive(Default)]
 struct State {
     inbox: Vec<Received>,
-    /// By modem, number, reference and total.
-    unfinished: HashMap<(usize, String, u16, u8), Pieces>,
-    /// Modem, TP-DA and TP-MR of the last submissions.
-    recent: VecDeque<(usize, Vec<u8>, u8)>,
+    /// By subscriber, number, reference and total.
+    unfinished: BTreeMap<(String, String, u16, u8), Pieces>,
+    /// Subscriber, TP-DA and TP-MR of the last submissions.
+    recent: VecDeque<(String, Vec<u8>, u8)>,
     listeners: Vec<UnboundedSender<Received>>,
+    /// Every submission, where a simulation wants to know of them.
+    taken: Option<Vec<Taken>>,
+    wall: Wall,
 }
 
 /// Parts by place.
@@ -119,13 +171,57 @@ const REMEMBERED: usize = 32;
 /// Messages of which a part is missing: the oldest memory of a phone is not endless either.
 const UNFINISHED: usize = 1024;
 
+impl State {
+    fn note(
+        &mut self,
+        modem: usize,
+        from: &Identity,
+        sent: &Submission,
+        answered: u8,
+        dropped: bool,
+        at: Instant,
+    ) {
+        let Some(taken) = &mut self.taken else { return };
+        taken.push(Taken {
+            modem,
+            iccid: from.iccid.clone(),
+            imsi: from.imsi.clone(),
+            to: sent.to.clone(),
+            reference: sent.reference,
+            answered,
+            reject_duplicates: sent.reject_duplicates,
+            wants_report: sent.wants_report,
+            dropped,
+            at,
+            concat: sent.concat,
+            text: sent.text.clone(),
+            whole: None,
+        });
+    }
+}
+
 impl Network {
-    /// Takes a message from modem `modem`, which answers with the reference `answered`.
-    pub(super) fn submit(&self, modem: usize, sent: Submission, answered: u8, rejects: bool) -> Verdict {
+    /// A network that remembers what it took and whose wall clock shows `now`.
+    pub(super) fn observed(now: SystemTime) -> Self {
+        let state = State { taken: Some(Vec::new()), wall: Wall::set(now), ..State::default() };
+        Self { state: Mutex::new(state), arrived: Condvar::new() }
+    }
+
+    /// Takes a message from the modem at place `modem`, which answers with the reference `answered`.
+    pub(super) fn submit(
+        &self,
+        modem: usize,
+        from: &Identity,
+        sent: Submission,
+        answered: u8,
+        rejects: bool,
+    ) -> Verdict {
         let at = monotonic();
         let mut state = self.state();
-        let key = (modem, sent.recipient, sent.reference);
-        if rejects && sent.reject_duplicates && state.recent.contains(&key) {
+        let key = (from.imsi.clone(), sent.recipient.clone(), sent.reference);
+        let dropped = rejects && sent.reject_duplicates && state.recent.contains(&key);
+        state.note(modem, from, &sent, answered, dropped, at);
+        if dropped {
             return Verdict::Duplicate;
         }
         if state.recent.len() == REMEMBERED {
@@ -141,7 +237,7 @@ impl Network {
         if state.unfinished.len() >= UNFINISHED {
             state.unfinished.clear();
         }
-        let key = (modem, sent.to, reference, total);
+        let key = (from.imsi.clone(), sent.to, reference, total);
         let pieces = state.unfinished.entry(key.clone()).or_default();
         pieces.insert(place, piece);
         if pieces.len() == usize::from(total) {
@@ -162,11 +258,31 @@ impl Network {
             text.push_str(&piece.text);
             parts.push(piece.part);
         }
+        if let Some(last) = state.taken.as_mut().and_then(|taken| taken.last_mut()) {
+            last.whole = Some(text.clone());
+        }
         let received = Received { modem, to, text, reference, reject_duplicates, at, parts };
         state.listeners.retain(|listener| listener.send(received.clone()).is_ok());
         state.inbox.push(received);
         drop(state);
         self.arrived.notify_all();
+    }
+
+    /// What the wall clock shows.
+    pub(super) fn wall(&self) -> Timestamp {
+        self.state().wall.now()
+    }
+
+    pub(super) fn set_wall(&self, now: SystemTime) {
+        self.state().wall = Wall::set(now);
+    }
+
+    pub(super) fn taken(&self) -> Vec<Taken> {
+        self.state().taken.clone().unwrap_or_default()
+    }
+
+    pub(super) fn take_taken(&self) -> Vec<Taken> {
+        self.state().taken.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     pub(super) fn inbox(&self) -> Vec<Received> {

@@ -1,218 +1,370 @@
-//! A rack of simulated modems, one network and one inbox: what a test, a bench or the demo holds in its hand.
+//! Simulated modems without ptys and threads: each line is a pair of queues in memory and each clock the
+//! runtime's, so that under a paused clock a run is a function of its seed.
 
+use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout_at;
 
-use super::faults::{Fault, FaultKind, Point};
-use super::hang::{Cure, Cut};
+use super::bay::{Bay, Obey, Order, PENDING_LIMIT, Socket};
+use super::controls::Controls;
 use super::log::{CommandLog, Seen};
 use super::modem::Modem;
-use super::phone::{Network, Received};
-use super::port::{Handle, Order};
-use super::script::Script;
-use super::tpdu::Pdu;
+use super::phone::{Network, Taken};
+use super::script::{Identity, Script};
+use crate::clock::monotonic;
 
-/// What a simulation consists of.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where links `modem0`, `modem1` … to the ports are kept; none: [`Sim::port`] gives the ptys themselves.
-    pub dir: Option<PathBuf>,
-    /// How many modems.
-    pub modems: usize,
-    /// What they are.
-    pub script: Script,
-    /// The seed of all dice.
-    pub seed: u64,
-}
+/// What the wall clock of a new rack shows: 2026-01-01T00:00:00Z.
+const START: Duration = Duration::from_secs(1_767_225_600);
 
-impl Default for Options {
-    fn default() -> Self {
-        Self { dir: None, modems: 1, script: Script::default(), seed: 1 }
-    }
-}
-
-/// A running simulation; dropping it unplugs its modems and removes their links.
+/// Places with a modem each, one network and one inbox, in memory.
 ///
-/// Modems are counted from 0, and a number that none has is a fault of the caller: it panics. What changes a
-/// modem has happened when the call returns.
-pub struct Sim {
-    modems: Vec<Handle>,
-    network: Arc<Network>,
-    dir: Option<PathBuf>,
+/// A modem is counted by its place. What belongs to it goes with it when it changes places: its memories, faults
+/// and times, and the log of its commands. What may be done to the modems is in [`Controls`]. All calls are made
+/// inside the runtime that the rack was made in; dropping the rack unplugs its modems.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// use gsm_sim::{Rack, Script};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// let rack = Rack::new(vec![Script::default(); 2], 7);
+/// let mut port = rack.open(1)?;
+/// port.write_all(b"ATE0\r").await?;
+/// let mut answer = [0; 11];
+/// port.read_exact(&mut answer).await?;
+/// assert_eq!(&answer, b"ATE0\r\r\nOK\r\n");
+/// # std::io::Result::Ok(()) })?;
+/// # std::io::Result::Ok(())
+/// ```
+pub struct Rack {
+    controls: Controls,
+    places: Vec<Arc<Place>>,
+    clocks: Vec<JoinHandle<()>>,
 }
 
-impl Sim {
-    /// Starts modems that all follow one script. They answer when this returns.
-    pub fn start(options: Options) -> io::Result<Self> {
-        let scripts = vec![options.script; options.modems];
-        Self::start_each(options.dir, scripts, options.seed)
-    }
+impl Deref for Rack {
+    type Target = Controls;
 
-    /// Starts one modem for each script.
-    pub fn start_each(dir: Option<PathBuf>, scripts: Vec<Script>, seed: u64) -> io::Result<Self> {
-        if let Some(dir) = &dir {
-            std::fs::create_dir_all(dir)?;
-        }
-        let network = Arc::new(Network::default());
-        let modems = scripts
+    fn deref(&self) -> &Controls {
+        &self.controls
+    }
+}
+
+impl Rack {
+    /// A modem for each script, plugged in. Panics outside a runtime.
+    pub fn new(scripts: Vec<Script>, seed: u64) -> Self {
+        let network = Arc::new(Network::observed(UNIX_EPOCH + START));
+        let places: Vec<_> = scripts
             .into_iter()
             .enumerate()
             .map(|(index, script)| {
                 let log = Arc::new(CommandLog::default());
-                let modem = Modem::new(Arc::new(script), index, seed, Arc::clone(&network), Arc::clone(&log));
-                let name = format!("modem{index}");
-                let link = dir.as_ref().map(|dir| dir.join(&name));
-                Handle::start(modem, name, link, log)
+                let modem = Modem::new(Arc::new(script), index, seed, Arc::clone(&network), log);
+                Arc::new(Place { bay: Mutex::new(Bay::new(modem, Line::default())), changed: Notify::new() })
             })
-            .collect::<io::Result<_>>()?;
-        Ok(Self { modems, network, dir })
+            .collect();
+        for place in &places {
+            // A line of memory is always free.
+            let _ = place.order(Order::Plug);
+        }
+        let clocks = places.iter().map(|place| tokio::spawn(Arc::clone(place).run())).collect();
+        let modems = places.iter().map(|place| Arc::clone(place) as Arc<dyn Obey>).collect();
+        Self { controls: Controls::new(modems, network), places, clocks }
     }
 
-    /// How many modems there are.
-    pub fn modems(&self) -> usize {
-        self.modems.len()
+    /// Opens the port of a place; whoever had it open is hung up. What the modem wrote while nobody read is still
+    /// there. An error of the kind `NotFound` while no modem is plugged in.
+    pub fn open(&self, modem: usize) -> io::Result<RackPort> {
+        let place = &self.places[modem];
+        place.change(|bay, now| {
+            if !bay.socket.plugged {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            bay.socket.close();
+            // A modem that hangs until the port is closed sees that it was.
+            bay.work(now);
+            bay.socket.opened += 1;
+            bay.socket.open = Some(bay.socket.opened);
+            Ok(RackPort { place: Arc::clone(place), end: bay.socket.opened })
+        })
     }
 
-    /// The path to open: the link when there is a folder of links, else the pty. Without a folder, a modem that
-    /// is unplugged has an empty path.
-    pub fn port(&self, modem: usize) -> PathBuf {
-        match &self.dir {
-            Some(dir) => dir.join(format!("modem{modem}")),
-            None => self.device(modem).unwrap_or_default(),
+    /// Whether a modem is plugged in.
+    pub fn plugged(&self, modem: usize) -> bool {
+        self.places[modem].change(|bay, _| bay.socket.plugged)
+    }
+
+    /// Who the modem at a place and its SIM are.
+    pub fn identity(&self, modem: usize) -> Identity {
+        self.places[modem].bay().modem.identity.clone()
+    }
+
+    /// Two modems change places, each with its SIM, as sticks that are pulled and put back in the other order: both
+    /// ports hang up, and a place that was empty is still so.
+    pub fn swap(&self, a: usize, b: usize) {
+        if a == b {
+            return;
+        }
+        let now = monotonic();
+        {
+            let (mut first, mut second) = (self.places[a].bay(), self.places[b].bay());
+            let occupied = [&mut first, &mut second].map(|bay| {
+                bay.work(now);
+                let occupied = bay.occupied();
+                // Pulling a plug cannot fail.
+                let _ = bay.carry_out(Order::Unplug, now);
+                occupied
+            });
+            std::mem::swap(&mut first.modem, &mut second.modem);
+            std::mem::swap(&mut first.modem.index, &mut second.modem.index);
+            for (bay, occupied) in [&mut first, &mut second].into_iter().zip(occupied) {
+                if occupied {
+                    let _ = bay.plug(now);
+                }
+            }
+        }
+        for place in [a, b] {
+            self.places[place].changed.notify_one();
         }
     }
 
-    /// The pty itself, while the modem is plugged in.
-    pub fn device(&self, modem: usize) -> Option<PathBuf> {
-        self.modems[modem].device()
+    /// Every submission that reached the network, in order: messages, parts that never became whole, and those
+    /// that the network dropped.
+    pub fn taken(&self) -> Vec<Taken> {
+        self.controls.network().taken()
     }
 
-    /// Every message that reached its phone, in order.
-    pub fn inbox(&self) -> Vec<Received> {
-        self.network.inbox()
+    /// The same, and forgets them.
+    pub fn take_taken(&self) -> Vec<Taken> {
+        self.controls.network().take_taken()
     }
 
-    /// The same, and empties the inbox.
-    pub fn take_inbox(&self) -> Vec<Received> {
-        self.network.take_inbox()
+    /// Sets the wall clock of the service centre, which goes with the runtime's from now on. It is
+    /// 2026-01-01T00:00:00Z when a rack is made.
+    pub fn set_wall(&self, now: SystemTime) {
+        self.controls.network().set_wall(now);
+    }
+}
+
+impl Drop for Rack {
+    fn drop(&mut self) {
+        for clock in &self.clocks {
+            clock.abort();
+        }
+        for place in &self.places {
+            let _ = place.order(Order::Unplug);
+        }
+    }
+}
+
+/// A modem and its line.
+struct Place {
+    bay: Mutex<Bay<Line>>,
+    /// Something else may be due next.
+    changed: Notify,
+}
+
+impl Place {
+    /// Does what is due when it is due.
+    async fn run(self: Arc<Self>) {
+        loop {
+            let due = {
+                let mut bay = self.bay();
+                let now = monotonic();
+                bay.work(now);
+                bay.socket.wake(now);
+                [bay.next_due(), bay.socket.next_due()].into_iter().flatten().min()
+            };
+            match due {
+                // What is due and what has changed are both looked at next.
+                Some(due) => drop(timeout_at(due.into(), self.changed.notified()).await),
+                None => self.changed.notified().await,
+            }
+        }
     }
 
-    /// How many messages the inbox holds.
-    pub fn received(&self) -> usize {
-        self.network.count()
+    /// Changes something after what is due by now, whoever of this instant comes first, and does what is due then.
+    fn change<T>(&self, change: impl FnOnce(&mut Bay<Line>, Instant) -> T) -> T {
+        let mut bay = self.bay();
+        let now = monotonic();
+        bay.work(now);
+        let outcome = change(&mut bay, now);
+        bay.work(now);
+        bay.socket.wake(now);
+        drop(bay);
+        self.changed.notify_one();
+        outcome
     }
 
-    /// Blocks until the inbox holds `count` messages or more, at most for `timeout`; whether it does.
-    pub fn wait_for(&self, count: usize, timeout: Duration) -> bool {
-        self.network.wait_for(count, timeout)
+    /// A caller's panic under this lock, as at a modem that does not exist, leaves nothing half changed.
+    fn bay(&self) -> MutexGuard<'_, Bay<Line>> {
+        self.bay.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Obey for Place {
+    fn order(&self, order: Order) -> io::Result<()> {
+        self.change(|bay, now| bay.carry_out(order, now))
     }
 
-    /// Each message from now on as it reaches its phone; to await, or to block on.
-    pub fn listen(&self) -> UnboundedReceiver<Received> {
-        self.network.listen()
+    fn commands(&self) -> Vec<Seen> {
+        self.bay().modem.log.all()
+    }
+}
+
+/// A line in memory, from the modem to whoever has the port open; the other way takes no time.
+#[derive(Default)]
+struct Line {
+    plugged: bool,
+    /// How often it was opened.
+    opened: u64,
+    /// Which of these is still open.
+    open: Option<u64>,
+    /// What was written and not read yet, each piece with the instant of its arrival.
+    pieces: VecDeque<(Instant, VecDeque<u8>)>,
+    /// The last piece has left the modem then.
+    free_at: Option<Instant>,
+    reader: Option<Waker>,
+}
+
+impl Line {
+    /// When a reader waits for a piece that is still on its way.
+    fn next_due(&self) -> Option<Instant> {
+        let (arrives, _) = self.pieces.front()?;
+        self.reader.is_some().then_some(*arrives)
     }
 
-    /// The command lines that a modem has read, each with the instant of its first octet.
-    pub fn commands(&self, modem: usize) -> Vec<Seen> {
-        self.modems[modem].commands()
+    fn wake(&mut self, now: Instant) {
+        if self.next_due().is_some_and(|arrives| arrives <= now) {
+            self.wake_reader();
+        }
     }
 
-    /// Pulls the modem out: its port hangs up and its link vanishes.
-    pub fn unplug(&self, modem: usize) {
-        self.tell(modem, Order::Unplug);
+    fn wake_reader(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
     }
 
-    /// Plugs the modem in again: another pty, settings as at power-on, memories kept.
-    pub fn plug(&self, modem: usize) -> io::Result<()> {
-        self.modems[modem].order(Order::Plug)
+    /// Nobody has the port open any more.
+    fn close(&mut self) {
+        self.open = None;
+        self.wake_reader();
     }
 
-    /// The modem reads and answers nothing until it is unhung or plugged in again. Periodic lines go on.
-    pub fn hang(&self, modem: usize) {
-        self.tell(modem, Order::Hang(Cure::Plug));
+    /// At most one piece, so that a reader sees where it was torn.
+    fn read(&mut self, into: &mut ReadBuf<'_>, now: Instant) -> bool {
+        let Some((_, piece)) = self.pieces.front_mut().filter(|(arrives, _)| *arrives <= now) else {
+            return false;
+        };
+        let count = piece.len().min(into.remaining());
+        for octet in piece.drain(..count) {
+            into.put_slice(&[octet]);
+        }
+        if piece.is_empty() {
+            self.pieces.pop_front();
+        }
+        true
+    }
+}
+
+impl Socket for Line {
+    fn plugged(&self) -> bool {
+        self.plugged
     }
 
-    /// The modem hangs until it is cured so, or unhung.
-    pub fn hang_until(&self, modem: usize, cure: Cure) {
-        self.tell(modem, Order::Hang(cure));
+    fn plug(&mut self) -> io::Result<()> {
+        self.plugged = true;
+        Ok(())
     }
 
-    /// Pulls the modem out at this octet of what follows.
-    pub fn unplug_at(&self, modem: usize, cut: Cut) {
-        self.tell(modem, Order::Cut(cut));
+    fn unplug(&mut self) {
+        self.plugged = false;
+        self.close();
+        self.pieces.clear();
+        self.free_at = None;
     }
 
-    /// Ends a hang. What was written to the modem meanwhile is lost.
-    pub fn unhang(&self, modem: usize) {
-        self.tell(modem, Order::Unhang);
+    fn write(&mut self, said: Vec<u8>, modem: &mut Modem, now: Instant) {
+        let unread: usize = self.pieces.iter().map(|(_, piece)| piece.len()).sum();
+        if unread + said.len() > PENDING_LIMIT {
+            return;
+        }
+        let mut rest = VecDeque::from(said);
+        while !rest.is_empty() {
+            let after = rest.split_off(modem.piece().min(rest.len()));
+            let arrives = self.free_at.map_or(now, |free| free.max(now));
+            self.pieces.push_back((arrives, std::mem::replace(&mut rest, after)));
+            self.free_at = Some(arrives + modem.piece_gap().unwrap_or_default());
+        }
     }
 
-    /// The modem writes these octets, whatever it is doing.
-    pub fn inject(&self, modem: usize, octets: impl AsRef<[u8]>) {
-        self.tell(modem, Order::Inject(octets.as_ref().to_vec()));
+    fn await_close(&mut self, modem: &mut Modem) {
+        if self.open.is_none() {
+            modem.unhang();
+        }
+    }
+}
+
+/// An open port of a [`Rack`]. Dropping it closes the port.
+///
+/// When the plug is pulled, or the port is opened again, reads are at their end and writes fail, as on a tty that
+/// hung up. A read gives at most one piece of what the modem wrote.
+pub struct RackPort {
+    place: Arc<Place>,
+    end: u64,
+}
+
+impl AsyncRead for RackPort {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut bay = self.place.bay();
+        let line = &mut bay.socket;
+        if line.open != Some(self.end) || line.read(into, monotonic()) {
+            return Poll::Ready(Ok(()));
+        }
+        line.reader = Some(cx.waker().clone());
+        if line.next_due().is_some() {
+            self.place.changed.notify_one();
+        }
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for RackPort {
+    fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.place.change(|bay, now| {
+            if bay.socket.open != Some(self.end) {
+                return Err(rustix::io::Errno::IO.into());
+            }
+            bay.modem.receive(octets, now);
+            Ok(octets.len())
+        }))
     }
 
-    /// Sets the time from Ctrl-Z to the network's answer.
-    pub fn set_air_time(&self, modem: usize, time: Duration) {
-        self.tell(modem, Order::Air(time.into()));
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    /// Sets the time from `AT+CMGS` to its prompt.
-    pub fn set_prompt_time(&self, modem: usize, time: Duration) {
-        self.tell(modem, Order::Prompt(time.into()));
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
+}
 
-    /// Sets the registration: 1 home, 0 none, 2 searching, 3 denied, 5 roaming.
-    pub fn set_registration(&self, modem: usize, status: u8) {
-        self.tell(modem, Order::Registration(status));
-    }
-
-    /// Sets the first value of `AT+CSQ`.
-    pub fn set_signal(&self, modem: usize, csq: u8) {
-        self.tell(modem, Order::Signal(csq));
-    }
-
-    /// Adds a fault; those that were there come first.
-    pub fn fault(&self, modem: usize, fault: Fault) {
-        self.tell(modem, Order::Fault(fault));
-    }
-
-    /// Takes all faults away, the script's included.
-    pub fn clear_faults(&self, modem: usize) {
-        self.tell(modem, Order::ClearFaults);
-    }
-
-    /// The next `count` messages end with `+CMS ERROR: code`.
-    pub fn fail_next(&self, modem: usize, count: u32, code: u16) {
-        self.fault(modem, Fault::new(FaultKind::CmsError(code)).times(count));
-    }
-
-    /// The next `count` messages are sent, and the `OK` after `+CMGS: n` is missing.
-    pub fn lose_ok(&self, modem: usize, count: u32) {
-        self.fault(modem, Fault::new(FaultKind::LoseOk).times(count));
-    }
-
-    /// The next `count` messages reach their phone, and the modem never says so.
-    pub fn lose_result(&self, modem: usize, count: u32) {
-        self.fault(modem, Fault::new(FaultKind::LoseResult).at(Point::Accepted).times(count));
-    }
-
-    /// A message from `from` arrives at the modem, in as many parts as it needs.
-    pub fn deliver(&self, modem: usize, from: &str, text: &str) {
-        self.tell(modem, Order::DeliverText { from: from.to_owned(), text: text.to_owned() });
-    }
-
-    /// A message arrives as SMSC field and TPDU.
-    pub fn deliver_pdu(&self, modem: usize, pdu: Vec<u8>) {
-        self.tell(modem, Order::DeliverPdu(Pdu::from_octets(pdu)));
-    }
-
-    fn tell(&self, modem: usize, order: Order) {
-        // A thread ends before its handle only when poll fails: then there is no modem to tell anything.
-        let _ = self.modems[modem].order(order);
+impl Drop for RackPort {
+    fn drop(&mut self) {
+        self.place.change(|bay, _| {
+            if bay.socket.open == Some(self.end) {
+                bay.socket.close();
+            }
+        });
     }
 }

@@ -56,6 +56,7 @@ impl Settings {
 #[derive(Debug)]
 pub(super) struct Sim {
     pub(super) state: CardState,
+    pub(super) at_power_on: CardState,
     pub(super) tries: u8,
     pin: String,
     puk: String,
@@ -65,13 +66,14 @@ pub(super) struct Sim {
 impl Sim {
     pub(super) fn new(card: &Card) -> Self {
         let tries = card.tries;
-        Self { state: card.state, tries, pin: card.pin.clone(), puk: card.puk.clone(), most: tries }
+        let (state, pin, puk) = (card.state, card.pin.clone(), card.puk.clone());
+        Self { state, at_power_on: state, tries, pin, puk, most: tries }
     }
 
     /// Power-on asks for the PIN again; a blocked SIM stays blocked.
-    pub(super) fn power_on(&mut self, card: &Card) {
+    pub(super) fn power_on(&mut self) {
         if self.state != CardState::Puk {
-            self.state = card.state;
+            self.state = self.at_power_on;
         }
     }
 
@@ -243,7 +245,7 @@ mod tests {
         }
         assert_eq!(sim.state, CardState::Puk);
         assert!(!enter(&mut sim, &["1234"]));
-        sim.power_on(&Card { state: CardState::Pin, ..Card::default() });
+        sim.power_on();
         assert_eq!(sim.state, CardState::Puk);
         assert!(enter(&mut sim, &["12345678", "9999"]));
         assert_eq!(sim.state, CardState::Ready);

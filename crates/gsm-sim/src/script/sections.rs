@@ -2,6 +2,7 @@
 //! well-mannered modem that their defaults make.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -75,6 +76,13 @@ pub struct Delay {
 impl From<Duration> for Delay {
     fn from(time: Duration) -> Self {
         Self { shortest: time, longest: time }
+    }
+}
+
+impl From<RangeInclusive<Duration>> for Delay {
+    fn from(range: RangeInclusive<Duration>) -> Self {
+        let (shortest, longest) = range.into_inner();
+        Self { shortest, longest: longest.max(shortest) }
     }
 }
 
