@@ -1,6 +1,6 @@
 //! The wiring: builds every room from the configuration, in order, and takes them down in the opposite one.
 //!
-//! Start: key, store, modems, gateway, socket, then ready. Stop: no new work, the message on the air ends
+//! Start: key, store, socket, gateway and modems, then ready. Stop: no new work, the message on the air ends
 //! (30 s at most), the socket closes, the store closes. The demo and the tests start the same daemon inside
 //! their own process:
 //!
@@ -16,7 +16,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use gsm_modem::Pins;
 use tokio::sync::oneshot;
@@ -25,9 +24,10 @@ use tokio::task::JoinHandle;
 use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::gateway::{Gateway, GatewayError, Submit};
+use crate::gateway::{Gateway, GatewayError};
 use crate::store::{self, Store};
 
+mod core;
 mod key;
 mod log;
 mod main;
@@ -36,15 +36,13 @@ mod port;
 mod restore;
 mod wiring;
 
+pub use core::{Core, Plugged};
 pub use key::KeyError;
 pub use main::main;
 pub use restore::{KeyRestored, RestoreError, restore};
 
 /// The store's folder in the state folder.
 const STORE: &str = "store";
-
-/// How long a message on the air may take to end after a stop.
-const GRACE: Duration = Duration::from_secs(30);
 
 /// Why the daemon cannot start, for a person.
 #[derive(Debug, thiserror::Error)]
@@ -86,10 +84,7 @@ impl StartError {
 
 /// A running daemon.
 pub struct Daemon {
-    gateway: Gateway,
-    store: Store,
-    ports: Vec<Arc<port::Port>>,
-    work: JoinHandle<()>,
+    core: Core,
     close_socket: oneshot::Sender<()>,
     served: JoinHandle<()>,
 }
@@ -111,29 +106,20 @@ impl Daemon {
                 .map_err(|e| StartError::Unknown(format!("opening the store: {e}")))??;
 
         let pins = Arc::new(pins::TriedPins::new(store.clone(), found.key.clone()));
-        let mut ports = Vec::new();
-        let mut notices = Vec::new();
+        let mut modems = Vec::new();
         for modem in &config.modems {
             let pins = Arc::clone(&pins) as Arc<dyn Pins>;
-            let (port, heard) =
-                port::Port::open(wiring::modem(modem, config, pins)?, Arc::new(wiring::means(modem)));
-            ports.push(Arc::new(port));
-            notices.push(heard);
+            let host: Arc<dyn gsm_modem::Host> = Arc::new(wiring::means(modem));
+            modems.push((wiring::modem(modem, config, pins)?, host));
         }
-        let modems = ports.iter().map(|p| Arc::clone(p) as Arc<dyn Submit>).collect();
-        let gateway =
-            Gateway::open(store.clone(), found.key, Clock::system(), config.gateway.clone(), modems).await?;
-        if let Some(octets) = found.in_state {
-            gateway.attach_to_backups(octets);
-        }
+        // Nothing is sent by a daemon that nobody can reach.
         let listener = wiring::socket(config)?;
-        for (port, heard) in ports.iter().zip(notices) {
-            tokio::spawn(port::listen(Arc::clone(port), heard, gateway.clone()));
+        let core = Core::start(store, found.key, Clock::system(), config.gateway.clone(), modems).await?;
+        if let Some(octets) = found.in_state {
+            core.gateway().attach_to_backups(octets);
         }
-        let carrier = gateway.clone();
-        let work = tokio::spawn(async move { carrier.run().await });
         let (close_socket, closed) = oneshot::channel::<()>();
-        let service = Arc::new(gateway.clone());
+        let service = Arc::new(core.gateway().clone());
         let served = tokio::spawn(async move {
             let until = async move {
                 // A dropped sender closes as well.
@@ -143,40 +129,31 @@ impl Daemon {
                 tracing::error!("the socket: {e}");
             }
         });
-        Ok(Self { gateway, store, ports, work, close_socket, served })
+        Ok(Self { core, close_socket, served })
     }
 
     /// The use cases, for whoever runs in the same process.
     pub fn gateway(&self) -> &Gateway {
-        &self.gateway
+        self.core.gateway()
     }
 
     /// Takes over what a reload may change: services, limits, queue rules, retention, the rules of modems. What
     /// needs a restart is named in the answer.
     pub fn reload(&self, old: &Config, new: &Config) -> Vec<&'static str> {
-        self.gateway.reload(new.gateway.clone());
+        self.core.gateway().reload(new.gateway.clone());
         wiring::needs_restart(old, new)
     }
 
     /// Returns when the store can no longer write.
     pub async fn failed(&self) -> String {
-        self.store.failed().await
+        self.core.failed().await
     }
 
     /// Stops: whoever waits on the socket still gets an answer, what is on the air ends, nothing is lost.
     pub async fn stop(self) {
-        self.gateway.stop();
-        let mut work = self.work;
-        // One grace for all: the unit kills what takes much longer.
-        let mut left = GRACE;
-        if tokio::time::timeout(GRACE, &mut work).await.is_err() {
-            tracing::warn!("a message was still on the air after {GRACE:?}: its outcome stays unknown");
-            work.abort();
-            left = Duration::ZERO;
-        }
-        futures_util::future::join_all(self.ports.iter().map(|port| port.stop(left))).await;
+        let store = self.core.stop().await;
         drop(self.close_socket);
         let _ = self.served.await;
-        self.store.close().await;
+        store.close().await;
     }
 }

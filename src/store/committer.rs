@@ -35,10 +35,13 @@ pub(super) struct Committer {
     recorders: Vec<std::sync::mpsc::Sender<Overlay>>,
 }
 
+/// Whether a move ran, and then whether it is durable.
+type Outcome = Result<(), StoreError>;
+
 /// Moves that ran and are committed together.
 struct Group {
     changes: Overlay,
-    answers: Vec<(oneshot::Sender<Result<(), StoreError>>, Result<(), StoreError>)>,
+    answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
     close: Option<oneshot::Sender<()>>,
 }
 
