@@ -9,14 +9,13 @@ use smsotpd::api::access::{Access, Client, Matcher, Right};
 use smsotpd::api::{Limits, client::Call};
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{EventKind, GatewayError, InboxView, ModemState};
-use smsotpd::id::InboxId;
 use smsotpd::inbox::{Content, Sender};
 use smsotpd::outbox::MessageStatus;
 use smsotpd::secret::Secret;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
-use crate::api_support::{CODE, NUMBER, Served, eventually, modem, served, served_within};
+use crate::api_support::{CODE, IDS, NUMBER, Served, eventually, modem, served, served_within};
 
 fn smsotp(socket: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_smsotp"));
@@ -266,7 +265,7 @@ async fn the_inbox_and_the_opt_outs_are_listed() {
     let api = served_within(Limits::default(), Access::new(vec![ops]));
     let at = Timestamp::from_millis(1_800_000_000_000);
     let view = InboxView {
-        id: InboxId::first_at(at),
+        id: IDS.next(at),
         from: Sender::new("ACME".to_owned()),
         modem: "stick1".to_owned(),
         received_at: at,

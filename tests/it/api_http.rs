@@ -9,12 +9,11 @@ use smsotpd::api::client::{Call, Reply};
 use smsotpd::api::{Limits, ROUTES, openapi, wire};
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{GatewayError, InboxView};
-use smsotpd::id::InboxId;
 use smsotpd::inbox::{Content, Sender};
 use smsotpd::outbox::MessageStatus;
 use smsotpd::secret::Secret;
 
-use crate::api_support::{CODE, NUMBER, raw, served, served_within};
+use crate::api_support::{CODE, IDS, NUMBER, raw, served, served_within};
 
 fn refused(reply: &Reply, status: u16, code: &str) -> String {
     let body = String::from_utf8_lossy(&reply.body).into_owned();
@@ -327,7 +326,7 @@ async fn the_inbox_is_paged_and_emptied() {
     let api = served();
     let at = Timestamp::from_millis(1_800_000_000_000);
     let text = InboxView {
-        id: InboxId::first_at(at),
+        id: IDS.next(at),
         from: Sender::new(NUMBER.to_owned()),
         modem: "stick1".to_owned(),
         received_at: at,
@@ -341,7 +340,7 @@ async fn the_inbox_is_paged_and_emptied() {
         data: None,
     };
     let data = InboxView {
-        id: InboxId::first_at(at),
+        id: IDS.next(at),
         content: Content::Data,
         missing: Vec::new(),
         class: None,

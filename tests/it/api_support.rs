@@ -14,7 +14,7 @@ use smsotpd::gateway::{
     IssueRequest, MessageFilter, MessageView, ModemState, ModemView, OptOutView, Page, QueueView, Recorded,
     SendRequest, Snapshot, Standing, StatusView, Subscription, UssdAnswer, VerificationView,
 };
-use smsotpd::id::{InboxId, MessageId, VerificationId};
+use smsotpd::id::{Ids, InboxId, MessageId, VerificationId};
 use smsotpd::inbox::Tag;
 use smsotpd::otp::VerificationStatus;
 use smsotpd::outbox::{Encoding, MessageStatus, SimNames};
@@ -110,6 +110,10 @@ impl Fake {
     }
 }
 
+/// In one millisecond too, each id sorts behind the one before.
+pub(crate) static IDS: std::sync::LazyLock<Ids> =
+    std::sync::LazyLock::new(|| Ids::new(smsotpd::random::Random::system()));
+
 fn now() -> Timestamp {
     Timestamp::from_millis(1_800_000_000_000)
 }
@@ -120,7 +124,7 @@ fn answer<'a, T: Send + 'a>(result: Result<T, GatewayError>) -> Answer<'a, T> {
 
 fn message(state: &mut State, to: PhoneNumber, otp: bool) -> MessageView {
     let view = MessageView {
-        id: MessageId::first_at(now()),
+        id: IDS.next(now()),
         to,
         otp,
         service: otp.then(|| "default".to_owned()),
@@ -168,7 +172,7 @@ impl Service for Fake {
             let to = number(&request.to)?;
             let message = message(state, to.clone(), true);
             let view = VerificationView {
-                id: VerificationId::first_at(now()),
+                id: IDS.next(now()),
                 service: request.service.clone().unwrap_or_else(|| "default".to_owned()),
                 to,
                 status: VerificationStatus::Pending,

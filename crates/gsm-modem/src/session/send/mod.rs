@@ -255,7 +255,9 @@ impl Procedure for Send {
         if self.doubted.is_none() || code.is_ok() {
             return Next::Stay;
         }
-        self.was_anothers(cx);
+        if self.doubted.as_ref().is_some_and(|(reference, _)| reference.is_some()) {
+            return self.one_of_each(cx);
+        }
         self.concluded(None, code, cx)
     }
 
@@ -263,6 +265,9 @@ impl Procedure for Send {
         if self.doubted.is_some()
             && let Some(reference) = send_reference(body)
         {
+            if self.doubted.as_ref().is_some_and(|(_, code)| !code.is_ok()) {
+                return self.one_of_each(cx);
+            }
             self.was_anothers(cx);
             self.out_of_step = true;
             return self.part_taken(reference, cx);

@@ -64,6 +64,15 @@ impl Send {
         }
     }
 
+    /// Of this message and the one that was given up before it, the modem took one and refused one. It need not answer in
+    /// order, so nobody can tell which: neither is credited.
+    pub(super) fn one_of_each(&mut self, cx: &mut Cx<'_>) -> Next {
+        self.doubted = None;
+        let reason = "the modem took one message and refused another, and does not say which";
+        self.end_unknown(String::from(reason), cx);
+        Next::Idle(Open::No)
+    }
+
     /// Nothing came behind a result that was doubted.
     pub(super) fn nothing_else_came(&mut self, cx: &mut Cx<'_>) -> Next {
         let Some((reference, code)) = self.doubted.clone() else { return Next::Stay };
