@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod gateway;
+pub mod hex;
 pub mod id;
 pub mod inbox;
 pub mod otp;

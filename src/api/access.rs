@@ -142,41 +142,19 @@ pub struct Grant {
     pub may: Vec<Right>,
 }
 
-/// What a route needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// Nothing.
-    Nothing,
-    /// One of these rights.
-    AnyOf(&'static [Right]),
-}
-
-impl Need {
-    /// Whether a grant is enough.
-    pub fn met_by(self, grant: &Grant) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::AnyOf(rights) => rights.iter().any(|right| grant.may.contains(right)),
-        }
+impl Grant {
+    /// Whether it holds one of these rights, which are what a route needs; with none, everybody may.
+    pub fn meets(&self, any_of: &[Right]) -> bool {
+        any_of.is_empty() || any_of.iter().any(|right| self.may.contains(right))
     }
 }
 
-/// `the right issue, check or read`.
-impl fmt::Display for Need {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::AnyOf(rights) = self else {
-            return f.write_str("nothing");
-        };
-        f.write_str("the right ")?;
-        for (i, right) in rights.iter().enumerate() {
-            match i {
-                0 => {}
-                _ if i + 1 == rights.len() => f.write_str(" or ")?,
-                _ => f.write_str(", ")?,
-            }
-            write!(f, "`{right}`")?;
-        }
-        Ok(())
+/// Names the rights of which one is needed: ``the right `issue`, `check` or `read` ``.
+pub(super) fn named(any_of: &[Right]) -> String {
+    let names: Vec<_> = any_of.iter().map(|right| format!("`{right}`")).collect();
+    match names.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("the right {} or {last}", before.join(", ")),
+        _ => format!("the right {}", names.concat()),
     }
 }
 
@@ -208,15 +186,13 @@ mod tests {
         assert_eq!(staff.caller.client.as_deref(), Some("staff"));
         let stranger = access.grant(&Peer { uid: 1000, gids: vec![1000] });
         assert!(stranger.may.is_empty());
-        assert!(!Need::AnyOf(&[Right::Read]).met_by(&stranger) && Need::Nothing.met_by(&stranger));
+        assert!(!stranger.meets(&[Right::Read]) && stranger.meets(&[]));
     }
 
     #[test]
     fn needs_are_named() {
-        assert_eq!(
-            Need::AnyOf(&[Right::Issue, Right::Check, Right::Read]).to_string(),
-            "the right `issue`, `check` or `read`"
-        );
-        assert_eq!(Need::AnyOf(&[Right::Admin]).to_string(), "the right `admin`");
+        let three = [Right::Issue, Right::Check, Right::Read];
+        assert_eq!(named(&three), "the right `issue`, `check` or `read`");
+        assert_eq!(named(&[Right::Admin]), "the right `admin`");
     }
 }

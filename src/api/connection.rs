@@ -1,279 +1,124 @@
-//! One connection: what it is doing, watched from outside, so that a client that stalls is let go.
-//!
-//! hyper's own header time-out begins with the wait for a request, not with its first octet; this watch tells an
-//! idle connection from a stalled head.
+//! What hyper does not tell apart on a connection: a client that waits from one that stalls in a request's head, one
+//! that takes nothing of its answer from one that is slow, and one that has gone from one that only says no more.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::AsFd as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes, HttpBody};
-use hyper::body::{Frame, Incoming, SizeHint};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::watch;
-use tokio::time::Instant;
+use hyper::rt::{Sleep, Timer};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::UnixStream;
 
-use super::serve::Limits;
-use crate::clock;
+use super::app::Limits;
 
-/// What a connection is doing, and since when.
-#[derive(Debug, Clone, Copy)]
-enum Phase {
-    /// Connected; not an octet came yet.
-    Fresh(Instant),
-    /// Between requests.
-    Idle(Instant),
-    /// In the head of a request.
-    Head(Instant),
-    /// A request is being answered; how long that takes is for its route to bound.
-    Request,
-    /// The same, and its body was read: the client has said all of it.
-    Answer,
-}
+/// What a client said before it went away is still taken in this time.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 
-#[derive(Debug, Clone, Copy)]
-struct State {
-    phase: Phase,
-    /// Since when the client takes nothing of what is written to it.
-    blocked: Option<Instant>,
-}
-
-/// Shared by the parts of one connection.
-#[derive(Debug, Clone)]
-pub(super) struct Activity(Arc<watch::Sender<State>>);
-
-impl Activity {
-    /// A connection that was just accepted.
-    pub(super) fn new() -> Self {
-        let state = State { phase: Phase::Fresh(now()), blocked: None };
-        Self(Arc::new(watch::Sender::new(state)))
-    }
-
-    /// A request's head is complete. The guard marks the end of its answer.
-    pub(super) fn begin(&self) -> Answering {
-        self.0.send_modify(|state| state.phase = Phase::Request);
-        Answering(self.clone())
-    }
-
-    /// The body of that request, whose end is noted.
-    pub(super) fn until_read(&self, body: Incoming) -> Body {
-        let body = Said { body, activity: self.clone() };
-        body.note_end();
-        Body::new(body)
-    }
-
-    /// Whether the end of the client's side is kept back while it listens: it waits for an answer. While its request
-    /// is still being read that is known `again`, a moment later: octets that came with the end may not be taken yet.
-    fn holds_end(&self, again: bool) -> bool {
-        match self.0.borrow().phase {
-            Phase::Answer => true,
-            Phase::Request => !again,
-            Phase::Fresh(_) | Phase::Idle(_) | Phase::Head(_) => false,
+/// Returns when the other end is closed in both directions. hyper's half-close does not see that while a request is
+/// answered, and its opposite takes a client that only closes its own side for one that has gone.
+pub(super) fn gone(stream: &UnixStream) -> io::Result<impl Future<Output = ()> + use<>> {
+    // A descriptor of its own, whose readiness hyper does not need: it is put back after each event but the end.
+    let end = UnixStream::from_std(stream.as_fd().try_clone_to_owned()?.into())?;
+    Ok(async move {
+        while end.ready(Interest::WRITABLE).await.is_ok_and(|ready| !ready.is_write_closed()) {
+            let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _ = end.try_io(Interest::WRITABLE, nothing);
         }
-    }
-
-    fn octets_came(&self) {
-        self.0.send_if_modified(|state| {
-            let first = matches!(state.phase, Phase::Fresh(_) | Phase::Idle(_));
-            if first {
-                state.phase = Phase::Head(now());
-            }
-            first
-        });
-    }
-
-    fn write_blocked(&self, blocked: bool) {
-        self.0.send_if_modified(|state| {
-            let changed = state.blocked.is_some() != blocked;
-            if changed {
-                state.blocked = blocked.then(now);
-            }
-            changed
-        });
-    }
-
-    /// Returns when the client has stalled for longer than the limits allow, or when the daemon stops and there
-    /// was no request yet.
-    pub(super) async fn stalled(&self, limits: Limits, mut stopping: watch::Receiver<bool>) {
-        let mut changes = self.0.subscribe();
-        let mut stop = *stopping.borrow_and_update();
-        loop {
-            let state = *changes.borrow_and_update();
-            let phase_ends = match state.phase {
-                Phase::Fresh(_) if stop => return,
-                Phase::Fresh(since) | Phase::Idle(since) => Some(since + limits.idle),
-                Phase::Head(since) => Some(since + limits.head),
-                Phase::Request | Phase::Answer => None,
-            };
-            let block_ends = state.blocked.map(|since| since + limits.blocked);
-            let end = phase_ends.into_iter().chain(block_ends).min();
-            tokio::select! {
-                // `self` holds the sender: this is no error.
-                _ = changes.changed() => {}
-                Ok(()) = stopping.changed(), if !stop => stop = *stopping.borrow_and_update(),
-                () = sleep_until(end) => return,
-            }
-        }
-    }
+        tokio::time::sleep(LAST_WORDS).await;
+    })
 }
 
-fn now() -> Instant {
-    Instant::from_std(clock::Clock::system().monotonic())
+/// A stream for hyper, and the timer for the heads of its requests.
+pub(super) fn watched(stream: UnixStream, limits: Limits) -> (TokioIo<Watched>, HeadTimer) {
+    let came = Arc::new(AtomicBool::new(false));
+    let timer = HeadTimer { head: limits.head, came: Arc::clone(&came) };
+    (TokioIo::new(Watched { stream, came, limit: limits.blocked, blocked: None }), timer)
 }
 
-async fn sleep_until(end: Option<Instant>) {
-    match end {
-        Some(end) => tokio::time::sleep_until(end).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Held by the answer to a request until its last octet is handed over.
+/// hyper's only limit before a request begins with the wait for it: this timer has a shorter one begin with the first
+/// octet.
 #[derive(Debug)]
-pub(super) struct Answering(Activity);
+pub(super) struct HeadTimer {
+    head: Duration,
+    came: Arc<AtomicBool>,
+}
 
-impl Answering {
-    /// Ties the guard to a response's body.
-    pub(super) fn until_the_end_of(self, body: Body) -> Body {
-        Body::new(Guarded { body, _guard: self })
+impl Timer for HeadTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        // What came until now belongs to the request before.
+        self.came.store(false, Ordering::Relaxed);
+        let sleep = Box::pin(tokio::time::sleep(duration));
+        Box::pin(HeadSleep { sleep, head: Some(self.head), came: Arc::clone(&self.came) })
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(deadline.saturating_duration_since(self.now()))
     }
 }
 
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.0.send_modify(|state| state.phase = Phase::Idle(now()));
-    }
+struct HeadSleep {
+    sleep: Pin<Box<tokio::time::Sleep>>,
+    /// The time for the head, until its first octet came.
+    head: Option<Duration>,
+    came: Arc<AtomicBool>,
 }
 
-/// A request's body.
-struct Said {
-    body: Incoming,
-    activity: Activity,
-}
+impl Sleep for HeadSleep {}
 
-impl Said {
-    fn note_end(&self) {
-        if self.body.is_end_stream() {
-            self.activity.0.send_modify(|state| state.phase = Phase::Answer);
+impl Future for HeadSleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.came.load(Ordering::Relaxed)
+            && let Some(head) = self.head.take()
+        {
+            self.sleep = Box::pin(tokio::time::sleep(head));
         }
+        self.sleep.as_mut().poll(cx)
     }
 }
 
-impl HttpBody for Said {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let poll = Pin::new(&mut self.body).poll_frame(cx);
-        self.note_end();
-        poll
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-struct Guarded {
-    body: Body,
-    _guard: Answering,
-}
-
-impl HttpBody for Guarded {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A client that only said that it says no more is looked at so often, whether it still listens.
-const LISTENS: Duration = Duration::from_millis(250);
-
-/// A stream whose traffic is noted. Its end is told while a request is answered only when nobody listens any more: a
-/// client may close its own side and wait for the answer.
+/// A stream that tells when octets came, and that fails when the client takes nothing of what is written to it for too
+/// long.
 #[derive(Debug)]
-pub(super) struct Watched<S> {
-    stream: S,
-    activity: Activity,
-    /// The client's side is closed; it is looked at again then.
-    closed: Option<Pin<Box<tokio::time::Sleep>>>,
+pub(super) struct Watched {
+    stream: UnixStream,
+    came: Arc<AtomicBool>,
+    limit: Duration,
+    blocked: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
-impl<S> Watched<S> {
-    /// Notes the traffic of `stream` in `activity`.
-    pub(super) fn new(stream: S, activity: Activity) -> Self {
-        Self { stream, activity, closed: None }
-    }
-
-    fn wrote<T>(&self, poll: Poll<T>) -> Poll<T> {
-        self.activity.write_blocked(poll.is_pending());
-        poll
-    }
-}
-
-impl<S: AsyncRead + AsFd + Unpin> AsyncRead for Watched<S> {
+impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
-            let waits = self.activity.holds_end(false);
-            if let Some(closed) = self.closed.as_mut().filter(|_| waits) {
-                std::task::ready!(closed.as_mut().poll(cx));
-            }
-            let again = self.closed.take().is_some();
-            let before = buf.filled().len();
-            let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
-            if buf.filled().len() > before {
-                self.activity.octets_came();
-            } else if matches!(poll, Poll::Ready(Ok(())))
-                && self.activity.holds_end(again)
-                && !hung_up(&self.stream)
-            {
-                self.closed = Some(Box::pin(tokio::time::sleep(LISTENS)));
-                continue;
-            }
-            return poll;
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.came.store(true, Ordering::Relaxed);
         }
+        poll
     }
 }
 
-/// Whether the other end is closed in both directions.
-fn hung_up(stream: &impl AsFd) -> bool {
-    let mut fds = [PollFd::new(stream, PollFlags::empty())];
-    // Neither error nor signal is possible without a wait, and then it counts as gone.
-    poll(&mut fds, Some(&Timespec::default())).is_err() || fds[0].revents().contains(PollFlags::HUP)
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.wrote(poll)
+        if poll.is_ready() {
+            self.blocked = None;
+            return poll;
+        }
+        let limit = self.limit;
+        let blocked = self.blocked.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(blocked.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -282,18 +127,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.wrote(poll)
     }
 }

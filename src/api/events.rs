@@ -6,30 +6,33 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::response::IntoResponse as _;
 use axum::response::sse::{self, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use super::app::{Answer, App};
 use super::problem::Problem;
-use super::request::Authorised;
-use super::routes::App;
-use super::service::Answer;
+use super::reply::encoded;
+use super::request::{Authorised, Reply};
 use super::wire;
 use crate::gateway::{Caller, Event, EventKind, Gap, GatewayError, Subscription};
 
 /// `GET /v1/events`.
-pub(super) fn follow(app: Arc<App>, request: &Authorised) -> Result<Response, Problem> {
-    request.query([])?;
+pub(super) fn follow(request: Authorised) -> Reply {
     let after = match request.header("last-event-id").map(str::trim) {
         None | Some("") => None,
         Some(id) => {
             Some(id.parse().map_err(|_| Problem::malformed("Last-Event-ID must be the id of an event"))?)
         }
     };
-    let heartbeat = app.limits.heartbeat;
-    let follower =
-        Follower { tail: Tail::new(&app, after), app, caller: request.caller.clone(), greeted: false };
+    let heartbeat = request.app.limits.heartbeat;
+    let follower = Follower {
+        tail: Tail::new(&request.app, after),
+        app: request.app,
+        caller: request.caller,
+        greeted: false,
+    };
     let events = stream::unfold(follower, |mut follower| async move {
         let event = follower.next().await?;
         Some((Ok::<_, Infallible>(event), follower))
@@ -56,21 +59,19 @@ impl Follower {
                 () = self.app.stopped() => return None,
                 next = self.tail.next(&self.app) => next?,
             };
-            let event = match next {
-                Next::Event(event) => *event,
-                Next::Gap(gap) => {
-                    // Without an id: who breaks off here resumes where it was, and is told again.
-                    let gap = wire::Gap::from(gap);
-                    let data = serde_json::to_string(&gap).expect("wire types serialize");
-                    return Some(sse::Event::default().event(gap.r#type).data(data));
+            match next {
+                Ok(event) if may_see(&self.caller, &event.kind) => {
+                    let event = wire::Event::from(&event);
+                    let told = sse::Event::default().id(event.id.to_string()).data(encoded(&event));
+                    return Some(told.event(event.r#type));
                 }
-            };
-            if !may_see(&self.caller, &event.kind) {
-                continue;
+                Ok(_) => {}
+                Err(gap) => {
+                    // It has no id: a client that breaks off here resumes where it was, and is told again.
+                    let gap = wire::Gap::from(gap);
+                    return Some(sse::Event::default().data(encoded(&gap)).event(gap.r#type));
+                }
             }
-            let event = wire::Event::from(&event);
-            let data = serde_json::to_string(&event).expect("wire types serialize");
-            return Some(sse::Event::default().id(event.id.to_string()).event(event.r#type).data(data));
         }
     }
 }
@@ -94,12 +95,6 @@ struct Tail {
     known: u64,
 }
 
-/// What a follower is told.
-enum Next {
-    Event(Box<Event>),
-    Gap(Gap),
-}
-
 impl Tail {
     fn new(app: &App, after: Option<u64>) -> Self {
         let Subscription { gap, backlog, newest, live } = app.service.subscribe(after);
@@ -107,19 +102,20 @@ impl Tail {
         Self { gap, backlog: backlog.into(), live, known }
     }
 
-    async fn next(&mut self, app: &App) -> Option<Next> {
+    /// The next event, or the gap in its place.
+    async fn next(&mut self, app: &App) -> Option<Result<Event, Gap>> {
         loop {
             if let Some(gap) = self.gap.take() {
-                return Some(Next::Gap(gap));
+                return Some(Err(gap));
             }
-            if let Some(event) = self.backlog.pop_front() {
-                self.known = event.id;
-                return Some(Next::Event(Box::new(event)));
-            }
-            match self.live.recv().await {
+            let next = match self.backlog.pop_front() {
+                Some(event) => Ok(event),
+                None => self.live.recv().await,
+            };
+            match next {
                 Ok(event) => {
                     self.known = event.id;
-                    return Some(Next::Event(Box::new(event)));
+                    return Some(Ok(event));
                 }
                 Err(RecvError::Closed) => return None,
                 Err(RecvError::Lagged(missed)) => {
@@ -131,34 +127,36 @@ impl Tail {
     }
 }
 
-/// What a wait has to do with the thing as it is.
-pub(super) enum Until {
-    /// It is over: answer it.
-    Over,
-    /// Look again after an event of this kind.
-    Changed(Box<dyn Fn(&EventKind) -> bool + Send + Sync>),
-}
-
-/// Looks at a thing until it is over or the span ends, and answers it as it is then. Woken by events alone.
+/// Looks at a thing and answers it: at once or, with a span, when the thing is over or the span ends. The thing is
+/// looked at again after each event that concerns it.
 pub(super) async fn wait_until<'a, T>(
     app: &'a App,
-    span: Duration,
+    span: Option<Duration>,
     look: impl Fn() -> Answer<'a, T>,
-    judge: impl Fn(&T) -> Until,
+    over: impl Fn(&T) -> bool,
+    concerns: impl Fn(&T, &EventKind) -> bool,
 ) -> Result<T, GatewayError> {
-    let end = tokio::time::sleep(span);
+    let Some(span) = span else {
+        return look().await;
+    };
+    let end = async {
+        tokio::select! {
+            () = tokio::time::sleep(span) => {}
+            () = app.stopped() => {}
+        }
+    };
     tokio::pin!(end);
     // Before the first look, so that no event falls between.
     let mut live = app.service.subscribe(None).live;
     loop {
         let thing = look().await?;
-        let Until::Changed(concerns) = judge(&thing) else {
+        if over(&thing) {
             return Ok(thing);
-        };
+        }
         let woken = async {
             loop {
                 match live.recv().await {
-                    Ok(event) if !concerns(&event.kind) => {}
+                    Ok(event) if !concerns(&thing, &event.kind) => {}
                     Ok(_) | Err(RecvError::Lagged(_)) => return true,
                     Err(RecvError::Closed) => return false,
                 }
@@ -167,7 +165,6 @@ pub(super) async fn wait_until<'a, T>(
         let look_again = tokio::select! {
             again = woken => again,
             () = &mut end => false,
-            () = app.stopped() => false,
         };
         if !look_again {
             return look().await;

@@ -2,7 +2,6 @@
 //! been, never what it was: the value may be a code, a text or a number.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -14,103 +13,108 @@ use crate::clock::Timestamp;
 const FIRST_INSTANT: &str = "1970-01-01T00:00:00Z";
 const LAST_INSTANT: &str = "9999-12-30T22:00:00Z";
 
-/// What is left of an object while its fields are taken.
+/// What is left of an object while its fields are taken. The fields that are asked for are those that it may have.
 #[derive(Debug)]
 pub(super) struct Fields {
-    map: Map<String, Value>,
+    left: Map<String, Value>,
+    known: Vec<&'static str>,
+    /// What is wrong with the first field that is not as it should be.
+    wrong: Option<Problem>,
 }
 
 impl Fields {
-    /// Reads an object that has no fields but the `known`.
-    pub(super) fn parse(body: &[u8], known: &[&str]) -> Result<Self, Problem> {
+    /// Reads an object of which `take` asks for every field that it may have.
+    pub(super) fn read<T>(body: &[u8], take: impl FnOnce(&mut Self) -> T) -> Result<T, Problem> {
         let value: Value = serde_json::from_slice(body).map_err(|e| {
             // Into a Value only the grammar can fail, and its messages hold no values.
             Problem::malformed(format!("the body is not JSON: {e}"))
         })?;
-        let Value::Object(map) = value else {
+        let Value::Object(left) = value else {
             return Err(Problem::malformed("the body must be a JSON object"));
         };
-        match map.keys().find(|key| !known.contains(&key.as_str())) {
-            Some(stranger) => Err(unknown("field", stranger, known)),
-            None => Ok(Self { map }),
+        let mut fields = Self { left, known: Vec::new(), wrong: None };
+        let taken = take(&mut fields);
+        match fields.left.keys().next() {
+            Some(stranger) => Err(unknown("field", stranger, &fields.known)),
+            None => fields.wrong.map_or(Ok(taken), Err),
         }
     }
 
     /// A text.
-    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(must_be(name, "a string")),
-        }
+    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+        self.take(name, "a string", |value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        })
     }
 
     /// A text that must be there.
-    pub(super) fn wanted_text(&mut self, name: &str) -> Result<String, Problem> {
-        self.text(name)?.ok_or_else(|| Problem::malformed(format!("`{name}` is missing")))
+    pub(super) fn wanted_text(&mut self, name: &'static str) -> String {
+        self.text(name).unwrap_or_else(|| {
+            self.wrong.get_or_insert_with(|| missing(name));
+            String::new()
+        })
     }
 
     /// True or false; false when left out.
-    pub(super) fn flag(&mut self, name: &str) -> Result<bool, Problem> {
-        match self.take(name) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(flag),
-            Some(_) => Err(must_be(name, "true or false")),
-        }
+    pub(super) fn flag(&mut self, name: &'static str) -> bool {
+        self.take(name, "true or false", |value| value.as_bool()).unwrap_or_default()
     }
 
-    /// A whole number of a range.
-    pub(super) fn number(&mut self, name: &str, range: RangeInclusive<u8>) -> Result<Option<u8>, Problem> {
-        let Some(value) = self.take(name) else {
-            return Ok(None);
-        };
-        let number = value.as_u64().and_then(|n| u8::try_from(n).ok()).filter(|n| range.contains(n));
-        let whole = || format!("a whole number from {} to {}", range.start(), range.end());
-        number.map(Some).ok_or_else(|| must_be(name, &whole()))
+    /// A whole number from 0 to `most`; 0 when left out.
+    pub(super) fn number(&mut self, name: &'static str, most: u8) -> u8 {
+        let number = |value: Value| u8::try_from(value.as_u64()?).ok().filter(|number| *number <= most);
+        self.take(name, &format!("a whole number from 0 to {most}"), number).unwrap_or_default()
     }
 
     /// A span: a text such as `10m`, or a whole number of seconds.
-    pub(super) fn span(&mut self, name: &str) -> Result<Option<Duration>, Problem> {
-        let span = match self.take(name) {
-            None => return Ok(None),
-            Some(Value::String(text)) => humantime::parse_duration(&text).ok(),
-            Some(value) => value.as_u64().map(Duration::from_secs),
-        };
-        span.filter(|span| !span.is_zero())
-            .map(Some)
-            .ok_or_else(|| must_be(name, "a duration such as \"10m\", or a number of seconds above 0"))
+    pub(super) fn span(&mut self, name: &'static str) -> Option<Duration> {
+        self.take(name, "a duration such as \"10m\", or a number of seconds above 0", |value| {
+            let span = match value {
+                Value::String(text) => humantime::parse_duration(&text).ok(),
+                value => value.as_u64().map(Duration::from_secs),
+            };
+            span.filter(|span| !span.is_zero())
+        })
     }
 
     /// An instant in RFC 3339.
-    pub(super) fn instant(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
-        match self.text(name)? {
-            None => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|_| {
-                must_be(name, &format!("an RFC 3339 time from {FIRST_INSTANT} to {LAST_INSTANT}"))
-            }),
-        }
+    pub(super) fn instant(&mut self, name: &'static str) -> Option<Timestamp> {
+        let bounds = format!("an RFC 3339 time from {FIRST_INSTANT} to {LAST_INSTANT}");
+        self.take(name, &bounds, |value| value.as_str()?.parse().ok())
     }
 
     /// An object of texts; empty when left out.
-    pub(super) fn texts(&mut self, name: &str) -> Result<BTreeMap<String, String>, Problem> {
-        let texts = match self.take(name) {
-            None => return Ok(BTreeMap::new()),
-            Some(Value::Object(map)) => map
-                .into_iter()
-                .map(|(key, value)| match value {
-                    Value::String(text) => Some((key, text)),
-                    _ => None,
-                })
-                .collect::<Option<_>>(),
-            Some(_) => None,
-        };
-        texts.ok_or_else(|| must_be(name, "an object of strings"))
+    pub(super) fn texts(&mut self, name: &'static str) -> BTreeMap<String, String> {
+        self.take(name, "an object of strings", |value| serde_json::from_value(value).ok())
+            .unwrap_or_default()
     }
 
-    /// `null` is as good as left out.
-    fn take(&mut self, name: &str) -> Option<Value> {
-        self.map.remove(name).filter(|value| !value.is_null())
+    /// Takes a field that must be `what`. `null` is as good as left out.
+    fn take<T>(
+        &mut self,
+        name: &'static str,
+        what: &str,
+        read: impl FnOnce(Value) -> Option<T>,
+    ) -> Option<T> {
+        self.known.push(name);
+        let value = self.left.remove(name).filter(|value| !value.is_null())?;
+        let taken = read(value);
+        if taken.is_none() {
+            self.wrong.get_or_insert_with(|| must_be(name, what));
+        }
+        taken
     }
+}
+
+/// The complaint about a field that is not there.
+pub(super) fn missing(name: &str) -> Problem {
+    Problem::malformed(format!("`{name}` is missing"))
+}
+
+/// The complaint about a field or parameter that is not `what`.
+pub(super) fn must_be(name: &str, what: &str) -> Problem {
+    Problem::malformed(format!("`{name}` must be {what}"))
 }
 
 /// The complaint about a name that is not among the `known`.
@@ -128,23 +132,15 @@ pub(super) fn unknown(what: &str, stranger: &str, known: &[&str]) -> Problem {
     })
 }
 
-fn must_be(name: &str, what: &str) -> Problem {
-    Problem::malformed(format!("`{name}` must be {what}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn detail(body: &str) -> (u16, String) {
-        let problem = Fields::parse(body.as_bytes(), &["to", "priority", "valid_for", "values"])
-            .and_then(|mut f| {
-                f.wanted_text("to")?;
-                f.number("priority", 0..=9)?;
-                f.span("valid_for")?;
-                f.texts("values")
-            })
-            .expect_err(body);
+        let take = |f: &mut Fields| {
+            (f.wanted_text("to"), f.number("priority", 9), f.span("valid_for"), f.texts("values"))
+        };
+        let problem = Fields::read(body.as_bytes(), take).expect_err(body);
         (problem.status.as_u16(), problem.detail)
     }
 
@@ -178,7 +174,7 @@ mod tests {
     fn an_instant_out_of_reach_is_told_the_bounds() {
         let instant = |text: &str| {
             let body = format!(r#"{{"at": "{text}"}}"#);
-            Fields::parse(body.as_bytes(), &["at"]).unwrap().instant("at")
+            Fields::read(body.as_bytes(), |f| f.instant("at"))
         };
         for bound in [FIRST_INSTANT, LAST_INSTANT] {
             assert!(instant(bound).is_ok(), "{bound}");
@@ -192,8 +188,8 @@ mod tests {
     #[test]
     fn spans_are_texts_or_seconds() {
         for body in [r#"{"s": "10m"}"#, r#"{"s": 600}"#] {
-            let mut fields = Fields::parse(body.as_bytes(), &["s"]).unwrap();
-            assert_eq!(fields.span("s"), Ok(Some(Duration::from_secs(600))));
+            let span = Fields::read(body.as_bytes(), |f| f.span("s"));
+            assert_eq!(span, Ok(Some(Duration::from_secs(600))));
         }
     }
 }

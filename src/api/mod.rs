@@ -15,8 +15,9 @@
 //! }
 //! ```
 
+mod about;
 pub mod access;
-mod backup;
+mod app;
 pub mod client;
 mod connection;
 mod events;
@@ -26,15 +27,17 @@ mod listen;
 mod messages;
 mod modems;
 pub mod problem;
+mod reply;
 mod request;
 mod routes;
 mod serve;
-mod service;
 mod verifications;
+mod views;
 pub mod wire;
 
+pub use about::openapi;
 pub use access::Access;
+pub use app::{Answer, Limits, Service};
 pub use listen::{ListenError, Listener};
-pub use routes::{ROUTES, Route, openapi};
-pub use serve::{Limits, serve, serve_within};
-pub use service::{Accepted, Answer, Issued, Service};
+pub use routes::{ROUTES, Route};
+pub use serve::{serve, serve_within};

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::reply::{json, with};
 use super::wire;
 use crate::gateway::{GatewayError, seconds};
 
@@ -126,16 +127,14 @@ impl IntoResponse for Problem {
             detail: self.detail,
             code: self.code.to_owned(),
         };
-        let mut response = wire::json(self.status, &body);
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let mut response = with(json(self.status, &body), header::CONTENT_TYPE, "application/problem+json");
         if let Some(span) = self.retry_after {
             // At least 1: a client that is told 0 would try again at once.
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(&span).max(1)));
+            response = with(response, header::RETRY_AFTER, &seconds(&span).max(1).to_string());
         }
         if matches!(self.status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
             // The rest of the body stands between this response and the next request.
-            headers.insert(HeaderName::from_static("connection"), HeaderValue::from_static("close"));
+            response = with(response, header::CONNECTION, "close");
         }
         response
     }

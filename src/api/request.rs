@@ -1,62 +1,76 @@
 //! A request becomes an authorised request before anything of its body is read.
 
+use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{Query, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{Request, header};
+use axum::response::Response;
 use http_body_util::BodyExt as _;
 
-use super::access::{Grant, Need};
-use super::fields::{Fields, unknown};
+use super::access::{Grant, Right, named};
+use super::app::App;
+use super::fields::{Fields, must_be, unknown};
 use super::problem::Problem;
-use super::serve::Limits;
 use crate::gateway::Caller;
 use crate::secret::Secret;
 
 /// The longest that `?wait=` waits.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// Entries on a page when no `limit` is given, and the most that one may have.
+const PAGE: usize = 50;
+const LONGEST_PAGE: usize = 1000;
+/// What is left of a body that nobody reads is thrown away up to here.
+const MOST_THROWN_AWAY: usize = 1024 * 1024;
+
+/// What a route makes of a request.
+pub(super) type Reply = Result<Response, Problem>;
 
 /// A request whose peer may make it.
 pub(super) struct Authorised {
+    /// What every route has at hand.
+    pub(super) app: Arc<App>,
     /// As whom it asks.
     pub(super) caller: Caller,
     parts: Parts,
     body: Unread,
-    param: Option<String>,
-    limits: Limits,
+    param: String,
+    query: Vec<(String, String)>,
 }
 
 impl Authorised {
-    /// Lets a request in whose connection was granted what its route needs.
+    /// Lets a request in whose connection was granted one of the rights that its route needs, and that has no query
+    /// parameters but the `known`, none twice. A route for everybody takes no notice of its query.
     pub(super) fn admit(
+        app: Arc<App>,
         request: Request<Body>,
         params: Option<&RawPathParams>,
-        need: Need,
-        limits: Limits,
+        any_of: &[Right],
+        known: &[&str],
     ) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let body = Unread::new(&parts, body, limits);
+        let body = Unread::new(&parts, body, app.limits.body);
         let caller = match parts.extensions.get::<Grant>() {
-            Some(grant) if need.met_by(grant) => grant.caller.clone(),
-            None if need == Need::Nothing => Caller::default(),
-            _ => return Err(Problem::not_allowed(format!("this client needs {need}"))),
+            Some(grant) if grant.meets(any_of) => grant.caller.clone(),
+            _ => return Err(Problem::not_allowed(format!("this client needs {}", named(any_of)))),
         };
         // No path of the table has more than one.
         let param = params.and_then(|params| params.iter().next()).map(|(_, value)| value.to_owned());
-        Ok(Self { caller, parts, body, param, limits })
+        let query = if any_of.is_empty() { Vec::new() } else { query(&parts, known)? };
+        Ok(Self { app, caller, parts, body, param: param.unwrap_or_default(), query })
     }
 
     /// The id in the path; what is no id names nothing.
-    pub(super) fn id<T: std::str::FromStr>(&self, what: &str) -> Result<T, Problem> {
-        let text = self.param.as_deref().unwrap_or_default();
-        text.parse().map_err(|_| Problem::not_found(format!("there is no {what} of this id")))
+    pub(super) fn id<T: FromStr>(&self, what: &str) -> Result<T, Problem> {
+        self.param.parse().map_err(|_| Problem::not_found(format!("there is no {what} of this id")))
     }
 
     /// The name in the path.
     pub(super) fn name(&self) -> String {
-        self.param.clone().unwrap_or_default()
+        self.param.clone()
     }
 
     /// A header's text.
@@ -78,83 +92,101 @@ impl Authorised {
         }
     }
 
-    /// The query's parameters, in the order of `known`. One that is not known, or stands twice, is refused.
-    pub(super) fn query<const N: usize>(&self, known: [&str; N]) -> Result<[Option<String>; N], Problem> {
-        let pairs = Query::<Vec<(String, String)>>::try_from_uri(&self.parts.uri)
-            .map_err(|_| Problem::malformed("the query cannot be decoded"))?;
-        let mut values = [const { None }; N];
-        for (name, value) in pairs.0 {
-            let Some(i) = known.iter().position(|known| **known == *name) else {
-                return Err(unknown("query parameter", &name, &known));
-            };
-            if values[i].replace(value).is_some() {
-                return Err(Problem::malformed(format!("`{}` stands twice", known[i])));
-            }
-        }
-        Ok(values)
+    /// A parameter of the query.
+    pub(super) fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter of the query that must be `what`, as `read` finds it.
+    pub(super) fn read<T>(
+        &self,
+        name: &str,
+        what: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        self.query(name).map(|value| read(value).ok_or_else(|| must_be(name, what))).transpose()
     }
 
     /// How long `?wait=` waits: `30s` or a number of seconds, at most five minutes; no wait when left out.
     pub(super) fn wait(&self) -> Result<Option<Duration>, Problem> {
-        let [wait] = self.query(["wait"])?;
-        let Some(wait) = wait else {
-            return Ok(None);
+        let span = |text: &str| {
+            let span = text.parse().map(Duration::from_secs).or_else(|_| humantime::parse_duration(text));
+            span.ok().map(|span| span.min(LONGEST_WAIT))
         };
-        let span = wait.parse().map(Duration::from_secs).or_else(|_| humantime::parse_duration(&wait));
-        span.map(|span| Some(span.min(LONGEST_WAIT)))
-            .map_err(|_| Problem::malformed("`wait` must be a duration such as 30s"))
+        self.read("wait", "a duration such as 30s", span)
     }
 
-    /// Reads the body, which must be an object without fields but the `known`.
-    pub(super) async fn fields(self, known: &[&str]) -> Result<Fields, Problem> {
-        let body = read(self.parts, self.body, self.limits).await?;
-        Fields::parse(body.expose(), known)
+    /// How many entries a page has.
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        let what = format!("a whole number from 1 to {LONGEST_PAGE}");
+        let limit = |text: &str| text.parse().ok().filter(|limit| (1..=LONGEST_PAGE).contains(limit));
+        Ok(self.read("limit", &what, limit)?.unwrap_or(PAGE))
+    }
+
+    /// Where a page goes on.
+    pub(super) fn cursor<T>(&self, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+        self.read("cursor", "the next_cursor of another page", read)
+    }
+
+    /// Reads the body, which must be an object of which `take` asks for every field that it may have.
+    pub(super) async fn fields<T>(&mut self, take: impl FnOnce(&mut Fields) -> T) -> Result<T, Problem> {
+        Fields::read(self.whole_body().await?.expose(), take)
     }
 
     /// Reads the body of a request that needs none: nothing, or an object without fields.
-    pub(super) async fn no_fields(self) -> Result<(), Problem> {
-        let body = read(self.parts, self.body, self.limits).await?;
+    pub(super) async fn no_fields(&mut self) -> Result<(), Problem> {
+        let body = self.whole_body().await?;
         if body.expose().iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
-        Fields::parse(body.expose(), &[]).map(|_| ())
+        Fields::read(body.expose(), |_| ())
     }
-}
 
-/// The whole body, in time and within the limit. A body that says it is too large is refused unread.
-async fn read(parts: Parts, mut unread: Unread, limits: Limits) -> Result<Secret<Vec<u8>>, Problem> {
-    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|octets: u64| octets > limits.body_octets as u64) {
-        return Err(Problem::too_large(limits.body_octets));
-    }
-    // Reading it asks for it.
-    unread.unwanted = false;
-    let mut octets = Vec::new();
-    let whole = tokio::time::timeout(limits.body, async {
-        while let Some(frame) = unread.body.frame().await {
-            let frame = frame.map_err(|_| Problem::malformed("the body ended early"))?;
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            if octets.len() + data.len() > limits.body_octets {
-                return Err(Problem::too_large(limits.body_octets));
+    /// The whole body, in time and within the limit. A body that says it is too large is refused unread.
+    async fn whole_body(&mut self) -> Result<Secret<Vec<u8>>, Problem> {
+        let limits = self.app.limits;
+        let too_large = || Problem::too_large(limits.body_octets);
+        if self.body.body.size_hint().lower() > limits.body_octets as u64 {
+            return Err(too_large());
+        }
+        // Reading it asks for it.
+        self.body.unwanted = false;
+        let mut octets = Vec::new();
+        let reading = async {
+            while let Some(frame) = self.body.body.frame().await {
+                let frame = frame.map_err(|_| Problem::malformed("the body ended early"))?;
+                let data = frame.into_data().unwrap_or_default();
+                if octets.len() + data.len() > limits.body_octets {
+                    return Err(too_large());
+                }
+                octets.extend_from_slice(&data);
             }
-            octets.extend_from_slice(&data);
+            Ok(())
+        };
+        if let Ok(whole) = tokio::time::timeout(limits.body, reading).await {
+            return whole.map(|()| Secret::new(octets));
         }
-        Ok(())
-    })
-    .await;
-    match whole {
-        Ok(Ok(())) => Ok(Secret::new(octets)),
-        Ok(Err(problem)) => Err(problem),
-        Err(_) => {
-            unread.unwanted = true;
-            Err(Problem::too_slow())
-        }
+        self.body.unwanted = true;
+        Err(Problem::too_slow())
     }
 }
 
-/// A body that nobody has read yet. What is left of it when it is dropped is thrown away, up to a mebibyte, so that a
+/// The parameters of a query.
+fn query(parts: &Parts, known: &[&str]) -> Result<Vec<(String, String)>, Problem> {
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+        .map_err(|_| Problem::malformed("the query cannot be decoded"))?;
+    for (i, (name, _)) in pairs.iter().enumerate() {
+        if !known.contains(&name.as_str()) {
+            return Err(unknown("query parameter", name, known));
+        }
+        if pairs[..i].iter().any(|(before, _)| before == name) {
+            return Err(Problem::malformed(format!("`{name}` stands twice")));
+        }
+    }
+    Ok(pairs)
+}
+
+/// A body that nobody has read yet. What is left of it when it is dropped is thrown away, up to a limit, so that a
 /// client that writes before it reads sees the answer and not a broken pipe.
 pub(super) struct Unread {
     body: Body,
@@ -165,13 +197,13 @@ pub(super) struct Unread {
 
 impl Unread {
     /// Of a request that is answered without its body.
-    pub(super) fn of(request: Request<Body>, limits: Limits) -> Self {
+    pub(super) fn of(request: Request<Body>, limit: Duration) -> Self {
         let (parts, body) = request.into_parts();
-        Self::new(&parts, body, limits)
+        Self::new(&parts, body, limit)
     }
 
-    fn new(parts: &Parts, body: Body, limits: Limits) -> Self {
-        Self { body, limit: limits.body, unwanted: parts.headers.contains_key(header::EXPECT) }
+    fn new(parts: &Parts, body: Body, limit: Duration) -> Self {
+        Self { body, limit, unwanted: parts.headers.contains_key(header::EXPECT) }
     }
 }
 
@@ -182,17 +214,12 @@ impl Drop for Unread {
             return;
         }
         tokio::spawn(tokio::time::timeout(self.limit, async move {
-            let mut left = 1024 * 1024_usize;
-            while let Some(Ok(frame)) = body.frame().await {
-                left = left.saturating_sub(frame.data_ref().map_or(0, bytes_len));
-                if left == 0 {
-                    break;
-                }
+            let mut left = MOST_THROWN_AWAY;
+            while let Some(Ok(frame)) = body.frame().await
+                && left > 0
+            {
+                left = left.saturating_sub(frame.into_data().unwrap_or_default().len());
             }
         }));
     }
-}
-
-fn bytes_len(data: &impl AsRef<[u8]>) -> usize {
-    data.as_ref().len()
 }

@@ -1,6 +1,6 @@
 //! The server: accepts, asks the kernel who connects, and serves HTTP/1.1 (RFC 9112) until told to stop.
 
-use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, watch};
@@ -20,49 +19,15 @@ use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 use super::access::{Access, Grant, Peer};
-use super::connection::{Activity, Watched};
+use super::app::{App, Limits, Service};
+use super::connection;
 use super::listen::Listener;
-use super::routes::{App, router};
-use super::service::Service;
-
-/// Times and sizes that keep one client from harming the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// For a request's head, from its first octet.
-    pub head: Duration,
-    /// For a request's whole body.
-    pub body: Duration,
-    /// A body's size.
-    pub body_octets: usize,
-    /// For a connection without a request.
-    pub idle: Duration,
-    /// For a client that takes no more of its answer.
-    pub blocked: Duration,
-    /// Between two comments of an event stream without events.
-    pub heartbeat: Duration,
-    /// For running requests when the daemon stops.
-    pub drain: Duration,
-    /// Connections at once; further ones wait to be accepted.
-    pub connections: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            head: Duration::from_secs(10),
-            body: Duration::from_secs(10),
-            body_octets: 64 * 1024,
-            idle: Duration::from_secs(75),
-            blocked: Duration::from_secs(30),
-            heartbeat: Duration::from_secs(30),
-            drain: Duration::from_secs(5),
-            connections: 4096,
-        }
-    }
-}
+use super::routes::router;
 
 /// Descriptors that connections leave to the store, the serial ports and the rest of the daemon.
 const OTHER_DESCRIPTORS: u64 = 256;
+/// Descriptors of a connection: its socket, and the one that hears the client go.
+const DESCRIPTORS: u64 = 2;
 /// The pause after an `accept` that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -86,8 +51,8 @@ pub async fn serve_within(
 ) -> io::Result<()> {
     let (socket, place) = listener.into_parts()?;
     let (stop, stopping) = watch::channel(false);
-    let app = Arc::new(App { service, limits, stopping: stopping.clone() });
-    let shared = Shared { router: router(&app), access: Arc::new(access), limits, stopping };
+    let app = Arc::new(App { service, limits, stopping });
+    let shared = Shared { router: router(&app), app, access: Arc::new(access) };
     let places = Arc::new(Semaphore::new(places(limits.connections)));
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -104,7 +69,9 @@ pub async fn serve_within(
                 Ok((stream, _)) => {
                     let shared = shared.clone();
                     connections.spawn(async move {
-                        shared.connection(stream).await;
+                        if let Err(e) = shared.connection(stream).await {
+                            tracing::debug!("a connection ended: {e}");
+                        }
                         drop(place);
                     });
                 }
@@ -135,61 +102,41 @@ fn places(wanted: usize) -> usize {
     };
     let soft =
         if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
-    let room = usize::try_from(soft.saturating_sub(OTHER_DESCRIPTORS)).unwrap_or(usize::MAX);
-    wanted.min(room.max(64))
+    let room = soft.saturating_sub(OTHER_DESCRIPTORS) / DESCRIPTORS;
+    wanted.min(usize::try_from(room).unwrap_or(usize::MAX).max(64))
 }
 
 #[derive(Clone)]
 struct Shared {
+    app: Arc<App>,
     router: Router,
     access: Arc<Access>,
-    limits: Limits,
-    stopping: watch::Receiver<bool>,
 }
 
 impl Shared {
-    async fn connection(self, stream: UnixStream) {
-        let grant = match self.grant(&stream).await {
-            Ok(grant) => grant,
-            Err(e) => {
-                tracing::warn!("cannot learn who connects: {e}");
-                return;
-            }
-        };
-        let activity = Activity::new();
-        let (router, begun) = (self.router, activity.clone());
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            let answering = begun.begin();
+    async fn connection(self, stream: UnixStream) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let grant = self.grant(&stream).await?;
+        let gone = connection::gone(&stream)?;
+        let (stream, timer) = connection::watched(stream, self.app.limits);
+        let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert::<Grant>(grant.clone());
-            let answer = router.clone().oneshot(request.map(|body| begun.until_read(body)));
-            async move {
-                let Ok(response): Result<Response<Body>, Infallible> = answer.await;
-                let (parts, body) = response.into_parts();
-                Ok::<_, Infallible>(Response::from_parts(parts, answering.until_the_end_of(body)))
-            }
+            self.router.clone().oneshot(request.map(Body::new))
         });
-        let stream = TokioIo::new(Watched::new(stream, activity.clone()));
         let mut http = http1::Builder::new();
-        // The head of a request with every limit used fits in this.
-        http.max_buf_size(64 * 1024).header_read_timeout(None);
-        let mut connection = pin!(http.serve_connection(stream, service));
-        let mut stopping = self.stopping.clone();
-        let mut stalled = pin!(activity.stalled(self.limits, self.stopping));
-        let mut told = false;
-        loop {
+        // The head of a request with every limit used fits in this. Its time is the timer's to shorten.
+        http.max_buf_size(64 * 1024).timer(timer).header_read_timeout(self.app.limits.idle).half_close(true);
+        let mut served = pin!(http.serve_connection(stream, service));
+        let whole = async {
             tokio::select! {
-                served = &mut connection => {
-                    if let Err(e) = served {
-                        tracing::debug!("a connection ended: {e}");
-                    }
-                    return;
-                }
-                () = &mut stalled => return,
-                _ = stopping.wait_for(|stopping| *stopping), if !told => {
-                    told = true;
-                    connection.as_mut().graceful_shutdown();
-                }
+                ended = &mut served => return ended,
+                () = self.app.stopped() => {}
             }
+            served.as_mut().graceful_shutdown();
+            served.await
+        };
+        tokio::select! {
+            ended = whole => Ok(ended?),
+            () = gone => Ok(()),
         }
     }
 

@@ -1,18 +1,9 @@
-//! The JSON of the contract: what the API writes and its client reads. Domain types never meet serde; they are
-//! copied into these, field by field.
+//! The JSON of the contract: what the API writes and its client reads.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
 use serde::{Deserialize, Serialize};
-
-pub use super::inbox::{Inbox, InboxMessage, OptOut, OptOuts, Ports};
-pub use super::modems::{Counters, Modem, Modems, Trace, TraceLine, Ussd};
-use crate::gateway::{self, EventKind, ModemState};
-use crate::otp::VerificationStatus;
-use crate::outbox::{Encoding, MessageStatus};
 
 /// A verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,146 +176,205 @@ pub struct Problem {
     pub code: String,
 }
 
-/// A response with a JSON body.
-pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    // Proof that it cannot fail: the types of this file have text keys and no serializer of their own.
-    let body = serde_json::to_vec(value).expect("wire types serialize");
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+/// A received message. `Debug` shows no text.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxMessage {
+    /// `in_…`.
+    pub id: String,
+    /// `text`, `data` or `unreadable`.
+    pub kind: String,
+    /// A number, a short code or a name; empty when it could not be read.
+    pub from: String,
+    /// The text of a `text`; left out of events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The octets of a `data`, or those that could not be read, in hexadecimal; left out of events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// When its last part came, RFC 3339.
+    pub received_at: String,
+    /// When the service centre took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<String>,
+    /// The modem that received it.
+    pub modem: String,
+    /// Short messages it was sent in.
+    pub parts: u8,
+    /// Those of them that never came, counted from 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<u8>,
+    /// Its class; 0 is a flash message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<u8>,
+    /// The ports of a message for a program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ports: Option<Ports>,
+    /// Why it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
-impl From<&gateway::VerificationView> for Verification {
-    fn from(v: &gateway::VerificationView) -> Self {
-        let (message, status) = v.message;
-        Self {
-            id: v.id.to_string(),
-            service: v.service.clone(),
-            to: v.to.as_str().to_owned(),
-            status: verification_status(v.status).to_owned(),
-            attempts_left: v.attempts_left,
-            created_at: v.created_at.to_string(),
-            expires_at: v.expires_at.to_string(),
-            resend_at: v.resend_at.to_string(),
-            message: MessageRef { id: message.to_string(), status: status.as_str().to_owned() },
-        }
+/// Where a message for a program goes (3GPP TS 23.040 clauses 9.2.3.24.3 and 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ports {
+    /// Of the receiver.
+    pub destination: u16,
+    /// Of the sender.
+    pub source: u16,
+}
+
+/// A page of received messages, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inbox {
+    /// The messages.
+    pub messages: Vec<InboxMessage>,
+    /// The `cursor` of the next page, when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// A number that opted out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OptOut {
+    /// E.164.
+    pub phone: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// The received message that asked for it; left out when an operator did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// A page of numbers that opted out, in no particular order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OptOuts {
+    /// The numbers.
+    pub opt_outs: Vec<OptOut>,
+    /// The `cursor` of the next page, when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+impl fmt::Debug for InboxMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InboxMessage({} {})", self.id, self.kind)
     }
 }
 
-impl From<&gateway::CheckView> for Check {
-    fn from(check: &gateway::CheckView) -> Self {
-        Self { approved: check.approved, verification: (&check.verification).into() }
-    }
+/// A modem.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Modem {
+    /// Its name in the configuration.
+    pub name: String,
+    /// `absent`, `starting`, `ready`, `busy`, `recovering`, `paused` or `blocked`.
+    pub state: String,
+    /// An operator paused it: one that is busy or away gets no further messages and is `paused` once it is back.
+    #[serde(default)]
+    pub paused: bool,
+    /// The port, as opened or configured.
+    pub port: String,
+    /// Empty until known.
+    pub manufacturer: String,
+    /// Empty until known.
+    pub model: String,
+    /// Empty until known.
+    pub firmware: String,
+    /// Empty until known.
+    pub imei: String,
+    /// The subscriber.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imsi: Option<String>,
+    /// The network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// `home`, `roaming`, `searching`, `denied`, `not registered` or `unknown`.
+    pub registration: String,
+    /// In dBm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal_dbm: Option<i32>,
+    /// Tries that the SIM's PIN has left, while the SIM asks for it and the modem says how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin_tries_left: Option<u8>,
+    /// Messages that only this modem may send and that wait.
+    pub queue: usize,
+    /// Messages sent since the start.
+    pub sent_total: u64,
+    /// Sends that failed since the start.
+    pub failed_total: u64,
+    /// Parts that its SIM sent today (UTC).
+    #[serde(default)]
+    pub parts_today: u32,
+    /// Parts that its SIM sent this month (UTC).
+    #[serde(default)]
+    pub parts_this_month: u32,
+    /// Different numbers that its SIM served this month (UTC).
+    #[serde(default)]
+    pub recipients_this_month: usize,
+    /// How well its SIM sends, in percent: its part of full traffic.
+    #[serde(default)]
+    pub health: u8,
+    /// `closed`; `open` while it gets no messages because they failed; `half-open` when the next is a trial.
+    #[serde(default)]
+    pub breaker: String,
+    /// The last fault, for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// When that was last seen. RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error_at: Option<String>,
+    /// What went wrong on its port since the start, and was dealt with.
+    #[serde(default)]
+    pub counters: Counters,
 }
 
-impl From<&gateway::MessageView> for Message {
-    fn from(m: &gateway::MessageView) -> Self {
-        Self {
-            id: m.id.to_string(),
-            to: m.to.as_str().to_owned(),
-            kind: if m.otp { "otp" } else { "text" }.to_owned(),
-            status: m.status.as_str().to_owned(),
-            parts: m.parts,
-            encoding: match m.encoding {
-                Encoding::Gsm7 => "gsm7".to_owned(),
-                Encoding::Ucs2 => "ucs2".to_owned(),
-            },
-            modem: m.modem.clone(),
-            attempts: m.attempts,
-            created_at: m.created_at.to_string(),
-            sent_at: m.sent_at.map(|at| at.to_string()),
-            delivered_at: m.delivered_at.map(|at| at.to_string()),
-            error: m.error.clone(),
-        }
-    }
+/// What went wrong on a modem's port since the start of the daemon, and was dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Lines that nobody understood.
+    pub dropped_lines: u64,
+    /// Answers that came when nobody waited for them any more.
+    pub late_lines: u64,
+    /// Times that the dialogue had to be found again.
+    pub resyncs: u64,
+    /// Times that the port was opened again.
+    pub reopens: u64,
+    /// Restarts that the modem made by itself.
+    pub restarts: u64,
+    /// Notices that found no room.
+    pub lost_notices: u64,
 }
 
-impl From<&gateway::Page<gateway::MessageView>> for Messages {
-    fn from(page: &gateway::Page<gateway::MessageView>) -> Self {
-        Self { messages: page.items.iter().map(Message::from).collect(), next_cursor: page.next.clone() }
-    }
+/// Every modem.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Modems {
+    /// In the configuration's order.
+    pub modems: Vec<Modem>,
 }
 
-impl From<&gateway::StatusView> for Status {
-    fn from(status: &gateway::StatusView) -> Self {
-        let mut modems: BTreeMap<String, usize> =
-            MODEM_STATES.iter().map(|state| (state.as_str().to_owned(), 0)).collect();
-        for (state, count) in &status.modems {
-            *modems.entry(state.as_str().to_owned()).or_default() += count;
-        }
-        modems.insert("total".to_owned(), status.modems.iter().map(|(_, count)| count).sum());
-        let q = status.queue;
-        Self {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_s: status.uptime.as_secs(),
-            queue: QueueDepths { otp: q.otp, text: q.text, delayed: q.delayed, sending: q.sending },
-            modems,
-        }
-    }
+/// What the network answered to a USSD request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ussd {
+    /// Its text.
+    pub text: String,
+    /// The network waits for an answer: the next `code` is one.
+    #[serde(default)]
+    pub open: bool,
 }
 
-impl From<gateway::Gap> for Gap {
-    fn from(gap: gateway::Gap) -> Self {
-        Self { r#type: "gap".to_owned(), missed: gap.missed }
-    }
+/// The last lines that went over a modem's port, masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The oldest first.
+    pub lines: Vec<TraceLine>,
 }
 
-impl From<&gateway::Event> for Event {
-    fn from(event: &gateway::Event) -> Self {
-        let (mut verification, mut message, mut modem, mut inbox) = (None, None, None, None);
-        let mut recovery = None;
-        let r#type = match &event.kind {
-            EventKind::Verification(what, v) => {
-                verification = Some(v.into());
-                // The gateway may name an event whole or by its last word.
-                format!("verification.{}", what.trim_start_matches("verification").trim_start_matches('.'))
-            }
-            EventKind::Message(m) => {
-                message = Some(m.into());
-                format!("message.{}", m.status.as_str())
-            }
-            EventKind::Modem(m) => {
-                modem = Some(m.into());
-                format!("modem.{}", m.facts.state.as_str())
-            }
-            EventKind::Recovered(m, r) => {
-                modem = Some(m.into());
-                recovery = Some(Recovery { rung: r.rung.to_owned(), seconds: r.took.as_secs_f64() });
-                "modem.recovered".to_owned()
-            }
-            EventKind::Inbox(m) => {
-                inbox = Some(m.into());
-                "inbox.received".to_owned()
-            }
-        };
-        let at = event.at.to_string();
-        Self { id: event.id, r#type, at, verification, message, modem, recovery, inbox }
-    }
-}
-
-const MODEM_STATES: [ModemState; 7] = [
-    ModemState::Absent,
-    ModemState::Starting,
-    ModemState::Ready,
-    ModemState::Busy,
-    ModemState::Recovering,
-    ModemState::Paused,
-    ModemState::Blocked,
-];
-
-/// The contract's word for a verification's status.
-pub const fn verification_status(status: VerificationStatus) -> &'static str {
-    match status {
-        VerificationStatus::Pending => "pending",
-        VerificationStatus::Approved => "approved",
-        VerificationStatus::Expired => "expired",
-        VerificationStatus::Cancelled => "cancelled",
-        VerificationStatus::Exhausted => "exhausted",
-    }
-}
-
-/// The status that a word of the contract names.
-pub fn message_status_named(word: &str) -> Option<MessageStatus> {
-    MessageStatus::ALL.into_iter().find(|status| status.as_str() == word)
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceLine {
+    /// Milliseconds since.
+    pub ago_ms: u64,
+    /// `in` from the modem, `out` to it, `note` between them.
+    pub direction: String,
+    /// Heads, small numbers and the standard's words; the rest is left out.
+    pub text: String,
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hex;
 use gsm_sms::{
     Address, Alphabet, Direction, EncodingChoice, Framing, Language, MessageClass, ShiftChoice, Strictness,
     Submission, Tpdu, UserData, ValidityPeriod,
@@ -178,7 +179,7 @@ fn encode(line: &[u8]) -> Result<Encoded, String> {
         parts: composed
             .parts
             .iter()
-            .map(|part| EncodedPart { pdu: to_hex(&part.pdu), length: part.length })
+            .map(|part| EncodedPart { pdu: hex::encode(&part.pdu), length: part.length })
             .collect(),
         changes: changes
             .iter()
@@ -290,7 +291,7 @@ fn decode(line: &[u8]) -> Result<Decoded, String> {
     let mut decoded = Decoded {
         r#type: read.tpdu.name(),
         smsc: read.smsc.as_ref().and_then(number),
-        excess: (!read.excess.is_empty()).then(|| to_hex(&read.excess)),
+        excess: (!read.excess.is_empty()).then(|| hex::encode(&read.excess)),
         leniencies: line.lenient.then(|| read.leniencies.iter().map(ToString::to_string).collect()),
         ..Decoded::default()
     };
@@ -347,7 +348,7 @@ fn describe(tpdu: &Tpdu, decoded: &mut Decoded) {
             decoded.message_number = Some(command.message_number);
             decoded.report = Some(command.first_octet.status_report());
             decoded.pid = Some(command.protocol.0);
-            decoded.data = (!command.data.is_empty()).then(|| to_hex(&command.data));
+            decoded.data = (!command.data.is_empty()).then(|| hex::encode(&command.data));
         }
     }
 }
@@ -366,7 +367,7 @@ fn describe_user_data(user_data: &UserData, decoded: &mut Decoded) {
     });
     match user_data.to_text() {
         Some(text) => decoded.text = Some(text),
-        None => decoded.data = Some(to_hex(user_data.body())),
+        None => decoded.data = Some(hex::encode(user_data.body())),
     }
     let header = user_data.header();
     decoded.concat = header.concatenation().map(|concat| Concat {
@@ -382,29 +383,18 @@ fn number(address: &Address) -> Option<String> {
     (!address.is_empty()).then(|| address.to_string())
 }
 
-fn to_hex(octets: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    octets
-        .iter()
-        .flat_map(|octet| [octet >> 4, octet & 0x0f])
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
-}
-
-fn from_hex(hex: &str) -> Result<Vec<u8>, String> {
-    let digit = |at: usize, octet: u8| {
-        let value = char::from(octet).to_digit(16).and_then(|value| u8::try_from(value).ok());
-        value.ok_or_else(|| format!("pdu at octet {}: character {at} is no hexadecimal digit", at / 2))
-    };
-    let mut octets = Vec::with_capacity(hex.len() / 2);
-    for (index, pair) in hex.as_bytes().chunks(2).enumerate() {
-        let at = index * 2;
-        let high = digit(at, pair[0])?;
-        let Some(&low) = pair.get(1) else {
-            return Err(format!("pdu at octet {index}: half an octet at the end"));
+fn from_hex(digits: &str) -> Result<Vec<u8>, String> {
+    let mut octets = vec![0; digits.len() / 2];
+    let fault = |at: usize| {
+        let is_end = at == digits.len() - digits.len() % 2;
+        let what = if is_end {
+            "half an octet at the end"
+        } else {
+            &format!("character {at} is no hexadecimal digit")
         };
-        octets.push(high << 4 | digit(at + 1, low)?);
-    }
+        format!("pdu at octet {}: {what}", at / 2)
+    };
+    hex::decode(digits.as_bytes(), &mut octets).map_err(fault)?;
     Ok(octets)
 }
 

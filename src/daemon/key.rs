@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::hex;
 use crate::random::Random;
 use crate::secret::{Key, Secret};
 
@@ -90,15 +91,8 @@ fn parse(octets: &[u8]) -> Option<[u8; 32]> {
     if let Ok(raw) = octets.try_into() {
         return Some(raw);
     }
-    let digits = octets.trim_ascii();
     let mut key = [0; 32];
-    if digits.len() != 64 {
-        return None;
-    }
-    for (octet, pair) in key.iter_mut().zip(digits.chunks(2)) {
-        *octet = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(key)
+    hex::decode(octets.trim_ascii(), &mut key).ok().map(|()| key)
 }
 
 fn make(path: &Path) -> io::Result<Zeroizing<[u8; 32]>> {

@@ -23,7 +23,7 @@ impl Gateway {
         let found = self.0.store.read(move |view| view.opt_outs(limit + 1, after)).await??;
         let more = found.len() > limit;
         let shown = &found[..found.len().min(limit)];
-        let next = shown.last().filter(|_| more).map(|(tag, _)| hex(tag));
+        let next = shown.last().filter(|_| more).map(|(tag, _)| crate::hex::encode(tag));
         let view = |(_, value): &(Tag, OptOut)| {
             let plain = self.0.key.unseal(OptOut::OWNER, &value.phone).ok()?;
             let phone = OptOut::number(plain.expose())?;
@@ -132,13 +132,4 @@ pub(super) fn number_of(tx: &Tx<'_>, from: &Sender) -> Result<Option<PhoneNumber
         }
     }
     Ok(found)
-}
-
-fn hex(tag: &Tag) -> String {
-    use std::fmt::Write as _;
-    tag.iter().fold(String::new(), |mut text, octet| {
-        // Into a String nothing fails.
-        let _ = write!(text, "{octet:02x}");
-        text
-    })
 }

@@ -2,7 +2,6 @@
 //! with its record.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::ops::Range;
 
 use serde::Serialize;
@@ -11,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::engine::{Order, Pair, Visit, walk};
 use super::{StoreError, Tx, keys, record};
 use crate::clock::Timestamp;
+use crate::hex;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{Bucket, Verification, VerificationStatus, Window};
 use crate::outbox::{Ledger, Message};
@@ -450,11 +450,7 @@ pub(super) fn read_message(key: &[u8], value: &[u8]) -> Result<Message, StoreErr
 }
 
 pub(super) fn corrupt(kind: &'static str, key: &[u8], why: &'static str) -> StoreError {
-    let mut hex = String::new();
-    for octet in key {
-        let _ = write!(hex, "{octet:02x}");
-    }
-    StoreError::Corrupt { kind, key: hex, why }
+    StoreError::Corrupt { kind, key: hex::encode(key), why }
 }
 
 /// The id behind the kind octet.

@@ -119,6 +119,29 @@ async fn a_client_that_stalls_is_let_go() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_while_its_request_waits_leaves_nothing() {
+    let mut api = served();
+    api.issue().await;
+    let id = *api.fake.state.lock().unwrap().messages.keys().next().unwrap();
+    for path in ["/v1/events".to_owned(), format!("/v1/messages/{id}?wait=300s")] {
+        for says_no_more in [false, true] {
+            let mut stream = UnixStream::connect(&api.socket).await.unwrap();
+            stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+            if says_no_more {
+                stream.shutdown().await.unwrap();
+            }
+            eventually("it waits", || api.fake.followers() == 1).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            assert_eq!(api.fake.followers(), 1, "{path}: it still listens");
+            drop(stream);
+            eventually("it has gone", || api.fake.followers() == 0).await;
+        }
+    }
+    api.begin_to_stop();
+    (&mut api.server).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn an_idle_connection_outlives_the_time_for_a_head_but_not_its_own() {
     let limits =
         Limits { head: Duration::from_millis(50), idle: Duration::from_millis(400), ..Limits::default() };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gsm_modem::dialogue::Direction;
 use smsotpd::api::client::{Call, Client, Reply};
-use smsotpd::api::{Accepted, Access, Answer, Issued, Limits, Listener, Service, serve_within};
+use smsotpd::api::{Access, Answer, Limits, Listener, Service, serve_within};
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
     Caller, CheckView, Control, Counters, Event, EventKind, Gap, GatewayError, InboxFilter, InboxView,
@@ -161,13 +161,13 @@ const NO_VERIFICATION: GatewayError = GatewayError::NotFound("such verification"
 const NO_MESSAGE: GatewayError = GatewayError::NotFound("such message");
 
 impl Service for Fake {
-    fn issue(&self, caller: Caller, request: IssueRequest) -> Answer<'_, Issued> {
+    fn issue(&self, caller: Caller, request: IssueRequest) -> Answer<'_, (VerificationView, bool)> {
         answer(self.enter(caller, |state| {
             let replayed = request.idempotency_key.is_some()
                 && state.issued.iter().any(|i| i.idempotency_key == request.idempotency_key);
             if replayed {
                 let view = state.verifications.values().next().unwrap().clone();
-                return Ok(Issued { view, replayed });
+                return Ok((view, replayed));
             }
             let to = number(&request.to)?;
             let message = message(state, to.clone(), true);
@@ -184,7 +184,7 @@ impl Service for Fake {
             };
             state.verifications.insert(view.id, view.clone());
             state.issued.push(request);
-            Ok(Issued { view, replayed })
+            Ok((view, replayed))
         }))
     }
 
@@ -224,11 +224,11 @@ impl Service for Fake {
         }))
     }
 
-    fn send(&self, caller: Caller, request: SendRequest) -> Answer<'_, Accepted> {
+    fn send(&self, caller: Caller, request: SendRequest) -> Answer<'_, (MessageView, bool)> {
         answer(self.enter(caller, |state| {
             let view = message(state, number(&request.to)?, false);
             state.sent.push(request);
-            Ok(Accepted { view, replayed: false })
+            Ok((view, false))
         }))
     }
 

@@ -1,0 +1,57 @@
+//! The routes about the daemon itself: its state at a glance, its signs of life, its whole state as octets, and the
+//! description of this API.
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::response::Response;
+use futures_util::stream;
+use serde_json::json as value;
+
+use super::reply::{json, plain};
+use super::request::Authorised;
+use super::wire;
+
+/// `GET /v1/status`.
+pub(super) fn status(request: &Authorised) -> Response {
+    json(StatusCode::OK, &wire::Status::from(&request.app.service.status()))
+}
+
+/// `GET /v1/backup`: answers while the work goes on. An error ends the stream before its last chunk, which the client
+/// notices.
+pub(super) fn back_up(request: &Authorised) -> Response {
+    let pieces = stream::unfold(request.app.service.back_up(), |mut pieces| async move {
+        let piece = pieces.recv().await?;
+        if let Err(error) = &piece {
+            tracing::error!(%error, "a backup ends unfinished");
+        }
+        Some((piece, pieces))
+    });
+    plain("application/octet-stream", Body::from_stream(pieces))
+}
+
+/// `GET /healthz`.
+pub(super) fn alive() -> Response {
+    json(StatusCode::OK, &value!({"status": "ok"}))
+}
+
+/// `GET /readyz`.
+pub(super) fn ready(request: &Authorised) -> Response {
+    let ready = request.app.service.ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json(status, &value!({"ready": ready}))
+}
+
+/// `GET /metrics`.
+pub(super) fn metrics(request: &Authorised) -> Response {
+    plain("text/plain; version=0.0.4; charset=utf-8", request.app.service.metrics())
+}
+
+/// `GET /openapi.json`.
+pub(super) fn description() -> Response {
+    plain("application/json", openapi())
+}
+
+/// The description of this API, `OpenAPI` 3.1, with the version of this build.
+pub fn openapi() -> String {
+    include_str!("openapi.json").replace("{version}", env!("CARGO_PKG_VERSION"))
+}

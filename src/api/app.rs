@@ -1,0 +1,165 @@
+//! What every route has at hand: the house behind the API, times and sizes, and the sign that the daemon stops. This
+//! is the ground of the room: the file uses no other of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, watch};
+
+use crate::gateway::{
+    Caller, CheckView, Control, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest, MessageFilter,
+    MessageView, ModemView, OptOutView, Page, Recorded, SendRequest, StatusView, Subscription, UssdAnswer,
+    VerificationView,
+};
+use crate::id::{InboxId, MessageId, VerificationId};
+use crate::inbox::Tag;
+use crate::secret::Secret;
+
+/// Times and sizes that keep one client from harming the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For a request's head, from its first octet.
+    pub head: Duration,
+    /// For a request's whole body.
+    pub body: Duration,
+    /// A body's size.
+    pub body_octets: usize,
+    /// For a connection without a request.
+    pub idle: Duration,
+    /// For a client that takes no more of its answer.
+    pub blocked: Duration,
+    /// Between two comments of an event stream without events.
+    pub heartbeat: Duration,
+    /// For running requests when the daemon stops.
+    pub drain: Duration,
+    /// Connections at once; further ones wait to be accepted.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            body_octets: 64 * 1024,
+            idle: Duration::from_secs(75),
+            blocked: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(30),
+            drain: Duration::from_secs(5),
+            connections: 4096,
+        }
+    }
+}
+
+/// The state that all requests share.
+pub(super) struct App {
+    pub(super) service: Arc<dyn Service>,
+    pub(super) limits: Limits,
+    /// Turns true when the daemon stops: what waits, or streams, ends.
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+impl App {
+    /// Returns when the daemon stops.
+    pub(super) async fn stopped(&self) {
+        // An error: the server itself is gone.
+        let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
+    }
+}
+
+/// What a use case answers, later.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, GatewayError>>;
+
+/// A use case goes to its end once it has begun, though the client goes away meanwhile: what is on disk is also
+/// queued, told and counted.
+async fn whole<T: Send + 'static>(
+    use_case: impl Future<Output = Result<T, GatewayError>> + Send + 'static,
+) -> Result<T, GatewayError> {
+    let broken = |_| Err(GatewayError::Internal("the request broke off".to_owned()));
+    tokio::spawn(use_case).await.unwrap_or_else(broken)
+}
+
+/// Declares the trait, and what a [`Gateway`] is called with for each use case that takes its time.
+macro_rules! service {
+    (
+        later { $($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) -> $answer:ty = $call:tt;)* }
+        at once { $($(#[$doc_now:meta])* $now:ident($($arg_now:ident: $type_now:ty),*) -> $answer_now:ty;)* }
+    ) => {
+        /// The use cases that routes call. The gateway is one; tests make what they like. Every caller was
+        /// authorised for the route; what it may see of one verification or message is for the service to judge.
+        pub trait Service: Send + Sync + 'static {
+            $($(#[$doc])* fn $name(&self, $($arg: $type),*) -> Answer<'_, $answer>;)*
+            $($(#[$doc_now])* fn $now(&self, $($arg_now: $type_now),*) -> $answer_now;)*
+        }
+
+        impl Service for Gateway {
+            $(fn $name(&self, $($arg: $type),*) -> Answer<'_, $answer> {
+                let gateway = self.clone();
+                // What the gateway itself has goes before what the trait asks of it.
+                Box::pin(whole(async move { gateway.$name $call.await }))
+            })*
+            $(fn $now(&self, $($arg_now: $type_now),*) -> $answer_now {
+                Self::$now(self, $($arg_now),*)
+            })*
+        }
+    };
+}
+
+service! {
+    later {
+        /// Makes a verification and queues its message; with true, the verification that the idempotency key stands
+        /// for, and nothing was sent again.
+        issue(caller: Caller, request: IssueRequest) -> (VerificationView, bool) = (&caller, request);
+        /// Compares a code with a verification.
+        check(caller: Caller, id: VerificationId, code: Secret<String>) -> CheckView = (&caller, id, &code);
+        /// Compares a code with the newest verification of a number and service.
+        check_newest(caller: Caller, to: String, service: Option<String>, code: Secret<String>) -> CheckView
+            = (&caller, &to, service.as_deref(), &code);
+        /// A verification.
+        verification(caller: Caller, id: VerificationId) -> VerificationView = (&caller, id);
+        /// Sends the same code again.
+        resend(caller: Caller, id: VerificationId) -> VerificationView = (&caller, id);
+        /// Withdraws a verification.
+        cancel(caller: Caller, id: VerificationId) -> VerificationView = (&caller, id);
+        /// Queues a plain message; with true, the message that the idempotency key stands for, and nothing was queued
+        /// again.
+        send(caller: Caller, request: SendRequest) -> (MessageView, bool) = (&caller, request);
+        /// A message.
+        message(caller: Caller, id: MessageId) -> MessageView = (&caller, id);
+        /// Messages, newest first.
+        messages(caller: Caller, filter: MessageFilter) -> Page<MessageView> = (&caller, filter);
+        /// Withdraws a message that is not yet on the air.
+        cancel_message(caller: Caller, id: MessageId) -> MessageView = (&caller, id);
+        /// Received messages, newest first.
+        inbox(filter: InboxFilter) -> Page<InboxView> = (filter);
+        /// Forgets a received message.
+        delete_inbox(id: InboxId) -> InboxView = (id);
+        /// Numbers that opted out, behind the cursor `after`.
+        opt_outs(limit: usize, after: Option<Tag>) -> Page<OptOutView> = (limit, after);
+        /// Sends nothing more to a number.
+        add_opt_out(phone: String) -> OptOutView = (&phone);
+        /// Sends to a number again.
+        remove_opt_out(phone: String) -> OptOutView = (&phone);
+        /// The last lines that went over a modem's port, masked.
+        trace(name: String) -> Vec<Recorded> = (&name);
+        /// An operator's command; what comes back is the network's answer to a USSD request.
+        control(name: String, control: Control) -> Option<UssdAnswer> = (&name, control);
+    }
+    at once {
+        /// Every modem of the configuration.
+        modems() -> Vec<ModemView>;
+        /// One modem.
+        modem(name: &str) -> Result<ModemView, GatewayError>;
+        /// The daemon at a glance.
+        status() -> StatusView;
+        /// Whether at least one modem can send.
+        ready() -> bool;
+        /// Events behind the one with the id `after`, or only those to come.
+        subscribe(after: Option<u64>) -> Subscription;
+        /// A backup of everything, piece by piece; after an error nothing follows.
+        back_up() -> mpsc::Receiver<Result<Vec<u8>, GatewayError>>;
+        /// Prometheus text exposition format 0.0.4.
+        metrics() -> String;
+    }
+}

@@ -1,0 +1,251 @@
+//! What the gateway shows, as the JSON of the contract. Domain types never meet serde; they are copied field by field.
+
+use std::collections::BTreeMap;
+
+use super::wire::{
+    Check, Counters, Event, Gap, Inbox, InboxMessage, Message, MessageRef, Messages, Modem, Modems, OptOut,
+    OptOuts, Ports, QueueDepths, Recovery, Status, Trace, TraceLine, Verification,
+};
+use crate::gateway::{self, EventKind, ModemState};
+use crate::hex;
+use crate::inbox::Content;
+use crate::otp::VerificationStatus;
+use crate::outbox::Encoding;
+
+impl From<&gateway::VerificationView> for Verification {
+    fn from(v: &gateway::VerificationView) -> Self {
+        let (message, status) = v.message;
+        Self {
+            id: v.id.to_string(),
+            service: v.service.clone(),
+            to: v.to.as_str().to_owned(),
+            status: verification_status(v.status).to_owned(),
+            attempts_left: v.attempts_left,
+            created_at: v.created_at.to_string(),
+            expires_at: v.expires_at.to_string(),
+            resend_at: v.resend_at.to_string(),
+            message: MessageRef { id: message.to_string(), status: status.as_str().to_owned() },
+        }
+    }
+}
+
+impl From<&gateway::CheckView> for Check {
+    fn from(check: &gateway::CheckView) -> Self {
+        Self { approved: check.approved, verification: (&check.verification).into() }
+    }
+}
+
+impl From<&gateway::MessageView> for Message {
+    fn from(m: &gateway::MessageView) -> Self {
+        Self {
+            id: m.id.to_string(),
+            to: m.to.as_str().to_owned(),
+            kind: if m.otp { "otp" } else { "text" }.to_owned(),
+            status: m.status.as_str().to_owned(),
+            parts: m.parts,
+            encoding: match m.encoding {
+                Encoding::Gsm7 => "gsm7".to_owned(),
+                Encoding::Ucs2 => "ucs2".to_owned(),
+            },
+            modem: m.modem.clone(),
+            attempts: m.attempts,
+            created_at: m.created_at.to_string(),
+            sent_at: m.sent_at.map(|at| at.to_string()),
+            delivered_at: m.delivered_at.map(|at| at.to_string()),
+            error: m.error.clone(),
+        }
+    }
+}
+
+impl From<&gateway::Page<gateway::MessageView>> for Messages {
+    fn from(page: &gateway::Page<gateway::MessageView>) -> Self {
+        Self { messages: page.items.iter().map(Message::from).collect(), next_cursor: page.next.clone() }
+    }
+}
+
+impl From<&gateway::StatusView> for Status {
+    fn from(status: &gateway::StatusView) -> Self {
+        let mut modems: BTreeMap<String, usize> =
+            MODEM_STATES.iter().map(|state| (state.as_str().to_owned(), 0)).collect();
+        for (state, count) in &status.modems {
+            *modems.entry(state.as_str().to_owned()).or_default() += count;
+        }
+        modems.insert("total".to_owned(), status.modems.iter().map(|(_, count)| count).sum());
+        let q = status.queue;
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: status.uptime.as_secs(),
+            queue: QueueDepths { otp: q.otp, text: q.text, delayed: q.delayed, sending: q.sending },
+            modems,
+        }
+    }
+}
+
+impl From<gateway::Gap> for Gap {
+    fn from(gap: gateway::Gap) -> Self {
+        Self { r#type: "gap".to_owned(), missed: gap.missed }
+    }
+}
+
+impl From<&gateway::Event> for Event {
+    fn from(event: &gateway::Event) -> Self {
+        let (mut verification, mut message, mut modem, mut inbox) = (None, None, None, None);
+        let mut recovery = None;
+        let r#type = match &event.kind {
+            EventKind::Verification(what, v) => {
+                verification = Some(v.into());
+                // The gateway may name an event whole or by its last word.
+                format!("verification.{}", what.trim_start_matches("verification").trim_start_matches('.'))
+            }
+            EventKind::Message(m) => {
+                message = Some(m.into());
+                format!("message.{}", m.status.as_str())
+            }
+            EventKind::Modem(m) => {
+                modem = Some(m.into());
+                format!("modem.{}", m.facts.state.as_str())
+            }
+            EventKind::Recovered(m, r) => {
+                modem = Some(m.into());
+                recovery = Some(Recovery { rung: r.rung.to_owned(), seconds: r.took.as_secs_f64() });
+                "modem.recovered".to_owned()
+            }
+            EventKind::Inbox(m) => {
+                inbox = Some(m.into());
+                "inbox.received".to_owned()
+            }
+        };
+        let at = event.at.to_string();
+        Self { id: event.id, r#type, at, verification, message, modem, recovery, inbox }
+    }
+}
+
+const MODEM_STATES: [ModemState; 7] = [
+    ModemState::Absent,
+    ModemState::Starting,
+    ModemState::Ready,
+    ModemState::Busy,
+    ModemState::Recovering,
+    ModemState::Paused,
+    ModemState::Blocked,
+];
+
+const fn verification_status(status: VerificationStatus) -> &'static str {
+    match status {
+        VerificationStatus::Pending => "pending",
+        VerificationStatus::Approved => "approved",
+        VerificationStatus::Expired => "expired",
+        VerificationStatus::Cancelled => "cancelled",
+        VerificationStatus::Exhausted => "exhausted",
+    }
+}
+
+impl From<&gateway::InboxView> for InboxMessage {
+    fn from(v: &gateway::InboxView) -> Self {
+        let (kind, error) = match &v.content {
+            Content::Text => ("text", None),
+            Content::Data => ("data", None),
+            Content::Unreadable(why) => ("unreadable", Some(why.clone())),
+        };
+        Self {
+            id: v.id.to_string(),
+            kind: kind.to_owned(),
+            from: v.from.as_str().to_owned(),
+            // This is the answer to a client that may read it.
+            text: v.text.as_ref().map(|text| text.expose().clone()),
+            data: v.data.as_ref().map(|data| hex::encode(data.expose())),
+            received_at: v.received_at.to_string(),
+            sent_at: v.sent_at.map(|at| at.to_string()),
+            modem: v.modem.clone(),
+            parts: v.parts,
+            missing: v.missing.clone(),
+            class: v.class,
+            ports: v.ports.map(|(destination, source)| Ports { destination, source }),
+            error,
+        }
+    }
+}
+
+impl From<&gateway::Page<gateway::InboxView>> for Inbox {
+    fn from(page: &gateway::Page<gateway::InboxView>) -> Self {
+        Self { messages: page.items.iter().map(InboxMessage::from).collect(), next_cursor: page.next.clone() }
+    }
+}
+
+impl From<&gateway::Page<gateway::OptOutView>> for OptOuts {
+    fn from(page: &gateway::Page<gateway::OptOutView>) -> Self {
+        Self { opt_outs: page.items.iter().map(OptOut::from).collect(), next_cursor: page.next.clone() }
+    }
+}
+
+impl From<&gateway::OptOutView> for OptOut {
+    fn from(v: &gateway::OptOutView) -> Self {
+        Self {
+            phone: v.phone.as_str().to_owned(),
+            since: v.since.to_string(),
+            message: v.message.map(|id| id.to_string()),
+        }
+    }
+}
+
+impl From<&[gateway::Recorded]> for Trace {
+    fn from(lines: &[gateway::Recorded]) -> Self {
+        let line = |line: &gateway::Recorded| TraceLine {
+            ago_ms: u64::try_from(line.ago.as_millis()).unwrap_or(u64::MAX),
+            direction: line.direction.as_str().to_owned(),
+            text: line.text.clone(),
+        };
+        Self { lines: lines.iter().map(line).collect() }
+    }
+}
+
+impl From<&[gateway::ModemView]> for Modems {
+    fn from(modems: &[gateway::ModemView]) -> Self {
+        Self { modems: modems.iter().map(Modem::from).collect() }
+    }
+}
+
+impl From<&gateway::ModemView> for Modem {
+    fn from(m: &gateway::ModemView) -> Self {
+        let facts = m.facts.clone();
+        Self {
+            name: m.name.clone(),
+            state: facts.state.as_str().to_owned(),
+            paused: facts.paused,
+            port: facts.port,
+            manufacturer: facts.equipment.manufacturer,
+            model: facts.equipment.model,
+            firmware: facts.equipment.firmware,
+            imei: facts.equipment.imei,
+            imsi: facts.sim.imsi,
+            operator: facts.operator,
+            registration: facts.registration.as_str().to_owned(),
+            signal_dbm: facts.signal_dbm,
+            queue: m.queue,
+            sent_total: m.sent_total,
+            failed_total: m.failed_total,
+            pin_tries_left: facts.pin_tries,
+            parts_today: m.standing.parts_today,
+            parts_this_month: m.standing.parts_this_month,
+            recipients_this_month: m.standing.recipients_this_month,
+            health: m.standing.health,
+            breaker: m.standing.circuit.as_str().to_owned(),
+            last_error: facts.last_error,
+            last_error_at: m.last_error_at.map(|at| at.to_string()),
+            counters: facts.counters.into(),
+        }
+    }
+}
+
+impl From<gateway::Counters> for Counters {
+    fn from(counters: gateway::Counters) -> Self {
+        Self {
+            dropped_lines: counters.dropped_lines,
+            late_lines: counters.late_lines,
+            resyncs: counters.resyncs,
+            reopens: counters.reopens,
+            restarts: counters.restarts,
+            lost_notices: counters.lost_notices,
+        }
+    }
+}
