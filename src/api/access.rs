@@ -1,7 +1,6 @@
 //! Who may do what: clients known by the kernel's word on the peer of a Unix socket (`SO_PEERCRED`).
 //!
-//! The first client of the list that matches a peer decides; later ones are not looked at. With no client
-//! configured every peer that may open the socket may do everything but [`Right::Admin`].
+//! The first client of the list that matches a peer decides. Without any client in the configuration every peer that may open the socket may do everything but [`Right::Admin`].
 
 use std::fmt;
 
@@ -76,7 +75,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// Access for these clients, the first that matches a peer first; for everybody when there are none.
+    /// Access for these clients, in this order; for everybody when there are none.
     pub fn new(clients: Vec<Client>) -> Self {
         Self { clients }
     }
@@ -119,7 +118,7 @@ impl Peer {
         }
     }
 
-    /// Adds the groups that the user database gives the peer's user. Asks the name service: it may block.
+    /// Adds the groups that the user database gives the peer's user. The name service is asked, which may block.
     pub(super) fn look_up_groups(&mut self) {
         let Ok(Some(user)) = User::from_uid(Uid::from_raw(self.uid)) else {
             return;
@@ -143,7 +142,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Whether it holds one of these rights, which are what a route needs; with none, everybody may.
+    /// Whether one of these rights was granted, or none is needed.
     pub fn meets(&self, any_of: &[Right]) -> bool {
         any_of.is_empty() || any_of.iter().any(|right| self.may.contains(right))
     }

@@ -1,5 +1,5 @@
 //! What every route has at hand: the house behind the API, times and sizes, and the sign that the daemon stops. This
-//! is the ground of the room: the file uses no other of it.
+//! file is the ground of the room and uses no other file of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,14 +56,14 @@ impl Default for Limits {
 pub(super) struct App {
     pub(super) service: Arc<dyn Service>,
     pub(super) limits: Limits,
-    /// Turns true when the daemon stops: what waits, or streams, ends.
+    /// This turns true when the daemon stops; then waits and streams end.
     pub(super) stopping: watch::Receiver<bool>,
 }
 
 impl App {
     /// Returns when the daemon stops.
     pub(super) async fn stopped(&self) {
-        // An error: the server itself is gone.
+        // An error means that the server itself is gone.
         let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
     }
 }
@@ -71,8 +71,8 @@ impl App {
 /// What a use case answers, later.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, GatewayError>>;
 
-/// A use case goes to its end once it has begun, though the client goes away meanwhile: what is on disk is also
-/// queued, told and counted.
+/// Takes a use case to its end once the use case has begun, though the client goes away meanwhile, so that what is on
+/// disk is also queued, told and counted.
 async fn whole<T: Send + 'static>(
     use_case: impl Future<Output = Result<T, GatewayError>> + Send + 'static,
 ) -> Result<T, GatewayError> {
@@ -80,7 +80,8 @@ async fn whole<T: Send + 'static>(
     tokio::spawn(use_case).await.unwrap_or_else(broken)
 }
 
-/// Declares the trait, and what a [`Gateway`] is called with for each use case that takes its time.
+/// Declares the trait [`Service`] and implements it for [`Gateway`]; behind each `=` are the arguments of the
+/// gateway's own method.
 macro_rules! service {
     (
         later { $($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) -> $answer:ty = $call:tt;)* }
@@ -96,7 +97,7 @@ macro_rules! service {
         impl Service for Gateway {
             $(fn $name(&self, $($arg: $type),*) -> Answer<'_, $answer> {
                 let gateway = self.clone();
-                // What the gateway itself has goes before what the trait asks of it.
+                // A type's own method goes before that of a trait, so this is no recursion.
                 Box::pin(whole(async move { gateway.$name $call.await }))
             })*
             $(fn $now(&self, $($arg_now: $type_now),*) -> $answer_now {
@@ -108,8 +109,8 @@ macro_rules! service {
 
 service! {
     later {
-        /// Makes a verification and queues its message; with true, the verification that the idempotency key stands
-        /// for, and nothing was sent again.
+        /// Makes a verification and queues its message. True says that the idempotency key was known, the verification
+        /// is the one that it stands for, and nothing was sent again.
         issue(caller: Caller, request: IssueRequest) -> (VerificationView, bool) = (&caller, request);
         /// Compares a code with a verification.
         check(caller: Caller, id: VerificationId, code: Secret<String>) -> CheckView = (&caller, id, &code);
@@ -122,8 +123,8 @@ service! {
         resend(caller: Caller, id: VerificationId) -> VerificationView = (&caller, id);
         /// Withdraws a verification.
         cancel(caller: Caller, id: VerificationId) -> VerificationView = (&caller, id);
-        /// Queues a plain message; with true, the message that the idempotency key stands for, and nothing was queued
-        /// again.
+        /// Queues a plain message. True says that the idempotency key was known, the message is the one that it stands
+        /// for, and nothing was queued again.
         send(caller: Caller, request: SendRequest) -> (MessageView, bool) = (&caller, request);
         /// A message.
         message(caller: Caller, id: MessageId) -> MessageView = (&caller, id);

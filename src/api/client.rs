@@ -12,7 +12,6 @@
 //! # }
 //! ```
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -152,6 +151,13 @@ pub struct Reply {
 }
 
 impl Reply {
+    async fn read(response: Response<Incoming>) -> Result<Self, ClientError> {
+        let status = response.status();
+        let body = Limited::new(response.into_body(), LARGEST_REPLY).collect().await;
+        let body = body.map_err(|e| ClientError::Protocol(e.to_string()))?.to_bytes();
+        Ok(Self { status, body })
+    }
+
     /// The body as a wire type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         serde_json::from_slice(&self.body)
@@ -196,14 +202,8 @@ impl Client {
     pub async fn call(&self, call: Call) -> Result<Reply, ClientError> {
         let limit = self.timeout + call.wait;
         let request = call.request()?;
-        let reply = async {
-            let response = self.exchange(request).await?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), LARGEST_REPLY).collect().await;
-            let body = body.map_err(|e| ClientError::Protocol(e.to_string()))?.to_bytes();
-            Ok(Reply { status, body })
-        };
-        tokio::time::timeout(limit, reply).await.unwrap_or(Err(ClientError::TimedOut(limit)))
+        let reply = async { Reply::read(self.exchange(request).await?).await };
+        within(limit, reply).await
     }
 
     /// Follows the events: those behind `after` that the daemon remembers, and those to come. A refusal is
@@ -214,12 +214,8 @@ impl Client {
             call = call.header("last-event-id", after.to_string());
         }
         let pieces = self.download(call).await?;
-        Ok(pieces.map(|pieces| Events {
-            pieces,
-            buffer: Vec::new(),
-            lines: VecDeque::new(),
-            draft: Draft::default(),
-        }))
+        let event = ServerEvent::default();
+        Ok(pieces.map(|pieces| Events { pieces, buffer: Vec::new(), event }))
     }
 
     /// Asks for what may be large or never end, to be read piece by piece. A refusal is given back as the reply
@@ -228,16 +224,12 @@ impl Client {
         let request = call.request()?;
         let begun = async {
             let response = self.exchange(request).await?;
-            let status = response.status();
-            let body = response.into_body();
-            if status == StatusCode::OK {
-                return Ok(Ok(Pieces { body }));
+            if response.status() == StatusCode::OK {
+                return Ok(Ok(Pieces { body: response.into_body() }));
             }
-            let body = Limited::new(body, LARGEST_REPLY).collect().await;
-            let body = body.map_err(|e| ClientError::Protocol(e.to_string()))?.to_bytes();
-            Ok(Err(Reply { status, body }))
+            Reply::read(response).await.map(Err)
         };
-        tokio::time::timeout(self.timeout, begun).await.unwrap_or(Err(ClientError::TimedOut(self.timeout)))
+        within(self.timeout, begun).await
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, ClientError> {
@@ -257,6 +249,13 @@ impl Client {
     }
 }
 
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    tokio::time::timeout(limit, work).await.unwrap_or(Err(ClientError::TimedOut(limit)))
+}
+
 /// A reply as it comes.
 #[derive(Debug)]
 pub struct Pieces {
@@ -267,22 +266,19 @@ impl Pieces {
     /// The next piece; nothing at the proper end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         loop {
-            let frame = tokio::time::timeout(SILENCE, self.body.frame()).await;
-            match frame.map_err(|_| ClientError::TimedOut(SILENCE))? {
-                None => return Ok(None),
-                Some(Err(e)) => return Err(ClientError::Protocol(e.to_string())),
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Ok(Some(data));
-                    }
-                }
+            let frame = within(SILENCE, async { Ok(self.body.frame().await) }).await?.transpose();
+            let Some(frame) = frame.map_err(|e| ClientError::Protocol(e.to_string()))? else {
+                return Ok(None);
+            };
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
             }
         }
     }
 }
 
 /// One server-sent event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServerEvent {
     /// Its id: where to resume.
     pub id: Option<u64>,
@@ -296,57 +292,37 @@ pub struct ServerEvent {
 #[derive(Debug)]
 pub struct Events {
     pieces: Pieces,
+    /// What came and was not read yet.
     buffer: Vec<u8>,
-    lines: VecDeque<String>,
-    draft: Draft,
-}
-
-#[derive(Debug, Default)]
-struct Draft {
-    id: Option<u64>,
-    name: String,
-    data: String,
+    /// The event whose lines are being read.
+    event: ServerEvent,
 }
 
 impl Events {
     /// The next event; nothing when the daemon ended the stream.
     pub async fn next(&mut self) -> Result<Option<ServerEvent>, ClientError> {
         loop {
-            while let Some(line) = self.lines.pop_front() {
-                if let Some(event) = self.draft.take_line(&line) {
+            while let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                let line = String::from_utf8_lossy(&line);
+                if let Some(event) = self.event.take_line(line.trim_end_matches(['\r', '\n'])) {
                     return Ok(Some(event));
                 }
             }
-            match self.pieces.next().await? {
-                None => return Ok(None),
-                Some(data) => {
-                    self.buffer.extend_from_slice(&data);
-                    self.split()?;
-                }
+            if self.buffer.len() > LONGEST_LINE {
+                return Err(ClientError::Protocol("a line without end".to_owned()));
             }
+            let Some(data) = self.pieces.next().await? else { return Ok(None) };
+            self.buffer.extend_from_slice(&data);
         }
-    }
-
-    fn split(&mut self) -> Result<(), ClientError> {
-        while let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
-            let line: Vec<u8> = self.buffer.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line);
-            self.lines.push_back(line.trim_end_matches(['\r', '\n']).to_owned());
-        }
-        if self.buffer.len() > LONGEST_LINE {
-            return Err(ClientError::Protocol("a line without end".to_owned()));
-        }
-        Ok(())
     }
 }
 
-impl Draft {
+impl ServerEvent {
     /// WHATWG HTML section 9.2.6; an empty line ends an event.
-    fn take_line(&mut self, line: &str) -> Option<ServerEvent> {
+    fn take_line(&mut self, line: &str) -> Option<Self> {
         if line.is_empty() {
-            let draft = std::mem::take(self);
-            let event = ServerEvent { id: draft.id, name: draft.name, data: draft.data };
-            return (!event.data.is_empty()).then_some(event);
+            return Some(std::mem::take(self)).filter(|event| !event.data.is_empty());
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -367,17 +343,9 @@ impl Draft {
 
 /// A text as one segment of a path, or one value of a query (RFC 3986 section 2.1).
 pub fn escape(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            escaped.push(char::from(byte));
-        } else {
-            // Into a String nothing fails.
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let escaped = |byte: u8| if is_plain(byte) { char::from(byte).into() } else { format!("%{byte:02X}") };
+    text.bytes().map(escaped).collect()
 }
 
 #[cfg(test)]
@@ -386,7 +354,7 @@ mod tests {
 
     #[test]
     fn events_are_read_line_by_line() {
-        let mut draft = Draft::default();
+        let mut draft = ServerEvent::default();
         let lines =
             [": alive", "", "id: 7", "event: message.sent", "data: {\"a\":", "data: 1}", "retry: 2000"];
         assert!(lines.iter().all(|line| draft.take_line(line).is_none()));

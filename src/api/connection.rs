@@ -20,9 +20,9 @@ use super::app::Limits;
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// Returns when the other end is closed in both directions. hyper's half-close does not see that while a request is
-/// answered, and its opposite takes a client that only closes its own side for one that has gone.
+/// answered, and without half-close hyper takes a client that closes only its own side for one that has gone.
 pub(super) fn gone(stream: &UnixStream) -> io::Result<impl Future<Output = ()> + use<>> {
-    // A descriptor of its own, whose readiness hyper does not need: it is put back after each event but the end.
+    // The readiness of this second descriptor is nothing to hyper, and is put back after each event but the end.
     let end = UnixStream::from_std(stream.as_fd().try_clone_to_owned()?.into())?;
     Ok(async move {
         while end.ready(Interest::WRITABLE).await.is_ok_and(|ready| !ready.is_write_closed()) {
@@ -40,8 +40,8 @@ pub(super) fn watched(stream: UnixStream, limits: Limits) -> (TokioIo<Watched>, 
     (TokioIo::new(Watched { stream, came, limit: limits.blocked, blocked: None }), timer)
 }
 
-/// hyper's only limit before a request begins with the wait for it: this timer has a shorter one begin with the first
-/// octet.
+/// A timer for hyper's one limit on the wait for a request and on its head: the limit becomes that of a head when the
+/// first octet comes.
 #[derive(Debug)]
 pub(super) struct HeadTimer {
     head: Duration,

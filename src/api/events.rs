@@ -50,7 +50,7 @@ struct Follower {
 impl Follower {
     async fn next(&mut self) -> Option<sse::Event> {
         if !std::mem::replace(&mut self.greeted, true) {
-            // Tells the client, and whatever buffers between, that it missed nothing from here on.
+            // This tells the client, through whatever buffers on the way, that no event is missed from here on.
             return Some(sse::Event::default().comment("subscribed").retry(Duration::from_secs(2)));
         }
         loop {
@@ -67,7 +67,7 @@ impl Follower {
                 }
                 Ok(_) => {}
                 Err(gap) => {
-                    // It has no id: a client that breaks off here resumes where it was, and is told again.
+                    // A gap has no id: a client that breaks off here resumes where it was, and is told of the gap again.
                     let gap = wire::Gap::from(gap);
                     return Some(sse::Event::default().data(encoded(&gap)).event(gap.r#type));
                 }
@@ -146,7 +146,7 @@ pub(super) async fn wait_until<'a, T>(
         }
     };
     tokio::pin!(end);
-    // Before the first look, so that no event falls between.
+    // The subscription comes before the first look, so that no event falls between them.
     let mut live = app.service.subscribe(None).live;
     loop {
         let thing = look().await?;

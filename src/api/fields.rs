@@ -1,5 +1,5 @@
 //! A JSON object (RFC 8259) taken apart field by field. Its complaints name the field and what it should have
-//! been, never what it was: the value may be a code, a text or a number.
+//! been, and never repeat a value, which may be a code, a text or a number.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -123,7 +123,7 @@ pub(super) fn unknown(what: &str, stranger: &str, known: &[&str]) -> Problem {
         return Problem::unknown_name(format!("this request takes no {what}s"));
     }
     let near = known.iter().find(|name| strsim::damerau_levenshtein(name, stranger) <= 2);
-    // A name with a digit in it may be a code or a number put in the wrong place: it is not repeated.
+    // A name with a digit in it is not repeated, since it may be a code or a number put in the wrong place.
     let plain = stranger.len() <= 32 && stranger.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
     let name = if plain { format!(" `{stranger}`") } else { String::new() };
     Problem::unknown_name(match near {

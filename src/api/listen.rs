@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
 
-/// A socket that clients can connect to. It goes when this is dropped.
+/// A socket that clients can connect to. The socket is removed when this is dropped.
 #[derive(Debug)]
 pub struct Listener {
     socket: UnixListener,
@@ -76,7 +76,7 @@ impl Listener {
         clear(path)?;
         let socket = bound(path).map_err(fault("bind", path))?;
         let identity = fs::symlink_metadata(path).map_err(fault("look at", path))?;
-        // Nobody can connect before it listens: there is no moment at which it is open to too many.
+        // Nobody can connect before the socket listens, so there is no moment at which it is open to too many.
         chown(path, None, gid).map_err(fault("give the group to", path))?;
         fs::set_permissions(path, Permissions::from_mode(mode)).map_err(fault("set the mode of", path))?;
         let backlog = Backlog::MAXCONN;
@@ -114,8 +114,8 @@ impl Drop for Place {
     }
 }
 
-/// Takes the lock beside the socket: it says who serves, even when the process died without a word. The file
-/// stays: were it removed, two processes could each hold a lock of that name.
+/// Takes the lock beside the socket, which says who serves even when a process died without a word. The file stays,
+/// since two processes could each hold a lock of that name if one removed the file.
 fn lock(path: &Path) -> Result<File, ListenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");

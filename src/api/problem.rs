@@ -129,7 +129,7 @@ impl IntoResponse for Problem {
         };
         let mut response = with(json(self.status, &body), header::CONTENT_TYPE, "application/problem+json");
         if let Some(span) = self.retry_after {
-            // At least 1: a client that is told 0 would try again at once.
+            // A client that is told 0 would try again at once.
             response = with(response, header::RETRY_AFTER, &seconds(&span).max(1).to_string());
         }
         if matches!(self.status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {

@@ -149,7 +149,7 @@ impl Authorised {
         if self.body.body.size_hint().lower() > limits.body_octets as u64 {
             return Err(too_large());
         }
-        // Reading it asks for it.
+        // To read the body is to ask the client for it.
         self.body.unwanted = false;
         let mut octets = Vec::new();
         let reading = async {
@@ -191,7 +191,7 @@ fn query(parts: &Parts, known: &[&str]) -> Result<Vec<(String, String)>, Problem
 pub(super) struct Unread {
     body: Body,
     limit: Duration,
-    /// It is left where it is: the client waits to be asked for it, or had its time.
+    /// The body is left where it is, since the client waits to be asked for it or had its time.
     unwanted: bool,
 }
 

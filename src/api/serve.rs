@@ -82,7 +82,7 @@ pub async fn serve_within(
             },
         }
     }
-    // First of all: a client that finds no socket knows that there is no daemon. The place stays held until the
+    // The socket goes first: a client that finds none knows that there is no daemon. The place stays held until the
     // last request is done, so that the next daemon does not begin beside this one.
     drop(socket);
     place.clear();
@@ -115,15 +115,17 @@ struct Shared {
 
 impl Shared {
     async fn connection(self, stream: UnixStream) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let grant = self.grant(&stream).await?;
-        let gone = connection::gone(&stream)?;
+        let warn = |e: &io::Error| tracing::warn!("cannot learn who connects: {e}");
+        let grant = self.grant(&stream).await.inspect_err(warn)?;
+        let warn = |e: &io::Error| tracing::warn!("cannot watch a connection: {e}");
+        let gone = connection::gone(&stream).inspect_err(warn)?;
         let (stream, timer) = connection::watched(stream, self.app.limits);
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert::<Grant>(grant.clone());
             self.router.clone().oneshot(request.map(Body::new))
         });
         let mut http = http1::Builder::new();
-        // The head of a request with every limit used fits in this. Its time is the timer's to shorten.
+        // The head of a request with every limit used fits in this. The timer shortens the time for it.
         http.max_buf_size(64 * 1024).timer(timer).header_read_timeout(self.app.limits.idle).half_close(true);
         let mut served = pin!(http.serve_connection(stream, service));
         let whole = async {

@@ -1,0 +1,388 @@
+//! `openapi.json` against what the API answers: every member of every wire type, with its type and its bounds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gsm_modem::{dialogue::Direction, ladder::Rung as R};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use smsotpd::api::{openapi, problem, wire};
+use smsotpd::gateway::{InboxView, MessageView, ModemState, QueueView, StatusView};
+use smsotpd::inbox::{Content, Sender};
+use smsotpd::otp::VerificationStatus as V;
+use smsotpd::outbox::{Circuit, Encoding, MessageStatus};
+use smsotpd::{clock::Timestamp, gateway::VerificationView, id};
+
+use crate::api_support::NUMBER;
+
+/// Every instant of the samples, and nothing else in them.
+const AT: &str = "2027-01-15T08:00:00.000Z";
+
+/// The description, and the wire types that were held against it.
+struct Held {
+    description: Value,
+    types: BTreeSet<String>,
+}
+
+impl Held {
+    /// Compares a wire type with the schema at `pointer`: `full` has every member, `bare` only those that are always
+    /// there.
+    fn hold<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
+        &mut self,
+        pointer: &str,
+        full: &T,
+        bare: &T,
+    ) {
+        let name = std::any::type_name::<T>().rsplit("::").next().unwrap();
+        let schema = self.description.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is not there"));
+        let [whole, least] = [full, bare].map(|sample| serde_json::to_value(sample).unwrap());
+        assert_eq!(serde_json::from_value::<T>(least.clone()).unwrap(), *bare, "{name}");
+        let fits = |sample: &Value| serde_json::from_value::<T>(sample.clone()).is_ok();
+        let members = Members { description: &self.description, whole: &whole, fits: &fits };
+        members.compare(schema, &whole, Some(&least), name, "");
+        self.types.insert(name.to_owned());
+    }
+}
+
+struct Members<'a> {
+    description: &'a Value,
+    whole: &'a Value,
+    fits: &'a dyn Fn(&Value) -> bool,
+}
+
+impl Members<'_> {
+    fn compare(&self, schema: &Value, full: &Value, bare: Option<&Value>, name: &str, place: &str) {
+        let of_a_number = schema["$ref"] == "#/components/schemas/PhoneNumber";
+        assert_eq!(of_a_number, *full == NUMBER, "{name}{place}: a telephone number");
+        let schema = resolved(self.description, schema);
+        let kind = match full {
+            Value::Null => panic!("{name}{place}: null is never written"),
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        match (schema.get("enum"), schema.get("const")) {
+            (Some(words), _) => assert!(words.as_array().unwrap().contains(full), "{name}{place}: {full}"),
+            (_, Some(word)) => assert_eq!(word, full, "{name}{place}"),
+            _ => assert_eq!(schema["type"], kind, "{name}{place}"),
+        }
+        assert_eq!(schema["format"] == "date-time", *full == AT, "{name}{place}: a time");
+        match full {
+            Value::Object(full) => self.compare_members(&schema, full, bare, name, place),
+            Value::Array(items) => {
+                self.compare(&schema["items"], &items[0], None, name, &format!("{place}/0"));
+            }
+            Value::Number(number) if !number.is_f64() => {
+                let mut negative = self.whole.clone();
+                *negative.pointer_mut(place).unwrap() = json!(-1);
+                let unsigned = schema["minimum"].as_i64().is_some_and(|least| least >= 0);
+                assert_eq!(unsigned, !(self.fits)(&negative), "{name}{place}: the least");
+            }
+            _ => {}
+        }
+    }
+
+    fn compare_members(
+        &self,
+        schema: &Value,
+        full: &serde_json::Map<String, Value>,
+        bare: Option<&Value>,
+        name: &str,
+        place: &str,
+    ) {
+        if schema.get("additionalProperties").is_some() {
+            for (key, value) in full {
+                let place = format!("{place}/{key}");
+                self.compare(&schema["additionalProperties"], value, None, name, &place);
+            }
+            return;
+        }
+        assert_eq!(keys(&schema["properties"]), full.keys().cloned().collect(), "{name}{place}");
+        if let Some(bare) = bare {
+            assert_eq!(texts(&schema["required"]), keys(bare), "{name}{place}: what is always there");
+        }
+        for (key, value) in full {
+            let bare = bare.and_then(|bare| bare.get(key));
+            self.compare(&schema["properties"][key], value, bare, name, &format!("{place}/{key}"));
+        }
+    }
+}
+
+/// The schema that a reference leads to, with the parts of an `allOf` in one.
+fn resolved(description: &Value, schema: &Value) -> Value {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return resolved(description, description.pointer(&reference[1..]).expect("it leads somewhere"));
+    }
+    let Some(parts) = schema["allOf"].as_array() else { return schema.clone() };
+    let mut whole = json!({"type": "object", "required": [], "properties": {}});
+    for part in parts {
+        let part = resolved(description, part);
+        let required = part["required"].as_array().unwrap().clone();
+        whole["required"].as_array_mut().unwrap().extend(required);
+        whole["properties"].as_object_mut().unwrap().extend(part["properties"].as_object().unwrap().clone());
+    }
+    whole
+}
+
+fn keys(object: &Value) -> BTreeSet<String> {
+    object.as_object().unwrap().keys().cloned().collect()
+}
+
+fn texts(list: &Value) -> BTreeSet<String> {
+    list.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+fn verification() -> wire::Verification {
+    wire::Verification {
+        id: "ver_1".into(),
+        service: "default".into(),
+        to: NUMBER.into(),
+        status: "pending".into(),
+        attempts_left: 5,
+        created_at: AT.into(),
+        expires_at: AT.into(),
+        resend_at: AT.into(),
+        message: wire::MessageRef { id: "msg_1".into(), status: "queued".into() },
+    }
+}
+
+fn message() -> wire::Message {
+    wire::Message {
+        id: "msg_1".into(),
+        to: NUMBER.into(),
+        kind: "otp".into(),
+        status: "sent".into(),
+        parts: 1,
+        encoding: "gsm7".into(),
+        modem: Some("stick1".into()),
+        attempts: 1,
+        created_at: AT.into(),
+        sent_at: Some(AT.into()),
+        delivered_at: Some(AT.into()),
+        error: Some("why".into()),
+    }
+}
+
+fn modem() -> wire::Modem {
+    wire::Modem {
+        name: "stick1".into(),
+        state: "ready".into(),
+        paused: true,
+        port: "/dev/ttyUSB0".into(),
+        manufacturer: "m".into(),
+        model: "m".into(),
+        firmware: "f".into(),
+        imei: "1".into(),
+        imsi: Some("2".into()),
+        operator: Some("o".into()),
+        registration: "home".into(),
+        signal_dbm: Some(-71),
+        pin_tries_left: Some(3),
+        queue: 1,
+        sent_total: 1,
+        failed_total: 1,
+        parts_today: 1,
+        parts_this_month: 1,
+        recipients_this_month: 1,
+        health: 100,
+        breaker: "closed".into(),
+        last_error: Some("why".into()),
+        last_error_at: Some(AT.into()),
+        counters: wire::Counters::default(),
+    }
+}
+
+fn received() -> wire::InboxMessage {
+    wire::InboxMessage {
+        id: "in_1".into(),
+        kind: "text".into(),
+        from: "ACME".into(),
+        text: Some("x".into()),
+        data: Some("0AFF".into()),
+        received_at: AT.into(),
+        sent_at: Some(AT.into()),
+        modem: "stick1".into(),
+        parts: 2,
+        missing: vec![2],
+        class: Some(0),
+        ports: Some(wire::Ports { destination: 1, source: 2 }),
+        error: Some("why".into()),
+    }
+}
+
+fn same<T: Clone>(all: T) -> (T, T) {
+    (all.clone(), all)
+}
+
+#[test]
+fn every_member_of_every_answer_is_described() {
+    let description = serde_json::from_str(&openapi()).unwrap();
+    let mut held = Held { description, types: BTreeSet::new() };
+    let answer = |path: &str| format!("/paths/{path}/responses/200/content/application~1json/schema");
+    let schema = |name: &str| format!("/components/schemas/{name}");
+    let member = |name: &str, member: &str| format!("/components/schemas/{name}/properties/{member}");
+    let next_cursor = Some("x".to_owned());
+
+    let (full, bare) = same(verification());
+    held.hold(&schema("Verification"), &full, &bare);
+    held.hold(&member("Verification", "message"), &full.message, &bare.message);
+    let (full, bare) = same(wire::Check { approved: true, verification: full });
+    held.hold("/components/responses/Check/content/application~1json/schema", &full, &bare);
+
+    let full = message();
+    let bare = wire::Message { modem: None, sent_at: None, delivered_at: None, error: None, ..message() };
+    held.hold(&schema("Message"), &full, &bare);
+    let full = wire::Messages { messages: vec![full], next_cursor: next_cursor.clone() };
+    let bare = wire::Messages { next_cursor: None, ..full.clone() };
+    held.hold(&answer("~1v1~1messages/get"), &full, &bare);
+
+    let full = received();
+    held.hold(&member("InboxMessage", "ports"), full.ports.as_ref().unwrap(), &full.ports.unwrap());
+    let (text, data, sent_at, class, ports, error) = (None, None, None, None, None, None);
+    let bare =
+        wire::InboxMessage { text, data, sent_at, class, ports, error, missing: Vec::new(), ..received() };
+    held.hold(&schema("InboxMessage"), &full, &bare);
+    let full = wire::Inbox { messages: vec![full], next_cursor: next_cursor.clone() };
+    held.hold(&answer("~1v1~1inbox/get"), &full, &wire::Inbox { next_cursor: None, ..full.clone() });
+
+    let full = wire::OptOut { phone: NUMBER.into(), since: AT.into(), message: Some("in_1".into()) };
+    held.hold(&schema("OptOut"), &full, &wire::OptOut { message: None, ..full.clone() });
+    let full = wire::OptOuts { opt_outs: vec![full], next_cursor };
+    held.hold(&answer("~1v1~1opt-outs/get"), &full, &wire::OptOuts { next_cursor: None, ..full.clone() });
+
+    let full = modem();
+    held.hold(&member("Modem", "counters"), &full.counters, &full.counters);
+    let (imsi, operator, last_error, last_error_at) = (None, None, None, None);
+    let (signal_dbm, pin_tries_left) = (None, None);
+    let bare =
+        wire::Modem { imsi, operator, signal_dbm, pin_tries_left, last_error, last_error_at, ..modem() };
+    held.hold(&schema("Modem"), &full, &bare);
+    let (full, bare) = same(wire::Modems { modems: vec![full] });
+    held.hold(&answer("~1v1~1modems/get"), &full, &bare);
+    let (full, bare) = same(wire::Ussd { text: "x".into(), open: true });
+    held.hold(&answer("~1v1~1modems~1{name}~1ussd/post"), &full, &bare);
+    let (full, bare) = same(wire::TraceLine { ago_ms: 1, direction: "in".into(), text: "x".into() });
+    let trace = answer("~1v1~1modems~1{name}~1trace/get");
+    held.hold(&format!("{trace}/properties/lines/items"), &full, &bare);
+    let (full, bare) = same(wire::Trace { lines: vec![full] });
+    held.hold(&trace, &full, &bare);
+
+    let (full, bare) = same(wire::QueueDepths { otp: 1, text: 1, delayed: 1, sending: 1 });
+    held.hold(&member("Status", "queue"), &full, &bare);
+    let modems = BTreeMap::from([("total".to_owned(), 1)]);
+    let (full, bare) = same(wire::Status { version: "1".into(), uptime_s: 1, queue: full, modems });
+    held.hold(&schema("Status"), &full, &bare);
+
+    let (full, bare) = same(wire::Recovery { rung: "reopen".into(), seconds: 1.5 });
+    held.hold(&member("Event", "recovery"), &full, &bare);
+    let full = wire::Event {
+        id: 1,
+        r#type: "message.sent".into(),
+        at: AT.into(),
+        verification: Some(verification()),
+        message: Some(message()),
+        modem: Some(modem()),
+        recovery: Some(full),
+        inbox: Some(received()),
+    };
+    let (verification, message, modem, recovery, inbox) = (None, None, None, None, None);
+    let bare = wire::Event { verification, message, modem, recovery, inbox, ..full.clone() };
+    held.hold(&schema("Event"), &full, &bare);
+    let full = wire::Gap { r#type: "gap".into(), missed: Some(1) };
+    held.hold(&schema("Gap"), &full, &wire::Gap { missed: None, ..full.clone() });
+    let text = || "x".to_owned();
+    let problem = wire::Problem {
+        r#type: text(),
+        title: text(),
+        status: 404,
+        detail: text(),
+        code: "not_found".into(),
+    };
+    held.hold(&schema("Problem"), &problem, &problem);
+
+    let source = include_str!("../../src/api/wire.rs");
+    let types = source.lines().filter_map(|line| line.strip_prefix("pub struct ")?.strip_suffix(" {"));
+    assert_eq!(held.types, types.map(str::to_owned).collect(), "the wire types, and those that were held");
+}
+
+#[test]
+fn the_words_of_the_description_are_those_of_the_daemon() {
+    let description: Value = serde_json::from_str(&openapi()).unwrap();
+    let at = Timestamp::from_millis(1);
+    let view = |status| VerificationView {
+        id: id::VerificationId::new(at),
+        service: String::new(),
+        to: NUMBER.parse().unwrap(),
+        status,
+        attempts_left: 1,
+        created_at: at,
+        expires_at: at,
+        resend_at: at,
+        message: (id::MessageId::new(at), MessageStatus::Queued),
+    };
+    let verification = [V::Pending, V::Approved, V::Expired, V::Cancelled, V::Exhausted]
+        .map(|status| wire::Verification::from(&view(status)).status);
+    let message = |otp, encoding| {
+        wire::Message::from(&MessageView {
+            id: id::MessageId::new(at),
+            to: NUMBER.parse().unwrap(),
+            otp,
+            service: None,
+            status: MessageStatus::Queued,
+            parts: 1,
+            encoding,
+            modem: None,
+            attempts: 0,
+            created_at: at,
+            sent_at: None,
+            delivered_at: None,
+            error: None,
+        })
+    };
+    let messages = [message(true, Encoding::Gsm7), message(false, Encoding::Ucs2)];
+    let received = [Content::Text, Content::Data, Content::Unreadable("why".to_owned())].map(|content| {
+        wire::InboxMessage::from(&InboxView {
+            id: id::InboxId::new(at),
+            from: Sender::new("ACME".to_owned()),
+            modem: String::new(),
+            received_at: at,
+            sent_at: None,
+            parts: 1,
+            missing: Vec::new(),
+            content,
+            class: None,
+            ports: None,
+            text: None,
+            data: None,
+        })
+    });
+    let queue = QueueView { otp: 0, text: 0, delayed: 0, sending: 0 };
+    let status =
+        StatusView { uptime: std::time::Duration::ZERO, queue, modems: vec![(ModemState::Ready, 1)] };
+    let of_modems = wire::Status::from(&status).modems.into_keys().filter(|state| state != "total");
+    let rungs = [R::Resync, R::Reopen, R::Radio, R::Restart, R::Reauthorise, R::PowerCycle].map(R::as_str);
+    let circuits = [Circuit::Closed, Circuit::Open { until: at }, Circuit::HalfOpen].map(Circuit::as_str);
+    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<_>>();
+    for (place, words) in [
+        ("Verification/properties/status", verification.into()),
+        ("Message/properties/kind", messages.iter().map(|m| m.kind.clone()).collect()),
+        ("Message/properties/encoding", messages.iter().map(|m| m.encoding.clone()).collect()),
+        ("InboxMessage/properties/kind", received.map(|m| m.kind).into()),
+        ("MessageStatus", owned(&MessageStatus::ALL.map(MessageStatus::as_str))),
+        ("Modem/properties/state", of_modems.collect()),
+        ("Modem/properties/breaker", owned(&circuits)),
+        ("Event/properties/recovery/properties/rung", owned(&rungs)),
+        ("Problem/properties/code", problem::CODES.iter().map(|(code, _)| (*code).to_owned()).collect()),
+    ] {
+        let described = &description["components"]["schemas"].pointer(&format!("/{place}/enum")).unwrap();
+        assert_eq!(texts(described), words, "{place}");
+        assert_eq!(described.as_array().unwrap().len(), words.len(), "{place}: none twice");
+    }
+    let lines = "/paths/~1v1~1modems~1{name}~1trace/get/responses/200/content/application~1json/schema/properties/lines";
+    let ways = [Direction::In, Direction::Out, Direction::Note].map(Direction::as_str);
+    let described = description.pointer(&format!("{lines}/items/properties/direction/enum")).unwrap();
+    assert_eq!(texts(described), owned(&ways));
+}
