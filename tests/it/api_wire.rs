@@ -313,7 +313,7 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
     let description: Value = serde_json::from_str(&openapi()).unwrap();
     let at = Timestamp::from_millis(1);
     let view = |status| VerificationView {
-        id: id::VerificationId::new(at),
+        id: id::VerificationId::first_at(at),
         service: String::new(),
         to: NUMBER.parse().unwrap(),
         status,
@@ -321,13 +321,13 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
         created_at: at,
         expires_at: at,
         resend_at: at,
-        message: (id::MessageId::new(at), MessageStatus::Queued),
+        message: (id::MessageId::first_at(at), MessageStatus::Queued),
     };
     let verification = [V::Pending, V::Approved, V::Expired, V::Cancelled, V::Exhausted]
         .map(|status| wire::Verification::from(&view(status)).status);
     let message = |otp, encoding| {
         wire::Message::from(&MessageView {
-            id: id::MessageId::new(at),
+            id: id::MessageId::first_at(at),
             to: NUMBER.parse().unwrap(),
             otp,
             service: None,
@@ -345,7 +345,7 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
     let messages = [message(true, Encoding::Gsm7), message(false, Encoding::Ucs2)];
     let received = [Content::Text, Content::Data, Content::Unreadable("why".to_owned())].map(|content| {
         wire::InboxMessage::from(&InboxView {
-            id: id::InboxId::new(at),
+            id: id::InboxId::first_at(at),
             from: Sender::new("ACME".to_owned()),
             modem: String::new(),
             received_at: at,
