@@ -252,28 +252,31 @@ impl Procedure for Send {
     }
 
     fn late(&mut self, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
-        if self.doubted.is_none() || code.is_ok() {
-            return Next::Stay;
-        }
-        if self.doubted.as_ref().is_some_and(|(reference, _)| reference.is_some()) {
-            return self.one_of_each(cx);
+        match &self.doubted {
+            None => return Next::Stay,
+            Some(_) if code.is_ok() => return Next::Stay,
+            Some((Some(_), _)) => return self.one_of_each(cx),
+            // An earlier command's: the error is the message's own.
+            Some((None, first)) if first.is_ok() => self.doubted = None,
+            // Of two errors nobody can tell which is whose either, and both are refusals.
+            Some((None, _)) => {}
         }
         self.concluded(None, code, cx)
     }
 
     fn late_reference(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
-        if self.doubted.is_some()
-            && let Some(reference) = send_reference(body)
-        {
-            if self.doubted.as_ref().is_some_and(|(_, code)| !code.is_ok()) {
-                return self.one_of_each(cx);
+        match (&self.doubted, send_reference(body)) {
+            (Some((_, first)), Some(_)) if !first.is_ok() => self.one_of_each(cx),
+            (Some(_), Some(reference)) => {
+                self.was_anothers(cx);
+                self.out_of_step = true;
+                self.part_taken(reference, cx)
             }
-            self.was_anothers(cx);
-            self.out_of_step = true;
-            return self.part_taken(reference, cx);
+            _ => {
+                cx.late_reference(body);
+                Next::Stay
+            }
         }
-        cx.late_reference(body);
-        Next::Stay
     }
 
     fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {

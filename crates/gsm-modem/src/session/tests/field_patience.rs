@@ -250,6 +250,22 @@ fn a_late_answer_is_not_that_of_the_next_message() {
     });
 }
 
+/// `OK` alone is an earlier command's, and what is said behind it is said of the message.
+#[test]
+fn an_error_behind_ok_alone_is_the_messages_own() {
+    let mut bench = taught(20, seconds(1));
+    bench.modem.result("\r\nOK\r\n");
+    bench.send();
+    bench.live(Duration::from_millis(500), |_| {});
+    bench.say("\r\n+CMS ERROR: 1\r\n");
+    match &bench.outcomes[..] {
+        [Outcome::Rejected { error, .. }] => {
+            assert_eq!((error.code, error.verdict), (Some(1), Verdict::Refused));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Where nothing else comes, what came was its own; and an error that was perhaps another's ends no message for good.
 #[test]
 fn what_may_be_a_late_answer_counts_when_it_comes_alone() {
