@@ -10,7 +10,6 @@ use crate::gateway::{self, EventKind, ModemState};
 use crate::hex;
 use crate::inbox::Content;
 use crate::otp::VerificationStatus;
-use crate::outbox::Encoding;
 
 impl From<&gateway::VerificationView> for Verification {
     fn from(v: &gateway::VerificationView) -> Self {
@@ -43,10 +42,7 @@ impl From<&gateway::MessageView> for Message {
             kind: if m.otp { "otp" } else { "text" }.to_owned(),
             status: m.status.as_str().to_owned(),
             parts: m.parts,
-            encoding: match m.encoding {
-                Encoding::Gsm7 => "gsm7".to_owned(),
-                Encoding::Ucs2 => "ucs2".to_owned(),
-            },
+            encoding: m.encoding.as_str().to_owned(),
             modem: m.modem.clone(),
             attempts: m.attempts,
             created_at: m.created_at.to_string(),
@@ -66,7 +62,7 @@ impl From<&gateway::Page<gateway::MessageView>> for Messages {
 impl From<&gateway::StatusView> for Status {
     fn from(status: &gateway::StatusView) -> Self {
         let mut modems: BTreeMap<String, usize> =
-            MODEM_STATES.iter().map(|state| (state.as_str().to_owned(), 0)).collect();
+            ModemState::ALL.iter().map(|state| (state.as_str().to_owned(), 0)).collect();
         for (state, count) in &status.modems {
             *modems.entry(state.as_str().to_owned()).or_default() += count;
         }
@@ -119,16 +115,6 @@ impl From<&gateway::Event> for Event {
         Self { id: event.id, r#type, at, verification, message, modem, recovery, inbox }
     }
 }
-
-const MODEM_STATES: [ModemState; 7] = [
-    ModemState::Absent,
-    ModemState::Starting,
-    ModemState::Ready,
-    ModemState::Busy,
-    ModemState::Recovering,
-    ModemState::Paused,
-    ModemState::Blocked,
-];
 
 const fn verification_status(status: VerificationStatus) -> &'static str {
     match status {

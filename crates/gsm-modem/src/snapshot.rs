@@ -28,7 +28,18 @@ pub enum State {
 }
 
 impl State {
-    /// Its word, in the API and in logs.
+    /// Every state.
+    pub const ALL: [Self; 7] = [
+        Self::Absent,
+        Self::Starting,
+        Self::Ready,
+        Self::Busy,
+        Self::Recovering,
+        Self::Paused,
+        Self::Blocked,
+    ];
+
+    /// Its word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Absent => "absent",

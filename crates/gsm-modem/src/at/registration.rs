@@ -31,7 +31,7 @@ pub enum Registration {
 }
 
 impl Registration {
-    /// Its word, for a person and in the API.
+    /// Its word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Home => "home",
