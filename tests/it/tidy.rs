@@ -80,6 +80,12 @@ fn only_the_clock_asks_for_the_time() {
     forbid(&clocks, &["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now"]);
 }
 
+/// What is drawn elsewhere could not be drawn again from a seed. The simulator's dice are its own.
+#[test]
+fn only_one_room_draws_random_octets() {
+    forbid(&["src/random.rs"], &["rand", "getrandom", "RandomState"]);
+}
+
 #[test]
 fn only_the_store_names_sled() {
     forbid(&["src/store/"], &["sled"]);
