@@ -27,12 +27,17 @@ pub(crate) struct Life {
     left: AtomicI64,
     /// The commit that ends it is made still.
     behind: AtomicBool,
-    pub(crate) ended: Notify,
+    ended: Notify,
 }
 
 impl Life {
     pub(crate) fn is_over(&self) -> bool {
         self.over.load(Ordering::SeqCst)
+    }
+
+    /// Returns when it is over.
+    pub(crate) async fn ended(&self) {
+        until(&self.ended, || self.is_over().then_some(())).await;
     }
 
     /// Has it end after `steps` steps.
@@ -47,8 +52,20 @@ impl Life {
             return false;
         }
         self.over.store(true, Ordering::SeqCst);
-        self.ended.notify_one();
+        self.ended.notify_waiters();
         true
+    }
+}
+
+/// What `look` sees, as soon as it sees something; it looks again at each notice.
+pub(crate) async fn until<T>(notices: &Notify, mut look: impl FnMut() -> Option<T>) -> T {
+    loop {
+        let mut notice = std::pin::pin!(notices.notified());
+        notice.as_mut().enable();
+        if let Some(seen) = look() {
+            return seen;
+        }
+        notice.await;
     }
 }
 

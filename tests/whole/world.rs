@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gsm_modem::Host;
-use gsm_sim::script::Script;
+use gsm_sim::script::{CardState, Script};
 use gsm_sim::{Fault, FaultKind, Point, Rack, Reports, Restart, Taken};
 use smsotpd::clock::{Clock, Timestamp};
 use smsotpd::daemon::Core;
@@ -15,11 +15,12 @@ use smsotpd::id::{MessageId, VerificationId};
 use smsotpd::random::Random;
 use smsotpd::secret::{Key, Secret};
 use smsotpd::store::{Memory, Store};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::dice::Dice;
-use crate::machine::{Disk, Life, Ports};
+use crate::machine::{Disk, Life, Ports, until};
 use crate::model::Model;
 
 const MODEMS: usize = 4;
@@ -43,6 +44,9 @@ struct Inner {
     now: Mutex<Option<(Gateway, Arc<Life>)>>,
     model: Mutex<Model>,
     steps: Mutex<Vec<String>>,
+    /// The newest code that each number got.
+    codes: Mutex<BTreeMap<String, String>>,
+    delivered: Notify,
 }
 
 impl World {
@@ -58,8 +62,11 @@ impl World {
             now: Mutex::default(),
             model: Mutex::default(),
             steps: Mutex::default(),
+            codes: Mutex::default(),
+            delivered: Notify::new(),
         }));
         let mut actors = JoinSet::new();
+        actors.spawn(world.clone().phones());
         actors.spawn(world.clone().daemon());
         for client in 0..CLIENTS {
             actors.spawn(world.clone().client(client));
@@ -113,7 +120,7 @@ impl World {
             match self.start(number, &life).await {
                 Ok(core) => {
                     *self.0.now.lock().unwrap() = Some((core.gateway().clone(), Arc::clone(&life)));
-                    life.ended.notified().await;
+                    life.ended().await;
                     *self.0.now.lock().unwrap() = None;
                     self.step(&format!("life {number} is over"));
                     // What is left of it reaches neither the disk nor a modem any more.
@@ -137,16 +144,18 @@ impl World {
         tokio::select! {
             biased;
             answer = call(gateway) => (!life.is_over()).then_some(answer),
-            () = until_over(&life) => None,
+            () = life.ended() => None,
         }
     }
 
-    /// The newest text that this number got.
-    fn code_of(&self, to: &str) -> Option<String> {
-        let taken = self.0.rack.taken();
-        let text = taken.iter().rev().find(|t| t.to == to).and_then(|t| t.whole.clone())?;
-        let code: String = text.chars().skip_while(|c| !c.is_ascii_digit()).take(6).collect();
-        (code.len() == 6).then_some(code)
+    /// Reads every text that reaches its phone.
+    async fn phones(self) {
+        let mut texts = self.0.rack.listen();
+        while let Some(received) = texts.recv().await {
+            let code: String = received.text.chars().skip_while(|c| !c.is_ascii_digit()).take(6).collect();
+            self.0.codes.lock().unwrap().insert(received.to, code);
+            self.0.delivered.notify_waiters();
+        }
     }
 
     /// Issues codes and checks them, right and wrong, once and again; sends texts.
@@ -211,14 +220,8 @@ impl World {
         for _ in 0..dice.below(8) {
             self.check(id, "000000", false).await;
         }
-        let code = timeout(Duration::from_secs(120), async {
-            loop {
-                match self.code_of(to) {
-                    Some(code) => return code,
-                    None => sleep(Duration::from_millis(500)).await,
-                }
-            }
-        });
+        let look = || self.0.codes.lock().unwrap().get(to).cloned();
+        let code = timeout(Duration::from_secs(120), until(&self.0.delivered, look));
         let Ok(code) = code.await else { return };
         let most = if dice.one_in(5) { 400_000 } else { 9_000 };
         sleep(dice.millis(most)).await;
@@ -249,7 +252,7 @@ impl World {
         let rack = &self.0.rack;
         loop {
             sleep(dice.millis(60_000)).await;
-            let kind = dice.below(10);
+            let kind = dice.below(16);
             self.step(&format!("trouble {kind} at modem {place}"));
             match kind {
                 0 => rack.fault(place, Fault::new(FaultKind::LoseResult).at(Point::Accepted).times(1)),
@@ -268,6 +271,27 @@ impl World {
                     );
                 }
                 8 => rack.set_air_time(place, dice.millis(8_000)),
+                9 => {
+                    let announce = Some(vec!["^SYSSTART".to_owned()]);
+                    rack.restart(place, Restart { announce, text_mode: dice.one_in(2) });
+                }
+                10 => {
+                    rack.set_card(place, CardState::Absent);
+                    sleep(dice.millis(60_000)).await;
+                    rack.set_card(place, CardState::Ready);
+                }
+                11 => rack.set_card_busy(place, dice.millis(20_000)),
+                12 => {
+                    rack.refuse_all(place, 50);
+                    sleep(dice.millis(60_000)).await;
+                    rack.refuse_none(place);
+                }
+                13 => {
+                    rack.set_registration(place, 2);
+                    sleep(dice.millis(60_000)).await;
+                    rack.set_registration(place, 1);
+                }
+                14 => rack.fill(place, "SM"),
                 _ => {
                     rack.unplug(place);
                     sleep(dice.millis(40_000)).await;
@@ -285,6 +309,9 @@ impl World {
             rack.clear_faults(place);
             rack.unhang(place);
             rack.plug(place).unwrap();
+            rack.set_card(place, CardState::Ready);
+            rack.set_registration(place, 1);
+            rack.refuse_none(place);
             rack.set_air_time(place, Duration::from_secs(2));
         }
         if let Some((_, life)) = self.0.now.lock().unwrap().take() {
@@ -322,11 +349,5 @@ impl World {
             }
             Err(e) => self.model(|m| m.must(false, || format!("{id} was promised and is lost: {e}"))),
         }
-    }
-}
-
-async fn until_over(life: &Life) {
-    while !life.is_over() {
-        sleep(Duration::from_millis(100)).await;
     }
 }
