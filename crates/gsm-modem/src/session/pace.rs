@@ -12,6 +12,8 @@ const OVERDUE: u32 = 4;
 const OVERDUE_LEAST: Duration = Duration::from_secs(8);
 /// … or after this, when none is remembered.
 const OVERDUE_UNTAUGHT: Duration = Duration::from_secs(30);
+/// Where a result may be another's, the message's own is waited for until so many times the slowest one.
+const AWAITED: u32 = 2;
 /// An answer is given up after so many times the slowest one …
 const GIVEN_UP: u32 = 8;
 /// … and not before this.
@@ -54,6 +56,11 @@ impl Pace {
                 .map_or(OVERDUE_UNTAUGHT, |slowest| slowest.saturating_mul(OVERDUE).max(OVERDUE_LEAST))
         };
         configured.unwrap_or_else(learned).min(limit)
+    }
+
+    /// Until when the result of a message that was written then may be expected in most cases.
+    pub(super) fn expected_until(&self, written: Instant) -> Instant {
+        written + self.slowest().unwrap_or_default().saturating_mul(AWAITED)
     }
 
     /// How long an answer is waited for at all.

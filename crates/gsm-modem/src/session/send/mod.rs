@@ -25,6 +25,7 @@ pub(super) const SUB: u8 = 0x1a;
 /// a result came first that may be another's, its own is waited for as long.
 const QUIET_AROUND_REFERENCE: Duration = Duration::from_secs(3);
 /// The same where the result of a message that was given up is due: shorter, since its own comes behind it in most cases.
+/// A slow modem has as long as its answers take.
 const QUIET_BEHIND_LATE: Duration = Duration::from_millis(2_500);
 
 /// An order under way.

@@ -50,7 +50,8 @@ impl Send {
         if late || reference.is_none() && code.is_ok() {
             self.doubted = Some((reference, code.clone()));
             self.stage = Stage::Body(None);
-            return cx.wake_in(if late { QUIET_BEHIND_LATE } else { QUIET_AROUND_REFERENCE });
+            let expected = cx.known.pace.expected_until(self.written).saturating_duration_since(cx.now);
+            return cx.wake_in(if late { QUIET_BEHIND_LATE.max(expected) } else { QUIET_AROUND_REFERENCE });
         }
         self.concluded(reference, code, cx)
     }

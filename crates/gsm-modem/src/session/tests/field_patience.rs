@@ -250,6 +250,25 @@ fn a_late_answer_is_not_that_of_the_next_message() {
     });
 }
 
+/// A slow modem's own answer is waited for as long as its answers take.
+#[test]
+fn a_late_answer_is_not_that_of_the_next_message_of_a_slow_modem() {
+    let mut bench = taught(20, seconds(6));
+    bench.modem.result("");
+    bench.send();
+    assert!(bench.within(seconds(49), |b| !b.outcomes.is_empty()), "the first is given up");
+    assert!(bench.within(seconds(5), |b| b.state() == State::Ready));
+    bench.outcomes.clear();
+    bench.send();
+    bench.live(Duration::from_millis(500), |_| {});
+    bench.say("\r\n+CMGS: 41\r\n\r\nOK\r\n");
+    bench.live(Duration::from_millis(5_500), |_| {});
+    assert!(bench.outcomes.is_empty(), "the message is still on the air: {:?}", bench.outcomes);
+    bench.say("\r\n+CMS ERROR: 1\r\n");
+    assert!(matches!(&bench.outcomes[..], [Outcome::Unknown { .. }]), "{:?}", bench.outcomes);
+    bench.assert_works();
+}
+
 /// `OK` alone is an earlier command's, and what is said behind it is said of the message.
 #[test]
 fn an_error_behind_ok_alone_is_the_messages_own() {
