@@ -35,7 +35,7 @@ impl Fields {
         let mut fields = Self { left, known: Vec::new(), wrong: None };
         let taken = take(&mut fields);
         match fields.left.keys().next() {
-            Some(stranger) => Err(unknown("field", stranger, &fields.known)),
+            Some(other) => Err(unknown("field", other, &fields.known)),
             None => fields.wrong.map_or(Ok(taken), Err),
         }
     }
@@ -118,14 +118,14 @@ pub(super) fn must_be(name: &str, what: &str) -> Problem {
 }
 
 /// The complaint about a name that is not among the `known`.
-pub(super) fn unknown(what: &str, stranger: &str, known: &[&str]) -> Problem {
+pub(super) fn unknown(what: &str, other: &str, known: &[&str]) -> Problem {
     if known.is_empty() {
         return Problem::unknown_name(format!("this request takes no {what}s"));
     }
-    let near = known.iter().find(|name| strsim::damerau_levenshtein(name, stranger) <= 2);
+    let near = known.iter().find(|name| strsim::damerau_levenshtein(name, other) <= 2);
     // A name with a digit in it is not repeated, since it may be a code or a number put in the wrong place.
-    let plain = stranger.len() <= 32 && stranger.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
-    let name = if plain { format!(" `{stranger}`") } else { String::new() };
+    let plain = other.len() <= 32 && other.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
+    let name = if plain { format!(" `{other}`") } else { String::new() };
     Problem::unknown_name(match near {
         Some(near) => format!("unknown {what}{name}; did you mean `{near}`?"),
         None => format!("unknown {what}{name}; it takes `{}`", known.join("`, `")),
@@ -166,8 +166,8 @@ mod tests {
         }
         assert_eq!(detail(r#"{"to": "x", "valid_for": "soon"}"#).0, 400);
         assert_eq!(detail(r#"{"to": "x", "valid_for": 0}"#).0, 400);
-        let (_, stranger) = detail(r#"{"123456": "x"}"#);
-        assert!(!stranger.contains("123456"), "{stranger}");
+        let (_, other) = detail(r#"{"123456": "x"}"#);
+        assert!(!other.contains("123456"), "{other}");
     }
 
     #[test]

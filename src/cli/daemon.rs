@@ -15,7 +15,7 @@ use crate::clock::Clock;
 
 /// What an operator does with a modem.
 #[derive(Debug, Subcommand)]
-pub(super) enum Care {
+pub(super) enum ModemAction {
     /// Give it no more messages.
     Pause,
     /// Give it messages again.
@@ -75,14 +75,18 @@ pub(super) async fn modems(session: &Session) -> Result<Exit, Failure> {
 }
 
 /// `smsotp modem`.
-pub(super) async fn modem(session: &Session, name: &str, care: Option<Care>) -> Result<Exit, Failure> {
+pub(super) async fn modem(
+    session: &Session,
+    name: &str,
+    action: Option<ModemAction>,
+) -> Result<Exit, Failure> {
     let path = format!("/v1/modems/{}", escape(name));
-    let call = match care {
+    let call = match action {
         None => Call::get(path),
-        Some(Care::Pause) => Call::post(path + "/pause"),
-        Some(Care::Resume) => Call::post(path + "/resume"),
-        Some(Care::Reset) => Call::post(path + "/reset"),
-        Some(Care::Ussd { code, cancel }) => {
+        Some(ModemAction::Pause) => Call::post(path + "/pause"),
+        Some(ModemAction::Resume) => Call::post(path + "/resume"),
+        Some(ModemAction::Reset) => Call::post(path + "/reset"),
+        Some(ModemAction::Ussd { code, cancel }) => {
             let body = if cancel { json!({"cancel": true}) } else { json!({"code": code}) };
             let reply = session.ask(Call::post(path + "/ussd").json(body)).await?;
             let answer = session.show(&reply, |ussd: &wire::Ussd, _| {
@@ -97,7 +101,7 @@ pub(super) async fn modem(session: &Session, name: &str, care: Option<Care>) -> 
             }
             return Ok(Exit::Done);
         }
-        Some(Care::Trace) => {
+        Some(ModemAction::Trace) => {
             let reply = session.ask(Call::get(path + "/trace")).await?;
             session.show(&reply, trace_lines)?;
             return Ok(Exit::Done);

@@ -10,7 +10,7 @@ use crate::api::wire;
 
 /// What is done with a received message.
 #[derive(Debug, Subcommand)]
-pub(super) enum Care {
+pub(super) enum InboxAction {
     /// Forget a received message.
     Delete {
         /// The message.
@@ -43,9 +43,9 @@ pub(super) enum OptOut {
 pub(super) async fn inbox(
     session: &Session,
     limit: Option<u32>,
-    care: Option<Care>,
+    action: Option<InboxAction>,
 ) -> Result<Exit, Failure> {
-    if let Some(Care::Delete { id }) = care {
+    if let Some(InboxAction::Delete { id }) = action {
         let reply = session.ask(Call::delete(format!("/v1/inbox/{}", escape(&id)))).await?;
         session.show(&reply, |m: &wire::InboxMessage, format| entry(m, format))?;
         return Ok(Exit::Done);

@@ -149,7 +149,7 @@ enum Ask {
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
         #[command(subcommand)]
-        care: Option<inbox::Care>,
+        action: Option<inbox::InboxAction>,
     },
     /// The numbers that get no messages because they asked for none.
     #[command(subcommand)]
@@ -158,12 +158,12 @@ enum Ask {
     Status,
     /// The modems, a line each.
     Modems,
-    /// Show a modem, or care for it.
+    /// Show a modem, or do something with it.
     Modem {
         /// Its name in the configuration.
         name: String,
         #[command(subcommand)]
-        care: Option<daemon::Care>,
+        action: Option<daemon::ModemAction>,
     },
     /// Follow what happens, a line each.
     Events,
@@ -231,11 +231,11 @@ async fn ask(session: &output::Session, question: Ask) -> Result<Exit, Failure> 
             message::list(session, status, to, limit, cursor).await
         }
         Ask::Message { id } => message::show(session, &id).await,
-        Ask::Inbox { limit, care } => inbox::inbox(session, limit, care).await,
+        Ask::Inbox { limit, action } => inbox::inbox(session, limit, action).await,
         Ask::OptOut(what) => inbox::opt_out(session, what).await,
         Ask::Status => daemon::status(session).await,
         Ask::Modems => daemon::modems(session).await,
-        Ask::Modem { name, care } => daemon::modem(session, &name, care).await,
+        Ask::Modem { name, action } => daemon::modem(session, &name, action).await,
         Ask::Events => daemon::events(session).await,
         Ask::Top => top::run(session).await,
         Ask::Backup { file } => backup::backup(session, &file).await,

@@ -84,7 +84,7 @@ mod tests {
                 queue: 0,
                 sent_total: 0,
                 failed_total: 0,
-                standing: crate::outbox::Standing::default(),
+                condition: crate::outbox::Condition::default(),
             };
             ring.publish(START, EventKind::Modem(modem));
         }

@@ -39,7 +39,7 @@ pub(super) struct Intake {
     pub(super) entries: Vec<Entry>,
     /// Messages that were waiting for somebody who opted out.
     pub(super) withdrawn: Vec<Message>,
-    /// A wish whose sender's number could not be told: the sender, masked.
+    /// A keyword whose sender's number could not be told: the sender, masked.
     pub(super) unheard: Vec<String>,
     /// Messages whose reports had waited until it was known of which SIM they are: the modem that received them, and
     /// each state that the message went through.
@@ -287,7 +287,7 @@ impl Desk<'_, '_> {
         let missing: Vec<u8> = (1..=total).filter(|s| parts.iter().all(|(have, _)| have != s)).collect();
         let id = self.ids.next::<InboxId>(self.now);
         if content == Content::Text && missing.is_empty() {
-            self.heed(id, &first.from, plain.expose())?;
+            self.apply_keyword(id, &first.from, plain.expose())?;
         }
         self.put(Entry {
             id,
@@ -317,13 +317,14 @@ impl Desk<'_, '_> {
     }
 
     /// Does what a text asks for, when it is one of the words.
-    fn heed(&mut self, id: InboxId, from: &Sender, text: &[u8]) -> Result<(), GatewayError> {
-        let Some(wish) = std::str::from_utf8(text).ok().and_then(|text| self.words.wish(text)) else {
+    fn apply_keyword(&mut self, id: InboxId, from: &Sender, text: &[u8]) -> Result<(), GatewayError> {
+        let Some(keyword) = std::str::from_utf8(text).ok().and_then(|text| self.words.keyword(text)) else {
             return Ok(());
         };
         match opt_out::number_of(self.tx, from)? {
             Some(phone) => {
-                let withdrawn = opt_out::heed(self.tx, self.key, &phone, wish, Some(id), self.now)?;
+                let withdrawn =
+                    opt_out::apply_keyword(self.tx, self.key, &phone, keyword, Some(id), self.now)?;
                 self.done.withdrawn.extend(withdrawn);
             }
             None => self.done.unheard.push(from.masked()),

@@ -160,7 +160,7 @@ impl Inner {
         }
         let pending = self.store.read(View::pending_verifications).await??;
         for (expires_at, id) in pending {
-            let (v, _) = self.store.transact(move |tx| moves::standing(tx, id)).await??;
+            let (v, _) = self.store.transact(move |tx| moves::tracked(tx, id)).await??;
             if v.attempts_left() == 0 {
                 // Counted, and the daemon stopped before it was compared: it is used up.
                 self.store.transact(move |tx| moves::compared(tx, id, false, now)).await??;

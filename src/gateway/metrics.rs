@@ -179,7 +179,7 @@ fn modem_families(family: &mut Family<'_>, modems: &[ModemView]) {
         modems
             .iter()
             .flat_map(|m| {
-                let s = &m.standing;
+                let s = &m.condition;
                 [("day", s.parts_today), ("month", s.parts_this_month)].map(|(period, parts)| {
                     (format!("{{modem=\"{}\",period=\"{period}\"}}", label(&m.name)), f64::from(parts))
                 })
@@ -190,20 +190,20 @@ fn modem_families(family: &mut Family<'_>, modems: &[ModemView]) {
         "modem_recipients",
         "gauge",
         "Different numbers that the SIM served this month (UTC).",
-        each(&|m| Some(size(m.standing.recipients_this_month))),
+        each(&|m| Some(size(m.condition.recipients_this_month))),
     );
     family(
         "modem_health_ratio",
         "gauge",
         "The part of full traffic that the SIM deserves.",
-        each(&|m| Some(f64::from(m.standing.health) / 100.0)),
+        each(&|m| Some(f64::from(m.condition.health) / 100.0)),
     );
     family(
         "modem_breaker_open",
         "gauge",
         "1 while a modem gets no messages because they failed, 0.5 while the next is a trial.",
         each(&|m| {
-            Some(match m.standing.circuit {
+            Some(match m.condition.circuit {
                 Circuit::Closed => 0.0,
                 Circuit::HalfOpen => 0.5,
                 Circuit::Open { .. } => 1.0,

@@ -42,7 +42,7 @@ mod verify;
 mod view;
 mod worker;
 
-pub use crate::outbox::{SimNames, Standing};
+pub use crate::outbox::{Condition, SimNames};
 pub use error::GatewayError;
 pub(crate) use error::seconds;
 pub use gsm_modem::{Counters, Part, Recorded, Snapshot, State as ModemState, UssdAnswer};
@@ -206,7 +206,7 @@ impl Gateway {
         let now = self.0.clock.now();
         self.0.slots.iter().enumerate().any(|(i, slot)| {
             matches!(slot.modem.facts().state, ModemState::Ready | ModemState::Busy)
-                && !matches!(locked(&self.0.queue).standing(i, now).circuit, Circuit::Open { .. })
+                && !matches!(locked(&self.0.queue).condition(i, now).circuit, Circuit::Open { .. })
         })
     }
 
@@ -289,9 +289,9 @@ impl Gateway {
 }
 
 /// What an open breaker has to tell a person.
-fn breaker_error(standing: &Standing) -> Option<String> {
-    let why = &standing.why;
-    match standing.circuit {
+fn breaker_error(condition: &Condition) -> Option<String> {
+    let why = &condition.why;
+    match condition.circuit {
         Circuit::Closed => None,
         Circuit::Open { until } => {
             Some(format!("no messages until {until}, after failures in a row; the last: {why}"))
@@ -335,15 +335,15 @@ impl Inner {
         let name = slot.modem.name();
         let mut facts = slot.modem.facts();
         let now = self.clock.now();
-        let (queue, standing) = {
+        let (queue, condition) = {
             let pool = locked(&self.queue);
-            (pool.pinned_to(name), pool.standing(index, now))
+            (pool.pinned_to(name), pool.condition(index, now))
         };
         let told = |at| slot.moment.tell(at, now, self.clock.monotonic());
         let mut last_error_at = facts.last_error.as_ref().and(facts.last_error_at).map(told);
-        if let Some(why) = breaker_error(&standing) {
+        if let Some(why) = breaker_error(&condition) {
             facts.last_error = Some(why);
-            last_error_at = standing.failed_at;
+            last_error_at = condition.failed_at;
         }
         ModemView {
             name: name.to_owned(),
@@ -352,7 +352,7 @@ impl Inner {
             queue: queue + usize::from(locked(&slot.sending).is_some()),
             sent_total: slot.sent.load(Ordering::Relaxed),
             failed_total: slot.failed.load(Ordering::Relaxed),
-            standing,
+            condition,
         }
     }
 

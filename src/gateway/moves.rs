@@ -8,7 +8,7 @@ use crate::gateway::reports::{self, Settled};
 use crate::gateway::{GatewayError, opt_out};
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, Rate, Verification, VerificationStatus, Window};
-use crate::outbox::{self, Dues, Message, MessageStatus, Retry};
+use crate::outbox::{self, Accounting, Message, MessageStatus, Retry};
 use crate::phone::PhoneNumber;
 use crate::store::{Idempotency, InboxRecords as _, Records as _, Tx};
 
@@ -28,7 +28,7 @@ pub(super) struct Once {
 pub(super) type Windows = Vec<(String, Rate, &'static str)>;
 
 /// A verification and where its newest message stands.
-pub(super) type Standing = (Verification, MessageStatus);
+pub(super) type Tracked = (Verification, MessageStatus);
 
 /// The subject that `once` made before, if its body was the same.
 pub(super) fn made_before(
@@ -57,10 +57,10 @@ pub(super) fn issue(
     windows: &Windows,
     once: Option<&Once>,
     now: Timestamp,
-) -> Result<(Standing, bool), GatewayError> {
+) -> Result<(Tracked, bool), GatewayError> {
     if let Some(subject) = made_before(tx, once, now)? {
         let id = subject.parse().map_err(|_| GatewayError::Internal("idempotency record".to_owned()))?;
-        return Ok((standing(tx, id)?, true));
+        return Ok((tracked(tx, id)?, true));
     }
     opt_out::permits(tx, &v.to)?;
     count(tx, windows, now)?;
@@ -129,7 +129,7 @@ fn counted<'w>(
 }
 
 /// A verification and where its newest message stands.
-pub(super) fn standing(tx: &Tx<'_>, id: VerificationId) -> Result<Standing, GatewayError> {
+pub(super) fn tracked(tx: &Tx<'_>, id: VerificationId) -> Result<Tracked, GatewayError> {
     let v = tx.verification(id)?.ok_or(GatewayError::NotFound("verification"))?;
     // A message may be forgotten before its verification; it is over then.
     let status = tx.message(v.message)?.map_or(MessageStatus::Expired, |m| m.status);
@@ -141,8 +141,8 @@ pub(super) fn attempt(
     tx: &mut Tx<'_>,
     id: VerificationId,
     now: Timestamp,
-) -> Result<(Standing, bool), GatewayError> {
-    let (v, message) = standing(tx, id)?;
+) -> Result<(Tracked, bool), GatewayError> {
+    let (v, message) = tracked(tx, id)?;
     match otp::step(v.clone(), otp::Event::Attempt, now) {
         Ok(v) => {
             tx.put_verification(&v)?;
@@ -159,8 +159,8 @@ pub(super) fn compared(
     id: VerificationId,
     right: bool,
     now: Timestamp,
-) -> Result<(Standing, bool, Option<Message>), GatewayError> {
-    let (v, message) = standing(tx, id)?;
+) -> Result<(Tracked, bool, Option<Message>), GatewayError> {
+    let (v, message) = tracked(tx, id)?;
     match otp::step(v.clone(), otp::Event::Compared { right }, now) {
         Ok(v) => {
             tx.put_verification(&v)?;
@@ -176,8 +176,8 @@ pub(super) fn cancel(
     tx: &mut Tx<'_>,
     id: VerificationId,
     now: Timestamp,
-) -> Result<(Standing, bool, Option<Message>), GatewayError> {
-    let (v, message) = standing(tx, id)?;
+) -> Result<(Tracked, bool, Option<Message>), GatewayError> {
+    let (v, message) = tracked(tx, id)?;
     match otp::step(v.clone(), otp::Event::Cancel, now) {
         Ok(v) => {
             tx.put_verification(&v)?;
@@ -227,8 +227,8 @@ pub(super) fn resend(
     m: &Message,
     windows: &Windows,
     now: Timestamp,
-) -> Result<(Standing, Option<Message>), GatewayError> {
-    let (v, _) = standing(tx, id)?;
+) -> Result<(Tracked, Option<Message>), GatewayError> {
+    let (v, _) = tracked(tx, id)?;
     opt_out::permits(tx, &v.to)?;
     let older = v.message;
     let v = match otp::step(v, otp::Event::Resend { message: m.id }, now) {
@@ -357,12 +357,12 @@ pub(super) fn expire(
     tx: &mut Tx<'_>,
     id: VerificationId,
     now: Timestamp,
-) -> Result<Option<(Standing, Option<String>)>, GatewayError> {
+) -> Result<Option<(Tracked, Option<String>)>, GatewayError> {
     let Some(v) = tx.verification(id)? else { return Ok(None) };
     match otp::step(v, otp::Event::Tick, now) {
         Ok(v) if v.status == VerificationStatus::Expired => {
             tx.put_verification(&v)?;
-            Ok(Some((standing(tx, id)?, carrier(tx, v.message)?)))
+            Ok(Some((tracked(tx, id)?, carrier(tx, v.message)?)))
         }
         _ => Ok(None),
     }
@@ -379,7 +379,7 @@ pub(super) fn carrier(tx: &Tx<'_>, id: MessageId) -> Result<Option<String>, Gate
 pub(super) struct Settlement {
     pub(super) id: MessageId,
     pub(super) event: outbox::Event,
-    pub(super) dues: Dues,
+    pub(super) accounting: Accounting,
     /// The SIM that it was sent with, when it is known.
     pub(super) sim: Option<String>,
 }
@@ -395,9 +395,9 @@ pub(super) fn settle_and_claim(
 ) -> Result<(Option<Settled>, Option<Message>), GatewayError> {
     let settled = match settlement {
         Some(s) => {
-            if let Some((sim, ledger)) = &s.dues.ledger {
+            if let Some((sim, ledger)) = &s.accounting.ledger {
                 tx.put_ledger(sim, ledger)?;
-                if let Some((month, recipient)) = s.dues.stranger {
+                if let Some((month, recipient)) = s.accounting.new_recipient {
                     tx.put_recipient(sim, month, recipient);
                 }
             }

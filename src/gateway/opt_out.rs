@@ -7,7 +7,7 @@ use super::verify::number;
 use super::{Gateway, GatewayError, OptOutView, Page, moves};
 use crate::clock::Timestamp;
 use crate::id::InboxId;
-use crate::inbox::{OptOut, Sender, Tag, Wish};
+use crate::inbox::{Keyword, OptOut, Sender, Tag};
 use crate::outbox::{self, Message, MessageStatus};
 use crate::phone::PhoneNumber;
 use crate::secret::Key;
@@ -40,7 +40,7 @@ impl Gateway {
             .0
             .store
             .transact(move |tx| {
-                let withdrawn = heed(tx, &key, &to, Wish::Stop, None, now)?;
+                let withdrawn = apply_keyword(tx, &key, &to, Keyword::Stop, None, now)?;
                 Ok::<_, GatewayError>((withdrawn, tx.opt_out(&to)?))
             })
             .await??;
@@ -89,15 +89,15 @@ pub(super) fn permits(tx: &Tx<'_>, to: &PhoneNumber) -> Result<(), GatewayError>
 }
 
 /// Does what a number asks for; answers the messages that it withdrew.
-pub(super) fn heed(
+pub(super) fn apply_keyword(
     tx: &mut Tx<'_>,
     key: &Key,
     phone: &PhoneNumber,
-    wish: Wish,
+    keyword: Keyword,
     message: Option<InboxId>,
     now: Timestamp,
 ) -> Result<Vec<Message>, GatewayError> {
-    if wish == Wish::Start {
+    if keyword == Keyword::Start {
         tx.delete_opt_out(phone)?;
         return Ok(Vec::new());
     }

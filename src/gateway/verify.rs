@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::moves::{self, IDEMPOTENCY, Once, Standing};
+use super::moves::{self, IDEMPOTENCY, Once, Tracked};
 use super::{Caller, CheckView, Gateway, GatewayError, Inner, IssueRequest, VerificationView};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
@@ -83,7 +83,7 @@ impl Gateway {
         id: VerificationId,
     ) -> Result<VerificationView, GatewayError> {
         let now = self.0.clock.now();
-        let (v, status) = self.0.store.transact(move |tx| moves::standing(tx, id)).await??;
+        let (v, status) = self.0.store.transact(move |tx| moves::tracked(tx, id)).await??;
         visible(caller, &v)?;
         Ok(VerificationView::new(&v, status, now))
     }
@@ -101,7 +101,7 @@ impl Gateway {
         let ((v, message), counted) = inner
             .store
             .transact(move |tx| {
-                visible(&who, &moves::standing(tx, id)?.0)?;
+                visible(&who, &moves::tracked(tx, id)?.0)?;
                 moves::attempt(tx, id, now)
             })
             .await??;
@@ -119,7 +119,7 @@ impl Gateway {
             return Ok(answer);
         }
         let hands = Arc::clone(inner);
-        let ((standing, approved, withdrawn), carrier) = inner
+        let ((tracked, approved, withdrawn), carrier) = inner
             .store
             .transact(move |tx| {
                 let done = moves::compared(tx, id, right, now)?;
@@ -130,9 +130,9 @@ impl Gateway {
                 Ok::<_, GatewayError>((done, carrier))
             })
             .await??;
-        let answer = inner.checked(approved, &standing, now);
-        if standing.0.status != VerificationStatus::Pending {
-            inner.forget_expiry(standing.0.expires_at, id);
+        let answer = inner.checked(approved, &tracked, now);
+        if tracked.0.status != VerificationStatus::Pending {
+            inner.forget_expiry(tracked.0.expires_at, id);
         }
         if let Some(m) = &withdrawn {
             inner.publish_message(m);
@@ -174,7 +174,7 @@ impl Gateway {
         inner.admit()?;
         let settings = inner.settings();
         let now = inner.clock.now();
-        let (v, _) = inner.store.transact(move |tx| moves::standing(tx, id)).await??;
+        let (v, _) = inner.store.transact(move |tx| moves::tracked(tx, id)).await??;
         visible(caller, &v)?;
         let ended = || GatewayError::Conflict("the verification has ended".to_owned());
         let sealed = v.sealed.as_ref().filter(|_| v.status_at(now) == VerificationStatus::Pending);
@@ -225,7 +225,7 @@ impl Gateway {
         let ((v, status), done, withdrawn) = inner
             .store
             .transact(move |tx| {
-                visible(&who, &moves::standing(tx, id)?.0)?;
+                visible(&who, &moves::tracked(tx, id)?.0)?;
                 let done = moves::cancel(tx, id, now)?;
                 hands.not_wanted(done.0.0.message);
                 Ok::<_, GatewayError>(done)
@@ -244,7 +244,7 @@ impl Gateway {
 }
 
 impl Inner {
-    fn checked(&self, approved: bool, (v, message): &Standing, now: Timestamp) -> CheckView {
+    fn checked(&self, approved: bool, (v, message): &Tracked, now: Timestamp) -> CheckView {
         self.metrics.check(approved);
         CheckView { approved, verification: VerificationView::new(v, *message, now) }
     }

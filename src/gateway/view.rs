@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Content, Entry, Sender};
 use crate::otp::{Verification, VerificationStatus};
-use crate::outbox::{Encoding, Message, MessageStatus, Standing};
+use crate::outbox::{Condition, Encoding, Message, MessageStatus};
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 
@@ -198,7 +198,7 @@ pub struct ModemView {
     /// Sends that failed since the start.
     pub failed_total: u64,
     /// What its SIM has sent, and how well.
-    pub standing: Standing,
+    pub condition: Condition,
 }
 
 /// How many messages wait.

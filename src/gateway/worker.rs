@@ -186,11 +186,11 @@ impl Inner {
             due_at: m.due_at,
             why,
         };
-        let (dues, sim) = {
+        let (accounting, sim) = {
             let mut pool = locked(&self.queue);
             (pool.settle(index, &done, now), pool.sim(index))
         };
-        if dues.circuit.is_some() {
+        if accounting.circuit.is_some() {
             self.breaker_changed(index);
         }
         let wait = settings.retry.wait(m.attempts.saturating_add(m.held));
@@ -198,7 +198,7 @@ impl Inner {
             Outcome::Accepted { references } => (End::Accepted { references }, None),
             Outcome::Rejected { references, error: fault } => {
                 let judged = Judgement { class: fault.class, attempt: Attempt::Counted };
-                let Judgement { class, attempt } = dues.judgement.unwrap_or(judged);
+                let Judgement { class, attempt } = accounting.judgement.unwrap_or(judged);
                 let alone = matches!(class, FaultClass::Modem | FaultClass::Sim).then_some(wait);
                 let (fault, others) = (Fault { class, ..fault }, locked(&self.queue).others(m, index, now));
                 (End::Rejected { references, fault, attempt, others }, alone)
@@ -214,7 +214,7 @@ impl Inner {
         avoid.retain(|(modem, until)| modem != name && *until > now);
         let with = |wait| avoid.iter().cloned().chain([(name.to_owned(), now.plus(wait))]).collect();
         let (avoid, avoid_with_twin) = (alone.map_or_else(|| avoid.clone(), with), with(wait));
-        Ended { settlement: Settlement { id: m.id, event, dues, sim }, avoid, avoid_with_twin }
+        Ended { settlement: Settlement { id: m.id, event, accounting, sim }, avoid, avoid_with_twin }
     }
 
     /// The end of a send is on disk: tells it, and puts the message back when it is to go out again.
@@ -336,11 +336,11 @@ impl Inner {
     /// A breaker opened or closed: tells it, and has a modem cured whose messages fail.
     pub(super) fn breaker_changed(&self, index: usize) {
         let name = self.slots[index].modem.name();
-        let standing = locked(&self.queue).standing(index, self.clock.now());
-        if let Circuit::Open { until } = standing.circuit {
-            tracing::warn!(modem = name, %until, why = standing.why,
+        let condition = locked(&self.queue).condition(index, self.clock.now());
+        if let Circuit::Open { until } = condition.circuit {
+            tracing::warn!(modem = name, %until, why = condition.why,
                 "messages failed in a row: it gets none for a while");
-            let cure = self.slots[index].modem.control(Control::Cure { why: standing.why.clone() });
+            let cure = self.slots[index].modem.control(Control::Cure { why: condition.why.clone() });
             let name = name.to_owned();
             // It takes its time, and nothing waits for it.
             tokio::spawn(async move {
@@ -351,7 +351,7 @@ impl Inner {
         } else {
             tracing::info!(modem = name, "it sends again");
         }
-        self.metrics.breaker(standing.circuit);
+        self.metrics.breaker(condition.circuit);
         self.publish_modem(index);
     }
 

@@ -4,16 +4,16 @@
 //! This room does not know what a PDU is, nor where a message is kept.
 //!
 //! ```
-//! use smsotpd::inbox::{Wish, Words};
+//! use smsotpd::inbox::{Keyword, Words};
 //!
 //! let words = Words::default();
-//! assert_eq!(words.wish("  Stop\n"), Some(Wish::Stop));
-//! assert_eq!(words.wish("please stop"), None, "only a message that is the word and nothing else");
-//! assert_eq!(words.wish("start"), Some(Wish::Start));
+//! assert_eq!(words.keyword("  Stop\n"), Some(Keyword::Stop));
+//! assert_eq!(words.keyword("please stop"), None, "only a message that is the word and nothing else");
+//! assert_eq!(words.keyword("start"), Some(Keyword::Start));
 //! ```
 
 mod entry;
 mod words;
 
 pub use entry::{Assembly, Content, Entry, OptOut, Sender, Tag};
-pub use words::{Wish, Words};
+pub use words::{Keyword, Words};

@@ -1,10 +1,10 @@
 //! The words by which a person asks for no more messages, or for messages again.
 //!
-//! Only a message that is such a word and nothing else counts: "stop by at five" is no wish.
+//! Only a message that is such a word and nothing else counts: "stop by at five" is no keyword.
 
 /// What a person asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum Keyword {
     /// No more messages.
     Stop,
     /// Messages again.
@@ -78,12 +78,12 @@ impl Words {
     }
 
     /// What a message that is one of the words asks for.
-    pub fn wish(&self, text: &str) -> Option<Wish> {
+    pub fn keyword(&self, text: &str) -> Option<Keyword> {
         let text = fold(text);
         if self.stop.contains(&text) {
-            Some(Wish::Stop)
+            Some(Keyword::Stop)
         } else if self.start.contains(&text) {
-            Some(Wish::Start)
+            Some(Keyword::Start)
         } else {
             None
         }
@@ -103,22 +103,22 @@ mod tests {
     fn the_whole_message_in_any_case() {
         let words = Words::default();
         for text in ["STOP", "stop", " Stop \r\n", "arrêt", "Arrêt", "стоп", "baja", "stop all"] {
-            assert_eq!(words.wish(text), Some(Wish::Stop), "{text}");
+            assert_eq!(words.keyword(text), Some(Keyword::Stop), "{text}");
         }
         for text in ["start", "Unstop", "старт"] {
-            assert_eq!(words.wish(text), Some(Wish::Start), "{text}");
+            assert_eq!(words.keyword(text), Some(Keyword::Start), "{text}");
         }
         for text in ["", " ", "stop it", "non-stop", "S T O P", "yes", "123456"] {
-            assert_eq!(words.wish(text), None, "{text}");
+            assert_eq!(words.keyword(text), None, "{text}");
         }
     }
 
     #[test]
     fn other_words_replace_them() {
         let words = Words::new(["Schluß"], ["los", "schluss"]);
-        assert_eq!(words.wish("SCHLUSS"), Some(Wish::Stop));
-        assert_eq!(words.wish("Los"), Some(Wish::Start));
-        assert_eq!(words.wish("stop"), None);
-        assert_eq!(Words::new([""; 0], [""; 0]).wish(""), None);
+        assert_eq!(words.keyword("SCHLUSS"), Some(Keyword::Stop));
+        assert_eq!(words.keyword("Los"), Some(Keyword::Start));
+        assert_eq!(words.keyword("stop"), None);
+        assert_eq!(Words::new([""; 0], [""; 0]).keyword(""), None);
     }
 }

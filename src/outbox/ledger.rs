@@ -42,7 +42,7 @@ pub struct Need {
     /// Whether it carries a code.
     pub otp: bool,
     /// Whether its recipient is none of those that the SIM served this month.
-    pub stranger: bool,
+    pub new_recipient: bool,
 }
 
 /// The numbers that a SIM served in one month, as keyed hashes.
@@ -113,9 +113,15 @@ impl Ledger {
         (of(self.day, t.day), of(self.month, t.month))
     }
 
-    /// When a message may go out under `rules`, `strangers` being served this month already; the present when it
-    /// may at once.
-    pub fn admits_at(&self, need: Need, rules: &ModemRules, strangers: usize, t: &Periods) -> Timestamp {
+    /// When a message may go out under `rules`, with `recipients_served` served this month already; the present when
+    /// it may at once.
+    pub fn admits_at(
+        &self,
+        need: Need,
+        rules: &ModemRules,
+        recipients_served: usize,
+        t: &Periods,
+    ) -> Timestamp {
         let mut at = t.now;
         // A message larger than the whole limit may go out alone.
         let full = |sent: u32, limit: u32| limit == 0 || sent > 0 && sent.saturating_add(need.parts) > limit;
@@ -126,9 +132,10 @@ impl Ledger {
         if rules.max_per_day.is_some_and(|limit| full(of(self.day, t.day), open(limit))) {
             at = at.max(Timestamp::from_millis((t.day + 1) * DAY));
         }
-        let strangers = u32::try_from(strangers).unwrap_or(u32::MAX);
+        let recipients_served = u32::try_from(recipients_served).unwrap_or(u32::MAX);
         if rules.max_per_month.is_some_and(|limit| full(of(self.month, t.month), open(limit)))
-            || need.stranger && rules.max_recipients_per_month.is_some_and(|limit| strangers >= open(limit))
+            || need.new_recipient
+                && rules.max_recipients_per_month.is_some_and(|limit| recipients_served >= open(limit))
         {
             at = at.max(t.next_month);
         }
@@ -136,13 +143,13 @@ impl Ledger {
     }
 
     /// How much of what it may send in a day or month is used up, in thousandths: the most of its limits.
-    pub fn used(&self, rules: &ModemRules, strangers: usize, t: &Periods) -> u64 {
+    pub fn used(&self, rules: &ModemRules, recipients_served: usize, t: &Periods) -> u64 {
         let (day, month) = self.sent(t);
         let part =
             |used: u64, limit: Option<u32>| limit.map_or(0, |limit| used * 1000 / u64::from(limit.max(1)));
         part(day.into(), rules.max_per_day)
             .max(part(month.into(), rules.max_per_month))
-            .max(part(strangers as u64, rules.max_recipients_per_month))
+            .max(part(recipients_served as u64, rules.max_recipients_per_month))
     }
 }
 
@@ -188,7 +195,7 @@ mod tests {
         Periods::of(text.parse().unwrap())
     }
 
-    const TEXT: Need = Need { parts: 1, otp: false, stranger: false };
+    const TEXT: Need = Need { parts: 1, otp: false, new_recipient: false };
     const CODE: Need = Need { otp: true, ..TEXT };
 
     #[test]
@@ -236,16 +243,16 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_needs_room_among_the_recipients() {
+    fn a_new_recipient_needs_room_among_the_recipients() {
         let ledger = Ledger::default();
         let t = at("2026-02-10T10:00:00Z");
         let rules = ModemRules { max_recipients_per_month: Some(2), ..ModemRules::default() };
         let mut recipients = Recipients::default();
         assert!(recipients.note(1, &t) && recipients.note(2, &t) && !recipients.note(1, &t));
-        let stranger = Need { stranger: !recipients.knows(3, &t), ..CODE };
-        let known = Need { stranger: !recipients.knows(2, &t), ..CODE };
+        let new_recipient = Need { new_recipient: !recipients.knows(3, &t), ..CODE };
+        let known = Need { new_recipient: !recipients.knows(2, &t), ..CODE };
         assert_eq!(
-            ledger.admits_at(stranger, &rules, recipients.count(&t), &t),
+            ledger.admits_at(new_recipient, &rules, recipients.count(&t), &t),
             at("2026-03-01T00:00:00Z").now
         );
         assert_eq!(ledger.admits_at(known, &rules, recipients.count(&t), &t), t.now);
@@ -290,13 +297,13 @@ mod tests {
         #[test]
         fn no_limit_is_passed(
             sends in prop::collection::vec((0_u64..200_000, 1_u32..4, any::<bool>(), 0_u64..12), 1..200),
-            day in 4_u32..20, month in 4_u32..60, strangers in 1_u32..10, reserve in 0_u8..=90,
+            day in 4_u32..20, month in 4_u32..60, recipients_served in 1_u32..10, reserve in 0_u8..=90,
         ) {
             let rules = ModemRules {
                 max_per_minute: Some(6),
                 max_per_day: Some(day),
                 max_per_month: Some(month),
-                max_recipients_per_month: Some(strangers),
+                max_recipients_per_month: Some(recipients_served),
                 reserve,
                 ..ModemRules::default()
             };
@@ -305,19 +312,19 @@ mod tests {
             for (seconds, parts, otp, to) in sends {
                 now = now.plus(std::time::Duration::from_secs(seconds));
                 let t = Periods::of(now);
-                let need = Need { parts, otp, stranger: !recipients.knows(to, &t) };
+                let need = Need { parts, otp, new_recipient: !recipients.knows(to, &t) };
                 let at = ledger.admits_at(need, &rules, recipients.count(&t), &t);
                 prop_assert!(at >= now);
                 if at > now {
                     prop_assert!(ledger.minute.0 == t.minute || ledger.day.0 == t.day
                         || ledger.month.0 == t.month || rules.open_to(1, otp) == 0
-                        || recipients.count(&t) > 0 || rules.open_to(strangers, otp) == 0);
+                        || recipients.count(&t) > 0 || rules.open_to(recipients_served, otp) == 0);
                     continue;
                 }
                 ledger.record(parts, &t);
                 recipients.note(to, &t);
                 prop_assert!(ledger.minute.1 <= 6 && ledger.day.1 <= day && ledger.month.1 <= month);
-                prop_assert!(recipients.count(&t) <= strangers as usize);
+                prop_assert!(recipients.count(&t) <= recipients_served as usize);
                 if !otp {
                     prop_assert!(ledger.day.1 <= rules.open_to(day, false).max(parts));
                 }

@@ -28,7 +28,7 @@ pub use gsm_sms::Encoding;
 pub use health::{Health, Sign};
 pub use ledger::{Ledger, Need, Periods, Recipients};
 pub use message::{Kind, Message, MessageStatus, Refused, Twin};
-pub use pool::{Dues, Fitness, Pool, Sim, Standing, choose};
+pub use pool::{Accounting, Condition, Fitness, Pool, Sim, choose};
 pub use queue::{Avoid, Entry, Queue};
 pub use report::{Awaited, Noted, PartReport, PartState, Report};
 pub use retry::Retry;

@@ -55,20 +55,20 @@ pub fn choose(candidates: impl IntoIterator<Item = (usize, Fitness)>) -> Option<
 
 /// What a send left to be written down or told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dues {
+pub struct Accounting {
     /// The SIM, when it has told its name and something of it changed.
     pub ledger: Option<(String, Ledger)>,
     /// A recipient who is new to the SIM in this month.
-    pub stranger: Option<(u64, u64)>,
+    pub new_recipient: Option<(u64, u64)>,
     /// What the breaker became, when it opened or closed.
     pub circuit: Option<Circuit>,
     /// Whose the fault is, when there is one.
     pub judgement: Option<Judgement>,
 }
 
-/// A modem's standing, for those who look on.
+/// A modem's condition, for those who look on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Standing {
+pub struct Condition {
     /// Parts sent today (UTC).
     pub parts_today: u32,
     /// Parts sent this month.
@@ -194,24 +194,24 @@ impl Pool {
     }
 
     /// A send of this modem ended.
-    pub fn settle(&mut self, modem: usize, done: &Done<'_>, now: Timestamp) -> Dues {
+    pub fn settle(&mut self, modem: usize, done: &Done<'_>, now: Timestamp) -> Accounting {
         let t = Periods::of(now);
         let member = &mut self.members[modem];
         let sim = &mut member.sim;
         let before = sim.ledger;
-        let mut stranger = None;
+        let mut new_recipient = None;
         if done.parts > 0 {
             sim.ledger.record(done.parts, &t);
             if sim.recipients.note(done.recipient, &t) {
-                stranger = Some((t.month, done.recipient));
+                new_recipient = Some((t.month, done.recipient));
             }
         }
         let health = &mut sim.ledger.health;
         let (judgement, changed) = member.account.enter(done, health, &self.breaker, now);
         let ledger = Some(sim.ledger).filter(|ledger| *ledger != before);
-        Dues {
+        Accounting {
             ledger: sim.name.clone().zip(ledger),
-            stranger: stranger.filter(|_| sim.name.is_some()),
+            new_recipient: new_recipient.filter(|_| sim.name.is_some()),
             circuit: changed.then(|| member.account.circuit(now)),
             judgement,
         }
@@ -275,12 +275,12 @@ impl Pool {
     }
 
     /// How a modem stands.
-    pub fn standing(&self, modem: usize, now: Timestamp) -> Standing {
+    pub fn condition(&self, modem: usize, now: Timestamp) -> Condition {
         let t = Periods::of(now);
         let member = &self.members[modem];
         let (parts_today, parts_this_month) = member.sim.ledger.sent(&t);
         let circuit = member.account.circuit(now);
-        Standing {
+        Condition {
             parts_today,
             parts_this_month,
             recipients_this_month: member.sim.recipients.count(&t),

@@ -10,9 +10,9 @@ use smsotpd::api::client::{Call, Client, Reply};
 use smsotpd::api::{Access, Answer, Limits, Listener, Service, serve_within};
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
-    Caller, CheckView, Control, Counters, Event, EventKind, Gap, GatewayError, InboxFilter, InboxView,
-    IssueRequest, MessageFilter, MessageView, ModemState, ModemView, OptOutView, Page, QueueView, Recorded,
-    SendRequest, Snapshot, Standing, StatusView, Subscription, UssdAnswer, VerificationView,
+    Caller, CheckView, Condition, Control, Counters, Event, EventKind, Gap, GatewayError, InboxFilter,
+    InboxView, IssueRequest, MessageFilter, MessageView, ModemState, ModemView, OptOutView, Page, QueueView,
+    Recorded, SendRequest, Snapshot, StatusView, Subscription, UssdAnswer, VerificationView,
 };
 use smsotpd::id::{Ids, InboxId, MessageId, VerificationId};
 use smsotpd::inbox::Tag;
@@ -391,7 +391,7 @@ pub(crate) fn modem(state: ModemState) -> ModemView {
         queue: 0,
         sent_total: 7,
         failed_total: 1,
-        standing: Standing::default(),
+        condition: Condition::default(),
     }
 }
 

@@ -60,13 +60,13 @@ async fn forty_of_forty_leave_by_the_modem_that_works() {
             assert_eq!((m.status, m.modem.as_deref()), (MessageStatus::Sent, Some("m1")), "{why}: {m:?}");
         }
         let bad = world.gateway.modem("m0").unwrap();
-        assert!(matches!(bad.standing.circuit, Circuit::Open { .. }), "{why}: {bad:?}");
+        assert!(matches!(bad.condition.circuit, Circuit::Open { .. }), "{why}: {bad:?}");
         assert_eq!(bad.failed_total, burnt, "few messages are burnt");
         assert!(bad.facts.last_error.unwrap().contains(why));
         assert_eq!(*locked(&world.modems[0].cures), [why]);
         assert!(locked(&world.modems[1].cures).is_empty());
         assert!(
-            u64::from(world.standing("m0").health) < 100 - 7 * burnt && world.standing("m1").health == 100
+            u64::from(world.condition("m0").health) < 100 - 7 * burnt && world.condition("m1").health == 100
         );
 
         // Its trial fails, and harms nobody.
@@ -124,7 +124,7 @@ async fn a_message_that_alone_fails_through_a_modem_that_works_ends() {
         world.at_rest().await;
         if world.stands(id).await == MessageStatus::Failed {
             assert!(n >= 5, "five of them count");
-            assert_eq!(world.standing("m0").circuit, Circuit::Closed);
+            assert_eq!(world.condition("m0").circuit, Circuit::Closed);
             return;
         }
         world.always(0, None);
@@ -221,9 +221,9 @@ async fn silence_counts_twice_whatever_the_number() {
     world.send("+41791234561").await;
     world.at_rest().await;
     world.wait(3).await;
-    assert_eq!(world.standing("m0").circuit, Circuit::Closed);
+    assert_eq!(world.condition("m0").circuit, Circuit::Closed);
     world.wait(4).await;
-    assert!(matches!(world.standing("m0").circuit, Circuit::Open { .. }));
+    assert!(matches!(world.condition("m0").circuit, Circuit::Open { .. }));
     assert_eq!(*locked(&world.modems[0].cures), ["silence after Ctrl-Z"]);
 }
 
@@ -238,7 +238,7 @@ async fn a_message_that_was_sent_in_part_goes_elsewhere_whole() {
     let id = world.gateway.send(&Caller::default(), wanted).await.unwrap().0.id;
     world.until(id, MessageStatus::Sent).await;
     assert_eq!(world.on_the_air(), ["m0", "m0", "m0", "m1", "m1", "m1"]);
-    assert_eq!((world.standing("m0").parts_today, world.standing("m1").parts_today), (1, 3));
+    assert_eq!((world.condition("m0").parts_today, world.condition("m1").parts_today), (1, 3));
 }
 
 #[tokio::test]

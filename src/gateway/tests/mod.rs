@@ -226,8 +226,8 @@ impl World {
         }
     }
 
-    fn standing(&self, modem: &str) -> Standing {
-        self.gateway.modem(modem).unwrap().standing
+    fn condition(&self, modem: &str) -> Condition {
+        self.gateway.modem(modem).unwrap().condition
     }
 
     /// The next event of this message with this status.

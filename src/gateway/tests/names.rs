@@ -86,14 +86,14 @@ async fn no_order_of_names_sends_more_than_the_limit() {
         world.sent_through_it(2).await;
         world.stop().await;
         let mut world = World::start(names[2].clone(), three_a_day(), &store, &clock).await;
-        assert_eq!(world.standing("m0").parts_today, 2, "{names:?}");
+        assert_eq!(world.condition("m0").parts_today, 2, "{names:?}");
         world.sent_through_it(1).await;
         assert!(!world.may_send().await, "{names:?}");
         world.stop().await;
         // Joined for good: one name is enough from now on.
         let mut world = World::start(names[1].clone(), three_a_day(), &store, &clock).await;
-        let standing = world.standing("m0");
-        assert_eq!((standing.parts_today, standing.recipients_this_month), (3, 2), "{names:?}");
+        let condition = world.condition("m0");
+        assert_eq!((condition.parts_today, condition.recipients_this_month), (3, 2), "{names:?}");
         assert!(!world.may_send().await, "{names:?}");
         clock.advance(Duration::from_hours(24));
         world.at_rest().await;
@@ -119,10 +119,10 @@ async fn a_name_that_is_told_later_changes_neither_counts_nor_breaker() {
         world.aired().await;
         world.at_rest().await;
     }
-    let before = world.standing("m0");
+    let before = world.condition("m0");
     assert!(matches!(before.circuit, crate::outbox::Circuit::Open { .. }) && before.health < 100);
     world.tells(0, told(true, true)).await;
-    assert_eq!(world.standing("m0"), before);
+    assert_eq!(world.condition("m0"), before);
     let ledger = store.read(|view| crate::store::Records::ledger(view, CARD)).await.unwrap().unwrap();
     assert_eq!(ledger.day.1, 2, "it has moved to the card");
 }
@@ -138,7 +138,7 @@ async fn a_message_that_was_given_to_a_sim_with_room_goes_back_when_its_other_na
     world.modems[0].readiness.send_modify(|ready| ready.sim = told(true, true));
     world.at_rest().await;
     assert!(world.air.try_recv().is_err(), "it was given to the modem before the card answered");
-    assert_eq!(world.standing("m0").parts_today, 3);
+    assert_eq!(world.condition("m0").parts_today, 3);
 }
 
 #[tokio::test]
@@ -154,11 +154,11 @@ async fn the_end_of_a_send_under_the_first_name_is_counted_under_the_second() {
     release.send(()).unwrap();
     world.until(id, MessageStatus::Sent).await;
     world.at_rest().await;
-    assert_eq!(world.standing("m0").parts_today, 1);
+    assert_eq!(world.condition("m0").parts_today, 1);
     world.stop().await;
     for names in ways() {
         let world = World::start(names, three_a_day(), &store, &clock).await;
-        assert_eq!(world.standing("m0").parts_today, 1);
+        assert_eq!(world.condition("m0").parts_today, 1);
         world.stop().await;
     }
 }
@@ -175,10 +175,10 @@ async fn a_sim_that_worked_in_another_modem_meanwhile_comes_back_with_its_counts
     world.modems[0].readiness.send_replace(away());
     world.tells(1, told(false, true)).await;
     world.sent_through_it(2).await;
-    assert_eq!(world.standing("m1").parts_today, 3);
+    assert_eq!(world.condition("m1").parts_today, 3);
     world.modems[1].readiness.send_replace(away());
     world.tells(0, told(true, true)).await;
-    assert_eq!(world.standing("m0").parts_today, 3);
+    assert_eq!(world.condition("m0").parts_today, 3);
     assert!(!world.may_send().await);
 }
 
@@ -345,7 +345,7 @@ async fn a_sim_that_tells_no_name_for_a_while_is_the_one_that_was_there() {
     let store = world.store.clone();
     world.stop().await;
     let mut world = World::start(SimNames::default(), three_a_day(), &store, &clock).await;
-    assert_eq!(world.standing("m0").parts_today, 3);
+    assert_eq!(world.condition("m0").parts_today, 3);
     assert!(!world.may_send().await);
     world.tells(0, told(false, true)).await;
     assert!(!world.may_send().await);

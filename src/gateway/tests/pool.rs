@@ -55,14 +55,14 @@ async fn a_modem_that_fails_with_different_numbers_is_left_alone() {
     }
     let until = START.plus(Duration::from_secs(60));
     let view = world.gateway.modem("m0").unwrap();
-    assert_eq!(view.standing.circuit, Circuit::Open { until });
+    assert_eq!(view.condition.circuit, Circuit::Open { until });
     assert_eq!(view.last_error_at, Some(START), "the failure that opened it");
     let why = view.facts.last_error.unwrap();
     assert!(why.contains(&until.to_string()) && why.contains("+CMS ERROR 38"), "{why}");
     let metrics = world.gateway.metrics();
     assert!(metrics.contains("smsotp_modem_breaker_open{modem=\"m0\"} 1\n"), "{metrics}");
     assert!(metrics.contains("smsotp_breakers_opened_total 1\n"), "{metrics}");
-    assert!(world.standing("m0").health < 86 && world.standing("m1").health == 100);
+    assert!(world.condition("m0").health < 86 && world.condition("m1").health == 100);
     assert_eq!(world.through("+41791234567").await, "m1", "the route yields to the breaker");
 
     // The trial fails, and the next wait is twice as long.
@@ -72,11 +72,11 @@ async fn a_modem_that_fails_with_different_numbers_is_left_alone() {
     assert_eq!((world.aired().await.modem, world.aired().await.modem), ("m0".to_owned(), "m1".to_owned()));
     world.until(id, MessageStatus::Sent).await;
     let until = world.clock.now().plus(Duration::from_secs(120));
-    assert_eq!(world.standing("m0").circuit, Circuit::Open { until });
+    assert_eq!(world.condition("m0").circuit, Circuit::Open { until });
     world.clock.advance(Duration::from_secs(120));
     world.at_rest().await;
     assert_eq!(world.through("+41791234569").await, "m0");
-    assert_eq!(world.standing("m0").circuit, Circuit::Closed);
+    assert_eq!(world.condition("m0").circuit, Circuit::Closed);
     assert!(world.gateway.modem("m0").unwrap().facts.last_error.is_none());
 }
 
@@ -102,7 +102,7 @@ async fn one_bad_number_opens_nothing() {
         world.gateway.cancel_message(&Caller::default(), id).await.ok();
         world.clock.advance(Duration::from_secs(1));
     }
-    assert_eq!(world.standing("m0").circuit, Circuit::Closed);
+    assert_eq!(world.condition("m0").circuit, Circuit::Closed);
     assert_eq!(world.through("+41791234568").await, "m0");
 }
 
@@ -118,7 +118,7 @@ async fn with_every_breaker_open_messages_wait_and_run_out_in_time() {
         world.aired().await;
         world.at_rest().await;
     }
-    let open = |world: &World, modem| matches!(world.standing(modem).circuit, Circuit::Open { .. });
+    let open = |world: &World, modem| matches!(world.condition(modem).circuit, Circuit::Open { .. });
     assert!(open(&world, "m0") && open(&world, "m1"));
     assert!(!world.gateway.ready(), "no modem can send now");
     let code = world.issue("+41791234567").await.unwrap();
@@ -163,7 +163,7 @@ async fn an_operator_who_saw_to_the_modem_need_not_wait() {
         world.aired().await;
     }
     world.at_rest().await;
-    assert_eq!(world.standing("m0").circuit, Circuit::Closed);
+    assert_eq!(world.condition("m0").circuit, Circuit::Closed);
 }
 
 #[tokio::test]
@@ -185,8 +185,11 @@ async fn months_and_recipients_are_counted_over_restarts() {
 
     let mut world = World::with(1, settings(), store, clock).await;
     world.at_rest().await;
-    let standing = world.standing("m0");
-    assert_eq!((standing.parts_today, standing.parts_this_month, standing.recipients_this_month), (3, 3, 2));
+    let condition = world.condition("m0");
+    assert_eq!(
+        (condition.parts_today, condition.parts_this_month, condition.recipients_this_month),
+        (3, 3, 2)
+    );
     assert!(world.air.try_recv().is_err());
     assert_eq!(world.through("+41791234562").await, "m0");
     let fifth = world.send("+41791234562").await;
@@ -203,8 +206,11 @@ async fn months_and_recipients_are_counted_over_restarts() {
     for id in [third, fifth] {
         assert_eq!(world.gateway.message(&Caller::default(), id).await.unwrap().status, MessageStatus::Sent);
     }
-    let standing = world.standing("m0");
-    assert_eq!((standing.parts_today, standing.parts_this_month, standing.recipients_this_month), (2, 2, 2));
+    let condition = world.condition("m0");
+    assert_eq!(
+        (condition.parts_today, condition.parts_this_month, condition.recipients_this_month),
+        (2, 2, 2)
+    );
 }
 
 #[tokio::test]
@@ -243,7 +249,7 @@ async fn codes_that_nobody_enters_count_against_their_sim() {
     }
     world.clock.advance(Duration::from_secs(301));
     world.at_rest().await;
-    let low = world.standing("m0").health;
+    let low = world.condition("m0").health;
     assert!((60..75).contains(&low), "{low}");
     for n in 0..4 {
         let view = world.issue(&format!("+4179123457{n}")).await.unwrap();
@@ -251,7 +257,7 @@ async fn codes_that_nobody_enters_count_against_their_sim() {
         world.until(view.message.0, MessageStatus::Sent).await;
         assert!(world.check(view.id, &code).await.approved);
     }
-    assert!(world.standing("m0").health > 85);
+    assert!(world.condition("m0").health > 85);
     // It is kept with the SIM's ledger.
     let ledger = world.store.read(|view| crate::store::Records::ledger(view, "sim0").unwrap()).await.unwrap();
     assert!(ledger.health.codes > 0);
@@ -270,7 +276,7 @@ async fn a_fault_of_the_number_is_not_carried_to_another_modem() {
     world.clock.advance(Duration::from_secs(600));
     world.at_rest().await;
     assert!(world.air.try_recv().is_err());
-    assert_eq!(world.standing("m0").health, 100);
+    assert_eq!(world.condition("m0").health, 100);
 }
 
 #[tokio::test]
@@ -289,15 +295,15 @@ async fn a_passing_fault_is_tried_elsewhere_next() {
 async fn another_sim_has_its_own_counts() {
     let mut world = World::new(1).await;
     world.through("+41791234567").await;
-    assert_eq!(world.standing("m0").parts_this_month, 1);
+    assert_eq!(world.condition("m0").parts_this_month, 1);
     let other = Readiness { ready: true, sim: card("other"), ..Readiness::default() };
     world.modems[0].readiness.send_replace(other.clone());
     world.at_rest().await;
-    assert_eq!((world.standing("m0").parts_this_month, world.standing("m0").recipients_this_month), (0, 0));
+    assert_eq!((world.condition("m0").parts_this_month, world.condition("m0").recipients_this_month), (0, 0));
     world.through("+41791234568").await;
     world.modems[0].readiness.send_replace(Readiness { sim: card("sim0"), ..other });
     world.at_rest().await;
-    assert_eq!((world.standing("m0").parts_this_month, world.standing("m0").recipients_this_month), (1, 1));
+    assert_eq!((world.condition("m0").parts_this_month, world.condition("m0").recipients_this_month), (1, 1));
 }
 
 #[tokio::test]

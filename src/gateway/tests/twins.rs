@@ -97,7 +97,7 @@ async fn a_code_whose_modem_is_silent_goes_out_through_another_one_too() {
         let after = world.record(id).await;
         assert_eq!((after.status, after.twins.len(), after.modem), (MessageStatus::Sent, 0, sent.modem));
         for modem in ["m0", "m1"] {
-            assert_eq!(world.standing(modem).parts_today, 1, "each SIM sent a part");
+            assert_eq!(world.condition(modem).parts_today, 1, "each SIM sent a part");
             assert_eq!(world.gateway.modem(modem).unwrap().sent_total, 1);
         }
         assert_eq!(world.gateway.status().queue, QueueView::default());
@@ -165,7 +165,7 @@ async fn a_twin_waits_for_the_first_modem_that_becomes_free() {
     world.until(other, MessageStatus::Sent).await;
     world.at_rest().await;
     assert!(world.air.try_recv().is_err());
-    assert_eq!(world.standing("m0").parts_today, 1, "what may have gone out counts");
+    assert_eq!(world.condition("m0").parts_today, 1, "what may have gone out counts");
 }
 
 #[tokio::test]
@@ -381,7 +381,7 @@ async fn a_late_answer_is_credited_when_it_was_sent_through_another_meanwhile() 
     world.gateway.late_accepted("m0", 40).await.unwrap();
     world.at_rest().await;
     assert_eq!(world.told(id), [], "it was sent before");
-    assert_eq!((world.standing("m0").parts_today, world.standing("m1").parts_today), (1, 1));
+    assert_eq!((world.condition("m0").parts_today, world.condition("m1").parts_today), (1, 1));
     assert_eq!(world.gateway.modem("m0").unwrap().sent_total, 1);
     let pdu = reports::report(40, PHONE, 0, 0);
     world.gateway.reported("m0", &card("sim0"), &pdu).await.unwrap();

@@ -87,7 +87,7 @@ impl Member {
             return Gate { code: until, text: until };
         }
         let least = |otp| {
-            let need = Need { parts: 1, otp, stranger: false };
+            let need = Need { parts: 1, otp, new_recipient: false };
             self.sim.ledger.admits_at(need, &self.rules, 0, t)
         };
         Gate { code: least(true), text: least(false) }
@@ -104,8 +104,9 @@ impl Member {
             return Verdict::At(at);
         }
         let Sim { ledger, recipients, .. } = &self.sim;
-        let stranger = self.rules.max_recipients_per_month.is_some() && !recipients.knows(entry.recipient, t);
-        let need = Need { parts: entry.parts.into(), otp: entry.otp, stranger };
+        let new_recipient =
+            self.rules.max_recipients_per_month.is_some() && !recipients.knows(entry.recipient, t);
+        let need = Need { parts: entry.parts.into(), otp: entry.otp, new_recipient };
         let at = ledger.admits_at(need, &self.rules, recipients.count(t), t);
         if at > t.now {
             return Verdict::At(at);

@@ -48,7 +48,7 @@ fn sent_by(pool: &mut Pool, m: &Message, now: Timestamp) -> Option<usize> {
     Some(modem)
 }
 
-fn finish(pool: &mut Pool, modem: usize, entry: &Entry, end: SendEnd, now: Timestamp) -> Dues {
+fn finish(pool: &mut Pool, modem: usize, entry: &Entry, end: SendEnd, now: Timestamp) -> Accounting {
     let parts = if end == SendEnd::Sent { entry.parts.into() } else { 0 };
     let (recipient, due_at) = (entry.recipient, START);
     pool.settle(modem, &Done { recipient, parts, end, due_at, why: "network out of order" }, now)
@@ -189,7 +189,7 @@ fn only_known_recipients_when_the_month_is_full() {
     pool.set_sim(0, Sim { recipients: Recipients::new(t.month, [hash(GERMAN)]), ..Sim::default() });
     pool.next(0, START);
     assert_eq!(sent_by(&mut pool, &code(1, SWISS), START), Some(0));
-    assert_eq!(pool.standing(0, START).recipients_this_month, 2);
+    assert_eq!(pool.condition(0, START).recipients_this_month, 2);
     let third = Message { deadline: None, ..code(2, "+33712345678") };
     assert_eq!(sent_by(&mut pool, &third, START), None);
     assert_eq!(sent_by(&mut pool, &code(3, GERMAN), START), Some(0));
@@ -205,12 +205,12 @@ fn a_breaker_turns_traffic_away_and_tries_again() {
         let m = code(n, &format!("+4179123456{n}"));
         assert_eq!(pool.push(&m, n, vec![], START), Some(0));
         let entry = pool.next(0, START).unwrap();
-        let dues = finish(&mut pool, 0, &entry, FAILED, START);
+        let accounting = finish(&mut pool, 0, &entry, FAILED, START);
         let opened = (n == 4).then_some(Circuit::Open { until: after(60) });
-        assert_eq!(dues.circuit, opened);
+        assert_eq!(accounting.circuit, opened);
         assert_eq!(pool.next(0, START), None);
     }
-    assert_eq!(pool.standing(0, START).why, "network out of order");
+    assert_eq!(pool.condition(0, START).why, "network out of order");
     assert_eq!(sent_by(&mut pool, &code(6, SWISS), START), Some(1));
     let taken = code(7, SWISS);
     let waits = code(8, SWISS);
@@ -218,10 +218,10 @@ fn a_breaker_turns_traffic_away_and_tries_again() {
     assert_eq!(pool.push(&waits, 0, vec![], START), None, "better to wait for the other");
     assert_eq!(pool.next_wake(), Some(after(60)));
     assert_eq!(pool.advance(after(60)).1, [0]);
-    assert_eq!(pool.standing(0, after(60)).circuit, Circuit::HalfOpen);
+    assert_eq!(pool.condition(0, after(60)).circuit, Circuit::HalfOpen);
     let entry = pool.next(0, after(60)).unwrap();
-    let dues = finish(&mut pool, 0, &entry, SendEnd::Sent, after(60));
-    assert_eq!((entry.id, dues.circuit), (waits.id, Some(Circuit::Closed)));
+    let accounting = finish(&mut pool, 0, &entry, SendEnd::Sent, after(60));
+    assert_eq!((entry.id, accounting.circuit), (waits.id, Some(Circuit::Closed)));
 }
 
 #[test]
