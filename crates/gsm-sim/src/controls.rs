@@ -181,6 +181,12 @@ impl Controls {
         self.tell(modem, move |modem, _| modem.fill(&memory));
     }
 
+    /// The phone of this number is switched off, or on again. What the network takes for it meanwhile never arrives, and
+    /// its delivery report says that the validity period expired.
+    pub fn set_unreachable(&self, number: &str, unreachable: bool) {
+        self.network.set_unreachable(number, unreachable);
+    }
+
     /// Sets what becomes of the delivery reports of messages that are sent from now on.
     pub fn set_reports(&self, modem: usize, reports: Reports) {
         self.tell(modem, move |modem, _| modem.reports = reports);

@@ -230,13 +230,13 @@ impl Modem {
         let (wants_report, recipient) = (sent.wants_report, sent.recipient.clone());
         let rejects = self.script.network.rejects_duplicates;
         let network = Arc::clone(&self.network);
+        let status = network.undelivered(&sent.to).unwrap_or(self.script.sending.report_status);
         // The phone may ring before the modem answers, so the answer goes out in the same breath.
         if network.submit(self.index, &self.identity, sent, reference, rejects) == Verdict::Duplicate {
             return self.result("+CMS ERROR: 197");
         }
         self.reference = reference.wrapping_add(1);
         if wants_report && self.settings.cnmi[3] > 0 {
-            let status = self.script.sending.report_status;
             let pdu = status_report(&self.smsc, reference, &recipient, status, self.network.wall());
             self.reports_later(&pdu, now);
         }

@@ -1,7 +1,7 @@
 //! The simulated network and the phones behind it: takes the messages that modems submit, puts their parts
 //! together and shows them in one inbox.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -150,10 +150,15 @@ struct State {
     /// Subscriber, TP-DA and TP-MR of the last submissions.
     recent: VecDeque<(String, Vec<u8>, u8)>,
     listeners: Vec<UnboundedSender<Received>>,
+    /// Numbers whose phones are off.
+    unreachable: BTreeSet<String>,
     /// Every submission, where a simulation wants to know of them.
     taken: Option<Vec<Taken>>,
     wall: Wall,
 }
+
+/// TP-ST of a report for a phone that stayed off: the validity period expired (3GPP TS 23.040 clause 9.2.3.15).
+const VALIDITY_EXPIRED: u8 = 0x46;
 
 /// Parts by place.
 type Pieces = BTreeMap<u8, Piece>;
@@ -228,6 +233,9 @@ impl Network {
             state.recent.pop_front();
         }
         state.recent.push_back(key);
+        if state.unreachable.contains(&sent.to) {
+            return Verdict::Taken;
+        }
         let part = Part { pdu: sent.pdu, reference: sent.reference, answered, at };
         let piece = Piece { part, text: sent.text, reject_duplicates: sent.reject_duplicates };
         let Some((reference, total, place)) = sent.concat.filter(|(_, total, _)| *total > 1) else {
@@ -266,6 +274,21 @@ impl Network {
         state.inbox.push(received);
         drop(state);
         self.arrived.notify_all();
+    }
+
+    /// The phone of this number is switched off, or on again: what the network takes for it meanwhile never arrives.
+    pub(super) fn set_unreachable(&self, number: &str, unreachable: bool) {
+        let mut state = self.state();
+        if unreachable {
+            state.unreachable.insert(number.to_owned());
+        } else {
+            state.unreachable.remove(number);
+        }
+    }
+
+    /// TP-ST of the report for a message to this number, where its phone does not have it.
+    pub(super) fn undelivered(&self, number: &str) -> Option<u8> {
+        self.state().unreachable.contains(number).then_some(VALIDITY_EXPIRED)
     }
 
     /// What the wall clock shows.

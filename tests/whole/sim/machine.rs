@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -46,13 +46,18 @@ impl Life {
         self.left.store(steps, Ordering::SeqCst);
     }
 
+    /// Ends it at once.
+    pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.ended.notify_waiters();
+    }
+
     /// Whether this step is the last one.
     fn step(&self) -> bool {
         if self.left.load(Ordering::SeqCst) <= 0 || self.left.fetch_sub(1, Ordering::SeqCst) != 1 {
             return false;
         }
-        self.over.store(true, Ordering::SeqCst);
-        self.ended.notify_waiters();
+        self.end();
         true
     }
 }
@@ -73,6 +78,8 @@ pub(crate) async fn until<T>(notices: &Notify, mut look: impl FnMut() -> Option<
 pub(crate) struct Disk {
     pub(crate) memory: Arc<Memory>,
     pub(crate) life: Arc<Life>,
+    /// There is no room.
+    pub(crate) full: Arc<AtomicBool>,
 }
 
 impl Engine for Disk {
@@ -87,6 +94,11 @@ impl Engine for Disk {
     fn commit(&self, changes: Overlay) -> Result<(), StoreError> {
         if self.life.is_over() {
             return Err(StoreError::Closed);
+        }
+        if self.full.load(Ordering::SeqCst) {
+            // The daemon ends when its disk fails, and systemd starts it again.
+            self.life.end();
+            return Err(StoreError::Failed("the store cannot write: no space left on device".to_owned()));
         }
         if self.life.step() {
             if self.life.behind.load(Ordering::SeqCst) {
@@ -107,6 +119,8 @@ pub(crate) struct Ports {
     pub(crate) rack: Arc<Rack>,
     pub(crate) place: usize,
     pub(crate) life: Arc<Life>,
+    /// How often a port was opened on this machine: the kernel gives each another name.
+    pub(crate) opened: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Ports {
@@ -120,11 +134,11 @@ impl Host for Ports {
         None
     }
 
-    fn open(&self, settings: &Settings, _: Option<LastSeen>) -> BoxFuture<'static, Result<Opened, Unfound>> {
+    fn open(&self, _: &Settings, _: Option<LastSeen>) -> BoxFuture<'static, Result<Opened, Unfound>> {
         let opened = if self.life.is_over() {
             Err(Unfound::Unopened("this life is over".to_owned()))
         } else {
-            let path = settings.find.port.clone().unwrap_or_default();
+            let path = format!("/dev/ttyUSB{}", self.opened.fetch_add(1, Ordering::SeqCst)).into();
             let line = |port| Box::new(Wire { port: Mutex::new(port), life: Arc::clone(&self.life) });
             match self.rack.open(self.place) {
                 Ok(port) => Ok(Opened { path, line: line(port), device: None, usb: None }),

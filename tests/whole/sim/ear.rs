@@ -1,0 +1,116 @@
+//! Who listens to everything that the daemon says, and knows a secret when it hears one: a code, a text, a PDU, or a
+//! number that is not masked.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Letters of a code: nothing else that the daemon says has as many capital letters in a row.
+pub(crate) const LETTERS: usize = 8;
+/// What every text has in it.
+pub(crate) const MARK: &str = "qxqx";
+/// Hexadecimal digits that are a PDU: nothing else is as long.
+const PDU: usize = 40;
+/// How every number begins, and how many digits come after that.
+pub(crate) const NUMBERS: (&str, usize) = ("4179", 7);
+
+/// Knows the codes that were sent, and what was heard of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ear(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    codes: BTreeSet<String>,
+    heard: Option<String>,
+}
+
+impl Ear {
+    /// This is a code.
+    pub(crate) fn learn(&self, code: &str) {
+        self.0.lock().unwrap().codes.insert(code.to_owned());
+    }
+
+    /// The first that was heard and must not be, and where.
+    pub(crate) fn heard(&self) -> Option<String> {
+        self.0.lock().unwrap().heard.take()
+    }
+
+    /// Listens to what was said in public: no code, text or PDU may be in it.
+    pub(crate) fn listen(&self, said: &str) {
+        let mut known = self.0.lock().unwrap();
+        if known.heard.is_some() {
+            return;
+        }
+        let runs = |of: fn(&u8) -> bool| said.as_bytes().split(move |octet| !of(octet));
+        let code = runs(u8::is_ascii_uppercase)
+            .flat_map(|run| run.windows(LETTERS))
+            .any(|word| std::str::from_utf8(word).is_ok_and(|word| known.codes.contains(word)));
+        let what = if code {
+            "a code"
+        } else if said.contains(MARK) {
+            "a text"
+        } else if runs(u8::is_ascii_hexdigit).any(|run| run.len() >= PDU) {
+            "a PDU"
+        } else {
+            return;
+        };
+        known.heard = Some(format!("{what} is told in: {said}"));
+    }
+
+    /// Listens to a line of the log, where no whole number may be either.
+    fn read(&self, line: &str) {
+        if std::env::var("SMSOTP_LOG").is_ok() {
+            eprint!("{line}");
+        }
+        if line.contains("step:") {
+            return;
+        }
+        self.listen(line);
+        let digits = |after: &str| after.bytes().take_while(u8::is_ascii_digit).count();
+        if line.split(NUMBERS.0).skip(1).any(|after| digits(after) >= NUMBERS.1) {
+            self.0.lock().unwrap().heard.get_or_insert_with(|| format!("a number is told in: {line}"));
+        }
+    }
+}
+
+impl io::Write for Ear {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.read(&String::from_utf8_lossy(line));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Ear {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_secret_is_heard() {
+        let ear = Ear::default();
+        ear.learn("ABCDEFGH");
+        for (line, heard) in [
+            ("all is well with ver_01k2m3 +4179•••••67", false),
+            ("the code XABCDEFGHX was sent", true),
+            ("the text qxqx", true),
+            ("to +41791234567", true),
+            ("pdu 07911497949900F011000B911497214365F70000FF04C8329BFD", true),
+        ] {
+            ear.read(line);
+            assert_eq!(ear.heard().is_some(), heard, "{line}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What must hold: a small account of what clients were told and of what the network took, kept apart from the daemon.
+//!
+//! Where a client has no answer, because the daemon ended or the client left, the account says *perhaps*. Where a modem
+//! had trouble, a message may have a twin for each trouble of its time; where none had any, it has none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use gsm_sim::Taken;
+use smsotpd::gateway::{CheckView, MessageView, VerificationView};
+use smsotpd::id::{MessageId, VerificationId};
+use smsotpd::otp::{Rate, VerificationStatus};
+use smsotpd::outbox::MessageStatus;
+use tokio::time::Instant;
+
+/// How long a code is accepted.
+pub(crate) const TTL: Duration = Duration::from_secs(300);
+/// Checks of one verification that may be wrong before it is over.
+pub(crate) const ATTEMPTS: u32 = 5;
+/// Messages of one verification.
+pub(crate) const SENDS: u32 = 3;
+/// Codes for one number.
+pub(crate) const PER_NUMBER: Rate = Rate { count: 4, per: Duration::from_secs(600) };
+/// Codes in all.
+pub(crate) const TOTAL: Rate = Rate { count: 400, per: Duration::from_secs(3600) };
+/// What one millisecond more or less may change.
+const GRAIN: Duration = Duration::from_millis(2);
+
+/// A verification, as its client knows it.
+#[derive(Debug)]
+struct Known {
+    /// When the answer came.
+    issued: Instant,
+    approvals: u32,
+    /// Wrong codes that were asked and answered.
+    wrong: u32,
+    sends: u32,
+    ended: bool,
+}
+
+/// A message that somebody was promised.
+#[derive(Debug, Clone)]
+pub(crate) struct Promise {
+    pub(crate) id: MessageId,
+    pub(crate) to: String,
+    asked: Instant,
+}
+
+/// A code that counts in its limits.
+#[derive(Debug)]
+struct Counted {
+    to: String,
+    asked: Instant,
+    /// None where it only perhaps counts.
+    answered: Option<Instant>,
+}
+
+/// What a seed has that changes what must hold.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    /// The wall clock is set now and then: spans of it say nothing.
+    clock_set: bool,
+    verifications: BTreeMap<VerificationId, Known>,
+    promises: Vec<Promise>,
+    unreachable: BTreeSet<String>,
+    counted: Vec<Counted>,
+    /// When each trouble began, and when it was over.
+    troubles: Vec<(Instant, Option<Instant>)>,
+    pub(crate) crashes: u32,
+    /// Numbers that opted out, and the daemon said so.
+    opted_out: BTreeSet<String>,
+    pub(crate) broken: Option<String>,
+}
+
+impl Model {
+    pub(crate) fn new(clock_set: bool) -> Self {
+        Self { clock_set, ..Self::default() }
+    }
+
+    pub(crate) fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds && self.broken.is_none() {
+            self.broken = Some(what());
+        }
+    }
+
+    /// Something goes wrong from now on; the answer ends it.
+    pub(crate) fn trouble(&mut self) -> usize {
+        self.troubles.push((Instant::now(), None));
+        self.troubles.len() - 1
+    }
+
+    /// What went wrong is over. What it left behind lasts no longer than another minute.
+    pub(crate) fn over(&mut self, trouble: usize) {
+        self.troubles[trouble].1 = Some(Instant::now() + Duration::from_secs(60));
+    }
+
+    /// The phone of this number is off.
+    pub(crate) fn off(&mut self, number: &str) {
+        self.unreachable.insert(number.to_owned());
+    }
+
+    pub(crate) fn issued(&mut self, v: &VerificationView, asked: Instant) {
+        let now = Instant::now();
+        let known = Known { issued: now, approvals: 0, wrong: 0, sends: 1, ended: false };
+        let twice = self.verifications.insert(v.id, known).is_some();
+        self.must(!twice, || format!("{} was issued twice", v.id));
+        let to = v.to.as_str().to_owned();
+        let stopped = self.opted_out.contains(&to);
+        self.must(!stopped, || format!("{} was issued to a number that opted out", v.id));
+        self.promised(v.message.0, &to, asked);
+        self.count(&to, asked, Some(now));
+    }
+
+    /// A message of this verification was sent once more.
+    pub(crate) fn resent(&mut self, v: &VerificationView, asked: Instant) {
+        let Some(known) = self.verifications.get_mut(&v.id) else { return };
+        known.sends += 1;
+        let (sends, ended) = (known.sends, known.ended);
+        self.must(sends <= SENDS, || format!("{} was sent {sends} times", v.id));
+        self.must(!ended, || format!("{} was sent after its end", v.id));
+        let to = v.to.as_str().to_owned();
+        self.promised(v.message.0, &to, asked);
+        self.count(&to, asked, Some(Instant::now()));
+    }
+
+    /// A message was accepted.
+    pub(crate) fn promised(&mut self, id: MessageId, to: &str, asked: Instant) {
+        let twice = self.promises.iter().any(|promise| promise.id == id);
+        self.must(!twice, || format!("{id} was accepted twice"));
+        self.promises.push(Promise { id, to: to.to_owned(), asked });
+    }
+
+    /// A code that was asked for counts in its limits, or perhaps does.
+    pub(crate) fn count(&mut self, to: &str, asked: Instant, answered: Option<Instant>) {
+        self.counted.retain(|c| c.answered.is_none() || c.asked.elapsed() <= 2 * TOTAL.per);
+        self.counted.push(Counted { to: to.to_owned(), asked, answered });
+        if self.clock_set {
+            return;
+        }
+        for (rate, all) in [(PER_NUMBER, false), (TOTAL, true)] {
+            let mut of: Vec<_> =
+                self.counted.iter().filter(|c| (all || c.to == to) && c.answered.is_some()).collect();
+            of.sort_by_key(|c| c.asked);
+            let too_many = of.windows(rate.count as usize + 1).any(|some| {
+                let (first, last) = (some.first(), some.iter().filter_map(|c| c.answered).max());
+                first.zip(last).is_some_and(|(first, last)| last - first.asked + GRAIN < rate.per)
+            });
+            self.must(!too_many, || format!("more than {rate} codes for {}", if all { "all" } else { to }));
+        }
+    }
+
+    /// A code was refused because of this limit.
+    pub(crate) fn limited(&mut self, to: &str, limit: &str) {
+        if self.clock_set {
+            return;
+        }
+        let (rate, all) = if limit.starts_with("total") { (TOTAL, true) } else { (PER_NUMBER, false) };
+        let since = rate.per + rate.per / 60 + GRAIN;
+        let recent = |c: &&Counted| c.answered.unwrap_or(c.asked + Duration::from_secs(60)).elapsed() <= since;
+        let known = self.counted.iter().filter(|c| all || c.to == to).filter(recent).count();
+        self.must(known >= rate.count as usize, || format!("refused by {limit} after {known} codes"));
+    }
+
+    /// A check was answered. `right` is whether the code was that of the text, where that is known.
+    pub(crate) fn checked(
+        &mut self,
+        id: VerificationId,
+        right: Option<bool>,
+        asked: Instant,
+        answer: &CheckView,
+    ) {
+        let clock_set = self.clock_set;
+        let Some(known) = self.verifications.get_mut(&id) else { return };
+        let was_over = known.ended;
+        let late = asked.saturating_duration_since(known.issued) > TTL && !clock_set;
+        known.approvals += u32::from(answer.approved);
+        let status = answer.verification.status;
+        let compared = matches!(status, VerificationStatus::Pending | VerificationStatus::Exhausted);
+        known.wrong += u32::from(right == Some(false) && compared);
+        known.ended |= status != VerificationStatus::Pending;
+        let (approvals, wrong) = (known.approvals, known.wrong);
+        let approved = answer.approved;
+        self.must(!approved || right != Some(false), || format!("{id}: a wrong code was approved"));
+        self.must(approvals <= 1, || format!("{id} was approved twice"));
+        self.must(!approved || !was_over, || format!("{id} was approved after its end"));
+        self.must(!approved || !late, || format!("{id} was approved after its time"));
+        self.must(!approved || wrong < ATTEMPTS, || format!("{id} was approved after {wrong} wrong codes"));
+        let left = answer.verification.attempts_left;
+        let counted = !compared || left <= ATTEMPTS.saturating_sub(wrong);
+        self.must(counted, || format!("{id}: {left} attempts left after {wrong} wrong codes"));
+    }
+
+    pub(crate) fn cancelled(&mut self, v: &VerificationView) {
+        if let Some(known) = self.verifications.get_mut(&v.id) {
+            known.ended = true;
+        }
+    }
+
+    /// The daemon says that this number opted out.
+    pub(crate) fn opted_out(&mut self, number: &str) {
+        self.opted_out.insert(number.to_owned());
+    }
+
+    pub(crate) fn promises(&self) -> Vec<Promise> {
+        self.promises.clone()
+    }
+
+    /// After the calm: where the messages to one number stand, and what the network took for it.
+    pub(crate) fn ended(&mut self, to: &str, messages: &[MessageView], taken: &[&Taken]) {
+        let began = self.promises.iter().filter(|p| p.to == to).map(|p| p.asked).min();
+        let Some(began) = began else { return };
+        let off = self.unreachable.contains(to);
+        let parts = usize::from(messages.iter().map(|m| m.parts).max().unwrap_or(1));
+        let arrived = taken.iter().filter(|t| !t.dropped).count();
+        // Of a message whose parts went through several SIMs only what became whole is one.
+        let copies = taken.iter().filter(|t| !t.dropped && t.whole.is_some()).count();
+        let copies = if off { arrived.div_ceil(parts) } else { copies };
+        let last = taken.iter().map(|t| t.at).max();
+        let troubles = self.troubles_between(began, last.map_or_else(Instant::now, Instant::from_std));
+        for m in messages {
+            let (id, status) = (m.id, m.status);
+            use MessageStatus::{Delivered, Failed, Queued, Sending, Undelivered};
+            self.must(!matches!(status, Queued | Sending), || format!("{id} has not ended: {}", status.as_str()));
+            self.must(status != Failed || troubles > 0, || format!("{id} failed, and no modem had trouble"));
+            self.must(status != Delivered || !off, || format!("{id} is delivered to a phone that is off"));
+            self.must(status != Undelivered || off, || format!("{id} is undelivered, and its phone is on"));
+        }
+        let sent = |m: &&MessageView| {
+            matches!(m.status, MessageStatus::Sent | MessageStatus::Delivered | MessageStatus::Undelivered)
+        };
+        let sent = messages.iter().filter(sent).count();
+        self.must(sent <= copies, || format!("{to}: {sent} messages are sent, and {copies} were taken: {taken:?}"));
+        // Nobody knows of a message whose client had no answer.
+        if self.counted.iter().any(|c| c.to == to && c.answered.is_none()) {
+            return;
+        }
+        let attempts: usize = messages.iter().map(|m| m.attempts as usize).sum();
+        self.must(copies <= attempts, || format!("{to}: {copies} copies of {attempts} sends"));
+        let most = messages.len() + troubles;
+        self.must(copies <= most, || format!("{to}: {copies} copies, and {troubles} troubles in that time"));
+    }
+
+    fn troubles_between(&self, began: Instant, ended: Instant) -> usize {
+        let meets = |(from, to): &&(Instant, Option<Instant>)| *from <= ended && to.is_none_or(|to| to >= began);
+        self.troubles.iter().filter(meets).count()
+    }
+
+    /// After the calm: the parts that the ledger of a SIM counts today, and those that the network took from it.
+    pub(crate) fn ledger(&mut self, modem: &str, counts: usize, taken: usize, most: Option<u32>) {
+        // A crash may lose the count of one message, and an unknown outcome counts a part that was not taken.
+        let lost = 2 * self.crashes as usize;
+        let doubts = lost + 2 * self.troubles.len();
+        self.must(counts + lost >= taken, || format!("{modem} counts {counts} parts, and sent {taken}"));
+        self.must(counts <= taken + doubts, || format!("{modem} counts {counts} parts, and sent only {taken}"));
+        let within = most.is_none_or(|most| taken <= most as usize + lost);
+        self.must(within, || format!("{modem} sent {taken} parts, which is more than its limit"));
+    }
+}

@@ -1,0 +1,450 @@
+//! The world of a run: modems, a machine, clients, and a daemon that ends and starts again. When all that goes wrong is
+//! over, everything has to be in order within an hour.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gsm_modem::Host;
+use gsm_sim::script::Script;
+use gsm_sim::{Rack, Taken};
+use smsotpd::clock::{Clock, Timestamp};
+use smsotpd::daemon::Core;
+use smsotpd::gateway::{Caller, Gateway, GatewayError, MessageView, SendRequest, Settings};
+use smsotpd::otp::{Limits, Policy, Service, Template};
+use smsotpd::outbox::{Circuit, ModemRules};
+use smsotpd::random::Random;
+use smsotpd::secret::{Key, Secret};
+use smsotpd::store::{Memory, Store};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Run;
+use super::dice::Dice;
+use super::ear::{Ear, LETTERS, MARK};
+use super::machine::{Disk, Life, Ports};
+use super::model::{self, Model};
+use super::plan::{Kind, Plan};
+use super::trouble::port;
+
+/// How long it may take until everything is in order.
+const CALM: u64 = 60;
+const MINUTE: Duration = Duration::from_secs(60);
+/// 2026-06-01T00:00:00Z.
+const START: Timestamp = Timestamp::from_millis(1_780_272_000_000);
+
+#[derive(Clone)]
+pub(crate) struct World(Arc<Inner>);
+
+struct Inner {
+    plan: Plan,
+    began: Instant,
+    rack: Arc<Rack>,
+    machine: Machine,
+    clock: Clock,
+    now: Mutex<Option<(Gateway, Arc<Life>)>>,
+    model: Mutex<Model>,
+    steps: Mutex<Vec<String>>,
+    ear: Ear,
+    /// The newest code that each number got.
+    codes: Mutex<BTreeMap<String, String>>,
+    delivered: Notify,
+    flooded: AtomicBool,
+    /// Which settings the daemon was given last.
+    settings: AtomicU64,
+}
+
+/// What is there before the daemon starts and after it has ended.
+#[derive(Default)]
+pub(super) struct Machine {
+    memory: Arc<Memory>,
+    /// The disk has no room.
+    pub(super) full: Arc<AtomicBool>,
+    opened: Arc<AtomicU64>,
+}
+
+impl World {
+    /// Lives through a plan.
+    pub(super) async fn live(plan: Plan) -> Run {
+        let mut script = Script::default();
+        if plan.torn {
+            (script.line.pieces, script.line.piece_gap_us) = (Some([1, 9]), 500);
+        }
+        let rack = Arc::new(Rack::new(vec![script; plan.modems], plan.seed));
+        let model = Model::new(plan.has(Kind::ClockSet));
+        let world = Self(Arc::new(Inner {
+            began: Instant::now(),
+            rack,
+            machine: Machine::default(),
+            clock: Clock::simulated(START),
+            now: Mutex::default(),
+            model: Mutex::new(model),
+            steps: Mutex::default(),
+            ear: Ear::default(),
+            codes: Mutex::default(),
+            delivered: Notify::new(),
+            flooded: AtomicBool::new(false),
+            settings: AtomicU64::new(0),
+            plan,
+        }));
+        let listener = tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+            .with_ansi(false)
+            .without_time()
+            .with_writer(world.0.ear.clone())
+            .finish();
+        // All of a run is in this thread.
+        let listening = tracing::subscriber::set_default(listener);
+        let mut actors = JoinSet::new();
+        actors.spawn(world.clone().phones());
+        actors.spawn(world.clone().daemon());
+        for client in 0..world.plan().clients {
+            actors.spawn(world.clone().client(client));
+        }
+        for (kind, mean) in world.plan().faults.clone() {
+            actors.spawn(world.clone().trouble(kind, mean));
+        }
+        let ends = world.0.began + world.plan().unrest;
+        while Instant::now() < ends && !world.is_broken() {
+            sleep(MINUTE.min(ends - Instant::now())).await;
+        }
+        actors.shutdown().await;
+        if !world.is_broken() {
+            world.calm().await;
+        }
+        drop(listening);
+        world.is_broken();
+        let broken = world.model(|model| model.broken.take());
+        Run { steps: std::mem::take(&mut *world.0.steps.lock().unwrap()), broken }
+    }
+
+    /// Whether something did not hold, or a secret was heard.
+    fn is_broken(&self) -> bool {
+        let heard = self.0.ear.heard();
+        self.model(|model| {
+            if let Some(what) = heard {
+                model.must(false, || what);
+            }
+            model.broken.is_some()
+        })
+    }
+
+    pub(super) fn plan(&self) -> &Plan {
+        &self.0.plan
+    }
+
+    pub(super) fn rack(&self) -> &Rack {
+        &self.0.rack
+    }
+
+    pub(super) fn machine(&self) -> &Machine {
+        &self.0.machine
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// What the wall clock would show if nobody had set it.
+    pub(super) fn right_time(&self) -> Timestamp {
+        START.plus(self.0.began.elapsed())
+    }
+
+    /// Whether records may be forgotten because a clock was set far ahead.
+    pub(super) fn forgets(&self) -> bool {
+        self.plan().has(Kind::ClockSet) || self.plan().unrest > Duration::from_secs(20 * 3600)
+    }
+
+    pub(super) fn step(&self, what: &str) {
+        let at = self.0.began.elapsed().as_millis();
+        self.0.steps.lock().unwrap().push(format!("{at:>9} {what}"));
+        tracing::info!(target: "step", "{what}");
+    }
+
+    pub(super) fn model<T>(&self, look: impl FnOnce(&mut Model) -> T) -> T {
+        look(&mut self.0.model.lock().unwrap())
+    }
+
+    /// What the daemon answers is heard.
+    pub(super) fn hear(&self, answer: &impl Debug) {
+        self.0.ear.listen(&format!("{answer:?}"));
+    }
+
+    pub(super) fn flood(&self, begins: bool) {
+        self.0.flooded.store(begins, Ordering::SeqCst);
+    }
+
+    pub(super) fn flooded(&self) -> bool {
+        self.0.flooded.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn delivered(&self) -> &Notify {
+        &self.0.delivered
+    }
+
+    pub(super) fn newest_code(&self, to: &str) -> Option<String> {
+        self.0.codes.lock().unwrap().get(to).cloned()
+    }
+
+    fn settings(&self) -> Settings {
+        let which = self.0.settings.load(Ordering::SeqCst);
+        let policy = Policy {
+            digits: LETTERS,
+            alphabet: "BCDEFGHJKLMNPQRSTUVWXYZ".to_owned(),
+            ttl: model::TTL,
+            max_attempts: model::ATTEMPTS,
+            cooldown: Duration::from_secs(30),
+            max_sends: model::SENDS,
+        };
+        let template = Template::parse(&format!("{MARK} {{code}}")).unwrap();
+        let service = Service { policy, template, report: true, ..Service::default() };
+        let limits = Limits {
+            per_number: vec![model::PER_NUMBER],
+            total: vec![model::TOTAL],
+            per_client: Vec::new(),
+            per_prefix: Vec::new(),
+            ..Limits::default()
+        };
+        let limited = ModemRules { max_per_day: self.plan().max_per_day, ..ModemRules::default() };
+        Settings {
+            services: BTreeMap::from([(Service::DEFAULT.to_owned(), service)]),
+            limits,
+            max_pending: 500 - 50 * usize::try_from(which).unwrap(),
+            min_life: Duration::from_secs(20 + 5 * which),
+            modems: BTreeMap::from([("m0".to_owned(), limited)]),
+            ..Settings::default()
+        }
+    }
+
+    /// The operator loads the configuration again.
+    pub(super) fn reload(&self, which: u64) {
+        self.0.settings.store(which, Ordering::SeqCst);
+        if let Some((gateway, _)) = &*self.0.now.lock().unwrap() {
+            gateway.reload(self.settings());
+        }
+    }
+
+    /// Starts a daemon on what is on the disk.
+    async fn start(&self, number: u64, life: &Arc<Life>) -> Result<Core, GatewayError> {
+        let Inner { machine, rack, plan, clock, .. } = &*self.0;
+        let mut dice = Dice::new(plan.seed, 1000 + number);
+        let (memory, full) = (Arc::clone(&machine.memory), Arc::clone(&machine.full));
+        let disk = Disk { memory, full, life: Arc::clone(life) };
+        let store = Store::over(Arc::new(disk), dice.millis(15));
+        let key = Key::from_bytes([7; 32]).with_random(Random::seeded(dice.roll()));
+        let plugged = (0..plan.modems).map(|place| {
+            let (opened, life) = (Arc::clone(&machine.opened), Arc::clone(life));
+            let ports = Ports { rack: Arc::clone(rack), place, life, opened };
+            (gsm_modem::Settings::new(format!("m{place}"), port(place)), Arc::new(ports) as Arc<dyn Host>)
+        });
+        Core::start(store, key, clock.clone(), self.settings(), plugged.collect()).await
+    }
+
+    /// A daemon that ends and is started again.
+    async fn daemon(self) {
+        let mut dice = Dice::new(self.plan().seed, 1);
+        let mean = self.plan().faults.get(&Kind::Crash).map(Duration::as_secs);
+        for number in 0.. {
+            let life = Arc::new(Life::default());
+            if let Some(mean) = mean {
+                // Some four steps in a second.
+                life.end_after(i64::try_from(20 + dice.below(8 * mean)).unwrap(), dice.one_in(2));
+            }
+            self.step(&format!("life {number} begins"));
+            match self.start(number, &life).await {
+                Ok(core) => self.live_on(core, &life, number).await,
+                Err(e) => {
+                    self.step(&format!("life {number} did not begin: {e}"));
+                    let full = self.machine().full.load(Ordering::SeqCst);
+                    self.model(|m| m.must(life.is_over() || full, || format!("a start failed: {e}")));
+                    life.end();
+                }
+            }
+            let trouble = self.model(|model| {
+                model.crashes += 1;
+                model.trouble()
+            });
+            sleep(Duration::from_millis(200) + dice.millis(5000)).await;
+            self.model(|model| model.over(trouble));
+        }
+    }
+
+    /// One life, to its end.
+    async fn live_on(&self, core: Core, life: &Arc<Life>, number: u64) {
+        let gateway = core.gateway().clone();
+        let mut events = gateway.subscribe(None);
+        *self.0.now.lock().unwrap() = Some((gateway, Arc::clone(life)));
+        let follow = async {
+            // Who falls behind misses some.
+            while !matches!(events.live.recv().await.map(|event| self.hear(&event)), Err(e) if e == closed()) {}
+        };
+        tokio::select! {
+            biased;
+            () = life.ended() => {}
+            () = follow => {}
+        }
+        life.end();
+        *self.0.now.lock().unwrap() = None;
+        self.step(&format!("life {number} is over"));
+        // What is left of it reaches neither the disk nor a modem any more.
+        tokio::spawn(core.stop());
+    }
+
+    /// Asks the daemon something; nothing when it ended before it could tell.
+    pub(super) async fn ask<T, F: Future<Output = Result<T, GatewayError>>>(
+        &self,
+        call: impl FnOnce(Gateway) -> F,
+    ) -> Option<Result<T, GatewayError>> {
+        self.ask_for(Duration::MAX, call).await
+    }
+
+    /// The same, for so long; then the client leaves.
+    pub(super) async fn ask_for<T, F: Future<Output = Result<T, GatewayError>>>(
+        &self,
+        most: Duration,
+        call: impl FnOnce(Gateway) -> F,
+    ) -> Option<Result<T, GatewayError>> {
+        let (gateway, life) = self.0.now.lock().unwrap().clone()?;
+        tokio::select! {
+            biased;
+            answer = timeout(most, call(gateway)) => answer.ok().filter(|_| !life.is_over()),
+            () = life.ended() => None,
+        }
+    }
+
+    /// Reads every text that reaches its phone.
+    async fn phones(self) {
+        let mut texts = self.0.rack.listen();
+        while let Some(received) = texts.recv().await {
+            if let Some((_, code)) = received.text.split_once(' ').filter(|(_, code)| code.len() == LETTERS) {
+                self.0.ear.learn(code);
+                self.0.codes.lock().unwrap().insert(received.to, code.to_owned());
+                self.0.delivered.notify_waiters();
+            }
+        }
+    }
+
+    /// Nothing goes wrong from now on: everything has to be in order within an hour.
+    async fn calm(&self) {
+        self.step("calm");
+        if let Some((_, life)) = self.0.now.lock().unwrap().take() {
+            life.end();
+        }
+        self.end_all();
+        sleep(Duration::from_secs(1)).await;
+        let core = match self.start(999_999, &Arc::new(Life::default())).await {
+            Ok(core) => core,
+            Err(e) => return self.model(|m| m.must(false, || format!("the last start failed: {e}"))),
+        };
+        let gateway = core.gateway();
+        for minute in 0..=CALM {
+            match disorder(gateway) {
+                None => break,
+                Some(what) if minute == CALM => {
+                    self.model(|m| m.must(false, || format!("after an hour of calm {what}")));
+                }
+                Some(_) => sleep(MINUTE).await,
+            }
+        }
+        self.try_each(gateway).await;
+        let taken: Vec<Taken> = self.0.rack.taken();
+        self.look_at_messages(gateway, &taken).await;
+        self.look_at_ledgers(gateway, &taken);
+        core.stop().await.close().await;
+    }
+
+    /// Each modem can send.
+    async fn try_each(&self, gateway: &Gateway) {
+        for modem in gateway.modems() {
+            if modem.name == "m0" && self.plan().max_per_day.is_some() {
+                continue;
+            }
+            let request = SendRequest {
+                to: "+41797770000".to_owned(),
+                text: Secret::new("Are you there?".to_owned()),
+                flash: false,
+                priority: 9,
+                valid_for: None,
+                send_at: None,
+                report: false,
+                modem: Some(modem.name.clone()),
+                idempotency_key: None,
+            };
+            let sent = gateway.send(&Caller::default(), request).await.map(|(m, _)| m.id);
+            // A breaker that rests lets nothing through for at most ten minutes.
+            for _ in 0..12 {
+                sleep(MINUTE).await;
+                let Ok(id) = sent else { break };
+                let now = gateway.message(&Caller::default(), id).await.map(|m| m.status.as_str());
+                if now == Ok("sent") {
+                    break;
+                }
+            }
+            let view = gateway.modem(&modem.name).map(|m| m.condition.circuit);
+            self.model(|m| m.must(view == Ok(Circuit::Closed), || format!("the breaker of {}: {view:?}", modem.name)));
+        }
+        let what = disorder(gateway);
+        self.model(|m| m.must(what.is_none(), || format!("after the calm {what:?}")));
+    }
+
+    async fn look_at_messages(&self, gateway: &Gateway, taken: &[Taken]) {
+        let mut by_number: BTreeMap<String, Vec<MessageView>> = BTreeMap::new();
+        for promise in self.model(|model| model.promises()) {
+            match gateway.message(&Caller::default(), promise.id).await {
+                Ok(m) => {
+                    self.step(&format!("{} to {} is {}", promise.id, promise.to, m.status.as_str()));
+                    by_number.entry(promise.to).or_default().push(m);
+                }
+                Err(e) if !self.forgets() => {
+                    self.model(|m| m.must(false, || format!("{} was promised and is lost: {e}", promise.id)));
+                }
+                Err(_) => {}
+            }
+        }
+        if self.forgets() {
+            return;
+        }
+        let mut to_number: BTreeMap<&str, Vec<&Taken>> = BTreeMap::new();
+        for one in taken {
+            to_number.entry(&one.to).or_default().push(one);
+        }
+        for (to, messages) in by_number {
+            let taken = to_number.remove(to.as_str()).unwrap_or_default();
+            self.model(|model| model.ended(&to, &messages, &taken));
+        }
+    }
+
+    fn look_at_ledgers(&self, gateway: &Gateway, taken: &[Taken]) {
+        if self.forgets() || self.plan().has(Kind::Swapped) {
+            return;
+        }
+        for (place, modem) in gateway.modems().into_iter().enumerate() {
+            let iccid = self.0.rack.identity(place).iccid;
+            let taken = taken.iter().filter(|t| t.iccid == iccid && !t.dropped).count();
+            let most = self.plan().max_per_day.filter(|_| place == 0);
+            let counts = modem.condition.parts_today as usize;
+            self.model(|model| model.ledger(&modem.name, counts, taken, most));
+        }
+    }
+}
+
+fn closed() -> tokio::sync::broadcast::error::RecvError {
+    tokio::sync::broadcast::error::RecvError::Closed
+}
+
+/// What is not in order yet: messages that wait, or a modem that is not ready.
+fn disorder(gateway: &Gateway) -> Option<String> {
+    let queue = gateway.status().queue;
+    let waiting = queue.otp + queue.text + queue.sending;
+    if waiting > 0 {
+        return Some(format!("{waiting} messages wait"));
+    }
+    let modems = gateway.modems().into_iter();
+    let mut modems = modems.filter(|m| m.facts.state.as_str() != "ready");
+    let modem = modems.next()?;
+    let why = modem.facts.last_error.unwrap_or_default();
+    Some(format!("{} is {}: {why}", modem.name, modem.facts.state.as_str()))
+}
