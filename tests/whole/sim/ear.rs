@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Letters of a code: nothing else that the daemon says has as many capital letters in a row.
 pub(crate) const LETTERS: usize = 8;
 /// What every text has in it.
-pub(crate) const MARK: &str = "qxqx";
+pub(crate) const MARK: &str = "uliou";
 /// Hexadecimal digits that are a PDU: nothing else is as long.
 const PDU: usize = 40;
 /// How every number begins, and how many digits come after that.
@@ -105,7 +105,7 @@ mod tests {
         for (line, heard) in [
             ("all is well with ver_01k2m3 +4179•••••67", false),
             ("the code XABCDEFGHX was sent", true),
-            ("the text qxqx", true),
+            ("the text uliou", true),
             ("to +41791234567", true),
             ("pdu 07911497949900F011000B911497214365F70000FF04C8329BFD", true),
         ] {

@@ -46,6 +46,11 @@ impl Life {
         self.left.store(steps, Ordering::SeqCst);
     }
 
+    /// Has it go on.
+    pub(crate) fn end_never(&self) {
+        self.left.store(0, Ordering::SeqCst);
+    }
+
     /// Ends it at once.
     pub(crate) fn end(&self) {
         self.over.store(true, Ordering::SeqCst);
