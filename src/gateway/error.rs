@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::store::StoreError;
+
 /// A refusal or a fault, with a sentence for a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GatewayError {
@@ -58,6 +60,16 @@ pub enum GatewayError {
     /// A fault of the daemon itself.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<StoreError> for GatewayError {
+    fn from(e: StoreError) -> Self {
+        match e {
+            StoreError::Closed => Self::ShuttingDown,
+            StoreError::Full => Self::QueueFull,
+            e => Self::Storage(e.to_string()),
+        }
+    }
 }
 
 /// Whole seconds, rounded up, as `Retry-After` wants them.

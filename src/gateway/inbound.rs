@@ -1,15 +1,19 @@
 //! What modems receive: taken, listed, forgotten.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 
-use super::intake::{self, Desk, Intake};
+use super::error::GatewayError;
+use super::inner::{Gateway, Inner};
+use super::intake;
 use super::piece::{self, Handed};
-use super::{EventKind, Gateway, GatewayError, InboxFilter, InboxView, Inner, Page, SimNames, StoreError};
+use super::request::InboxFilter;
+use super::view::{InboxView, Page};
 use crate::clock::Timestamp;
 use crate::id::InboxId;
 use crate::inbox::{Content, Entry};
+use crate::outbox::SimNames;
 use crate::secret::Secret;
-use crate::store::{InboxRecords as _, Tx};
+use crate::store::{InboxRecords as _, StoreError, Tx};
 
 /// Octets of texts after which a page ends, whatever its limit says.
 const PAGE_OCTETS: usize = 4 * 1024 * 1024;
@@ -26,7 +30,7 @@ impl Gateway {
         sim: &SimNames,
         pdu: &Secret<Vec<u8>>,
     ) -> Result<(), GatewayError> {
-        let source = self.0.source(modem, sim);
+        let (source, now) = (self.0.source(modem, sim), self.0.clock.now());
         match piece::read(pdu.expose()) {
             Handed::Silent => {
                 tracing::debug!(modem, "a silent message (type 0) was dropped");
@@ -35,7 +39,7 @@ impl Gateway {
             Handed::Report(report) => self.0.take_report(source, *report).await,
             Handed::Piece(piece) => {
                 let pdu = pdu.clone();
-                self.0.at_desk(move |desk| desk.take(&source, pdu.expose(), *piece)).await
+                self.0.perform(now, move |mv| mv.take(&source, pdu.expose(), *piece)).await
             }
             Handed::Unreadable(why) => {
                 tracing::warn!(
@@ -44,7 +48,7 @@ impl Gateway {
                     "received octets that are no message; kept in the inbox as they are"
                 );
                 let pdu = pdu.clone();
-                self.0.at_desk(move |desk| desk.take_unreadable(&source, pdu.expose(), why)).await
+                self.0.perform(now, move |mv| mv.take_unreadable(&source, pdu.expose(), why)).await
             }
         }
     }
@@ -76,50 +80,12 @@ impl Gateway {
 }
 
 impl Inner {
-    /// One transaction of the desk, and what is told of it.
-    pub(super) async fn at_desk<R: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Desk<'_, '_>) -> Result<R, GatewayError> + Send + 'static,
-    ) -> Result<R, GatewayError> {
-        let (key, ids, settings) = (self.key.clone(), self.ids.clone(), self.settings());
-        let now = self.clock.now();
-        let (answer, done) = self
-            .store
-            .transact(move |tx| {
-                let words = &settings.opt_out;
-                let (retry, done) = (settings.retry, Intake::default());
-                let mut desk = Desk { tx, key: &key, ids: &ids, words, retry, now, done };
-                work(&mut desk).map(|answer| (answer, desk.done))
-            })
-            .await??;
-        self.tell(&done);
-        Ok(answer)
-    }
-
-    fn tell(&self, done: &Intake) {
-        for entry in &done.entries {
-            self.metrics.inbox_received.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(inbox = %entry.id, from = entry.from.masked(), modem = entry.modem,
-                parts = entry.parts, missing = entry.missing.len(), "received");
-            self.events.publish(self.clock.now(), EventKind::Inbox(InboxView::without_body(entry)));
-        }
-        for from in &done.unheard {
-            tracing::warn!(from, "opted out or in, but the sender is no number that messages go to");
-        }
-        for m in &done.withdrawn {
-            tracing::info!(message = %m.id, to = m.to.masked(), "withdrawn: the recipient opted out");
-        }
-        self.withdrawn(&done.withdrawn);
-        for (modem, states) in &done.reported {
-            self.reported_on(modem, states);
-        }
-    }
-
     /// Forgets a batch of what was received long enough ago, and gives up what waited too long for its parts.
     /// Tells whether there is more.
-    pub(super) async fn sweep_inbox(&self, now: Timestamp) -> Result<bool, GatewayError> {
+    pub(super) async fn sweep_inbox(self: &Arc<Self>, now: Timestamp) -> Result<bool, GatewayError> {
         let cutoff = now.minus(self.settings().keep_inbox);
-        self.at_desk(move |desk| desk.give_up_before(now.minus(intake::limits().timeout))).await?;
+        let too_long = now.minus(intake::limits().timeout);
+        self.perform(self.clock.now(), move |mv| mv.give_up_before(too_long)).await?;
         let forget = move |tx: &mut Tx<'_>| {
             let old = tx.inbox_before(cutoff, SWEEP_AT_ONCE)?;
             for id in &old {

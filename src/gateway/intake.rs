@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use gsm_sms::{Arrival, Concatenation, Limits, Pending, Reassembler};
 
-use super::GatewayError;
-use super::opt_out;
+use super::effects::{Effect, Move};
+use super::error::GatewayError;
 use super::piece::{self, Handed, Piece};
 use super::sims::Source;
+use super::view::InboxView;
 use crate::clock::Timestamp;
-use crate::id::{Ids, InboxId};
-use crate::inbox::{Assembly, Content, Entry, Sender, Tag, Words};
-use crate::outbox::{Message, Retry};
-use crate::secret::{Key, Secret};
-use crate::store::{InboxRecords as _, KnownSim, NameRecords as _, Tx};
+use crate::id::InboxId;
+use crate::inbox::{Assembly, Content, Entry, Sender, Tag};
+use crate::secret::Secret;
+use crate::store::{InboxRecords as _, KnownSim, NameRecords as _};
 
 /// How long a message waits for its parts, and how many may wait: a day, 256 messages, 4096 parts.
 pub(super) fn limits() -> Limits {
@@ -22,42 +22,17 @@ pub(super) fn limits() -> Limits {
 }
 
 /// Where a part comes from, and since when it is here.
-pub(super) struct Origin<'a> {
-    pub(super) modem: &'a str,
+struct Origin<'a> {
+    modem: &'a str,
     /// The SIM, by which its parts belong together.
-    pub(super) sim: &'a KnownSim,
-    pub(super) since: Timestamp,
+    sim: &'a KnownSim,
+    since: Timestamp,
 }
 
 /// A part that waits: which one, its PDU, and what stands in it.
 type Part = (u8, Secret<Vec<u8>>, Piece);
 
-/// What came of it.
-#[derive(Debug, Default)]
-pub(super) struct Intake {
-    /// New messages.
-    pub(super) entries: Vec<Entry>,
-    /// Messages that were waiting for somebody who opted out.
-    pub(super) withdrawn: Vec<Message>,
-    /// A keyword whose sender's number could not be told: the sender, masked.
-    pub(super) unheard: Vec<String>,
-    /// Messages whose reports had waited until it was known of which SIM they are: the modem that received them, and
-    /// each state that the message went through.
-    pub(super) reported: Vec<(String, Vec<Message>)>,
-}
-
-/// A running intake.
-pub(super) struct Desk<'a, 't> {
-    pub(super) tx: &'a mut Tx<'t>,
-    pub(super) key: &'a Key,
-    pub(super) ids: &'a Ids,
-    pub(super) words: &'a Words,
-    pub(super) retry: Retry,
-    pub(super) now: Timestamp,
-    pub(super) done: Intake,
-}
-
-impl Desk<'_, '_> {
+impl Move<'_, '_> {
     /// Takes a message or a part; one that came before changes nothing.
     pub(super) fn take(&mut self, from: &Source, pdu: &[u8], piece: Piece) -> Result<(), GatewayError> {
         let (sim, key) = (self.sim(from)?, self.key);
@@ -85,8 +60,8 @@ impl Desk<'_, '_> {
         if self.came_before(&sim, |name| piece::unreadable_seen(key, name, pdu))? {
             return Ok(());
         }
-        let id = self.ids.next::<InboxId>(self.now);
-        self.put(Entry {
+        let id = self.inner.ids.next::<InboxId>(self.now);
+        self.put(&Entry {
             id,
             from: Sender::default(),
             modem: from.modem.clone(),
@@ -129,8 +104,35 @@ impl Desk<'_, '_> {
         Ok(false)
     }
 
+    /// The parts that wait under any name of a SIM are put down under its identity, as if each came now but for the
+    /// time from which it waits.
+    pub(super) fn gather(&mut self, sim: &KnownSim) -> Result<(), GatewayError> {
+        let mut waiting: Vec<(Tag, Assembly)> = Vec::new();
+        for (tag, assembly) in self.tx.assemblies()? {
+            let of = self.sim_of(&tag, &assembly)?;
+            if sim.names().any(|name| name == of) {
+                waiting.push((tag, assembly));
+            }
+        }
+        // A reference may have come round: the older message gives way to the newer one, not the other way about.
+        waiting.sort_by_key(|(_, assembly)| assembly.since);
+        let mut parts = Vec::new();
+        for (tag, assembly) in waiting {
+            for (_, pdu, piece) in self.parts(&tag, &assembly)? {
+                parts.push((assembly.modem.clone(), assembly.since, pdu, piece));
+            }
+            self.tx.delete_assembly(&tag)?;
+        }
+        for (modem, since, pdu, piece) in parts {
+            if let Some(place) = piece.place {
+                self.join(&Origin { modem: &modem, sim, since }, pdu.expose(), piece, place)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A part joins those that came before it.
-    pub(super) fn join(
+    fn join(
         &mut self,
         from: &Origin<'_>,
         pdu: &[u8],
@@ -241,7 +243,7 @@ impl Desk<'_, '_> {
     }
 
     /// The same with their PDUs.
-    pub(super) fn parts(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<Part>, GatewayError> {
+    fn parts(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<Part>, GatewayError> {
         let mut parts = Vec::with_capacity(assembly.have.len());
         for &sequence in &assembly.have {
             let Some(plain) = self.unsealed(tag, sequence)? else { continue };
@@ -255,7 +257,7 @@ impl Desk<'_, '_> {
     }
 
     /// Under which name of its SIM a message waits for its parts.
-    pub(super) fn sim_of(&self, tag: &Tag, assembly: &Assembly) -> Result<String, GatewayError> {
+    fn sim_of(&self, tag: &Tag, assembly: &Assembly) -> Result<String, GatewayError> {
         for &sequence in &assembly.have {
             if let Some(plain) = self.unsealed(tag, sequence)?
                 && let Some((sim, _)) = split(plain.expose())
@@ -285,11 +287,9 @@ impl Desk<'_, '_> {
         let (content, plain) = piece::joined(&parts, total);
         let plain = Secret::new(plain);
         let missing: Vec<u8> = (1..=total).filter(|s| parts.iter().all(|(have, _)| have != s)).collect();
-        let id = self.ids.next::<InboxId>(self.now);
-        if content == Content::Text && missing.is_empty() {
-            self.apply_keyword(id, &first.from, plain.expose())?;
-        }
-        self.put(Entry {
+        let id = self.inner.ids.next::<InboxId>(self.now);
+        let whole_text = content == Content::Text && missing.is_empty();
+        self.put(&Entry {
             id,
             from: first.from.clone(),
             modem: modem.to_owned(),
@@ -302,7 +302,8 @@ impl Desk<'_, '_> {
             ports: first.ports,
             replaced_by: first.replaceable(self.key, &sim.identity),
             body: self.key.seal(&id.to_bytes(), plain.expose()),
-        })
+        })?;
+        if whole_text { self.obey(id, &first.from, plain.expose()) } else { Ok(()) }
     }
 
     /// Forgets the message that this one takes the place of, when that came under another name of the SIM; under its
@@ -317,24 +318,20 @@ impl Desk<'_, '_> {
     }
 
     /// Does what a text asks for, when it is one of the words.
-    fn apply_keyword(&mut self, id: InboxId, from: &Sender, text: &[u8]) -> Result<(), GatewayError> {
-        let Some(keyword) = std::str::from_utf8(text).ok().and_then(|text| self.words.keyword(text)) else {
+    fn obey(&mut self, id: InboxId, from: &Sender, text: &[u8]) -> Result<(), GatewayError> {
+        let text = std::str::from_utf8(text).ok();
+        let Some(keyword) = text.and_then(|text| self.settings.opt_out.keyword(text)) else { return Ok(()) };
+        let Some(phone) = self.number_of(from)? else {
+            let from = from.masked();
+            tracing::warn!(from, "opted out or in, but the sender is no number that messages go to");
             return Ok(());
         };
-        match opt_out::number_of(self.tx, from)? {
-            Some(phone) => {
-                let withdrawn =
-                    opt_out::apply_keyword(self.tx, self.key, &phone, keyword, Some(id), self.now)?;
-                self.done.withdrawn.extend(withdrawn);
-            }
-            None => self.done.unheard.push(from.masked()),
-        }
-        Ok(())
+        self.apply_keyword(&phone, keyword, Some(id))
     }
 
-    fn put(&mut self, entry: Entry) -> Result<(), GatewayError> {
-        self.tx.put_inbox(&entry)?;
-        self.done.entries.push(entry);
+    fn put(&mut self, entry: &Entry) -> Result<(), GatewayError> {
+        self.tx.put_inbox(entry)?;
+        self.then(Effect::Received(InboxView::without_body(entry)));
         Ok(())
     }
 }

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::recoveries::Recoveries;
-use super::{Counters, ModemView, StatusView};
+use gsm_modem::Counters;
+
+use super::recoveries::{Recoveries, label};
+use super::view::{ModemView, StatusView};
 use crate::outbox::{Circuit, MessageStatus};
 
 const VERIFICATIONS: [&str; 7] =
@@ -17,9 +19,9 @@ pub(super) struct Metrics {
     verifications: [AtomicU64; VERIFICATIONS.len()],
     checks: [AtomicU64; 2],
     breakers_opened: AtomicU64,
-    pub(super) twins: AtomicU64,
-    pub(super) inbox_received: AtomicU64,
-    pub(super) reports: [AtomicU64; 2],
+    twins: AtomicU64,
+    inbox_received: AtomicU64,
+    reports: [AtomicU64; 2],
     pub(super) recoveries: Recoveries,
 }
 
@@ -38,6 +40,18 @@ impl Metrics {
 
     pub(super) fn check(&self, approved: bool) {
         self.checks[usize::from(approved)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn twin(&self) {
+        self.twins.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn received(&self) {
+        self.inbox_received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn report(&self, matched: bool) {
+        self.reports[usize::from(matched)].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn breaker(&self, circuit: Circuit) {
@@ -225,9 +239,4 @@ fn number(n: u64) -> f64 {
 
 fn size(n: usize) -> f64 {
     number(u64::try_from(n).unwrap_or(u64::MAX))
-}
-
-/// A label value: backslash, quote and line feed escaped.
-pub(super) fn label(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::metrics::label;
-use super::{RecoveryView, locked};
+use super::lock::locked;
+use super::view::RecoveryView;
 
 /// Of every modem.
 #[derive(Debug, Default)]
@@ -50,6 +50,11 @@ impl Recoveries {
             &|tally| tally.took.as_secs_f64().to_string(),
         );
     }
+}
+
+/// A label value: backslash, quote and line feed escaped.
+pub(super) fn label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]
