@@ -51,9 +51,14 @@ impl Life {
         if self.left.load(Ordering::SeqCst) <= 0 || self.left.fetch_sub(1, Ordering::SeqCst) != 1 {
             return false;
         }
+        self.end();
+        true
+    }
+
+    /// Ends it between two steps.
+    pub(crate) fn end(&self) {
         self.over.store(true, Ordering::SeqCst);
         self.ended.notify_waiters();
-        true
     }
 }
 
