@@ -170,30 +170,34 @@ impl Move<'_, '_> {
         }
     }
 
-    /// Writes down what the comparison of a counted attempt gave; a queued message of an approved verification is
-    /// withdrawn.
+    /// Writes down what the comparison of a counted attempt gave; when that ends the verification, its queued message
+    /// is withdrawn.
     pub(super) fn compared(&mut self, id: VerificationId, right: bool) -> Result<CheckView, GatewayError> {
         let mut tracked = self.tracked(id)?;
-        let stepped = otp::step(tracked.v.clone(), otp::Event::Compared { right }, self.now).ok();
-        let approved = right && stepped.is_some();
-        if let Some(v) = &stepped {
-            self.tx.put_verification(v)?;
-            tracked.v = v.clone();
+        let mut end = None;
+        if let Ok(v) = otp::step(tracked.v.clone(), otp::Event::Compared { right }, self.now) {
+            self.tx.put_verification(&v)?;
+            end = match v.status {
+                VerificationStatus::Approved => Some("approved"),
+                VerificationStatus::Exhausted => Some("exhausted"),
+                _ => None,
+            };
+            tracked.v = v;
         }
-        if approved {
+        if end.is_some() {
             tracked.message = self.withdraw(tracked.v.message)?;
         }
         if tracked.v.status != VerificationStatus::Pending {
             self.inner.not_wanted(tracked.v.message);
             self.then(Effect::ForgetExpiry(tracked.v.expires_at, id));
         }
-        let verification = if approved {
+        let approved = right && end.is_some();
+        if approved {
             self.code_ended(tracked.v.message, Sign::CodeUsed)?;
-            self.tell("approved", &tracked)
-        } else if right {
-            tracked.view(self.now)
-        } else {
-            self.tell("exhausted", &tracked)
+        }
+        let verification = match end {
+            Some(end) => self.tell(end, &tracked),
+            None => tracked.view(self.now),
         };
         Ok(CheckView { approved, verification })
     }
