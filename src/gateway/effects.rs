@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::error::GatewayError;
+use super::error::Result;
 use super::inner::{Inner, Slot};
 use super::lock::locked;
 use super::settings::Settings;
@@ -96,8 +96,8 @@ impl Inner {
     pub(super) async fn perform<R: Send + 'static>(
         self: &Arc<Self>,
         now: Timestamp,
-        work: impl FnOnce(&mut Move<'_, '_>) -> Result<R, GatewayError> + Send + 'static,
-    ) -> Result<R, GatewayError> {
+        work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
         let (answer, effects) = self.store.transact(self.noting(now, work)).await??;
         self.apply(effects);
         Ok(answer)
@@ -107,8 +107,8 @@ impl Inner {
     pub(super) fn noting<R>(
         self: &Arc<Self>,
         now: Timestamp,
-        work: impl FnOnce(&mut Move<'_, '_>) -> Result<R, GatewayError> + Send + 'static,
-    ) -> impl FnOnce(&mut Tx<'_>) -> Result<(R, Vec<Effect>), GatewayError> + Send + 'static {
+        work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
+    ) -> impl FnOnce(&mut Tx<'_>) -> Result<(R, Vec<Effect>)> + Send + 'static {
         let (inner, settings) = (Arc::clone(self), self.settings());
         move |tx| {
             let (inner, settings) = (&*inner, &*settings);

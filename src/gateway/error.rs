@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::store::StoreError;
 
+/// What a use case answers.
+pub(super) type Result<T, E = GatewayError> = std::result::Result<T, E>;
+
 /// A refusal or a fault, with a sentence for a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GatewayError {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::error::GatewayError;
+use super::error::{GatewayError, Result};
 use super::inner::{Gateway, Inner};
 use super::intake;
 use super::piece::{self, Handed};
@@ -24,12 +24,7 @@ impl Gateway {
     /// Takes what a modem received: SMSC field and TPDU. When this returns `Ok`, it is on disk, or was before, and
     /// the modem may forget it. `sim` is what the SIM told that it was read from. Octets that are no message are kept as such, so that nothing blocks the modem's
     /// storage; a status report goes its own way.
-    pub async fn received(
-        &self,
-        modem: &str,
-        sim: &SimNames,
-        pdu: &Secret<Vec<u8>>,
-    ) -> Result<(), GatewayError> {
+    pub async fn received(&self, modem: &str, sim: &SimNames, pdu: &Secret<Vec<u8>>) -> Result<()> {
         let (source, now) = (self.0.source(modem, sim), self.0.clock.now());
         match piece::read(pdu.expose()) {
             Handed::Silent => {
@@ -54,7 +49,7 @@ impl Gateway {
     }
 
     /// Received messages, newest first.
-    pub async fn inbox(&self, filter: InboxFilter) -> Result<Page<InboxView>, GatewayError> {
+    pub async fn inbox(&self, filter: InboxFilter) -> Result<Page<InboxView>> {
         let limit = filter.limit.clamp(1, 1000);
         let found = self.0.store.read(move |view| view.inbox(limit + 1, filter.before)).await??;
         let mut more = found.len() > limit;
@@ -73,7 +68,7 @@ impl Gateway {
     }
 
     /// Forgets a received message; answers it for the last time.
-    pub async fn delete_inbox(&self, id: InboxId) -> Result<InboxView, GatewayError> {
+    pub async fn delete_inbox(&self, id: InboxId) -> Result<InboxView> {
         let gone = self.0.store.transact(move |tx| tx.delete_inbox(id)).await??;
         self.0.inbox_view(&gone.ok_or(GatewayError::NotFound("received message"))?)
     }
@@ -82,7 +77,7 @@ impl Gateway {
 impl Inner {
     /// Forgets a batch of what was received long enough ago, and gives up what waited too long for its parts.
     /// Tells whether there is more.
-    pub(super) async fn sweep_inbox(self: &Arc<Self>, now: Timestamp) -> Result<bool, GatewayError> {
+    pub(super) async fn sweep_inbox(self: &Arc<Self>, now: Timestamp) -> Result<bool> {
         let cutoff = now.minus(self.settings().keep_inbox);
         let too_long = now.minus(intake::limits().timeout);
         self.perform(self.clock.now(), move |mv| mv.give_up_before(too_long)).await?;
@@ -96,7 +91,7 @@ impl Inner {
         Ok(self.store.transact(forget).await?? >= SWEEP_AT_ONCE)
     }
 
-    fn inbox_view(&self, entry: &Entry) -> Result<InboxView, GatewayError> {
+    fn inbox_view(&self, entry: &Entry) -> Result<InboxView> {
         let plain = self
             .key
             .unseal(&entry.id.to_bytes(), &entry.body)

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use tokio::sync::Notify;
 
 use super::air::{Doubt, OnAir};
-use super::error::GatewayError;
+use super::error::{GatewayError, Result};
 use super::events::Events;
 use super::lock::locked;
 use super::metrics::Metrics;
@@ -84,12 +84,12 @@ impl Inner {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn index(&self, name: &str) -> Result<usize, GatewayError> {
+    pub(super) fn index(&self, name: &str) -> Result<usize> {
         let found = self.slots.iter().position(|s| s.modem.name() == name);
         found.ok_or(GatewayError::NotFound("modem of this name"))
     }
 
-    pub(super) fn slot(&self, name: &str) -> Result<&Slot, GatewayError> {
+    pub(super) fn slot(&self, name: &str) -> Result<&Slot> {
         self.index(name).map(|i| &self.slots[i])
     }
 
@@ -120,7 +120,7 @@ impl Inner {
     }
 
     /// Refuses new work while the daemon stops or too much waits.
-    pub(super) fn admit(&self) -> Result<(), GatewayError> {
+    pub(super) fn admit(&self) -> Result<()> {
         if self.stopping.load(Ordering::SeqCst) {
             return Err(GatewayError::ShuttingDown);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gsm_sms::{Arrival, Concatenation, Limits, Pending, Reassembler};
 
 use super::effects::{Effect, Move};
-use super::error::GatewayError;
+use super::error::Result;
 use super::piece::{self, Handed, Piece};
 use super::sims::Source;
 use super::view::InboxView;
@@ -34,7 +34,7 @@ type Part = (u8, Secret<Vec<u8>>, Piece);
 
 impl Move<'_, '_> {
     /// Takes a message or a part; one that came before changes nothing.
-    pub(super) fn take(&mut self, from: &Source, pdu: &[u8], piece: Piece) -> Result<(), GatewayError> {
+    pub(super) fn take(&mut self, from: &Source, pdu: &[u8], piece: Piece) -> Result<()> {
         let (sim, key) = (self.sim(from)?, self.key);
         if self.came_before(&sim, |name| piece.seen(key, name))? {
             return Ok(());
@@ -50,12 +50,7 @@ impl Move<'_, '_> {
 
     /// Keeps octets that cannot be read: whoever looks at the inbox learns of them, and the modem has its place
     /// back.
-    pub(super) fn take_unreadable(
-        &mut self,
-        from: &Source,
-        pdu: &[u8],
-        why: String,
-    ) -> Result<(), GatewayError> {
+    pub(super) fn take_unreadable(&mut self, from: &Source, pdu: &[u8], why: String) -> Result<()> {
         let (sim, key) = (self.sim(from)?, self.key);
         if self.came_before(&sim, |name| piece::unreadable_seen(key, name, pdu))? {
             return Ok(());
@@ -78,7 +73,7 @@ impl Move<'_, '_> {
     }
 
     /// Gives up, with their gaps, the messages whose first part came before `cutoff`.
-    pub(super) fn give_up_before(&mut self, cutoff: Timestamp) -> Result<(), GatewayError> {
+    pub(super) fn give_up_before(&mut self, cutoff: Timestamp) -> Result<()> {
         for (tag, assembly) in self.tx.assemblies()? {
             if assembly.since < cutoff {
                 self.give_up(&tag, &assembly)?;
@@ -93,7 +88,7 @@ impl Move<'_, '_> {
         &mut self,
         sim: &KnownSim,
         mark: impl Fn(&str) -> (Tag, Duration),
-    ) -> Result<bool, GatewayError> {
+    ) -> Result<bool> {
         for name in sim.names() {
             if self.tx.seen(&mark(name).0, self.now)? {
                 return Ok(true);
@@ -106,7 +101,7 @@ impl Move<'_, '_> {
 
     /// The parts that wait under any name of a SIM are put down under its identity, as if each came now but for the
     /// time from which it waits.
-    pub(super) fn gather(&mut self, sim: &KnownSim) -> Result<(), GatewayError> {
+    pub(super) fn gather(&mut self, sim: &KnownSim) -> Result<()> {
         let mut waiting: Vec<(Tag, Assembly)> = Vec::new();
         for (tag, assembly) in self.tx.assemblies()? {
             let of = self.sim_of(&tag, &assembly)?;
@@ -132,13 +127,7 @@ impl Move<'_, '_> {
     }
 
     /// A part joins those that came before it.
-    fn join(
-        &mut self,
-        from: &Origin<'_>,
-        pdu: &[u8],
-        piece: Piece,
-        place: Concatenation,
-    ) -> Result<(), GatewayError> {
+    fn join(&mut self, from: &Origin<'_>, pdu: &[u8], piece: Piece, place: Concatenation) -> Result<()> {
         let tag = piece.assembly(self.key, &from.sim.identity, place);
         let mut known = self.tx.assembly(&tag)?;
         // The parts before it are read only when they matter.
@@ -189,7 +178,7 @@ impl Move<'_, '_> {
         tag: &Tag,
         known: Option<Assembly>,
         place: Concatenation,
-    ) -> Result<(), GatewayError> {
+    ) -> Result<()> {
         let mut assembly = known.unwrap_or_else(|| Assembly {
             modem: from.modem.to_owned(),
             since: from.since,
@@ -207,7 +196,7 @@ impl Move<'_, '_> {
     }
 
     /// The oldest incomplete messages give way when there are too many.
-    fn make_room(&mut self) -> Result<(), GatewayError> {
+    fn make_room(&mut self) -> Result<()> {
         let mut waiting = self.tx.assemblies()?;
         waiting.sort_by_key(|(_, assembly)| assembly.since);
         let mut parts: usize = waiting.iter().map(|(_, assembly)| assembly.have.len()).sum();
@@ -224,7 +213,7 @@ impl Move<'_, '_> {
     }
 
     /// Keeps an incomplete message with its gaps.
-    fn give_up(&mut self, tag: &Tag, assembly: &Assembly) -> Result<(), GatewayError> {
+    fn give_up(&mut self, tag: &Tag, assembly: &Assembly) -> Result<()> {
         let sim = self.tx.sim_called(self.key, &self.sim_of(tag, assembly)?)?;
         let pieces = self.pieces(tag, assembly)?;
         self.tx.delete_assembly(tag)?;
@@ -237,13 +226,13 @@ impl Move<'_, '_> {
 
     /// The parts that came, in their order. One that does not open, because the secret key was replaced, is
     /// missing.
-    fn pieces(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<(u8, Piece)>, GatewayError> {
+    fn pieces(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<(u8, Piece)>> {
         let parts = self.parts(tag, assembly)?.into_iter();
         Ok(parts.map(|(sequence, _, piece)| (sequence, piece)).collect())
     }
 
     /// The same with their PDUs.
-    fn parts(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<Part>, GatewayError> {
+    fn parts(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<Part>> {
         let mut parts = Vec::with_capacity(assembly.have.len());
         for &sequence in &assembly.have {
             let Some(plain) = self.unsealed(tag, sequence)? else { continue };
@@ -257,7 +246,7 @@ impl Move<'_, '_> {
     }
 
     /// Under which name of its SIM a message waits for its parts.
-    fn sim_of(&self, tag: &Tag, assembly: &Assembly) -> Result<String, GatewayError> {
+    fn sim_of(&self, tag: &Tag, assembly: &Assembly) -> Result<String> {
         for &sequence in &assembly.have {
             if let Some(plain) = self.unsealed(tag, sequence)?
                 && let Some((sim, _)) = split(plain.expose())
@@ -268,19 +257,13 @@ impl Move<'_, '_> {
         Ok(String::new())
     }
 
-    fn unsealed(&self, tag: &Tag, sequence: u8) -> Result<Option<Secret<Vec<u8>>>, GatewayError> {
+    fn unsealed(&self, tag: &Tag, sequence: u8) -> Result<Option<Secret<Vec<u8>>>> {
         let sealed = self.tx.part(tag, sequence)?;
         Ok(sealed.and_then(|sealed| self.key.unseal(&owner(tag, sequence), &sealed).ok()))
     }
 
     /// Writes a message of these parts, and does what its text asks for.
-    fn keep(
-        &mut self,
-        modem: &str,
-        pieces: &[(u8, Piece)],
-        total: u8,
-        sim: &KnownSim,
-    ) -> Result<(), GatewayError> {
+    fn keep(&mut self, modem: &str, pieces: &[(u8, Piece)], total: u8, sim: &KnownSim) -> Result<()> {
         let Some((_, first)) = pieces.first() else { return Ok(()) };
         self.make_way(first, sim)?;
         let parts: Vec<_> = pieces.iter().map(|(sequence, p)| (*sequence, p.fragment.clone())).collect();
@@ -308,7 +291,7 @@ impl Move<'_, '_> {
 
     /// Forgets the message that this one takes the place of, when that came under another name of the SIM; under its
     /// identity the store does so.
-    fn make_way(&mut self, piece: &Piece, sim: &KnownSim) -> Result<(), GatewayError> {
+    fn make_way(&mut self, piece: &Piece, sim: &KnownSim) -> Result<()> {
         for tag in sim.former.iter().filter_map(|name| piece.replaceable(self.key, name)) {
             if let Some(older) = self.tx.replaceable(&tag)? {
                 self.tx.delete_inbox(older)?;
@@ -318,7 +301,7 @@ impl Move<'_, '_> {
     }
 
     /// Does what a text asks for, when it is one of the words.
-    fn obey(&mut self, id: InboxId, from: &Sender, text: &[u8]) -> Result<(), GatewayError> {
+    fn obey(&mut self, id: InboxId, from: &Sender, text: &[u8]) -> Result<()> {
         let text = std::str::from_utf8(text).ok();
         let Some(keyword) = text.and_then(|text| self.settings.opt_out.keyword(text)) else { return Ok(()) };
         let Some(phone) = self.number_of(from)? else {
@@ -329,7 +312,7 @@ impl Move<'_, '_> {
         self.apply_keyword(&phone, keyword, Some(id))
     }
 
-    fn put(&mut self, entry: &Entry) -> Result<(), GatewayError> {
+    fn put(&mut self, entry: &Entry) -> Result<()> {
         self.tx.put_inbox(entry)?;
         self.then(Effect::Received(InboxView::without_body(entry)));
         Ok(())

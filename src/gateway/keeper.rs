@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::error::GatewayError;
+use super::error::Result;
 use super::inner::Inner;
 use super::lock::locked;
 use super::moves::IDEMPOTENCY;
@@ -49,7 +49,7 @@ impl Inner {
         }
     }
 
-    async fn pass(self: &Arc<Self>, now: Timestamp, swept: &mut Option<Swept>) -> Result<(), GatewayError> {
+    async fn pass(self: &Arc<Self>, now: Timestamp, swept: &mut Option<Swept>) -> Result<()> {
         let (overdue, given) = locked(&self.queue).advance(now);
         for modem in given {
             self.slots[modem].wake.notify_one();
@@ -82,7 +82,7 @@ impl Inner {
     }
 
     /// Forgets a batch of what has been kept long enough; tells whether there is more.
-    async fn sweep(self: &Arc<Self>, now: Timestamp) -> Result<bool, GatewayError> {
+    async fn sweep(self: &Arc<Self>, now: Timestamp) -> Result<bool> {
         let settings = self.settings();
         let verifications = now.minus(settings.keep_verifications);
         let messages = now.minus(settings.keep_messages);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
-use super::error::GatewayError;
+use super::error::Result;
 use super::events::Events;
 use super::inner::{Gateway, Inner, Slot};
 use super::lock::locked;
@@ -27,7 +27,7 @@ impl Gateway {
         clock: Clock,
         settings: Settings,
         modems: Vec<Arc<dyn Submit>>,
-    ) -> Result<Self, GatewayError> {
+    ) -> Result<Self> {
         let now = clock.now();
         let rules = modems.iter().map(|m| (m.name().to_owned(), settings.rules(m.name())));
         let pool = Pool::new(settings.min_life, settings.breaker, rules);
@@ -87,7 +87,7 @@ impl Gateway {
 
 impl Inner {
     /// Takes up what the store holds after a start. Nobody follows yet, so of what changes nothing is told.
-    pub(super) async fn recover(self: &Arc<Self>) -> Result<(), GatewayError> {
+    pub(super) async fn recover(self: &Arc<Self>) -> Result<()> {
         let now = self.clock.now();
         let live = self.store.read(View::live_messages).await??;
         let mut doubtful = 0;

@@ -1,7 +1,7 @@
 //! Plain messages: send, list, withdraw.
 
 use super::effects::Move;
-use super::error::GatewayError;
+use super::error::{GatewayError, Result};
 use super::inner::Gateway;
 use super::request::{Caller, MessageFilter, SendRequest};
 use super::verify::{fingerprint, number, once};
@@ -12,11 +12,7 @@ use crate::store::Records as _;
 
 impl Gateway {
     /// Queues a plain message; answers when it is on disk. The flag tells a replay.
-    pub async fn send(
-        &self,
-        caller: &Caller,
-        request: SendRequest,
-    ) -> Result<(MessageView, bool), GatewayError> {
+    pub async fn send(&self, caller: &Caller, request: SendRequest) -> Result<(MessageView, bool)> {
         let inner = &self.0;
         inner.admit()?;
         let settings = inner.settings();
@@ -51,18 +47,14 @@ impl Gateway {
     }
 
     /// One message.
-    pub async fn message(&self, caller: &Caller, id: MessageId) -> Result<MessageView, GatewayError> {
+    pub async fn message(&self, caller: &Caller, id: MessageId) -> Result<MessageView> {
         let m = self.0.store.read(move |view| view.message(id)).await??;
         let m = m.filter(|m| visible(caller, m));
         m.as_ref().map(MessageView::from).ok_or(GatewayError::NotFound("message"))
     }
 
     /// Messages, newest first.
-    pub async fn messages(
-        &self,
-        caller: &Caller,
-        filter: MessageFilter,
-    ) -> Result<Page<MessageView>, GatewayError> {
+    pub async fn messages(&self, caller: &Caller, filter: MessageFilter) -> Result<Page<MessageView>> {
         let limit = filter.limit.clamp(1, 1000);
         let who = caller.clone();
         let found = self
@@ -83,7 +75,7 @@ impl Gateway {
     }
 
     /// Withdraws a message that no modem has yet.
-    pub async fn cancel_message(&self, caller: &Caller, id: MessageId) -> Result<MessageView, GatewayError> {
+    pub async fn cancel_message(&self, caller: &Caller, id: MessageId) -> Result<MessageView> {
         let who = caller.clone();
         let cancel = move |mv: &mut Move<'_, '_>| {
             let m = mv.tx.message(id)?.filter(|m| visible(&who, m));

@@ -22,6 +22,7 @@ mod moment;
 mod moves;
 mod opt_out;
 mod piece;
+mod prometheus;
 mod recoveries;
 mod reports;
 mod request;

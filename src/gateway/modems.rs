@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gsm_modem::{Recorded, State as ModemState, UssdAnswer};
 use tokio::sync::mpsc;
 
-use super::error::GatewayError;
+use super::error::{GatewayError, Result};
 use super::inner::Gateway;
 use super::lock::locked;
 use super::submit::{Control, ControlError};
@@ -50,17 +50,17 @@ impl Gateway {
     }
 
     /// One modem.
-    pub fn modem(&self, name: &str) -> Result<ModemView, GatewayError> {
+    pub fn modem(&self, name: &str) -> Result<ModemView> {
         self.0.index(name).map(|i| self.0.modem_view(i))
     }
 
     /// The last lines that went over a modem's port, masked, the oldest first.
-    pub async fn trace(&self, name: &str) -> Result<Vec<Recorded>, GatewayError> {
+    pub async fn trace(&self, name: &str) -> Result<Vec<Recorded>> {
         Ok(self.0.slot(name)?.modem.trace().await)
     }
 
     /// An operator's command to a modem; the network's answer to a USSD request comes back.
-    pub async fn control(&self, name: &str, control: Control) -> Result<Option<UssdAnswer>, GatewayError> {
+    pub async fn control(&self, name: &str, control: Control) -> Result<Option<UssdAnswer>> {
         let index = self.0.index(name)?;
         let seen_to = matches!(control, Control::Resume | Control::Reset);
         let answer = self.0.slots[index].modem.control(control);
@@ -102,7 +102,7 @@ impl Gateway {
     }
 
     /// A backup of everything, as it is when the last piece was given, while the work goes on.
-    pub fn back_up(&self) -> mpsc::Receiver<Result<Vec<u8>, GatewayError>> {
+    pub fn back_up(&self) -> mpsc::Receiver<Result<Vec<u8>>> {
         let (sink, pieces) = mpsc::channel(BACKUP_PIECES);
         let (inner, (to_us, mut from_store)) = (Arc::clone(&self.0), mpsc::channel(BACKUP_PIECES));
         tokio::spawn(async move { inner.store.back_up(inner.attached.get().cloned(), to_us).await });

@@ -5,12 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::effects::{Effect, Move};
-use super::error::GatewayError;
+use super::error::{GatewayError, Result};
 use super::view::{CheckView, VerificationView};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, Rate, Verification, VerificationStatus, Window};
-use crate::outbox::{self, Message, MessageStatus, Sign};
+use crate::outbox::{Message, MessageStatus, Sign};
 use crate::phone::PhoneNumber;
 use crate::store::{Idempotency, Records as _};
 
@@ -63,7 +63,7 @@ impl Move<'_, '_> {
         m: &Message,
         windows: &Windows,
         once: Option<&Once>,
-    ) -> Result<Made<VerificationView>, GatewayError> {
+    ) -> Result<Made<VerificationView>> {
         if let Some(id) = self.made_before(once)? {
             return Ok(Made { subject: self.tracked(id)?.view(self.now), replayed: true });
         }
@@ -79,7 +79,7 @@ impl Move<'_, '_> {
     }
 
     /// A new plain message.
-    pub(super) fn send(&mut self, m: Message, once: Option<&Once>) -> Result<Made<Message>, GatewayError> {
+    pub(super) fn send(&mut self, m: Message, once: Option<&Once>) -> Result<Made<Message>> {
         if let Some(id) = self.made_before(once)? {
             let subject = self.tx.message(id)?.ok_or(GatewayError::NotFound("message"))?;
             return Ok(Made { subject, replayed: true });
@@ -92,7 +92,7 @@ impl Move<'_, '_> {
     }
 
     /// What `once` made before, if its body was the same.
-    fn made_before<I: FromStr>(&self, once: Option<&Once>) -> Result<Option<I>, GatewayError> {
+    fn made_before<I: FromStr>(&self, once: Option<&Once>) -> Result<Option<I>> {
         let Some(once) = once else { return Ok(None) };
         match self.tx.idempotency(&once.client, &once.key)? {
             Some(known) if known.expires_at <= self.now => Ok(None),
@@ -105,7 +105,7 @@ impl Move<'_, '_> {
         }
     }
 
-    fn remember(&mut self, once: Option<&Once>, subject: &impl ToString) -> Result<(), GatewayError> {
+    fn remember(&mut self, once: Option<&Once>, subject: &impl ToString) -> Result<()> {
         if let Some(once) = once {
             let expires_at = self.now.plus(IDEMPOTENCY);
             let record = Idempotency { digest: once.digest, subject: subject.to_string(), expires_at };
@@ -115,7 +115,7 @@ impl Move<'_, '_> {
     }
 
     /// Counts one more code in its windows.
-    fn count(&mut self, windows: &Windows) -> Result<(), GatewayError> {
+    fn count(&mut self, windows: &Windows) -> Result<()> {
         for (name, window, expires_at) in self.counted(windows)? {
             self.tx.put_window(name, &window, expires_at)?;
         }
@@ -124,7 +124,7 @@ impl Move<'_, '_> {
 
     /// The windows with one more code, which none of them has until it is written. When any is full the refusal is
     /// that of the one that stays full the longest: who comes back then is let in.
-    fn counted<'w>(&self, windows: &'w Windows) -> Result<Vec<(&'w str, Window, Timestamp)>, GatewayError> {
+    fn counted<'w>(&self, windows: &'w Windows) -> Result<Vec<(&'w str, Window, Timestamp)>> {
         let mut counted = Vec::with_capacity(windows.len());
         let mut full: Option<(Timestamp, String)> = None;
         for (name, rate, limit) in windows {
@@ -146,7 +146,7 @@ impl Move<'_, '_> {
     }
 
     /// A verification and where its newest message stands.
-    pub(super) fn tracked(&self, id: VerificationId) -> Result<Tracked, GatewayError> {
+    pub(super) fn tracked(&self, id: VerificationId) -> Result<Tracked> {
         let v = self.tx.verification(id)?.ok_or(GatewayError::NotFound("verification"))?;
         // A message may be forgotten before its verification; it is over then.
         let message = self.tx.message(v.message)?.map_or(MessageStatus::Expired, |m| m.status);
@@ -154,13 +154,13 @@ impl Move<'_, '_> {
     }
 
     /// The newest verification of a number and service.
-    pub(super) fn newest(&self, to: &PhoneNumber, service: &str) -> Result<VerificationId, GatewayError> {
+    pub(super) fn newest(&self, to: &PhoneNumber, service: &str) -> Result<VerificationId> {
         let newest = self.tx.newest_verification(to, service)?;
         newest.ok_or(GatewayError::NotFound("verification of this number and service"))
     }
 
     /// Counts an attempt, if one is left.
-    pub(super) fn attempt(&mut self, Tracked { v, message }: Tracked) -> Result<Attempt, GatewayError> {
+    pub(super) fn attempt(&mut self, Tracked { v, message }: Tracked) -> Result<Attempt> {
         match otp::step(v.clone(), otp::Event::Attempt, self.now) {
             Ok(v) => {
                 self.tx.put_verification(&v)?;
@@ -172,7 +172,7 @@ impl Move<'_, '_> {
 
     /// Writes down what the comparison of a counted attempt gave; when that ends the verification, its queued message
     /// is withdrawn.
-    pub(super) fn compared(&mut self, id: VerificationId, right: bool) -> Result<CheckView, GatewayError> {
+    pub(super) fn compared(&mut self, id: VerificationId, right: bool) -> Result<CheckView> {
         let mut tracked = self.tracked(id)?;
         let mut end = None;
         if let Ok(v) = otp::step(tracked.v.clone(), otp::Event::Compared { right }, self.now) {
@@ -208,7 +208,7 @@ impl Move<'_, '_> {
         id: VerificationId,
         m: &Message,
         windows: &Windows,
-    ) -> Result<VerificationView, GatewayError> {
+    ) -> Result<VerificationView> {
         let Tracked { v, .. } = self.tracked(id)?;
         self.permits(&v.to)?;
         let older = v.message;
@@ -239,7 +239,7 @@ impl Move<'_, '_> {
     }
 
     /// Cancels a verification and withdraws its queued message.
-    pub(super) fn cancel(&mut self, mut tracked: Tracked) -> Result<VerificationView, GatewayError> {
+    pub(super) fn cancel(&mut self, mut tracked: Tracked) -> Result<VerificationView> {
         let message = tracked.v.message;
         let view = match otp::step(tracked.v.clone(), otp::Event::Cancel, self.now) {
             Ok(v) => {
@@ -257,7 +257,7 @@ impl Move<'_, '_> {
     }
 
     /// Time passed for one verification.
-    pub(super) fn expire(&mut self, id: VerificationId) -> Result<(), GatewayError> {
+    pub(super) fn expire(&mut self, id: VerificationId) -> Result<()> {
         let Some(v) = self.tx.verification(id)? else { return Ok(()) };
         if let Ok(v) = otp::step(v, otp::Event::Tick, self.now)
             && v.status == VerificationStatus::Expired
@@ -271,7 +271,7 @@ impl Move<'_, '_> {
     }
 
     /// The code that a message carried was entered, or nobody did: a sign of how good the modem is that sent it.
-    fn code_ended(&mut self, id: MessageId, sign: Sign) -> Result<(), GatewayError> {
+    fn code_ended(&mut self, id: MessageId, sign: Sign) -> Result<()> {
         let carried = |m: &Message| matches!(m.status, MessageStatus::Sent | MessageStatus::Delivered);
         if let Some(modem) = self.tx.message(id)?.filter(carried).and_then(|m| m.modem) {
             self.then(Effect::CodeEnded(modem, sign));
@@ -287,28 +287,21 @@ impl Move<'_, '_> {
     }
 
     /// Withdraws the message of a verification if it waits; answers its status.
-    fn withdraw(&mut self, id: MessageId) -> Result<MessageStatus, GatewayError> {
+    fn withdraw(&mut self, id: MessageId) -> Result<MessageStatus> {
         let Some(m) = self.tx.message(id)? else { return Ok(MessageStatus::Expired) };
         let status = m.status;
-        let Ok(m) = outbox::step(m, outbox::Event::Cancel, self.now, &self.settings.retry) else {
-            return Ok(status);
-        };
-        self.tx.put_message(&m)?;
+        let Some(m) = self.withdraw_for(m, None)? else { return Ok(status) };
         self.then(Effect::Message(m));
         Ok(MessageStatus::Cancelled)
     }
 
     /// Withdraws a message that no modem has yet.
-    pub(super) fn cancel_message(&mut self, m: Message) -> Result<Message, GatewayError> {
+    pub(super) fn cancel_message(&mut self, m: Message) -> Result<Message> {
         if m.status == MessageStatus::Cancelled {
             return Ok(m);
         }
-        let m = outbox::step(m, outbox::Event::Cancel, self.now, &self.settings.retry).map_err(
-            |outbox::Refusal(status)| {
-                GatewayError::Conflict(format!("the message is {} already", status.as_str()))
-            },
-        )?;
-        self.tx.put_message(&m)?;
+        let conflict = GatewayError::Conflict(format!("the message is {} already", m.status.as_str()));
+        let m = self.withdraw_for(m, None)?.ok_or(conflict)?;
         self.withdrawn(m.clone());
         Ok(m)
     }

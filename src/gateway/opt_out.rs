@@ -4,7 +4,7 @@
 //! not; a verification stays as it is, since its code may have arrived before.
 
 use super::effects::Move;
-use super::error::GatewayError;
+use super::error::{GatewayError, Result};
 use super::inner::Gateway;
 use super::verify::number;
 use super::view::{OptOutView, Page};
@@ -22,7 +22,7 @@ const LOOKED_AT: usize = 2000;
 
 impl Gateway {
     /// Numbers that opted out, in no particular order.
-    pub async fn opt_outs(&self, limit: usize, after: Option<Tag>) -> Result<Page<OptOutView>, GatewayError> {
+    pub async fn opt_outs(&self, limit: usize, after: Option<Tag>) -> Result<Page<OptOutView>> {
         let limit = limit.clamp(1, 1000);
         let found = self.0.store.read(move |view| view.opt_outs(limit + 1, after)).await??;
         let more = found.len() > limit;
@@ -37,7 +37,7 @@ impl Gateway {
     }
 
     /// Puts a number on the list, and withdraws what waits for it.
-    pub async fn add_opt_out(&self, phone: &str) -> Result<OptOutView, GatewayError> {
+    pub async fn add_opt_out(&self, phone: &str) -> Result<OptOutView> {
         let phone = number(phone)?;
         let (now, to) = (self.0.clock.now(), phone.clone());
         let stop = move |mv: &mut Move<'_, '_>| {
@@ -50,7 +50,7 @@ impl Gateway {
     }
 
     /// Takes a number off the list.
-    pub async fn remove_opt_out(&self, phone: &str) -> Result<OptOutView, GatewayError> {
+    pub async fn remove_opt_out(&self, phone: &str) -> Result<OptOutView> {
         let phone = number(phone)?;
         let to = phone.clone();
         let start = move |mv: &mut Move<'_, '_>| {
@@ -66,7 +66,7 @@ impl Gateway {
 
 impl Move<'_, '_> {
     /// Refuses a number that opted out.
-    pub(super) fn permits(&self, to: &PhoneNumber) -> Result<(), GatewayError> {
+    pub(super) fn permits(&self, to: &PhoneNumber) -> Result<()> {
         match self.tx.opt_out(to)? {
             None => Ok(()),
             Some(_) => Err(GatewayError::DestinationBlocked(
@@ -83,7 +83,7 @@ impl Move<'_, '_> {
         phone: &PhoneNumber,
         keyword: Keyword,
         message: Option<InboxId>,
-    ) -> Result<(), GatewayError> {
+    ) -> Result<()> {
         if keyword == Keyword::Start {
             self.tx.delete_opt_out(phone)?;
             return Ok(());
@@ -95,7 +95,7 @@ impl Move<'_, '_> {
         for m in self.tx.live_messages()? {
             if m.to == *phone
                 && m.status == MessageStatus::Queued
-                && let Some(m) = self.withdraw_for(m, OPTED_OUT)?
+                && let Some(m) = self.withdraw_for(m, Some(OPTED_OUT))?
             {
                 tracing::info!(message = %m.id, to = m.to.masked(), "withdrawn: the recipient opted out");
                 self.withdrawn(m);
@@ -105,7 +105,7 @@ impl Move<'_, '_> {
     }
 
     /// Whose number a sender is. Without its country code it is that of the only recipient of late that ends so.
-    pub(super) fn number_of(&self, from: &Sender) -> Result<Option<PhoneNumber>, GatewayError> {
+    pub(super) fn number_of(&self, from: &Sender) -> Result<Option<PhoneNumber>> {
         if let Ok(phone) = from.as_str().parse() {
             return Ok(Some(phone));
         }

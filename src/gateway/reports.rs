@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::effects::Move;
-use super::error::GatewayError;
+use super::error::Result;
 use super::inner::{Gateway, Inner};
 use super::piece;
 use super::sims::Source;
@@ -30,12 +30,7 @@ const CLOCKS: Duration = Duration::from_secs(3600);
 impl Gateway {
     /// Takes a status report that a modem handed over: SMSC field and TPDU. When this returns `Ok`, what it says is
     /// on disk and the modem may forget it.
-    pub async fn reported(
-        &self,
-        modem: &str,
-        sim: &SimNames,
-        pdu: &Secret<Vec<u8>>,
-    ) -> Result<(), GatewayError> {
+    pub async fn reported(&self, modem: &str, sim: &SimNames, pdu: &Secret<Vec<u8>>) -> Result<()> {
         // What it is stands in its first octet, whatever the modem called it.
         self.received(modem, sim, pdu).await
     }
@@ -46,7 +41,7 @@ impl Inner {
         self: &Arc<Self>,
         source: Source,
         status: gsm_sms::StatusReport,
-    ) -> Result<(), GatewayError> {
+    ) -> Result<()> {
         let (modem, said) = (source.modem.clone(), status.status.meaning());
         let matched = self.perform(self.clock.now(), move |mv| mv.take_report(&source, &status)).await?;
         self.metrics.report(matched);
@@ -66,7 +61,7 @@ pub(super) struct Settled {
 
 impl Move<'_, '_> {
     /// Takes a report; tells whether its message was found.
-    fn take_report(&mut self, source: &Source, told: &gsm_sms::StatusReport) -> Result<bool, GatewayError> {
+    fn take_report(&mut self, source: &Source, told: &gsm_sms::StatusReport) -> Result<bool> {
         let (sim, key) = (self.sim(source)?, self.key);
         if self.came_before(&sim, |name| known_as(key, name, told))? {
             return Ok(true);
@@ -91,7 +86,7 @@ impl Move<'_, '_> {
     }
 
     /// Looks again for the messages of the reports that came when a SIM was known by fewer names.
-    pub(super) fn claim_reports(&mut self, sim: &KnownSim) -> Result<(), GatewayError> {
+    pub(super) fn claim_reports(&mut self, sim: &KnownSim) -> Result<()> {
         for (key, report) in self.tx.held()? {
             if sim.names().any(|name| name == report.sim)
                 && let Some(states) = self.credit(&report)?
@@ -104,12 +99,7 @@ impl Move<'_, '_> {
     }
 
     /// One event of a send, what is to be expected after it, and what reports that came before say.
-    pub(super) fn settle(
-        &mut self,
-        id: MessageId,
-        event: &Event,
-        sim: Option<&str>,
-    ) -> Result<Settled, GatewayError> {
+    pub(super) fn settle(&mut self, id: MessageId, event: &Event, sim: Option<&str>) -> Result<Settled> {
         let nothing = Settled { was: MessageStatus::Cancelled, states: Vec::new() };
         let Some(before) = self.tx.message(id)? else { return Ok(nothing) };
         let was = before.status;
@@ -139,7 +129,7 @@ impl Move<'_, '_> {
     }
 
     /// Writes down under which references reports may come, after an event of a message that stood as `m` before it.
-    fn expect_reports(&mut self, m: &Message, event: &Event, sim: Option<&str>) -> Result<(), GatewayError> {
+    fn expect_reports(&mut self, m: &Message, event: &Event, sim: Option<&str>) -> Result<()> {
         let until = self.now.plus(AWAITED);
         let mut awaited = self.tx.awaited(m.id)?.unwrap_or_else(|| Awaited::new(m.id));
         let known = awaited.clone();
@@ -179,7 +169,7 @@ impl Move<'_, '_> {
 
     /// Writes a report down at the message that it tells of, and answers each state that this brings it to; nothing
     /// when there is no such message yet.
-    fn credit(&mut self, report: &Report) -> Result<Option<Vec<Message>>, GatewayError> {
+    fn credit(&mut self, report: &Report) -> Result<Option<Vec<Message>>> {
         let Some(m) = self.find(report)? else { return Ok(None) };
         if m.status == MessageStatus::Sending {
             // Its twin or a further part is on the air: the report waits for the outcome.
@@ -211,7 +201,7 @@ impl Move<'_, '_> {
         m: &Message,
         awaited: &Awaited,
         ended_at: Option<Timestamp>,
-    ) -> Result<Option<Message>, GatewayError> {
+    ) -> Result<Option<Message>> {
         let event = match awaited.overall(m.parts) {
             PartState::Open => return Ok(None),
             PartState::Delivered => Event::Reported { delivered: true, reason: None },
@@ -230,7 +220,7 @@ impl Move<'_, '_> {
     }
 
     /// The message that a report tells of.
-    fn find(&self, report: &Report) -> Result<Option<Message>, GatewayError> {
+    fn find(&self, report: &Report) -> Result<Option<Message>> {
         let mut ids = self.tx.expected_of_sim(&report.sim, report.reference)?;
         if report.modem != report.sim {
             // Sent before the SIM was known.
@@ -255,7 +245,7 @@ impl Move<'_, '_> {
     }
 
     /// The message whose send ended unknown and that a report can only be of.
-    fn find_doubtful(&self, report: &Report) -> Result<Option<Message>, GatewayError> {
+    fn find_doubtful(&self, report: &Report) -> Result<Option<Message>> {
         let mut sure = Vec::new();
         let mut perhaps = Vec::new();
         for id in self.tx.expected(&report.modem, None)? {
@@ -273,7 +263,7 @@ impl Move<'_, '_> {
     }
 
     /// Keeps a report until its message is known; the oldest ones give way.
-    fn hold(&mut self, report: &Report, tag: &Tag) -> Result<(), GatewayError> {
+    fn hold(&mut self, report: &Report, tag: &Tag) -> Result<()> {
         let held = self.tx.held()?;
         for (key, _) in held.iter().take((held.len() + 1).saturating_sub(MOST_HELD)) {
             self.tx.delete_held(key)?;

@@ -1,7 +1,7 @@
 //! The moves of a message on its way: a modem claims it, a send of it ends, its time runs out.
 
 use super::effects::{Effect, Move};
-use super::error::GatewayError;
+use super::error::Result;
 use super::opt_out;
 use super::reports::Settled;
 use crate::clock::Timestamp;
@@ -44,7 +44,7 @@ impl Move<'_, '_> {
         &mut self,
         ended: Option<Ended>,
         wanted: Option<Claim>,
-    ) -> Result<Option<Message>, GatewayError> {
+    ) -> Result<Option<Message>> {
         if let Some(ended) = ended {
             self.ended(ended)?;
         }
@@ -55,7 +55,7 @@ impl Move<'_, '_> {
     }
 
     /// A send ended: writes down what it cost, and puts the message back when it is to go out again.
-    fn ended(&mut self, ended: Ended) -> Result<(), GatewayError> {
+    fn ended(&mut self, ended: Ended) -> Result<()> {
         let Ended { id, modem, end, accounting, sim, avoid, avoid_with_twin } = ended;
         if let Some((sim, ledger)) = &accounting.ledger {
             self.tx.put_ledger(sim, ledger)?;
@@ -93,7 +93,7 @@ impl Move<'_, '_> {
     }
 
     /// A modem takes a message that waits, or sends one as well that another modem has.
-    fn claim(&mut self, claim: Claim) -> Result<Option<Message>, GatewayError> {
+    fn claim(&mut self, claim: Claim) -> Result<Option<Message>> {
         let Claim { id, modem, twin_of, .. } = claim;
         let Some(m) = self.tx.message(id)? else { return Ok(None) };
         let twin = twin_of.is_some();
@@ -113,7 +113,7 @@ impl Move<'_, '_> {
     }
 
     /// Time passed for a message that waits.
-    pub(super) fn run_out(&mut self, id: MessageId) -> Result<(), GatewayError> {
+    pub(super) fn run_out(&mut self, id: MessageId) -> Result<()> {
         let event = Event::Tick { min_life: self.settings.min_life };
         let Some(m) = self.tx.message(id)? else { return Ok(()) };
         if let Some(m) = self.happened_to(m, event, self.now)? {
@@ -123,12 +123,7 @@ impl Move<'_, '_> {
     }
 
     /// One event of a message as it is in the store, written down; nothing when its state does not take the event.
-    pub(super) fn happened_to(
-        &mut self,
-        m: Message,
-        event: Event,
-        at: Timestamp,
-    ) -> Result<Option<Message>, GatewayError> {
+    pub(super) fn happened_to(&mut self, m: Message, event: Event, at: Timestamp) -> Result<Option<Message>> {
         let was = m.status;
         let Ok(m) = outbox::step(m, event, at, &self.settings.retry) else { return Ok(None) };
         self.tx.put_message(&m)?;
@@ -137,23 +132,23 @@ impl Move<'_, '_> {
         }
         // Much may have changed while the message was on the air.
         match self.unwanted(&m)? {
-            Some(why) => self.withdraw_for(m, why),
+            Some(why) => self.withdraw_for(m, Some(why)),
             None => Ok(Some(m)),
         }
     }
 
-    /// Withdraws a message that waits, and says why; nothing when it does not wait.
-    pub(super) fn withdraw_for(&mut self, m: Message, why: &str) -> Result<Option<Message>, GatewayError> {
+    /// Withdraws a message that waits, and says why where that is news; nothing when it does not wait.
+    pub(super) fn withdraw_for(&mut self, m: Message, why: Option<&str>) -> Result<Option<Message>> {
         let Ok(mut m) = outbox::step(m, Event::Cancel, self.now, &self.settings.retry) else {
             return Ok(None);
         };
-        m.error = Some(why.to_owned());
+        m.error = why.map(str::to_owned).or(m.error);
         self.tx.put_message(&m)?;
         Ok(Some(m))
     }
 
     /// Why a message is not to go out once more, if it is not: its recipient opted out, or its code is of no use.
-    fn unwanted(&self, m: &Message) -> Result<Option<&'static str>, GatewayError> {
+    fn unwanted(&self, m: &Message) -> Result<Option<&'static str>> {
         if self.tx.opt_out(&m.to)?.is_some() {
             return Ok(Some(opt_out::OPTED_OUT));
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::effects::Move;
-use super::error::GatewayError;
+use super::error::Result;
 use super::inner::Inner;
 use super::lock::locked;
 use crate::outbox::{Ledger, Periods, Recipients, SimNames};
@@ -27,10 +27,7 @@ impl Inner {
     }
 
     /// The SIM, and what is kept of it.
-    pub(super) async fn counts(
-        self: &Arc<Self>,
-        source: Source,
-    ) -> Result<(KnownSim, Ledger, Recipients), GatewayError> {
+    pub(super) async fn counts(self: &Arc<Self>, source: Source) -> Result<(KnownSim, Ledger, Recipients)> {
         let now = self.clock.now();
         self.perform(now, move |mv| {
             let (sim, month) = (mv.sim(&source)?, Periods::of(now).month);
@@ -45,7 +42,7 @@ impl Inner {
 impl Move<'_, '_> {
     /// The SIM of a source. When two of its names are found to be one SIM's, what waits under either comes together:
     /// parts of a message, and reports with their messages.
-    pub(super) fn sim(&mut self, source: &Source) -> Result<KnownSim, GatewayError> {
+    pub(super) fn sim(&mut self, source: &Source) -> Result<KnownSim> {
         if let Some(identity) = source.last.as_deref().filter(|_| source.names.is_empty()) {
             return Ok(self.tx.sim_called(self.key, identity)?);
         }

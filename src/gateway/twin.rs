@@ -4,7 +4,7 @@
 
 use super::air::{Answer, Leave, Role};
 use super::effects::{Effect, Move};
-use super::error::GatewayError;
+use super::error::Result;
 use super::inner::{Gateway, Inner, Slot};
 use super::lock::locked;
 use super::reports::Settled;
@@ -14,7 +14,7 @@ use crate::store::Records as _;
 
 impl Gateway {
     /// The answer to what this modem has on the air is later than a code waits for it.
-    pub async fn overdue(&self, modem: &str) -> Result<(), GatewayError> {
+    pub async fn overdue(&self, modem: &str) -> Result<()> {
         let inner = &self.0;
         let slot = inner.slot(modem)?;
         let id = {
@@ -33,7 +33,7 @@ impl Gateway {
     }
 
     /// A modem told the result of its last doubtful send after all.
-    pub async fn late_accepted(&self, modem: &str, reference: u8) -> Result<(), GatewayError> {
+    pub async fn late_accepted(&self, modem: &str, reference: u8) -> Result<()> {
         let inner = &self.0;
         let index = inner.index(modem)?;
         let Some((id, part)) = locked(&inner.slots[index].doubt).settle() else {
@@ -61,7 +61,7 @@ impl Move<'_, '_> {
         part: u8,
         reference: u8,
         sim: Option<&str>,
-    ) -> Result<(), GatewayError> {
+    ) -> Result<()> {
         let event = Event::LateAccepted { modem: modem.to_owned(), part, reference };
         let Settled { was, states } = self.settle(id, &event, sim)?;
         if states.first().is_some_and(|m| m.status != was) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::effects::{Effect, Move};
-use super::error::GatewayError;
+use super::error::{GatewayError, Result};
 use super::inner::{Gateway, Inner};
 use super::moves::{Attempt, Once, Tracked};
 use super::request::{Caller, IssueRequest};
@@ -25,11 +25,7 @@ const MAX_PARTS: usize = 10;
 impl Gateway {
     /// Makes a code and queues its message; answers when both are on disk. The flag tells that an
     /// `Idempotency-Key` gave back an earlier verification.
-    pub async fn issue(
-        &self,
-        caller: &Caller,
-        request: IssueRequest,
-    ) -> Result<(VerificationView, bool), GatewayError> {
+    pub async fn issue(&self, caller: &Caller, request: IssueRequest) -> Result<(VerificationView, bool)> {
         let inner = &self.0;
         inner.admit()?;
         let settings = inner.settings();
@@ -66,11 +62,7 @@ impl Gateway {
     }
 
     /// One verification.
-    pub async fn verification(
-        &self,
-        caller: &Caller,
-        id: VerificationId,
-    ) -> Result<VerificationView, GatewayError> {
+    pub async fn verification(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
         let now = self.0.clock.now();
         let tracked = self.0.perform(now, move |mv| mv.tracked(id)).await?;
         Ok(visible(caller, tracked)?.view(now))
@@ -82,7 +74,7 @@ impl Gateway {
         caller: &Caller,
         id: VerificationId,
         code: &Secret<String>,
-    ) -> Result<CheckView, GatewayError> {
+    ) -> Result<CheckView> {
         let answer = self.0.check(caller.clone(), id, code).await?;
         self.0.metrics.check(answer.approved);
         Ok(answer)
@@ -95,7 +87,7 @@ impl Gateway {
         to: &str,
         service: Option<&str>,
         code: &Secret<String>,
-    ) -> Result<CheckView, GatewayError> {
+    ) -> Result<CheckView> {
         let to = number(to)?;
         let service = service.unwrap_or(Service::DEFAULT).to_owned();
         allowed(caller, &service)?;
@@ -107,11 +99,7 @@ impl Gateway {
     }
 
     /// Sends the same code again.
-    pub async fn resend(
-        &self,
-        caller: &Caller,
-        id: VerificationId,
-    ) -> Result<VerificationView, GatewayError> {
+    pub async fn resend(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
         let inner = &self.0;
         inner.admit()?;
         let settings = inner.settings();
@@ -137,11 +125,7 @@ impl Gateway {
     }
 
     /// Withdraws a verification and its queued message.
-    pub async fn cancel(
-        &self,
-        caller: &Caller,
-        id: VerificationId,
-    ) -> Result<VerificationView, GatewayError> {
+    pub async fn cancel(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
         let who = caller.clone();
         let cancel = move |mv: &mut Move<'_, '_>| {
             let tracked = visible(&who, mv.tracked(id)?)?;
@@ -157,7 +141,7 @@ impl Inner {
         caller: Caller,
         id: VerificationId,
         code: &Secret<String>,
-    ) -> Result<CheckView, GatewayError> {
+    ) -> Result<CheckView> {
         let now = self.clock.now();
         let attempt = move |mv: &mut Move<'_, '_>| {
             let tracked = visible(&caller, mv.tracked(id)?)?;
@@ -191,7 +175,7 @@ impl Inner {
         caller: &Caller,
         text: &Secret<String>,
         now: Timestamp,
-    ) -> Result<Message, GatewayError> {
+    ) -> Result<Message> {
         Ok(Message {
             kind: Kind::Otp(v.id),
             service: Some(v.service.clone()),
@@ -209,7 +193,7 @@ impl Inner {
         caller: &Caller,
         text: &Secret<String>,
         now: Timestamp,
-    ) -> Result<Message, GatewayError> {
+    ) -> Result<Message> {
         let (encoding, parts) = measure(text)?;
         Ok(Message {
             id,
@@ -244,7 +228,7 @@ impl Inner {
         })
     }
 
-    fn unpack(&self, owner: &[u8], sealed: &Sealed) -> Result<Source, GatewayError> {
+    fn unpack(&self, owner: &[u8], sealed: &Sealed) -> Result<Source> {
         let plain = self.key.unseal(owner, sealed).map_err(|e| GatewayError::Internal(e.to_string()))?;
         Source::unpack(plain.expose())
             .ok_or_else(|| GatewayError::Internal("sealed code is damaged".to_owned()))
@@ -262,7 +246,7 @@ struct Source {
 const SEPARATOR: char = '\u{1f}';
 
 impl Source {
-    fn render(&self, name: &str, service: &Service, life: Duration) -> Result<Secret<String>, GatewayError> {
+    fn render(&self, name: &str, service: &Service, life: Duration) -> Result<Secret<String>> {
         service
             .render(name, &self.code, self.locale.as_deref(), &self.values, life)
             .map_err(|missing| GatewayError::InvalidRequest(format!("the template needs values.{missing}")))
@@ -294,7 +278,7 @@ impl Source {
 }
 
 /// The coding and the parts of a text, or why it does not fit.
-fn measure(text: &Secret<String>) -> Result<(Encoding, u8), GatewayError> {
+fn measure(text: &Secret<String>) -> Result<(Encoding, u8)> {
     let survey = gsm_sms::survey(text.expose());
     if survey.parts > MAX_PARTS {
         return Err(GatewayError::TextTooLong(format!(
@@ -306,11 +290,11 @@ fn measure(text: &Secret<String>) -> Result<(Encoding, u8), GatewayError> {
 }
 
 /// A number as a client wrote it.
-pub(super) fn number(text: &str) -> Result<PhoneNumber, GatewayError> {
+pub(super) fn number(text: &str) -> Result<PhoneNumber> {
     text.parse().map_err(|e: crate::phone::PhoneError| GatewayError::InvalidNumber(e.to_string()))
 }
 
-fn allowed(caller: &Caller, service: &str) -> Result<(), GatewayError> {
+fn allowed(caller: &Caller, service: &str) -> Result<()> {
     if caller.may_use(service) {
         return Ok(());
     }
@@ -318,15 +302,11 @@ fn allowed(caller: &Caller, service: &str) -> Result<(), GatewayError> {
 }
 
 /// A verification of a service that the client may not use does not exist for it.
-fn visible(caller: &Caller, tracked: Tracked) -> Result<Tracked, GatewayError> {
+fn visible(caller: &Caller, tracked: Tracked) -> Result<Tracked> {
     if caller.may_use(&tracked.v.service) { Ok(tracked) } else { Err(GatewayError::NotFound("verification")) }
 }
 
-fn check_values(
-    service: &Service,
-    locale: Option<&str>,
-    values: &BTreeMap<String, String>,
-) -> Result<(), GatewayError> {
+fn check_values(service: &Service, locale: Option<&str>, values: &BTreeMap<String, String>) -> Result<()> {
     let template = service.template(locale);
     if let Some(missing) = template.wanted().find(|name| !values.contains_key(*name)) {
         return Err(GatewayError::InvalidRequest(format!("the template needs values.{missing}")));

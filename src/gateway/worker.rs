@@ -8,7 +8,7 @@ use gsm_modem::Part;
 use tokio::sync::oneshot;
 
 use super::air::{Answer, OnAir, Role};
-use super::error::GatewayError;
+use super::error::{GatewayError, Result};
 use super::inner::Inner;
 use super::lock::locked;
 use super::sends::{Claim, Ended};
@@ -70,7 +70,7 @@ impl Inner {
         index: usize,
         ended: Option<Ended>,
         claim: Option<Claim>,
-    ) -> Result<Option<Ended>, GatewayError> {
+    ) -> Result<Option<Ended>> {
         let slot = &self.slots[index];
         let now = self.clock.now();
         let settings = self.settings();
@@ -252,7 +252,7 @@ impl Inner {
         known: &Readiness,
         next: &Readiness,
         ended: &mut Option<Ended>,
-    ) -> Result<(), GatewayError> {
+    ) -> Result<()> {
         let nameless = next.ready && next.sim.is_empty() && locked(&self.queue).sim(index).is_none();
         if nameless || !next.sim.is_empty() && next.sim != known.sim {
             if let Some(last) = ended.take() {
