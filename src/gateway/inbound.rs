@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::inner::{Gateway, Inner};
 use super::intake;
@@ -13,7 +14,7 @@ use crate::id::InboxId;
 use crate::inbox::{Content, Entry};
 use crate::outbox::SimNames;
 use crate::secret::Secret;
-use crate::store::{InboxRecords as _, StoreError, Tx};
+use crate::store::InboxRecords as _;
 
 /// Octets of texts after which a page ends, whatever its limit says.
 const PAGE_OCTETS: usize = 4 * 1024 * 1024;
@@ -22,8 +23,9 @@ const SWEEP_AT_ONCE: usize = 200;
 
 impl Gateway {
     /// Takes what a modem received: SMSC field and TPDU. When this returns `Ok`, it is on disk, or was before, and
-    /// the modem may forget it. `sim` is what the SIM told that it was read from. Octets that are no message are kept as such, so that nothing blocks the modem's
-    /// storage; a status report goes its own way.
+    /// the modem may forget it. `sim` is what the SIM told that it was read from. What it is stands in its first
+    /// octet, whatever the modem called it: a status report goes its own way, and octets that are no message are
+    /// kept as such, so that nothing blocks the modem's storage.
     pub async fn received(&self, modem: &str, sim: &SimNames, pdu: &Secret<Vec<u8>>) -> Result<()> {
         let (source, now) = (self.0.source(modem, sim), self.0.clock.now());
         match piece::read(pdu.expose()) {
@@ -69,7 +71,8 @@ impl Gateway {
 
     /// Forgets a received message; answers it for the last time.
     pub async fn delete_inbox(&self, id: InboxId) -> Result<InboxView> {
-        let gone = self.0.store.transact(move |tx| tx.delete_inbox(id)).await??;
+        let now = self.0.clock.now();
+        let gone = self.0.perform(now, move |mv| Ok(mv.tx.delete_inbox(id)?)).await?;
         self.0.inbox_view(&gone.ok_or(GatewayError::NotFound("received message"))?)
     }
 }
@@ -81,14 +84,14 @@ impl Inner {
         let cutoff = now.minus(self.settings().keep_inbox);
         let too_long = now.minus(intake::limits().timeout);
         self.perform(self.clock.now(), move |mv| mv.give_up_before(too_long)).await?;
-        let forget = move |tx: &mut Tx<'_>| {
-            let old = tx.inbox_before(cutoff, SWEEP_AT_ONCE)?;
+        let forget = move |mv: &mut Move<'_, '_>| {
+            let old = mv.tx.inbox_before(cutoff, SWEEP_AT_ONCE)?;
             for id in &old {
-                tx.delete_inbox(*id)?;
+                mv.tx.delete_inbox(*id)?;
             }
-            Ok::<_, StoreError>(old.len())
+            Ok(old.len())
         };
-        Ok(self.store.transact(forget).await?? >= SWEEP_AT_ONCE)
+        Ok(self.perform(now, forget).await? >= SWEEP_AT_ONCE)
     }
 
     fn inbox_view(&self, entry: &Entry) -> Result<InboxView> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::effects::Move;
 use super::error::Result;
 use super::inner::Inner;
 use super::lock::locked;
@@ -102,20 +103,18 @@ impl Inner {
                 Ok::<_, crate::store::StoreError>((ended, over))
             })
             .await??;
-        let forgotten = self
-            .store
-            .transact(move |tx| {
-                for id in &ended {
-                    tx.delete_verification(*id)?;
-                }
-                for id in &over {
-                    tx.delete_message(*id)?;
-                }
-                let stale = tx.sweep_expired(now, SWEEP_AT_ONCE)?;
-                let served = tx.sweep_recipients(Periods::of(now).month, SWEEP_AT_ONCE)?;
-                Ok::<usize, crate::store::StoreError>(ended.len().max(over.len()).max(stale).max(served))
-            })
-            .await??;
+        let forget = move |mv: &mut Move<'_, '_>| {
+            for id in &ended {
+                mv.tx.delete_verification(*id)?;
+            }
+            for id in &over {
+                mv.tx.delete_message(*id)?;
+            }
+            let stale = mv.tx.sweep_expired(now, SWEEP_AT_ONCE)?;
+            let served = mv.tx.sweep_recipients(Periods::of(now).month, SWEEP_AT_ONCE)?;
+            Ok(ended.len().max(over.len()).max(stale).max(served))
+        };
+        let forgotten = self.perform(now, forget).await?;
         Ok(self.sweep_inbox(now).await? || forgotten >= SWEEP_AT_ONCE)
     }
 }

@@ -1,5 +1,5 @@
-//! The use cases that the API offers and modems feed: issue, check, resend, cancel, send, received, reported,
-//! recover; opt-outs; the workers that carry messages to modems through the [`Submit`] trait; events.
+//! The use cases that the API offers and modems feed: issue, check, resend, cancel, send, received, recover;
+//! opt-outs; the workers that carry messages to modems through the [`Submit`] trait; events.
 //!
 //! This room knows no HTTP, no serial port and no AT command. A worked example is the test `one_code` in
 //! `gateway/tests/mod.rs`: a gateway over a store in memory and a modem that is a few lines of test.

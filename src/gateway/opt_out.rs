@@ -10,7 +10,7 @@ use super::verify::number;
 use super::view::{OptOutView, Page};
 use crate::id::InboxId;
 use crate::inbox::{Keyword, OptOut, Sender, Tag};
-use crate::outbox::{self, MessageStatus};
+use crate::outbox;
 use crate::phone::PhoneNumber;
 use crate::store::{InboxRecords as _, Records as _};
 
@@ -94,7 +94,6 @@ impl Move<'_, '_> {
         }
         for m in self.tx.live_messages()? {
             if m.to == *phone
-                && m.status == MessageStatus::Queued
                 && let Some(m) = self.withdraw_for(m, Some(OPTED_OUT))?
             {
                 tracing::info!(message = %m.id, to = m.to.masked(), "withdrawn: the recipient opted out");

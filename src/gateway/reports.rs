@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use super::effects::Move;
 use super::error::Result;
-use super::inner::{Gateway, Inner};
+use super::inner::Inner;
 use super::piece;
 use super::sims::Source;
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::inbox::Tag;
-use crate::outbox::{self, Awaited, End, Event, Message, MessageStatus, Noted, PartState, Report, SimNames};
-use crate::secret::{Key, Secret};
+use crate::outbox::{self, Awaited, End, Event, Message, MessageStatus, Noted, PartState, Report};
+use crate::secret::Key;
 use crate::store::{KnownSim, Records as _, ReportRecords as _};
 
 /// How long a report may take to come.
@@ -26,15 +26,6 @@ const HELD: Duration = Duration::from_secs(86_400);
 const MOST_HELD: usize = 256;
 /// How far the service centre's clock may be behind ours.
 const CLOCKS: Duration = Duration::from_secs(3600);
-
-impl Gateway {
-    /// Takes a status report that a modem handed over: SMSC field and TPDU. When this returns `Ok`, what it says is
-    /// on disk and the modem may forget it.
-    pub async fn reported(&self, modem: &str, sim: &SimNames, pdu: &Secret<Vec<u8>>) -> Result<()> {
-        // What it is stands in its first octet, whatever the modem called it.
-        self.received(modem, sim, pdu).await
-    }
-}
 
 impl Inner {
     pub(super) async fn take_report(
