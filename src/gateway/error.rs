@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use crate::store::StoreError;
+
+/// What a use case answers.
+pub(super) type Result<T, E = GatewayError> = std::result::Result<T, E>;
+
 /// A refusal or a fault, with a sentence for a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GatewayError {
@@ -58,6 +63,16 @@ pub enum GatewayError {
     /// A fault of the daemon itself.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<StoreError> for GatewayError {
+    fn from(e: StoreError) -> Self {
+        match e {
+            StoreError::Closed => Self::ShuttingDown,
+            StoreError::Full => Self::QueueFull,
+            e => Self::Storage(e.to_string()),
+        }
+    }
 }
 
 /// Whole seconds, rounded up, as `Retry-After` wants them.

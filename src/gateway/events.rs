@@ -5,7 +5,8 @@ use std::sync::Mutex;
 
 use tokio::sync::broadcast;
 
-use super::{Event, EventKind, Gap, Subscription};
+use super::lock::locked;
+use super::view::{Event, EventKind, Gap, Subscription};
 use crate::clock::Timestamp;
 
 /// Events kept for a follower who comes back.
@@ -35,7 +36,7 @@ impl Events {
     }
 
     pub(super) fn publish(&self, at: Timestamp, kind: EventKind) {
-        let mut ring = self.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut ring = locked(&self.ring);
         let event = Event { id: ring.next, at, kind };
         ring.next += 1;
         if ring.kept.len() == KEPT {
@@ -49,7 +50,7 @@ impl Events {
     /// The kept events after `after`, and every later one. Of an event that is not of this run nobody knows what
     /// came behind it: all that is kept does.
     pub(super) fn subscribe(&self, after: Option<u64>) -> Subscription {
-        let ring = self.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let ring = locked(&self.ring);
         let (mut gap, mut backlog) = (None, Vec::new());
         if let Some(after) = after {
             // Who follows since before the first event stands just before it.

@@ -1,15 +1,20 @@
 //! What modems receive: taken, listed, forgotten.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 
-use super::intake::{self, Desk, Intake};
+use super::effects::Move;
+use super::error::{GatewayError, Result};
+use super::inner::{Gateway, Inner};
+use super::intake;
 use super::piece::{self, Handed};
-use super::{EventKind, Gateway, GatewayError, InboxFilter, InboxView, Inner, Page, SimNames, StoreError};
+use super::request::InboxFilter;
+use super::view::{InboxView, Page};
 use crate::clock::Timestamp;
 use crate::id::InboxId;
 use crate::inbox::{Content, Entry};
+use crate::outbox::SimNames;
 use crate::secret::Secret;
-use crate::store::{InboxRecords as _, Tx};
+use crate::store::InboxRecords as _;
 
 /// Octets of texts after which a page ends, whatever its limit says.
 const PAGE_OCTETS: usize = 4 * 1024 * 1024;
@@ -18,15 +23,11 @@ const SWEEP_AT_ONCE: usize = 200;
 
 impl Gateway {
     /// Takes what a modem received: SMSC field and TPDU. When this returns `Ok`, it is on disk, or was before, and
-    /// the modem may forget it. `sim` is what the SIM told that it was read from. Octets that are no message are kept as such, so that nothing blocks the modem's
-    /// storage; a status report goes its own way.
-    pub async fn received(
-        &self,
-        modem: &str,
-        sim: &SimNames,
-        pdu: &Secret<Vec<u8>>,
-    ) -> Result<(), GatewayError> {
-        let source = self.0.source(modem, sim);
+    /// the modem may forget it. `sim` is what the SIM told that it was read from. What it is stands in its first
+    /// octet, whatever the modem called it: a status report goes its own way, and octets that are no message are
+    /// kept as such, so that nothing blocks the modem's storage.
+    pub async fn received(&self, modem: &str, sim: &SimNames, pdu: &Secret<Vec<u8>>) -> Result<()> {
+        let (source, now) = (self.0.source(modem, sim), self.0.clock.now());
         match piece::read(pdu.expose()) {
             Handed::Silent => {
                 tracing::debug!(modem, "a silent message (type 0) was dropped");
@@ -35,7 +36,7 @@ impl Gateway {
             Handed::Report(report) => self.0.take_report(source, *report).await,
             Handed::Piece(piece) => {
                 let pdu = pdu.clone();
-                self.0.at_desk(move |desk| desk.take(&source, pdu.expose(), *piece)).await
+                self.0.perform(now, move |mv| mv.take(&source, pdu.expose(), *piece)).await
             }
             Handed::Unreadable(why) => {
                 tracing::warn!(
@@ -44,13 +45,13 @@ impl Gateway {
                     "received octets that are no message; kept in the inbox as they are"
                 );
                 let pdu = pdu.clone();
-                self.0.at_desk(move |desk| desk.take_unreadable(&source, pdu.expose(), why)).await
+                self.0.perform(now, move |mv| mv.take_unreadable(&source, pdu.expose(), why)).await
             }
         }
     }
 
     /// Received messages, newest first.
-    pub async fn inbox(&self, filter: InboxFilter) -> Result<Page<InboxView>, GatewayError> {
+    pub async fn inbox(&self, filter: InboxFilter) -> Result<Page<InboxView>> {
         let limit = filter.limit.clamp(1, 1000);
         let found = self.0.store.read(move |view| view.inbox(limit + 1, filter.before)).await??;
         let mut more = found.len() > limit;
@@ -69,68 +70,31 @@ impl Gateway {
     }
 
     /// Forgets a received message; answers it for the last time.
-    pub async fn delete_inbox(&self, id: InboxId) -> Result<InboxView, GatewayError> {
-        let gone = self.0.store.transact(move |tx| tx.delete_inbox(id)).await??;
+    pub async fn delete_inbox(&self, id: InboxId) -> Result<InboxView> {
+        let now = self.0.clock.now();
+        let gone = self.0.perform(now, move |mv| Ok(mv.tx.delete_inbox(id)?)).await?;
         self.0.inbox_view(&gone.ok_or(GatewayError::NotFound("received message"))?)
     }
 }
 
 impl Inner {
-    /// One transaction of the desk, and what is told of it.
-    pub(super) async fn at_desk<R: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Desk<'_, '_>) -> Result<R, GatewayError> + Send + 'static,
-    ) -> Result<R, GatewayError> {
-        let (key, ids, settings) = (self.key.clone(), self.ids.clone(), self.settings());
-        let now = self.clock.now();
-        let (answer, done) = self
-            .store
-            .transact(move |tx| {
-                let words = &settings.opt_out;
-                let (retry, done) = (settings.retry, Intake::default());
-                let mut desk = Desk { tx, key: &key, ids: &ids, words, retry, now, done };
-                work(&mut desk).map(|answer| (answer, desk.done))
-            })
-            .await??;
-        self.tell(&done);
-        Ok(answer)
-    }
-
-    fn tell(&self, done: &Intake) {
-        for entry in &done.entries {
-            self.metrics.inbox_received.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(inbox = %entry.id, from = entry.from.masked(), modem = entry.modem,
-                parts = entry.parts, missing = entry.missing.len(), "received");
-            self.events.publish(self.clock.now(), EventKind::Inbox(InboxView::without_body(entry)));
-        }
-        for from in &done.unheard {
-            tracing::warn!(from, "opted out or in, but the sender is no number that messages go to");
-        }
-        for m in &done.withdrawn {
-            tracing::info!(message = %m.id, to = m.to.masked(), "withdrawn: the recipient opted out");
-        }
-        self.withdrawn(&done.withdrawn);
-        for (modem, states) in &done.reported {
-            self.reported_on(modem, states);
-        }
-    }
-
     /// Forgets a batch of what was received long enough ago, and gives up what waited too long for its parts.
     /// Tells whether there is more.
-    pub(super) async fn sweep_inbox(&self, now: Timestamp) -> Result<bool, GatewayError> {
+    pub(super) async fn sweep_inbox(self: &Arc<Self>, now: Timestamp) -> Result<bool> {
         let cutoff = now.minus(self.settings().keep_inbox);
-        self.at_desk(move |desk| desk.give_up_before(now.minus(intake::limits().timeout))).await?;
-        let forget = move |tx: &mut Tx<'_>| {
-            let old = tx.inbox_before(cutoff, SWEEP_AT_ONCE)?;
+        let too_long = now.minus(intake::limits().timeout);
+        self.perform(self.clock.now(), move |mv| mv.give_up_before(too_long)).await?;
+        let forget = move |mv: &mut Move<'_, '_>| {
+            let old = mv.tx.inbox_before(cutoff, SWEEP_AT_ONCE)?;
             for id in &old {
-                tx.delete_inbox(*id)?;
+                mv.tx.delete_inbox(*id)?;
             }
-            Ok::<_, StoreError>(old.len())
+            Ok(old.len())
         };
-        Ok(self.store.transact(forget).await?? >= SWEEP_AT_ONCE)
+        Ok(self.perform(now, forget).await? >= SWEEP_AT_ONCE)
     }
 
-    fn inbox_view(&self, entry: &Entry) -> Result<InboxView, GatewayError> {
+    fn inbox_view(&self, entry: &Entry) -> Result<InboxView> {
         let plain = self
             .key
             .unseal(&entry.id.to_bytes(), &entry.body)

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use gsm_sms::{Arrival, Concatenation, Limits, Pending, Reassembler};
 
-use super::GatewayError;
-use super::opt_out;
+use super::effects::{Effect, Move};
+use super::error::Result;
 use super::piece::{self, Handed, Piece};
 use super::sims::Source;
+use super::view::InboxView;
 use crate::clock::Timestamp;
-use crate::id::{Ids, InboxId};
-use crate::inbox::{Assembly, Content, Entry, Sender, Tag, Words};
-use crate::outbox::{Message, Retry};
-use crate::secret::{Key, Secret};
-use crate::store::{InboxRecords as _, KnownSim, NameRecords as _, Tx};
+use crate::id::InboxId;
+use crate::inbox::{Assembly, Content, Entry, Sender, Tag};
+use crate::secret::Secret;
+use crate::store::{InboxRecords as _, KnownSim, NameRecords as _};
 
 /// How long a message waits for its parts, and how many may wait: a day, 256 messages, 4096 parts.
 pub(super) fn limits() -> Limits {
@@ -22,44 +22,19 @@ pub(super) fn limits() -> Limits {
 }
 
 /// Where a part comes from, and since when it is here.
-pub(super) struct Origin<'a> {
-    pub(super) modem: &'a str,
+struct Origin<'a> {
+    modem: &'a str,
     /// The SIM, by which its parts belong together.
-    pub(super) sim: &'a KnownSim,
-    pub(super) since: Timestamp,
+    sim: &'a KnownSim,
+    since: Timestamp,
 }
 
 /// A part that waits: which one, its PDU, and what stands in it.
 type Part = (u8, Secret<Vec<u8>>, Piece);
 
-/// What came of it.
-#[derive(Debug, Default)]
-pub(super) struct Intake {
-    /// New messages.
-    pub(super) entries: Vec<Entry>,
-    /// Messages that were waiting for somebody who opted out.
-    pub(super) withdrawn: Vec<Message>,
-    /// A keyword whose sender's number could not be told: the sender, masked.
-    pub(super) unheard: Vec<String>,
-    /// Messages whose reports had waited until it was known of which SIM they are: the modem that received them, and
-    /// each state that the message went through.
-    pub(super) reported: Vec<(String, Vec<Message>)>,
-}
-
-/// A running intake.
-pub(super) struct Desk<'a, 't> {
-    pub(super) tx: &'a mut Tx<'t>,
-    pub(super) key: &'a Key,
-    pub(super) ids: &'a Ids,
-    pub(super) words: &'a Words,
-    pub(super) retry: Retry,
-    pub(super) now: Timestamp,
-    pub(super) done: Intake,
-}
-
-impl Desk<'_, '_> {
+impl Move<'_, '_> {
     /// Takes a message or a part; one that came before changes nothing.
-    pub(super) fn take(&mut self, from: &Source, pdu: &[u8], piece: Piece) -> Result<(), GatewayError> {
+    pub(super) fn take(&mut self, from: &Source, pdu: &[u8], piece: Piece) -> Result<()> {
         let (sim, key) = (self.sim(from)?, self.key);
         if self.came_before(&sim, |name| piece.seen(key, name))? {
             return Ok(());
@@ -75,18 +50,13 @@ impl Desk<'_, '_> {
 
     /// Keeps octets that cannot be read: whoever looks at the inbox learns of them, and the modem has its place
     /// back.
-    pub(super) fn take_unreadable(
-        &mut self,
-        from: &Source,
-        pdu: &[u8],
-        why: String,
-    ) -> Result<(), GatewayError> {
+    pub(super) fn take_unreadable(&mut self, from: &Source, pdu: &[u8], why: String) -> Result<()> {
         let (sim, key) = (self.sim(from)?, self.key);
         if self.came_before(&sim, |name| piece::unreadable_seen(key, name, pdu))? {
             return Ok(());
         }
-        let id = self.ids.next::<InboxId>(self.now);
-        self.put(Entry {
+        let id = self.inner.ids.next::<InboxId>(self.now);
+        self.put(&Entry {
             id,
             from: Sender::default(),
             modem: from.modem.clone(),
@@ -103,7 +73,7 @@ impl Desk<'_, '_> {
     }
 
     /// Gives up, with their gaps, the messages whose first part came before `cutoff`.
-    pub(super) fn give_up_before(&mut self, cutoff: Timestamp) -> Result<(), GatewayError> {
+    pub(super) fn give_up_before(&mut self, cutoff: Timestamp) -> Result<()> {
         for (tag, assembly) in self.tx.assemblies()? {
             if assembly.since < cutoff {
                 self.give_up(&tag, &assembly)?;
@@ -118,7 +88,7 @@ impl Desk<'_, '_> {
         &mut self,
         sim: &KnownSim,
         mark: impl Fn(&str) -> (Tag, Duration),
-    ) -> Result<bool, GatewayError> {
+    ) -> Result<bool> {
         for name in sim.names() {
             if self.tx.seen(&mark(name).0, self.now)? {
                 return Ok(true);
@@ -129,14 +99,35 @@ impl Desk<'_, '_> {
         Ok(false)
     }
 
+    /// The parts that wait under any name of a SIM are put down under its identity, as if each came now but for the
+    /// time from which it waits.
+    pub(super) fn gather(&mut self, sim: &KnownSim) -> Result<()> {
+        let mut waiting: Vec<(Tag, Assembly)> = Vec::new();
+        for (tag, assembly) in self.tx.assemblies()? {
+            let of = self.sim_of(&tag, &assembly)?;
+            if sim.names().any(|name| name == of) {
+                waiting.push((tag, assembly));
+            }
+        }
+        // A reference may have come round: the older message gives way to the newer one, not the other way about.
+        waiting.sort_by_key(|(_, assembly)| assembly.since);
+        let mut parts = Vec::new();
+        for (tag, assembly) in waiting {
+            for (_, pdu, piece) in self.parts(&tag, &assembly)? {
+                parts.push((assembly.modem.clone(), assembly.since, pdu, piece));
+            }
+            self.tx.delete_assembly(&tag)?;
+        }
+        for (modem, since, pdu, piece) in parts {
+            if let Some(place) = piece.place {
+                self.join(&Origin { modem: &modem, sim, since }, pdu.expose(), piece, place)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A part joins those that came before it.
-    pub(super) fn join(
-        &mut self,
-        from: &Origin<'_>,
-        pdu: &[u8],
-        piece: Piece,
-        place: Concatenation,
-    ) -> Result<(), GatewayError> {
+    fn join(&mut self, from: &Origin<'_>, pdu: &[u8], piece: Piece, place: Concatenation) -> Result<()> {
         let tag = piece.assembly(self.key, &from.sim.identity, place);
         let mut known = self.tx.assembly(&tag)?;
         // The parts before it are read only when they matter.
@@ -187,7 +178,7 @@ impl Desk<'_, '_> {
         tag: &Tag,
         known: Option<Assembly>,
         place: Concatenation,
-    ) -> Result<(), GatewayError> {
+    ) -> Result<()> {
         let mut assembly = known.unwrap_or_else(|| Assembly {
             modem: from.modem.to_owned(),
             since: from.since,
@@ -205,7 +196,7 @@ impl Desk<'_, '_> {
     }
 
     /// The oldest incomplete messages give way when there are too many.
-    fn make_room(&mut self) -> Result<(), GatewayError> {
+    fn make_room(&mut self) -> Result<()> {
         let mut waiting = self.tx.assemblies()?;
         waiting.sort_by_key(|(_, assembly)| assembly.since);
         let mut parts: usize = waiting.iter().map(|(_, assembly)| assembly.have.len()).sum();
@@ -222,7 +213,7 @@ impl Desk<'_, '_> {
     }
 
     /// Keeps an incomplete message with its gaps.
-    fn give_up(&mut self, tag: &Tag, assembly: &Assembly) -> Result<(), GatewayError> {
+    fn give_up(&mut self, tag: &Tag, assembly: &Assembly) -> Result<()> {
         let sim = self.tx.sim_called(self.key, &self.sim_of(tag, assembly)?)?;
         let pieces = self.pieces(tag, assembly)?;
         self.tx.delete_assembly(tag)?;
@@ -235,13 +226,13 @@ impl Desk<'_, '_> {
 
     /// The parts that came, in their order. One that does not open, because the secret key was replaced, is
     /// missing.
-    fn pieces(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<(u8, Piece)>, GatewayError> {
+    fn pieces(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<(u8, Piece)>> {
         let parts = self.parts(tag, assembly)?.into_iter();
         Ok(parts.map(|(sequence, _, piece)| (sequence, piece)).collect())
     }
 
     /// The same with their PDUs.
-    pub(super) fn parts(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<Part>, GatewayError> {
+    fn parts(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<Part>> {
         let mut parts = Vec::with_capacity(assembly.have.len());
         for &sequence in &assembly.have {
             let Some(plain) = self.unsealed(tag, sequence)? else { continue };
@@ -255,7 +246,7 @@ impl Desk<'_, '_> {
     }
 
     /// Under which name of its SIM a message waits for its parts.
-    pub(super) fn sim_of(&self, tag: &Tag, assembly: &Assembly) -> Result<String, GatewayError> {
+    fn sim_of(&self, tag: &Tag, assembly: &Assembly) -> Result<String> {
         for &sequence in &assembly.have {
             if let Some(plain) = self.unsealed(tag, sequence)?
                 && let Some((sim, _)) = split(plain.expose())
@@ -266,30 +257,22 @@ impl Desk<'_, '_> {
         Ok(String::new())
     }
 
-    fn unsealed(&self, tag: &Tag, sequence: u8) -> Result<Option<Secret<Vec<u8>>>, GatewayError> {
+    fn unsealed(&self, tag: &Tag, sequence: u8) -> Result<Option<Secret<Vec<u8>>>> {
         let sealed = self.tx.part(tag, sequence)?;
         Ok(sealed.and_then(|sealed| self.key.unseal(&owner(tag, sequence), &sealed).ok()))
     }
 
     /// Writes a message of these parts, and does what its text asks for.
-    fn keep(
-        &mut self,
-        modem: &str,
-        pieces: &[(u8, Piece)],
-        total: u8,
-        sim: &KnownSim,
-    ) -> Result<(), GatewayError> {
+    fn keep(&mut self, modem: &str, pieces: &[(u8, Piece)], total: u8, sim: &KnownSim) -> Result<()> {
         let Some((_, first)) = pieces.first() else { return Ok(()) };
         self.make_way(first, sim)?;
         let parts: Vec<_> = pieces.iter().map(|(sequence, p)| (*sequence, p.fragment.clone())).collect();
         let (content, plain) = piece::joined(&parts, total);
         let plain = Secret::new(plain);
         let missing: Vec<u8> = (1..=total).filter(|s| parts.iter().all(|(have, _)| have != s)).collect();
-        let id = self.ids.next::<InboxId>(self.now);
-        if content == Content::Text && missing.is_empty() {
-            self.apply_keyword(id, &first.from, plain.expose())?;
-        }
-        self.put(Entry {
+        let id = self.inner.ids.next::<InboxId>(self.now);
+        let whole_text = content == Content::Text && missing.is_empty();
+        self.put(&Entry {
             id,
             from: first.from.clone(),
             modem: modem.to_owned(),
@@ -302,12 +285,13 @@ impl Desk<'_, '_> {
             ports: first.ports,
             replaced_by: first.replaceable(self.key, &sim.identity),
             body: self.key.seal(&id.to_bytes(), plain.expose()),
-        })
+        })?;
+        if whole_text { self.obey(id, &first.from, plain.expose()) } else { Ok(()) }
     }
 
     /// Forgets the message that this one takes the place of, when that came under another name of the SIM; under its
     /// identity the store does so.
-    fn make_way(&mut self, piece: &Piece, sim: &KnownSim) -> Result<(), GatewayError> {
+    fn make_way(&mut self, piece: &Piece, sim: &KnownSim) -> Result<()> {
         for tag in sim.former.iter().filter_map(|name| piece.replaceable(self.key, name)) {
             if let Some(older) = self.tx.replaceable(&tag)? {
                 self.tx.delete_inbox(older)?;
@@ -317,24 +301,20 @@ impl Desk<'_, '_> {
     }
 
     /// Does what a text asks for, when it is one of the words.
-    fn apply_keyword(&mut self, id: InboxId, from: &Sender, text: &[u8]) -> Result<(), GatewayError> {
-        let Some(keyword) = std::str::from_utf8(text).ok().and_then(|text| self.words.keyword(text)) else {
+    fn obey(&mut self, id: InboxId, from: &Sender, text: &[u8]) -> Result<()> {
+        let text = std::str::from_utf8(text).ok();
+        let Some(keyword) = text.and_then(|text| self.settings.opt_out.keyword(text)) else { return Ok(()) };
+        let Some(phone) = self.number_of(from)? else {
+            let from = from.masked();
+            tracing::warn!(from, "opted out or in, but the sender is no number that messages go to");
             return Ok(());
         };
-        match opt_out::number_of(self.tx, from)? {
-            Some(phone) => {
-                let withdrawn =
-                    opt_out::apply_keyword(self.tx, self.key, &phone, keyword, Some(id), self.now)?;
-                self.done.withdrawn.extend(withdrawn);
-            }
-            None => self.done.unheard.push(from.masked()),
-        }
-        Ok(())
+        self.apply_keyword(&phone, keyword, Some(id))
     }
 
-    fn put(&mut self, entry: Entry) -> Result<(), GatewayError> {
-        self.tx.put_inbox(&entry)?;
-        self.done.entries.push(entry);
+    fn put(&mut self, entry: &Entry) -> Result<()> {
+        self.tx.put_inbox(entry)?;
+        self.then(Effect::Received(InboxView::without_body(entry)));
         Ok(())
     }
 }

@@ -1,19 +1,19 @@
 //! The keeper of times: retries that come due, messages and codes that run out, and what has been kept long
 //! enough. It sleeps until the next of these moments and is woken when an earlier one appears.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::moves::{self, IDEMPOTENCY};
-use super::{GatewayError, Inner, VerificationView, locked};
+use super::effects::Move;
+use super::error::Result;
+use super::inner::Inner;
+use super::lock::locked;
+use super::moves::IDEMPOTENCY;
 use crate::clock::Timestamp;
-use crate::id::VerificationId;
-use crate::outbox::{Event, Kind, MessageStatus, Periods, Sign};
-use crate::store::{Records as _, View};
-
-/// When each pending verification ends.
-pub(super) type Expiries = BTreeSet<(Timestamp, VerificationId)>;
+use crate::outbox::{Kind, Periods};
+use crate::store::Records as _;
 
 /// How often old records are looked for, at the least and at the most.
 const SWEEPS: (Duration, Duration) = (Duration::from_secs(3600), Duration::from_secs(60));
@@ -28,16 +28,7 @@ struct Swept {
 }
 
 impl Inner {
-    pub(super) fn expect_expiry(&self, at: Timestamp, id: VerificationId) {
-        locked(&self.expiries).insert((at, id));
-        self.keep_by(Some(at));
-    }
-
-    pub(super) fn forget_expiry(&self, at: Timestamp, id: VerificationId) {
-        locked(&self.expiries).remove(&(at, id));
-    }
-
-    pub(super) async fn keep(&self) {
+    pub(super) async fn keep(self: &Arc<Self>) {
         let mut swept: Option<Swept> = None;
         while !self.stopping.load(Ordering::SeqCst) {
             self.keeper_at.store(0, Ordering::SeqCst);
@@ -59,23 +50,19 @@ impl Inner {
         }
     }
 
-    async fn pass(&self, now: Timestamp, swept: &mut Option<Swept>) -> Result<(), GatewayError> {
+    async fn pass(self: &Arc<Self>, now: Timestamp, swept: &mut Option<Swept>) -> Result<()> {
         let (overdue, given) = locked(&self.queue).advance(now);
         for modem in given {
             self.slots[modem].wake.notify_one();
         }
         for id in overdue {
-            self.happened(id, Event::Tick { min_life: self.settings().min_life }).await?;
+            self.perform(self.clock.now(), move |mv| mv.run_out(id)).await?;
         }
         loop {
             let first = locked(&self.expiries).first().copied();
             let Some((at, id)) = first.filter(|&(at, _)| at <= now) else { break };
-            self.forget_expiry(at, id);
-            let expired = self.store.transact(move |tx| moves::expire(tx, id, now)).await??;
-            if let Some(((v, message), carrier)) = expired {
-                self.code_ended(carrier, Sign::CodeUnused);
-                self.publish_verification("expired", &VerificationView::new(&v, message, now));
-            }
+            locked(&self.expiries).remove(&(at, id));
+            self.perform(now, move |mv| mv.expire(id)).await?;
         }
         if now >= self.sweep_at(swept.as_ref()) {
             *swept = Some(Swept { at: now, more: self.sweep(now).await? });
@@ -96,7 +83,7 @@ impl Inner {
     }
 
     /// Forgets a batch of what has been kept long enough; tells whether there is more.
-    async fn sweep(&self, now: Timestamp) -> Result<bool, GatewayError> {
+    async fn sweep(self: &Arc<Self>, now: Timestamp) -> Result<bool> {
         let settings = self.settings();
         let verifications = now.minus(settings.keep_verifications);
         let messages = now.minus(settings.keep_messages);
@@ -116,58 +103,18 @@ impl Inner {
                 Ok::<_, crate::store::StoreError>((ended, over))
             })
             .await??;
-        let forgotten = self
-            .store
-            .transact(move |tx| {
-                for id in &ended {
-                    tx.delete_verification(*id)?;
-                }
-                for id in &over {
-                    tx.delete_message(*id)?;
-                }
-                let stale = tx.sweep_expired(now, SWEEP_AT_ONCE)?;
-                let served = tx.sweep_recipients(Periods::of(now).month, SWEEP_AT_ONCE)?;
-                Ok::<usize, crate::store::StoreError>(ended.len().max(over.len()).max(stale).max(served))
-            })
-            .await??;
+        let forget = move |mv: &mut Move<'_, '_>| {
+            for id in &ended {
+                mv.tx.delete_verification(*id)?;
+            }
+            for id in &over {
+                mv.tx.delete_message(*id)?;
+            }
+            let stale = mv.tx.sweep_expired(now, SWEEP_AT_ONCE)?;
+            let served = mv.tx.sweep_recipients(Periods::of(now).month, SWEEP_AT_ONCE)?;
+            Ok(ended.len().max(over.len()).max(stale).max(served))
+        };
+        let forgotten = self.perform(now, forget).await?;
         Ok(self.sweep_inbox(now).await? || forgotten >= SWEEP_AT_ONCE)
-    }
-
-    /// Takes up what the store holds after a start.
-    pub(super) async fn recover(&self) -> Result<(), GatewayError> {
-        let now = self.clock.now();
-        let live = self.store.read(View::live_messages).await??;
-        let mut doubtful = 0;
-        for mut m in live {
-            if m.status == MessageStatus::Sending {
-                let id = m.id;
-                let found = self.store.transact(move |tx| moves::recover_message(tx, id, now)).await??;
-                let Some(found) = found else { continue };
-                m = found;
-                doubtful += 1;
-            }
-            if m.status == MessageStatus::Queued {
-                let recipient = self.recipient(&m.to);
-                locked(&self.queue).push(&m, recipient, vec![], now);
-            }
-        }
-        if doubtful > 0 {
-            tracing::warn!(
-                messages = doubtful,
-                "on the air when the daemon stopped: each goes out again as its own twin, marked so that the \
-                 network can drop it"
-            );
-        }
-        let pending = self.store.read(View::pending_verifications).await??;
-        for (expires_at, id) in pending {
-            let (v, _) = self.store.transact(move |tx| moves::tracked(tx, id)).await??;
-            if v.attempts_left() == 0 {
-                // Counted, and the daemon stopped before it was compared: it is used up.
-                self.store.transact(move |tx| moves::compared(tx, id, false, now)).await??;
-            } else {
-                self.expect_expiry(expires_at, id);
-            }
-        }
-        Ok(())
     }
 }

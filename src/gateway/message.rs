@@ -1,19 +1,18 @@
 //! Plain messages: send, list, withdraw.
 
-use super::moves::{self, IDEMPOTENCY, Once};
-use super::verify::{fingerprint, measure, number};
-use super::{Caller, Gateway, GatewayError, MessageFilter, MessageView, Page, SendRequest};
+use super::effects::Move;
+use super::error::{GatewayError, Result};
+use super::inner::Gateway;
+use super::request::{Caller, MessageFilter, SendRequest};
+use super::verify::{fingerprint, number, once};
+use super::view::{MessageView, Page};
 use crate::id::MessageId;
 use crate::outbox::{Kind, Message};
 use crate::store::Records as _;
 
 impl Gateway {
     /// Queues a plain message; answers when it is on disk. The flag tells a replay.
-    pub async fn send(
-        &self,
-        caller: &Caller,
-        request: SendRequest,
-    ) -> Result<(MessageView, bool), GatewayError> {
+    pub async fn send(&self, caller: &Caller, request: SendRequest) -> Result<(MessageView, bool)> {
         let inner = &self.0;
         inner.admit()?;
         let settings = inner.settings();
@@ -30,10 +29,9 @@ impl Gateway {
         {
             return Err(GatewayError::InvalidRequest("no modem of this name is configured".to_owned()));
         }
-        let (encoding, parts) = measure(&request.text)?;
         let now = inner.clock.now();
         let due_at = request.send_at.unwrap_or(now).max(now);
-        let blank = inner.blank(inner.ids.next(now), to, caller, encoding, parts, &request.text, now);
+        let blank = inner.blank(inner.ids.next(now), to, caller, &request.text, now)?;
         let m = Message {
             priority: request.priority,
             flash: request.flash,
@@ -43,33 +41,20 @@ impl Gateway {
             deadline: request.valid_for.map(|span| due_at.plus(span)),
             ..blank
         };
-        let once = request.idempotency_key.as_ref().map(|key| Once {
-            client: caller.client.clone().unwrap_or_default(),
-            key: key.clone(),
-            digest: digest(&request),
-            expires_at: now.plus(IDEMPOTENCY),
-        });
-        let (m, replayed) = inner.store.transact(move |tx| moves::send(tx, m, once.as_ref(), now)).await??;
-        if !replayed {
-            inner.publish_message(&m);
-            inner.enqueue(&m, vec![]);
-        }
-        Ok((MessageView::from(&m), replayed))
+        let once = once(caller, request.idempotency_key.as_ref(), digest(&request));
+        let made = inner.perform(now, move |mv| mv.send(m, once.as_ref())).await?;
+        Ok((MessageView::from(&made.subject), made.replayed))
     }
 
     /// One message.
-    pub async fn message(&self, caller: &Caller, id: MessageId) -> Result<MessageView, GatewayError> {
+    pub async fn message(&self, caller: &Caller, id: MessageId) -> Result<MessageView> {
         let m = self.0.store.read(move |view| view.message(id)).await??;
         let m = m.filter(|m| visible(caller, m));
         m.as_ref().map(MessageView::from).ok_or(GatewayError::NotFound("message"))
     }
 
     /// Messages, newest first.
-    pub async fn messages(
-        &self,
-        caller: &Caller,
-        filter: MessageFilter,
-    ) -> Result<Page<MessageView>, GatewayError> {
+    pub async fn messages(&self, caller: &Caller, filter: MessageFilter) -> Result<Page<MessageView>> {
         let limit = filter.limit.clamp(1, 1000);
         let who = caller.clone();
         let found = self
@@ -90,21 +75,13 @@ impl Gateway {
     }
 
     /// Withdraws a message that no modem has yet.
-    pub async fn cancel_message(&self, caller: &Caller, id: MessageId) -> Result<MessageView, GatewayError> {
-        let inner = &self.0;
-        let now = inner.clock.now();
+    pub async fn cancel_message(&self, caller: &Caller, id: MessageId) -> Result<MessageView> {
         let who = caller.clone();
-        let (m, done) = inner
-            .store
-            .transact(move |tx| {
-                tx.message(id)?.filter(|m| visible(&who, m)).ok_or(GatewayError::NotFound("message"))?;
-                moves::cancel_message(tx, id, now)
-            })
-            .await??;
-        super::locked(&inner.queue).remove(id);
-        if done {
-            inner.publish_message(&m);
-        }
+        let cancel = move |mv: &mut Move<'_, '_>| {
+            let m = mv.tx.message(id)?.filter(|m| visible(&who, m));
+            mv.cancel_message(m.ok_or(GatewayError::NotFound("message"))?)
+        };
+        let m = self.0.perform(self.0.clock.now(), cancel).await?;
         Ok(MessageView::from(&m))
     }
 }

@@ -1,10 +1,10 @@
-//! Counters, and their rendering in Prometheus' text format (version 0.0.4).
+//! Counters, and what Prometheus is told.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::prometheus::{Samples, family, labels, number};
 use super::recoveries::Recoveries;
-use super::{Counters, ModemView, StatusView};
+use super::view::{ModemView, StatusView};
 use crate::outbox::{Circuit, MessageStatus};
 
 const VERIFICATIONS: [&str; 7] =
@@ -17,9 +17,9 @@ pub(super) struct Metrics {
     verifications: [AtomicU64; VERIFICATIONS.len()],
     checks: [AtomicU64; 2],
     breakers_opened: AtomicU64,
-    pub(super) twins: AtomicU64,
-    pub(super) inbox_received: AtomicU64,
-    pub(super) reports: [AtomicU64; 2],
+    twins: AtomicU64,
+    inbox_received: AtomicU64,
+    reports: [AtomicU64; 2],
     pub(super) recoveries: Recoveries,
 }
 
@@ -40,6 +40,18 @@ impl Metrics {
         self.checks[usize::from(approved)].fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn twin(&self) {
+        self.twins.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn received(&self) {
+        self.inbox_received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn report(&self, matched: bool) {
+        self.reports[usize::from(matched)].fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn breaker(&self, circuit: Circuit) {
         if matches!(circuit, Circuit::Open { .. }) {
             self.breakers_opened.fetch_add(1, Ordering::Relaxed);
@@ -47,187 +59,100 @@ impl Metrics {
     }
 
     pub(super) fn render(&self, status: &StatusView, modems: &[ModemView]) -> String {
-        let mut out = String::new();
-        let mut family = |name: &str, kind: &str, help: &str, samples: Vec<(String, f64)>| {
-            let _ = writeln!(out, "# HELP smsotp_{name} {help}\n# TYPE smsotp_{name} {kind}");
-            for (labels, value) in samples {
-                let _ = writeln!(out, "smsotp_{name}{labels} {value}");
-            }
-        };
+        let mut text = String::new();
+        let out = &mut text;
+        let one = |value: f64| vec![(String::new(), value)];
         let load = |n: &AtomicU64| number(n.load(Ordering::Relaxed));
-        let either = |label: &str, [no, yes]: &[AtomicU64; 2]| {
-            vec![(format!("{{{label}=\"false\"}}"), load(no)), (format!("{{{label}=\"true\"}}"), load(yes))]
+        let by = |name: &str, words: &[&str], counts: &[AtomicU64]| -> Samples {
+            words.iter().zip(counts).map(|(word, n)| (labels([(name, word)]), load(n))).collect()
         };
+        let either = |name: &str, counts: &[AtomicU64; 2]| by(name, &["false", "true"], counts);
 
-        family(
-            "uptime_seconds",
-            "gauge",
-            "Seconds since the start.",
-            vec![(String::new(), status.uptime.as_secs_f64())],
-        );
+        family(out, "uptime_seconds", "Seconds since the start.", one(status.uptime.as_secs_f64()));
         let q = &status.queue;
         let depths = [("otp", q.otp), ("text", q.text), ("sending", q.sending)];
-        family(
-            "queue_messages",
-            "gauge",
-            "Messages that wait, by kind, and those on the air.",
-            depths.map(|(kind, n)| (format!("{{kind=\"{kind}\"}}"), size(n))).to_vec(),
-        );
-        family(
-            "queue_delayed_messages",
-            "gauge",
-            "Waiting messages whose time has not come.",
-            vec![(String::new(), size(q.delayed))],
-        );
-        family(
-            "message_events_total",
-            "counter",
-            "Messages that reached a status.",
-            MessageStatus::ALL
-                .iter()
-                .zip(&self.messages)
-                .map(|(status, n)| (format!("{{status=\"{}\"}}", status.as_str()), load(n)))
-                .collect(),
-        );
-        family(
-            "verification_events_total",
-            "counter",
-            "Verifications that reached a status, were resent or wrongly attempted.",
-            VERIFICATIONS
-                .iter()
-                .zip(&self.verifications)
-                .map(|(word, n)| (format!("{{event=\"{word}\"}}"), load(n)))
-                .collect(),
-        );
-        family("checks_total", "counter", "Codes checked.", either("approved", &self.checks));
-        family(
-            "inbox_received_total",
-            "counter",
-            "Messages received, those that could not be read included.",
-            vec![(String::new(), load(&self.inbox_received))],
-        );
-        family(
-            "reports_received_total",
-            "counter",
-            "Delivery reports received, by whether a message was found for them at once.",
-            either("matched", &self.reports),
-        );
-        family(
-            "breakers_opened_total",
-            "counter",
-            "Times that a modem got no more messages because they failed.",
-            vec![(String::new(), load(&self.breakers_opened))],
-        );
-        family(
-            "twins_total",
-            "counter",
-            "Codes that went out through a second modem as well, since the first did not answer.",
-            vec![(String::new(), load(&self.twins))],
-        );
-        modem_families(&mut family, modems);
-        self.recoveries.render(&mut out);
-        out
+        let depths = depths.map(|(kind, n)| (labels([("kind", kind)]), size(n))).to_vec();
+        family(out, "queue_messages", "Messages that wait, by kind, and those on the air.", depths);
+        let delayed = one(size(q.delayed));
+        family(out, "queue_delayed_messages", "Waiting messages whose time has not come.", delayed);
+        let reached = by("status", &MessageStatus::ALL.map(MessageStatus::as_str), &self.messages);
+        family(out, "message_events_total", "Messages that reached a status.", reached);
+        let help = "Verifications that reached a status, were resent or wrongly attempted.";
+        family(out, "verification_events_total", help, by("event", &VERIFICATIONS, &self.verifications));
+        family(out, "checks_total", "Codes checked.", either("approved", &self.checks));
+        let help = "Messages received, those that could not be read included.";
+        family(out, "inbox_received_total", help, one(load(&self.inbox_received)));
+        let help = "Delivery reports received, by whether a message was found for them at once.";
+        family(out, "reports_received_total", help, either("matched", &self.reports));
+        let help = "Times that a modem got no more messages because they failed.";
+        family(out, "breakers_opened_total", help, one(load(&self.breakers_opened)));
+        let help = "Codes that went out through a second modem as well, since the first did not answer.";
+        family(out, "twins_total", help, one(load(&self.twins)));
+        modem_families(out, modems);
+        self.recoveries.render(out);
+        text
     }
 }
 
-/// Something that is counted on a modem's port: its name, help and value.
-type Counter = (&'static str, &'static str, fn(&Counters) -> u64);
+/// What is told of each modem: a name, its help and its value.
+type OfModem<T> = (&'static str, &'static str, fn(&ModemView) -> T);
 
-const COUNTERS: [Counter; 6] = [
-    ("dropped_lines", "Lines of the modem that nobody understood.", |c| c.dropped_lines),
-    ("late_lines", "Answers that came when nobody waited for them any more.", |c| c.late_lines),
-    ("resyncs", "Times that the dialogue with the modem had to be found again.", |c| c.resyncs),
-    ("reopens", "Times that the modem's port was opened again.", |c| c.reopens),
-    ("restarts", "Restarts that the modem made by itself.", |c| c.restarts),
-    ("lost_notices", "Notices of the modem that found no room.", |c| c.lost_notices),
+const COUNTERS: [OfModem<u64>; 8] = [
+    ("sent", "Messages that the modem sent.", |m| m.sent_total),
+    ("failed", "Sends of the modem that failed.", |m| m.failed_total),
+    ("dropped_lines", "Lines of the modem that nobody understood.", |m| m.facts.counters.dropped_lines),
+    ("late_lines", "Answers that came when nobody waited for them any more.", |m| {
+        m.facts.counters.late_lines
+    }),
+    ("resyncs", "Times that the dialogue with the modem had to be found again.", |m| {
+        m.facts.counters.resyncs
+    }),
+    ("reopens", "Times that the modem's port was opened again.", |m| m.facts.counters.reopens),
+    ("restarts", "Restarts that the modem made by itself.", |m| m.facts.counters.restarts),
+    ("lost_notices", "Notices of the modem that found no room.", |m| m.facts.counters.lost_notices),
 ];
 
-/// Notes a family: its name, type, help and samples.
-type Family<'a> = dyn FnMut(&str, &str, &str, Vec<(String, f64)>) + 'a;
-
-fn modem_families(family: &mut Family<'_>, modems: &[ModemView]) {
-    let each = |value: &dyn Fn(&ModemView) -> Option<f64>| -> Vec<(String, f64)> {
-        modems
-            .iter()
-            .filter_map(|m| value(m).map(|v| (format!("{{modem=\"{}\"}}", label(&m.name)), v)))
-            .collect()
-    };
-    let in_state = modems
-        .iter()
-        .map(|m| (format!("{{modem=\"{}\",state=\"{}\"}}", label(&m.name), m.facts.state.as_str()), 1.0));
-    family("modem_state", "gauge", "1 for the state a modem is in.", in_state.collect());
-    family(
-        "modem_sent_total",
-        "counter",
-        "Messages that the modem sent.",
-        each(&|m| Some(number(m.sent_total))),
-    );
-    family(
-        "modem_failed_total",
-        "counter",
-        "Sends of the modem that failed.",
-        each(&|m| Some(number(m.failed_total))),
-    );
-    for (name, help, count) in COUNTERS {
-        let samples = each(&|m| Some(number(count(&m.facts.counters))));
-        family(&format!("modem_{name}_total"), "counter", help, samples);
-    }
-    family(
-        "modem_parts",
-        "gauge",
-        "Parts that the SIM sent today and this month (UTC).",
-        modems
-            .iter()
-            .flat_map(|m| {
-                let s = &m.condition;
-                [("day", s.parts_today), ("month", s.parts_this_month)].map(|(period, parts)| {
-                    (format!("{{modem=\"{}\",period=\"{period}\"}}", label(&m.name)), f64::from(parts))
-                })
-            })
-            .collect(),
-    );
-    family(
-        "modem_recipients",
-        "gauge",
-        "Different numbers that the SIM served this month (UTC).",
-        each(&|m| Some(size(m.condition.recipients_this_month))),
-    );
-    family(
-        "modem_health_ratio",
-        "gauge",
-        "The part of full traffic that the SIM deserves.",
-        each(&|m| Some(f64::from(m.condition.health) / 100.0)),
-    );
-    family(
-        "modem_breaker_open",
-        "gauge",
+const GAUGES: [OfModem<Option<f64>>; 4] = [
+    ("recipients", "Different numbers that the SIM served this month (UTC).", |m| {
+        Some(size(m.condition.recipients_this_month))
+    }),
+    ("health_ratio", "The part of full traffic that the SIM deserves.", |m| {
+        Some(f64::from(m.condition.health) / 100.0)
+    }),
+    (
+        "breaker_open",
         "1 while a modem gets no messages because they failed, 0.5 while the next is a trial.",
-        each(&|m| {
-            Some(match m.condition.circuit {
-                Circuit::Closed => 0.0,
-                Circuit::HalfOpen => 0.5,
-                Circuit::Open { .. } => 1.0,
-            })
-        }),
-    );
-    family(
-        "modem_signal_dbm",
-        "gauge",
-        "Received signal strength.",
-        each(&|m| m.facts.signal_dbm.map(f64::from)),
-    );
-}
+        |m| match m.condition.circuit {
+            Circuit::Closed => Some(0.0),
+            Circuit::HalfOpen => Some(0.5),
+            Circuit::Open { .. } => Some(1.0),
+        },
+    ),
+    ("signal_dbm", "Received signal strength.", |m| m.facts.signal_dbm.map(f64::from)),
+];
 
-#[allow(clippy::cast_precision_loss, reason = "a counter above 2^53 is out of reach")]
-fn number(n: u64) -> f64 {
-    n as f64
+fn modem_families(out: &mut String, modems: &[ModemView]) {
+    let each = |value: &dyn Fn(&ModemView) -> Option<f64>| -> Samples {
+        let sample = |m: &ModemView| value(m).map(|value| (labels([("modem", &m.name)]), value));
+        modems.iter().filter_map(sample).collect()
+    };
+    let state = |m: &ModemView| (labels([("modem", &m.name), ("state", m.facts.state.as_str())]), 1.0);
+    family(out, "modem_state", "1 for the state a modem is in.", modems.iter().map(state).collect());
+    for (name, help, value) in COUNTERS {
+        family(out, &format!("modem_{name}_total"), help, each(&|m| Some(number(value(m)))));
+    }
+    let parts = |m: &ModemView| {
+        let periods = [("day", m.condition.parts_today), ("month", m.condition.parts_this_month)];
+        let name = m.name.clone();
+        periods.map(|(period, n)| (labels([("modem", &name), ("period", period)]), f64::from(n)))
+    };
+    let help = "Parts that the SIM sent today and this month (UTC).";
+    family(out, "modem_parts", help, modems.iter().flat_map(parts).collect());
+    for (name, help, value) in GAUGES {
+        family(out, &format!("modem_{name}"), help, each(&value));
+    }
 }
 
 fn size(n: usize) -> f64 {
     number(u64::try_from(n).unwrap_or(u64::MAX))
-}
-
-/// A label value: backslash, quote and line feed escaped.
-pub(super) fn label(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::locked;
+use super::lock::locked;
 use crate::clock::Timestamp;
 
 /// The two clocks may run apart by so much before a moment is told anew: then somebody set the wall clock.

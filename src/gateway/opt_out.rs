@@ -3,22 +3,26 @@
 //! A number on the list gets neither plain texts nor codes. What waits for it is withdrawn, a message on the air is
 //! not; a verification stays as it is, since its code may have arrived before.
 
+use super::effects::Move;
+use super::error::{GatewayError, Result};
+use super::inner::Gateway;
 use super::verify::number;
-use super::{Gateway, GatewayError, OptOutView, Page, moves};
-use crate::clock::Timestamp;
+use super::view::{OptOutView, Page};
 use crate::id::InboxId;
 use crate::inbox::{Keyword, OptOut, Sender, Tag};
-use crate::outbox::{self, Message, MessageStatus};
+use crate::outbox;
 use crate::phone::PhoneNumber;
-use crate::secret::Key;
-use crate::store::{InboxRecords as _, Records as _, Tx};
+use crate::store::{InboxRecords as _, Records as _};
+
+/// Why a message to somebody on the list is withdrawn.
+pub(super) const OPTED_OUT: &str = "the recipient opted out";
 
 /// Messages looked at, the newest, to tell whose a number without its country code is.
 const LOOKED_AT: usize = 2000;
 
 impl Gateway {
     /// Numbers that opted out, in no particular order.
-    pub async fn opt_outs(&self, limit: usize, after: Option<Tag>) -> Result<Page<OptOutView>, GatewayError> {
+    pub async fn opt_outs(&self, limit: usize, after: Option<Tag>) -> Result<Page<OptOutView>> {
         let limit = limit.clamp(1, 1000);
         let found = self.0.store.read(move |view| view.opt_outs(limit + 1, after)).await??;
         let more = found.len() > limit;
@@ -33,103 +37,86 @@ impl Gateway {
     }
 
     /// Puts a number on the list, and withdraws what waits for it.
-    pub async fn add_opt_out(&self, phone: &str) -> Result<OptOutView, GatewayError> {
+    pub async fn add_opt_out(&self, phone: &str) -> Result<OptOutView> {
         let phone = number(phone)?;
-        let (key, now, to) = (self.0.key.clone(), self.0.clock.now(), phone.clone());
-        let (withdrawn, value) = self
-            .0
-            .store
-            .transact(move |tx| {
-                let withdrawn = apply_keyword(tx, &key, &to, Keyword::Stop, None, now)?;
-                Ok::<_, GatewayError>((withdrawn, tx.opt_out(&to)?))
-            })
-            .await??;
-        self.0.withdrawn(&withdrawn);
+        let (now, to) = (self.0.clock.now(), phone.clone());
+        let stop = move |mv: &mut Move<'_, '_>| {
+            mv.apply_keyword(&to, Keyword::Stop, None)?;
+            Ok(mv.tx.opt_out(&to)?)
+        };
+        let value = self.0.perform(now, stop).await?;
         let (since, message) = value.map_or((now, None), |value| (value.since, value.message));
         Ok(OptOutView { phone, since, message })
     }
 
     /// Takes a number off the list.
-    pub async fn remove_opt_out(&self, phone: &str) -> Result<OptOutView, GatewayError> {
+    pub async fn remove_opt_out(&self, phone: &str) -> Result<OptOutView> {
         let phone = number(phone)?;
         let to = phone.clone();
-        let was = self
-            .0
-            .store
-            .transact(move |tx| {
-                let was = tx.opt_out(&to)?;
-                tx.delete_opt_out(&to).map(|_| was)
-            })
-            .await??;
+        let start = move |mv: &mut Move<'_, '_>| {
+            let was = mv.tx.opt_out(&to)?;
+            mv.apply_keyword(&to, Keyword::Start, None)?;
+            Ok(was)
+        };
+        let was = self.0.perform(self.0.clock.now(), start).await?;
         let was = was.ok_or(GatewayError::NotFound("opt-out of this number"))?;
         Ok(OptOutView { phone, since: was.since, message: was.message })
     }
 }
 
-impl super::Inner {
-    /// Tells of messages that were withdrawn.
-    pub(super) fn withdrawn(&self, messages: &[Message]) {
-        for m in messages {
-            super::locked(&self.queue).remove(m.id);
-            self.publish_message(m);
+impl Move<'_, '_> {
+    /// Refuses a number that opted out.
+    pub(super) fn permits(&self, to: &PhoneNumber) -> Result<()> {
+        match self.tx.opt_out(to)? {
+            None => Ok(()),
+            Some(_) => Err(GatewayError::DestinationBlocked(
+                "the number opted out of messages; it gets them again after a START from it, or when an operator \
+                 removes its opt-out"
+                    .to_owned(),
+            )),
         }
     }
-}
 
-/// Refuses a number that opted out.
-pub(super) fn permits(tx: &Tx<'_>, to: &PhoneNumber) -> Result<(), GatewayError> {
-    match tx.opt_out(to)? {
-        None => Ok(()),
-        Some(_) => Err(GatewayError::DestinationBlocked(
-            "the number opted out of messages; it gets them again after a START from it, or when an operator \
-             removes its opt-out"
-                .to_owned(),
-        )),
-    }
-}
-
-/// Does what a number asks for; answers the messages that it withdrew.
-pub(super) fn apply_keyword(
-    tx: &mut Tx<'_>,
-    key: &Key,
-    phone: &PhoneNumber,
-    keyword: Keyword,
-    message: Option<InboxId>,
-    now: Timestamp,
-) -> Result<Vec<Message>, GatewayError> {
-    if keyword == Keyword::Start {
-        tx.delete_opt_out(phone)?;
-        return Ok(Vec::new());
-    }
-    if tx.opt_out(phone)?.is_none() {
-        let sealed = key.seal(OptOut::OWNER, phone.as_str().as_bytes());
-        tx.put_opt_out(phone, &OptOut { phone: sealed, since: now, message })?;
-    }
-    let mut withdrawn = Vec::new();
-    for m in tx.live_messages()? {
-        if m.to == *phone && m.status == MessageStatus::Queued {
-            withdrawn.extend(moves::withdraw_for(tx, m, OPTED_OUT, now)?);
+    /// Does what a number asks for, in this message.
+    pub(super) fn apply_keyword(
+        &mut self,
+        phone: &PhoneNumber,
+        keyword: Keyword,
+        message: Option<InboxId>,
+    ) -> Result<()> {
+        if keyword == Keyword::Start {
+            self.tx.delete_opt_out(phone)?;
+            return Ok(());
         }
-    }
-    Ok(withdrawn)
-}
-
-/// Why a message to somebody on the list is withdrawn.
-pub(super) const OPTED_OUT: &str = "the recipient opted out";
-
-/// Whose number a sender is. Without its country code it is that of the only recipient of late that ends so.
-pub(super) fn number_of(tx: &Tx<'_>, from: &Sender) -> Result<Option<PhoneNumber>, GatewayError> {
-    if let Ok(phone) = from.as_str().parse() {
-        return Ok(Some(phone));
-    }
-    let mut found: Option<PhoneNumber> = None;
-    for m in tx.messages(LOOKED_AT, None, |_| true)? {
-        if outbox::is_for(from.as_str(), &m.to) {
-            if found.as_ref().is_some_and(|known| *known != m.to) {
-                return Ok(None);
+        if self.tx.opt_out(phone)?.is_none() {
+            let sealed = self.key.seal(OptOut::OWNER, phone.as_str().as_bytes());
+            self.tx.put_opt_out(phone, &OptOut { phone: sealed, since: self.now, message })?;
+        }
+        for m in self.tx.live_messages()? {
+            if m.to == *phone
+                && let Some(m) = self.withdraw_for(m, Some(OPTED_OUT))?
+            {
+                tracing::info!(message = %m.id, to = m.to.masked(), "withdrawn: the recipient opted out");
+                self.withdrawn(m);
             }
-            found = Some(m.to);
         }
+        Ok(())
     }
-    Ok(found)
+
+    /// Whose number a sender is. Without its country code it is that of the only recipient of late that ends so.
+    pub(super) fn number_of(&self, from: &Sender) -> Result<Option<PhoneNumber>> {
+        if let Ok(phone) = from.as_str().parse() {
+            return Ok(Some(phone));
+        }
+        let mut found: Option<PhoneNumber> = None;
+        for m in self.tx.messages(LOOKED_AT, None, |_| true)? {
+            if outbox::is_for(from.as_str(), &m.to) {
+                if found.as_ref().is_some_and(|known| *known != m.to) {
+                    return Ok(None);
+                }
+                found = Some(m.to);
+            }
+        }
+        Ok(found)
+    }
 }

@@ -1,12 +1,12 @@
 //! How often modems came back after a fault, by what, and how long that took.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::metrics::label;
-use super::{RecoveryView, locked};
+use super::lock::locked;
+use super::prometheus::{Samples, family, labels, number};
+use super::view::RecoveryView;
 
 /// Of every modem.
 #[derive(Debug, Default)]
@@ -26,29 +26,16 @@ impl Recoveries {
         tally.took += recovery.took;
     }
 
-    /// Prometheus' text format.
     pub(super) fn render(&self, out: &mut String) {
         let tallies = locked(&self.0);
-        let mut family = |name: &str, help: &str, value: &dyn Fn(&Tally) -> String| {
-            // Writing to a String does not fail.
-            let _ = writeln!(out, "# HELP smsotp_{name} {help}\n# TYPE smsotp_{name} counter");
-            for ((modem, rung), tally) in tallies.iter() {
-                let _ = writeln!(
-                    out,
-                    "smsotp_{name}{{modem=\"{}\",rung=\"{rung}\"}} {}",
-                    label(modem),
-                    value(tally)
-                );
-            }
+        let each = |value: fn(&Tally) -> f64| -> Samples {
+            let named = |modem: &str, rung: &str| labels([("modem", modem), ("rung", rung)]);
+            tallies.iter().map(|((modem, rung), tally)| (named(modem, rung), value(tally))).collect()
         };
-        family("modem_recoveries_total", "Faults that ended, by the cure that came last.", &|tally| {
-            tally.count.to_string()
-        });
-        family(
-            "modem_recovery_seconds_total",
-            "How long those faults lasted since they were noticed.",
-            &|tally| tally.took.as_secs_f64().to_string(),
-        );
+        let help = "Faults that ended, by the cure that came last.";
+        family(out, "modem_recoveries_total", help, each(|tally| number(tally.count)));
+        let help = "How long those faults lasted since they were noticed.";
+        family(out, "modem_recovery_seconds_total", help, each(|tally| tally.took.as_secs_f64()));
     }
 }
 

@@ -4,18 +4,20 @@
 //! part was taken; a report that comes before is kept until then. A send whose outcome is unknown is credited by a
 //! report to its recipient, instead of going out again.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::intake::Desk;
+use super::effects::Move;
+use super::error::Result;
+use super::inner::Inner;
+use super::piece;
 use super::sims::Source;
-use super::{Gateway, GatewayError, Inner, SimNames, locked, moves, piece};
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::inbox::Tag;
-use crate::outbox::{self, Awaited, End, Event, Message, MessageStatus, Noted, PartState, Report, Retry};
-use crate::secret::{Key, Secret};
-use crate::store::{KnownSim, Records as _, ReportRecords as _, Tx};
+use crate::outbox::{self, Awaited, End, Event, Message, MessageStatus, Noted, PartState, Report};
+use crate::secret::Key;
+use crate::store::{KnownSim, Records as _, ReportRecords as _};
 
 /// How long a report may take to come.
 const AWAITED: Duration = Duration::from_secs(7 * 86_400);
@@ -25,93 +27,241 @@ const MOST_HELD: usize = 256;
 /// How far the service centre's clock may be behind ours.
 const CLOCKS: Duration = Duration::from_secs(3600);
 
-impl Gateway {
-    /// Takes a status report that a modem handed over: SMSC field and TPDU. When this returns `Ok`, what it says is
-    /// on disk and the modem may forget it.
-    pub async fn reported(
-        &self,
-        modem: &str,
-        sim: &SimNames,
-        pdu: &Secret<Vec<u8>>,
-    ) -> Result<(), GatewayError> {
-        // What it is stands in its first octet, whatever the modem called it.
-        self.received(modem, sim, pdu).await
+impl Inner {
+    pub(super) async fn take_report(
+        self: &Arc<Self>,
+        source: Source,
+        status: gsm_sms::StatusReport,
+    ) -> Result<()> {
+        let (modem, said) = (source.modem.clone(), status.status.meaning());
+        let matched = self.perform(self.clock.now(), move |mv| mv.take_report(&source, &status)).await?;
+        self.metrics.report(matched);
+        tracing::debug!(modem, said, matched, "a delivery report");
+        Ok(())
     }
 }
 
-impl Inner {
-    pub(super) async fn take_report(
-        &self,
-        source: Source,
-        status: gsm_sms::StatusReport,
-    ) -> Result<(), GatewayError> {
-        let (modem, said) = (source.modem.clone(), status.status.meaning());
-        let credited = self.at_desk(move |desk| take(desk, &source, &status)).await?;
-        self.metrics.reports[usize::from(credited.is_some())].fetch_add(1, Ordering::Relaxed);
-        tracing::debug!(modem, said, matched = credited.is_some(), "a delivery report");
-        self.reported_on(&modem, &credited.unwrap_or_default());
+/// What the end of a send made of its message.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// Where it stood before.
+    pub(super) was: MessageStatus,
+    /// Each state that it went through; none when its state did not take the end.
+    pub(super) states: Vec<Message>,
+}
+
+impl Move<'_, '_> {
+    /// Takes a report; tells whether its message was found.
+    fn take_report(&mut self, source: &Source, told: &gsm_sms::StatusReport) -> Result<bool> {
+        let (sim, key) = (self.sim(source)?, self.key);
+        if self.came_before(&sim, |name| known_as(key, name, told))? {
+            return Ok(true);
+        }
+        let (tag, _) = known_as(key, &sim.identity, told);
+        let report = Report {
+            modem: source.modem.clone(),
+            sim: sim.identity,
+            reference: told.message_reference,
+            recipient: told.recipient.to_string(),
+            sent_at: piece::instant(told.timestamp),
+            ended_at: piece::instant(told.discharge_time),
+            came_at: self.now,
+            state: state(told.status),
+        };
+        let Some(states) = self.credit(&report)? else {
+            self.hold(&report, &tag)?;
+            return Ok(false);
+        };
+        self.went_through(&report.modem, &states);
+        Ok(true)
+    }
+
+    /// Looks again for the messages of the reports that came when a SIM was known by fewer names.
+    pub(super) fn claim_reports(&mut self, sim: &KnownSim) -> Result<()> {
+        for (key, report) in self.tx.held()? {
+            if sim.names().any(|name| name == report.sim)
+                && let Some(states) = self.credit(&report)?
+            {
+                self.tx.delete_held(&key)?;
+                self.went_through(&report.modem, &states);
+            }
+        }
         Ok(())
     }
 
-    /// Tells how a message that nobody has in hand changed, and takes it out of the queue or puts it back.
-    pub(super) fn reported_on(&self, modem: &str, states: &[Message]) {
-        for m in states {
-            if m.status == MessageStatus::Sent
-                && let Ok(slot) = self.slot(modem)
-            {
-                slot.sent.fetch_add(1, Ordering::Relaxed);
+    /// One event of a send, what is to be expected after it, and what reports that came before say.
+    pub(super) fn settle(&mut self, id: MessageId, event: &Event, sim: Option<&str>) -> Result<Settled> {
+        let nothing = Settled { was: MessageStatus::Cancelled, states: Vec::new() };
+        let Some(before) = self.tx.message(id)? else { return Ok(nothing) };
+        let was = before.status;
+        let Some(m) = self.happened_to(before.clone(), event.clone(), self.now)? else {
+            return Ok(Settled { was, ..nothing });
+        };
+        if !m.report {
+            return Ok(Settled { was, states: vec![m] });
+        }
+        self.expect_reports(&before, event, sim)?;
+        let of_it: Vec<_> = self.tx.held()?.into_iter().filter(|(_, report)| tells_of(report, &m)).collect();
+        let mut states = vec![m];
+        for (key, report) in of_it {
+            if self.find(&report)?.is_none_or(|m| m.id != id) {
+                continue;
             }
-            self.publish_message(m);
-        }
-        match states.last() {
-            Some(m) if m.status == MessageStatus::Queued => self.enqueue(m, vec![]),
-            Some(m) => {
-                locked(&self.queue).remove(m.id);
+            if let Some(more) = self.credit(&report)? {
+                self.tx.delete_held(&key)?;
+                states.extend(more);
             }
-            None => {}
+        }
+        // A report may have come while other parts were still to go.
+        if let (Some(m), Some(awaited)) = (states.last(), self.tx.awaited(id)?) {
+            states.extend(self.conclude(m, &awaited, None)?);
+        }
+        Ok(Settled { was, states })
+    }
+
+    /// Writes down under which references reports may come, after an event of a message that stood as `m` before it.
+    fn expect_reports(&mut self, m: &Message, event: &Event, sim: Option<&str>) -> Result<()> {
+        let until = self.now.plus(AWAITED);
+        let mut awaited = self.tx.awaited(m.id)?.unwrap_or_else(|| Awaited::new(m.id));
+        let known = awaited.clone();
+        // The sends whose last part is in doubt, by modem.
+        let mut doubts: Vec<(&str, u8)> = Vec::new();
+        match event {
+            Event::Ended { modem, end } => {
+                let mut part = m.first_part(modem);
+                for &reference in end.references() {
+                    awaited.sent(part, reference);
+                    self.tx.put_expected(sim.unwrap_or(modem), Some(reference), m.id, until)?;
+                    part = part.saturating_add(1);
+                }
+                if matches!(end, End::Unknown { .. }) {
+                    doubts.push((modem, part));
+                }
+            }
+            Event::LateAccepted { modem, part, reference } => {
+                awaited.sent_after_all(*part, *reference);
+                self.tx.put_expected(sim.unwrap_or(modem), Some(*reference), m.id, until)?;
+            }
+            Event::FoundSending => {
+                doubts.push((m.modem.as_deref().unwrap_or_default(), m.parts_done));
+                doubts.extend(m.twins.iter().map(|twin| (twin.modem.as_str(), twin.first)));
+            }
+            _ => {}
+        }
+        for (modem, part) in doubts {
+            awaited.perhaps_sent(part, m.reference.wrapping_add(part));
+            self.tx.put_expected(modem, None, m.id, until)?;
+        }
+        if awaited != known {
+            self.tx.put_awaited(&awaited, until)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a report down at the message that it tells of, and answers each state that this brings it to; nothing
+    /// when there is no such message yet.
+    fn credit(&mut self, report: &Report) -> Result<Option<Vec<Message>>> {
+        let Some(m) = self.find(report)? else { return Ok(None) };
+        if m.status == MessageStatus::Sending {
+            // Its twin or a further part is on the air: the report waits for the outcome.
+            return Ok(None);
+        }
+        let Some(mut awaited) = self.tx.awaited(m.id)? else { return Ok(Some(Vec::new())) };
+        let Some(noted) = awaited.note(report.reference, report.state) else { return Ok(Some(Vec::new())) };
+        let until = self.now.plus(AWAITED);
+        self.tx.put_awaited(&awaited, until)?;
+        let mut states = Vec::new();
+        let mut after = m;
+        if let Noted::Doubtful { part } = noted {
+            self.tx.put_expected(&report.sim, Some(report.reference), after.id, until)?;
+            let (modem, reference) = (report.modem.clone(), report.reference);
+            let event = Event::LateAccepted { modem, part, reference };
+            let credited = self.happened_to(after.clone(), event, self.now)?;
+            // That it went out more than once is nothing to tell.
+            let news = |m: &Message| (m.status, m.parts_done) != (after.status, after.parts_done);
+            states.extend(credited.clone().filter(news));
+            after = credited.unwrap_or(after);
+        }
+        states.extend(self.conclude(&after, &awaited, report.ended_at)?);
+        Ok(Some(states))
+    }
+
+    /// The end of a message, when the reports of all its parts say one.
+    fn conclude(
+        &mut self,
+        m: &Message,
+        awaited: &Awaited,
+        ended_at: Option<Timestamp>,
+    ) -> Result<Option<Message>> {
+        let event = match awaited.overall(m.parts) {
+            PartState::Open => return Ok(None),
+            PartState::Delivered => Event::Reported { delivered: true, reason: None },
+            PartState::Failed(status) => {
+                let reason = Some(gsm_sms::Status(status).meaning().to_owned());
+                Event::Reported { delivered: false, reason }
+            }
+        };
+        // The service centre's clock is believed between what is known here for certain.
+        let earliest = m.sent_at.unwrap_or(m.created_at).min(self.now);
+        let at = ended_at.unwrap_or(self.now).clamp(earliest, self.now);
+        match self.tx.message(m.id)? {
+            Some(m) => self.happened_to(m, event, at),
+            None => Ok(None),
         }
     }
-}
 
-/// Each state that a report brings its message to; nothing when there is no such message yet.
-fn take(
-    desk: &mut Desk<'_, '_>,
-    source: &Source,
-    status: &gsm_sms::StatusReport,
-) -> Result<Option<Vec<Message>>, GatewayError> {
-    let (sim, key, now) = (desk.sim(source)?, desk.key, desk.now);
-    if desk.came_before(&sim, |name| known_as(key, name, status))? {
-        return Ok(Some(Vec::new()));
-    }
-    let (tag, _) = known_as(key, &sim.identity, status);
-    let report = Report {
-        modem: source.modem.clone(),
-        sim: sim.identity,
-        reference: status.message_reference,
-        recipient: status.recipient.to_string(),
-        sent_at: piece::instant(status.timestamp),
-        ended_at: piece::instant(status.discharge_time),
-        came_at: now,
-        state: state(status.status),
-    };
-    let credited = credit(desk.tx, &report, &desk.retry, now)?;
-    if credited.is_none() {
-        hold(desk.tx, &report, &tag, now)?;
-    }
-    Ok(credited)
-}
-
-/// Looks again for the messages of the reports that came when a SIM was known by fewer names.
-pub(super) fn claim(desk: &mut Desk<'_, '_>, sim: &KnownSim) -> Result<(), GatewayError> {
-    for (key, report) in desk.tx.held()? {
-        if sim.names().any(|name| name == report.sim)
-            && let Some(states) = credit(desk.tx, &report, &desk.retry, desk.now)?
-        {
-            desk.tx.delete_held(&key)?;
-            desk.done.reported.push((report.modem, states));
+    /// The message that a report tells of.
+    fn find(&self, report: &Report) -> Result<Option<Message>> {
+        let mut ids = self.tx.expected_of_sim(&report.sim, report.reference)?;
+        if report.modem != report.sim {
+            // Sent before the SIM was known.
+            ids.extend(self.tx.expected(&report.modem, Some(report.reference))?);
+        }
+        // References come round every 256 parts: the nearest in time is meant, without a time the newest.
+        let distance = |m: &Message| {
+            let sent_at = m.sent_at.unwrap_or(m.created_at);
+            report.sent_at.map_or(Duration::ZERO, |at| at.since(sent_at).max(sent_at.since(at)))
+        };
+        let mut best: Option<Message> = None;
+        for id in ids {
+            let Some(m) = self.tx.message(id)?.filter(|m| tells_of(report, m)) else { continue };
+            if best.as_ref().is_none_or(|known| distance(&m) <= distance(known)) {
+                best = Some(m);
+            }
+        }
+        match best {
+            Some(m) => Ok(Some(m)),
+            None => self.find_doubtful(report),
         }
     }
-    Ok(())
+
+    /// The message whose send ended unknown and that a report can only be of.
+    fn find_doubtful(&self, report: &Report) -> Result<Option<Message>> {
+        let mut sure = Vec::new();
+        let mut perhaps = Vec::new();
+        for id in self.tx.expected(&report.modem, None)? {
+            let Some(m) = self.tx.message(id)?.filter(|m| tells_of(report, m)) else { continue };
+            let Some(awaited) = self.tx.awaited(id)? else { continue };
+            let after = report.sent_at.is_none_or(|at| at.plus(CLOCKS) >= m.created_at);
+            match awaited.doubts(report.reference) {
+                (true, true) => sure.push(m),
+                (true, false) if after => perhaps.push(m),
+                _ => {}
+            }
+        }
+        let mut found = if sure.is_empty() { perhaps } else { sure };
+        Ok(if found.len() == 1 { found.pop() } else { None })
+    }
+
+    /// Keeps a report until its message is known; the oldest ones give way.
+    fn hold(&mut self, report: &Report, tag: &Tag) -> Result<()> {
+        let held = self.tx.held()?;
+        for (key, _) in held.iter().take((held.len() + 1).saturating_sub(MOST_HELD)) {
+            self.tx.delete_held(key)?;
+        }
+        self.tx.put_held(report, tag, self.now.plus(HELD))?;
+        Ok(())
+    }
 }
 
 /// Under what a report is known again on a SIM, and for how long.
@@ -135,205 +285,6 @@ fn state(status: gsm_sms::Status) -> PartState {
     }
 }
 
-/// What the end of a send made of its message.
-#[derive(Debug)]
-pub(super) struct Settled {
-    /// Where it stood before.
-    pub(super) was: MessageStatus,
-    /// Each state that it went through; none when its state did not take the end.
-    pub(super) states: Vec<Message>,
-}
-
-/// One event of a send, what is to be expected after it, and what reports that came before say.
-pub(super) fn settle(
-    tx: &mut Tx<'_>,
-    id: MessageId,
-    event: &Event,
-    sim: Option<&str>,
-    retry: &Retry,
-    now: Timestamp,
-) -> Result<Settled, GatewayError> {
-    let nothing = Settled { was: MessageStatus::Cancelled, states: Vec::new() };
-    let Some(before) = tx.message(id)? else { return Ok(nothing) };
-    let was = before.status;
-    let Some(m) = moves::happened_to(tx, before.clone(), event.clone(), retry, now)? else {
-        return Ok(Settled { was, ..nothing });
-    };
-    if !m.report {
-        return Ok(Settled { was, states: vec![m] });
-    }
-    expect(tx, &before, event, sim, now)?;
-    let of_it: Vec<_> = tx.held()?.into_iter().filter(|(_, report)| tells_of(report, &m)).collect();
-    let mut states = vec![m];
-    for (key, report) in of_it {
-        if find(tx, &report)?.is_none_or(|m| m.id != id) {
-            continue;
-        }
-        if let Some(more) = credit(tx, &report, retry, now)? {
-            tx.delete_held(&key)?;
-            states.extend(more);
-        }
-    }
-    // A report may have come while other parts were still to go.
-    if let (Some(m), Some(awaited)) = (states.last(), tx.awaited(id)?) {
-        states.extend(conclude(tx, m, &awaited, None, now)?);
-    }
-    Ok(Settled { was, states })
-}
-
-/// Writes down under which references reports may come, after an event of a message that stood as `m` before it.
-fn expect(
-    tx: &mut Tx<'_>,
-    m: &Message,
-    event: &Event,
-    sim: Option<&str>,
-    now: Timestamp,
-) -> Result<(), GatewayError> {
-    let until = now.plus(AWAITED);
-    let mut awaited = tx.awaited(m.id)?.unwrap_or_else(|| Awaited::new(m.id));
-    let known = awaited.clone();
-    // The sends whose last part is in doubt, by modem.
-    let mut doubts: Vec<(&str, u8)> = Vec::new();
-    match event {
-        Event::Ended { modem, end } => {
-            let mut part = m.first_part(modem);
-            for &reference in end.references() {
-                awaited.sent(part, reference);
-                tx.put_expected(sim.unwrap_or(modem), Some(reference), m.id, until)?;
-                part = part.saturating_add(1);
-            }
-            if matches!(end, End::Unknown { .. }) {
-                doubts.push((modem, part));
-            }
-        }
-        Event::LateAccepted { modem, part, reference } => {
-            awaited.sent_after_all(*part, *reference);
-            tx.put_expected(sim.unwrap_or(modem), Some(*reference), m.id, until)?;
-        }
-        Event::FoundSending => {
-            doubts.push((m.modem.as_deref().unwrap_or_default(), m.parts_done));
-            doubts.extend(m.twins.iter().map(|twin| (twin.modem.as_str(), twin.first)));
-        }
-        _ => {}
-    }
-    for (modem, part) in doubts {
-        awaited.perhaps_sent(part, m.reference.wrapping_add(part));
-        tx.put_expected(modem, None, m.id, until)?;
-    }
-    if awaited != known {
-        tx.put_awaited(&awaited, until)?;
-    }
-    Ok(())
-}
-
-/// Writes a report down at the message that it tells of, and answers each state that this brings it to; nothing
-/// when there is no such message yet.
-fn credit(
-    tx: &mut Tx<'_>,
-    report: &Report,
-    retry: &Retry,
-    now: Timestamp,
-) -> Result<Option<Vec<Message>>, GatewayError> {
-    let Some(m) = find(tx, report)? else { return Ok(None) };
-    if m.status == MessageStatus::Sending {
-        // Its twin or a further part is on the air: the report waits for the outcome.
-        return Ok(None);
-    }
-    let Some(mut awaited) = tx.awaited(m.id)? else { return Ok(Some(Vec::new())) };
-    let Some(noted) = awaited.note(report.reference, report.state) else { return Ok(Some(Vec::new())) };
-    let until = now.plus(AWAITED);
-    tx.put_awaited(&awaited, until)?;
-    let mut states = Vec::new();
-    let mut after = m;
-    if let Noted::Doubtful { part } = noted {
-        tx.put_expected(&report.sim, Some(report.reference), after.id, until)?;
-        let (modem, reference) = (report.modem.clone(), report.reference);
-        let event = Event::LateAccepted { modem, part, reference };
-        let credited = moves::happened_to(tx, after.clone(), event, retry, now)?;
-        // That it went out more than once is nothing to tell.
-        let news = |m: &Message| (m.status, m.parts_done) != (after.status, after.parts_done);
-        states.extend(credited.clone().filter(news));
-        after = credited.unwrap_or(after);
-    }
-    states.extend(conclude(tx, &after, &awaited, report.ended_at, now)?);
-    Ok(Some(states))
-}
-
-/// The end of a message, when the reports of all its parts say one.
-fn conclude(
-    tx: &mut Tx<'_>,
-    m: &Message,
-    awaited: &Awaited,
-    ended_at: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<Option<Message>, GatewayError> {
-    let event = match awaited.overall(m.parts) {
-        PartState::Open => return Ok(None),
-        PartState::Delivered => Event::Reported { delivered: true, reason: None },
-        PartState::Failed(status) => {
-            let reason = Some(gsm_sms::Status(status).meaning().to_owned());
-            Event::Reported { delivered: false, reason }
-        }
-    };
-    // The service centre's clock is believed between what is known here for certain.
-    let earliest = m.sent_at.unwrap_or(m.created_at).min(now);
-    let at = ended_at.unwrap_or(now).clamp(earliest, now);
-    moves::happened(tx, m.id, event, &Retry::default(), at)
-}
-
-/// The message that a report tells of.
-fn find(tx: &Tx<'_>, report: &Report) -> Result<Option<Message>, GatewayError> {
-    let mut ids = tx.expected_of_sim(&report.sim, report.reference)?;
-    if report.modem != report.sim {
-        // Sent before the SIM was known.
-        ids.extend(tx.expected(&report.modem, Some(report.reference))?);
-    }
-    // References come round every 256 parts: the nearest in time is meant, without a time the newest.
-    let distance = |m: &Message| {
-        let sent_at = m.sent_at.unwrap_or(m.created_at);
-        report.sent_at.map_or(Duration::ZERO, |at| at.since(sent_at).max(sent_at.since(at)))
-    };
-    let mut best: Option<Message> = None;
-    for id in ids {
-        let Some(m) = tx.message(id)?.filter(|m| tells_of(report, m)) else { continue };
-        if best.as_ref().is_none_or(|known| distance(&m) <= distance(known)) {
-            best = Some(m);
-        }
-    }
-    match best {
-        Some(m) => Ok(Some(m)),
-        None => find_doubtful(tx, report),
-    }
-}
-
 fn tells_of(report: &Report, m: &Message) -> bool {
     report.came_at >= m.created_at && outbox::is_for(&report.recipient, &m.to)
-}
-
-/// The message whose send ended unknown and that a report can only be of.
-fn find_doubtful(tx: &Tx<'_>, report: &Report) -> Result<Option<Message>, GatewayError> {
-    let mut sure = Vec::new();
-    let mut perhaps = Vec::new();
-    for id in tx.expected(&report.modem, None)? {
-        let Some(m) = tx.message(id)?.filter(|m| tells_of(report, m)) else { continue };
-        let Some(awaited) = tx.awaited(id)? else { continue };
-        let after = report.sent_at.is_none_or(|at| at.plus(CLOCKS) >= m.created_at);
-        match awaited.doubts(report.reference) {
-            (true, true) => sure.push(m),
-            (true, false) if after => perhaps.push(m),
-            _ => {}
-        }
-    }
-    let mut found = if sure.is_empty() { perhaps } else { sure };
-    Ok(if found.len() == 1 { found.pop() } else { None })
-}
-
-/// Keeps a report until its message is known; the oldest ones give way.
-fn hold(tx: &mut Tx<'_>, report: &Report, tag: &Tag, now: Timestamp) -> Result<(), GatewayError> {
-    let held = tx.held()?;
-    for (key, _) in held.iter().take((held.len() + 1).saturating_sub(MOST_HELD)) {
-        tx.delete_held(key)?;
-    }
-    tx.put_held(report, tag, now.plus(HELD))?;
-    Ok(())
 }

@@ -2,17 +2,19 @@
 //! harms nobody, and a person waits for the code. Whichever is accepted first makes the message sent; the other is
 //! credited when it ends, or withdrawn while it has not left.
 
-use std::sync::atomic::Ordering;
-
 use super::air::{Answer, Leave, Role};
-use super::{Gateway, GatewayError, Inner, Slot, locked, reports};
+use super::effects::{Effect, Move};
+use super::error::Result;
+use super::inner::{Gateway, Inner, Slot};
+use super::lock::locked;
+use super::reports::Settled;
 use crate::id::MessageId;
 use crate::outbox::{self, Avoid, Event, Message, MessageStatus, Sign};
 use crate::store::Records as _;
 
 impl Gateway {
     /// The answer to what this modem has on the air is later than a code waits for it.
-    pub async fn overdue(&self, modem: &str) -> Result<(), GatewayError> {
+    pub async fn overdue(&self, modem: &str) -> Result<()> {
         let inner = &self.0;
         let slot = inner.slot(modem)?;
         let id = {
@@ -21,14 +23,17 @@ impl Gateway {
             on_air.answer = Answer::Overdue;
             on_air.id
         };
-        if let Some(m) = inner.store.transact(move |tx| tx.message(id)).await?? {
-            inner.offer_twin(&m, vec![]);
-        }
-        Ok(())
+        let offer = move |mv: &mut Move<'_, '_>| {
+            if let Some(m) = mv.tx.message(id)? {
+                mv.then(Effect::OfferTwin(m, vec![]));
+            }
+            Ok(())
+        };
+        inner.perform(inner.clock.now(), offer).await
     }
 
     /// A modem told the result of its last doubtful send after all.
-    pub async fn late_accepted(&self, modem: &str, reference: u8) -> Result<(), GatewayError> {
+    pub async fn late_accepted(&self, modem: &str, reference: u8) -> Result<()> {
         let inner = &self.0;
         let index = inner.index(modem)?;
         let Some((id, part)) = locked(&inner.slots[index].doubt).settle() else {
@@ -42,24 +47,33 @@ impl Gateway {
         // Out of the queue first, so that no worker sends it once more meanwhile.
         locked(&inner.queue).remove(id);
         let sim = locked(&inner.queue).sim(index);
-        let (now, retry) = (inner.clock.now(), inner.settings().retry);
+        let (now, modem) = (inner.clock.now(), modem.to_owned());
+        inner.perform(now, move |mv| mv.late_accepted(id, &modem, part, reference, sim.as_deref())).await
+    }
+}
+
+impl Move<'_, '_> {
+    /// A part of unknown outcome had gone out through `modem` after all.
+    fn late_accepted(
+        &mut self,
+        id: MessageId,
+        modem: &str,
+        part: u8,
+        reference: u8,
+        sim: Option<&str>,
+    ) -> Result<()> {
         let event = Event::LateAccepted { modem: modem.to_owned(), part, reference };
-        let settled = inner
-            .store
-            .transact(move |tx| reports::settle(tx, id, &event, sim.as_deref(), &retry, now))
-            .await??;
-        if let Some(m) = settled.states.first()
-            && m.status != settled.was
-        {
-            inner.recall(id, |_| true);
-            inner.reported_on(modem, &settled.states);
+        let Settled { was, states } = self.settle(id, &event, sim)?;
+        if states.first().is_some_and(|m| m.status != was) {
+            self.then(Effect::Recall(id));
+            self.went_through(modem, &states);
             return Ok(());
         }
-        inner.slots[index].sent.fetch_add(1, Ordering::Relaxed);
-        inner.reported_on(modem, settled.states.get(1..).unwrap_or_default());
-        match inner.store.transact(move |tx| tx.message(id)).await?? {
-            Some(m) if m.status == MessageStatus::Queued => inner.enqueue(&m, vec![]),
-            Some(m) => inner.offer_twin(&m, vec![]),
+        self.then(Effect::Sent(modem.to_owned()));
+        self.went_through(modem, states.get(1..).unwrap_or_default());
+        match self.tx.message(id)? {
+            Some(m) if m.status == MessageStatus::Queued => self.then(Effect::Enqueue(m, vec![])),
+            Some(m) => self.then(Effect::OfferTwin(m, vec![])),
             None => {}
         }
         Ok(())

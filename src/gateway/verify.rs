@@ -4,28 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::moves::{self, IDEMPOTENCY, Once, Tracked};
-use super::{Caller, CheckView, Gateway, GatewayError, Inner, IssueRequest, VerificationView};
+use super::effects::{Effect, Move};
+use super::error::{GatewayError, Result};
+use super::inner::{Gateway, Inner};
+use super::moves::{Attempt, Once, Tracked};
+use super::request::{Caller, IssueRequest};
+use super::view::{CheckView, VerificationView};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{Code, Service, Verification, VerificationStatus};
-use crate::outbox::{Encoding, Kind, Message, MessageStatus, Sign};
+use crate::outbox::{Encoding, Kind, Message, MessageStatus};
 use crate::phone::PhoneNumber;
 use crate::secret::{Sealed, Secret};
 
 /// A value of a template is a name or an amount, not a text.
 const VALUE_CHARS: usize = 200;
 /// Parts of one message: 1530 characters of the default alphabet.
-pub(super) const MAX_PARTS: usize = 10;
+const MAX_PARTS: usize = 10;
 
 impl Gateway {
     /// Makes a code and queues its message; answers when both are on disk. The flag tells that an
     /// `Idempotency-Key` gave back an earlier verification.
-    pub async fn issue(
-        &self,
-        caller: &Caller,
-        request: IssueRequest,
-    ) -> Result<(VerificationView, bool), GatewayError> {
+    pub async fn issue(&self, caller: &Caller, request: IssueRequest) -> Result<(VerificationView, bool)> {
         let inner = &self.0;
         inner.admit()?;
         let settings = inner.settings();
@@ -54,38 +54,18 @@ impl Gateway {
             sealed,
             message,
         );
-        let m = Message { report: service.report, ..inner.carry(message, &v, caller, &text, now)? };
+        let m = inner.carry(message, &v, service, caller, &text, now)?;
         let windows = settings.limits.windows(&to, caller.client.as_deref());
-        let once = request.idempotency_key.as_ref().map(|key| Once {
-            client: caller.client.clone().unwrap_or_default(),
-            key: key.clone(),
-            digest: digest(&request),
-            expires_at: now.plus(IDEMPOTENCY),
-        });
-
-        let queued = m.clone();
-        let ((v, status), replayed) =
-            inner.store.transact(move |tx| moves::issue(tx, v, &m, &windows, once.as_ref(), now)).await??;
-        let view = VerificationView::new(&v, status, now);
-        if !replayed {
-            inner.expect_expiry(v.expires_at, v.id);
-            inner.publish_verification("pending", &view);
-            inner.publish_message(&queued);
-            inner.enqueue(&queued, vec![]);
-        }
-        Ok((view, replayed))
+        let once = once(caller, request.idempotency_key.as_ref(), digest(&request));
+        let made = inner.perform(now, move |mv| mv.issue(v, &m, &windows, once.as_ref())).await?;
+        Ok((made.subject, made.replayed))
     }
 
     /// One verification.
-    pub async fn verification(
-        &self,
-        caller: &Caller,
-        id: VerificationId,
-    ) -> Result<VerificationView, GatewayError> {
+    pub async fn verification(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
         let now = self.0.clock.now();
-        let (v, status) = self.0.store.transact(move |tx| moves::tracked(tx, id)).await??;
-        visible(caller, &v)?;
-        Ok(VerificationView::new(&v, status, now))
+        let tracked = self.0.perform(now, move |mv| mv.tracked(id)).await?;
+        Ok(visible(caller, tracked)?.view(now))
     }
 
     /// Checks a code: the attempt is on disk before it is compared, and an approval before it is told.
@@ -94,55 +74,9 @@ impl Gateway {
         caller: &Caller,
         id: VerificationId,
         code: &Secret<String>,
-    ) -> Result<CheckView, GatewayError> {
-        let inner = &self.0;
-        let now = inner.clock.now();
-        let who = caller.clone();
-        let ((v, message), counted) = inner
-            .store
-            .transact(move |tx| {
-                visible(&who, &moves::tracked(tx, id)?.0)?;
-                moves::attempt(tx, id, now)
-            })
-            .await??;
-        if !counted {
-            return Ok(inner.checked(false, &(v, message), now));
-        }
-        let settings = inner.settings();
-        // A service that is gone from the configuration leaves its codes as they were drawn.
-        let alphabet = settings.services.get(&v.service).map_or("", |service| &service.policy.alphabet);
-        let typed = Code::typed(code.expose(), alphabet);
-        let right = typed.hash(&inner.key, v.id, &v.service, &v.to) == v.hash;
-        if !right && v.attempts_left() > 0 {
-            let answer = inner.checked(false, &(v, message), now);
-            inner.publish_verification("attempted", &answer.verification);
-            return Ok(answer);
-        }
-        let hands = Arc::clone(inner);
-        let ((tracked, approved, withdrawn), carrier) = inner
-            .store
-            .transact(move |tx| {
-                let done = moves::compared(tx, id, right, now)?;
-                if done.0.0.status != VerificationStatus::Pending {
-                    hands.not_wanted(done.0.0.message);
-                }
-                let carrier = moves::carrier(tx, done.0.0.message)?;
-                Ok::<_, GatewayError>((done, carrier))
-            })
-            .await??;
-        let answer = inner.checked(approved, &tracked, now);
-        if tracked.0.status != VerificationStatus::Pending {
-            inner.forget_expiry(tracked.0.expires_at, id);
-        }
-        if let Some(m) = &withdrawn {
-            inner.publish_message(m);
-        }
-        if approved {
-            inner.code_ended(carrier, Sign::CodeUsed);
-            inner.publish_verification("approved", &answer.verification);
-        } else if !right {
-            inner.publish_verification("exhausted", &answer.verification);
-        }
+    ) -> Result<CheckView> {
+        let answer = self.0.check(caller.clone(), id, code).await?;
+        self.0.metrics.check(answer.approved);
         Ok(answer)
     }
 
@@ -153,29 +87,25 @@ impl Gateway {
         to: &str,
         service: Option<&str>,
         code: &Secret<String>,
-    ) -> Result<CheckView, GatewayError> {
+    ) -> Result<CheckView> {
         let to = number(to)?;
         let service = service.unwrap_or(Service::DEFAULT).to_owned();
         allowed(caller, &service)?;
         if !self.0.settings().services.contains_key(&service) {
             return Err(GatewayError::UnknownService);
         }
-        let id = self.0.store.transact(move |tx| moves::newest(tx, &to, &service)).await??;
+        let id = self.0.perform(self.0.clock.now(), move |mv| mv.newest(&to, &service)).await?;
         self.check(caller, id, code).await
     }
 
     /// Sends the same code again.
-    pub async fn resend(
-        &self,
-        caller: &Caller,
-        id: VerificationId,
-    ) -> Result<VerificationView, GatewayError> {
+    pub async fn resend(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
         let inner = &self.0;
         inner.admit()?;
         let settings = inner.settings();
         let now = inner.clock.now();
-        let (v, _) = inner.store.transact(move |tx| moves::tracked(tx, id)).await??;
-        visible(caller, &v)?;
+        let tracked = inner.perform(now, move |mv| mv.tracked(id)).await?;
+        let Tracked { v, .. } = visible(caller, tracked)?;
         let ended = || GatewayError::Conflict("the verification has ended".to_owned());
         let sealed = v.sealed.as_ref().filter(|_| v.status_at(now) == VerificationStatus::Pending);
         let sealed = sealed.ok_or_else(ended)?;
@@ -189,64 +119,51 @@ impl Gateway {
         settings.limits.permits(&v.to).map_err(GatewayError::DestinationBlocked)?;
         let source = inner.unpack(&id.to_bytes(), sealed)?;
         let text = source.render(&v.service, service, life)?;
-        let older = v.message;
-        let m = inner.carry(inner.ids.next(now), &v, caller, &text, now)?;
-        let m = Message { report: service.report, ..m };
+        let m = inner.carry(inner.ids.next(now), &v, service, caller, &text, now)?;
         let windows = settings.limits.windows(&v.to, caller.client.as_deref());
-        let queued = m.clone();
-        let hands = Arc::clone(inner);
-        let ((v, status), withdrawn) = inner
-            .store
-            .transact(move |tx| {
-                let done = moves::resend(tx, id, &m, &windows, now)?;
-                hands.not_wanted(older);
-                Ok::<_, GatewayError>(done)
-            })
-            .await??;
-        if let Some(m) = &withdrawn {
-            inner.publish_message(m);
-        }
-        let view = VerificationView::new(&v, status, now);
-        inner.publish_verification("resent", &view);
-        inner.publish_message(&queued);
-        inner.enqueue(&queued, vec![]);
-        Ok(view)
+        inner.perform(now, move |mv| mv.resend(id, &m, &windows)).await
     }
 
     /// Withdraws a verification and its queued message.
-    pub async fn cancel(
-        &self,
-        caller: &Caller,
-        id: VerificationId,
-    ) -> Result<VerificationView, GatewayError> {
-        let inner = &self.0;
-        let now = inner.clock.now();
-        let (who, hands) = (caller.clone(), Arc::clone(inner));
-        let ((v, status), done, withdrawn) = inner
-            .store
-            .transact(move |tx| {
-                visible(&who, &moves::tracked(tx, id)?.0)?;
-                let done = moves::cancel(tx, id, now)?;
-                hands.not_wanted(done.0.0.message);
-                Ok::<_, GatewayError>(done)
-            })
-            .await??;
-        inner.forget_expiry(v.expires_at, id);
-        if let Some(m) = &withdrawn {
-            inner.publish_message(m);
-        }
-        let view = VerificationView::new(&v, status, now);
-        if done {
-            inner.publish_verification("cancelled", &view);
-        }
-        Ok(view)
+    pub async fn cancel(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
+        let who = caller.clone();
+        let cancel = move |mv: &mut Move<'_, '_>| {
+            let tracked = visible(&who, mv.tracked(id)?)?;
+            mv.cancel(tracked)
+        };
+        self.0.perform(self.0.clock.now(), cancel).await
     }
 }
 
 impl Inner {
-    fn checked(&self, approved: bool, (v, message): &Tracked, now: Timestamp) -> CheckView {
-        self.metrics.check(approved);
-        CheckView { approved, verification: VerificationView::new(v, *message, now) }
+    async fn check(
+        self: &Arc<Self>,
+        caller: Caller,
+        id: VerificationId,
+        code: &Secret<String>,
+    ) -> Result<CheckView> {
+        let now = self.clock.now();
+        let attempt = move |mv: &mut Move<'_, '_>| {
+            let tracked = visible(&caller, mv.tracked(id)?)?;
+            mv.attempt(tracked)
+        };
+        let tracked = match self.perform(now, attempt).await? {
+            Attempt::Counted(tracked) => tracked,
+            Attempt::Refused(tracked) => {
+                return Ok(CheckView { approved: false, verification: tracked.view(now) });
+            }
+        };
+        let (v, settings) = (&tracked.v, self.settings());
+        // A service that is gone from the configuration leaves its codes as they were drawn.
+        let alphabet = settings.services.get(&v.service).map_or("", |service| &service.policy.alphabet);
+        let typed = Code::typed(code.expose(), alphabet);
+        let right = typed.hash(&self.key, v.id, &v.service, &v.to) == v.hash;
+        if right || v.attempts_left() == 0 {
+            return self.perform(now, move |mv| mv.compared(id, right)).await;
+        }
+        let verification = tracked.view(now);
+        self.apply(vec![Effect::Verification("attempted", verification.clone())]);
+        Ok(CheckView { approved: false, verification })
     }
 
     /// The message that carries the code of `v`.
@@ -254,32 +171,31 @@ impl Inner {
         &self,
         id: MessageId,
         v: &Verification,
+        service: &Service,
         caller: &Caller,
         text: &Secret<String>,
         now: Timestamp,
-    ) -> Result<Message, GatewayError> {
-        let (encoding, parts) = measure(text)?;
+    ) -> Result<Message> {
         Ok(Message {
             kind: Kind::Otp(v.id),
             service: Some(v.service.clone()),
             deadline: Some(v.expires_at),
-            ..self.blank(id, v.to.clone(), caller, encoding, parts, text, now)
+            report: service.report,
+            ..self.blank(id, v.to.clone(), caller, text, now)?
         })
     }
 
     /// A queued plain message; the caller fills in what is special.
-    #[allow(clippy::too_many_arguments, reason = "each is a plain fact of the new record")]
     pub(super) fn blank(
         &self,
         id: MessageId,
         to: PhoneNumber,
         caller: &Caller,
-        encoding: Encoding,
-        parts: u8,
         text: &Secret<String>,
         now: Timestamp,
-    ) -> Message {
-        Message {
+    ) -> Result<Message> {
+        let (encoding, parts) = measure(text)?;
+        Ok(Message {
             id,
             to,
             client: caller.client.clone(),
@@ -309,10 +225,10 @@ impl Inner {
             parts_done: 0,
             uncertain: false,
             modem_references: Vec::new(),
-        }
+        })
     }
 
-    fn unpack(&self, owner: &[u8], sealed: &Sealed) -> Result<Source, GatewayError> {
+    fn unpack(&self, owner: &[u8], sealed: &Sealed) -> Result<Source> {
         let plain = self.key.unseal(owner, sealed).map_err(|e| GatewayError::Internal(e.to_string()))?;
         Source::unpack(plain.expose())
             .ok_or_else(|| GatewayError::Internal("sealed code is damaged".to_owned()))
@@ -330,7 +246,7 @@ struct Source {
 const SEPARATOR: char = '\u{1f}';
 
 impl Source {
-    fn render(&self, name: &str, service: &Service, life: Duration) -> Result<Secret<String>, GatewayError> {
+    fn render(&self, name: &str, service: &Service, life: Duration) -> Result<Secret<String>> {
         service
             .render(name, &self.code, self.locale.as_deref(), &self.values, life)
             .map_err(|missing| GatewayError::InvalidRequest(format!("the template needs values.{missing}")))
@@ -362,7 +278,7 @@ impl Source {
 }
 
 /// The coding and the parts of a text, or why it does not fit.
-pub(super) fn measure(text: &Secret<String>) -> Result<(Encoding, u8), GatewayError> {
+fn measure(text: &Secret<String>) -> Result<(Encoding, u8)> {
     let survey = gsm_sms::survey(text.expose());
     if survey.parts > MAX_PARTS {
         return Err(GatewayError::TextTooLong(format!(
@@ -374,11 +290,11 @@ pub(super) fn measure(text: &Secret<String>) -> Result<(Encoding, u8), GatewayEr
 }
 
 /// A number as a client wrote it.
-pub(super) fn number(text: &str) -> Result<PhoneNumber, GatewayError> {
+pub(super) fn number(text: &str) -> Result<PhoneNumber> {
     text.parse().map_err(|e: crate::phone::PhoneError| GatewayError::InvalidNumber(e.to_string()))
 }
 
-fn allowed(caller: &Caller, service: &str) -> Result<(), GatewayError> {
+fn allowed(caller: &Caller, service: &str) -> Result<()> {
     if caller.may_use(service) {
         return Ok(());
     }
@@ -386,15 +302,11 @@ fn allowed(caller: &Caller, service: &str) -> Result<(), GatewayError> {
 }
 
 /// A verification of a service that the client may not use does not exist for it.
-fn visible(caller: &Caller, v: &Verification) -> Result<(), GatewayError> {
-    allowed(caller, &v.service).map_err(|_| GatewayError::NotFound("verification"))
+fn visible(caller: &Caller, tracked: Tracked) -> Result<Tracked> {
+    if caller.may_use(&tracked.v.service) { Ok(tracked) } else { Err(GatewayError::NotFound("verification")) }
 }
 
-fn check_values(
-    service: &Service,
-    locale: Option<&str>,
-    values: &BTreeMap<String, String>,
-) -> Result<(), GatewayError> {
+fn check_values(service: &Service, locale: Option<&str>, values: &BTreeMap<String, String>) -> Result<()> {
     let template = service.template(locale);
     if let Some(missing) = template.wanted().find(|name| !values.contains_key(*name)) {
         return Err(GatewayError::InvalidRequest(format!("the template needs values.{missing}")));
@@ -422,6 +334,11 @@ fn digest(request: &IssueRequest) -> [u8; 32] {
     ];
     fields.extend(request.values.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]));
     fingerprint(&fields)
+}
+
+/// Under which key a client makes something once, if it gave one.
+pub(super) fn once(caller: &Caller, key: Option<&String>, digest: [u8; 32]) -> Option<Once> {
+    Some(Once { client: caller.client.clone().unwrap_or_default(), key: key?.clone(), digest })
 }
 
 /// SHA-256 over fields, each preceded by its length.

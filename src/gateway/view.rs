@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use gsm_modem::{Snapshot, State as ModemState};
 use tokio::sync::broadcast;
 
-use super::{ModemState, Snapshot};
 use crate::clock::Timestamp;
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Content, Entry, Sender};

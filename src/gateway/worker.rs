@@ -1,32 +1,27 @@
 //! A modem's worker: takes the message that the pool has for its modem, claims it and writes down how the one
 //! before ended in the same commit, and lets the PDU go when that commit is on disk.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use gsm_modem::Part;
 use tokio::sync::oneshot;
 
 use super::air::{Answer, OnAir, Role};
-use super::moves::{self, Claim, Settlement};
-use super::reports::Settled;
-use super::{Control, GatewayError, Inner, Outcome, Part, Readiness, Settings, Slot, locked};
+use super::error::{GatewayError, Result};
+use super::inner::Inner;
+use super::lock::locked;
+use super::sends::{Claim, Ended};
+use super::settings::Settings;
+use super::submit::{Control, Outcome, Readiness};
 use crate::clock::Timestamp;
 use crate::outbox::{
-    Attempt, Avoid, Circuit, Done, End, Event, Fault, FaultClass, Home, Judgement, Message, MessageStatus,
-    SendEnd, Sign, Sim,
+    Attempt, Avoid, Circuit, Done, End, Fault, FaultClass, Home, Judgement, Message, SendEnd, Sim,
 };
 use crate::secret::Secret;
 
-/// A send that ended, until it is on disk.
-struct Ended {
-    settlement: Settlement,
-    /// The modems that leave the message alone when it waits again.
-    avoid: Avoid,
-    /// The same when another modem has it still.
-    avoid_with_twin: Avoid,
-}
-
 impl Inner {
-    pub(super) async fn work(&self, index: usize) {
+    pub(super) async fn work(self: &Arc<Self>, index: usize) {
         let slot = &self.slots[index];
         let mut readiness = slot.modem.readiness();
         let mut ready = Readiness::default();
@@ -71,22 +66,21 @@ impl Inner {
 
     /// One commit, and the send that it allows.
     async fn turn(
-        &self,
+        self: &Arc<Self>,
         index: usize,
         ended: Option<Ended>,
         claim: Option<Claim>,
-    ) -> Result<Option<Ended>, GatewayError> {
+    ) -> Result<Option<Ended>> {
         let slot = &self.slots[index];
         let now = self.clock.now();
         let settings = self.settings();
-        let (retry, settlement) = (settings.retry, ended.as_ref().map(|e| e.settlement.clone()));
         let role = if claim.as_ref().is_some_and(|c| c.twin_of.is_some()) { Role::Twin } else { Role::First };
         let avoided = claim.as_ref().map(|c| c.avoid.clone()).unwrap_or_default();
         // Before the claim, so that nobody who recalls the message misses it.
         *locked(&slot.sending) = claim.as_ref().map(|c| OnAir::new(c.id, role));
-        let ticket = self.store.begin(move |tx| moves::settle_and_claim(tx, settlement, claim, &retry, now));
+        let ticket = self.store.begin(self.noting(now, move |mv| mv.settle_and_claim(ended, claim)));
         let (executed, durable) = ticket.split();
-        let (settled, claimed) = executed.await??;
+        let (claimed, effects) = executed.await??;
         if claimed.is_none() {
             *locked(&slot.sending) = None;
         }
@@ -101,15 +95,7 @@ impl Inner {
             } else {
                 drop(open);
             }
-            if let (Some(ended), Some(settled)) = (&ended, &settled) {
-                self.settled(slot, ended, settled);
-            }
-            if let Some(m) = &claimed {
-                if role == Role::Twin {
-                    self.metrics.twins.fetch_add(1, Ordering::Relaxed);
-                }
-                self.publish_message(m);
-            }
+            self.apply(effects);
             Ok::<(), GatewayError>(())
         };
         let Some(m) = &claimed else {
@@ -209,57 +195,11 @@ impl Inner {
                 (End::NotStarted { references, reason }, Some(settings.retry.first))
             }
         };
-        let event = Event::Ended { modem: name.to_owned(), end };
         // Others that failed with it keep their time, or two that fail would have it in turn without a pause.
         avoid.retain(|(modem, until)| modem != name && *until > now);
         let with = |wait| avoid.iter().cloned().chain([(name.to_owned(), now.plus(wait))]).collect();
         let (avoid, avoid_with_twin) = (alone.map_or_else(|| avoid.clone(), with), with(wait));
-        Ended { settlement: Settlement { id: m.id, event, accounting, sim }, avoid, avoid_with_twin }
-    }
-
-    /// The end of a send is on disk: tells it, and puts the message back when it is to go out again.
-    fn settled(&self, slot: &Slot, ended: &Ended, settled: &Settled) {
-        let name = slot.modem.name();
-        let Event::Ended { end, .. } = &ended.settlement.event else { return };
-        let [m, later @ ..] = settled.states.as_slice() else { return };
-        match end {
-            End::Accepted { .. } => slot.sent.fetch_add(1, Ordering::Relaxed),
-            // The service centre had it already.
-            End::Rejected { .. } if m.status == MessageStatus::Sent && settled.was != m.status => {
-                slot.sent.fetch_add(1, Ordering::Relaxed)
-            }
-            End::Rejected { .. } | End::Unknown { .. } => slot.failed.fetch_add(1, Ordering::Relaxed),
-            End::NotStarted { .. } => 0,
-        };
-        let error = m.error.as_deref().unwrap_or_default();
-        if m.status == settled.was {
-            tracing::debug!(message = %m.id, to = m.to.masked(), modem = name, "one of its two sends ended");
-            // The other one may be silent as well.
-            if m.status == MessageStatus::Sending && goes_elsewhere(end) {
-                self.offer_twin(m, ended.avoid_with_twin.clone());
-            }
-            self.reported_on(name, later);
-            return;
-        }
-        match m.status {
-            MessageStatus::Sent => {
-                tracing::debug!(message = %m.id, to = m.to.masked(), modem = name, "sent");
-            }
-            MessageStatus::Failed => {
-                tracing::warn!(message = %m.id, to = m.to.masked(), modem = name, attempts = m.attempts, error,
-                    "failed for good");
-            }
-            MessageStatus::Queued => {
-                tracing::info!(message = %m.id, to = m.to.masked(), modem = name, attempts = m.attempts, error,
-                    "goes out again");
-                if later.is_empty() {
-                    self.enqueue(m, ended.avoid.clone());
-                }
-            }
-            _ => {}
-        }
-        self.publish_message(m);
-        self.reported_on(name, later);
+        Ended { id: m.id, modem: name.to_owned(), end, accounting, sim, avoid, avoid_with_twin }
     }
 
     /// The PDUs of the parts that are still to go through this modem.
@@ -307,12 +247,12 @@ impl Inner {
     /// Tells the pool of the SIM, when it came into sight or told another name, and of its place. A SIM that is out
     /// of sight for a while is still the one whose counts are at hand.
     async fn meet(
-        &self,
+        self: &Arc<Self>,
         index: usize,
         known: &Readiness,
         next: &Readiness,
         ended: &mut Option<Ended>,
-    ) -> Result<(), GatewayError> {
+    ) -> Result<()> {
         let nameless = next.ready && next.sim.is_empty() && locked(&self.queue).sim(index).is_none();
         if nameless || !next.sim.is_empty() && next.sim != known.sim {
             if let Some(last) = ended.take() {
@@ -353,23 +293,5 @@ impl Inner {
         }
         self.metrics.breaker(condition.circuit);
         self.publish_modem(index);
-    }
-
-    /// A code that a modem carried was entered, or nobody did.
-    pub(super) fn code_ended(&self, carrier: Option<String>, sign: Sign) {
-        if let Some(index) = carrier.and_then(|name| self.index(&name).ok()) {
-            locked(&self.queue).observe(index, sign, self.clock.now());
-        }
-    }
-}
-
-/// Whether another modem may do better with a message than the one whose send ended so.
-fn goes_elsewhere(end: &End) -> bool {
-    match end {
-        End::Rejected { fault, .. } => {
-            matches!(fault.class, FaultClass::Modem | FaultClass::Sim | FaultClass::Transient)
-        }
-        End::Unknown { .. } | End::NotStarted { .. } => true,
-        End::Accepted { .. } => false,
     }
 }

@@ -46,6 +46,24 @@ async fn a_message_that_goes_with_its_verification_is_told_too() {
 }
 
 #[tokio::test]
+async fn a_code_that_was_guessed_at_too_often_before_it_left_does_not_leave() {
+    let mut world = World::new(1).await;
+    world.modems[0].readiness.send_replace(Readiness::default());
+    let view = world.issue("+41791234567").await.unwrap();
+    for _ in 0..4 {
+        world.check(view.id, "").await;
+    }
+    let last = world.check(view.id, "").await.verification;
+    assert_eq!((last.status, last.message.1), (VerificationStatus::Exhausted, MessageStatus::Cancelled));
+    let message = world.gateway.message(&Caller::default(), view.message.0).await.unwrap();
+    assert_eq!(
+        (message.status, world.gateway.status().queue),
+        (MessageStatus::Cancelled, QueueView::default())
+    );
+    assert_eq!(world.count(|kind| matches!(kind, EventKind::Message(m) if *m == message)), 1);
+}
+
+#[tokio::test]
 async fn why_a_message_cannot_be_withdrawn_is_said_in_the_contracts_words() {
     let mut world = World::new(1).await;
     let (release, until) = oneshot::channel();

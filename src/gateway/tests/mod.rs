@@ -1,18 +1,21 @@
 //! The use cases over a store in memory, modems of a few lines and a clock that the test moves.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gsm_sms::{Direction, Framing, Strictness};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::lock::locked;
 use super::*;
+use crate::clock::{Clock, Timestamp};
+use crate::id::MessageId;
 use crate::otp::{Limits, Rate, Service, Template, VerificationStatus};
-use crate::outbox::{Fault, FaultClass, MessageStatus, ModemRules};
-use crate::secret::Secret;
-use crate::store::{InboxRecords, ReportRecords};
+use crate::outbox::{Fault, FaultClass, Message, MessageStatus, ModemRules};
+use crate::secret::{Key, Secret};
+use crate::store::{InboxRecords, ReportRecords, Store};
 
 mod cancel;
 mod faults;

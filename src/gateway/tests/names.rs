@@ -192,10 +192,10 @@ async fn a_report_finds_its_message_whatever_the_sim_was_called() {
         // It is told through another modem, so that the modem's name does not help.
         let world = World::start(names[2].clone(), settings(), &store, &clock).await;
         let delivered = report(40, PHONE, 0, 0);
-        world.gateway.reported("other", &names[1], &delivered).await.unwrap();
+        world.gateway.received("other", &names[1], &delivered).await.unwrap();
         assert_eq!(world.status(&m).await.0, MessageStatus::Delivered, "{names:?}");
         // The modem kept it, and shows it again.
-        world.gateway.reported("m0", &names[0], &delivered).await.unwrap();
+        world.gateway.received("m0", &names[0], &delivered).await.unwrap();
         assert!(world.gateway.metrics().contains("smsotp_reports_received_total{matched=\"true\"} 2\n"));
         assert!(store.read(ReportRecords::held).await.unwrap().unwrap().is_empty());
     }
@@ -210,7 +210,7 @@ async fn a_report_that_came_before_the_answer_and_the_other_name_waits_for_both(
     locked(&world.modems[0].plan).push_back(Plan::HoldThen(until, accepted));
     let m = world.send_reported("hello").await;
     world.aired().await;
-    world.gateway.reported("other", &told(false, true), &report(77, PHONE, 0, 0)).await.unwrap();
+    world.gateway.received("other", &told(false, true), &report(77, PHONE, 0, 0)).await.unwrap();
     world.gateway.received("m0", &told(true, true), &parts(PHONE, "joins the names", 1, 0)[0]).await.unwrap();
     release.send(()).unwrap();
     world.until(m.id, MessageStatus::Delivered).await;

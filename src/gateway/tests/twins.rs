@@ -120,7 +120,7 @@ async fn a_report_for_either_of_two_finds_the_message() {
         let reference = if modem == "m1" { own } else { reference };
         let pdu = reports::report(reference, PHONE, 0, 0);
         // One of m0 comes before its answer, and waits for it.
-        world.gateway.reported(modem, &card(sim), &pdu).await.unwrap();
+        world.gateway.received(modem, &card(sim), &pdu).await.unwrap();
         if modem == "m0" {
             assert_eq!(world.record(id).await.status, MessageStatus::Sent);
         }
@@ -366,7 +366,7 @@ async fn a_crash_with_a_twin_on_the_air_is_one_as_ever() {
     assert!(next.air.try_recv().is_err());
     // A report of what the second modem sent before the crash.
     let pdu = reports::report(200, PHONE, 0, 0);
-    next.gateway.reported("m1", &card("sim1"), &pdu).await.unwrap();
+    next.gateway.received("m1", &card("sim1"), &pdu).await.unwrap();
     assert_eq!(next.record(id).await.status, MessageStatus::Delivered);
 }
 
@@ -384,7 +384,7 @@ async fn a_late_answer_is_credited_when_it_was_sent_through_another_meanwhile() 
     assert_eq!((world.condition("m0").parts_today, world.condition("m1").parts_today), (1, 1));
     assert_eq!(world.gateway.modem("m0").unwrap().sent_total, 1);
     let pdu = reports::report(40, PHONE, 0, 0);
-    world.gateway.reported("m0", &card("sim0"), &pdu).await.unwrap();
+    world.gateway.received("m0", &card("sim0"), &pdu).await.unwrap();
     assert_eq!(world.record(id).await.status, MessageStatus::Delivered);
 }
 

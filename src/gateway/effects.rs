@@ -1,0 +1,174 @@
+//! Moves, and what follows from them. A move reads and writes the store in one transaction; what is to happen beside
+//! the store it notes while it runs. Once it is on disk these effects happen in the order in which they were noted,
+//! here and nowhere else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::Result;
+use super::inner::{Inner, Slot};
+use super::lock::locked;
+use super::settings::Settings;
+use super::view::{EventKind, InboxView, MessageView, VerificationView};
+use crate::clock::Timestamp;
+use crate::id::{MessageId, VerificationId};
+use crate::outbox::{Avoid, Message, MessageStatus, Sign};
+use crate::secret::Key;
+use crate::store::Tx;
+
+/// What is to happen when a move is on disk.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// A message changed: that is told and counted.
+    Message(Message),
+    /// A message waits for a modem, of which these leave it alone.
+    Enqueue(Message, Avoid),
+    /// A message waits no more.
+    Dequeue(MessageId),
+    /// A code may go out through another modem as well, when the one that has it is silent; these leave it alone.
+    OfferTwin(Message, Avoid),
+    /// A second modem took a code.
+    TwinClaimed,
+    /// No modem is to let this message go any more.
+    Recall(MessageId),
+    /// This modem sent a message.
+    Sent(String),
+    /// A send of this modem failed.
+    Failed(String),
+    /// A verification changed, by this word: that is told and counted.
+    Verification(&'static str, VerificationView),
+    /// A verification ends at this time.
+    ExpectExpiry(Timestamp, VerificationId),
+    /// It ended before.
+    ForgetExpiry(Timestamp, VerificationId),
+    /// A code that this modem carried was entered, or nobody did.
+    CodeEnded(String, Sign),
+    /// A message came in.
+    Received(InboxView),
+}
+
+/// A running move.
+pub(super) struct Move<'a, 't> {
+    pub(super) tx: &'a mut Tx<'t>,
+    pub(super) inner: &'a Inner,
+    pub(super) key: &'a Key,
+    pub(super) settings: &'a Settings,
+    pub(super) now: Timestamp,
+    effects: Vec<Effect>,
+}
+
+impl Move<'_, '_> {
+    /// Notes what is to happen when this is on disk.
+    pub(super) fn then(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// A new message waits.
+    pub(super) fn queued(&mut self, m: &Message) {
+        self.then(Effect::Message(m.clone()));
+        self.then(Effect::Enqueue(m.clone(), vec![]));
+    }
+
+    /// A message was withdrawn.
+    pub(super) fn withdrawn(&mut self, m: Message) {
+        self.then(Effect::Dequeue(m.id));
+        self.then(Effect::Message(m));
+    }
+
+    /// A message that nobody has in hand went through these states, as a report or a late answer to this modem tells.
+    pub(super) fn went_through(&mut self, modem: &str, states: &[Message]) {
+        for m in states {
+            if m.status == MessageStatus::Sent {
+                self.then(Effect::Sent(modem.to_owned()));
+            }
+            self.then(Effect::Message(m.clone()));
+        }
+        match states.last() {
+            Some(m) if m.status == MessageStatus::Queued => self.then(Effect::Enqueue(m.clone(), vec![])),
+            Some(m) => self.then(Effect::Dequeue(m.id)),
+            None => {}
+        }
+    }
+}
+
+impl Inner {
+    /// Has a move made; answers when it is on disk and its effects have happened.
+    pub(super) async fn perform<R: Send + 'static>(
+        self: &Arc<Self>,
+        now: Timestamp,
+        work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let (answer, effects) = self.store.transact(self.noting(now, work)).await??;
+        self.apply(effects);
+        Ok(answer)
+    }
+
+    /// A move for the store. It gives its answer, and the effects that whoever hands it over applies.
+    pub(super) fn noting<R>(
+        self: &Arc<Self>,
+        now: Timestamp,
+        work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
+    ) -> impl FnOnce(&mut Tx<'_>) -> Result<(R, Vec<Effect>)> + Send + 'static {
+        let (inner, settings) = (Arc::clone(self), self.settings());
+        move |tx| {
+            let (inner, settings) = (&*inner, &*settings);
+            let mut mv = Move { tx, inner, key: &inner.key, settings, now, effects: Vec::new() };
+            work(&mut mv).map(|answer| (answer, mv.effects))
+        }
+    }
+
+    /// What followed from a move, now that it is on disk.
+    pub(super) fn apply(&self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.apply_one(effect);
+        }
+    }
+
+    fn apply_one(&self, effect: Effect) {
+        let now = self.clock.now();
+        match effect {
+            Effect::Message(m) => {
+                self.metrics.message(m.status);
+                self.events.publish(now, EventKind::Message(MessageView::from(&m)));
+            }
+            Effect::Enqueue(m, avoid) => {
+                let recipient = self.recipient(&m.to);
+                self.with_pool(|pool| pool.push(&m, recipient, avoid, now));
+            }
+            Effect::Dequeue(id) => locked(&self.queue).remove(id),
+            Effect::OfferTwin(m, avoid) => self.offer_twin(&m, avoid),
+            Effect::TwinClaimed => self.metrics.twin(),
+            Effect::Recall(id) => self.recall(id, |_| true),
+            Effect::Sent(modem) => self.count(&modem, |slot| &slot.sent),
+            Effect::Failed(modem) => self.count(&modem, |slot| &slot.failed),
+            Effect::Verification(what, view) => {
+                self.metrics.verification(what);
+                self.events.publish(now, EventKind::Verification(what, view));
+            }
+            Effect::ExpectExpiry(at, id) => {
+                locked(&self.expiries).insert((at, id));
+                self.keep_by(Some(at));
+            }
+            Effect::ForgetExpiry(at, id) => {
+                locked(&self.expiries).remove(&(at, id));
+            }
+            Effect::CodeEnded(modem, sign) => {
+                if let Ok(index) = self.index(&modem) {
+                    locked(&self.queue).observe(index, sign, now);
+                }
+            }
+            Effect::Received(view) => {
+                self.metrics.received();
+                tracing::info!(inbox = %view.id, from = view.from.masked(), modem = view.modem,
+                    parts = view.parts, missing = view.missing.len(), "received");
+                self.events.publish(now, EventKind::Inbox(view));
+            }
+        }
+    }
+    /// Counts one more of what this modem did.
+    fn count(&self, modem: &str, counter: impl Fn(&Slot) -> &AtomicU64) {
+        if let Ok(slot) = self.slot(modem) {
+            counter(slot).fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

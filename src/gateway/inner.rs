@@ -1,0 +1,177 @@
+//! What the use cases have at hand: the store, the pool, the modems, and who is told of what happens. They stand on
+//! this file, and it uses none of them.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use tokio::sync::Notify;
+
+use super::air::{Doubt, OnAir};
+use super::error::{GatewayError, Result};
+use super::events::Events;
+use super::lock::locked;
+use super::metrics::Metrics;
+use super::moment::Moment;
+use super::settings::Settings;
+use super::submit::Submit;
+use super::view::{EventKind, ModemView};
+use crate::clock::{Clock, Timestamp};
+use crate::id::{Ids, VerificationId};
+use crate::outbox::{Circuit, Condition, Pool};
+use crate::phone::PhoneNumber;
+use crate::secret::{Key, Secret};
+use crate::store::Store;
+
+/// The gateway: cheap to clone, one for the whole daemon.
+#[derive(Clone)]
+pub struct Gateway(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) store: Store,
+    pub(super) key: Key,
+    pub(super) ids: Ids,
+    pub(super) clock: Clock,
+    pub(super) started_at: Timestamp,
+    pub(super) settings: RwLock<Arc<Settings>>,
+    /// What waits, and the modems by their place in `slots`.
+    pub(super) queue: Mutex<Pool>,
+    pub(super) slots: Vec<Slot>,
+    /// When each pending verification ends.
+    pub(super) expiries: Mutex<BTreeSet<(Timestamp, VerificationId)>>,
+    /// Something earlier than `keeper_at` waits for its time.
+    pub(super) keeper: Notify,
+    /// Until when the keeper sleeps, in milliseconds; zero while it looks.
+    pub(super) keeper_at: AtomicU64,
+    pub(super) events: Events,
+    pub(super) metrics: Metrics,
+    pub(super) stopping: AtomicBool,
+    /// What goes into a backup beside the store: the installation's key, when it is kept with the state.
+    pub(super) attached: OnceLock<Secret<Vec<u8>>>,
+}
+
+/// A modem and what its worker knows.
+pub(super) struct Slot {
+    pub(super) modem: Arc<dyn Submit>,
+    /// The pool has a message for it, or it should look around.
+    pub(super) wake: Notify,
+    /// Locked before `Inner::queue`, where both are.
+    pub(super) sending: Mutex<Option<OnAir>>,
+    /// The send that ended unknown: a late answer is credited to its message.
+    pub(super) doubt: Mutex<Doubt>,
+    /// When its last fault was seen.
+    pub(super) moment: Moment,
+    pub(super) sent: AtomicU64,
+    pub(super) failed: AtomicU64,
+}
+
+impl Slot {
+    pub(super) fn new(modem: Arc<dyn Submit>) -> Self {
+        Self {
+            modem,
+            wake: Notify::new(),
+            sending: Mutex::new(None),
+            doubt: Mutex::default(),
+            moment: Moment::default(),
+            sent: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn index(&self, name: &str) -> Result<usize> {
+        let found = self.slots.iter().position(|s| s.modem.name() == name);
+        found.ok_or(GatewayError::NotFound("modem of this name"))
+    }
+
+    pub(super) fn slot(&self, name: &str) -> Result<&Slot> {
+        self.index(name).map(|i| &self.slots[i])
+    }
+
+    pub(super) fn modem_view(&self, index: usize) -> ModemView {
+        let slot = &self.slots[index];
+        let name = slot.modem.name();
+        let mut facts = slot.modem.facts();
+        let now = self.clock.now();
+        let (queue, condition) = {
+            let pool = locked(&self.queue);
+            (pool.pinned_to(name), pool.condition(index, now))
+        };
+        let told = |at| slot.moment.tell(at, now, self.clock.monotonic());
+        let mut last_error_at = facts.last_error.as_ref().and(facts.last_error_at).map(told);
+        if let Some(why) = breaker_error(&condition) {
+            facts.last_error = Some(why);
+            last_error_at = condition.failed_at;
+        }
+        ModemView {
+            name: name.to_owned(),
+            facts,
+            last_error_at,
+            queue: queue + usize::from(locked(&slot.sending).is_some()),
+            sent_total: slot.sent.load(Ordering::Relaxed),
+            failed_total: slot.failed.load(Ordering::Relaxed),
+            condition,
+        }
+    }
+
+    /// Refuses new work while the daemon stops or too much waits.
+    pub(super) fn admit(&self) -> Result<()> {
+        if self.stopping.load(Ordering::SeqCst) {
+            return Err(GatewayError::ShuttingDown);
+        }
+        if locked(&self.queue).len() >= self.settings().max_pending {
+            return Err(GatewayError::QueueFull);
+        }
+        Ok(())
+    }
+
+    /// Does something with the pool; wakes the modem that it gives a message to, and the keeper when something
+    /// has to be looked at earlier than it knows.
+    pub(super) fn with_pool(&self, change: impl FnOnce(&mut Pool) -> Option<usize>) {
+        let (given, look_at) = {
+            let mut pool = locked(&self.queue);
+            (change(&mut pool), pool.next_wake())
+        };
+        if let Some(modem) = given {
+            self.slots[modem].wake.notify_one();
+        }
+        self.keep_by(look_at);
+    }
+
+    /// The keeper has something to do at `at`.
+    pub(super) fn keep_by(&self, at: Option<Timestamp>) {
+        let until = self.keeper_at.load(Ordering::SeqCst);
+        if at.is_some_and(|at| until == 0 || at.as_millis() < until) {
+            self.keeper.notify_one();
+        }
+    }
+
+    /// A number as the ledgers of SIMs know it: without the key it cannot be told from the hash.
+    pub(super) fn recipient(&self, to: &PhoneNumber) -> u64 {
+        let hash = self.key.hash(&[b"recipient", to.as_str().as_bytes()]);
+        hash.first_chunk().map_or(0, |octets| u64::from_be_bytes(*octets))
+    }
+
+    pub(super) fn publish_modem(&self, index: usize) {
+        self.events.publish(self.clock.now(), EventKind::Modem(self.modem_view(index)));
+    }
+}
+
+/// What an open breaker has to tell a person.
+fn breaker_error(condition: &Condition) -> Option<String> {
+    let why = &condition.why;
+    match condition.circuit {
+        Circuit::Closed => None,
+        Circuit::Open { until } => {
+            Some(format!("no messages until {until}, after failures in a row; the last: {why}"))
+        }
+        Circuit::HalfOpen => {
+            Some(format!("the next message is a trial, after failures in a row; the last: {why}"))
+        }
+    }
+}

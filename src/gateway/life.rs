@@ -1,0 +1,127 @@
+//! The gateway's life: what it takes up when it is opened, its tasks, a reload, and its end.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use tokio::sync::Notify;
+
+use super::error::Result;
+use super::events::Events;
+use super::inner::{Gateway, Inner, Slot};
+use super::lock::locked;
+use super::metrics::Metrics;
+use super::settings::Settings;
+use super::submit::Submit;
+use crate::clock::Clock;
+use crate::id::Ids;
+use crate::outbox::{Event, MessageStatus, Pool};
+use crate::secret::Key;
+use crate::store::{Records as _, Store, View};
+
+impl Gateway {
+    /// Takes up what the store holds: queued messages wait again, one that was on the air is in doubt and goes
+    /// out once more as its own twin, verifications run out in time. Nothing is sent before [`Gateway::run`].
+    pub async fn open(
+        store: Store,
+        key: Key,
+        clock: Clock,
+        settings: Settings,
+        modems: Vec<Arc<dyn Submit>>,
+    ) -> Result<Self> {
+        let now = clock.now();
+        let rules = modems.iter().map(|m| (m.name().to_owned(), settings.rules(m.name())));
+        let pool = Pool::new(settings.min_life, settings.breaker, rules);
+        let slots = modems.into_iter().map(Slot::new).collect();
+        let gateway = Self(Arc::new(Inner {
+            queue: Mutex::new(pool),
+            settings: RwLock::new(Arc::new(settings)),
+            store,
+            ids: Ids::new(key.random().clone()),
+            key,
+            started_at: now,
+            slots,
+            expiries: Mutex::default(),
+            keeper: Notify::new(),
+            keeper_at: AtomicU64::new(0),
+            events: Events::new(now),
+            metrics: Metrics::default(),
+            stopping: AtomicBool::new(false),
+            attached: OnceLock::new(),
+            clock,
+        }));
+        gateway.0.recover().await?;
+        Ok(gateway)
+    }
+
+    /// Carries messages until [`Gateway::stop`]: a worker for each modem, and one keeper of times.
+    pub async fn run(&self) {
+        let mut tasks = tokio::task::JoinSet::new();
+        for slot in 0..self.0.slots.len() {
+            let inner = Arc::clone(&self.0);
+            tasks.spawn(async move { inner.work(slot).await });
+        }
+        let inner = Arc::clone(&self.0);
+        tasks.spawn(async move { inner.keep().await });
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// Takes no new work; [`Gateway::run`] returns when every message on the air has its outcome on disk.
+    pub fn stop(&self) {
+        self.0.stopping.store(true, Ordering::SeqCst);
+        self.0.keeper.notify_one();
+        for slot in &self.0.slots {
+            slot.wake.notify_one();
+        }
+    }
+
+    /// Replaces what a reload may change. The queue's `min_life` holds for messages queued from now on.
+    pub fn reload(&self, settings: Settings) {
+        locked(&self.0.queue).set_rules(settings.min_life, settings.breaker, |name| settings.rules(name));
+        *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.0.keeper.notify_one();
+        for slot in &self.0.slots {
+            slot.wake.notify_one();
+        }
+    }
+}
+
+impl Inner {
+    /// Takes up what the store holds after a start. Nobody follows yet, so of what changes nothing is told.
+    pub(super) async fn recover(self: &Arc<Self>) -> Result<()> {
+        let now = self.clock.now();
+        let live = self.store.read(View::live_messages).await??;
+        let mut doubtful = 0;
+        for mut m in live {
+            if m.status == MessageStatus::Sending {
+                let id = m.id;
+                let settle = self.noting(now, move |mv| mv.settle(id, &Event::FoundSending, None));
+                let (mut settled, _) = self.store.transact(settle).await??;
+                let Some(found) = settled.states.pop() else { continue };
+                m = found;
+                doubtful += 1;
+            }
+            if m.status == MessageStatus::Queued {
+                let recipient = self.recipient(&m.to);
+                locked(&self.queue).push(&m, recipient, vec![], now);
+            }
+        }
+        if doubtful > 0 {
+            tracing::warn!(
+                messages = doubtful,
+                "on the air when the daemon stopped: each goes out again as its own twin, marked so that the \
+                 network can drop it"
+            );
+        }
+        let pending = self.store.read(View::pending_verifications).await??;
+        for (expires_at, id) in pending {
+            let (tracked, _) = self.store.transact(self.noting(now, move |mv| mv.tracked(id))).await??;
+            if tracked.v.attempts_left() == 0 {
+                // Counted, and the daemon stopped before it was compared: it is used up.
+                self.store.transact(self.noting(now, move |mv| mv.compared(id, false))).await??;
+            } else {
+                locked(&self.expiries).insert((expires_at, id));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! What an operator asks: how things stand, the modems and what may be done with them, events, metrics, backups.
+
+use std::sync::Arc;
+
+use gsm_modem::{Recorded, State as ModemState, UssdAnswer};
+use tokio::sync::mpsc;
+
+use super::error::{GatewayError, Result};
+use super::inner::Gateway;
+use super::lock::locked;
+use super::submit::{Control, ControlError};
+use super::view::{EventKind, ModemView, QueueView, RecoveryView, StatusView, Subscription};
+use crate::outbox::Circuit;
+use crate::secret::Secret;
+
+/// Pieces of a backup that wait for whoever takes it.
+const BACKUP_PIECES: usize = 4;
+
+impl Gateway {
+    /// The version, what waits, and the modems by state.
+    pub fn status(&self) -> StatusView {
+        let mut modems: Vec<(ModemState, usize)> = Vec::new();
+        for state in self.0.slots.iter().map(|s| s.modem.facts().state) {
+            match modems.iter_mut().find(|(known, _)| *known == state) {
+                Some((_, n)) => *n += 1,
+                None => modems.push((state, 1)),
+            }
+        }
+        let (otp, text, delayed) = locked(&self.0.queue).depths();
+        let sending = self.0.slots.iter().filter(|s| locked(&s.sending).is_some()).count();
+        StatusView {
+            uptime: self.0.clock.now().since(self.0.started_at),
+            queue: QueueView { otp, text, delayed, sending },
+            modems,
+        }
+    }
+
+    /// Whether at least one modem can send: it works, and its breaker is not open.
+    pub fn ready(&self) -> bool {
+        let now = self.0.clock.now();
+        self.0.slots.iter().enumerate().any(|(i, slot)| {
+            matches!(slot.modem.facts().state, ModemState::Ready | ModemState::Busy)
+                && !matches!(locked(&self.0.queue).condition(i, now).circuit, Circuit::Open { .. })
+        })
+    }
+
+    /// The modems, in the order of the configuration.
+    pub fn modems(&self) -> Vec<ModemView> {
+        (0..self.0.slots.len()).map(|i| self.0.modem_view(i)).collect()
+    }
+
+    /// One modem.
+    pub fn modem(&self, name: &str) -> Result<ModemView> {
+        self.0.index(name).map(|i| self.0.modem_view(i))
+    }
+
+    /// The last lines that went over a modem's port, masked, the oldest first.
+    pub async fn trace(&self, name: &str) -> Result<Vec<Recorded>> {
+        Ok(self.0.slot(name)?.modem.trace().await)
+    }
+
+    /// An operator's command to a modem; the network's answer to a USSD request comes back.
+    pub async fn control(&self, name: &str, control: Control) -> Result<Option<UssdAnswer>> {
+        let index = self.0.index(name)?;
+        let seen_to = matches!(control, Control::Resume | Control::Reset);
+        let answer = self.0.slots[index].modem.control(control);
+        let answer = answer.await.map_err(|e| match e {
+            ControlError::Conflict(why) | ControlError::Failed(why) => GatewayError::Conflict(why),
+        })?;
+        if seen_to {
+            locked(&self.0.queue).try_now(index, self.0.clock.now());
+            self.0.keeper.notify_one();
+        }
+        Ok(answer)
+    }
+
+    /// A modem's state or facts changed: tells those who follow.
+    pub fn modem_changed(&self, name: &str) {
+        if let Ok(index) = self.0.index(name) {
+            self.0.publish_modem(index);
+        }
+    }
+
+    /// A modem is well again: counts it and tells those who follow.
+    pub fn modem_recovered(&self, name: &str, recovery: RecoveryView) {
+        if let Ok(index) = self.0.index(name) {
+            self.0.metrics.recoveries.count(name, recovery);
+            let kind = EventKind::Recovered(self.0.modem_view(index), recovery);
+            self.0.events.publish(self.0.clock.now(), kind);
+        }
+    }
+
+    /// The events after `after` that are still kept, and every later one.
+    pub fn subscribe(&self, after: Option<u64>) -> Subscription {
+        self.0.events.subscribe(after)
+    }
+
+    /// Has `octets` go into every backup; they come back from the store's `restore`.
+    pub fn attach_to_backups(&self, octets: Secret<Vec<u8>>) {
+        // The first ones stay.
+        let _ = self.0.attached.set(octets);
+    }
+
+    /// A backup of everything, as it is when the last piece was given, while the work goes on.
+    pub fn back_up(&self) -> mpsc::Receiver<Result<Vec<u8>>> {
+        let (sink, pieces) = mpsc::channel(BACKUP_PIECES);
+        let (inner, (to_us, mut from_store)) = (Arc::clone(&self.0), mpsc::channel(BACKUP_PIECES));
+        tokio::spawn(async move { inner.store.back_up(inner.attached.get().cloned(), to_us).await });
+        tokio::spawn(async move {
+            while let Some(piece) = from_store.recv().await {
+                if sink.send(piece.map_err(GatewayError::from)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        pieces
+    }
+
+    /// The metrics as Prometheus text.
+    pub fn metrics(&self) -> String {
+        self.0.metrics.render(&self.status(), &self.modems())
+    }
+}

@@ -1,0 +1,186 @@
+//! The moves of a message on its way: a modem claims it, a send of it ends, its time runs out.
+
+use super::effects::{Effect, Move};
+use super::error::Result;
+use super::opt_out;
+use super::reports::Settled;
+use crate::clock::Timestamp;
+use crate::id::MessageId;
+use crate::otp::{Verification, VerificationStatus};
+use crate::outbox::{self, Accounting, Avoid, End, Event, FaultClass, Message, MessageStatus};
+use crate::store::{InboxRecords as _, Records as _};
+
+/// Why a message whose code is of no use is withdrawn.
+const ENDED: &str = "its code was used, withdrawn or sent in a newer message";
+
+/// A message for a modem.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    pub(super) id: MessageId,
+    pub(super) modem: String,
+    /// The modem that has it on the air and is silent.
+    pub(super) twin_of: Option<String>,
+    /// The modems that left it alone.
+    pub(super) avoid: Avoid,
+}
+
+/// How a send ended, and what it costs the SIM.
+pub(super) struct Ended {
+    pub(super) id: MessageId,
+    pub(super) modem: String,
+    pub(super) end: End,
+    pub(super) accounting: Accounting,
+    /// The SIM that it was sent with, when it is known.
+    pub(super) sim: Option<String>,
+    /// The modems that leave the message alone when it waits again.
+    pub(super) avoid: Avoid,
+    /// The same when another modem has it still.
+    pub(super) avoid_with_twin: Avoid,
+}
+
+impl Move<'_, '_> {
+    /// The heart of the queue: the outcome of one message and the claim of the next, in one commit. Answers the next.
+    pub(super) fn settle_and_claim(
+        &mut self,
+        ended: Option<Ended>,
+        wanted: Option<Claim>,
+    ) -> Result<Option<Message>> {
+        if let Some(ended) = ended {
+            self.ended(ended)?;
+        }
+        match wanted {
+            Some(wanted) => self.claim(wanted),
+            None => Ok(None),
+        }
+    }
+
+    /// A send ended: writes down what it cost, and puts the message back when it is to go out again.
+    fn ended(&mut self, ended: Ended) -> Result<()> {
+        let Ended { id, modem, end, accounting, sim, avoid, avoid_with_twin } = ended;
+        if let Some((sim, ledger)) = &accounting.ledger {
+            self.tx.put_ledger(sim, ledger)?;
+            if let Some((month, recipient)) = accounting.new_recipient {
+                self.tx.put_recipient(sim, month, recipient);
+            }
+        }
+        let event = Event::Ended { modem: modem.clone(), end: end.clone() };
+        let Settled { was, states } = self.settle(id, &event, sim.as_deref())?;
+        let [m, later @ ..] = states.as_slice() else { return Ok(()) };
+        match end {
+            End::Accepted { .. } => self.then(Effect::Sent(modem.clone())),
+            // The service centre had it already.
+            End::Rejected { .. } if m.status == MessageStatus::Sent && was != m.status => {
+                self.then(Effect::Sent(modem.clone()));
+            }
+            End::Rejected { .. } | End::Unknown { .. } => self.then(Effect::Failed(modem.clone())),
+            End::NotStarted { .. } => {}
+        }
+        if m.status == was {
+            tracing::debug!(message = %m.id, to = m.to.masked(), modem, "one of its two sends ended");
+            // The other one may be silent as well.
+            if m.status == MessageStatus::Sending && goes_elsewhere(&end) {
+                self.then(Effect::OfferTwin(m.clone(), avoid_with_twin));
+            }
+        } else {
+            log(m, &modem);
+            self.then(Effect::Message(m.clone()));
+            if m.status == MessageStatus::Queued && later.is_empty() {
+                self.then(Effect::Enqueue(m.clone(), avoid));
+            }
+        }
+        self.went_through(&modem, later);
+        Ok(())
+    }
+
+    /// A modem takes a message that waits, or sends one as well that another modem has.
+    fn claim(&mut self, claim: Claim) -> Result<Option<Message>> {
+        let Claim { id, modem, twin_of, .. } = claim;
+        let Some(m) = self.tx.message(id)? else { return Ok(None) };
+        let twin = twin_of.is_some();
+        let event = match twin_of {
+            None => Event::Claimed { modem },
+            Some(_) if self.unwanted(&m)?.is_some() => return Ok(None),
+            Some(of) => Event::TwinClaimed { modem, of },
+        };
+        let claimed = self.happened_to(m, event, self.now)?;
+        if let Some(m) = &claimed {
+            if twin {
+                self.then(Effect::TwinClaimed);
+            }
+            self.then(Effect::Message(m.clone()));
+        }
+        Ok(claimed)
+    }
+
+    /// Time passed for a message that waits.
+    pub(super) fn run_out(&mut self, id: MessageId) -> Result<()> {
+        let event = Event::Tick { min_life: self.settings.min_life };
+        let Some(m) = self.tx.message(id)? else { return Ok(()) };
+        if let Some(m) = self.happened_to(m, event, self.now)? {
+            self.then(Effect::Message(m));
+        }
+        Ok(())
+    }
+
+    /// One event of a message as it is in the store, written down; nothing when its state does not take the event.
+    pub(super) fn happened_to(&mut self, m: Message, event: Event, at: Timestamp) -> Result<Option<Message>> {
+        let was = m.status;
+        let Ok(m) = outbox::step(m, event, at, &self.settings.retry) else { return Ok(None) };
+        self.tx.put_message(&m)?;
+        if was != MessageStatus::Sending || m.status != MessageStatus::Queued {
+            return Ok(Some(m));
+        }
+        // Much may have changed while the message was on the air.
+        match self.unwanted(&m)? {
+            Some(why) => self.withdraw_for(m, Some(why)),
+            None => Ok(Some(m)),
+        }
+    }
+
+    /// Withdraws a message that waits, and says why where that is news; nothing when it does not wait.
+    pub(super) fn withdraw_for(&mut self, m: Message, why: Option<&str>) -> Result<Option<Message>> {
+        let Ok(mut m) = outbox::step(m, Event::Cancel, self.now, &self.settings.retry) else {
+            return Ok(None);
+        };
+        m.error = why.map(str::to_owned).or(m.error);
+        self.tx.put_message(&m)?;
+        Ok(Some(m))
+    }
+
+    /// Why a message is not to go out once more, if it is not: its recipient opted out, or its code is of no use.
+    fn unwanted(&self, m: &Message) -> Result<Option<&'static str>> {
+        if self.tx.opt_out(&m.to)?.is_some() {
+            return Ok(Some(opt_out::OPTED_OUT));
+        }
+        let outbox::Kind::Otp(id) = m.kind else { return Ok(None) };
+        // One that ran out ends its message by the message's own deadline.
+        let ended = |v: &Verification| {
+            use VerificationStatus::{Approved, Cancelled, Exhausted};
+            matches!(v.status, Approved | Cancelled | Exhausted) || v.message != m.id
+        };
+        Ok(self.tx.verification(id)?.as_ref().is_some_and(ended).then_some(ENDED))
+    }
+}
+
+/// What a person wants to know of a message whose send ended.
+fn log(m: &Message, modem: &str) {
+    let (message, to, attempts) = (m.id, m.to.masked(), m.attempts);
+    let error = m.error.as_deref().unwrap_or_default();
+    match m.status {
+        MessageStatus::Sent => tracing::debug!(%message, to, modem, "sent"),
+        MessageStatus::Failed => tracing::warn!(%message, to, modem, attempts, error, "failed for good"),
+        MessageStatus::Queued => tracing::info!(%message, to, modem, attempts, error, "goes out again"),
+        _ => {}
+    }
+}
+
+/// Whether another modem may do better with a message than the one whose send ended so.
+fn goes_elsewhere(end: &End) -> bool {
+    match end {
+        End::Rejected { fault, .. } => {
+            matches!(fault.class, FaultClass::Modem | FaultClass::Sim | FaultClass::Transient)
+        }
+        End::Unknown { .. } | End::NotStarted { .. } => true,
+        End::Accepted { .. } => false,
+    }
+}
