@@ -131,7 +131,10 @@ impl Arguments {
             }
             None => {
                 let held = held.into_inner();
-                println!("{held} seeds from {} on hold for {} h each, in {took:.0} s", seeds.start, self.hours);
+                println!(
+                    "{held} seeds from {} on hold for {} h each, in {took:.0} s",
+                    seeds.start, self.hours
+                );
                 ExitCode::SUCCESS
             }
         }

@@ -71,15 +71,6 @@ impl App {
 /// What a use case answers, later.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, GatewayError>>;
 
-/// Takes a use case to its end once the use case has begun, though the client goes away meanwhile, so that what is on
-/// disk is also queued, told and counted.
-async fn whole<T: Send + 'static>(
-    use_case: impl Future<Output = Result<T, GatewayError>> + Send + 'static,
-) -> Result<T, GatewayError> {
-    let broken = |_| Err(GatewayError::Internal("the request broke off".to_owned()));
-    tokio::spawn(use_case).await.unwrap_or_else(broken)
-}
-
 /// Declares the trait [`Service`] and implements it for [`Gateway`]; behind each `=` are the arguments of the
 /// gateway's own method.
 macro_rules! service {
@@ -98,7 +89,7 @@ macro_rules! service {
             $(fn $name(&self, $($arg: $type),*) -> Answer<'_, $answer> {
                 let gateway = self.clone();
                 // A type's own method goes before that of a trait, so this is no recursion.
-                Box::pin(whole(async move { gateway.$name $call.await }))
+                Box::pin(async move { gateway.$name $call.await })
             })*
             $(fn $now(&self, $($arg_now: $type_now),*) -> $answer_now {
                 Self::$now(self, $($arg_now),*)

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::error::Result;
+use super::error::{GatewayError, Result};
 use super::inner::{Inner, Slot};
 use super::lock::locked;
 use super::settings::Settings;
@@ -92,15 +92,20 @@ impl Move<'_, '_> {
 }
 
 impl Inner {
-    /// Has a move made; answers when it is on disk and its effects have happened.
+    /// Has a move made; answers when it is on disk and its effects have happened. They happen though whoever asked has
+    /// gone meanwhile, so that what is on disk is also queued, told and counted.
     pub(super) async fn perform<R: Send + 'static>(
         self: &Arc<Self>,
         now: Timestamp,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let (answer, effects) = self.store.transact(self.noting(now, work)).await??;
-        self.apply(effects);
-        Ok(answer)
+        let inner = Arc::clone(self);
+        let made = tokio::spawn(async move {
+            let (answer, effects) = inner.store.transact(inner.noting(now, work)).await??;
+            inner.apply(effects);
+            Ok(answer)
+        });
+        made.await.unwrap_or_else(|_| Err(GatewayError::Internal("the request broke off".to_owned())))
     }
 
     /// A move for the store. It gives its answer, and the effects that whoever hands it over applies.

@@ -98,6 +98,9 @@ impl Move<'_, '_> {
             return Ok(Settled { was, ..nothing });
         };
         if !m.report {
+            if m.parts > 1 {
+                self.remember_sender(&before, event, sim)?;
+            }
             return Ok(Settled { was, states: vec![m] });
         }
         self.expect_reports(&before, event, sim)?;
@@ -117,6 +120,21 @@ impl Move<'_, '_> {
             states.extend(self.conclude(m, &awaited, None)?);
         }
         Ok(Settled { was, states })
+    }
+
+    /// Writes down which SIM took parts of a message, so that all of it goes through one.
+    fn remember_sender(&mut self, m: &Message, event: &Event, sim: Option<&str>) -> Result<()> {
+        let references = match event {
+            Event::Ended { end, .. } => end.references(),
+            Event::LateAccepted { reference, .. } => std::slice::from_ref(reference),
+            _ => return Ok(()),
+        };
+        let (Event::Ended { modem, .. } | Event::LateAccepted { modem, .. }) = event else { return Ok(()) };
+        for &reference in references {
+            let until = self.now.plus(AWAITED);
+            self.tx.put_expected(sim.unwrap_or(modem), Some(reference), m.id, until)?;
+        }
+        Ok(())
     }
 
     /// Writes down under which references reports may come, after an event of a message that stood as `m` before it.

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::otp::{Verification, VerificationStatus};
 use crate::outbox::{self, Accounting, Avoid, End, Event, FaultClass, Message, MessageStatus};
-use crate::store::{InboxRecords as _, Records as _};
+use crate::store::{InboxRecords as _, Records as _, ReportRecords as _};
 
 /// Why a message whose code is of no use is withdrawn.
 const ENDED: &str = "its code was used, withdrawn or sent in a newer message";
@@ -18,6 +18,8 @@ const ENDED: &str = "its code was used, withdrawn or sent in a newer message";
 pub(super) struct Claim {
     pub(super) id: MessageId,
     pub(super) modem: String,
+    /// The SIM in that modem, when it is known.
+    pub(super) sim: Option<String>,
     /// The modem that has it on the air and is silent.
     pub(super) twin_of: Option<String>,
     /// The modems that left it alone.
@@ -94,11 +96,11 @@ impl Move<'_, '_> {
 
     /// A modem takes a message that waits, or sends one as well that another modem has.
     fn claim(&mut self, claim: Claim) -> Result<Option<Message>> {
-        let Claim { id, modem, twin_of, .. } = claim;
+        let Claim { id, modem, sim, twin_of, .. } = claim;
         let Some(m) = self.tx.message(id)? else { return Ok(None) };
         let twin = twin_of.is_some();
         let event = match twin_of {
-            None => Event::Claimed { modem },
+            None => Event::Claimed { whole: !self.began(&m, &modem, sim.as_deref())?, modem },
             Some(_) if self.unwanted(&m)?.is_some() => return Ok(None),
             Some(of) => Event::TwinClaimed { modem, of },
         };
@@ -110,6 +112,17 @@ impl Move<'_, '_> {
             self.then(Effect::Message(m.clone()));
         }
         Ok(claimed)
+    }
+
+    /// Whether the parts of a message that went out did so through this SIM: a phone joins the parts of one sender alone,
+    /// and another SIM may be in the modem by now.
+    fn began(&self, m: &Message, modem: &str, sim: Option<&str>) -> Result<bool> {
+        let Some(&last) = m.modem_references.last().filter(|_| m.parts_done > 0) else { return Ok(true) };
+        let mut sent = self.tx.expected(modem, Some(last))?;
+        if let Some(sim) = sim {
+            sent = self.tx.expected_of_sim(sim, last)?;
+        }
+        Ok(sent.contains(&m.id))
     }
 
     /// Time passed for a message that waits.

@@ -234,8 +234,13 @@ impl Inner {
             (entry, look_at)
         };
         self.keep_by(look_at);
-        let modem = || self.slots[index].modem.name().to_owned();
-        entry.map(|e| Claim { id: e.id, modem: modem(), twin_of: e.twin_of, avoid: e.avoid })
+        entry.map(|e| Claim {
+            id: e.id,
+            modem: self.slots[index].modem.name().to_owned(),
+            sim: locked(&self.queue).sim(index),
+            twin_of: e.twin_of,
+            avoid: e.avoid,
+        })
     }
 
     /// This modem can take nothing: what it was given goes to others.

@@ -22,6 +22,8 @@ pub enum Event {
     Claimed {
         /// The modem's name.
         modem: String,
+        /// All of it goes out, whatever part of it went out before.
+        whole: bool,
     },
     /// Another modem takes it as well, since the one that has it is silent.
     TwinClaimed {
@@ -121,8 +123,11 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
     use MessageStatus::{Cancelled, Delivered, Expired, Failed, Queued, Sending, Sent, Undelivered};
     let refused = Err(Refusal(m.status));
     match (m.status, event) {
-        (Queued, Event::Claimed { modem }) => {
+        (Queued, Event::Claimed { modem, whole }) => {
             m.status = Sending;
+            if whole {
+                m.parts_done = 0;
+            }
             m.attempts += 1;
             m.modem = Some(modem);
         }

@@ -396,3 +396,24 @@ proptest! {
         })?;
     }
 }
+
+/// A phone joins the parts of one sender alone (3GPP TS 23.040 clause 9.2.3.24.1).
+#[tokio::test]
+async fn the_rest_of_a_message_goes_through_the_sim_that_began_it_or_all_of_it_goes_again() {
+    for report in [false, true] {
+        for (names, parts) in [(card("sim0"), 1), (card("another"), 2)] {
+            let mut world = World::new(1).await;
+            let first = Outcome::Unknown { references: vec![7], reason: "the modem hung up".to_owned() };
+            locked(&world.modems[0].plan).push_back(Plan::End(first));
+            let request = SendRequest { report, ..text("+41791234567", &"x".repeat(200)) };
+            world.gateway.send(&Caller::default(), request).await.unwrap();
+            assert_eq!([world.aired().await.text.len(), world.aired().await.text.len()], [153, 47]);
+            world.at_rest().await;
+            world.modems[0].readiness.send_modify(|known| known.sim = names);
+            world.clock.advance(Duration::from_secs(60));
+            for part in 3 - parts..=2 {
+                assert_eq!(world.aired().await.text.len(), [0, 153, 47][part]);
+            }
+        }
+    }
+}

@@ -233,6 +233,7 @@ async fn a_reserve_is_left_to_codes() {
     assert!(world.air.try_recv().is_err(), "the allowance itself is used up");
     world.clock.advance(Duration::from_hours(4));
     world.until(text, MessageStatus::Sent).await;
+    world.at_rest().await;
     assert_eq!(
         world.gateway.message(&Caller::default(), late.message.0).await.unwrap().status,
         MessageStatus::Expired

@@ -71,7 +71,8 @@ impl World {
         };
         let asked = Instant::now();
         let leaves = if dice.one_in(10) { dice.millis(30) } else { Duration::MAX };
-        let mut first = self.ask_for(leaves, |g| async move { g.issue(&Caller::default(), request(None)).await }).await;
+        let mut first =
+            self.ask_for(leaves, |g| async move { g.issue(&Caller::default(), request(None)).await }).await;
         if first.is_none() {
             self.model(|model| model.count(to, asked, None));
             if key.is_some() {
@@ -92,9 +93,12 @@ impl World {
         if key.is_some() && dice.one_in(3) {
             let again = self.ask(|g| async move { g.issue(&Caller::default(), request(None)).await }).await;
             if let Some(Ok((again, replayed))) = again {
-                self.model(|m| m.must(replayed && again.id == v.id, || format!("{}: its key gave {}", v.id, again.id)));
+                self.model(|m| {
+                    m.must(replayed && again.id == v.id, || format!("{}: its key gave {}", v.id, again.id))
+                });
             }
-            let other = self.ask(|g| async move { g.issue(&Caller::default(), request(Some("de"))).await }).await;
+            let other =
+                self.ask(|g| async move { g.issue(&Caller::default(), request(Some("de"))).await }).await;
             let told = matches!(other, None | Some(Err(_)));
             self.model(|m| m.must(told, || format!("{}: its key was taken for another request", v.id)));
         }
@@ -131,7 +135,9 @@ impl World {
     async fn text(&self, to: &str, dice: &mut Dice) {
         let request = SendRequest {
             to: to.to_owned(),
-            text: Secret::new(format!("Your parcel {MARK} is here. ").repeat(1 + usize::from(dice.one_in(3)) * 6)),
+            text: Secret::new(
+                format!("Your parcel {MARK} is here. ").repeat(1 + usize::from(dice.one_in(3)) * 6),
+            ),
             flash: false,
             priority: 0,
             valid_for: None,

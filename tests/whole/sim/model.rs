@@ -156,7 +156,8 @@ impl Model {
         }
         let (rate, all) = if limit.starts_with("total") { (TOTAL, true) } else { (PER_NUMBER, false) };
         let since = rate.per + rate.per / 60 + GRAIN;
-        let recent = |c: &&Counted| c.answered.unwrap_or(c.asked + Duration::from_secs(60)).elapsed() <= since;
+        let recent =
+            |c: &&Counted| c.answered.unwrap_or(c.asked + Duration::from_secs(60)).elapsed() <= since;
         let known = self.counted.iter().filter(|c| all || c.to == to).filter(recent).count();
         self.must(known >= rate.count as usize, || format!("refused by {limit} after {known} codes"));
     }
@@ -225,7 +226,9 @@ impl Model {
         for m in messages {
             let (id, status) = (m.id, m.status);
             use MessageStatus::{Delivered, Failed, Queued, Sending, Undelivered};
-            self.must(!matches!(status, Queued | Sending), || format!("{id} has not ended: {}", status.as_str()));
+            self.must(!matches!(status, Queued | Sending), || {
+                format!("{id} has not ended: {}", status.as_str())
+            });
             self.must(status != Failed || troubles > 0, || format!("{id} failed, and no modem had trouble"));
             self.must(status != Delivered || !off, || format!("{id} is delivered to a phone that is off"));
             self.must(status != Undelivered || off, || format!("{id} is undelivered, and its phone is on"));
@@ -234,7 +237,9 @@ impl Model {
             matches!(m.status, MessageStatus::Sent | MessageStatus::Delivered | MessageStatus::Undelivered)
         };
         let sent = messages.iter().filter(sent).count();
-        self.must(sent <= copies, || format!("{to}: {sent} messages are sent, and {copies} were taken: {taken:?}"));
+        self.must(sent <= copies, || {
+            format!("{to}: {sent} messages are sent, and {copies} were taken: {taken:?}")
+        });
         // Nobody knows of a message whose client had no answer.
         if self.counted.iter().any(|c| c.to == to && c.answered.is_none()) {
             return;
@@ -246,7 +251,8 @@ impl Model {
     }
 
     fn troubles_between(&self, began: Instant, ended: Instant) -> usize {
-        let meets = |(from, to): &&(Instant, Option<Instant>)| *from <= ended && to.is_none_or(|to| to >= began);
+        let meets =
+            |(from, to): &&(Instant, Option<Instant>)| *from <= ended && to.is_none_or(|to| to >= began);
         self.troubles.iter().filter(meets).count()
     }
 
@@ -256,7 +262,9 @@ impl Model {
         let lost = 2 * self.crashes as usize;
         let doubts = lost + 2 * self.troubles.len();
         self.must(counts + lost >= taken, || format!("{modem} counts {counts} parts, and sent {taken}"));
-        self.must(counts <= taken + doubts, || format!("{modem} counts {counts} parts, and sent only {taken}"));
+        self.must(counts <= taken + doubts, || {
+            format!("{modem} counts {counts} parts, and sent only {taken}")
+        });
         let within = most.is_none_or(|most| taken <= most as usize + lost);
         self.must(within, || format!("{modem} sent {taken} parts, which is more than its limit"));
     }

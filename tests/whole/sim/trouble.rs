@@ -65,10 +65,13 @@ impl World {
             Kind::NetworkLost => rack.set_registration(place, 2),
             Kind::StorageFull => rack.fill(place, "SM"),
             Kind::Unplugged => rack.unplug(place),
-            Kind::Swapped => rack.swap(place, usize::try_from(dice.below(self.plan().modems as u64)).unwrap()),
+            Kind::Swapped => {
+                rack.swap(place, usize::try_from(dice.below(self.plan().modems as u64)).unwrap())
+            }
             Kind::DiskFull => self.machine().full.store(true, Ordering::SeqCst),
             Kind::ClockSet => {
-                let most = [60_000, 12 * 3_600_000, 400 * 86_400_000][usize::try_from(dice.below(3)).unwrap()];
+                let most =
+                    [60_000, 12 * 3_600_000, 400 * 86_400_000][usize::try_from(dice.below(3)).unwrap()];
                 let (now, by) = (self.clock().now(), dice.millis(most));
                 let to = if dice.one_in(2) { now.plus(by) } else { now.minus(by) };
                 self.step(&format!("the clock shows {to}"));

@@ -283,7 +283,9 @@ impl World {
         *self.0.now.lock().unwrap() = Some((gateway, Arc::clone(life)));
         let follow = async {
             // Who falls behind misses some.
-            while !matches!(events.live.recv().await.map(|event| self.hear(&event)), Err(e) if e == closed()) {}
+            while !matches!(events.live.recv().await.map(|event| self.hear(&event)), Err(e) if e == closed())
+            {
+            }
         };
         tokio::select! {
             biased;
@@ -389,7 +391,9 @@ impl World {
                 }
             }
             let view = gateway.modem(&modem.name).map(|m| m.condition.circuit);
-            self.model(|m| m.must(view == Ok(Circuit::Closed), || format!("the breaker of {}: {view:?}", modem.name)));
+            self.model(|m| {
+                m.must(view == Ok(Circuit::Closed), || format!("the breaker of {}: {view:?}", modem.name))
+            });
         }
         let what = disorder(gateway, self.plan().has(Kind::ClockSet));
         self.model(|m| m.must(what.is_none(), || format!("after the calm {what:?}")));
