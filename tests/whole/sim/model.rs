@@ -154,7 +154,7 @@ impl Model {
         if self.clock_set {
             return;
         }
-        let (rate, all) = if limit.starts_with("total") { (TOTAL, true) } else { (PER_NUMBER, false) };
+        let (rate, all) = if limit.starts_with("limits.total") { (TOTAL, true) } else { (PER_NUMBER, false) };
         let since = rate.per + rate.per / 60 + GRAIN;
         let recent =
             |c: &&Counted| c.answered.unwrap_or(c.asked + Duration::from_secs(60)).elapsed() <= since;
