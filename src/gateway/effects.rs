@@ -50,6 +50,8 @@ pub(super) enum Effect {
 /// A running move.
 pub(super) struct Move<'a, 't> {
     pub(super) tx: &'a mut Tx<'t>,
+    /// For the little that must be done inside the commit, before a claim beside it is on disk, such as
+    /// [`Inner::not_wanted`]; all else is an effect.
     pub(super) inner: &'a Inner,
     pub(super) key: &'a Key,
     pub(super) settings: &'a Settings,
