@@ -1,4 +1,4 @@
-# Short names for what is done often. `just` alone lists them.
+# Short names for commands that are used often. `just` alone lists them.
 
 _default:
     @just --list --unsorted
@@ -7,7 +7,7 @@ _default:
 ci:
     .ci/run
 
-# A code by SMS from end to end, without hardware.
+# Send a code by SMS from end to end, without hardware.
 demo:
     cargo run --release -- demo
 
@@ -20,7 +20,7 @@ tidy:
     cargo fmt --all
     cargo clippy --all-targets
 
-# Every fuzz target, or those named, for so many seconds each.
+# Every fuzz target, or the named ones, for this many seconds each.
 fuzz SECONDS="60" *TARGETS:
     fuzz/run {{ SECONDS }} {{ TARGETS }}
 
