@@ -13,6 +13,7 @@ use crate::secret::{Key, Sealed};
 
 mod inbound;
 mod names;
+mod octets;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
