@@ -15,7 +15,8 @@ use super::engine::{Engine, Order, Overlay, Pair};
 use super::health::Health;
 use super::journal::Journal;
 use super::layered;
-use super::table::Table;
+use super::records::Records as _;
+use super::tree::Tree;
 
 /// Journal over sled.
 pub(super) struct Disk {
@@ -26,7 +27,7 @@ pub(super) struct Disk {
 }
 
 struct Shared {
-    table: Table,
+    tree: Tree,
     layers: RwLock<Layers>,
     carrier: Mutex<Carrier>,
     carried: Condvar,
@@ -52,15 +53,15 @@ struct Writer {
 }
 
 impl Disk {
-    /// Starts on a table that has everything the journal has.
+    /// Starts on a tree that has everything the journal has.
     pub(super) fn start(
-        table: Table,
+        tree: Tree,
         journal: Journal,
         lock: File,
         health: Arc<Health>,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
-            table,
+            tree,
             layers: RwLock::default(),
             carrier: Mutex::default(),
             carried: Condvar::new(),
@@ -102,7 +103,7 @@ impl Engine for Disk {
         let layers = self.shared.layers.read().unwrap_or_else(PoisonError::into_inner);
         match layers.active.get(key).or_else(|| layers.frozen.get(key)) {
             Some(change) => Ok(change.clone()),
-            None => self.shared.table.load(key),
+            None => self.shared.tree.load(key),
         }
     }
 
@@ -110,7 +111,7 @@ impl Engine for Disk {
         let layers = self.shared.layers.read().unwrap_or_else(PoisonError::into_inner);
         layered::scan(&layers.active, range, order, limit, |range, limit| {
             layered::scan(&layers.frozen, range, order, limit, |range, limit| {
-                self.shared.table.chunk(range, order, limit)
+                self.shared.tree.chunk(range, order, limit)
             })
         })
     }
@@ -156,7 +157,7 @@ impl Shared {
     fn carry(&self, work: &mpsc::Receiver<(Arc<Overlay>, u64)>, health: &Health) {
         for (changes, last) in work {
             // sled panics on some damage.
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.table.absorb(&changes, last)))
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.tree.absorb(&changes, last)))
                 .unwrap_or_else(|_| Err(StoreError::Failed("sled panicked".to_owned())));
             if outcome.is_ok() {
                 self.layers.write().unwrap_or_else(PoisonError::into_inner).frozen = Arc::default();

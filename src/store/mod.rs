@@ -1,12 +1,12 @@
 //! What must survive: verifications, messages, received messages, opt-outs, limits, idempotency keys, the names of
 //! SIMs and their ledgers, in sled.
 //!
-//! The only room that names sled. One thread owns all writes: it runs moves in order, each over everything
-//! before it, appends what a group of them wrote to the journal, makes that durable with one `fdatasync` and
-//! only then answers. A full journal goes to sled as one batch. sled 0.34's `flush` is no fsync on Linux, so an
-//! `fdatasync` follows it before the journal is emptied; the room repairs a torn snapshot that would keep sled
-//! from opening, checks every record at the start, and knows by a high-water mark when acknowledged commits are
-//! missing.
+//! The only room that names sled. Every table is declared once, in `tables`. One thread owns all writes: it runs
+//! moves in order, each over everything before it, appends what a group of them wrote to the journal, makes that
+//! durable with one `fdatasync` and only then answers. A full journal goes to sled as one batch. sled 0.34's `flush`
+//! is no fsync on Linux, so an `fdatasync` follows it before the journal is emptied; the room repairs a torn snapshot
+//! that would keep sled from opening, checks every record at the start, and knows by a high-water mark when
+//! acknowledged commits are missing.
 //!
 //! ```
 //! use smsotpd::store::{Records as _, Store};
@@ -26,7 +26,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 mod backup;
-mod check;
 mod committer;
 mod disk;
 mod engine;
@@ -43,8 +42,10 @@ mod records;
 mod repair;
 mod reports;
 mod table;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod tx;
 
 pub use backup::{RestoreError, restore};

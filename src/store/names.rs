@@ -21,12 +21,11 @@
 
 use std::collections::HashSet;
 
-use serde::{Deserialize, Serialize};
-
-use super::check::{each, has};
-use super::records::{Records, corrupt};
-use super::table::Table;
-use super::{StoreError, Tx, keys, record};
+use super::keys::hash;
+use super::record::{self, SimName};
+use super::records::Records;
+use super::tables::{LEDGERS, SIM_NAMES};
+use super::{StoreError, Tx};
 use crate::outbox::{Ledger, SimNames};
 use crate::secret::{Key, Sealed};
 
@@ -56,15 +55,12 @@ impl KnownSim {
     }
 
     fn alone(name: &str) -> Self {
-        Self::from(NamesRecord { identity: name.to_owned(), ..NamesRecord::default() })
-    }
-
-    fn record(&self) -> NamesRecord {
-        NamesRecord {
-            identity: self.identity.clone(),
-            former: self.former.clone(),
-            uncounted: self.uncounted.clone(),
-            predecessor: self.predecessor.clone(),
+        Self {
+            identity: name.to_owned(),
+            former: Vec::new(),
+            joined: Vec::new(),
+            uncounted: Vec::new(),
+            predecessor: None,
         }
     }
 }
@@ -102,7 +98,7 @@ impl Tx<'_> {
             return Ok(sim);
         }
         let mut sim = self.sim_called(key, name)?;
-        let before = sim.record();
+        let before = sim.clone();
         if let Some(imsi) = names.imsi.as_deref().filter(|imsi| *imsi != sim.identity) {
             let known = self.sim_called(key, imsi)?;
             if known.identity == imsi {
@@ -114,13 +110,12 @@ impl Tx<'_> {
             }
             if known.identity != sim.identity {
                 self.put_sim(key, &sim)?;
-                let r = NameRecord { of: keys::name(&sim.identity), former: Vec::new(), sealed: None };
-                self.put_record(place(imsi), &r)?;
+                self.put_name(imsi, &sim)?;
             }
         }
         if modem != sim.identity && known(self, key, modem)?.is_some_and(|known| known.identity == modem) {
             sim.joined.push(modem.to_owned());
-            self.remove(place(modem));
+            SIM_NAMES.delete(self, &hash(&[modem]))?;
         }
         for names in [&mut sim.former, &mut sim.uncounted] {
             names.retain(|name| !sim.joined.contains(name));
@@ -128,13 +123,13 @@ impl Tx<'_> {
             names.drain(..names.len().saturating_sub(KEPT));
         }
         let seat = seat(modem);
-        let seated = identity_of(self, &seat)?.is_some_and(|r| r.of == keys::name(&sim.identity));
-        if sim.record() != before || !seated && known(self, key, &sim.identity)?.is_none() {
+        let seated = identity_of(self, &seat)?.is_some_and(|r| r.of == hash(&[&sim.identity]));
+        let before = KnownSim { joined: sim.joined.clone(), ..before };
+        if sim != before || !seated && known(self, key, &sim.identity)?.is_none() {
             self.put_sim(key, &sim)?;
         }
         if !seated {
-            let r = NameRecord { of: keys::name(&sim.identity), former: Vec::new(), sealed: None };
-            self.put_record(place(&seat), &r)?;
+            self.put_name(&seat, &sim)?;
         }
         Ok(sim)
     }
@@ -151,7 +146,7 @@ impl Tx<'_> {
             (None, Some(imsi)) => (imsi, is_imsi),
             _ => return Ok(None),
         };
-        if identity_of(self, name)?.is_some() || self.load(&keys::ledger(name))?.is_some() {
+        if identity_of(self, name)?.is_some() || LEDGERS.has(self, &hash(&[name]))? {
             return Ok(None);
         }
         let last = known(self, key, &seat(modem))?;
@@ -163,7 +158,7 @@ impl Tx<'_> {
         let mut ledger = self.ledger(&sim.identity)?;
         for name in &sim.uncounted {
             ledger = ledger.joined(self.ledger(name)?);
-            self.remove(keys::ledger(name));
+            LEDGERS.delete(self, &hash(&[name]))?;
         }
         if !sim.uncounted.is_empty() {
             self.put_ledger(&sim.identity, &ledger)?;
@@ -186,7 +181,7 @@ impl Tx<'_> {
 
     /// A card that was never seen before goes on with the counts of the one that its subscription was on.
     fn take_over(&mut self, key: &Key, sim: &mut KnownSim, from: &KnownSim) -> Result<(), StoreError> {
-        if known(self, key, &sim.identity)?.is_some() || self.load(&keys::ledger(&sim.identity))?.is_some() {
+        if known(self, key, &sim.identity)?.is_some() || LEDGERS.has(self, &hash(&[&sim.identity]))? {
             return Ok(());
         }
         let Ledger { minute, day, month, .. } = self.ledger(&from.identity)?;
@@ -196,44 +191,43 @@ impl Tx<'_> {
     }
 
     fn put_sim(&mut self, key: &Key, sim: &KnownSim) -> Result<(), StoreError> {
-        let plain = self.note(record::encode(&sim.record()))?;
-        let of = keys::name(&sim.identity);
-        let former = sim.former.iter().map(|name| keys::name(name)).collect();
+        let plain = self.note(record::encode(sim))?;
+        let of = hash(&[&sim.identity]);
+        let former = sim.former.iter().map(|name| hash(&[name])).collect();
         let sealed = Some(key.seal(&of, &plain).as_bytes().to_vec());
-        self.put_record(keys::sim_name(&of), &NameRecord { of, former, sealed })
+        SIM_NAMES.put(self, &of, &SimName { of, former, sealed })
+    }
+
+    /// Lets another name stand for a SIM.
+    fn put_name(&mut self, name: &str, sim: &KnownSim) -> Result<(), StoreError> {
+        let stands = SimName { of: hash(&[&sim.identity]), former: Vec::new(), sealed: None };
+        SIM_NAMES.put(self, &hash(&[name]), &stands)
     }
 }
 
 /// Every name of the SIM that a name stands for, as they stand in keys.
 pub(super) fn hashes_of<S: Records + ?Sized>(source: &S, name: &str) -> Result<Vec<[u8; 16]>, StoreError> {
-    let Some(r) = identity_of(source, name)? else { return Ok(vec![keys::name(name)]) };
+    let Some(r) = identity_of(source, name)? else { return Ok(vec![hash(&[name])]) };
     Ok([r.of].into_iter().chain(r.former).collect())
 }
 
 /// The SIM that a name stands for, when there is a record of it.
 fn known<S: Records + ?Sized>(source: &S, key: &Key, name: &str) -> Result<Option<KnownSim>, StoreError> {
-    let Some(NameRecord { of, sealed: Some(sealed), .. }) = identity_of(source, name)? else {
+    let Some(SimName { of, sealed: Some(sealed), .. }) = identity_of(source, name)? else {
         return Ok(None);
     };
     let Ok(plain) = key.unseal(&of, &Sealed::from_bytes(sealed)) else { return Ok(None) };
-    let r = record::decode::<NamesRecord>(plain.expose());
-    let r = source.note(r.map_err(|why| corrupt("SIM name", &keys::sim_name(&of), why)))?;
-    Ok(Some(KnownSim::from(r)))
+    let sim = record::decode(plain.expose());
+    source.note(sim.map(Some).map_err(|why| SIM_NAMES.damaged(&SIM_NAMES.key(&of), why)))
 }
 
 /// The record of the identity that a name stands for.
-fn identity_of<S: Records + ?Sized>(source: &S, name: &str) -> Result<Option<NameRecord>, StoreError> {
-    let name = keys::name(name);
-    match sim_name(source, &name)? {
-        Some(r) if r.of != name => sim_name(source, &r.of),
+fn identity_of<S: Records + ?Sized>(source: &S, name: &str) -> Result<Option<SimName>, StoreError> {
+    let name = hash(&[name]);
+    match SIM_NAMES.get(source, &name)? {
+        Some(r) if r.of != name => SIM_NAMES.get(source, &r.of),
         found => Ok(found),
     }
-}
-
-fn sim_name<S: Records + ?Sized>(source: &S, name: &[u8; 16]) -> Result<Option<NameRecord>, StoreError> {
-    let key = keys::sim_name(name);
-    let value = source.load(&key)?;
-    source.note(value.map(|v| record::decode(&v).map_err(|why| corrupt("SIM name", &key, why))).transpose())
 }
 
 /// What stands for the SIM that was last seen in a modem; no SIM and no modem is called so.
@@ -246,44 +240,10 @@ fn is_imsi(name: &str) -> bool {
     name.len() <= 15 && name.bytes().all(|c| c.is_ascii_digit())
 }
 
-/// Where the record of a name stands.
-fn place(name: &str) -> Vec<u8> {
-    keys::sim_name(&keys::name(name))
-}
-
-/// The look at these records when the store opens.
-pub(super) fn check(table: &Table) -> Result<(), StoreError> {
-    each(table, keys::SIM_NAME, |key, value| {
-        let r: NameRecord = record::decode(value).map_err(|why| corrupt("SIM name", key, why))?;
-        has(table, Some(keys::sim_name(&r.of)), "SIM name", key)
-    })
-}
-
-/// What a name stands for.
-#[derive(Serialize, Deserialize)]
-struct NameRecord {
-    /// The identity of its SIM, as it stands in keys.
-    of: [u8; 16],
-    /// Of an identity alone, as the rest: its former names, as they stand in keys.
-    former: Vec<[u8; 16]>,
-    /// A [`NamesRecord`], framed as a record is.
-    sealed: Option<Vec<u8>>,
-}
-
-/// What a SIM is and was called.
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-struct NamesRecord {
-    identity: String,
-    former: Vec<String>,
-    uncounted: Vec<String>,
-    predecessor: Option<String>,
-}
-
-impl From<NamesRecord> for KnownSim {
-    fn from(r: NamesRecord) -> Self {
-        let NamesRecord { identity, former, uncounted, predecessor } = r;
-        Self { identity, former, joined: Vec::new(), uncounted, predecessor }
-    }
+record::record! {
+    NamesRecord of KnownSim {
+        identity: String, former: Vec<String>, uncounted: Vec<String>, predecessor: Option<String>,
+    } and joined
 }
 
 #[cfg(test)]
@@ -299,18 +259,19 @@ mod tests {
         // As the first version wrote them: these octets may never fail to decode.
         let names = framed(&[1, 1, b'a', 2, 1, b'b', 1, b'c', 1, 1, b'c', 1, 1, b'd']);
         let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let wanted = NamesRecord {
+        let wanted = KnownSim {
             identity: "a".to_owned(),
             former: list(&["b", "c"]),
+            joined: Vec::new(),
             uncounted: list(&["c"]),
             predecessor: Some("d".to_owned()),
         };
         assert_eq!(record::decode(&names), Ok(wanted));
         let written = [&[1][..], &[6; 16], &[1], &[7; 16], &[1, 2, 8, 9]].concat();
-        let r: NameRecord = record::decode(&framed(&written)).unwrap();
+        let r: SimName = record::decode(&framed(&written)).unwrap();
         assert_eq!((r.of, r.former, r.sealed), ([6; 16], vec![[7; 16]], Some(vec![8, 9])));
         let written = [&[1][..], &[6; 16], &[0, 0]].concat();
-        let r: NameRecord = record::decode(&framed(&written)).unwrap();
+        let r: SimName = record::decode(&framed(&written)).unwrap();
         assert_eq!((r.of, r.former, r.sealed), ([6; 16], vec![], None));
     }
 }

@@ -1,7 +1,7 @@
 //! Opening: the lock, the repair of what a stop left behind, sled on a watched thread, the rest of the journal,
 //! and a look at every record before anything is served.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,8 +14,8 @@ use super::disk::Disk;
 use super::engine::Overlay;
 use super::health::Health;
 use super::journal::{self, Found, JournalError};
-use super::table::{Table, TableError};
-use super::{StoreError, check, repair};
+use super::tree::{Tree, TreeError, patiently};
+use super::{StoreError, repair, tables};
 
 /// The layout that this version reads and writes.
 pub(super) const SCHEMA: u32 = 1;
@@ -96,24 +96,24 @@ pub(super) fn disk(dir: &Path, options: &Options, health: &Arc<Health>) -> Resul
         JournalError::Damaged(why) => at.corrupt(why),
         JournalError::TooNew(found) => at.too_new(found),
     })?;
-    let table = open_watched(at, &sled_dir, options)?;
+    let tree = open_watched(at, &sled_dir, options)?;
     sync_all(dir, &sled_dir).map_err(|e| at.io(e))?;
     // sled panics on some damage when it is read, too.
-    let (table, last) = catch_unwind(AssertUnwindSafe(|| settle(at, table, &found)))
+    let (tree, last) = catch_unwind(AssertUnwindSafe(|| settle(at, tree, &found)))
         .unwrap_or_else(|_| Err(at.corrupt("sled panicked while it was read")))?;
-    Disk::start(table, found.begin(last), lock, Arc::clone(health)).map_err(|e| at.io(e))
+    Disk::start(tree, found.begin(last), lock, Arc::clone(health)).map_err(|e| at.io(e))
 }
 
-/// Brings the table to the last commit and looks at all of it. Answers that commit's number.
-fn settle(at: At<'_>, table: Table, found: &Found) -> Result<(Table, u64), OpenError> {
+/// Brings the tree to the last commit and looks at all of it. Answers that commit's number.
+fn settle(at: At<'_>, tree: Tree, found: &Found) -> Result<(Tree, u64), OpenError> {
     let corrupt = |e: StoreError| at.corrupt(&e.to_string());
-    match table.schema().map_err(corrupt)? {
+    match tree.schema().map_err(corrupt)? {
         Some(schema) if schema > SCHEMA => return Err(at.too_new(schema)),
         Some(_) => {}
-        None if table.is_empty() => table.set_schema(SCHEMA).map_err(corrupt)?,
+        None if tree.is_empty() => tree.set_schema(SCHEMA).map_err(corrupt)?,
         None => return Err(at.corrupt("it has records but no layout number")),
     }
-    let known = table.last().map_err(corrupt)?;
+    let known = tree.last().map_err(corrupt)?;
     let mut last = known;
     let mut rest = Overlay::new();
     for (number, changes) in found.records.iter().filter(|&&(number, _)| number > known) {
@@ -131,10 +131,10 @@ fn settle(at: At<'_>, table: Table, found: &Found) -> Result<(Table, u64), OpenE
     }
     if last > known {
         tracing::info!(commits = last - known, "carrying over to sled what only the journal has");
-        table.absorb(&rest, last).map_err(corrupt)?;
+        tree.absorb(&rest, last).map_err(corrupt)?;
     }
-    check::records(&table).map_err(corrupt)?;
-    Ok((table, last))
+    tables::check(&tree).map_err(corrupt)?;
+    Ok((tree, last))
 }
 
 /// Whether there is no journal yet, or one whose making was interrupted: nothing was ever answered from it.
@@ -150,38 +150,31 @@ fn lock(at: At<'_>, within: Duration) -> Result<File, OpenError> {
     let path = at.0.join("LOCK");
     let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(|e| at.io(e))?;
-    let pause = Duration::from_millis(20);
-    let mut waited = Duration::ZERO;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) if waited < within => {
-                std::thread::sleep(pause);
-                waited += pause;
-            }
-            Err(std::fs::TryLockError::WouldBlock) => return Err(OpenError::InUse { path: at.0.to_owned() }),
-            Err(std::fs::TryLockError::Error(e)) => return Err(at.io(e)),
-        }
+    let is_held = |e: &TryLockError| matches!(e, TryLockError::WouldBlock);
+    match patiently(within, is_held, || file.try_lock()) {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: at.0.to_owned() }),
+        Err(TryLockError::Error(e)) => Err(at.io(e)),
     }
 }
 
 /// sled panics on some damage and, rarely, never returns: it opens on a thread of its own.
-fn open_watched(at: At<'_>, sled_dir: &Path, options: &Options) -> Result<Table, OpenError> {
+fn open_watched(at: At<'_>, sled_dir: &Path, options: &Options) -> Result<Tree, OpenError> {
     let (sender, opened) = channel();
     let (dir, cache, within) = (sled_dir.to_owned(), options.cache, options.lock_within);
     std::thread::Builder::new()
         .name("opening".to_owned())
         .spawn(move || {
-            let outcome = catch_unwind(AssertUnwindSafe(|| Table::open(&dir, cache, within)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| Tree::open(&dir, cache, within)));
             // The opener may have given up waiting.
             drop(sender.send(outcome));
         })
         .map_err(|e| at.io(e))?;
     match opened.recv_timeout(options.open_within) {
-        Ok(Ok(Ok(table))) => Ok(table),
-        Ok(Ok(Err(TableError::InUse))) => Err(OpenError::InUse { path: at.0.to_owned() }),
-        Ok(Ok(Err(TableError::Io(e)))) => Err(at.io(e)),
-        Ok(Ok(Err(TableError::Corrupt(why)))) => Err(at.corrupt(&why)),
+        Ok(Ok(Ok(tree))) => Ok(tree),
+        Ok(Ok(Err(TreeError::InUse))) => Err(OpenError::InUse { path: at.0.to_owned() }),
+        Ok(Ok(Err(TreeError::Io(e)))) => Err(at.io(e)),
+        Ok(Ok(Err(TreeError::Corrupt(why)))) => Err(at.corrupt(&why)),
         Ok(Err(_)) => Err(at.corrupt("sled's log cannot be read")),
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
             Err(at.corrupt(&format!("it did not open within {:?}", options.open_within)))

@@ -1,16 +1,19 @@
 //! Records as they stand on disk: a format octet, a postcard body, a CRC-32 of both. The structs here are the
 //! only ones that are serialised; a new shape gets a new format octet and keeps the old decoder.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use super::records::Idempotency;
 use crate::clock::Timestamp;
-use crate::id::{MessageId, VerificationId};
-use crate::otp;
-use crate::outbox::{self, Encoding, Kind, MessageStatus, Refused, Twin};
+use crate::id::{InboxId, MessageId, VerificationId};
+use crate::inbox::{Assembly, Content, Entry, OptOut, Sender};
+use crate::otp::{Bucket, CodeHash, Verification, VerificationStatus, Window};
+use crate::outbox::{self, Encoding, Kind, MessageStatus, PartReport, PartState, Refused, Report, Twin};
 use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
 
@@ -23,23 +26,25 @@ const FORMAT: u8 = 1;
 /// A larger value would go to a file of its own, which sled never syncs.
 const LARGEST: usize = 6 * 1024;
 
+const NEWER: &str = "its format is of a newer version";
+
 /// Frames a record.
-pub(super) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, StoreError> {
-    encode_as(FORMAT, record)
+pub(super) fn encode<T: Stored>(value: &T) -> Result<Vec<u8>, StoreError> {
+    encode_as(FORMAT, &value.stored())
 }
 
-fn encode_as<T: Serialize>(format: u8, record: &T) -> Result<Vec<u8>, StoreError> {
+fn encode_as<R: Serialize>(format: u8, record: &R) -> Result<Vec<u8>, StoreError> {
     let mut bytes = postcard::to_extend(record, vec![format])
         .map_err(|_| StoreError::Aborted("a record cannot be serialised"))?;
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_be_bytes());
     if bytes.len() > LARGEST { Err(StoreError::Aborted("a record is too large")) } else { Ok(bytes) }
 }
 
-/// The body of a framed record, or what is wrong with it.
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, &'static str> {
+/// What a framed record stands for, or what is wrong with it.
+pub(super) fn decode<T: Stored>(bytes: &[u8]) -> Result<T, &'static str> {
     match unframed(bytes)? {
         (FORMAT, body) => fields(body),
-        _ => Err("its format is of a newer version"),
+        _ => Err(NEWER),
     }
 }
 
@@ -52,36 +57,166 @@ fn unframed(bytes: &[u8]) -> Result<(u8, &[u8]), &'static str> {
     Ok((*format, body))
 }
 
-fn fields<T: DeserializeOwned>(body: &[u8]) -> Result<T, &'static str> {
-    postcard::from_bytes(body).map_err(|_| "its fields do not fit")
+fn fields<T: Stored>(body: &[u8]) -> Result<T, &'static str> {
+    postcard::from_bytes(body).map_err(|_| "its fields do not fit").and_then(T::restored)
 }
 
-#[derive(Serialize, Deserialize)]
-pub(super) struct Verification {
-    id: [u8; 16],
-    service: String,
-    to: String,
-    client: Option<String>,
-    status: u8,
-    attempts_used: u32,
-    max_attempts: u32,
-    created_at: u64,
-    expires_at: u64,
-    resend_at: u64,
-    cooldown_ms: u64,
-    sends: u32,
-    max_sends: u32,
-    hash: [u8; 32],
-    sealed: Option<Vec<u8>>,
-    message: [u8; 16],
+/// A value of the domain that has a record. The types of a record are written down, so that a type that changes
+/// in the domain does not change the disk: it no longer compiles.
+pub(super) trait Stored: Sized {
+    /// What is serialised.
+    type Record: Serialize + DeserializeOwned;
+    /// Its record.
+    fn stored(&self) -> Self::Record;
+    /// The value of a record, or what is wrong with it.
+    fn restored(record: Self::Record) -> Result<Self, &'static str>;
 }
 
-const VERIFICATIONS: [otp::VerificationStatus; 5] = [
-    otp::VerificationStatus::Pending,
-    otp::VerificationStatus::Approved,
-    otp::VerificationStatus::Expired,
-    otp::VerificationStatus::Cancelled,
-    otp::VerificationStatus::Exhausted,
+/// Values that stand in a record as they are, or as something simpler.
+macro_rules! stored {
+    ($($type:ty),* as they are) => {
+        stored! { $($type as $type: Clone::clone, Ok;)* }
+    };
+    ($($type:ty as $record:ty: $to:expr, $from:expr;)*) => {$(
+        impl Stored for $type {
+            type Record = $record;
+
+            fn stored(&self) -> $record {
+                let to: fn(&Self) -> $record = $to;
+                to(self)
+            }
+
+            fn restored(record: $record) -> Result<Self, &'static str> {
+                let from: fn($record) -> Result<Self, &'static str> = $from;
+                from(record)
+            }
+        }
+    )*};
+}
+
+/// A struct with the fields of one of the domain, in the order of the disk; those behind `and` are not in it.
+macro_rules! record {
+    ($record:ident of $type:ty { $($field:ident: $as:ty),* $(,)? } $(and $($rest:ident),*)?) => {
+        #[derive(serde::Serialize, serde::Deserialize)]
+        pub(super) struct $record { $($field: $as),* }
+
+        impl $crate::store::record::Stored for $type {
+            type Record = $record;
+
+            fn stored(&self) -> $record {
+                $record { $($field: $crate::store::record::Stored::stored(&self.$field)),* }
+            }
+
+            fn restored(record: $record) -> Result<Self, &'static str> {
+                Ok(Self {
+                    $($field: $crate::store::record::Stored::restored(record.$field)?,)*
+                    $($($rest: Default::default(),)*)?
+                })
+            }
+        }
+    };
+}
+pub(super) use record;
+
+/// An enum with the variants of one of the domain, in the order of the disk: those alone, then those with a value.
+macro_rules! choice {
+    ($record:ident of $type:ident { $($alone:ident),*; $($with:ident($as:ty)),* }) => {
+        #[derive(Serialize, Deserialize)]
+        pub(super) enum $record { $($alone,)* $($with($as)),* }
+
+        stored! {
+            $type as $record:
+                |value| match value {
+                    $($type::$alone => $record::$alone,)*
+                    $($type::$with(value) => $record::$with(value.clone()),)*
+                },
+                |record| Ok(match record {
+                    $($record::$alone => $type::$alone,)*
+                    $($record::$with(value) => $type::$with(value),)*
+                });
+        }
+    };
+}
+
+stored! { bool, u8, u16, u32, u64, String, [u8; 16], [u8; 32], SimName as they are }
+
+stored! {
+    Timestamp as u64: |at| at.as_millis(), |at| Ok(Self::from_millis(at));
+    Duration as u64:
+        |span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX),
+        |span| Ok(Self::from_millis(span));
+    VerificationId as [u8; 16]: |id| id.to_bytes(), |id| Ok(Self::from_bytes(id));
+    MessageId as [u8; 16]: |id| id.to_bytes(), |id| Ok(Self::from_bytes(id));
+    InboxId as [u8; 16]: |id| id.to_bytes(), |id| Ok(Self::from_bytes(id));
+    CodeHash as [u8; 32]: |hash| *hash.as_bytes(), |hash| Ok(Self::from_bytes(hash));
+    Sealed as Vec<u8>: |sealed| sealed.as_bytes().to_vec(), |octets| Ok(Self::from_bytes(octets));
+    PhoneNumber as String: |to| to.as_str().to_owned(), |to| to.parse().map_err(|_| "its number is none");
+    Sender as String: |from| from.as_str().to_owned(), |from| Ok(Self::new(from));
+    VerificationStatus as u8: |word| number_of(&VERIFICATIONS, word), |number| word_of(&VERIFICATIONS, number);
+    MessageStatus as u8: |word| number_of(&MESSAGES, word), |number| word_of(&MESSAGES, number);
+    // Whether it is UCS2.
+    Encoding as bool: |it| *it == Self::Ucs2, |ucs2| Ok(if ucs2 { Self::Ucs2 } else { Self::Gsm7 });
+    // The verification whose code it carries.
+    Kind as Option<[u8; 16]>:
+        |kind| match kind {
+            Self::Otp(id) => Some(id.to_bytes()),
+            Self::Text => None,
+        },
+        |id| Ok(id.map_or(Self::Text, |id| Self::Otp(VerificationId::from_bytes(id))));
+    // Another send on the air: the modem and its first part.
+    Twin as (String, u8): |twin| (twin.modem.clone(), twin.first), |(modem, first)| Ok(Self { modem, first });
+    // The modem that it was refused through, and until when another is waited for.
+    Refused as (String, u64):
+        |refused| (refused.modem.clone(), refused.until.as_millis()),
+        |(modem, until)| Ok(Self { modem, until: Timestamp::from_millis(until) });
+    VecDeque<Bucket> as Vec<BucketRecord>:
+        |all| all.iter().map(Stored::stored).collect(),
+        |all| all.into_iter().map(Stored::restored).collect();
+}
+
+impl<T: Stored> Stored for Option<T> {
+    type Record = Option<T::Record>;
+
+    fn stored(&self) -> Self::Record {
+        self.as_ref().map(T::stored)
+    }
+
+    fn restored(record: Self::Record) -> Result<Self, &'static str> {
+        record.map(T::restored).transpose()
+    }
+}
+
+impl<T: Stored> Stored for Vec<T> {
+    type Record = Vec<T::Record>;
+
+    fn stored(&self) -> Self::Record {
+        self.iter().map(T::stored).collect()
+    }
+
+    fn restored(record: Self::Record) -> Result<Self, &'static str> {
+        record.into_iter().map(T::restored).collect()
+    }
+}
+
+/// One behind the other: a value and when it expires, or a format and what the next one adds to it.
+impl<A: Stored, B: Stored> Stored for (A, B) {
+    type Record = (A::Record, B::Record);
+
+    fn stored(&self) -> Self::Record {
+        (self.0.stored(), self.1.stored())
+    }
+
+    fn restored((a, b): Self::Record) -> Result<Self, &'static str> {
+        Ok((A::restored(a)?, B::restored(b)?))
+    }
+}
+
+const VERIFICATIONS: [VerificationStatus; 5] = [
+    VerificationStatus::Pending,
+    VerificationStatus::Approved,
+    VerificationStatus::Expired,
+    VerificationStatus::Cancelled,
+    VerificationStatus::Exhausted,
 ];
 
 const MESSAGES: [MessageStatus; 8] = [
@@ -105,280 +240,109 @@ fn word_of<T: Copy>(words: &[T], number: u8) -> Result<T, &'static str> {
     words.get(usize::from(number)).copied().ok_or("its status is of a newer version")
 }
 
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn phone(text: &str) -> Result<PhoneNumber, &'static str> {
-    text.parse().map_err(|_| "its number is none")
-}
-
-impl From<&otp::Verification> for Verification {
-    fn from(v: &otp::Verification) -> Self {
-        Self {
-            id: v.id.to_bytes(),
-            service: v.service.clone(),
-            to: v.to.as_str().to_owned(),
-            client: v.client.clone(),
-            status: number_of(&VERIFICATIONS, &v.status),
-            attempts_used: v.attempts_used,
-            max_attempts: v.max_attempts,
-            created_at: v.created_at.as_millis(),
-            expires_at: v.expires_at.as_millis(),
-            resend_at: v.resend_at.as_millis(),
-            cooldown_ms: millis(v.cooldown),
-            sends: v.sends,
-            max_sends: v.max_sends,
-            hash: *v.hash.as_bytes(),
-            sealed: v.sealed.as_ref().map(|s| s.as_bytes().to_vec()),
-            message: v.message.to_bytes(),
-        }
+record! {
+    VerificationRecord of Verification {
+        id: [u8; 16], service: String, to: String, client: Option<String>, status: u8, attempts_used: u32,
+        max_attempts: u32, created_at: u64, expires_at: u64, resend_at: u64, cooldown: u64, sends: u32,
+        max_sends: u32, hash: [u8; 32], sealed: Option<Vec<u8>>, message: [u8; 16],
     }
 }
 
-impl TryFrom<Verification> for otp::Verification {
-    type Error = &'static str;
-
-    fn try_from(r: Verification) -> Result<Self, &'static str> {
-        Ok(Self {
-            id: VerificationId::from_bytes(r.id),
-            service: r.service,
-            to: phone(&r.to)?,
-            client: r.client,
-            status: word_of(&VERIFICATIONS, r.status)?,
-            attempts_used: r.attempts_used,
-            max_attempts: r.max_attempts,
-            created_at: Timestamp::from_millis(r.created_at),
-            expires_at: Timestamp::from_millis(r.expires_at),
-            resend_at: Timestamp::from_millis(r.resend_at),
-            cooldown: Duration::from_millis(r.cooldown_ms),
-            sends: r.sends,
-            max_sends: r.max_sends,
-            hash: otp::CodeHash::from_bytes(r.hash),
-            sealed: r.sealed.map(Sealed::from_bytes),
-            message: MessageId::from_bytes(r.message),
-        })
-    }
+// Format 1 of a message.
+record! {
+    MessageRecord of outbox::Message {
+        id: [u8; 16], to: String, client: Option<String>, kind: Option<[u8; 16]>, status: u8, priority: u8,
+        parts: u8, encoding: bool, flash: bool, report: bool, wanted_modem: Option<String>,
+        modem: Option<String>, attempts: u32, created_at: u64, due_at: u64, deadline: Option<u64>,
+        sent_at: Option<u64>, delivered_at: Option<u64>, error: Option<String>, body: Option<Vec<u8>>,
+        reference: u8, parts_done: u8, uncertain: bool, modem_references: Vec<u8>,
+    } and service, twins, held, refused
 }
 
-/// Format 1 of a message. Format 2 has the service of its code behind it, format 3 that and how its sends fared.
-#[derive(Serialize, Deserialize)]
-struct Message {
-    id: [u8; 16],
-    to: String,
-    client: Option<String>,
-    verification: Option<[u8; 16]>,
-    status: u8,
-    priority: u8,
-    parts: u8,
-    ucs2: bool,
-    flash: bool,
-    report: bool,
-    wanted_modem: Option<String>,
-    modem: Option<String>,
-    attempts: u32,
-    created_at: u64,
-    due_at: u64,
-    deadline: Option<u64>,
-    sent_at: Option<u64>,
-    delivered_at: Option<u64>,
-    error: Option<String>,
-    body: Option<Vec<u8>>,
-    reference: u8,
-    parts_done: u8,
-    uncertain: bool,
-    modem_references: Vec<u8>,
-}
+/// What format 3 of a message adds: its twins, how often it was held, by whom it was refused.
+type Sends = (Vec<Twin>, (u32, Option<Refused>));
 
-/// What format 3 adds.
-#[derive(Serialize, Deserialize)]
-struct Sends {
-    /// Other sends on the air: the modem and its first part.
-    twins: Vec<(String, u8)>,
-    held: u32,
-    /// The modem that it was refused through, and until when another is waited for.
-    refused: Option<(String, u64)>,
-}
-
-impl Sends {
-    /// Nothing, when all of it is as in a message of an older format.
-    fn of(m: &outbox::Message) -> Option<Self> {
-        if m.twins.is_empty() && m.held == 0 && m.refused.is_none() {
-            return None;
-        }
-        Some(Self {
-            twins: m.twins.iter().map(|twin| (twin.modem.clone(), twin.first)).collect(),
-            held: m.held,
-            refused: m.refused.as_ref().map(|r| (r.modem.clone(), r.until.as_millis())),
-        })
-    }
-
-    fn put_into(self, m: outbox::Message) -> outbox::Message {
-        let refused = |(modem, until)| Refused { modem, until: Timestamp::from_millis(until) };
-        outbox::Message {
-            twins: self.twins.into_iter().map(|(modem, first)| Twin { modem, first }).collect(),
-            held: self.held,
-            refused: self.refused.map(refused),
-            ..m
-        }
-    }
-}
-
-impl From<&outbox::Message> for Message {
-    fn from(m: &outbox::Message) -> Self {
-        Self {
-            id: m.id.to_bytes(),
-            to: m.to.as_str().to_owned(),
-            client: m.client.clone(),
-            verification: match m.kind {
-                Kind::Otp(id) => Some(id.to_bytes()),
-                Kind::Text => None,
-            },
-            status: number_of(&MESSAGES, &m.status),
-            priority: m.priority,
-            parts: m.parts,
-            ucs2: m.encoding == Encoding::Ucs2,
-            flash: m.flash,
-            report: m.report,
-            wanted_modem: m.wanted_modem.clone(),
-            modem: m.modem.clone(),
-            attempts: m.attempts,
-            created_at: m.created_at.as_millis(),
-            due_at: m.due_at.as_millis(),
-            deadline: m.deadline.map(Timestamp::as_millis),
-            sent_at: m.sent_at.map(Timestamp::as_millis),
-            delivered_at: m.delivered_at.map(Timestamp::as_millis),
-            error: m.error.clone(),
-            body: m.body.as_ref().map(|s| s.as_bytes().to_vec()),
-            reference: m.reference,
-            parts_done: m.parts_done,
-            uncertain: m.uncertain,
-            modem_references: m.modem_references.clone(),
-        }
-    }
-}
-
-impl TryFrom<Message> for outbox::Message {
-    type Error = &'static str;
-
-    fn try_from(r: Message) -> Result<Self, &'static str> {
-        Ok(Self {
-            id: MessageId::from_bytes(r.id),
-            to: phone(&r.to)?,
-            client: r.client,
-            kind: r.verification.map_or(Kind::Text, |id| Kind::Otp(VerificationId::from_bytes(id))),
-            service: None,
-            status: word_of(&MESSAGES, r.status)?,
-            priority: r.priority,
-            parts: r.parts,
-            encoding: if r.ucs2 { Encoding::Ucs2 } else { Encoding::Gsm7 },
-            flash: r.flash,
-            report: r.report,
-            wanted_modem: r.wanted_modem,
-            modem: r.modem,
-            twins: Vec::new(),
-            attempts: r.attempts,
-            held: 0,
-            refused: None,
-            created_at: Timestamp::from_millis(r.created_at),
-            due_at: Timestamp::from_millis(r.due_at),
-            deadline: r.deadline.map(Timestamp::from_millis),
-            sent_at: r.sent_at.map(Timestamp::from_millis),
-            delivered_at: r.delivered_at.map(Timestamp::from_millis),
-            error: r.error,
-            body: r.body.map(Sealed::from_bytes),
-            reference: r.reference,
-            parts_done: r.parts_done,
-            uncertain: r.uncertain,
-            modem_references: r.modem_references,
-        })
-    }
-}
-
-/// Frames a message.
+/// Frames a message. Format 2 has the service of its code behind format 1, format 3 that and how its sends fared.
 pub(super) fn encode_message(m: &outbox::Message) -> Result<Vec<u8>, StoreError> {
-    match (Sends::of(m), &m.service) {
-        (None, None) => encode(&Message::from(m)),
-        (None, Some(service)) => encode_as(2, &(Message::from(m), service)),
-        (Some(sends), service) => encode_as(3, &(Message::from(m), service, sends)),
+    let plain = m.twins.is_empty() && m.held == 0 && m.refused.is_none();
+    match &m.service {
+        None if plain => encode(m),
+        Some(service) if plain => encode_as(2, &(m.stored(), service)),
+        service => encode_as(3, &(m.stored(), service, m.twins.stored(), m.held, m.refused.stored())),
     }
 }
 
 /// A framed message of any format, or what is wrong with it.
 pub(super) fn decode_message(bytes: &[u8]) -> Result<outbox::Message, &'static str> {
     match unframed(bytes)? {
-        (1, body) => fields::<Message>(body)?.try_into(),
+        (1, body) => fields(body),
         (2, body) => {
-            let (message, service) = fields::<(Message, String)>(body)?;
-            Ok(outbox::Message { service: Some(service), ..message.try_into()? })
+            let (message, service) = fields::<(outbox::Message, String)>(body)?;
+            Ok(outbox::Message { service: Some(service), ..message })
         }
         (3, body) => {
-            let (message, service, sends) = fields::<(Message, Option<String>, Sends)>(body)?;
-            Ok(sends.put_into(outbox::Message { service, ..message.try_into()? }))
+            let (message, (service, (twins, (held, refused)))) =
+                fields::<(outbox::Message, (Option<String>, Sends))>(body)?;
+            Ok(outbox::Message { service, twins, held, refused, ..message })
         }
-        _ => Err("its format is of a newer version"),
+        _ => Err(NEWER),
     }
 }
 
-#[derive(Serialize, Deserialize)]
-pub(super) struct Idempotency {
-    pub(super) digest: [u8; 32],
-    pub(super) subject: String,
-    pub(super) expires_at: u64,
-}
+// Format 1 of a ledger.
+record! { LedgerRecord of outbox::Ledger { minute: (u64, u32), day: (u64, u32), month: (u64, u32) } and health }
+record! { HealthRecord of outbox::Health { sends: u32, codes: u32, at: u64 } }
 
-#[derive(Serialize, Deserialize)]
-pub(super) struct Window {
-    /// First and last moment, and how many.
-    pub(super) buckets: Vec<(u64, u64, u32)>,
-    pub(super) expires_at: u64,
-}
-
-/// Format 1 of a ledger.
-#[derive(Deserialize)]
-struct Ledger1 {
-    minute: (u64, u32),
-    day: (u64, u32),
-    month: (u64, u32),
-}
-
-/// Format 2: with the SIM's health.
-#[derive(Serialize, Deserialize)]
-struct Ledger2 {
-    minute: (u64, u32),
-    day: (u64, u32),
-    month: (u64, u32),
-    lost_sends: u32,
-    lost_codes: u32,
-    health_at: u64,
-}
-
-/// Frames a ledger.
+/// Frames a ledger. Format 2 has the SIM's health behind format 1.
 pub(super) fn encode_ledger(l: &outbox::Ledger) -> Result<Vec<u8>, StoreError> {
-    let record = Ledger2 {
-        minute: l.minute,
-        day: l.day,
-        month: l.month,
-        lost_sends: l.health.sends,
-        lost_codes: l.health.codes,
-        health_at: l.health.at.as_millis(),
-    };
-    encode_as(2, &record)
+    encode_as(2, &(l.stored(), l.health.stored()))
 }
 
 /// A framed ledger of either format, or what is wrong with it.
 pub(super) fn decode_ledger(bytes: &[u8]) -> Result<outbox::Ledger, &'static str> {
     match unframed(bytes)? {
-        (1, body) => {
-            let Ledger1 { minute, day, month } = fields(body)?;
-            Ok(outbox::Ledger { minute, day, month, ..outbox::Ledger::default() })
-        }
+        (1, body) => fields(body),
         (2, body) => {
-            let r: Ledger2 = fields(body)?;
-            let at = Timestamp::from_millis(r.health_at);
-            let health = outbox::Health { sends: r.lost_sends, codes: r.lost_codes, at };
-            Ok(outbox::Ledger { minute: r.minute, day: r.day, month: r.month, health })
+            let (ledger, health) = fields::<(outbox::Ledger, outbox::Health)>(body)?;
+            Ok(outbox::Ledger { health, ..ledger })
         }
-        _ => Err("its format is of a newer version"),
+        _ => Err(NEWER),
+    }
+}
+
+record! { IdempotencyRecord of Idempotency { digest: [u8; 32], subject: String, expires_at: u64 } }
+record! { BucketRecord of Bucket { first: u64, last: u64, count: u32 } }
+record! { WindowRecord of Window { buckets: Vec<BucketRecord> } }
+
+/// What a name of a SIM stands for.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct SimName {
+    /// The identity of its SIM, as it stands in keys.
+    pub(super) of: [u8; 16],
+    /// Of an identity alone, as the rest: its former names, as they stand in keys.
+    pub(super) former: Vec<[u8; 16]>,
+    /// What it is and was called, framed as a record is.
+    pub(super) sealed: Option<Vec<u8>>,
+}
+
+record! {
+    EntryRecord of Entry {
+        id: [u8; 16], from: String, modem: String, received_at: u64, sent_at: Option<u64>, parts: u8,
+        missing: Vec<u8>, content: ContentRecord, class: Option<u8>, ports: Option<(u16, u16)>,
+        replaced_by: Option<[u8; 16]>, body: Vec<u8>,
+    }
+}
+choice! { ContentRecord of Content { Text, Data; Unreadable(String) } }
+
+record! { AssemblyRecord of Assembly { modem: String, since: u64, total: u8, have: Vec<u8> } }
+record! { OptOutRecord of OptOut { phone: Vec<u8>, since: u64, message: Option<[u8; 16]> } }
+
+record! { PartRecord of PartReport { part: u8, reference: u8, certain: bool, state: StateRecord } }
+choice! { StateRecord of PartState { Open, Delivered; Failed(u8) } }
+
+record! {
+    ReportRecord of Report {
+        modem: String, sim: String, reference: u8, recipient: String, sent_at: Option<u64>, ended_at: Option<u64>,
+        came_at: u64, state: StateRecord,
     }
 }

@@ -1,153 +1,297 @@
-//! One sled tree, and the only file that names sled 0.34.
-//!
-//! Its `flush` writes but does not sync, so each is followed by `fdatasync` on an own descriptor of sled's file.
-//! Nothing is written through `apply_batch`: the journal makes commits atomic, and what lies between two syncs
-//! here stays far below one log segment (512 KiB), so that sled never reuses a segment before the copies that
-//! freed it are durable.
+//! A typed table: an octet before its keys, what its keys and values are, how a value stands on disk and when it
+//! expires. What holds for every table is here once: how it is read, written and listed, how damage of it is told,
+//! its values' places among those that expire, and the look at each of them when the store opens.
 
-use std::fs::File;
-use std::io;
+use std::marker::PhantomData;
 use std::ops::Range;
-use std::path::Path;
-use std::time::Duration;
 
-use super::engine::{Order, Overlay, Pair};
-use super::{StoreError, keys};
+use super::engine::{Order, after};
+use super::keys::Key;
+use super::record::{self, Stored};
+use super::records::Records;
+use super::tree::Tree;
+use super::{StoreError, Tx};
+use crate::clock::Timestamp;
+use crate::hex;
 
-/// Changes, and octets of them, between two syncs.
-const STRIDE: (usize, usize) = (256, 64 * 1024);
+/// What is wrong with a value beside other tables, if anything is.
+pub(super) type Fault = Result<Option<&'static str>, StoreError>;
 
-/// The open tree.
-pub(super) struct Table {
-    db: sled::Db,
-    file: File,
+/// Octets that stand in a table as they are: of an index none, or the id of a record.
+pub(super) type Octets = Vec<u8>;
+
+/// Where a value stands among those that expire: the hour, then its key.
+type Age = (u64, Vec<u8>);
+
+/// Whatever expires has its place here.
+pub(super) static AGES: Table<Age, Octets> = Table::octets(b'X', "age").sound(|tree, key, _| {
+    let aged = AGES.key_in(key).map_or(Ok(None), |(_, key)| tree.load(&key))?;
+    Ok(aged.is_none().then_some(NOT_THERE))
+});
+
+const NOT_THERE: &str = "what it points to is not there";
+
+/// One table.
+pub(super) struct Table<K: 'static, V: 'static> {
+    octet: u8,
+    /// What an error calls its values.
+    kind: &'static str,
+    encode: fn(&V) -> Result<Vec<u8>, StoreError>,
+    decode: fn(&[u8]) -> Result<V, &'static str>,
+    expires: Option<fn(&V) -> Timestamp>,
+    sound: fn(&Tree, &[u8], &V) -> Fault,
+    keys: PhantomData<fn(K)>,
 }
 
-/// Why sled did not open.
-pub(super) enum TableError {
-    InUse,
-    Corrupt(String),
-    Io(io::Error),
-}
-
-impl Table {
-    /// Opens or makes the tree in `dir`. Waits up to `patience` for sled's own lock: it lingers after a close.
-    pub(super) fn open(dir: &Path, cache_octets: u64, patience: Duration) -> Result<Self, TableError> {
-        let pause = Duration::from_millis(20);
-        let mut waited = Duration::ZERO;
-        let db = loop {
-            // Never its own flusher: that one syncs behind the committer's back and only logs errors.
-            let config = sled::Config::new().path(dir).cache_capacity(cache_octets).flush_every_ms(None);
-            match config.open() {
-                Ok(db) => break db,
-                Err(e) if is_locked(&e) && waited < patience => {
-                    std::thread::sleep(pause);
-                    waited += pause;
-                }
-                Err(e) if is_locked(&e) => return Err(TableError::InUse),
-                Err(sled::Error::Io(e)) => return Err(TableError::Io(e)),
-                Err(e) => return Err(TableError::Corrupt(e.to_string())),
-            }
-        };
-        let file = File::open(dir.join("db")).map_err(TableError::Io)?;
-        Ok(Self { db, file })
+impl<K: Key, V> Table<K, V> {
+    /// A table whose values have a form of their own on disk.
+    pub(super) const fn new(
+        octet: u8,
+        kind: &'static str,
+        encode: fn(&V) -> Result<Vec<u8>, StoreError>,
+        decode: fn(&[u8]) -> Result<V, &'static str>,
+    ) -> Self {
+        let sound: fn(&Tree, &[u8], &V) -> Fault = |_, _, _| Ok(None);
+        Self { octet, kind, encode, decode, expires: None, sound, keys: PhantomData }
     }
 
-    /// The value of a key.
-    pub(super) fn load(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.db.get(key).map_err(|e| failed("cannot read", e))?;
-        Ok(value.map(|v| v.to_vec()))
+    /// A table of records of the first format.
+    pub(super) const fn records(octet: u8, kind: &'static str) -> Self
+    where
+        V: Stored,
+    {
+        Self::new(octet, kind, record::encode, record::decode)
     }
 
-    /// At most `limit` pairs of a range.
-    pub(super) fn chunk(
+    /// The same; its values expire.
+    pub(super) const fn expiring(octet: u8, kind: &'static str, at: fn(&V) -> Timestamp) -> Self
+    where
+        V: Stored,
+    {
+        Self { expires: Some(at), ..Self::records(octet, kind) }
+    }
+
+    /// The same; its values are looked at beside other tables when the store opens.
+    pub(super) const fn sound(self, sound: fn(&Tree, &[u8], &V) -> Fault) -> Self {
+        Self { sound, ..self }
+    }
+
+    /// A key as it stands on disk.
+    pub(super) fn key(&self, key: &K) -> Vec<u8> {
+        self.beginning(key)
+    }
+
+    fn beginning(&self, beginning: &impl Key) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(40);
+        octets.push(self.octet);
+        beginning.write(&mut octets);
+        octets
+    }
+
+    /// The key that stands on disk so, if it is one.
+    pub(super) fn key_in(&self, key: &[u8]) -> Option<K> {
+        K::parse(key.strip_prefix(&[self.octet])?)
+    }
+
+    /// All of its keys.
+    pub(super) fn all(&self) -> Range<Vec<u8>> {
+        vec![self.octet]..vec![self.octet + 1]
+    }
+
+    /// The keys that begin so.
+    pub(super) fn under(&self, beginning: &impl Key) -> Range<Vec<u8>> {
+        let start = self.beginning(beginning);
+        let mut end = start.clone();
+        while end.pop_if(|octet| *octet == u8::MAX).is_some() {}
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        start..end
+    }
+
+    /// The keys before this one or the beginning of one.
+    pub(super) fn before(&self, end: &impl Key) -> Range<Vec<u8>> {
+        vec![self.octet]..self.beginning(end)
+    }
+
+    /// The keys behind this one.
+    pub(super) fn behind(&self, key: &K) -> Range<Vec<u8>> {
+        after(&self.key(key))..self.all().end
+    }
+
+    /// What stands under a key.
+    pub(super) fn get<S: Records + ?Sized>(&self, from: &S, key: &K) -> Result<Option<V>, StoreError> {
+        self.value_at(from, &self.key(key))
+    }
+
+    fn value_at<S: Records + ?Sized>(&self, from: &S, key: &[u8]) -> Result<Option<V>, StoreError> {
+        let octets = from.load(key)?;
+        from.note(octets.map(|octets| self.value(key, &octets)).transpose())
+    }
+
+    /// Whether something does.
+    pub(super) fn has<S: Records + ?Sized>(&self, from: &S, key: &K) -> Result<bool, StoreError> {
+        Ok(from.load(&self.key(key))?.is_some())
+    }
+
+    /// Shows each key and value of a range until `visit` answers false or an error.
+    pub(super) fn scan<S: Records + ?Sized>(
         &self,
-        range: Range<&[u8]>,
+        from: &S,
+        range: Range<Vec<u8>>,
+        order: Order,
+        mut visit: impl FnMut(&[u8], V) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut seen = Ok(true);
+        from.scan(range, order, &mut |key, octets| {
+            seen = self.value(key, octets).and_then(|value| visit(key, value));
+            seen == Ok(true)
+        })?;
+        from.note(seen.map(drop))
+    }
+
+    /// At most `limit` keys and values of a range, in order.
+    pub(super) fn list<S: Records + ?Sized>(
+        &self,
+        from: &S,
+        range: Range<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Vec<(K, V)>, StoreError> {
+        let mut found = Vec::new();
+        self.scan(from, range, Order::Ascending, |key, value| {
+            let known = self.key_in(key).ok_or_else(|| self.damaged(key, "its key is too short"))?;
+            found.push((known, value));
+            Ok(found.len() < limit)
+        })?;
+        Ok(found)
+    }
+
+    /// At most `limit` keys of a range; what is none is left out.
+    pub(super) fn keys<S: Records + ?Sized>(
+        &self,
+        from: &S,
+        range: Range<Vec<u8>>,
         order: Order,
         limit: usize,
-    ) -> Result<Vec<Pair>, StoreError> {
-        if range.start >= range.end {
-            return Ok(Vec::new());
+    ) -> Result<Vec<K>, StoreError> {
+        let mut found = Vec::new();
+        if limit > 0 {
+            from.scan(range, order, &mut |key, _| {
+                found.extend(self.key_in(key));
+                found.len() < limit
+            })?;
         }
-        let pairs = self.db.range(range);
-        let collect = |pairs: &mut dyn Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>| {
-            pairs
-                .take(limit)
-                .map(|pair| pair.map(|(k, v)| (k.to_vec(), v.to_vec())))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|e| failed("cannot scan", e))
-        };
-        match order {
-            Order::Ascending => collect(&mut { pairs }),
-            Order::Descending => collect(&mut pairs.rev()),
-        }
+        Ok(found)
     }
 
-    /// Carries changes over, then notes that everything up to commit `last` is here. A crash in between leaves
-    /// some of them and the old note: the journal has them all and they are made again.
-    pub(super) fn absorb(&self, changes: &Overlay, last: u64) -> Result<(), StoreError> {
-        let (mut count, mut octets) = (0, 0);
-        for (key, value) in changes {
-            self.put(key, value.as_deref())?;
-            count += 1;
-            octets += key.len() + value.as_ref().map_or(0, Vec::len);
-            if count >= STRIDE.0 || octets >= STRIDE.1 {
-                self.sync()?;
-                (count, octets) = (0, 0);
+    /// Writes a value, and its place among those that expire if it does.
+    pub(super) fn put(&self, tx: &mut Tx<'_>, key: &K, value: &V) -> Result<(), StoreError> {
+        let key = self.key(key);
+        if let Some(place) = self.age(&key, value) {
+            // They are sorted by the hour: most changes leave a value in its place.
+            let old = self.value_at(tx, &key)?.and_then(|old| self.age(&key, &old));
+            if old.as_ref() != Some(&place) {
+                if let Some(old) = old {
+                    AGES.delete(tx, &old)?;
+                }
+                AGES.mark(tx, &place);
             }
         }
-        self.sync()?;
-        self.put(keys::SEQUENCE, Some(&last.to_be_bytes()))?;
-        self.sync()
+        let octets = tx.note((self.encode)(value))?;
+        tx.put(key, octets);
+        Ok(())
     }
 
-    /// The last commit that is wholly here.
-    pub(super) fn last(&self) -> Result<u64, StoreError> {
-        let value = self.load(keys::SEQUENCE)?.unwrap_or_else(|| vec![0; 8]);
-        let octets =
-            value.try_into().map_err(|_| StoreError::Failed("its last commit has no number".to_owned()))?;
-        Ok(u64::from_be_bytes(octets))
-    }
-
-    /// The schema, when there is one already.
-    pub(super) fn schema(&self) -> Result<Option<u32>, StoreError> {
-        let Some(value) = self.load(keys::SCHEMA)? else { return Ok(None) };
-        let octets =
-            value.try_into().map_err(|_| StoreError::Failed("its schema has no number".to_owned()))?;
-        Ok(Some(u32::from_be_bytes(octets)))
-    }
-
-    /// Whether nothing was ever put.
-    pub(super) fn is_empty(&self) -> bool {
-        self.db.is_empty()
-    }
-
-    /// Writes the schema.
-    pub(super) fn set_schema(&self, schema: u32) -> Result<(), StoreError> {
-        self.put(keys::SCHEMA, Some(&schema.to_be_bytes()))?;
-        self.sync()
-    }
-
-    fn put(&self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
-        match value {
-            Some(value) => self.db.insert(key, value),
-            None => self.db.remove(key),
+    /// Forgets what stands under a key, and its place among those that expire.
+    pub(super) fn delete(&self, tx: &mut Tx<'_>, key: &K) -> Result<(), StoreError> {
+        let key = self.key(key);
+        if self.expires.is_some() {
+            let Some(old) = self.value_at(tx, &key)? else { return Ok(()) };
+            if let Some(place) = self.age(&key, &old) {
+                AGES.delete(tx, &place)?;
+            }
         }
-        .map(drop)
-        .map_err(|e| failed("cannot change", e))
+        tx.remove(key);
+        Ok(())
     }
 
-    fn sync(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(|e| failed("cannot flush", e))?;
-        self.file.sync_data().map_err(|e| failed("cannot sync", e))
+    fn age(&self, key: &[u8], value: &V) -> Option<Age> {
+        self.expires.map(|at| (hour(at(value)), key.to_vec()))
+    }
+
+    fn value(&self, key: &[u8], octets: &[u8]) -> Result<V, StoreError> {
+        (self.decode)(octets).map_err(|why| self.damaged(key, why))
+    }
+
+    /// What is wrong with a value.
+    pub(super) fn damaged(&self, key: &[u8], why: &'static str) -> StoreError {
+        StoreError::Corrupt { kind: self.kind, key: hex::encode(key), why }
     }
 }
 
-fn failed(doing: &str, why: impl std::fmt::Display) -> StoreError {
-    StoreError::Failed(format!("{doing} sled: {why}"))
+impl<K: Key> Table<K, Octets> {
+    /// A table of octets as they are.
+    pub(super) const fn octets(octet: u8, kind: &'static str) -> Self {
+        Self::new(octet, kind, |octets| Ok(octets.clone()), |octets| Ok(octets.to_vec()))
+    }
+
+    /// The id that stands under a key; what is none is taken for nothing.
+    pub(super) fn pointer<I: Key>(
+        &self,
+        from: &(impl Records + ?Sized),
+        key: &K,
+    ) -> Result<Option<I>, StoreError> {
+        Ok(self.get(from, key)?.and_then(|octets| I::parse(&octets)))
+    }
+
+    /// Writes a key that stands for itself.
+    pub(super) fn mark(&self, tx: &mut Tx<'_>, key: &K) {
+        tx.put(self.key(key), Octets::new());
+    }
 }
 
-/// sled says it only in words: "could not acquire lock on …".
-fn is_locked(error: &sled::Error) -> bool {
-    matches!(error, sled::Error::Io(e) if e.to_string().contains("could not acquire lock"))
+/// The hour of a moment: what expires in one hour is swept together.
+pub(super) fn hour(at: Timestamp) -> u64 {
+    at.as_millis() / 3_600_000
+}
+
+/// Whether a table has all of these; what is no key is not there.
+pub(super) fn points<K: Key, V>(
+    tree: &Tree,
+    to: &Table<K, V>,
+    keys: impl IntoIterator<Item = Option<K>>,
+) -> Fault {
+    for key in keys {
+        let there = match key {
+            Some(key) => to.has(tree, &key)?,
+            None => false,
+        };
+        if !there {
+            return Ok(Some(NOT_THERE));
+        }
+    }
+    Ok(None)
+}
+
+/// A table as the look at everything sees it when the store opens.
+pub(super) trait Checked: Sync {
+    /// All of its keys.
+    fn range(&self) -> Range<Vec<u8>>;
+    /// Looks at a value: it is whole, and what other tables have of it fits.
+    fn look(&self, tree: &Tree, key: &[u8], octets: &[u8]) -> Result<(), StoreError>;
+}
+
+impl<K: Key, V> Checked for Table<K, V> {
+    fn range(&self) -> Range<Vec<u8>> {
+        self.all()
+    }
+
+    fn look(&self, tree: &Tree, key: &[u8], octets: &[u8]) -> Result<(), StoreError> {
+        let value = self.value(key, octets)?;
+        let fault = match self.age(key, &value) {
+            Some(place) if !AGES.has(tree, &place)? => Some("its place among those that expire is not there"),
+            _ => (self.sound)(tree, key, &value)?,
+        };
+        fault.map_or(Ok(()), |why| Err(self.damaged(key, why)))
+    }
 }

@@ -13,6 +13,7 @@ use crate::secret::{Key, Sealed};
 
 mod inbound;
 mod names;
+mod octets;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
@@ -283,14 +284,14 @@ async fn refused_after(change: impl FnOnce(&sled::Db, MessageId)) -> OpenError {
 #[tokio::test]
 async fn damage_is_found_at_the_start_and_named() {
     let flipped = refused_after(|db, id| {
-        let key = keys::message(id);
+        let key = tables::MESSAGES.key(&id);
         let mut value = db.get(&key).unwrap().unwrap().to_vec();
         value[9] ^= 1;
         db.insert(key, value).unwrap();
     });
     assert!(flipped.await.to_string().contains("checksum"));
     let dangling = refused_after(|db, id| {
-        db.remove(keys::message(id)).unwrap();
+        db.remove(tables::MESSAGES.key(&id)).unwrap();
     });
     assert!(dangling.await.to_string().contains("not there"));
     let newer = refused_after(|db, _| {

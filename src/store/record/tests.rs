@@ -36,7 +36,7 @@ fn a_message_of_any_format_comes_back_as_it_was() {
         modem_references: vec![9],
     };
     assert_eq!(decode_message(&encode_message(&m).unwrap()), Ok(m.clone()));
-    let older = encode(&Message::from(&m)).unwrap();
+    let older = encode(&m).unwrap();
     let m = outbox::Message { service: None, ..m };
     assert_eq!(decode_message(&older), Ok(m.clone()));
     assert_eq!(encode_message(&m).unwrap(), older);

@@ -150,7 +150,7 @@ async fn a_store_of_before_keeps_its_counts_and_opens_again() {
     store.close().await;
     drop(store);
     tamper(dir.path(), |db| {
-        db.remove(keys::sim_name(&keys::name(CARD))).unwrap();
+        db.remove(tables::SIM_NAMES.key(&keys::hash(&[CARD]))).unwrap();
     });
     let refused = Store::open(dir.path(), &Options::default()).err().expect("a refusal").to_string();
     assert!(refused.contains("SIM name") && refused.contains("not there"), "{refused}");
@@ -227,7 +227,7 @@ async fn names_are_sealed_and_another_key_knows_none() {
     for (store, _dir) in stores() {
         let sim = sends(&store, told(Some(CARD), Some(NUMBER)), 1).await;
         let read = store.read(|view| {
-            view.scan(keys::all(keys::SIM_NAME), Order::Ascending, &mut |_, value| {
+            view.scan(tables::SIM_NAMES.all(), Order::Ascending, &mut |_, value| {
                 let shown = String::from_utf8_lossy(value);
                 assert!(!shown.contains("8941") && !shown.contains("2280"));
                 true

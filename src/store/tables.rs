@@ -1,0 +1,155 @@
+//! Every table of the store, declared once: its octet, its keys and values, when they expire, and what of them must
+//! fit to another table. The look at everything when the store opens goes through the list at the end.
+
+use super::StoreError;
+use super::engine::Order;
+use super::keys::Key;
+use super::record::{self, SimName};
+use super::records::{Idempotency, Records as _};
+use super::reports::HeldKey;
+use super::table::{AGES, Checked, Octets, Table, points};
+use super::tree::Tree;
+use crate::clock::Timestamp;
+use crate::id::{InboxId, MessageId, VerificationId};
+use crate::inbox::{Assembly, Entry, OptOut, Tag};
+use crate::otp::{Verification, VerificationStatus, Window};
+use crate::outbox::{Ledger, Message, PartReport, Report};
+use crate::secret::Sealed;
+
+/// A hash of what names a person, a SIM, a client or a limit.
+type Hash = [u8; 16];
+
+pub(super) static VERIFICATIONS: Table<VerificationId, Verification> = Table::records(b'V', "verification")
+    .sound(|tree, _, v| {
+        let fits = EXPIRIES.has(tree, &(v.expires_at, v.id))? == (v.status == VerificationStatus::Pending);
+        Ok((!fits).then_some("its place among those that expire does not fit"))
+    });
+
+pub(super) static MESSAGES: Table<MessageId, Message> =
+    Table::new(b'M', "message", record::encode_message, record::decode_message).sound(|tree, _, m| {
+        let fits = LIVE.has(tree, &m.id)? != m.status.is_over();
+        Ok((!fits).then_some("its place among the live ones does not fit"))
+    });
+
+/// The messages that are queued or on the air.
+pub(super) static LIVE: Table<MessageId, Octets> =
+    Table::octets(b'Q', "live message").sound(|tree, key, _| points(tree, &MESSAGES, [LIVE.key_in(key)]));
+
+/// The verifications that are pending.
+pub(super) static EXPIRIES: Table<(Timestamp, VerificationId), Octets> = Table::octets(b'E', "expiry")
+    .sound(|tree, key, _| points(tree, &VERIFICATIONS, [EXPIRIES.key_in(key).map(|(_, id)| id)]));
+
+/// The id of the newest verification of a number and a service.
+pub(super) static NEWEST: Table<Hash, Octets> = Table::octets(b'N', "newest verification")
+    .sound(|tree, _, id| points(tree, &VERIFICATIONS, [Key::parse(id)]));
+
+pub(super) static IDEMPOTENCY: Table<Hash, Idempotency> =
+    Table::expiring(b'I', "idempotency", |v| v.expires_at);
+
+pub(super) static WINDOWS: Table<Hash, (Window, Timestamp)> = Table::expiring(b'W', "limit", |v| v.1);
+
+/// The month, the SIM and a recipient that it served. The month goes first: what is old lies together.
+pub(super) static RECIPIENTS: Table<(u64, Hash, u64), Octets> =
+    Table::octets(b'K', "recipient").sound(|_, key, octets| {
+        let whole = RECIPIENTS.key_in(key).is_some() && octets.is_empty();
+        Ok((!whole).then_some("it is none"))
+    });
+
+pub(super) static LEDGERS: Table<Hash, Ledger> =
+    Table::new(b'L', "ledger", record::encode_ledger, record::decode_ledger);
+
+/// What a name of a SIM stands for.
+pub(super) static SIM_NAMES: Table<Hash, SimName> =
+    Table::records(b'J', "SIM name").sound(|tree, _, name| points(tree, &SIM_NAMES, [Some(name.of)]));
+
+/// A received message with the first octets of its body, and how many further records have the others.
+pub(super) static INBOX: Table<InboxId, (Entry, u8)> = Table::records(b'B', "inbox")
+    .sound(|tree, _, (entry, rest)| points(tree, &INBOX_REST, (0..*rest).map(|n| Some((entry.id, n)))));
+
+pub(super) static INBOX_REST: Table<(InboxId, u8), Sealed> = Table::records(b'b', "inbox");
+
+/// The id of the message that another one of this tag takes the place of.
+pub(super) static REPLACEABLE: Table<Tag, Octets> =
+    Table::octets(b'R', "replaceable").sound(|tree, _, id| points(tree, &INBOX, [Key::parse(id)]));
+
+/// Messages that lack parts.
+pub(super) static ASSEMBLIES: Table<Tag, Assembly> =
+    Table::records(b'G', "assembly").sound(|tree, key, assembly| {
+        let tag = ASSEMBLIES.key_in(key);
+        points(tree, &PARTS, assembly.have.iter().map(|sequence| Some((tag?, *sequence))))
+    });
+
+/// The parts that they have, by their sequence numbers.
+pub(super) static PARTS: Table<(Tag, u8), Sealed> = Table::records(b'P', "part")
+    .sound(|tree, key, _| points(tree, &ASSEMBLIES, [Tag::take(&mut key.get(1..).unwrap_or_default())]));
+
+/// What came before, and until when that is remembered.
+pub(super) static SEEN: Table<Tag, Timestamp> = Table::expiring(b'S', "seen", |until| *until);
+
+pub(super) static OPT_OUTS: Table<Hash, OptOut> = Table::records(b'O', "opt-out");
+
+/// The reports that a message waits for.
+pub(super) static AWAITED: Table<MessageId, (Vec<PartReport>, Timestamp)> =
+    Table::expiring(b'A', "report", |v| v.1);
+
+/// The messages that went out on a line under a reference, or with that in doubt.
+pub(super) static EXPECTED: Table<(Hash, Option<u8>, MessageId), Timestamp> =
+    Table::expiring(b'F', "expected report", |until| *until);
+
+/// Reports without a message, oldest first.
+pub(super) static HELD: Table<HeldKey, (Report, Timestamp)> = Table::expiring(b'H', "held report", |v| v.1);
+
+/// Named values of the store itself.
+pub(super) static META: Table<Octets, Octets> = Table::octets(b'Z', "named");
+
+/// All of them; a fault of the first one is told first.
+pub(super) static ALL: [&dyn Checked; 22] = [
+    &VERIFICATIONS,
+    &MESSAGES,
+    &LIVE,
+    &EXPIRIES,
+    &NEWEST,
+    &AGES,
+    &IDEMPOTENCY,
+    &WINDOWS,
+    &RECIPIENTS,
+    &LEDGERS,
+    &SIM_NAMES,
+    &INBOX,
+    &INBOX_REST,
+    &REPLACEABLE,
+    &ASSEMBLIES,
+    &PARTS,
+    &SEEN,
+    &OPT_OUTS,
+    &AWAITED,
+    &EXPECTED,
+    &HELD,
+    &META,
+];
+
+/// Reads everything once; the first fault ends it.
+pub(super) fn check(tree: &Tree) -> Result<(), StoreError> {
+    ALL.iter().try_for_each(|table| {
+        let mut seen = Ok(());
+        tree.scan(table.range(), Order::Ascending, &mut |key, octets| {
+            // A scan touches each page once, and sled evicts none before a shard of its cache counted 64
+            // touches: without this one for each record, all that was ever kept would stay in memory.
+            seen = table.look(tree, key, octets).and_then(|()| tree.load(key).map(drop));
+            seen.is_ok()
+        })?;
+        seen
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_table_has_its_own_keys() {
+        let octets: std::collections::BTreeSet<u8> = ALL.iter().map(|table| table.range().start[0]).collect();
+        assert_eq!(octets.len(), ALL.len());
+        assert!(octets.iter().all(u8::is_ascii_alphabetic), "0 is what a backup has attached");
+    }
+}
