@@ -69,15 +69,15 @@ async fn pulled_at(cuts: &[(&str, Cut)]) {
 #[tokio::test]
 async fn pulled_out_before_the_prompt() {
     pulled_at(&[
-        ("before AT", Cut::heard("A", 0)),
-        ("in the name of the command", Cut::heard("AT+CM", 0)),
-        ("before the length", Cut::heard("AT+CMGS=", 0)),
-        ("in the length", Cut::heard("AT+CMGS=", 1)),
-        ("before CR", Cut::heard("AT+CMGS=", 2)),
-        ("at CR", Cut::heard("AT+CMGS=", 3)),
-        ("in the echo", Cut::said("AT+CMG", 0)),
-        ("after the echo", Cut::said("AT+CMGS=", 3)),
-        ("in the line before the prompt", Cut::said("AT+CMGS=", 4)),
+        ("before AT", Cut::after_reading("A", 0)),
+        ("in the name of the command", Cut::after_reading("AT+CM", 0)),
+        ("before the length", Cut::after_reading("AT+CMGS=", 0)),
+        ("in the length", Cut::after_reading("AT+CMGS=", 1)),
+        ("before CR", Cut::after_reading("AT+CMGS=", 2)),
+        ("at CR", Cut::after_reading("AT+CMGS=", 3)),
+        ("in the echo", Cut::after_writing("AT+CMG", 0)),
+        ("after the echo", Cut::after_writing("AT+CMGS=", 3)),
+        ("in the line before the prompt", Cut::after_writing("AT+CMGS=", 4)),
     ])
     .await;
 }
@@ -85,13 +85,13 @@ async fn pulled_out_before_the_prompt() {
 #[tokio::test]
 async fn pulled_out_from_the_prompt_to_the_end_of_the_pdu() {
     pulled_at(&[
-        ("before the prompt", Cut::said("AT+CMGS=", 5)),
-        ("between > and its blank", Cut::said(">", 0)),
-        ("after the prompt", Cut::said("> ", 0)),
-        ("at the first digit of the PDU", Cut::heard("AT+CMGS=", 4)),
-        ("in the middle of the PDU", Cut::heard("AT+CMGS=", 30)),
-        ("in the echo of the PDU", Cut::said("> ", 20)),
-        ("before SUB is read", Cut::heard("\x1a", 0)),
+        ("before the prompt", Cut::after_writing("AT+CMGS=", 5)),
+        ("between > and its blank", Cut::after_writing(">", 0)),
+        ("after the prompt", Cut::after_writing("> ", 0)),
+        ("at the first digit of the PDU", Cut::after_reading("AT+CMGS=", 4)),
+        ("in the middle of the PDU", Cut::after_reading("AT+CMGS=", 30)),
+        ("in the echo of the PDU", Cut::after_writing("> ", 20)),
+        ("before SUB is read", Cut::after_reading("\x1a", 0)),
     ])
     .await;
 }
@@ -99,15 +99,15 @@ async fn pulled_out_from_the_prompt_to_the_end_of_the_pdu() {
 #[tokio::test]
 async fn pulled_out_from_ctrl_z_to_ok() {
     pulled_at(&[
-        ("after SUB", Cut::said("\x1a", 0)),
-        ("before +CMGS", Cut::said("\x1a\r\n", 0)),
-        ("in +CMGS", Cut::said("\x1a\r\n+CMG", 0)),
-        ("before the reference", Cut::said("\x1a\r\n+CMGS: ", 0)),
-        ("in the reference", Cut::said("\x1a\r\n+CMGS: ", 1)),
-        ("before OK", Cut::said("\r\n\r\n", 0)),
-        ("in OK", Cut::said("\r\n\r\nO", 0)),
-        ("in the end of OK", Cut::said("\r\n\r\nOK\r", 0)),
-        ("after OK", Cut::said("\r\n\r\nOK\r\n", 0)),
+        ("after SUB", Cut::after_writing("\x1a", 0)),
+        ("before +CMGS", Cut::after_writing("\x1a\r\n", 0)),
+        ("in +CMGS", Cut::after_writing("\x1a\r\n+CMG", 0)),
+        ("before the reference", Cut::after_writing("\x1a\r\n+CMGS: ", 0)),
+        ("in the reference", Cut::after_writing("\x1a\r\n+CMGS: ", 1)),
+        ("before OK", Cut::after_writing("\r\n\r\n", 0)),
+        ("in OK", Cut::after_writing("\r\n\r\nO", 0)),
+        ("in the end of OK", Cut::after_writing("\r\n\r\nOK\r", 0)),
+        ("after OK", Cut::after_writing("\r\n\r\nOK\r\n", 0)),
     ])
     .await;
 }

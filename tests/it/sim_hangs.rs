@@ -95,15 +95,15 @@ fn a_hang_and_its_cure_in_a_script() {
 fn a_plug_is_pulled_at_one_octet() {
     // Whether it is pulled before the PDU is on its way.
     for (cut, early, said) in [
-        (Cut::heard("AT+CM", 0), true, ""),
-        (Cut::heard("AT+CMGS=18\r", 0), true, ""),
-        (Cut::said("\r\n>", 0), true, "\r\n>"),
-        (Cut::said(">", 1), true, "\r\n> "),
-        (Cut::heard("0001", 5), false, "\r\n> "),
-        (Cut::heard("\x1a", 0), false, "\r\n> "),
-        (Cut::said("+CMG", 0), false, "\r\n> \r\n+CMG"),
-        (Cut::said("+CMGS", 5), false, "\r\n> \r\n+CMGS: 1\r\n"),
-        (Cut::said("OK\r\n", 0), false, "\r\n> \r\n+CMGS: 1\r\n\r\nOK\r\n"),
+        (Cut::after_reading("AT+CM", 0), true, ""),
+        (Cut::after_reading("AT+CMGS=18\r", 0), true, ""),
+        (Cut::after_writing("\r\n>", 0), true, "\r\n>"),
+        (Cut::after_writing(">", 1), true, "\r\n> "),
+        (Cut::after_reading("0001", 5), false, "\r\n> "),
+        (Cut::after_reading("\x1a", 0), false, "\r\n> "),
+        (Cut::after_writing("+CMG", 0), false, "\r\n> \r\n+CMG"),
+        (Cut::after_writing("+CMGS", 5), false, "\r\n> \r\n+CMGS: 1\r\n"),
+        (Cut::after_writing("OK\r\n", 0), false, "\r\n> \r\n+CMGS: 1\r\n\r\nOK\r\n"),
     ] {
         let sim = Sim::start(Options::default()).unwrap();
         let mut wire = Wire::open(&sim.port(0));

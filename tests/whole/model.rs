@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gsm_sim::Taken;
+use gsm_sim::Submitted;
 use smsotpd::gateway::{CheckView, MessageView, VerificationView};
 use smsotpd::id::{MessageId, VerificationId};
 use smsotpd::otp::VerificationStatus;
@@ -77,7 +77,7 @@ impl Model {
     }
 
     /// After a calm hour: where the message stands, and what the network took for its number, which no other has.
-    pub(crate) fn ended(&mut self, m: &MessageView, to: &str, taken: &[Taken]) {
+    pub(crate) fn ended(&mut self, m: &MessageView, to: &str, taken: &[Submitted]) {
         let copies = taken.iter().filter(|t| t.to == to && !t.dropped && t.whole.is_some()).count();
         let over = !matches!(m.status, MessageStatus::Queued | MessageStatus::Sending);
         self.must(over, || format!("{} has not ended: {}", m.id, m.status.as_str()));

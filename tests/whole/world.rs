@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gsm_modem::Host;
 use gsm_sim::script::{CardState, Script};
-use gsm_sim::{Fault, FaultKind, Point, Rack, Reports, Restart, Taken};
+use gsm_sim::{Fault, FaultKind, Point, Rack, Reports, Restart, Submitted};
 use smsotpd::clock::{Clock, Timestamp};
 use smsotpd::daemon::Core;
 use smsotpd::gateway::{Caller, Gateway, GatewayError, IssueRequest, SendRequest, Settings};
@@ -334,14 +334,14 @@ impl World {
                 m.must(state == "ready", || format!("{} is {state} after the calm: {why}", modem.name));
             });
         }
-        let taken: Vec<Taken> = rack.taken();
+        let taken: Vec<Submitted> = rack.submitted();
         for (id, to) in self.model(|m| m.promised()) {
             self.ended(gateway, id, &to, &taken).await;
         }
         core.stop().await.close().await;
     }
 
-    async fn ended(&self, gateway: &Gateway, id: MessageId, to: &str, taken: &[Taken]) {
+    async fn ended(&self, gateway: &Gateway, id: MessageId, to: &str, taken: &[Submitted]) {
         match gateway.message(&Caller::default(), id).await {
             Ok(m) => {
                 self.step(&format!("{id} is {}", m.status.as_str()));

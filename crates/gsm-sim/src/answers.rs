@@ -278,7 +278,7 @@ impl Modem {
         match (was, function) {
             (1, 1) => {}
             (_, 1) => {
-                self.wedged = false;
+                self.radio_hangs = false;
                 self.register(now);
             }
             _ => self.deregister(),

@@ -12,7 +12,7 @@ pub(crate) fn monotonic() -> Instant {
 
 /// A wall clock, for the stamps of the service centre.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) enum Wall {
+pub(crate) enum WallClock {
     /// The system's.
     #[default]
     System,
@@ -20,7 +20,7 @@ pub(crate) enum Wall {
     Set(Timestamp, Instant),
 }
 
-impl Wall {
+impl WallClock {
     /// A clock that shows this time now; one that no calendar has is the end of the calendar.
     pub(crate) fn set(now: SystemTime) -> Self {
         Self::Set(Timestamp::try_from(now).unwrap_or(Timestamp::MAX), monotonic())

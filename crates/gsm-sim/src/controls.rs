@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::bay::{Obey, Order};
 use super::faults::{Fault, FaultKind, Point};
 use super::hang::{Cure, Cut};
-use super::log::Seen;
+use super::log::LoggedCommand;
 use super::modem::{Event, Modem};
 use super::orders::{Reports, Restart};
 use super::phone::{Network, Received};
 use super::script::{CardState, Delay};
+use super::slot::{Controlled, Order};
 use super::tpdu::Pdu;
 
 /// The hand that changes what happens to modems: of a [`Sim`](crate::Sim) and of a [`Rack`](crate::Rack).
@@ -21,12 +21,12 @@ use super::tpdu::Pdu;
 /// Modems are counted from 0, and a number that none has is a fault of the caller: it panics. What changes a
 /// modem has happened when the call returns.
 pub struct Controls {
-    modems: Vec<Arc<dyn Obey>>,
+    modems: Vec<Arc<dyn Controlled>>,
     network: Arc<Network>,
 }
 
 impl Controls {
-    pub(super) fn new(modems: Vec<Arc<dyn Obey>>, network: Arc<Network>) -> Self {
+    pub(super) fn new(modems: Vec<Arc<dyn Controlled>>, network: Arc<Network>) -> Self {
         Self { modems, network }
     }
 
@@ -60,7 +60,7 @@ impl Controls {
     }
 
     /// The command lines that a modem has read, each with the instant of its first octet.
-    pub fn commands(&self, modem: usize) -> Vec<Seen> {
+    pub fn commands(&self, modem: usize) -> Vec<LoggedCommand> {
         self.modems[modem].commands()
     }
 

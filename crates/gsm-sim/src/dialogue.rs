@@ -8,10 +8,10 @@ use super::answers::{Refusal, Reply};
 use super::command::commands;
 use super::faults::{FaultKind, Point};
 use super::hang::Cure;
-use super::log::Seen;
-use super::modem::{Draft, Event, Leave, Modem, State};
+use super::log::LoggedCommand;
+use super::modem::{Disconnect, Draft, Event, Modem, State};
 use super::phone::{Submission, Verdict};
-use super::script::{Meanwhile, Moment, unhex};
+use super::script::{Moment, WhileSending, unhex};
 use super::submit;
 use super::tpdu::{Pdu, status_report};
 
@@ -87,8 +87,8 @@ impl Modem {
     }
 
     /// An octet while a message is on air and commands do not wait.
-    pub(super) fn octet_meanwhile(&mut self, octet: u8) {
-        if octet == b'\r' && self.script.sending.meanwhile == Meanwhile::Refuse {
+    pub(super) fn octet_while_sending(&mut self, octet: u8) {
+        if octet == b'\r' && self.script.sending.meanwhile == WhileSending::Refuse {
             self.result("+CMS ERROR: 302");
         }
     }
@@ -113,7 +113,7 @@ impl Modem {
 
     fn command_line(&mut self, line: &[u8], started: Instant, now: Instant) {
         let Some(commands) = commands(line) else { return };
-        self.log.push(Seen { at: started, line: String::from_utf8_lossy(line).into_owned() });
+        self.log.push(LoggedCommand { at: started, line: String::from_utf8_lossy(line).into_owned() });
         let mut rest = Rest::All;
         match self.faults.happening(Point::Command, &mut self.dice) {
             Some(FaultKind::Refuse(result)) => return self.result(&result),
@@ -188,7 +188,7 @@ impl Modem {
             Some(fault) if self.breaks(&fault, now) => return,
             _ => {}
         }
-        if self.wedged {
+        if self.radio_hangs {
             return self.result("+CMS ERROR: 500");
         }
         let sent = match self.submission(&draft, &body) {
@@ -296,7 +296,7 @@ impl Modem {
         match fault {
             FaultKind::HangUp(back_after) => {
                 self.idle();
-                self.leaving = Some(Leave { back_after: *back_after });
+                self.leaving = Some(Disconnect { back_after: *back_after });
                 true
             }
             FaultKind::Hang(lasts) => {

@@ -41,13 +41,13 @@ impl Hang {
 ///
 /// ```
 /// use gsm_sim::Cut;
-/// let in_the_middle_of_the_pdu = Cut::heard("AT+CMGS=", 20);
-/// let before_the_blank_of_the_prompt = Cut::said(">", 0);
+/// let in_the_middle_of_the_pdu = Cut::after_reading("AT+CMGS=", 20);
+/// let before_the_blank_of_the_prompt = Cut::after_writing(">", 0);
 /// # let _ = (in_the_middle_of_the_pdu, before_the_blank_of_the_prompt);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {
-    heard: bool,
+    reading: bool,
     after: Vec<u8>,
     more: usize,
     /// The last octets, no more than `after` has.
@@ -57,13 +57,13 @@ pub struct Cut {
 
 impl Cut {
     /// Once the modem has read `after` and `more` octets behind it; it does not act on the last one.
-    pub fn heard(after: impl AsRef<[u8]>, more: usize) -> Self {
-        Self { heard: true, after: after.as_ref().to_vec(), more, last: Vec::new(), matched: false }
+    pub fn after_reading(after: impl AsRef<[u8]>, more: usize) -> Self {
+        Self { reading: true, after: after.as_ref().to_vec(), more, last: Vec::new(), matched: false }
     }
 
     /// Once it has written `after` and `more` octets behind it.
-    pub fn said(after: impl AsRef<[u8]>, more: usize) -> Self {
-        Self { heard: false, ..Self::heard(after, more) }
+    pub fn after_writing(after: impl AsRef<[u8]>, more: usize) -> Self {
+        Self { reading: false, ..Self::after_reading(after, more) }
     }
 
     /// Whether this octet is the last one.
@@ -83,7 +83,7 @@ impl Cut {
 
 impl Modem {
     /// What was read while it hangs.
-    pub(super) fn heard_hanging(&mut self, octets: &[u8], now: Instant) {
+    pub(super) fn receive_while_hanging(&mut self, octets: &[u8], now: Instant) {
         let Some(hang) = &mut self.hung else { return };
         match hang.cure {
             Cure::Escape => {
@@ -116,21 +116,21 @@ impl Modem {
     }
 
     /// Whether the plug is pulled before this octet is read.
-    pub(super) fn cut_heard(&mut self, octet: u8) -> bool {
-        let cuts = self.cut.as_mut().is_some_and(|cut| cut.heard && cut.passes(octet));
-        self.severed |= cuts;
+    pub(super) fn cut_before_reading(&mut self, octet: u8) -> bool {
+        let cuts = self.cut.as_mut().is_some_and(|cut| cut.reading && cut.passes(octet));
+        self.plug_pulled |= cuts;
         cuts
     }
 
     /// Cuts off what is no more written when the plug is pulled.
-    pub(super) fn cut_said(&mut self, out: &mut Vec<u8>) {
-        if self.severed {
+    pub(super) fn cut_output(&mut self, out: &mut Vec<u8>) {
+        if self.plug_pulled {
             return out.clear();
         }
-        let Some(cut) = self.cut.as_mut().filter(|cut| !cut.heard) else { return };
+        let Some(cut) = self.cut.as_mut().filter(|cut| !cut.reading) else { return };
         if let Some(at) = out.iter().position(|octet| cut.passes(*octet)) {
             out.truncate(at + 1);
-            self.severed = true;
+            self.plug_pulled = true;
         }
     }
 }

@@ -18,7 +18,6 @@
 //! ```
 
 mod answers;
-mod bay;
 mod clock;
 mod command;
 mod controls;
@@ -36,6 +35,7 @@ mod rack;
 pub mod script;
 mod settings;
 mod sim;
+mod slot;
 mod submit;
 mod text_mode;
 mod tpdu;
@@ -43,9 +43,9 @@ mod tpdu;
 pub use controls::Controls;
 pub use faults::{Fault, FaultKind, Point};
 pub use hang::{Cure, Cut};
-pub use log::Seen;
+pub use log::LoggedCommand;
 pub use orders::{Reports, Restart};
-pub use phone::{Part, Received, Taken};
+pub use phone::{Part, Received, Submitted};
 pub use rack::{Rack, RackPort};
 pub use script::{Script, ScriptError};
 pub use sim::{Options, Sim};

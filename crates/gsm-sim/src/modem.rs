@@ -11,7 +11,7 @@ use super::hang::{Cure, Cut, Hang};
 use super::log::CommandLog;
 use super::orders::{Reports, Restart};
 use super::phone::Network;
-use super::script::{CardState, Change, Delay, Identity, Meanwhile, Moment, Script};
+use super::script::{CardState, Change, Delay, Identity, Moment, Script, WhileSending};
 use super::settings::{Memories, Settings, Sim, identity_of};
 use super::tpdu::{Pdu, deliver};
 
@@ -48,21 +48,21 @@ pub(super) struct Modem {
     pub(super) state: State,
     pub(super) hung: Option<Hang>,
     /// The radio hangs: no message leaves.
-    pub(super) wedged: bool,
+    pub(super) radio_hangs: bool,
     pub(super) cut: Option<Cut>,
     /// The plug is pulled; only the kernel does not know yet.
-    pub(super) severed: bool,
+    pub(super) plug_pulled: bool,
     pub(super) line: Vec<u8>,
     pub(super) started: Option<Instant>,
     pub(super) queue: VecDeque<u8>,
     pub(super) timers: Vec<(Instant, Event)>,
     pub(super) out: Vec<u8>,
-    pub(super) leaving: Option<Leave>,
+    pub(super) leaving: Option<Disconnect>,
 }
 
 /// The port is to vanish, once what is written is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Leave {
+pub(super) struct Disconnect {
     /// Until it comes back by itself.
     pub(super) back_after: Option<Duration>,
 }
@@ -113,7 +113,7 @@ impl Modem {
         log: Arc<CommandLog>,
     ) -> Self {
         let identity = identity_of(&script, index);
-        // Neighbouring modems throw different dice.
+        // Neighbouring modems draw different numbers.
         let mut dice = Dice::new(seed.wrapping_add(index as u64));
         let dice = Dice::new(dice.roll());
         Self {
@@ -146,9 +146,9 @@ impl Modem {
             unsolicited_used: vec![0; script.unsolicited.len()],
             state: State::Command,
             hung: None,
-            wedged: false,
+            radio_hangs: false,
             cut: None,
-            severed: false,
+            plug_pulled: false,
             line: Vec::new(),
             started: None,
             queue: VecDeque::new(),
@@ -165,7 +165,7 @@ impl Modem {
         self.settings = self.first_settings();
         self.sim.power_on();
         self.sim_busy = false;
-        self.wedged = false;
+        self.radio_hangs = false;
         self.idle();
         self.timers.clear();
         self.registration = 0;
@@ -180,7 +180,7 @@ impl Modem {
                 Moment::Start(_) if dead => {}
                 Moment::Start(delay) => self.after(delay, now, Event::Start(place)),
                 Moment::Every(period) => {
-                    let period = self.throw(period);
+                    let period = self.sample(period);
                     self.timers.push((now + period, Event::Every(place)));
                 }
                 _ => {}
@@ -194,16 +194,16 @@ impl Modem {
         self.timers.clear();
         self.out.clear();
         self.cut = None;
-        self.severed = false;
+        self.plug_pulled = false;
     }
 
     /// Takes what the other end wrote.
     pub(super) fn receive(&mut self, octets: &[u8], now: Instant) {
-        if self.severed {
+        if self.plug_pulled {
             return;
         }
         if self.hung.is_some() {
-            return self.heard_hanging(octets, now);
+            return self.receive_while_hanging(octets, now);
         }
         self.queue.extend(octets);
         self.work(now);
@@ -229,7 +229,7 @@ impl Modem {
     /// What the modem wrote since the last call.
     pub(super) fn take_output(&mut self) -> Vec<u8> {
         let mut out = std::mem::take(&mut self.out);
-        self.cut_said(&mut out);
+        self.cut_output(&mut out);
         out
     }
 
@@ -250,7 +250,7 @@ impl Modem {
     }
 
     /// Whether the port is to vanish now.
-    pub(super) fn take_leave(&mut self) -> Option<Leave> {
+    pub(super) fn take_disconnect(&mut self) -> Option<Disconnect> {
         self.leaving.take()
     }
 
@@ -282,7 +282,7 @@ impl Modem {
     /// The modem reads and answers nothing; what it was doing is lost.
     pub(super) fn hang(&mut self, cure: Cure, lasts: Option<Duration>, now: Instant) {
         if cure == Cure::Radio {
-            self.wedged = true;
+            self.radio_hangs = true;
             return;
         }
         self.idle();
@@ -296,7 +296,7 @@ impl Modem {
     /// Ends [`Modem::hang`].
     pub(super) fn unhang(&mut self) {
         self.hung = None;
-        self.wedged = false;
+        self.radio_hangs = false;
         self.timers.retain(|(_, event)| !matches!(event, Event::Unhang));
     }
 
@@ -423,14 +423,14 @@ impl Modem {
         self.queue.clear();
     }
 
-    pub(super) fn throw(&mut self, delay: Delay) -> Duration {
+    pub(super) fn sample(&mut self, delay: Delay) -> Duration {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(self.dice.between(nanos(delay.shortest), nanos(delay.longest)))
     }
 
     /// At once when the delay is none.
     pub(super) fn after(&mut self, delay: Delay, now: Instant, event: Event) {
-        let delay = self.throw(delay);
+        let delay = self.sample(delay);
         if delay.is_zero() {
             self.happen(event, now);
         } else {
@@ -455,7 +455,7 @@ impl Modem {
                     self.unsolicited_at(place);
                 }
                 if let Some(Moment::Every(period)) = self.script.unsolicited.get(place).map(|u| u.at) {
-                    let period = self.throw(period);
+                    let period = self.sample(period);
                     self.timers.push((now + period, Event::Every(place)));
                 }
             }
@@ -464,11 +464,11 @@ impl Modem {
             Event::Unhang => self.unhang(),
             Event::Restarted(restart) => self.restart(restart, now),
             Event::Restart => {
-                let back_after = self.throw(self.script.timing.restart_ms);
+                let back_after = self.sample(self.script.timing.restart_ms);
                 if back_after.is_zero() {
                     self.power_on(now);
                 } else {
-                    self.leaving = Some(Leave { back_after: Some(back_after) });
+                    self.leaving = Some(Disconnect { back_after: Some(back_after) });
                 }
             }
         }
@@ -479,11 +479,11 @@ impl Modem {
         while self.leaving.is_none() && self.hung.is_none() {
             match self.state {
                 State::Answering => return,
-                State::Sending if self.script.sending.meanwhile == Meanwhile::Wait => return,
+                State::Sending if self.script.sending.meanwhile == WhileSending::Wait => return,
                 _ => {}
             }
             let Some(octet) = self.queue.pop_front() else { return };
-            if self.severed || self.cut_heard(octet) {
+            if self.plug_pulled || self.cut_before_reading(octet) {
                 return;
             }
             match &mut self.state {
@@ -492,7 +492,7 @@ impl Modem {
                 // A prompt that is not given yet takes no message.
                 State::Prompting(_) | State::Answering => {}
                 State::Body(_) => self.body_octet(octet, now),
-                State::Sending => self.octet_meanwhile(octet),
+                State::Sending => self.octet_while_sending(octet),
             }
         }
     }
@@ -537,7 +537,7 @@ mod tests {
                 modem.receive(&fragment, now);
                 now += Duration::from_secs(1);
                 modem.expire(now);
-                if modem.take_leave().is_some() {
+                if modem.take_disconnect().is_some() {
                     modem.power_off();
                     modem.power_on(now);
                 }
@@ -547,7 +547,7 @@ mod tests {
             for _ in 0..400 {
                 now += Duration::from_secs(1);
                 modem.expire(now);
-                if modem.take_leave().is_some() {
+                if modem.take_disconnect().is_some() {
                     modem.power_off();
                     modem.power_on(now);
                 }

@@ -117,7 +117,7 @@ impl Modem {
             if count == 0 && before_answer {
                 self.report(pdu.clone());
             } else {
-                due += self.throw(delay);
+                due += self.sample(delay);
                 self.timers.push((due, Event::Report(pdu.clone())));
             }
         }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::script::Identity;
-use crate::clock::{Wall, monotonic};
+use crate::clock::{WallClock, monotonic};
 
 /// A message that reached its phone, whole.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Part {
 
 /// A submission that reached the network: a whole message, or a part of one that may never become whole.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Taken {
+pub struct Submitted {
     /// The place of the modem that sent it, from 0.
     pub modem: usize,
     /// That modem's SIM.
@@ -76,9 +76,9 @@ pub struct Taken {
     pub whole: Option<String>,
 }
 
-impl fmt::Debug for Taken {
+impl fmt::Debug for Submitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Taken")
+        f.debug_struct("Submitted")
             .field("modem", &self.modem)
             .field("to", &mask(&self.to))
             .field("reference", &self.reference)
@@ -116,7 +116,7 @@ impl fmt::Debug for Part {
 /// What the network says to a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    Taken,
+    Submitted,
     /// TP-FCS C5, seen as `+CMS ERROR: 197`.
     Duplicate,
 }
@@ -151,8 +151,8 @@ struct State {
     recent: VecDeque<(String, Vec<u8>, u8)>,
     listeners: Vec<UnboundedSender<Received>>,
     /// Every submission, where a simulation wants to know of them.
-    taken: Option<Vec<Taken>>,
-    wall: Wall,
+    submitted: Option<Vec<Submitted>>,
+    wall: WallClock,
 }
 
 /// Parts by place.
@@ -181,8 +181,8 @@ impl State {
         dropped: bool,
         at: Instant,
     ) {
-        let Some(taken) = &mut self.taken else { return };
-        taken.push(Taken {
+        let Some(submitted) = &mut self.submitted else { return };
+        submitted.push(Submitted {
             modem,
             iccid: from.iccid.clone(),
             imsi: from.imsi.clone(),
@@ -203,7 +203,7 @@ impl State {
 impl Network {
     /// A network that remembers what it took and whose wall clock shows `now`.
     pub(super) fn observed(now: SystemTime) -> Self {
-        let state = State { taken: Some(Vec::new()), wall: Wall::set(now), ..State::default() };
+        let state = State { submitted: Some(Vec::new()), wall: WallClock::set(now), ..State::default() };
         Self { state: Mutex::new(state), arrived: Condvar::new() }
     }
 
@@ -232,7 +232,7 @@ impl Network {
         let piece = Piece { part, text: sent.text, reject_duplicates: sent.reject_duplicates };
         let Some((reference, total, place)) = sent.concat.filter(|(_, total, _)| *total > 1) else {
             self.show(state, modem, sent.to, Pieces::from([(1, piece)]), at);
-            return Verdict::Taken;
+            return Verdict::Submitted;
         };
         if state.unfinished.len() >= UNFINISHED {
             state.unfinished.clear();
@@ -244,7 +244,7 @@ impl Network {
             let pieces = state.unfinished.remove(&key).unwrap_or_default();
             self.show(state, modem, key.1, pieces, at);
         }
-        Verdict::Taken
+        Verdict::Submitted
     }
 
     fn show(&self, mut state: MutexGuard<'_, State>, modem: usize, to: String, pieces: Pieces, at: Instant) {
@@ -258,7 +258,7 @@ impl Network {
             text.push_str(&piece.text);
             parts.push(piece.part);
         }
-        if let Some(last) = state.taken.as_mut().and_then(|taken| taken.last_mut()) {
+        if let Some(last) = state.submitted.as_mut().and_then(|submitted| submitted.last_mut()) {
             last.whole = Some(text.clone());
         }
         let received = Received { modem, to, text, reference, reject_duplicates, at, parts };
@@ -274,15 +274,15 @@ impl Network {
     }
 
     pub(super) fn set_wall(&self, now: SystemTime) {
-        self.state().wall = Wall::set(now);
+        self.state().wall = WallClock::set(now);
     }
 
-    pub(super) fn taken(&self) -> Vec<Taken> {
-        self.state().taken.clone().unwrap_or_default()
+    pub(super) fn submitted(&self) -> Vec<Submitted> {
+        self.state().submitted.clone().unwrap_or_default()
     }
 
-    pub(super) fn take_taken(&self) -> Vec<Taken> {
-        self.state().taken.as_mut().map(std::mem::take).unwrap_or_default()
+    pub(super) fn take_submitted(&self) -> Vec<Submitted> {
+        self.state().submitted.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     pub(super) fn inbox(&self) -> Vec<Received> {

@@ -39,12 +39,12 @@ impl Pty {
     }
 
     /// From now on the master sees when a program closes the slave.
-    pub(super) fn let_go(&mut self) {
+    pub(super) fn release_slave(&mut self) {
         self.slave = None;
     }
 
-    /// Ends [`Pty::let_go`].
-    pub(super) fn take_hold(&mut self) -> io::Result<()> {
+    /// Ends [`Pty::release_slave`].
+    pub(super) fn hold_slave(&mut self) -> io::Result<()> {
         if self.slave.is_none() {
             self.slave = Some(open_slave(&self.path)?);
         }

@@ -14,12 +14,12 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout_at;
 
-use super::bay::{Bay, Obey, Order, PENDING_LIMIT, Socket};
 use super::controls::Controls;
-use super::log::{CommandLog, Seen};
+use super::log::{CommandLog, LoggedCommand};
 use super::modem::Modem;
-use super::phone::{Network, Taken};
+use super::phone::{Network, Submitted};
 use super::script::{Identity, Script};
+use super::slot::{Controlled, Order, PENDING_LIMIT, Slot, Socket};
 use crate::clock::monotonic;
 
 /// What the wall clock of a new rack shows: 2026-01-01T00:00:00Z.
@@ -69,7 +69,10 @@ impl Rack {
             .map(|(index, script)| {
                 let log = Arc::new(CommandLog::default());
                 let modem = Modem::new(Arc::new(script), index, seed, Arc::clone(&network), log);
-                Arc::new(Place { bay: Mutex::new(Bay::new(modem, Line::default())), changed: Notify::new() })
+                Arc::new(Place {
+                    slot: Mutex::new(Slot::new(modem, Line::default())),
+                    changed: Notify::new(),
+                })
             })
             .collect();
         for place in &places {
@@ -77,7 +80,7 @@ impl Rack {
             let _ = place.order(Order::Plug);
         }
         let clocks = places.iter().map(|place| tokio::spawn(Arc::clone(place).run())).collect();
-        let modems = places.iter().map(|place| Arc::clone(place) as Arc<dyn Obey>).collect();
+        let modems = places.iter().map(|place| Arc::clone(place) as Arc<dyn Controlled>).collect();
         Self { controls: Controls::new(modems, network), places, clocks }
     }
 
@@ -85,27 +88,27 @@ impl Rack {
     /// there. An error of the kind `NotFound` while no modem is plugged in.
     pub fn open(&self, modem: usize) -> io::Result<RackPort> {
         let place = &self.places[modem];
-        place.change(|bay, now| {
-            if !bay.socket.plugged {
+        place.change(|slot, now| {
+            if !slot.socket.plugged {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            bay.socket.close();
+            slot.socket.close();
             // A modem that hangs until the port is closed sees that it was.
-            bay.work(now);
-            bay.socket.opened += 1;
-            bay.socket.open = Some(bay.socket.opened);
-            Ok(RackPort { place: Arc::clone(place), end: bay.socket.opened })
+            slot.work(now);
+            slot.socket.opened += 1;
+            slot.socket.open = Some(slot.socket.opened);
+            Ok(RackPort { place: Arc::clone(place), end: slot.socket.opened })
         })
     }
 
     /// Whether a modem is plugged in.
     pub fn plugged(&self, modem: usize) -> bool {
-        self.places[modem].change(|bay, _| bay.socket.plugged)
+        self.places[modem].change(|slot, _| slot.socket.plugged)
     }
 
     /// Who the modem at a place and its SIM are.
     pub fn identity(&self, modem: usize) -> Identity {
-        self.places[modem].bay().modem.identity.clone()
+        self.places[modem].slot().modem.identity.clone()
     }
 
     /// Two modems change places, each with its SIM, as sticks that are pulled and put back in the other order: both
@@ -116,19 +119,19 @@ impl Rack {
         }
         let now = monotonic();
         {
-            let (mut first, mut second) = (self.places[a].bay(), self.places[b].bay());
-            let occupied = [&mut first, &mut second].map(|bay| {
-                bay.work(now);
-                let occupied = bay.occupied();
+            let (mut first, mut second) = (self.places[a].slot(), self.places[b].slot());
+            let occupied = [&mut first, &mut second].map(|slot| {
+                slot.work(now);
+                let occupied = slot.occupied();
                 // Pulling a plug cannot fail.
-                let _ = bay.carry_out(Order::Unplug, now);
+                let _ = slot.carry_out(Order::Unplug, now);
                 occupied
             });
             std::mem::swap(&mut first.modem, &mut second.modem);
             std::mem::swap(&mut first.modem.index, &mut second.modem.index);
-            for (bay, occupied) in [&mut first, &mut second].into_iter().zip(occupied) {
+            for (slot, occupied) in [&mut first, &mut second].into_iter().zip(occupied) {
                 if occupied {
-                    let _ = bay.plug(now);
+                    let _ = slot.plug(now);
                 }
             }
         }
@@ -139,13 +142,13 @@ impl Rack {
 
     /// Every submission that reached the network, in order: messages, parts that never became whole, and those
     /// that the network dropped.
-    pub fn taken(&self) -> Vec<Taken> {
-        self.controls.network().taken()
+    pub fn submitted(&self) -> Vec<Submitted> {
+        self.controls.network().submitted()
     }
 
     /// The same, and forgets them.
-    pub fn take_taken(&self) -> Vec<Taken> {
-        self.controls.network().take_taken()
+    pub fn take_submitted(&self) -> Vec<Submitted> {
+        self.controls.network().take_submitted()
     }
 
     /// Sets the wall clock of the service centre, which goes with the runtime's from now on. It is
@@ -168,7 +171,7 @@ impl Drop for Rack {
 
 /// A modem and its line.
 struct Place {
-    bay: Mutex<Bay<Line>>,
+    slot: Mutex<Slot<Line>>,
     /// Something else may be due next.
     changed: Notify,
 }
@@ -178,11 +181,11 @@ impl Place {
     async fn run(self: Arc<Self>) {
         loop {
             let due = {
-                let mut bay = self.bay();
+                let mut slot = self.slot();
                 let now = monotonic();
-                bay.work(now);
-                bay.socket.wake(now);
-                [bay.next_due(), bay.socket.next_due()].into_iter().flatten().min()
+                slot.work(now);
+                slot.socket.wake(now);
+                [slot.next_due(), slot.socket.next_due()].into_iter().flatten().min()
             };
             match due {
                 // What is due and what has changed are both looked at next.
@@ -193,31 +196,31 @@ impl Place {
     }
 
     /// Changes something after what is due by now, whoever of this instant comes first, and does what is due then.
-    fn change<T>(&self, change: impl FnOnce(&mut Bay<Line>, Instant) -> T) -> T {
-        let mut bay = self.bay();
+    fn change<T>(&self, change: impl FnOnce(&mut Slot<Line>, Instant) -> T) -> T {
+        let mut slot = self.slot();
         let now = monotonic();
-        bay.work(now);
-        let outcome = change(&mut bay, now);
-        bay.work(now);
-        bay.socket.wake(now);
-        drop(bay);
+        slot.work(now);
+        let outcome = change(&mut slot, now);
+        slot.work(now);
+        slot.socket.wake(now);
+        drop(slot);
         self.changed.notify_one();
         outcome
     }
 
     /// A caller's panic under this lock, as at a modem that does not exist, leaves nothing half changed.
-    fn bay(&self) -> MutexGuard<'_, Bay<Line>> {
-        self.bay.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slot(&self) -> MutexGuard<'_, Slot<Line>> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Obey for Place {
+impl Controlled for Place {
     fn order(&self, order: Order) -> io::Result<()> {
-        self.change(|bay, now| bay.carry_out(order, now))
+        self.change(|slot, now| slot.carry_out(order, now))
     }
 
-    fn commands(&self) -> Vec<Seen> {
-        self.bay().modem.log.all()
+    fn commands(&self) -> Vec<LoggedCommand> {
+        self.slot().modem.log.all()
     }
 }
 
@@ -326,8 +329,8 @@ pub struct RackPort {
 
 impl AsyncRead for RackPort {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut bay = self.place.bay();
-        let line = &mut bay.socket;
+        let mut slot = self.place.slot();
+        let line = &mut slot.socket;
         if line.open != Some(self.end) || line.read(into, monotonic()) {
             return Poll::Ready(Ok(()));
         }
@@ -341,11 +344,11 @@ impl AsyncRead for RackPort {
 
 impl AsyncWrite for RackPort {
     fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.place.change(|bay, now| {
-            if bay.socket.open != Some(self.end) {
+        Poll::Ready(self.place.change(|slot, now| {
+            if slot.socket.open != Some(self.end) {
                 return Err(rustix::io::Errno::IO.into());
             }
-            bay.modem.receive(octets, now);
+            slot.modem.receive(octets, now);
             Ok(octets.len())
         }))
     }
@@ -361,9 +364,9 @@ impl AsyncWrite for RackPort {
 
 impl Drop for RackPort {
     fn drop(&mut self) {
-        self.place.change(|bay, _| {
-            if bay.socket.open == Some(self.end) {
-                bay.socket.close();
+        self.place.change(|slot, _| {
+            if slot.socket.open == Some(self.end) {
+                slot.socket.close();
             }
         });
     }

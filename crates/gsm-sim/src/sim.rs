@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bay::Obey;
 use super::controls::Controls;
 use super::log::CommandLog;
 use super::modem::Modem;
 use super::phone::Network;
 use super::port::Handle;
 use super::script::Script;
+use super::slot::Controlled;
 
 /// What a simulation consists of.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ impl Sim {
                 Handle::start(modem, name, link, log).map(Arc::new)
             })
             .collect::<io::Result<Vec<_>>>()?;
-        let modems = handles.iter().map(|handle| Arc::clone(handle) as Arc<dyn Obey>).collect();
+        let modems = handles.iter().map(|handle| Arc::clone(handle) as Arc<dyn Controlled>).collect();
         Ok(Self { controls: Controls::new(modems, network), handles, dir })
     }
 

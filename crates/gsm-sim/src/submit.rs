@@ -78,9 +78,9 @@ impl<'a> Octets<'a> {
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or(Malformed::Length)?;
+        let (submitted, rest) = self.0.split_at_checked(count).ok_or(Malformed::Length)?;
         self.0 = rest;
-        Ok(taken)
+        Ok(submitted)
     }
 }
 

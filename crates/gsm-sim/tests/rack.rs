@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gsm_sim::script::CardState;
-use gsm_sim::{Cure, Fault, FaultKind, Point, Rack, RackPort, Reports, Restart, Script, Taken};
+use gsm_sim::{Cure, Fault, FaultKind, Point, Rack, RackPort, Reports, Restart, Script, Submitted};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -81,9 +81,9 @@ async fn a_message_takes_its_air_time() {
     assert!(heard(&mut port, "\n").await.starts_with("+CDS: 25"));
     assert_eq!(at_millis(start), 3080);
     assert_eq!(rack.commands(0).len(), 2);
-    let taken = rack.taken();
-    let [Taken { modem: 0, reference: 0, answered: 1, whole: Some(whole), .. }] = &taken[..] else {
-        panic!("{taken:?}")
+    let submitted = rack.submitted();
+    let [Submitted { modem: 0, reference: 0, answered: 1, whole: Some(whole), .. }] = &submitted[..] else {
+        panic!("{submitted:?}")
     };
     assert_eq!(whole, "Hello");
 }
@@ -137,7 +137,7 @@ async fn a_restart_loses_settings_and_what_was_under_way() {
     assert_eq!(sent(&mut port, HELLO, "").await, "");
     rack.restart(0, Restart::default());
     assert_eq!(rest(&mut port).await, "");
-    assert_eq!(rack.taken(), []);
+    assert_eq!(rack.submitted(), []);
     assert_eq!(told(&mut port, "AT+CMGF?\r", "OK\r\n").await, "AT+CMGF?\r\r\n+CMGF: 0\r\n\r\nOK\r\n");
     let announce = Some(vec!["RDY".to_owned(), "SMS Ready".to_owned()]);
     rack.restart(0, Restart { announce, text_mode: true });
@@ -187,19 +187,19 @@ async fn refused_numbers_and_twins_that_the_network_drops() {
     rack.refuse_all(0, 500);
     assert_eq!(sent(&mut port, ONCE, "500\r\n").await, "\r\n+CMS ERROR: 500\r\n");
     rack.refuse_none(0);
-    assert_eq!(rack.taken(), []);
+    assert_eq!(rack.submitted(), []);
     sent(&mut port, ONCE, "OK\r\n").await;
     assert_eq!(sent(&mut port, ONCE, "197\r\n").await, "\r\n+CMS ERROR: 197\r\n");
-    let taken: Vec<_> =
-        rack.take_taken().iter().map(|t| (t.reference, t.reject_duplicates, t.dropped)).collect();
-    assert_eq!(taken, [(7, true, false), (7, true, true)]);
+    let submitted: Vec<_> =
+        rack.take_submitted().iter().map(|t| (t.reference, t.reject_duplicates, t.dropped)).collect();
+    assert_eq!(submitted, [(7, true, false), (7, true, true)]);
     assert_eq!(rack.received(), 1);
     // A part without its other one.
     sent(&mut port, "0041010B919727312143F500080A050003010201004100420043", "").await;
     let answer = rest(&mut port).await;
-    assert_eq!(rack.take_taken(), [], "TP-UDL is wrong: {answer}");
+    assert_eq!(rack.take_submitted(), [], "TP-UDL is wrong: {answer}");
     sent(&mut port, "0041010B919727312143F500080A05000301020100410042", "OK\r\n").await;
-    let half = rack.taken().remove(0);
+    let half = rack.submitted().remove(0);
     assert_eq!((half.concat, half.text.as_str(), half.whole), (Some((1, 2, 1)), "AB", None));
 }
 
@@ -216,8 +216,8 @@ async fn two_modems_change_places() {
     let mut port = opened(&rack, 0).await;
     assert_eq!(told(&mut port, "AT+CIMI\r", "OK\r\n").await, format!("\r\n{}\r\n\r\nOK\r\n", b.imsi));
     sent(&mut port, HELLO, "OK\r\n").await;
-    let taken = rack.taken().remove(0);
-    assert_eq!((taken.modem, taken.iccid, taken.imsi), (0, b.iccid, b.imsi));
+    let submitted = rack.submitted().remove(0);
+    assert_eq!((submitted.modem, submitted.iccid, submitted.imsi), (0, b.iccid, b.imsi));
     rack.unplug(1);
     rack.swap(0, 1);
     assert!(rack.plugged(0) && !rack.plugged(1));
@@ -285,9 +285,9 @@ async fn trace(seed: u64) -> (Vec<(u128, u8)>, Vec<(u128, bool)>) {
     for reader in readers {
         timed.extend(reader.await.unwrap());
     }
-    let taken = rack.taken();
-    let taken = taken.iter().map(|t| ((t.at - start.into_std()).as_micros(), t.dropped)).collect();
-    (timed, taken)
+    let submitted = rack.submitted();
+    let submitted = submitted.iter().map(|t| ((t.at - start.into_std()).as_micros(), t.dropped)).collect();
+    (timed, submitted)
 }
 
 #[test]
@@ -296,8 +296,8 @@ fn the_same_seed_gives_the_same_octets_at_the_same_instants() {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder.enable_time().start_paused(true).build().unwrap().block_on(trace(seed))
     };
-    let (octets, taken) = run(7);
-    assert!(octets.len() > 1000 && taken.len() > 3, "{} {}", octets.len(), taken.len());
-    assert_eq!(run(7), (octets, taken));
+    let (octets, submitted) = run(7);
+    assert!(octets.len() > 1000 && submitted.len() > 3, "{} {}", octets.len(), submitted.len());
+    assert_eq!(run(7), (octets, submitted));
     assert_ne!(run(7), run(8));
 }

@@ -17,8 +17,8 @@ mod tests;
 
 pub use events::{Answer, Change, Moment, Unsolicited};
 pub use sections::{
-    Card, CardState, Delay, Hex, Identity, Line, Meanwhile, Network, Registration, Sending, Storage,
-    StoredMessage, Timing,
+    Card, CardState, Delay, Hex, Identity, Line, Network, Registration, Sending, Storage, StoredMessage,
+    Timing, WhileSending,
 };
 
 /// A modem's whole behaviour.

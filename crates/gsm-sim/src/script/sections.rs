@@ -228,7 +228,7 @@ pub struct Sending {
     /// `2,*`.
     pub cnmi_refused: Vec<String>,
     /// Other commands while a message is on air.
-    pub meanwhile: Meanwhile,
+    pub meanwhile: WhileSending,
     /// `AT+CSMP` clears the service centre.
     pub csmp_clears_smsc: bool,
     /// TP-ST of delivery reports (3GPP TS 23.040 clause 9.2.3.15).
@@ -246,7 +246,7 @@ pub struct Sending {
 /// What becomes of a command while a message is on air.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Meanwhile {
+pub enum WhileSending {
     /// It is answered afterwards.
     Wait,
     /// It is answered at once with `+CMS ERROR: 302`.
@@ -344,7 +344,7 @@ impl Default for Sending {
         Self {
             cnmi: [vec![0, 1, 2], vec![0, 1, 2, 3], vec![0, 2], vec![0, 1, 2], vec![0, 1]],
             cnmi_refused: Vec::new(),
-            meanwhile: Meanwhile::Wait,
+            meanwhile: WhileSending::Wait,
             csmp_clears_smsc: false,
             report_status: 0,
             cds: "{length}".to_owned(),

@@ -4,24 +4,24 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::log::Seen;
+use super::log::LoggedCommand;
 use super::modem::Modem;
 
 /// Something that happens to a modem at an instant.
-pub(super) type Happening = Box<dyn FnOnce(&mut Modem, Instant) + Send>;
+pub(super) type Action = Box<dyn FnOnce(&mut Modem, Instant) + Send>;
 
 /// What a simulation tells one of its modems while it runs.
 pub(super) enum Order {
     Unplug,
     Plug,
-    Do(Happening),
+    Do(Action),
     Stop,
 }
 
 /// Whoever passes orders on to a modem; they are done when the call returns.
-pub(super) trait Obey: Send + Sync {
+pub(super) trait Controlled: Send + Sync {
     fn order(&self, order: Order) -> io::Result<()>;
-    fn commands(&self) -> Vec<Seen>;
+    fn commands(&self) -> Vec<LoggedCommand>;
 }
 
 /// What a modem is plugged into.
@@ -43,7 +43,7 @@ const READ_TIME: Duration = Duration::from_millis(20);
 pub(super) const PENDING_LIMIT: usize = 64 * 1024;
 
 /// A modem and its socket.
-pub(super) struct Bay<S> {
+pub(super) struct Slot<S> {
     pub(super) modem: Modem,
     pub(super) socket: S,
     /// It is plugged in again then.
@@ -52,12 +52,12 @@ pub(super) struct Bay<S> {
     cut_at: Option<Instant>,
 }
 
-impl<S: Socket> Bay<S> {
+impl<S: Socket> Slot<S> {
     pub(super) const fn new(modem: Modem, socket: S) -> Self {
         Self { modem, socket, back_at: None, cut_at: None }
     }
 
-    /// When [`Bay::work`] is due.
+    /// When [`Slot::work`] is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let due = if self.socket.plugged() { self.modem.next_due() } else { self.back_at };
         [due, self.cut_at].into_iter().flatten().min()
@@ -119,15 +119,15 @@ impl<S: Socket> Bay<S> {
         if self.cut_at.is_some_and(|at| at <= now) {
             self.unplug();
         }
-        if let Some(leave) = self.modem.take_leave() {
+        if let Some(disconnect) = self.modem.take_disconnect() {
             self.unplug();
-            self.back_at = leave.back_after.map(|after| now + after);
+            self.back_at = disconnect.back_after.map(|after| now + after);
         }
     }
 
     fn flush(&mut self, now: Instant) {
         let said = self.modem.take_output();
-        if self.modem.severed && self.cut_at.is_none() {
+        if self.modem.plug_pulled && self.cut_at.is_none() {
             self.cut_at = Some(now + READ_TIME);
         }
         if self.socket.plugged() {
