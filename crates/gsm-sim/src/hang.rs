@@ -1,23 +1,24 @@
-//! A hang and what ends it, and a plug that is pulled at one octet of a dialogue.
+//! A hang and what ends it, and a plug that is pulled at a given octet of a dialogue.
 
 use std::time::Instant;
 
 use super::dialogue::ESCAPE;
 use super::modem::{Event, Modem};
 
-/// What ends a hang. Being plugged in again ends every one but [`Cure::Nothing`].
+/// What ends a hang. Plugging the modem in again ends every hang but that of [`Cure::Nothing`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cure {
-    /// ESC, as from a prompt that nobody sees.
+    /// ESC, as at a prompt that the program does not see.
     Escape,
     /// The program closes the port.
     Reopen,
-    /// The radio off and on. The modem answers commands, and refuses every message with `+CMS ERROR: 500`.
+    /// The radio switched off and on. Until then the modem answers commands, and refuses every message with
+    /// `+CMS ERROR: 500`.
     Radio,
     /// `AT+CFUN=1,1`, or `AT^RESET`; neither is answered.
     Restart,
-    /// Nothing but that.
+    /// Only plugging the modem in again.
     Plug,
     /// Nothing at all.
     Nothing,
@@ -27,7 +28,7 @@ pub enum Cure {
 #[derive(Debug)]
 pub(super) struct Hang {
     pub(super) cure: Cure,
-    /// What was read of a command line.
+    /// What the modem has read of a command line.
     line: Vec<u8>,
 }
 
@@ -37,7 +38,7 @@ impl Hang {
     }
 }
 
-/// A place in a dialogue, to the octet.
+/// A point in a dialogue, exact to the octet.
 ///
 /// ```
 /// use gsm_sim::Cut;
@@ -50,23 +51,24 @@ pub struct Cut {
     reading: bool,
     after: Vec<u8>,
     more: usize,
-    /// The last octets, no more than `after` has.
+    /// The last octets that passed, at most as many as `after` has.
     last: Vec<u8>,
     matched: bool,
 }
 
 impl Cut {
-    /// Once the modem has read `after` and `more` octets behind it; it does not act on the last one.
+    /// The plug is pulled once the modem has read `after` and `more` octets behind it. The modem does not act
+    /// on the last octet.
     pub fn after_reading(after: impl AsRef<[u8]>, more: usize) -> Self {
         Self { reading: true, after: after.as_ref().to_vec(), more, last: Vec::new(), matched: false }
     }
 
-    /// Once it has written `after` and `more` octets behind it.
+    /// The plug is pulled once the modem has written `after` and `more` octets behind it.
     pub fn after_writing(after: impl AsRef<[u8]>, more: usize) -> Self {
         Self { reading: false, ..Self::after_reading(after, more) }
     }
 
-    /// Whether this octet is the last one.
+    /// Whether this octet is the last one before the plug is pulled.
     fn passes(&mut self, octet: u8) -> bool {
         if self.matched {
             self.more -= 1;
@@ -82,7 +84,7 @@ impl Cut {
 }
 
 impl Modem {
-    /// What was read while it hangs.
+    /// Takes what is read during a hang.
     pub(super) fn receive_while_hanging(&mut self, octets: &[u8], now: Instant) {
         let Some(hang) = &mut self.hung else { return };
         match hang.cure {
@@ -110,7 +112,7 @@ impl Modem {
         }
     }
 
-    /// Whether it hangs until the program lets go of the port.
+    /// Whether the modem hangs until the program closes the port.
     pub(super) fn waits_for_close(&self) -> bool {
         self.hung.as_ref().is_some_and(|hang| hang.cure == Cure::Reopen)
     }
@@ -122,7 +124,7 @@ impl Modem {
         cuts
     }
 
-    /// Cuts off what is no more written when the plug is pulled.
+    /// Removes from the output what is not written because the plug is pulled.
     pub(super) fn cut_output(&mut self, out: &mut Vec<u8>) {
         if self.plug_pulled {
             return out.clear();

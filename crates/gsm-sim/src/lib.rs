@@ -1,9 +1,9 @@
-//! Simulated GSM modems, for the demo, for tests and for benches: scripted dialogues, seeded faults, and one inbox
-//! for everything the network receives. A [`Sim`] has them on pseudo-terminals, real ports that any program may
-//! open; a [`Rack`] in memory, on the clock of the tokio runtime, so that a run is a function of its seed.
+//! Simulated GSM modems, for the demo, for tests and for benches: scripted dialogues, seeded faults, and one inbox for
+//! everything that the network receives. A [`Sim`] has its modems on pseudo-terminals, which any program may open as
+//! real ports; a [`Rack`] has them in memory, on the clock of the tokio runtime, so that its seed decides a whole run.
 //!
-//! This crate does not know the daemon's codecs: it reads commands and TPDUs by itself, because a simulator that
-//! shared them would share their faults.
+//! This crate does not know the daemon's codecs: it parses commands and TPDUs with code of its own, because a
+//! simulator that shared the codecs would share their faults.
 //!
 //! ```
 //! use std::time::Duration;

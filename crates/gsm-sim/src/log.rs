@@ -1,4 +1,4 @@
-//! What a simulated modem was told, for assertions.
+//! The commands that a simulated modem has read, for assertions.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Instant;
 /// A command line that a modem read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedCommand {
-    /// When its first octet was read.
+    /// When the line's first octet was read.
     pub at: Instant,
     /// The line, without its CR.
     pub line: String,
@@ -17,7 +17,7 @@ pub struct LoggedCommand {
 #[derive(Default)]
 pub(super) struct CommandLog(Mutex<VecDeque<LoggedCommand>>);
 
-/// Lines that are kept: a simulator may run for days.
+/// How many lines are kept, since a simulator may run for days.
 const KEPT: usize = 100_000;
 
 impl CommandLog {
@@ -33,7 +33,7 @@ impl CommandLog {
         self.lines().iter().cloned().collect()
     }
 
-    /// No code runs under this lock that could leave the list half changed.
+    /// No code that runs under this lock could leave the list half changed.
     fn lines(&self) -> MutexGuard<'_, VecDeque<LoggedCommand>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

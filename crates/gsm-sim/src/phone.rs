@@ -1,5 +1,5 @@
-//! The simulated network and the phones behind it: takes the messages that modems submit, puts their parts
-//! together and shows them in one inbox.
+//! The simulated network and the phones behind it: it takes the messages that modems submit, puts their parts
+//! together and collects them in one inbox.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -13,14 +13,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::script::Identity;
 use crate::clock::{WallClock, monotonic};
 
-/// A message that reached its phone, whole.
+/// A whole message that reached its phone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Received {
     /// The modem that sent it, from 0.
     pub modem: usize,
     /// The number it was sent to.
     pub to: String,
-    /// Its text, put together of all parts.
+    /// Its text, joined from all parts.
     pub text: String,
     /// TP-MR of its first part, as the PDU had it.
     pub reference: u8,
@@ -52,23 +52,24 @@ pub struct Submitted {
     pub modem: usize,
     /// That modem's SIM.
     pub iccid: String,
-    /// The same SIM's subscriber.
+    /// The IMSI of that SIM.
     pub imsi: String,
     /// The number it was sent to.
     pub to: String,
     /// TP-MR, as the PDU had it.
     pub reference: u8,
-    /// The reference of `+CMGS: n`.
+    /// The reference that the modem answered with: `+CMGS: n`.
     pub answered: u8,
     /// TP-RD.
     pub reject_duplicates: bool,
     /// TP-SRR.
     pub wants_report: bool,
-    /// The network dropped it: TP-RD was set, and this SIM had just sent another of that number and TP-MR.
+    /// Whether the network dropped the submission: TP-RD was set, and this SIM had just sent another one with
+    /// the same number and TP-MR.
     pub dropped: bool,
     /// When it arrived.
     pub at: Instant,
-    /// Reference, total and place of a part.
+    /// Reference, number of parts, and place of a part.
     pub concat: Option<(u16, u8, u8)>,
     /// The text of this part.
     pub text: String,
@@ -113,11 +114,11 @@ impl fmt::Debug for Part {
     }
 }
 
-/// What the network says to a submission.
+/// What the network answers to a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Submitted,
-    /// TP-FCS C5, seen as `+CMS ERROR: 197`.
+    /// TP-FCS C5, which the modem reports as `+CMS ERROR: 197`.
     Duplicate,
 }
 
@@ -131,7 +132,7 @@ pub(super) struct Submission {
     pub(super) recipient: Vec<u8>,
     pub(super) to: String,
     pub(super) text: String,
-    /// Reference, total and place of a part.
+    /// Reference, number of parts, and place of a part.
     pub(super) concat: Option<(u16, u8, u8)>,
 }
 
@@ -145,12 +146,12 @@ pub(super) struct Network {
 #[derive(Default)]
 struct State {
     inbox: Vec<Received>,
-    /// By subscriber, number, reference and total.
+    /// The key is subscriber, number, reference and number of parts.
     unfinished: BTreeMap<(String, String, u16, u8), Pieces>,
     /// Subscriber, TP-DA and TP-MR of the last submissions.
     recent: VecDeque<(String, Vec<u8>, u8)>,
     listeners: Vec<UnboundedSender<Received>>,
-    /// Every submission, where a simulation wants to know of them.
+    /// Every submission, if a simulation wants them recorded.
     submitted: Option<Vec<Submitted>>,
     wall: WallClock,
 }
@@ -164,11 +165,11 @@ struct Piece {
     reject_duplicates: bool,
 }
 
-/// How many submissions the network remembers when it looks for a twin. TP-MR counts to 256: remembering more
-/// would take a new message for an old one.
+/// How many submissions the network remembers when it looks for a duplicate. TP-MR counts to 256: a longer
+/// memory would take a new message for an old one.
 const REMEMBERED: usize = 32;
 
-/// Messages of which a part is missing: the oldest memory of a phone is not endless either.
+/// How many messages with a missing part are kept, since the memory of a phone is finite too.
 const UNFINISHED: usize = 1024;
 
 impl State {
@@ -201,7 +202,7 @@ impl State {
 }
 
 impl Network {
-    /// A network that remembers what it took and whose wall clock shows `now`.
+    /// A network that records its submissions and whose wall clock shows `now`.
     pub(super) fn observed(now: SystemTime) -> Self {
         let state = State { submitted: Some(Vec::new()), wall: WallClock::set(now), ..State::default() };
         Self { state: Mutex::new(state), arrived: Condvar::new() }
@@ -268,7 +269,7 @@ impl Network {
         self.arrived.notify_all();
     }
 
-    /// What the wall clock shows.
+    /// The time that the wall clock shows.
     pub(super) fn wall(&self) -> Timestamp {
         self.state().wall.now()
     }
@@ -312,7 +313,7 @@ impl Network {
         receiver
     }
 
-    /// No code runs under this lock that could leave the state half changed.
+    /// No code that runs under this lock could leave the state half changed.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

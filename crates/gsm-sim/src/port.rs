@@ -1,5 +1,5 @@
-//! A thread that joins one modem to its pty: waits for octets, orders and due times, and writes each answer in
-//! one piece unless the script wants pieces.
+//! A thread that joins one modem to its pty: it waits for octets, orders and due times, and writes each
+//! answer in one piece unless the script wants pieces.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -22,10 +22,10 @@ struct Request {
     done: SyncSender<io::Result<()>>,
 }
 
-/// The device of a plugged port.
+/// The device of a port that is plugged in.
 type Device = Arc<Mutex<Option<PathBuf>>>;
 
-/// The near end of a modem's thread. Dropping it unplugs the modem and ends the thread.
+/// The handle to a modem's thread. Dropping the handle unplugs the modem and ends the thread.
 pub(super) struct Handle {
     orders: Sender<Request>,
     waker: UnixStream,
@@ -92,7 +92,7 @@ struct Port {
 /// A pty with its link.
 struct Tty {
     link: Option<PathBuf>,
-    /// The link goes before the port it points to.
+    /// The link is removed before the port that it points to.
     plugged: Option<(Option<Link>, Pty)>,
     device: Device,
     pending: Vec<u8>,
@@ -116,10 +116,10 @@ impl Port {
         }
     }
 
-    /// Waits for an order, a due time, or the port; says what came from the port.
+    /// Waits for an order, a due time or the port, and returns what the port reported.
     fn wait(&self) -> io::Result<PollFlags> {
         let left = self.slot.next_due().map(|due| due.saturating_duration_since(monotonic()));
-        // A wait too long for the type is a wait without end.
+        // A wait that is too long for the type is a wait without end.
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let mut fds = Vec::with_capacity(2);
         fds.push(PollFd::new(&self.wakened, PollFlags::IN));
@@ -135,7 +135,7 @@ impl Port {
         }
     }
 
-    /// Does the orders that have come; false when the simulation ends.
+    /// Carries out the orders that have come. Returns false when the simulation ends.
     fn take_orders(&mut self) -> bool {
         let mut wakes = [0; 64];
         while matches!((&self.wakened).read(&mut wakes), Ok(count) if count == wakes.len()) {}
@@ -149,10 +149,10 @@ impl Port {
         true
     }
 
-    /// Nobody has the port open.
+    /// No program has the port open any more.
     fn closed(&mut self) {
         if let Some((_, pty)) = &mut self.slot.socket.plugged {
-            // In use again already: then it is open.
+            // An error says that a program has the port open again, which is as well.
             let _ = pty.hold_slave();
         }
         self.slot.modem.unhang();
@@ -163,7 +163,7 @@ impl Port {
         match pty.read(buffer) {
             Ok(Some(count)) => self.slot.modem.receive(&buffer[..count], now),
             Ok(None) => {}
-            // The slave is held open here, so this is no ordinary hang-up.
+            // The simulator holds the slave open, so this is not an ordinary hang-up.
             Err(_) => self.slot.unplug(),
         }
     }
@@ -204,14 +204,14 @@ impl Socket for Tty {
                 Ok(count) => self.pending.drain(..count),
                 Err(_) => return self.pending.clear(),
             };
-            // A wire is slow for both ends: the modem does nothing else meanwhile.
+            // A wire is slow for both ends: the modem does nothing else during the pause.
             if let Some(gap) = modem.piece_gap() {
                 std::thread::sleep(gap);
             }
         }
     }
 
-    /// The modem has to see it closed.
+    /// The modem has to see that the port is closed.
     fn await_close(&mut self, _modem: &mut Modem) {
         if let Some((_, pty)) = &mut self.plugged {
             pty.release_slave();

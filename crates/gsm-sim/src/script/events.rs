@@ -8,19 +8,20 @@ use super::{CardState, Delay, Hex};
 use crate::faults::{Fault, FaultKind, Point};
 use crate::hang::Cure;
 
-/// An answer that comes before the built-in one.
+/// An answer that is tried before the built-in one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
-    /// The command with its `AT`, in any case; with `*` as its last character, every command that begins so.
+    /// The command with its `AT`, in upper or lower case. With `*` as the last character, it is every command
+    /// that begins so.
     pub command: String,
     /// Information lines.
     #[serde(default)]
     pub lines: Vec<String>,
-    /// The final result; empty: none, `AT+CPIN?` of a Wavecom.
+    /// The final result. Empty means none, as for `AT+CPIN?` of a Wavecom.
     #[serde(default = "ok")]
     pub result: String,
-    /// How long it takes.
+    /// How long the answer takes.
     #[serde(default)]
     pub delay_ms: Delay,
     /// Only the first so many times.
@@ -30,7 +31,7 @@ pub struct Answer {
     /// What changes.
     #[serde(default)]
     pub set: Change,
-    /// The change happens and the built-in answer follows instead of these lines.
+    /// The change happens, and the built-in answer follows instead of these lines.
     #[serde(default)]
     pub usual: bool,
 }
@@ -65,7 +66,7 @@ pub struct Change {
 pub struct Unsolicited {
     /// When they come.
     pub at: Moment,
-    /// The lines, each framed for itself.
+    /// The lines, each framed on its own.
     pub lines: Vec<String>,
     /// How often: 1 is always.
     pub probability: f64,
@@ -76,7 +77,7 @@ pub struct Unsolicited {
 /// When unsolicited lines come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// At power-on, and so long after it.
+    /// At power-on, this long after it.
     Start(Delay),
     /// Before the first octet of a command is echoed.
     BeforeEcho,
