@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 use gsm_modem::at::{Domain, Registration};
-use gsm_modem::ports::{self, Answers, AskError, Candidate, Patience, Role, Root, SimState};
+use gsm_modem::ports::{self, Answers, AskError, Candidate, ProbeTiming, Role, Root, SimState};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
@@ -40,7 +40,7 @@ struct Report {
 
 impl Report {
     /// `patience` is for tests; without it each port gets what it needs.
-    async fn make(root: &Root, named: &[PathBuf], patience: Option<&Patience>) -> Self {
+    async fn make(root: &Root, named: &[PathBuf], timing: Option<&ProbeTiming>) -> Self {
         let known = ports::scan(root);
         let paths: Vec<PathBuf> = if named.is_empty() {
             known.iter().filter(|port| port.role.may_answer()).map(|port| port.path.clone()).collect()
@@ -49,9 +49,9 @@ impl Report {
         };
         let ask = |path: PathBuf| {
             let candidate = find(&known, &path).cloned();
-            let patience = patience.cloned().unwrap_or_else(|| Patience::of(&path, &known));
+            let timing = timing.cloned().unwrap_or_else(|| ProbeTiming::of(&path, &known));
             async move {
-                let said = ports::ask(root, &path, &patience).await;
+                let said = ports::ask(root, &path, &timing).await;
                 Asked { path, candidate, said, same_as: None }
             }
         };

@@ -109,7 +109,7 @@ impl Daemon {
         let mut modems = Vec::new();
         for modem in &config.modems {
             let pins = Arc::clone(&pins) as Arc<dyn Pins>;
-            let host: Arc<dyn gsm_modem::Host> = Arc::new(wiring::means(modem));
+            let host: Arc<dyn gsm_modem::Host> = Arc::new(wiring::host(modem));
             modems.push((wiring::modem(modem, config, pins)?, host));
         }
         // Nothing is sent by a daemon that nobody can reach.

@@ -114,8 +114,8 @@ pub(super) fn modem(
 }
 
 /// What may be done to a modem's device beside its port.
-pub(super) fn means(m: &Modem) -> gsm_modem::Means {
-    gsm_modem::Means { power_cycle: m.power_cycle.clone(), ..gsm_modem::Means::default() }
+pub(super) fn host(m: &Modem) -> gsm_modem::SystemHost {
+    gsm_modem::SystemHost { power_cycle: m.power_cycle.clone(), ..gsm_modem::SystemHost::default() }
 }
 
 /// The settings that differ and that only a restart takes over.

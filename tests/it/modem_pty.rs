@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gsm_modem::dialogue::Manners;
+use gsm_modem::dialogue::DialogueSettings;
 use gsm_modem::{Modem, Notice, Outcome, Part, Reopen, Roaming, Settings, State, Timing};
 use nix::pty::{OpenptyResult, openpty};
 use tokio::sync::{mpsc, oneshot};
@@ -147,10 +147,10 @@ fn settings(port: PathBuf) -> Settings {
         patience: None,
         profiles: smsotpd::config::profiles(),
         timing: Timing {
-            manners: Manners {
+            dialogue: DialogueSettings {
                 quiet: Duration::from_millis(30),
                 attention: Duration::from_millis(300),
-                ..Manners::default()
+                ..DialogueSettings::default()
             },
             reopen: Reopen { first: Duration::from_millis(20), max: Duration::from_millis(100) },
             ..Timing::default()

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use gsm_modem::dialogue::Manners;
+use gsm_modem::dialogue::DialogueSettings;
 use gsm_modem::{Modem, Notice, Outcome, Part, Reopen, Roaming, Settings, Snapshot, State, Timing};
 use gsm_sim::{Options, Script, Sim};
 use tokio::sync::{mpsc, oneshot};
@@ -39,11 +39,11 @@ fn settings(port: PathBuf) -> Settings {
         patience: None,
         profiles: smsotpd::config::profiles(),
         timing: Timing {
-            manners: Manners {
+            dialogue: DialogueSettings {
                 quiet: Duration::from_millis(20),
                 attention: Duration::from_millis(100),
                 attention_tries: 3,
-                ..Manners::default()
+                ..DialogueSettings::default()
             },
             busy_retry: Duration::from_millis(20),
             blocked_retry: Duration::from_millis(100),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gsm_modem::dialogue::Manners;
+use gsm_modem::dialogue::DialogueSettings;
 use gsm_modem::{Modem, Roaming, Settings, State, Timing};
 use gsm_sim::{Options, Script, Sim};
 use tokio::sync::mpsc;
@@ -39,7 +39,7 @@ fn settings(port: PathBuf) -> Settings {
         patience: None,
         profiles: smsotpd::config::profiles(),
         timing: Timing {
-            manners: Manners { quiet: Duration::from_millis(20), ..Manners::default() },
+            dialogue: DialogueSettings { quiet: Duration::from_millis(20), ..DialogueSettings::default() },
             ..Timing::default()
         },
     }

@@ -7,24 +7,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gsm_modem::at::{Domain, Registration};
-use gsm_modem::ports::{self, Answers, AskError, Obstacle, Patience, Root, SimState};
+use gsm_modem::ports::{self, Answers, AskError, Obstacle, ProbeTiming, Root, SimState};
 use gsm_sim::{Fault, FaultKind, Options, Point, Script, Sim};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use crate::sim_wire::Wire;
 
-fn patience() -> Patience {
-    Patience {
+fn patience() -> ProbeTiming {
+    ProbeTiming {
         attention: Duration::from_secs(2),
         command: Duration::from_secs(5),
         again: Duration::from_millis(20),
-        ..Patience::usb()
+        ..ProbeTiming::usb()
     }
 }
 
 /// Asks from a runtime of its own.
-fn ask(port: &Path, patience: &Patience) -> Result<Answers, AskError> {
+fn ask(port: &Path, patience: &ProbeTiming) -> Result<Answers, AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(ports::ask(&Root::system(), port, patience))
 }
@@ -139,7 +139,7 @@ fn a_sim_without_service_centre_and_one_unanswered_question() {
         "[identity]\nsmsc = \"\"\n[[answer]]\ncommand = \"AT+CIMI\"\nresult = \"\"\n\
          [[unsolicited]]\nat = \"before-answer\"\nlines = [\"+CMT: ,23\", \"0791\"]\n",
     );
-    let quick = Patience { command: Duration::from_millis(700), ..patience() };
+    let quick = ProbeTiming { command: Duration::from_millis(700), ..patience() };
     let answers = ask(&sim.port(0), &quick).unwrap();
     assert_eq!(answers.imsi, None);
     assert_eq!(answers.messaging.service_centre.as_deref(), Some(""));
@@ -160,7 +160,7 @@ fn a_modem_left_in_a_prompt_is_freed() {
 
 #[test]
 fn silence_noise_and_hang_up_are_three_things() {
-    let quick = Patience { attention: Duration::from_millis(300), ..patience() };
+    let quick = ProbeTiming { attention: Duration::from_millis(300), ..patience() };
     let sim = start("");
     sim.hang(0);
     let silent = |noise| Err(AskError::Silent { bauds: vec![115_200], noise });
@@ -175,7 +175,7 @@ fn silence_noise_and_hang_up_are_three_things() {
     assert!(matches!(ask(&sim.port(0), &quick), Err(AskError::Lost(_))));
 
     let sim = start("[[fault]]\nkind = \"hang\"\nat = \"command\"\nevery = 8\n");
-    let quick = Patience { command: Duration::from_millis(300), ..quick };
+    let quick = ProbeTiming { command: Duration::from_millis(300), ..quick };
     let answers = ask(&sim.port(0), &quick).unwrap();
     assert!(answers.stopped_at.is_some() && !answers.manufacturer.is_empty(), "{answers:?}");
 }
@@ -264,7 +264,7 @@ fn a_question_that_was_lost_is_asked_again() {
         [b'A', b'T', b'+', ..] if !std::mem::replace(&mut lost, true) => Vec::new(),
         _ => b"\r\nERROR\r\n".to_vec(),
     });
-    let quick = Patience { command: Duration::from_millis(500), ..patience() };
+    let quick = ProbeTiming { command: Duration::from_millis(500), ..patience() };
     assert_eq!(ask(&path, &quick).unwrap().model, "Rocket");
     drop(slave);
 }
@@ -295,7 +295,7 @@ fn a_serial_line_is_tried_at_other_speeds() {
         }
         master
     });
-    let patience = Patience {
+    let patience = ProbeTiming {
         attention: Duration::from_millis(400),
         bauds: vec![115_200, 57_600, 9600, 19_200],
         ..patience()
@@ -309,9 +309,9 @@ fn a_serial_line_is_tried_at_other_speeds() {
 fn a_line_with_nobody_behind_it_is_silent_at_every_speed() {
     let Line { master, slave, path } = line();
     let patience =
-        Patience { attention: Duration::from_millis(100), bauds: vec![115_200, 9600], ..patience() };
+        ProbeTiming { attention: Duration::from_millis(100), bauds: vec![115_200, 9600], ..patience() };
     assert_eq!(ask(&path, &patience), Err(AskError::Silent { bauds: vec![115_200, 9600], noise: false }));
-    assert_eq!(Patience::of(&path, &[]), Patience::usb(), "a pty has no speed");
-    assert!(Patience::uart().bauds.starts_with(&[115_200, 9600, 19_200, 57_600, 460_800]));
+    assert_eq!(ProbeTiming::of(&path, &[]), ProbeTiming::usb(), "a pty has no speed");
+    assert!(ProbeTiming::uart().bauds.starts_with(&[115_200, 9600, 19_200, 57_600, 460_800]));
     drop((master, slave));
 }

@@ -4,8 +4,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::host::Unfound;
-use super::ports::{self, AskError, Candidate, Obstacle, Patience, Root};
+use super::host::NoPort;
+use super::ports::{self, AskError, Candidate, Obstacle, ProbeTiming, Root};
 
 /// How a modem is found; all that is given has to fit, and something is given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,7 +47,7 @@ impl Find {
     }
 
     /// The port, or why there is none.
-    pub(super) async fn locate(&self, root: &Root, patience: &Patience) -> Result<PathBuf, Unfound> {
+    pub(super) async fn locate(&self, root: &Root, timing: &ProbeTiming) -> Result<PathBuf, NoPort> {
         if let Some(port) = self.port.as_ref().filter(|_| self.is_path()) {
             return Ok(port.clone());
         }
@@ -55,14 +55,14 @@ impl Find {
         let fitting = tokio::task::spawn_blocking(move || wanted.candidates(&place));
         let fitting = fitting
             .await
-            .map_err(|e| Unfound::unclear(format!("the ports could not be looked through: {e}")))?;
+            .map_err(|e| NoPort::unclear(format!("the ports could not be looked through: {e}")))?;
         if fitting.is_empty() {
-            return Err(Unfound::Away(self.missing()));
+            return Err(NoPort::Away(self.missing()));
         }
         if self.imei.is_none() && self.iccid.is_none() {
             let device = &fitting[0].device;
             if fitting.iter().any(|other| other.device != *device) {
-                return Err(Unfound::unclear(format!(
+                return Err(NoPort::unclear(format!(
                     "more than one device fits {self}: add its imei, as `smsotp probe` shows it"
                 )));
             }
@@ -71,7 +71,7 @@ impl Find {
         let (mut seen, mut silent, mut unclear) = (Vec::new(), Vec::new(), false);
         for candidate in &fitting {
             let turn = ports::turn(&candidate.path).await;
-            let asked = ports::identify(root, &candidate.path, patience, self.iccid.is_some()).await;
+            let asked = ports::identify(root, &candidate.path, timing, self.iccid.is_some()).await;
             drop(turn);
             match asked {
                 Ok(answers) => {
@@ -100,7 +100,7 @@ impl Find {
         }
         let sentence = format!("{}; {}", self.missing(), seen.join("; "));
         // A port that did not say who it is may be the modem's own.
-        Err(if unclear { Unfound::Unclear { sentence, silent } } else { Unfound::Away(sentence) })
+        Err(if unclear { NoPort::Unclear { sentence, silent } } else { NoPort::Away(sentence) })
     }
 
     /// The ports that fit without being asked, the likeliest first.
@@ -175,7 +175,7 @@ mod tests {
     }
 
     async fn located(root: &Root, find: Find) -> Result<String, String> {
-        let path = find.locate(root, &Patience::usb()).await.map_err(|e| e.sentence().to_owned())?;
+        let path = find.locate(root, &ProbeTiming::usb()).await.map_err(|e| e.sentence().to_owned())?;
         Ok(path.file_name().unwrap().to_str().unwrap().to_owned())
     }
 
@@ -188,7 +188,7 @@ mod tests {
         assert!(alike.contains("more than one"), "{alike}");
         let by_serial = Find { usb, serial: Some("S1".to_owned()), ..Find::default() };
         assert_eq!(located(&root, by_serial).await.unwrap(), "ttyUSB1");
-        let second = ports::ask(&root, &root_path(&root, "dev/ttyUSB1"), &Patience::usb()).await.unwrap();
+        let second = ports::ask(&root, &root_path(&root, "dev/ttyUSB1"), &ProbeTiming::usb()).await.unwrap();
         let by_imei = Find { imei: second.imei.clone(), ..Find::default() };
         assert_eq!(located(&root, by_imei).await.unwrap(), "ttyUSB1");
         let by_sim = Find { iccid: second.iccid, usb, ..Find::default() };

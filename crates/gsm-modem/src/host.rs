@@ -11,9 +11,9 @@ use tokio_serial::SerialStream;
 
 use super::find::Find;
 use super::ladder::Rung;
-use super::means::Means;
-use super::ports::{Patience, Root, Watch, turn, usb_of};
+use super::ports::{ProbeTiming, Root, Watch, turn, usb_of};
 use super::settings::Settings;
+use super::system_host::SystemHost;
 use super::{port, reauthorise};
 
 /// Where modems are plugged in.
@@ -21,17 +21,14 @@ pub trait Host: fmt::Debug + Send + Sync {
     /// Returns when a device that may be the one came or went since the call; nothing where that cannot be watched.
     fn change(&self, find: &Find) -> Option<BoxFuture<'static, ()>>;
     /// Finds the port of a modem and opens it for this program alone.
-    fn open(
-        &self,
-        settings: &Settings,
-        last: Option<LastSeen>,
-    ) -> BoxFuture<'static, Result<Opened, Unfound>>;
+    fn open(&self, settings: &Settings, last: Option<LastSeen>)
+    -> BoxFuture<'static, Result<Opened, NoPort>>;
     /// Climbs a rung that needs no port. An error without a sentence: nothing is there to do it with, and that is no
     /// fault of anybody's. What was begun is finished even when nobody waits for it any more.
     fn climb(
         &self,
         rung: Rung,
-        patient: Patient,
+        target: RecoveryTarget,
         limit: Duration,
     ) -> BoxFuture<'static, Result<(), Option<String>>>;
 }
@@ -71,7 +68,7 @@ pub struct LastSeen {
 
 /// Why there is no port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unfound {
+pub enum NoPort {
     /// No such device is here.
     Away(String),
     /// It may be here.
@@ -85,7 +82,7 @@ pub enum Unfound {
     Unopened(String),
 }
 
-impl Unfound {
+impl NoPort {
     pub(super) const fn unclear(sentence: String) -> Self {
         Self::Unclear { sentence, silent: Vec::new() }
     }
@@ -100,7 +97,7 @@ impl Unfound {
 
 /// The modem that is to be cured.
 #[derive(Debug, Clone)]
-pub struct Patient {
+pub struct RecoveryTarget {
     /// Its name in the configuration.
     pub name: String,
     /// Its port, as it was opened last.
@@ -109,7 +106,7 @@ pub struct Patient {
     pub device: Option<PathBuf>,
 }
 
-impl Host for Means {
+impl Host for SystemHost {
     fn change(&self, find: &Find) -> Option<BoxFuture<'static, ()>> {
         let mut watch = find.place(&self.root).and_then(|place| Watch::new(place).ok())?;
         Some(Box::pin(async move {
@@ -123,17 +120,17 @@ impl Host for Means {
         &self,
         settings: &Settings,
         last: Option<LastSeen>,
-    ) -> BoxFuture<'static, Result<Opened, Unfound>> {
+    ) -> BoxFuture<'static, Result<Opened, NoPort>> {
         Box::pin(open(settings.find.clone(), settings.baud, self.root.clone(), last))
     }
 
     fn climb(
         &self,
         rung: Rung,
-        patient: Patient,
+        target: RecoveryTarget,
         limit: Duration,
     ) -> BoxFuture<'static, Result<(), Option<String>>> {
-        Box::pin(self.clone().climb(rung, patient, limit))
+        Box::pin(self.clone().climb(rung, target, limit))
     }
 }
 
@@ -145,9 +142,9 @@ fn is_among(port: &Path, paths: &[PathBuf]) -> bool {
 
 /// A modem that hangs cannot say who it is: where no port says that it is the one, it is looked for at the port where it
 /// was last, when that is silent and belongs to the same device.
-async fn open(find: Find, baud: u32, root: Root, last: Option<LastSeen>) -> Result<Opened, Unfound> {
-    let path = match (find.locate(&root, &Patience::usb()).await, last) {
-        (Err(Unfound::Unclear { silent, .. }), Some(LastSeen { port, device }))
+async fn open(find: Find, baud: u32, root: Root, last: Option<LastSeen>) -> Result<Opened, NoPort> {
+    let path = match (find.locate(&root, &ProbeTiming::usb()).await, last) {
+        (Err(NoPort::Unclear { silent, .. }), Some(LastSeen { port, device }))
             if is_among(&port, &silent) && reauthorise::device_of(&root, &port).as_ref() == Some(&device) =>
         {
             port
@@ -165,5 +162,5 @@ async fn open(find: Find, baud: u32, root: Root, last: Option<LastSeen>) -> Resu
         Ok(Opened { path, line, device, usb })
     });
     let opened = opened.await.unwrap_or_else(|_| Err(String::from("the port could not be opened")));
-    opened.map_err(|reason| if away { Unfound::Away(reason) } else { Unfound::Unopened(reason) })
+    opened.map_err(|reason| if away { NoPort::Away(reason) } else { NoPort::Unopened(reason) })
 }

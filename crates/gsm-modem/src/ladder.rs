@@ -53,7 +53,7 @@ pub struct Limits {
     /// A device that began anew may take so long before it answers.
     pub boot: Duration,
     /// A modem that was ready for so long is well: the ladder starts over.
-    pub calm: Duration,
+    pub stable: Duration,
     /// The first rest after the last rung; each further one doubles.
     pub rest_first: Duration,
     /// No rest is longer.
@@ -61,7 +61,7 @@ pub struct Limits {
     /// A modem that answers and yet is of no use is cured no more often than this.
     pub useless: Duration,
     /// A modem that answers may look so long for a network before it counts as useless.
-    pub deaf: Duration,
+    pub no_network: Duration,
     /// A device may be away so long before it is counted as lost and not as unplugged for a moment.
     pub away: Duration,
     /// The `power_cycle` command may take so long.
@@ -72,11 +72,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             boot: Duration::from_secs(45),
-            calm: Duration::from_secs(600),
+            stable: Duration::from_secs(600),
             rest_first: Duration::from_secs(60),
             rest_max: Duration::from_secs(1800),
             useless: Duration::from_secs(3600),
-            deaf: Duration::from_secs(300),
+            no_network: Duration::from_secs(300),
             away: Duration::from_secs(60),
             power_cycle: Duration::from_secs(60),
         }
@@ -91,7 +91,7 @@ pub enum Trouble {
     /// Its port is not there.
     Away,
     /// It answers and finds no network.
-    Deaf,
+    NoNetwork,
     /// It answers and sends nothing.
     Failing,
     /// It sees no SIM.
@@ -104,7 +104,7 @@ const fn plan(trouble: Trouble) -> &'static [(Rung, u8)] {
     match trouble {
         Trouble::Silent => &[(Reopen, 2), (Restart, 2), (Reauthorise, 1), (PowerCycle, 1)],
         Trouble::Away => &[(Reauthorise, 1), (PowerCycle, 1)],
-        Trouble::Deaf => &[(Radio, 1), (Restart, 1)],
+        Trouble::NoNetwork => &[(Radio, 1), (Restart, 1)],
         Trouble::NoSim => &[(Restart, 1)],
         Trouble::Failing => &[(Radio, 1), (Restart, 1), (Reauthorise, 1), (PowerCycle, 1)],
     }
@@ -194,8 +194,8 @@ impl Ladder {
 
     /// Something is wrong; it may pass by itself.
     pub fn notice(&mut self, now: Instant) {
-        let calm = self.limits.calm;
-        if self.ready_since.take().is_some_and(|since| now.saturating_duration_since(since) >= calm) {
+        let stable = self.limits.stable;
+        if self.ready_since.take().is_some_and(|since| now.saturating_duration_since(since) >= stable) {
             self.place = None;
             self.rests = 0;
         }
@@ -245,13 +245,13 @@ impl Ladder {
     }
 
     /// The modem answers and looks for a network, once more.
-    pub fn deaf(&mut self, now: Instant) -> Option<Rung> {
+    pub fn without_network(&mut self, now: Instant) -> Option<Rung> {
         let since = *self.deaf_since.get_or_insert(now);
-        if now.saturating_duration_since(since) < self.limits.deaf {
+        if now.saturating_duration_since(since) < self.limits.no_network {
             return None;
         }
         self.deaf_since = Some(now);
-        self.climb_useless(Trouble::Deaf, now)
+        self.climb_useless(Trouble::NoNetwork, now)
     }
 
     /// The modem answers and sees no SIM, which lasts.
@@ -260,8 +260,8 @@ impl Ladder {
     }
 
     /// Whether the modem has been ready so long that it is well.
-    pub fn is_calm(&self, now: Instant) -> bool {
-        self.ready_since.is_some_and(|since| now.saturating_duration_since(since) >= self.limits.calm)
+    pub fn is_stable(&self, now: Instant) -> bool {
+        self.ready_since.is_some_and(|since| now.saturating_duration_since(since) >= self.limits.stable)
     }
 
     /// The modem answers, and every send fails.

@@ -31,7 +31,7 @@ pub mod dialogue;
 mod find;
 mod host;
 pub mod ladder;
-mod means;
+mod notice_backlog;
 mod pins;
 mod port;
 pub mod ports;
@@ -42,17 +42,17 @@ mod secret;
 pub mod session;
 mod settings;
 mod snapshot;
+mod system_host;
 mod task;
-mod unheard;
 
 pub use at::Registration;
 pub use find::Find;
-pub use host::{Host, LastSeen, Line, Opened, Patient, Unfound};
-pub use means::Means;
+pub use host::{Host, LastSeen, Line, NoPort, Opened, RecoveryTarget};
 pub use pins::{Owners, Pins};
 pub use secret::Secret;
 pub use settings::{Reopen, Roaming, Sending, Settings, Timing};
 pub use snapshot::{Counters, Equipment, Notice, Outcome, Part, Place, SimNames, Snapshot, State};
+pub use system_host::SystemHost;
 
 pub use dialogue::Recorded;
 use session::Session;
@@ -75,7 +75,7 @@ pub struct Modem {
 impl Modem {
     /// Starts the task of a modem. Must be called inside a tokio runtime.
     pub fn start(settings: Settings, notices: mpsc::Sender<Notice>) -> Self {
-        Self::start_with(settings, Arc::new(Means::default()), notices)
+        Self::start_with(settings, Arc::new(SystemHost::default()), notices)
     }
 
     /// The same on a given machine.
@@ -93,7 +93,7 @@ impl Modem {
             orders,
             controls,
             notices,
-            unheard: unheard::Unheard::default(),
+            backlog: notice_backlog::NoticeBacklog::default(),
             snapshot: snapshot_in,
             gate: None,
             outcome: None,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::ports::{self, Root};
 
 /// For the drivers to let go of it.
-const APART: Duration = Duration::from_millis(500);
+const DETACHED: Duration = Duration::from_millis(500);
 /// A device that was taken away has to be given back.
 const TRIES: u32 = 5;
 
@@ -41,7 +41,7 @@ pub(super) fn reauthorise(device: &Path) -> Result<(), Option<String>> {
         ))
     })?;
     for _ in 1..TRIES {
-        sleep(APART);
+        sleep(DETACHED);
         if write(&file, "1").is_ok() {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use super::ladder::Limits;
 use super::profiles::Profiles;
 use super::{Find, Pins};
 use crate::Secret;
-use crate::dialogue::Manners;
+use crate::dialogue::DialogueSettings;
 
 /// One modem.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,7 +77,7 @@ pub struct Timing {
     /// For the choice of a network.
     pub select: Duration,
     /// In the dialogue itself; nobody answers, and the port is opened anew.
-    pub manners: Manners,
+    pub dialogue: DialogueSettings,
     /// An idle modem is asked whether it lives.
     pub keep_alive: Duration,
     /// The storages are listed so often, whatever the modem tells of new messages.
@@ -103,7 +103,7 @@ impl Default for Timing {
             command: Duration::from_secs(5),
             slow_command: Duration::from_secs(30),
             select: Duration::from_secs(180),
-            manners: Manners::default(),
+            dialogue: DialogueSettings::default(),
             keep_alive: Duration::from_secs(60),
             listing: Duration::from_secs(600),
             announce_again: Duration::from_secs(300),

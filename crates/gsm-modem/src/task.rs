@@ -15,12 +15,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::dialogue::{Recorded, Write};
-use super::host::{Host, LastSeen, Line, Opened, Patient, Unfound};
+use super::host::{Host, LastSeen, Line, NoPort, Opened, RecoveryTarget};
 use super::ladder::Rung;
+use super::notice_backlog::NoticeBacklog;
 use super::session::{Closing, Input, Output, Session, UssdAnswer};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Place, Snapshot, State};
-use super::unheard::Unheard;
 use crate::Secret;
 use crate::clock::monotonic;
 
@@ -53,7 +53,7 @@ pub(super) struct Driver {
     pub(super) controls: mpsc::Receiver<Control>,
     pub(super) notices: mpsc::Sender<Notice>,
     /// What the subscriber had no room for yet.
-    pub(super) unheard: Unheard,
+    pub(super) backlog: NoticeBacklog,
     pub(super) snapshot: watch::Sender<Snapshot>,
     pub(super) gate: Option<oneshot::Receiver<()>>,
     pub(super) outcome: Option<oneshot::Sender<Outcome>>,
@@ -109,11 +109,11 @@ impl Driver {
             // ports, which may be no modems, becomes as rare.
             let untold = timing.ladder.away;
             let longest = match &opened {
-                Err(Unfound::Away(_)) if change.is_some() => {
+                Err(NoPort::Away(_)) if change.is_some() => {
                     wait = untold;
                     untold
                 }
-                Err(Unfound::Unclear { .. }) => untold,
+                Err(NoPort::Unclear { .. }) => untold,
                 _ => timing.reopen.max,
             };
             match opened {
@@ -128,7 +128,7 @@ impl Driver {
                 Err(unfound) => {
                     tracing::debug!(modem = %self.settings.name, "{}", unfound.sentence());
                     self.session.handle(Input::Lost(unfound.sentence().to_owned()), monotonic());
-                    if matches!(unfound, Unfound::Away(_)) {
+                    if matches!(unfound, NoPort::Away(_)) {
                         self.session.handle(Input::Missing, monotonic());
                     }
                     flow = match self.perform_without_port() {
@@ -154,13 +154,13 @@ impl Driver {
     /// Climbs rungs that need no port, one or several. None: the task has to stop.
     async fn cure(&mut self, mut rung: Rung) -> Option<()> {
         loop {
-            let patient = Patient {
+            let target = RecoveryTarget {
                 name: self.settings.name.clone(),
                 port: self.session.snapshot().port.clone(),
                 device: self.device.clone(),
             };
             let limit = self.settings.timing.ladder.power_cycle;
-            let done = self.without_port(self.host.climb(rung, patient, limit)).await?;
+            let done = self.without_port(self.host.climb(rung, target, limit)).await?;
             self.session.handle(Input::Climbed { rung, done }, monotonic());
             match self.perform_without_port() {
                 Flow::Cure(next) => rung = next,
@@ -195,7 +195,7 @@ impl Driver {
                 open = opened(&mut self.gate), if gated => Event::Gate(open),
                 order = self.orders.recv(), if self.session.takes_orders() => Event::Order(order),
                 control = self.controls.recv() => Event::Control(control),
-                room = self.notices.reserve(), if !self.unheard.is_empty() => Event::Room(room.is_ok()),
+                room = self.notices.reserve(), if !self.backlog.is_empty() => Event::Room(room.is_ok()),
                 () = sleep.as_mut(), if armed.is_some() => Event::Time,
             };
             let now = monotonic();
@@ -375,7 +375,7 @@ impl Driver {
                 }
             }
             Output::Notice(notice) => {
-                let lost = self.unheard.push(notice);
+                let lost = self.backlog.push(notice);
                 self.count_lost(lost);
                 self.hand_on(true);
             }
@@ -385,15 +385,15 @@ impl Driver {
 
     /// Gives the subscriber what it takes, in order.
     fn hand_on(&mut self, listens: bool) {
-        while let Some(notice) = self.unheard.pop() {
+        while let Some(notice) = self.backlog.pop() {
             match self.notices.try_send(notice) {
                 Ok(()) => {}
                 Err(TrySendError::Full(notice)) if listens => {
-                    self.unheard.put_back(notice);
+                    self.backlog.put_back(notice);
                     return;
                 }
                 Err(_) => {
-                    let lost = 1 + self.unheard.forget();
+                    let lost = 1 + self.backlog.forget();
                     self.count_lost(lost);
                 }
             }

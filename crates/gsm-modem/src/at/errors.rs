@@ -125,7 +125,7 @@ impl Failure {
     }
 
     /// Whether it is the network's last word on this message or its recipient: the modem did its work.
-    pub fn condemns_the_message(&self) -> bool {
+    pub fn is_final_for_the_message(&self) -> bool {
         self.verdict == Verdict::Refused && matches!(self.subject, Subject::Recipient | Subject::Message)
     }
 }
@@ -379,7 +379,7 @@ mod tests {
         for (code, ends) in
             [(1, true), (21, true), (27, false), (28, false), (30, false), (304, false), (330, false)]
         {
-            assert_eq!(cms(code).condemns_the_message(), ends, "{code}");
+            assert_eq!(cms(code).is_final_for_the_message(), ends, "{code}");
         }
     }
 

@@ -250,6 +250,6 @@ mod tests {
         for line in ["RDY", "^SYSSTART", "+AT: READY", "*ATREADY: 1"] {
             assert_eq!(Line::of(line, None), Line::Unsolicited(Unsolicited::Restarted), "{line}");
         }
-        assert_eq!(Line::of("Call Ready", None), Line::Unsolicited(Unsolicited::Woken));
+        assert_eq!(Line::of("Call Ready", None), Line::Unsolicited(Unsolicited::PartReady));
     }
 }

@@ -15,9 +15,9 @@ pub enum Unsolicited<'a> {
     /// It began anew: every setting is lost.
     Restarted,
     /// A part of it became ready: after a restart, or late.
-    Woken,
+    PartReady,
     /// It switches itself off.
-    Leaving,
+    PoweringOff,
     /// `+CREG:` and its siblings: what follows the head.
     Registration(Domain, &'a str),
     /// `+CPIN:` or a vendor's like: what follows the head.
@@ -81,8 +81,8 @@ impl Routed<'_> {
 #[derive(Clone, Copy)]
 enum Meaning {
     Restarted,
-    Woken,
-    Leaving,
+    PartReady,
+    PoweringOff,
     Registration(Domain),
     Pin,
     Stored(Kind),
@@ -98,8 +98,8 @@ pub(super) fn unsolicited(line: &str) -> Option<Unsolicited<'_>> {
     let body = line[head.len()..].trim_start_matches([':', ' ']);
     Some(match meaning {
         Meaning::Restarted => Unsolicited::Restarted,
-        Meaning::Woken => Unsolicited::Woken,
-        Meaning::Leaving => Unsolicited::Leaving,
+        Meaning::PartReady => Unsolicited::PartReady,
+        Meaning::PoweringOff => Unsolicited::PoweringOff,
         Meaning::Registration(domain) => Unsolicited::Registration(*domain, body),
         Meaning::Pin => Unsolicited::Pin(body),
         Meaning::Stored(kind) => Unsolicited::Stored(*kind, body),
@@ -169,20 +169,20 @@ const TABLE: &[(&str, Meaning)] = &[
     ("MODEM:STARTUP", Meaning::Restarted),
     ("+WIND: 3", Meaning::Restarted),
     ("*EMRDY", Meaning::Restarted),
-    ("Call Ready", Meaning::Woken),
-    ("SMS Ready", Meaning::Woken),
-    ("SMS DONE", Meaning::Woken),
-    ("PB DONE", Meaning::Woken),
-    ("+QIND: SMS DONE", Meaning::Woken),
-    ("+QIND: PB DONE", Meaning::Woken),
-    ("+QUSIM: 1", Meaning::Woken),
-    ("#QSS: 3", Meaning::Woken),
-    ("+WIND: 4", Meaning::Woken),
-    ("POWERED DOWN", Meaning::Leaving),
-    ("NORMAL POWER DOWN", Meaning::Leaving),
-    ("UNDER-VOLTAGE POWER DOWN", Meaning::Leaving),
-    ("OVER-VOLTAGE POWER DOWN", Meaning::Leaving),
-    ("^SHUTDOWN", Meaning::Leaving),
+    ("Call Ready", Meaning::PartReady),
+    ("SMS Ready", Meaning::PartReady),
+    ("SMS DONE", Meaning::PartReady),
+    ("PB DONE", Meaning::PartReady),
+    ("+QIND: SMS DONE", Meaning::PartReady),
+    ("+QIND: PB DONE", Meaning::PartReady),
+    ("+QUSIM: 1", Meaning::PartReady),
+    ("#QSS: 3", Meaning::PartReady),
+    ("+WIND: 4", Meaning::PartReady),
+    ("POWERED DOWN", Meaning::PoweringOff),
+    ("NORMAL POWER DOWN", Meaning::PoweringOff),
+    ("UNDER-VOLTAGE POWER DOWN", Meaning::PoweringOff),
+    ("OVER-VOLTAGE POWER DOWN", Meaning::PoweringOff),
+    ("^SHUTDOWN", Meaning::PoweringOff),
     // Calls: nobody answers them, and they end no command of ours.
     ("RING", Meaning::Other),
     ("NO CARRIER", Meaning::Other),

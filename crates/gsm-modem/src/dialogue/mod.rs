@@ -8,9 +8,9 @@
 //! ```
 //! use std::time::{Duration, Instant};
 //! use gsm_modem::at::{Command, ResultCode};
-//! use gsm_modem::dialogue::{Dialogue, Heard, Manners};
+//! use gsm_modem::dialogue::{Dialogue, Heard, DialogueSettings};
 //!
-//! let (mut dialogue, now) = (Dialogue::new(Manners::default()), Instant::now());
+//! let (mut dialogue, now) = (Dialogue::new(DialogueSettings::default()), Instant::now());
 //! assert!(dialogue.ask(Command::Signal, Duration::from_secs(5), now));
 //! assert!(!dialogue.ask(Command::Model, Duration::from_secs(5), now), "one is outstanding");
 //! assert_eq!(dialogue.poll().unwrap().octets().expose(), b"AT+CSQ\r");
@@ -50,7 +50,7 @@ const ANSWER_LINES: usize = 64;
 
 /// How long the kernel waits for what, and how it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Manners {
+pub struct DialogueSettings {
     /// For one `AT` of a resynchronisation.
     pub attention: Duration,
     /// So many `AT` without an answer, and nobody is there.
@@ -63,7 +63,7 @@ pub struct Manners {
     pub line_end: LineEnd,
 }
 
-impl Default for Manners {
+impl Default for DialogueSettings {
     fn default() -> Self {
         Self {
             attention: Duration::from_secs(1),
@@ -116,7 +116,7 @@ impl Outstanding {
 /// The dialogue with one modem.
 #[derive(Debug)]
 pub struct Dialogue {
-    manners: Manners,
+    settings: DialogueSettings,
     framer: Framer,
     outstanding: Option<Outstanding>,
     two_line: Option<TwoLine>,
@@ -134,9 +134,9 @@ pub struct Dialogue {
 
 impl Dialogue {
     /// A dialogue in which nothing was said.
-    pub fn new(manners: Manners) -> Self {
+    pub fn new(settings: DialogueSettings) -> Self {
         Self {
-            manners,
+            settings,
             framer: Framer::new(),
             outstanding: None,
             two_line: None,
@@ -151,8 +151,8 @@ impl Dialogue {
     }
 
     /// How it waits and writes.
-    pub fn manners_mut(&mut self) -> &mut Manners {
-        &mut self.manners
+    pub fn settings_mut(&mut self) -> &mut DialogueSettings {
+        &mut self.settings
     }
 
     /// Asks `command` and waits for its end for `limit`. `false`, and nothing is written: another command is
@@ -211,7 +211,7 @@ impl Dialogue {
         self.end_text(now);
         if let Some(TwoLine::Text { until, .. }) = &mut self.two_line {
             // Line ends alone belong to it as well.
-            *until = now + self.manners.quiet;
+            *until = now + self.settings.quiet;
         }
         self.framer.push(octets);
     }
@@ -341,7 +341,7 @@ impl Dialogue {
         };
         match self.second_line(line, now) {
             Second::No => {}
-            Second::Swallowed => return None,
+            Second::Consumed => return None,
             Second::Message(kind, length, pdu) => return Some(Heard::Message { kind, length, pdu }),
         }
         if self.resync.is_none() && claims(line, self.outstanding.as_ref()) {
@@ -437,7 +437,8 @@ impl Dialogue {
     }
 
     fn write_command(&mut self, command: Command, limit: Duration, now: Instant) {
-        let pause = self.ended_at.filter(|_| !self.manners.pause.is_zero()).map(|at| at + self.manners.pause);
+        let pause =
+            self.ended_at.filter(|_| !self.settings.pause.is_zero()).map(|at| at + self.settings.pause);
         // Its answer would pass for a part of somebody's text that is not over.
         let text = match &self.two_line {
             Some(TwoLine::Text { until, .. }) => Some(*until + Duration::from_millis(1)),
@@ -459,7 +460,7 @@ impl Dialogue {
     }
 
     fn write_line(&mut self, command: Command, now: Instant) {
-        self.write(Write::Command(command, self.manners.line_end), now);
+        self.write(Write::Command(command, self.settings.line_end), now);
     }
 
     fn write(&mut self, write: Write, now: Instant) {

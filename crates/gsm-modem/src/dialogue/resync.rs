@@ -103,7 +103,7 @@ impl Dialogue {
     /// One question, no more.
     pub fn find_by_one_call(&mut self, now: Instant) {
         self.find_again(Open::Perhaps, now);
-        let last = self.manners.attention_tries.saturating_sub(1);
+        let last = self.settings.attention_tries.saturating_sub(1);
         if let Some(resync) = &mut self.resync {
             resync.tries = last;
         }
@@ -140,7 +140,7 @@ impl Dialogue {
 
     /// A line came that belongs to nothing: while the line should be quiet, the wait begins anew.
     pub(super) fn disturbed(&mut self, now: Instant) {
-        let quiet = self.manners.quiet;
+        let quiet = self.settings.quiet;
         let Some(resync) = &mut self.resync else { return };
         if resync.stage != Stage::Asked && resync.disturbances < DISTURBANCES {
             resync.disturbances += 1;
@@ -150,7 +150,7 @@ impl Dialogue {
     }
 
     pub(super) fn resync_timed_out(&mut self, now: Instant) -> Option<super::Heard> {
-        let tries = self.manners.attention_tries;
+        let tries = self.settings.attention_tries;
         let resync = self.resync.as_mut()?;
         resync.tries += 1;
         if resync.tries >= tries {
@@ -178,15 +178,15 @@ impl Dialogue {
     }
 
     fn answered(&mut self, now: Instant) {
-        let manners = self.manners;
+        let settings = self.settings;
         self.outstanding = None;
         let Some(resync) = &mut self.resync else { return };
         resync.stage = Stage::Quiet;
-        if Call::of(resync.tries, manners.attention_tries) == Call::OtherLineEnd {
-            self.manners.line_end = LineEnd::CrLf;
+        if Call::of(resync.tries, settings.attention_tries) == Call::OtherLineEnd {
+            self.settings.line_end = LineEnd::CrLf;
         }
         // With more than one AT out, the answer may have been to an earlier one.
-        let quiet = if resync.tries > 0 { manners.attention.max(manners.quiet) } else { manners.quiet };
+        let quiet = if resync.tries > 0 { settings.attention.max(settings.quiet) } else { settings.quiet };
         resync.timer = Some(now + quiet);
     }
 
@@ -194,7 +194,7 @@ impl Dialogue {
         self.framer.clear();
         self.outstanding = None;
         self.write_escape(now);
-        let until = now + self.manners.quiet;
+        let until = now + self.settings.quiet;
         if let Some(resync) = &mut self.resync {
             resync.stage = Stage::Settling;
             resync.timer = Some(until);
@@ -205,17 +205,17 @@ impl Dialogue {
         let Some(resync) = &mut self.resync else { return };
         resync.stage = Stage::Asked;
         resync.timer = None;
-        let call = Call::of(resync.tries, self.manners.attention_tries);
+        let call = Call::of(resync.tries, self.settings.attention_tries);
         let command = match call {
             Call::ForResults => Command::Vendor("ATQ0V1".into()),
             Call::Plain | Call::OtherLineEnd => Command::Attention,
         };
-        let line_end = self.manners.line_end;
+        let line_end = self.settings.line_end;
         if call == Call::OtherLineEnd {
-            self.manners.line_end = LineEnd::CrLf;
+            self.settings.line_end = LineEnd::CrLf;
         }
         self.ended_at = None;
-        self.write_command(command, self.manners.attention, now);
-        self.manners.line_end = line_end;
+        self.write_command(command, self.settings.attention, now);
+        self.settings.line_end = line_end;
     }
 }

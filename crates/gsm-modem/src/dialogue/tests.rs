@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Dialogue, Heard, Manners, Open};
+use super::{Dialogue, DialogueSettings, Heard, Open};
 use crate::at::{Command, LineEnd, ResultCode};
 use crate::clock::monotonic;
 
@@ -16,8 +16,8 @@ struct Bench {
 
 impl Bench {
     fn new(tries: u8) -> Self {
-        let manners = Manners { attention_tries: tries, ..Manners::default() };
-        Self { dialogue: Dialogue::new(manners), now: monotonic() }
+        let settings = DialogueSettings { attention_tries: tries, ..DialogueSettings::default() };
+        Self { dialogue: Dialogue::new(settings), now: monotonic() }
     }
 
     /// What is written, in one piece.
@@ -95,7 +95,7 @@ fn the_line_end_that_was_answered_stays() {
     assert_eq!((calls.len(), heard), (3, Heard::Found));
     assert!(bench.dialogue.ask(Command::Signal, LIMIT, bench.now));
     assert_eq!(bench.written(), "AT+CSQ\r\n");
-    assert_eq!(bench.dialogue.manners_mut().line_end, LineEnd::CrLf);
+    assert_eq!(bench.dialogue.settings_mut().line_end, LineEnd::CrLf);
 }
 
 #[test]

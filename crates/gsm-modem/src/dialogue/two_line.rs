@@ -14,7 +14,7 @@ use crate::secret::Secret;
 const TEXT_LINES: u8 = 200;
 
 /// A command whose result may have been taken for a line of a text gets this time.
-const SWALLOWED: Duration = Duration::from_secs(1);
+const RESULT_IN_TEXT_LIMIT: Duration = Duration::from_secs(1);
 
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) enum Second {
     /// It belongs to no code.
     No,
     /// It belongs to one, and says nothing here.
-    Swallowed,
+    Consumed,
     /// It is the PDU that was due.
     Message(Kind, usize, Secret<Vec<u8>>),
 }
@@ -58,7 +58,7 @@ impl Dialogue {
                 if matches!(Line::of(line, None), Line::Final(_)) {
                     self.may_have_ended(now);
                 }
-                self.two_line = Some(TwoLine::Text { until: now + self.manners.quiet, left: left - 1 });
+                self.two_line = Some(TwoLine::Text { until: now + self.settings.quiet, left: left - 1 });
             }
             TwoLine::Pdu { kind, length } => {
                 if let Some(octets) = Line::pdu(line) {
@@ -74,14 +74,14 @@ impl Dialogue {
             }
         }
         self.recorder.hidden(line);
-        Second::Swallowed
+        Second::Consumed
     }
 
     /// A line of the text reads like a result, and may be that of the outstanding command, which came between: it is not
     /// waited for much longer. One that asks for a prompt is never disturbed.
     fn may_have_ended(&mut self, now: Instant) {
         if let Some(outstanding) = self.outstanding.as_mut().filter(|o| !o.held && !o.expects.prompt) {
-            outstanding.deadline = outstanding.deadline.min(now + SWALLOWED);
+            outstanding.deadline = outstanding.deadline.min(now + RESULT_IN_TEXT_LIMIT);
         }
     }
 
@@ -105,7 +105,7 @@ impl Dialogue {
                 octets.map(|octets| Heard::Message { kind, length, pdu: Secret::new(octets) })
             }
             Routed::TextFollows(_) => {
-                self.two_line = Some(TwoLine::Text { until: now + self.manners.quiet, left: TEXT_LINES });
+                self.two_line = Some(TwoLine::Text { until: now + self.settings.quiet, left: TEXT_LINES });
                 Some(Heard::TextMode)
             }
             Routed::Text(_, body) => Some(Heard::TextReport(body.to_owned())),

@@ -160,14 +160,14 @@ fn a_modem_without_a_network_is_restarted_at_most_once_an_hour() {
     let (mut ladder, start) = ladder();
     let mut done = Vec::new();
     for second in (0..7400).step_by(2) {
-        if let Some(rung) = ladder.deaf(start + second * SECOND) {
+        if let Some(rung) = ladder.without_network(start + second * SECOND) {
             done.push((second / 60, rung));
         }
     }
     assert_eq!(done, [(5, Radio), (10, Restart), (65, Radio), (70, Restart)]);
     let now = start + 7400 * SECOND;
     assert_eq!(ladder.ready(now).unwrap().rung, Restart);
-    assert_eq!(ladder.deaf(now + MINUTE), None, "the wait begins anew");
+    assert_eq!(ladder.without_network(now + MINUTE), None, "the wait begins anew");
 }
 
 #[test]
@@ -217,7 +217,7 @@ proptest! {
                     }
                 },
                 2 => ladder.away(now),
-                3 => ladder.deaf(now),
+                3 => ladder.without_network(now),
                 4 => ladder.failing(now),
                 5 => {
                     ladder.notice(now);

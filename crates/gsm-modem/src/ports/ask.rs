@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::line::{Line, Lost};
-use super::{Answers, Obstacle, Patience, Root, SimState, in_the_way};
+use super::{Answers, Obstacle, ProbeTiming, Root, SimState, in_the_way};
 use crate::at::{self, Command, Domain, unquoted};
 use crate::dialogue::Ended;
 use crate::port;
@@ -63,8 +63,8 @@ const SIM_TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Asks `port` everything.
-pub async fn ask(root: &Root, port: &Path, patience: &Patience) -> Result<Answers, AskError> {
-    let (mut questions, mut answers) = begin(root, port, patience).await?;
+pub async fn ask(root: &Root, port: &Path, timing: &ProbeTiming) -> Result<Answers, AskError> {
+    let (mut questions, mut answers) = begin(root, port, timing).await?;
     finish(questions.all(&mut answers).await, answers)
 }
 
@@ -72,10 +72,10 @@ pub async fn ask(root: &Root, port: &Path, patience: &Patience) -> Result<Answer
 pub(crate) async fn identify(
     root: &Root,
     port: &Path,
-    patience: &Patience,
+    timing: &ProbeTiming,
     card: bool,
 ) -> Result<Answers, AskError> {
-    let (mut questions, mut answers) = begin(root, port, patience).await?;
+    let (mut questions, mut answers) = begin(root, port, timing).await?;
     finish(questions.identity_in_words(&mut answers, card).await, answers)
 }
 
@@ -92,25 +92,25 @@ fn finish(asked: Result<(), End>, mut answers: Answers) -> Result<Answers, AskEr
 async fn begin<'a>(
     root: &Root,
     port: &Path,
-    patience: &'a Patience,
+    timing: &'a ProbeTiming,
 ) -> Result<(Questions<'a>, Answers), AskError> {
     if let Some(obstacle) = in_the_way(root, port) {
         return Err(AskError::InTheWay(obstacle));
     }
-    let open = port::open(port, patience.first_baud()).map_err(AskError::Unopened)?;
-    let mut line = Line::new(open, patience);
-    for &baud in &patience.bauds {
+    let open = port::open(port, timing.first_baud()).map_err(AskError::Unopened)?;
+    let mut line = Line::new(open, timing);
+    for &baud in &timing.bauds {
         if line.find_at(baud).await? {
-            let questions = Questions { line, patience, pauses: false };
+            let questions = Questions { line, timing, pauses: false };
             return Ok((questions, Answers { baud, ..Answers::default() }));
         }
     }
-    Err(AskError::Silent { bauds: patience.bauds.clone(), noise: line.has_noise() })
+    Err(AskError::Silent { bauds: timing.bauds.clone(), noise: line.has_noise() })
 }
 
 struct Questions<'a> {
     line: Line,
-    patience: &'a Patience,
+    timing: &'a ProbeTiming,
     /// A question without an answer was asked again, with a pause before it.
     pauses: bool,
 }
@@ -211,7 +211,7 @@ impl Questions<'_> {
     async fn sim(&mut self) -> Result<SimState, End> {
         for _ in 1..SIM_TRIES {
             match self.sim_now().await? {
-                SimState::Busy => sleep(self.patience.again).await,
+                SimState::Busy => sleep(self.timing.again).await,
                 state => return Ok(state),
             }
         }

@@ -9,21 +9,21 @@ use super::scan::entries;
 
 /// A process that has a port open.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub struct Process {
     /// Its number.
     pub pid: u32,
     /// Its program, at most 15 characters of it.
     pub program: String,
 }
 
-impl Holder {
+impl Process {
     /// Whether it is the desktop's manager of modems.
     pub fn is_modem_manager(&self) -> bool {
         self.program == MODEM_MANAGER
     }
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (process {})", self.program, self.pid)
     }
@@ -34,13 +34,13 @@ const MODEM_MANAGER: &str = "ModemManager";
 
 /// Who has `device` open, as far as this user may see: who locked it (with a lock file, or on the device) rather
 /// than who only has it open, and otherwise not this process.
-pub fn holder(root: &Root, device: &Path) -> Option<Holder> {
+pub fn holder(root: &Root, device: &Path) -> Option<Process> {
     let device = device.canonicalize().ok()?;
     let own = std::process::id();
     if let Some(pid) = lock_file(root, &device).filter(|&pid| pid != own) {
         let process = root.join(&format!("proc/{pid}"));
         if process.exists() {
-            return Some(Holder { pid, program: program(&process) });
+            return Some(Process { pid, program: program(&process) });
         }
     }
     let mut open = None;
@@ -52,10 +52,10 @@ pub fn holder(root: &Root, device: &Path) -> Option<Holder> {
                     .and_then(|number| fs::read_to_string(process.join("fdinfo").join(number)).ok())
                     .is_some_and(|info| info.lines().any(|line| line.starts_with("lock:")));
                 if locked {
-                    return Some(Holder { pid, program: program(&process) });
+                    return Some(Process { pid, program: program(&process) });
                 }
                 if pid != own && open.is_none() {
-                    open = Some(Holder { pid, program: program(&process) });
+                    open = Some(Process { pid, program: program(&process) });
                 }
             }
         }
@@ -71,10 +71,10 @@ fn lock_file(root: &Root, device: &Path) -> Option<u32> {
 }
 
 /// `ModemManager`, when it runs: what it has open only root can see.
-pub(super) fn modem_manager(root: &Root) -> Option<Holder> {
+pub(super) fn modem_manager(root: &Root) -> Option<Process> {
     processes(root)
-        .map(|(pid, process)| Holder { pid, program: program(&process) })
-        .find(Holder::is_modem_manager)
+        .map(|(pid, process)| Process { pid, program: program(&process) })
+        .find(Process::is_modem_manager)
 }
 
 fn processes(root: &Root) -> impl Iterator<Item = (u32, std::path::PathBuf)> {

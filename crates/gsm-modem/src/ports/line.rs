@@ -6,10 +6,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{timeout, timeout_at};
 use tokio_serial::{SerialPort as _, SerialStream};
 
-use super::Patience;
+use super::ProbeTiming;
 use crate::at::Command;
 use crate::clock::monotonic;
-use crate::dialogue::{Dialogue, Ended, Heard, Manners, Open, Write};
+use crate::dialogue::{Dialogue, DialogueSettings, Ended, Heard, Open, Write};
 
 /// `AT` so often before nobody is there.
 const CALLS: u8 = 4;
@@ -28,13 +28,13 @@ pub(super) struct Line {
 pub(super) struct Lost(pub(super) String);
 
 impl Line {
-    pub(super) fn new(port: SerialStream, patience: &Patience) -> Self {
-        let manners = Manners {
-            attention: patience.attention / u32::from(CALLS),
+    pub(super) fn new(port: SerialStream, timing: &ProbeTiming) -> Self {
+        let settings = DialogueSettings {
+            attention: timing.attention / u32::from(CALLS),
             attention_tries: CALLS,
-            ..Manners::default()
+            ..DialogueSettings::default()
         };
-        Self { port, dialogue: Dialogue::new(manners), limit: patience.command, noise: false }
+        Self { port, dialogue: Dialogue::new(settings), limit: timing.command, noise: false }
     }
 
     /// Whether somebody answers at this speed.
@@ -68,7 +68,7 @@ impl Line {
 
     /// From now on there is at least this pause before a command.
     pub(super) fn set_pause(&mut self, pause: Duration) {
-        self.dialogue.manners_mut().pause = pause;
+        self.dialogue.settings_mut().pause = pause;
     }
 
     /// Whether results came as numbers.

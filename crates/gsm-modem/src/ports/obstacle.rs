@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, Gid, Group, User, eaccess, geteuid};
 
-use super::holder::{Holder, holder, modem_manager};
+use super::holder::{Process, holder, modem_manager};
 use super::scan::usb_devices;
 use super::{Candidate, Root, rank};
 
@@ -43,14 +43,14 @@ pub enum Obstacle {
         /// The port.
         port: PathBuf,
         /// Who, as far as this user may see.
-        holder: Option<Holder>,
+        holder: Option<Process>,
     },
     /// The port is taken, and `ModemManager` runs, whose files this user may not see.
     PerhapsManaged {
         /// The port.
         port: PathBuf,
         /// The `ModemManager`.
-        holder: Holder,
+        holder: Process,
     },
     /// A stick with router firmware, which has no AT port.
     Router {
@@ -198,7 +198,7 @@ impl fmt::Display for Obstacle {
                 port.display()
             ),
             Self::Held { port, holder: Some(holder) } if holder.is_modem_manager() => {
-                write!(f, "{} is held by {holder}: {KEEP_OFF}", port.display())
+                write!(f, "{} is held by {holder}: {IGNORE_DEVICE}", port.display())
             }
             Self::Held { port, holder: Some(holder) } if holder.program == "smsotpd" => write!(
                 f,
@@ -215,7 +215,7 @@ impl fmt::Display for Obstacle {
                 port.display()
             ),
             Self::PerhapsManaged { port, holder } => {
-                write!(f, "{} is taken, probably by {holder}: {KEEP_OFF}", port.display())
+                write!(f, "{} is taken, probably by {holder}: {IGNORE_DEVICE}", port.display())
             }
             Self::Router { usb: (vendor, product) } => write!(
                 f,
@@ -233,5 +233,5 @@ impl fmt::Display for Obstacle {
     }
 }
 
-const KEEP_OFF: &str = "keep it off the modem with ENV{ID_MM_DEVICE_IGNORE}=\"1\" in a udev rule, as in \
+const IGNORE_DEVICE: &str = "keep it off the modem with ENV{ID_MM_DEVICE_IGNORE}=\"1\" in a udev rule, as in \
                         70-smsotpd.rules, or run `sudo systemctl stop ModemManager`";

@@ -65,7 +65,7 @@ impl Cx<'_> {
     /// What `+CSQ:` says.
     pub(super) fn note_signal(&mut self, body: &str) {
         let dbm = signal(body);
-        let snapshot = &mut self.known.seen.snapshot;
+        let snapshot = &mut self.known.view.snapshot;
         if snapshot.signal_dbm != dbm {
             snapshot.signal_dbm = dbm;
             self.known.changed();

@@ -52,7 +52,7 @@ impl Procedure for Cure {
 
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
         cx.known.timer = None;
-        cx.known.wishes.restart = false;
+        cx.known.pending.restart = false;
         cx.known.end_dialogue(&Fault::Reset);
         // Some ask for the PIN again.
         cx.known.pin.device_began_anew();
@@ -120,16 +120,16 @@ impl Cx<'_> {
     pub(super) fn well(&mut self) {
         if let Some(recovery) = self.known.ladder.ready(self.now) {
             self.tell_recovered(recovery);
-        } else if self.known.ladder.is_calm(self.now)
-            && self.known.seen.fault.as_ref().is_some_and(|fault| !fault.is_of_room())
-            && self.known.seen.fault != self.known.hint
+        } else if self.known.ladder.is_stable(self.now)
+            && self.known.view.fault.as_ref().is_some_and(|fault| !fault.is_of_room())
+            && self.known.view.fault != self.known.hint
         {
             self.known.clear_fault();
         }
     }
 
     pub(super) fn tell_recovered(&mut self, Recovery { rung, took }: Recovery) {
-        let cause = self.known.seen.cause.take().unwrap_or(Fault::Unanswered);
+        let cause = self.known.view.cause.take().unwrap_or(Fault::Unanswered);
         let mut fault = Fault::Recovered { cause: Box::new(cause.cause()), rung, took };
         tracing::warn!(modem = %self.known.settings.name, rung = rung.as_str(), "{fault}");
         if let Some(hint) = &self.known.hint {
@@ -142,7 +142,7 @@ impl Cx<'_> {
     /// The last fault, and behind it what was tried.
     pub(super) fn tell_tried(&mut self) {
         let tried = self.known.ladder.tried();
-        if let Some(fault) = self.known.seen.fault.clone().filter(|_| !tried.is_empty()) {
+        if let Some(fault) = self.known.view.fault.clone().filter(|_| !tried.is_empty()) {
             self.set_fault(Fault::Tried { cause: Box::new(fault.cause()), tried });
         }
     }

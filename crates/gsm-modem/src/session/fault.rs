@@ -79,7 +79,7 @@ pub(super) enum Fault {
     #[error("the modem lost the network and looks for it: check antenna, coverage and subscription")]
     NetworkLost,
     #[error("the modem finds no network")]
-    Deaf,
+    NoNetwork,
     #[error(
         "the network {operator} from the configuration was refused: {why}; leave operator out to let the modem choose"
     )]

@@ -38,40 +38,40 @@ impl Procedure for Idle {
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
-        let wishes = &mut cx.known.wishes;
-        if wishes.stop.is_some() {
+        let pending = &mut cx.known.pending;
+        if pending.stop.is_some() {
             return Next::Close(Closing::Stop);
         }
-        if wishes.restart {
+        if pending.restart {
             return Next::then(Cure::restart());
         }
-        if std::mem::take(&mut wishes.bring_up) {
+        if std::mem::take(&mut pending.bring_up) {
             return Next::Anew(Open::No);
         }
-        if let Some(why) = wishes.cure.take()
+        if let Some(why) = pending.cure.take()
             && let Some(rung) = cx.known.ladder.failing(cx.now)
         {
             return cx.attempt(rung, Fault::Failing(why));
         }
-        let registration = cx.known.seen.snapshot.registration;
+        let registration = cx.known.view.snapshot.registration;
         if cx.known.domain.is_some() && !cx.known.may_send(registration) {
             let roaming = registration == Registration::Roaming;
             cx.set_fault(if roaming { Fault::RoamingForbidden } else { Fault::NetworkLost });
             cx.known.set_state(State::Recovering, cx.dialogue);
             return Next::Then(bring_up::network());
         }
-        if cx.known.wishes.acknowledge > 0 {
-            cx.known.wishes.acknowledge -= 1;
+        if cx.known.pending.acknowledge > 0 {
+            cx.known.pending.acknowledge -= 1;
             return Next::then(Check::acknowledge());
         }
         let text = &cx.known.format.text;
         if (!text.on || text.charset == Some(text.plain))
-            && let Some(request) = cx.known.wishes.ussd.take()
+            && let Some(request) = cx.known.pending.ussd.take()
         {
             return Next::then(Ussd::new(request));
         }
         let later = cx.now + cx.known.settings.timing.keep_alive;
-        let keep_alive = *cx.known.wishes.keep_alive.get_or_insert(later);
+        let keep_alive = *cx.known.pending.keep_alive.get_or_insert(later);
         let errand = cx.known.storage_due(cx.now).map(|due| due.max(cx.now + ERRAND_GAP));
         cx.known.timer = Some(errand.map_or(keep_alive, |due| due.min(keep_alive)));
         cx.known.set_state(State::Ready, cx.dialogue);
@@ -84,7 +84,7 @@ impl Procedure for Idle {
     }
 
     fn timer(&mut self, cx: &mut Cx<'_>) -> Next {
-        if cx.known.menu.is_stale(cx.now) {
+        if cx.known.ussd_dialogue.is_stale(cx.now) {
             return Next::then(Ussd::end_of_dialogue(cx.known.settings.timing.command));
         }
         if let Some(errand) = cx.known.next_errand(cx.now) {
@@ -93,18 +93,18 @@ impl Procedure for Idle {
         if cx.known.codes_are_due(cx.now) {
             return Next::Then(bring_up::storages());
         }
-        if cx.known.wishes.keep_alive.take_if(|at| *at <= cx.now).is_none() {
+        if cx.known.pending.keep_alive.take_if(|at| *at <= cx.now).is_none() {
             return self.begin(cx);
         }
         Next::then(Check::keep_alive(cx.known.domain))
     }
 
-    fn roused(&mut self, cx: &mut Cx<'_>) -> Next {
+    fn wake(&mut self, cx: &mut Cx<'_>) -> Next {
         self.begin(cx)
     }
 
     fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {
-        cx.known.wishes.bring_up = true;
+        cx.known.pending.bring_up = true;
         self.begin(cx)
     }
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::fault::Fault;
 use super::input::Output;
-use super::menu::{Menu, Request};
 use super::pace::Pace;
 use super::storage::Storage;
+use super::ussd_dialogue::{Request, UssdDialogue};
 
 use crate::at::{Charset, Domain, Registration};
 use crate::ladder::Ladder;
@@ -16,10 +16,10 @@ use crate::profiles::{Identity, Profile};
 use crate::settings::{Roaming, Settings};
 use crate::snapshot::Snapshot;
 
-/// How often an awakening may have the settings made again in [`AWAKENING_SPAN`]: a modem that reports one in
+/// How often an awakening may have the settings made again in [`READY_CODE_SPAN`]: a modem that reports one in
 /// answer to the settings themselves must not be set up for ever.
-const AWAKENINGS: u8 = 3;
-const AWAKENING_SPAN: Duration = Duration::from_secs(60);
+const READY_CODES: u8 = 3;
+const READY_CODE_SPAN: Duration = Duration::from_secs(60);
 
 /// What is known.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Known {
     /// The family that it belongs to, as far as is known.
     pub(super) profile: Arc<Profile>,
     usb: Option<(u16, u16)>,
-    pub(super) seen: Seen,
+    pub(super) view: View,
     /// What a person should know although the modem works.
     pub(super) hint: Option<Fault>,
     pub(super) outputs: VecDeque<Output>,
@@ -37,17 +37,17 @@ pub(super) struct Known {
     /// The domain whose registration counts; nothing when the modem knows none.
     pub(super) domain: Option<Domain>,
     pub(super) storage: Storage,
-    pub(super) wishes: Wishes,
+    pub(super) pending: Pending,
     pub(super) pace: Pace,
     pub(super) pin: PinState,
-    pub(super) menu: Menu,
+    pub(super) ussd_dialogue: UssdDialogue,
     /// When the procedure wants to be woken.
     pub(super) timer: Option<Instant>,
 }
 
 /// The snapshot and what it is made from.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct View {
     pub(super) snapshot: Snapshot,
     /// The snapshot changed since somebody asked.
     pub(super) dirty: bool,
@@ -56,7 +56,7 @@ pub(super) struct Seen {
     /// The first fault of the trouble that the modem is in: what follows is of its cure.
     pub(super) cause: Option<Fault>,
     /// When the log was last told what went before a failure.
-    pub(super) told: Option<Instant>,
+    pub(super) logged_at: Option<Instant>,
 }
 
 /// In which form messages are said, and what is known of the settings for that.
@@ -84,24 +84,24 @@ impl Format {
     }
 
     /// Something speaks against its being in force.
-    pub(super) fn is_doubtful(&mut self) {
+    pub(super) fn set_doubtful(&mut self) {
         self.proven = None;
     }
 
     /// Whether it is in force for certain.
-    pub(super) fn is_sure(&self, now: Instant) -> bool {
+    pub(super) fn is_certain(&self, now: Instant) -> bool {
         self.proven.is_some_and(|at| now.saturating_duration_since(at) <= UNPROVEN)
     }
 
     /// A command ended. Where it was certain a moment ago it is so still: what answers without a gap did not begin anew.
     pub(super) fn answered(&mut self, now: Instant) {
-        if self.is_sure(now) {
+        if self.is_certain(now) {
             self.proven = Some(now);
         }
     }
 
     /// A message was taken that left in this format.
-    pub(super) fn has_sent(&mut self, now: Instant) {
+    pub(super) fn was_used(&mut self, now: Instant) {
         self.proven = self.proven.map(|_| now);
     }
 }
@@ -161,7 +161,7 @@ impl PinState {
 
 /// What waits until the session is idle.
 #[derive(Debug, Default)]
-pub(super) struct Wishes {
+pub(super) struct Pending {
     /// The port is to be closed for good; at the latest then.
     pub(super) stop: Option<Instant>,
     pub(super) restart: bool,
@@ -173,25 +173,25 @@ pub(super) struct Wishes {
     pub(super) ussd: Option<Request>,
     /// When the modem is asked whether it lives.
     pub(super) keep_alive: Option<Instant>,
-    awakenings: Awakenings,
+    ready_codes: ReadyCodes,
 }
 
-/// Awakenings that had the settings made again, since when.
+/// ReadyCodes that had the settings made again, since when.
 #[derive(Debug, Default)]
-struct Awakenings {
+struct ReadyCodes {
     since: Option<Instant>,
     count: u8,
 }
 
-impl Wishes {
+impl Pending {
     /// A part of the modem became ready, or the modem began anew: whether the settings are made again.
-    pub(super) fn awakening_counts(&mut self, now: Instant) -> bool {
-        let awakenings = &mut self.awakenings;
-        if awakenings.since.is_none_or(|since| now.saturating_duration_since(since) > AWAKENING_SPAN) {
-            *awakenings = Awakenings { since: Some(now), count: 0 };
+    pub(super) fn ready_code_counts(&mut self, now: Instant) -> bool {
+        let ready_codes = &mut self.ready_codes;
+        if ready_codes.since.is_none_or(|since| now.saturating_duration_since(since) > READY_CODE_SPAN) {
+            *ready_codes = ReadyCodes { since: Some(now), count: 0 };
         }
-        awakenings.count = awakenings.count.saturating_add(1);
-        awakenings.count <= AWAKENINGS
+        ready_codes.count = ready_codes.count.saturating_add(1);
+        ready_codes.count <= READY_CODES
     }
 }
 
@@ -201,17 +201,17 @@ impl Known {
         Self {
             profile: settings.profiles.of(&Identity::default()),
             usb: None,
-            seen: Seen { snapshot, dirty: true, ..Seen::default() },
+            view: View { snapshot, dirty: true, ..View::default() },
             hint: None,
             outputs: VecDeque::new(),
             ladder: Ladder::new(settings.timing.ladder),
             format: Format::default(),
             domain: Some(Domain::Cs),
             storage: Storage::default(),
-            wishes: Wishes::default(),
+            pending: Pending::default(),
             pace: Pace::default(),
             pin: PinState::default(),
-            menu: Menu::default(),
+            ussd_dialogue: UssdDialogue::default(),
             timer: None,
             settings,
         }
@@ -224,7 +224,7 @@ impl Known {
 
     /// Chooses the family anew from what the modem said of itself.
     pub(super) fn choose_profile(&mut self) {
-        let seen = &self.seen.snapshot;
+        let seen = &self.view.snapshot;
         let said = Identity {
             maker: &seen.equipment.manufacturer,
             model: &seen.equipment.model,
@@ -246,8 +246,8 @@ impl Known {
 
     /// The device may have begun anew: what was set in it is unknown.
     pub(super) fn begin_anew(&mut self) {
-        self.wishes.bring_up = false;
-        self.wishes.keep_alive = None;
+        self.pending.bring_up = false;
+        self.pending.keep_alive = None;
         self.format = Format { prompt_pause: self.format.prompt_pause, ..Format::default() };
         self.domain = Some(Domain::Cs);
         self.hint = None;

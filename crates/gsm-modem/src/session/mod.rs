@@ -35,20 +35,20 @@ mod fault;
 mod idle;
 mod input;
 mod known;
-mod menu;
 mod orders;
 mod pace;
 mod port;
 mod procedure;
 mod read;
-mod seen;
 mod send;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod translate;
 mod ussd;
+mod ussd_dialogue;
 mod ussd_text;
+mod view;
 
 use crate::dialogue::{Dialogue, Heard, Open, Recorded};
 use crate::settings::Settings;
@@ -59,8 +59,8 @@ pub use input::{Closing, Input, Output, UssdAnswer};
 use fault::Fault;
 use idle::{Closed, Idle, Resting};
 use known::{Echo, Known};
-use menu::Request;
 use procedure::{Activity, Cx, Next, Procedure};
+use ussd_dialogue::Request;
 
 /// One modem's dialogue.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ pub struct Session {
 impl Session {
     /// A session whose port is not open yet.
     pub fn new(settings: Settings) -> Self {
-        let mut dialogue = Dialogue::new(settings.timing.manners);
+        let mut dialogue = Dialogue::new(settings.timing.dialogue);
         dialogue.recorder().name(&settings.name);
         Self { dialogue, known: Known::new(settings), doing: Box::new(Closed), opened_before: false }
     }
@@ -98,11 +98,11 @@ impl Session {
             Input::Resume => self.set_paused(false),
             Input::Reset => self.reset(now),
             Input::Cure(why) => {
-                self.known.wishes.cure = Some(why);
-                self.rouse_idle(now)
+                self.known.pending.cure = Some(why);
+                self.wake_idle(now)
             }
             Input::Stop(grace) => {
-                self.known.wishes.stop = Some(now + grace);
+                self.known.pending.stop = Some(now + grace);
                 if self.doing.activity() == Activity::Sending {
                     Next::Stay
                 } else {
@@ -111,12 +111,12 @@ impl Session {
             }
             Input::Discard(place) => {
                 self.known.discard(place);
-                self.rouse_idle(now)
+                self.wake_idle(now)
             }
             Input::Ussd { code, timeout } => self.ussd(Request { code, timeout }, now),
             Input::PinNoted(noted) => self.with(now, |doing, cx| doing.pin_noted(noted, cx)),
             Input::NoticesLost(count) => {
-                self.known.seen.snapshot.counters.lost_notices += count;
+                self.known.view.snapshot.counters.lost_notices += count;
                 self.known.changed();
                 Next::Stay
             }
@@ -137,18 +137,18 @@ impl Session {
 
     /// When to tell of the time at the latest, by [`Input::Tick`].
     pub fn deadline(&self) -> Option<Instant> {
-        let stop = self.known.wishes.stop.filter(|_| !self.is_closed());
+        let stop = self.known.pending.stop.filter(|_| !self.is_closed());
         [self.dialogue.deadline(), self.timer(), stop].into_iter().flatten().min()
     }
 
     /// What is known of the modem.
     pub fn snapshot(&self) -> &Snapshot {
-        &self.known.seen.snapshot
+        &self.known.view.snapshot
     }
 
     /// Whether the snapshot changed since this was asked last.
     pub fn take_dirty(&mut self) -> bool {
-        std::mem::take(&mut self.known.seen.dirty)
+        std::mem::take(&mut self.known.view.dirty)
     }
 
     /// Whether it has no port.
@@ -202,7 +202,7 @@ impl Session {
                 }
                 Next::Anew(open) => {
                     // One that did not work yet stays what it was: starting, recovering or blocked.
-                    if matches!(self.known.seen.snapshot.state, State::Ready | State::Busy | State::Paused) {
+                    if matches!(self.known.view.snapshot.state, State::Ready | State::Busy | State::Paused) {
                         self.known.set_state(State::Starting, &mut self.dialogue);
                     }
                     Next::Find(open, bring_up::first())
@@ -258,7 +258,7 @@ impl Session {
     }
 
     fn tick(&mut self, now: Instant) {
-        if self.known.wishes.stop.is_some_and(|stop| stop <= now) {
+        if self.known.pending.stop.is_some_and(|stop| stop <= now) {
             return self.follow(Next::Close(Closing::Stop), now);
         }
         if let Some(heard) = self.dialogue.tick(now) {
@@ -274,7 +274,7 @@ impl Session {
     fn heard(&mut self, heard: Heard, now: Instant) {
         if self.dialogue.take_says_numbers() && self.doing.activity() != Activity::BringUp {
             // It was told to say words.
-            self.known.wishes.bring_up = true;
+            self.known.pending.bring_up = true;
         }
         let next = match heard {
             Heard::Answer(body) => self.with(now, |doing, cx| doing.answer(&body, cx)),
@@ -293,11 +293,11 @@ impl Session {
                     self.dialogue.count_dropped();
                     self.known.look_for_messages(now);
                 }
-                self.rouse_idle(now)
+                self.wake_idle(now)
             }
             Heard::TextReport(body) => {
                 self.with(now, |_, cx| cx.text_report(&body));
-                self.rouse_idle(now)
+                self.wake_idle(now)
             }
             Heard::TextMode if self.known.format.text.on => Next::Stay,
             Heard::TextMode => self.began_anew(now),
@@ -322,7 +322,7 @@ impl Session {
             _ => false,
         };
         let free = self.dialogue.outstanding().is_none() && !self.dialogue.is_lost();
-        if self.known.wishes.restart && interrupts && waits && free {
+        if self.known.pending.restart && interrupts && waits && free {
             self.abandon(&Fault::Reset, now);
             return Next::then(cure::Cure::restart());
         }
@@ -343,13 +343,13 @@ impl Session {
             // It is restarted all the same.
             return self.with(now, |doing, cx| doing.found(cx));
         }
-        let (port, baud) = (self.known.seen.snapshot.port.clone(), self.known.settings.baud);
+        let (port, baud) = (self.known.view.snapshot.port.clone(), self.known.settings.baud);
         Next::Cure(Fault::Silent { port, baud })
     }
 
     /// The kernel's counts are part of what is known.
     fn count(&mut self) {
-        let (counts, counters) = (self.dialogue.counts(), &mut self.known.seen.snapshot.counters);
+        let (counts, counters) = (self.dialogue.counts(), &mut self.known.view.snapshot.counters);
         let now = (counts.dropped_lines, counts.late_lines, counts.resyncs);
         if (counters.dropped_lines, counters.late_lines, counters.resyncs) != now {
             (counters.dropped_lines, counters.late_lines, counters.resyncs) = now;

@@ -11,7 +11,7 @@ const OVERDUE: u32 = 4;
 /// … and not before this …
 const OVERDUE_LEAST: Duration = Duration::from_secs(8);
 /// … or after this, when none is remembered.
-const OVERDUE_UNTAUGHT: Duration = Duration::from_secs(30);
+const OVERDUE_UNKNOWN: Duration = Duration::from_secs(30);
 /// Where a result may be another's, the message's own is waited for until so many times the slowest one.
 const AWAITED: u32 = 2;
 /// An answer is given up after so many times the slowest one …
@@ -53,7 +53,7 @@ impl Pace {
     pub(super) fn patience(&self, configured: Option<Duration>, limit: Duration) -> Duration {
         let learned = || {
             self.slowest()
-                .map_or(OVERDUE_UNTAUGHT, |slowest| slowest.saturating_mul(OVERDUE).max(OVERDUE_LEAST))
+                .map_or(OVERDUE_UNKNOWN, |slowest| slowest.saturating_mul(OVERDUE).max(OVERDUE_LEAST))
         };
         configured.unwrap_or_else(learned).min(limit)
     }
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn patience_is_learned_from_the_slowest_of_twenty() {
         let mut pace = Pace::default();
-        assert_eq!((pace.patience(None, LIMIT), pace.give_up(LIMIT)), (OVERDUE_UNTAUGHT, LIMIT));
+        assert_eq!((pace.patience(None, LIMIT), pace.give_up(LIMIT)), (OVERDUE_UNKNOWN, LIMIT));
         pace.record(Duration::from_millis(5));
         assert_eq!((pace.patience(None, LIMIT), pace.give_up(LIMIT)), (OVERDUE_LEAST, GIVEN_UP_LEAST));
         pace.record(Duration::from_secs(10));

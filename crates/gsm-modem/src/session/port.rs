@@ -49,11 +49,11 @@ impl Session {
 
     pub(super) fn port_opened(&mut self, port: &Path, usb: Option<(u16, u16)>, now: Instant) -> Next {
         self.known.on_usb(usb);
-        self.with(now, |_, cx| cx.keep_manners());
-        self.known.seen.snapshot.port = port.display().to_string();
+        self.with(now, |_, cx| cx.keep_line_settings());
+        self.known.view.snapshot.port = port.display().to_string();
         self.dialogue.recorder().note(Direction::Note, format_args!("its port is open"));
         if std::mem::replace(&mut self.opened_before, true) {
-            self.known.seen.snapshot.counters.reopens += 1;
+            self.known.view.snapshot.counters.reopens += 1;
         }
         self.known.changed();
         self.enter_closed();

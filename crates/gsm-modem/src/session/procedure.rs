@@ -109,7 +109,7 @@ pub(super) trait Procedure: Debug + Send {
     }
 
     /// A part of the modem became ready, or something that waits for an idle session came.
-    fn roused(&mut self, _cx: &mut Cx<'_>) -> Next {
+    fn wake(&mut self, _cx: &mut Cx<'_>) -> Next {
         Next::Stay
     }
 
@@ -136,7 +136,7 @@ pub(super) trait Procedure: Debug + Send {
 
     /// The modem began anew without a word: no setting can be relied upon.
     fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {
-        cx.known.wishes.bring_up = true;
+        cx.known.pending.bring_up = true;
         Next::Stay
     }
 
@@ -145,7 +145,7 @@ pub(super) trait Procedure: Debug + Send {
 
     /// The network said this, behind `+CUSD:`.
     fn network_said(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
-        cx.known.menu.network_said(body);
+        cx.known.ussd_dialogue.network_said(body);
         Next::Stay
     }
 
@@ -202,11 +202,11 @@ impl Cx<'_> {
     }
 
     /// Pauses and line ends as the family wants them; what was found out stays.
-    pub(super) fn keep_manners(&mut self) {
-        let (profile, manners) = (&self.known.profile, self.dialogue.manners_mut());
-        manners.pause = manners.pause.max(profile.line.command_pause);
+    pub(super) fn keep_line_settings(&mut self) {
+        let (profile, settings) = (&self.known.profile, self.dialogue.settings_mut());
+        settings.pause = settings.pause.max(profile.line.command_pause);
         if profile.line.line_end != LineEnd::default() {
-            manners.line_end = profile.line.line_end;
+            settings.line_end = profile.line.line_end;
         }
     }
 

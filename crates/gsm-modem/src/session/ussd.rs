@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::fault::Fault;
 use super::input::{Output, UssdAnswer};
 use super::known::Known;
-use super::menu::Request;
 use super::procedure::{Activity, Cx, Next, Procedure};
+use super::ussd_dialogue::Request;
 use super::ussd_text::{Found, decoded, encoded, is_placeholder};
 use crate::at::{Charset, Command, Failure, Line, ResultCode, ussd};
 use crate::dialogue::{Ended, Open, Outstanding};
@@ -48,15 +48,15 @@ enum Stage {
 impl Known {
     /// The device begins anew: no dialogue outlives that, and who waits for one is told.
     pub(super) fn end_dialogue(&mut self, why: &Fault) {
-        self.menu.close();
-        if self.wishes.ussd.take().is_some() {
+        self.ussd_dialogue.close();
+        if self.pending.ussd.take().is_some() {
             self.push(Output::Ussd(Err(why.to_string())));
         }
     }
 
     /// The family's coding, the one that worked before, else those that modems want, the commonest first.
     fn codings(&self) -> VecDeque<UssdCoding> {
-        let worked = self.menu.worked.as_ref().filter(|(family, _)| *family == self.profile.name);
+        let worked = self.ussd_dialogue.worked.as_ref().filter(|(family, _)| *family == self.profile.name);
         match (self.profile.ussd, worked) {
             (UssdCoding::Auto, Some((_, worked))) => VecDeque::from([*worked]),
             (UssdCoding::Auto, None) => VecDeque::from([UssdCoding::Plain, UssdCoding::PackedHex]),
@@ -115,7 +115,7 @@ impl Ussd {
             cx.dialogue.count_dropped();
             return Next::Stay;
         };
-        let answered = cx.known.menu.is_open();
+        let answered = cx.known.ussd_dialogue.is_open();
         let answer = match (reply.status, reply.text) {
             // Words of the modem's own; the network's come behind them.
             (2 | 3, Some(text)) if is_placeholder(&text) => return Next::Stay,
@@ -134,10 +134,10 @@ impl Ussd {
             _ => return Next::Stay,
         };
         if answer.is_ok() {
-            cx.known.menu.worked = Some((cx.known.profile.name.clone(), coding));
+            cx.known.ussd_dialogue.worked = Some((cx.known.profile.name.clone(), coding));
         }
         let open = answer.as_ref().is_ok_and(|answer| answer.open);
-        cx.known.menu.set_open(open, cx.now);
+        cx.known.ussd_dialogue.set_open(open, cx.now);
         let over = self.end(answer, cx);
         if cx.dialogue.outstanding().is_none() {
             return over;
@@ -155,14 +155,14 @@ impl Ussd {
         match self.stage {
             Stage::Answered => {}
             Stage::Asked { .. } => {
-                cx.known.menu.close();
+                cx.known.ussd_dialogue.close();
                 let _ = self.end(Err(String::from("the network did not answer in time")), cx);
             }
             Stage::Ending(_) => {
-                cx.known.menu.close();
+                cx.known.ussd_dialogue.close();
                 let _ = self.end(Err(String::from("the modem did not end the dialogue in time")), cx);
             }
-            Stage::Abandoning | Stage::New => cx.known.menu.close(),
+            Stage::Abandoning | Stage::New => cx.known.ussd_dialogue.close(),
         }
         Next::Idle(Open::No)
     }
@@ -187,7 +187,7 @@ impl Procedure for Ussd {
         let Some(Request { code, .. }) = self.request.take() else {
             return cx.ask(Command::UssdCancel, command);
         };
-        let open = cx.known.menu.is_open();
+        let open = cx.known.ussd_dialogue.is_open();
         // `*100#` in the midst of a menu begins anew; `1`, `0` or `#` answers it.
         let anew = |code: &str| code.len() > 2 && code.starts_with(['*', '#']) && code.ends_with('#');
         match code {
@@ -241,11 +241,11 @@ impl Procedure for Ussd {
         match &mut self.stage {
             Stage::Answered | Stage::New => Next::Done,
             Stage::Abandoning => {
-                cx.known.menu.close();
+                cx.known.ussd_dialogue.close();
                 Next::Done
             }
             Stage::Ending(next) => {
-                cx.known.menu.close();
+                cx.known.ussd_dialogue.close();
                 match next.take() {
                     Some(code) => self.ask_network(code, None, cx),
                     None => self.end(Ok(UssdAnswer::default()), cx),
@@ -260,7 +260,7 @@ impl Procedure for Ussd {
                     // Nothing has gone to the network.
                     return self.ask_network(code, Some((left, failure)), cx);
                 }
-                cx.known.menu.close();
+                cx.known.ussd_dialogue.close();
                 let told = first.filter(|first| failure.code.is_none() && first.code.is_some());
                 self.end(Err(told.unwrap_or(failure).sentence), cx)
             }
@@ -273,7 +273,7 @@ impl Procedure for Ussd {
 
     fn network_said(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
         if !matches!(self.stage, Stage::Asked { .. }) {
-            cx.known.menu.network_said(body);
+            cx.known.ussd_dialogue.network_said(body);
             return Next::Stay;
         }
         if is_closed(body) {

@@ -214,7 +214,7 @@ mod tests {
             "mail info@example.org",
             "user_name",
             "[1] Balance [2] Top-up",
-            "[Menu] {more}",
+            "[UssdDialogue] {more}",
             "1 | 2 | 3",
             "2^3 ~ 8",
             "C:\\ ~5 MB",

@@ -42,7 +42,7 @@ impl Script for Describe {
             }
             Step::OperatorFormat => Turn::Go(Step::Operator),
             Step::Operator => {
-                cx.known.seen.snapshot.operator = operator(answer.body());
+                cx.known.view.snapshot.operator = operator(answer.body());
                 self.skipped(step, cx)
             }
         }

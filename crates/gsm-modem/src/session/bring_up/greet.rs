@@ -66,7 +66,7 @@ impl Script for Greet {
         match step {
             Step::EchoOff | Step::Verbose | Step::NumericErrors if answer.silent && answer.tries == 0 => {
                 // Every modem knows these: one that answers `AT` and not them loses what follows too soon.
-                let pause = &mut cx.dialogue.manners_mut().pause;
+                let pause = &mut cx.dialogue.settings_mut().pause;
                 *pause = (*pause).max(PAUSE);
                 Turn::Again
             }
@@ -125,7 +125,7 @@ impl Greet {
     /// One of the answers that say who the modem is. A new maker or model may be of another family.
     fn identity(answer: &Answer<'_>, next: Step, cx: &mut Cx<'_>) -> Turn<Step> {
         let said = answer.lines.iter().map(|line| unquoted(line)).find(|text| !text.is_empty());
-        let snapshot = &mut cx.known.seen.snapshot;
+        let snapshot = &mut cx.known.view.snapshot;
         let field = match next {
             Step::Model => &mut snapshot.equipment.manufacturer,
             Step::Revision => &mut snapshot.equipment.model,
@@ -138,7 +138,7 @@ impl Greet {
             text.clone_into(field);
             cx.known.changed();
             cx.known.choose_profile();
-            cx.keep_manners();
+            cx.keep_line_settings();
         }
         Turn::Go(next)
     }

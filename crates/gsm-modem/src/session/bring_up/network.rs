@@ -130,9 +130,9 @@ impl Network {
     fn poll(&mut self, cx: &mut Cx<'_>) -> Turn<Step> {
         self.heard = None;
         if self.polls > 0
-            && let Some(rung) = cx.known.ladder.deaf(cx.now)
+            && let Some(rung) = cx.known.ladder.without_network(cx.now)
         {
-            let fault = cx.known.seen.fault.clone().unwrap_or(Fault::Deaf);
+            let fault = cx.known.view.fault.clone().unwrap_or(Fault::NoNetwork);
             return Turn::End(cx.attempt(rung, fault.cause()));
         }
         Turn::Go(Step::Domain(0))
@@ -192,7 +192,7 @@ impl Network {
         let radio_off = cx.known.hint.clone().filter(|hint| matches!(hint, Fault::RadioOff(_)));
         cx.set_fault(match registration {
             // The cause that was found first.
-            _ if radio_off.is_some() => radio_off.unwrap_or(Fault::Deaf),
+            _ if radio_off.is_some() => radio_off.unwrap_or(Fault::NoNetwork),
             Registration::Denied => Fault::Denied,
             Registration::Searching => Fault::Searching,
             Registration::NotRegistered => Fault::NotRegistered,

@@ -17,7 +17,7 @@ const TRIES_LEFT: u8 = 2;
 
 impl Sim {
     pub(super) fn pin_wanted(&mut self, tries: u32, cx: &mut Cx<'_>) -> Turn<Step> {
-        let left = cx.known.seen.snapshot.pin_tries;
+        let left = cx.known.view.snapshot.pin_tries;
         let Some(pin) = &cx.known.settings.pin else {
             return self.blocked(Fault::PinWanted { tries: TriesLeft(left) });
         };
@@ -39,7 +39,7 @@ impl Sim {
     }
 
     pub(super) fn pin_spent(&mut self, cx: &Cx<'_>) -> Turn<Step> {
-        self.blocked(Fault::PinSpent { tries: TriesLeft(cx.known.seen.snapshot.pin_tries) })
+        self.blocked(Fault::PinSpent { tries: TriesLeft(cx.known.view.snapshot.pin_tries) })
     }
 
     /// How the modem is asked for the tries that are left: as its family is, then as the standard has it.
@@ -61,7 +61,7 @@ impl Sim {
                 return Turn::Go(Step::PinTries(at + 1));
             }
         }
-        cx.known.seen.snapshot.pin_tries = left.and_then(|left| u8::try_from(left).ok());
+        cx.known.view.snapshot.pin_tries = left.and_then(|left| u8::try_from(left).ok());
         cx.known.changed();
         // Whatever is known of its tries, `AT+CPIN?` said that the PIN is wanted.
         self.pin_wanted(0, cx)
@@ -93,7 +93,7 @@ impl Sim {
     /// Every name that the SIM or the device may have. Those of the SIM count when it gave them since the port was
     /// opened or the device began anew: another one may be in.
     fn owners(&self, cx: &Cx<'_>) -> Owners {
-        let seen = &cx.known.seen.snapshot;
+        let seen = &cx.known.view.snapshot;
         Owners {
             iccid: self.iccid.clone(),
             imsi: None,

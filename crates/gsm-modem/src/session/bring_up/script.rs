@@ -130,7 +130,7 @@ impl<S: Script> Run<S> {
         match turn {
             Turn::Go(step) => {
                 (self.step, self.tries) = (step, 0);
-                if cx.known.seen.snapshot.state == State::Blocked {
+                if cx.known.view.snapshot.state == State::Blocked {
                     cx.known.set_state(State::Starting, cx.dialogue);
                 }
                 self.write(cx)
@@ -196,7 +196,7 @@ impl<S: Script> Procedure for Run<S> {
         let pin = cx.dialogue.outstanding().is_some_and(|o| o.command == Command::PinState);
         if pin && cx.known.profile.has(Quirk::PinWithoutOk) {
             // An OK that comes all the same must not end the next command.
-            cx.dialogue.set_deadline(cx.now + cx.known.settings.timing.manners.quiet);
+            cx.dialogue.set_deadline(cx.now + cx.known.settings.timing.dialogue.quiet);
         }
         Next::Stay
     }
@@ -213,7 +213,7 @@ impl<S: Script> Procedure for Run<S> {
     }
 
     /// A wait ends now.
-    fn roused(&mut self, cx: &mut Cx<'_>) -> Next {
+    fn wake(&mut self, cx: &mut Cx<'_>) -> Next {
         if cx.dialogue.outstanding().is_none() && !cx.dialogue.is_lost() && cx.known.timer.take().is_some() {
             return self.write(cx);
         }

@@ -158,7 +158,7 @@ impl Sim {
                 Turn::Again
             }
             Some(Pin::Ready | Pin::Second) | None => {
-                cx.known.seen.snapshot.pin_tries = None;
+                cx.known.view.snapshot.pin_tries = None;
                 // What was accepted was right: a SIM that asks for it later has forgotten it.
                 cx.known.pin.device_began_anew();
                 if self.was_closed {
@@ -200,7 +200,7 @@ impl Sim {
     /// Both names were asked for. What the SIM does not tell now is not known: it may be another one.
     fn names_are_known(&mut self, cx: &mut Cx<'_>) {
         let sim = SimNames::new(self.iccid.clone(), self.imsi.take());
-        cx.known.seen.snapshot.sim = sim.clone();
+        cx.known.view.snapshot.sim = sim.clone();
         cx.known.changed();
         cx.known.sim_is_known(sim);
     }

@@ -15,17 +15,17 @@ use crate::session::translate::{deliver, status_report};
 use crate::snapshot::{Notice, Place};
 
 /// Messages that the subscriber holds at a time. More are read when it has let go of these.
-const ANNOUNCED: usize = 64;
+const MOST_ANNOUNCED: usize = 64;
 /// Times that the settings are made again because a listing came as text.
-const TEXTS: u8 = 2;
+const MOST_TEXTS: u8 = 2;
 /// Times that a place is read again because its octets were not as many as they should be.
-const READ_AGAIN: u8 = 4;
+const MOST_REREADS: u8 = 4;
 
 /// "REC READ".
 const RECEIVED: u8 = 1;
 
 /// Whether a line was the text that was due.
-enum Came {
+enum TextLine {
     Not,
     Now,
     /// The text was over before this line, having none.
@@ -102,8 +102,8 @@ impl Read {
                 None => false,
             },
             Awaited::Text(entry) => match self.stored_text(&place, entry, line, outstanding, known, now) {
-                Came::Before => return false,
-                came => matches!(came, Came::Now),
+                TextLine::Before => return false,
+                line_was => matches!(line_was, TextLine::Now),
             },
         };
         if !taken {
@@ -125,7 +125,7 @@ impl Read {
             || is_empty(pdu.expose())
             || known.storage.is_the_same_again(&place, &pdu)
         {
-            known.storage.clear_of_suspicion(&place);
+            known.storage.forget_suspect(&place);
             return self.message_read(place, status, pdu, known, now);
         }
         self.dropped += 1;
@@ -152,7 +152,7 @@ impl Read {
         if storage.announced.iter().any(|(announced, _)| *announced == place) {
             return;
         }
-        if storage.announced.len() >= ANNOUNCED {
+        if storage.announced.len() >= MOST_ANNOUNCED {
             storage.work.more = true;
             return;
         }
@@ -174,33 +174,33 @@ impl Read {
         outstanding: Option<&Outstanding>,
         known: &mut Known,
         now: Instant,
-    ) -> Came {
+    ) -> TextLine {
         let meaning = Line::with(line, outstanding.map(|o| &o.expects), |_| false);
-        let (text, came) = match meaning {
-            Line::Unsolicited(_) | Line::Echo => return Came::Not,
+        let (text, line_was) = match meaning {
+            Line::Unsolicited(_) | Line::Echo => return TextLine::Not,
             // A text without a character leaves no line.
-            Line::Final(_) | Line::Answer(_) => ("", Came::Before),
-            Line::Unknown if Line::pdu(line).is_some() => (line, Came::Now),
+            Line::Final(_) | Line::Answer(_) => ("", TextLine::Before),
+            Line::Unknown if Line::pdu(line).is_some() => (line, TextLine::Now),
             Line::Unknown => {
                 known.leave_unread("and writes texts as they are, whatever AT+CSCS says");
-                return Came::Now;
+                return TextLine::Now;
             }
         };
-        let TextEntry::Deliver { from, timestamp } = entry else { return came };
+        let TextEntry::Deliver { from, timestamp } = entry else { return line_was };
         match deliver(from, timestamp, text) {
             Some(pdu) => self.message_read(place.clone(), RECEIVED, pdu, known, now),
             None => self.dropped += 1,
         }
-        came
+        line_was
     }
 }
 
 /// PDU mode is lost, so everything else may be: the settings are made again. A modem that takes PDU mode and speaks text
 /// all the same is left alone until the next listing.
 fn text_in_pdu_mode(known: &mut Known) {
-    if known.storage.texts < TEXTS {
+    if known.storage.texts < MOST_TEXTS {
         known.storage.texts += 1;
-        known.wishes.bring_up = true;
+        known.pending.bring_up = true;
     } else {
         let current = known.storage.memories.current.clone().unwrap_or_default();
         known.storage.bar(&current);
@@ -220,13 +220,13 @@ impl Storage {
             self.suspects.remove(0);
         }
         // Often enough for now: the next listing comes by again.
-        if times < READ_AGAIN {
+        if times < MOST_REREADS {
             self.read_soon(place, Kind::Deliver);
         }
     }
 
     /// Its message was read as it should be: it need not be read again.
-    fn clear_of_suspicion(&mut self, place: &Place) {
+    fn forget_suspect(&mut self, place: &Place) {
         let before = self.suspects.len();
         self.suspects.retain(|(suspect, ..)| suspect != place);
         if self.suspects.len() < before {

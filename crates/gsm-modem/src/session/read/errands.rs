@@ -72,7 +72,7 @@ impl Known {
 
     /// The next command about the storages, or nothing when there is nothing to do.
     pub(in crate::session) fn next_errand(&mut self, now: Instant) -> Option<Errand> {
-        self.due_errand(now).or_else(|| self.give_back(now))
+        self.due_errand(now).or_else(|| self.restore_charset(now))
     }
 
     fn due_errand(&mut self, now: Instant) -> Option<Errand> {
@@ -107,7 +107,7 @@ impl Known {
             self.format.text.charset = Some(charset);
         } else if charset == self.format.text.plain {
             // Which one is in force nobody knows: everything is set again.
-            self.wishes.bring_up = true;
+            self.pending.bring_up = true;
         } else {
             self.leave_unread("and refuses AT+CSCS=\"UCS2\"");
         }
@@ -120,7 +120,7 @@ impl Known {
     }
 
     /// The alphabet that reading needed is left again.
-    fn give_back(&self, now: Instant) -> Option<Errand> {
+    fn restore_charset(&self, now: Instant) -> Option<Errand> {
         self.storage_charset(false).filter(|_| self.storage.work.hold.is_none_or(|hold| hold <= now))
     }
 }

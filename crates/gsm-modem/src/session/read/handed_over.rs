@@ -12,7 +12,7 @@ use crate::session::procedure::Cx;
 use crate::snapshot::Notice;
 
 /// Messages that wait for the SIM's names.
-const EARLY: usize = 64;
+const MOST_EARLY: usize = 64;
 
 impl Known {
     /// Whether the message was taken: octets that are fewer than they should be are no message, unless they read as one.
@@ -29,10 +29,10 @@ impl Known {
             return false;
         }
         if self.format.acknowledges {
-            self.wishes.acknowledge += 1;
+            self.pending.acknowledge += 1;
         }
         self.storage.early.push_back((kind, pdu));
-        if self.storage.sim.is_some() || self.storage.early.len() >= EARLY {
+        if self.storage.sim.is_some() || self.storage.early.len() >= MOST_EARLY {
             self.hand_on();
         }
         true

@@ -113,7 +113,7 @@ impl Procedure for Read {
         }
         storage.work.busy = 0;
         if names_the_sim(&code) && self.errand != Errand::Usage {
-            cx.known.wishes.bring_up |= cx.known.wishes.awakening_counts(cx.now);
+            cx.known.pending.bring_up |= cx.known.pending.ready_code_counts(cx.now);
         }
         let storage = &mut cx.known.storage;
         match self.errand.clone() {
@@ -198,13 +198,13 @@ impl Cx<'_> {
         storage.announced.retain(|(known, _)| known != place);
         if storage.work.discards.is_empty() && storage.codes == Codes::WaitForRoom {
             storage.codes = Codes::Told;
-            self.known.wishes.bring_up = true;
+            self.known.pending.bring_up = true;
         }
         let storage = &mut self.known.storage;
         if storage.work.more && storage.announced.is_empty() {
             storage.work.due = Some(self.now);
         }
-        if self.known.seen.fault.as_ref().is_some_and(Fault::is_of_room) {
+        if self.known.view.fault.as_ref().is_some_and(Fault::is_of_room) {
             self.known.clear_fault();
         }
     }

@@ -95,7 +95,7 @@ impl Send {
 
     /// The format, unless nothing speaks against its being in force.
     fn start(&mut self, cx: &mut Cx<'_>) -> Next {
-        if cx.known.format.is_sure(cx.now) {
+        if cx.known.format.is_certain(cx.now) {
             return self.more(cx);
         }
         let text = &mut cx.known.format.text;
@@ -187,7 +187,7 @@ impl Procedure for Send {
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
         cx.known.timer = None;
         // Its result tells as much.
-        cx.known.wishes.keep_alive = None;
+        cx.known.pending.keep_alive = None;
         cx.known.set_state(State::Busy, cx.dialogue);
         self.start(cx)
     }
@@ -284,7 +284,7 @@ impl Procedure for Send {
         match self.stage {
             Stage::Body(_) => {
                 // What left did so in a format that was sure: its result counts.
-                cx.known.wishes.bring_up = true;
+                cx.known.pending.bring_up = true;
                 return Next::Stay;
             }
             Stage::Withdrawn => {}
@@ -353,7 +353,7 @@ impl Known {
     pub(super) fn settle(&mut self, outcome: Outcome, now: Instant) {
         match outcome.fault() {
             Some(fault) => self.set_fault(Fault::Message(fault.to_owned()), now),
-            None if self.seen.fault.as_ref().is_some_and(Fault::is_of_a_message) => self.clear_fault(),
+            None if self.view.fault.as_ref().is_some_and(Fault::is_of_a_message) => self.clear_fault(),
             None => {}
         }
         self.push(Output::Settle(outcome));

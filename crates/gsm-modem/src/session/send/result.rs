@@ -36,9 +36,9 @@ impl Send {
             return self.more(cx);
         }
         // Nothing leaves before the format is known.
-        cx.known.format.is_doubtful();
+        cx.known.format.set_doubtful();
         let failure = Self::failure(code, cx);
-        cx.known.wishes.bring_up |= !Failure::is_busy(code);
+        cx.known.pending.bring_up |= !Failure::is_busy(code);
         self.end_refused(failure.sentence, cx.known, cx.now);
         Next::Done
     }
@@ -116,7 +116,7 @@ impl Send {
         cx.known.ladder.notice(cx.now);
         let reason = match self.stage {
             Stage::Format => {
-                cx.known.format.is_doubtful();
+                cx.known.format.set_doubtful();
                 "the modem did not answer AT+CMGF in time"
             }
             Stage::More => {
@@ -152,7 +152,7 @@ impl Send {
     }
 
     pub(super) fn part_taken(&mut self, reference: u8, cx: &mut Cx<'_>) -> Next {
-        cx.known.format.has_sent(cx.now);
+        cx.known.format.was_used(cx.now);
         self.references.push(reference);
         self.index += 1;
         let out_of_step = std::mem::take(&mut self.out_of_step);
@@ -200,14 +200,14 @@ impl Send {
             _ if error.subject == Subject::Storage => cx.known.storage_is_full(cx.now),
             ResultCode::Cms(_) if matches!(error.code, Some(304 | 305)) => {
                 // The PDU is sound: an octet of it was lost, or the modem reads something else.
-                cx.known.format.is_doubtful();
+                cx.known.format.set_doubtful();
                 cx.known.format.prompt_pause = PROMPT_PAUSE;
             }
             ResultCode::Cms(_) if error.code == Some(330) => {
                 error.sentence.push_str(": set smsc in this modem's configuration");
-                cx.known.wishes.bring_up |= cx.known.settings.smsc.is_some();
+                cx.known.pending.bring_up |= cx.known.settings.smsc.is_some();
             }
-            _ => cx.known.wishes.bring_up |= names_the_sim(code),
+            _ => cx.known.pending.bring_up |= names_the_sim(code),
         }
         error
     }

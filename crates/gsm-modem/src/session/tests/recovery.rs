@@ -55,7 +55,7 @@ fn the_time_of_a_fault_that_comes_again_is_told() {
     bench.pass(Duration::from_secs(1));
     bench.session.take_dirty();
     let now = bench.now;
-    bench.session.known.set_fault(bench.session.known.seen.fault.clone().unwrap(), now);
+    bench.session.known.set_fault(bench.session.known.view.fault.clone().unwrap(), now);
     assert!(bench.session.take_dirty(), "who looks is told");
     assert_eq!(bench.session.snapshot().last_error_at, Some(now));
 }
@@ -150,7 +150,7 @@ fn a_reset_waits_for_the_message_on_the_air() {
     bench.assert_works();
 }
 
-/// While the dialogue is being found no command can be asked, whatever is heard and whoever wishes it.
+/// While the dialogue is being found no command can be asked, whatever is heard and whoever pending it.
 #[test]
 fn a_second_reset_waits_until_the_dialogue_is_found() {
     let mut modem = Fake::new();

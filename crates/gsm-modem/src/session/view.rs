@@ -10,36 +10,36 @@ use crate::dialogue::{Dialogue, Direction};
 use crate::snapshot::State;
 
 /// Lines beside a failure.
-const TOLD: usize = 20;
+const LOGGED_LINES: usize = 20;
 /// Not more often than this: a modem that fails all day must not fill the log.
-const TELL_AGAIN: Duration = Duration::from_secs(300);
+const LOG_AGAIN: Duration = Duration::from_secs(300);
 
 impl Known {
     /// Something in the snapshot changed.
     pub(super) fn changed(&mut self) {
-        self.seen.dirty = true;
+        self.view.dirty = true;
     }
 
     /// A fault is told until another one is, or until things are well.
     pub(super) fn set_fault(&mut self, fault: Fault, now: Instant) {
-        if self.ladder.in_trouble() && self.seen.cause.is_none() {
-            self.seen.cause = Some(fault.clone());
+        if self.ladder.in_trouble() && self.view.cause.is_none() {
+            self.view.cause = Some(fault.clone());
         }
-        if self.seen.fault.as_ref() != Some(&fault) {
+        if self.view.fault.as_ref() != Some(&fault) {
             let sentence = fault.to_string();
-            self.seen.fault = Some(fault);
-            self.seen.snapshot.last_error = Some(sentence);
+            self.view.fault = Some(fault);
+            self.view.snapshot.last_error = Some(sentence);
         }
-        self.seen.snapshot.last_error_at = Some(now);
-        self.seen.dirty = true;
+        self.view.snapshot.last_error_at = Some(now);
+        self.view.dirty = true;
     }
 
     /// Nothing is wrong any more.
     pub(super) fn clear_fault(&mut self) {
-        if self.seen.fault.take().is_some() {
-            self.seen.snapshot.last_error = None;
-            self.seen.snapshot.last_error_at = None;
-            self.seen.dirty = true;
+        if self.view.fault.take().is_some() {
+            self.view.snapshot.last_error = None;
+            self.view.snapshot.last_error_at = None;
+            self.view.dirty = true;
         }
     }
 
@@ -51,18 +51,18 @@ impl Known {
     }
 
     pub(super) fn set_registration(&mut self, registration: Registration) {
-        if self.seen.snapshot.registration != registration {
-            self.seen.snapshot.registration = registration;
-            self.seen.dirty = true;
+        if self.view.snapshot.registration != registration {
+            self.view.snapshot.registration = registration;
+            self.view.dirty = true;
         }
     }
 
     pub(super) fn set_state(&mut self, state: State, dialogue: &mut Dialogue) {
         let state = match state {
-            State::Ready if self.seen.snapshot.paused => State::Paused,
+            State::Ready if self.view.snapshot.paused => State::Paused,
             other => other,
         };
-        let from = self.seen.snapshot.state;
+        let from = self.view.snapshot.state;
         if from == state {
             return;
         }
@@ -72,25 +72,25 @@ impl Known {
             tracing::debug!(modem = %self.settings.name, ?from, to = ?state, "state");
             let down = |state| matches!(state, State::Absent | State::Recovering | State::Blocked);
             // A plain stop is no failure.
-            if !down(from) && down(state) && self.wishes.stop.is_none() {
-                self.tell_record(dialogue);
+            if !down(from) && down(state) && self.pending.stop.is_none() {
+                self.log_record(dialogue);
             }
         }
-        self.seen.snapshot.state = state;
-        self.seen.snapshot.ready = works(state) && !self.seen.snapshot.paused;
-        self.seen.dirty = true;
+        self.view.snapshot.state = state;
+        self.view.snapshot.ready = works(state) && !self.view.snapshot.paused;
+        self.view.dirty = true;
     }
 
     /// An operator paused or resumed it.
     pub(super) fn set_paused(&mut self, paused: bool, dialogue: &mut Dialogue) {
-        self.seen.snapshot.paused = paused;
-        self.seen.dirty = true;
-        match self.seen.snapshot.state {
+        self.view.snapshot.paused = paused;
+        self.view.dirty = true;
+        match self.view.snapshot.state {
             State::Paused | State::Ready => {
-                self.seen.snapshot.state = State::Starting;
+                self.view.snapshot.state = State::Starting;
                 self.set_state(State::Ready, dialogue);
             }
-            State::Busy => self.seen.snapshot.ready = !paused,
+            State::Busy => self.view.snapshot.ready = !paused,
             _ => {}
         }
     }
@@ -100,13 +100,13 @@ impl Known {
     }
 
     /// The last lines of the port go to the log beside a failure.
-    fn tell_record(&mut self, dialogue: &mut Dialogue) {
+    fn log_record(&mut self, dialogue: &mut Dialogue) {
         let Some(now) = dialogue.recorder().now() else { return };
-        if self.seen.told.is_some_and(|told| now.saturating_duration_since(told) < TELL_AGAIN) {
+        if self.view.logged_at.is_some_and(|told| now.saturating_duration_since(told) < LOG_AGAIN) {
             return;
         }
-        self.seen.told = Some(now);
-        let lines: Vec<_> = dialogue.recorded(TOLD, now).iter().map(ToString::to_string).collect();
+        self.view.logged_at = Some(now);
+        let lines: Vec<_> = dialogue.recorded(LOGGED_LINES, now).iter().map(ToString::to_string).collect();
         tracing::warn!(modem = %self.settings.name, "the last lines of its port:\n  {}", lines.join("\n  "));
     }
 }

@@ -21,14 +21,14 @@ pub(super) struct Request {
 
 /// What is known of dialogues with the network.
 #[derive(Debug, Default)]
-pub(super) struct Menu {
+pub(super) struct UssdDialogue {
     /// The network waits for an answer, until then.
     until: Option<Instant>,
     /// The coding that this modem took, and the family it belonged to then.
     pub(super) worked: Option<(String, UssdCoding)>,
 }
 
-impl Menu {
+impl UssdDialogue {
     /// Whether the network waits for an answer.
     pub(super) fn is_open(&self) -> bool {
         self.until.is_some()

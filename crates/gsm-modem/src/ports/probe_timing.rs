@@ -7,7 +7,7 @@ use super::{Candidate, obstacle};
 
 /// How long a port is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Patience {
+pub struct ProbeTiming {
     /// The answer to `AT`, at each speed.
     pub attention: Duration,
     /// The answer to a question.
@@ -21,7 +21,7 @@ pub struct Patience {
 /// The speed that USB modems ignore and that most others have.
 const BAUD: u32 = 115_200;
 
-impl Patience {
+impl ProbeTiming {
     /// For a port whose speed does not matter.
     pub fn usb() -> Self {
         Self {

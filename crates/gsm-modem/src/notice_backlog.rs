@@ -10,9 +10,9 @@ const MOST: usize = 4096;
 
 /// The notices that wait.
 #[derive(Debug, Default)]
-pub(super) struct Unheard(VecDeque<Notice>);
+pub(super) struct NoticeBacklog(VecDeque<Notice>);
 
-impl Unheard {
+impl NoticeBacklog {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -63,16 +63,16 @@ mod tests {
 
     #[test]
     fn a_message_that_lies_nowhere_else_is_never_lost() {
-        let mut unheard = Unheard::default();
+        let mut backlog = NoticeBacklog::default();
         let mut lost = 0;
         for mark in 0..3 * MOST {
-            lost += unheard.push(match mark % 4 {
+            lost += backlog.push(match mark % 4 {
                 0 => message(mark, true),
                 1 => Notice::Overdue,
                 _ => message(mark, false),
             });
         }
-        let left: Vec<_> = std::iter::from_fn(|| unheard.pop()).collect();
+        let left: Vec<_> = std::iter::from_fn(|| backlog.pop()).collect();
         let messages = (0..3 * MOST).filter(|mark| mark % 4 > 1).map(|mark| message(mark, false));
         let kept = left.iter().filter(|notice| lies_nowhere_else(notice));
         assert!(kept.eq(messages.collect::<Vec<_>>().iter()), "all of them, in order");
@@ -82,10 +82,10 @@ mod tests {
 
     #[test]
     fn what_nobody_will_hear_is_counted() {
-        let mut unheard = Unheard::default();
-        assert_eq!(unheard.push(message(1, false)) + unheard.push(Notice::Overdue), 0);
-        let first = unheard.pop().unwrap();
-        unheard.put_back(first);
-        assert_eq!((unheard.forget(), unheard.is_empty()), (2, true));
+        let mut backlog = NoticeBacklog::default();
+        assert_eq!(backlog.push(message(1, false)) + backlog.push(Notice::Overdue), 0);
+        let first = backlog.pop().unwrap();
+        backlog.put_back(first);
+        assert_eq!((backlog.forget(), backlog.is_empty()), (2, true));
     }
 }
