@@ -14,8 +14,8 @@ pub enum Framing {
     /// It does, as in the answers of a modem (`+CMGL`, `+CMGR`, `+CMT`, `+CDS`), behind the prompt of `AT+CMGS` (TS 27.005
     /// clause 3.1), and in the records of a SIM behind their status octet (TS 31.102 clause 4.2.25).
     SmscFirst,
-    /// The octets begin with the TPDU, as in the messages of the network (TS 24.011) and in SMPP or SIP payloads. Some
-    /// modems leave the address out too.
+    /// The octets begin with the TPDU, as in the messages of the network (TS 24.011) and in SMPP or SIP
+    /// payloads. Some modems leave the address out as well.
     TpduOnly,
 }
 
@@ -79,8 +79,8 @@ impl Decoded {
 ///
 /// # Errors
 ///
-/// Any [`Reason`](crate::Reason) that a field can have, with the first octet at fault; a lenient reading fails with those
-/// only whose documentation does not say what lenient mode does.
+/// Any [`Reason`](crate::Reason) that a field can have, with the first octet at fault. A lenient reading
+/// fails only with those whose documentation does not say what lenient mode does.
 pub fn decode(
     octets: &[u8],
     direction: Direction,

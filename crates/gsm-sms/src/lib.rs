@@ -82,10 +82,10 @@
 //!
 //! # What a later version may change
 //!
-//! Enums and structs marked non-exhaustive may grow: errors, what the standard keeps for later, options and results. The
-//! others are whole by the standard, such as the fields of a TPDU, or by what they mean. The sentences of `Display` are for
-//! people and no promise; the mnemonics of [`Field`] and the names in [`Encoding::as_str`], [`Tpdu::name`] and
-//! [`Language::code`] are.
+//! Enums and structs marked non-exhaustive may grow: errors, values that the standard reserves, options and
+//! results. The others are complete by the standard, such as the fields of a TPDU, or by their meaning. The
+//! sentences of `Display` are for people and not a promise; the mnemonics of [`Field`] and the names in
+//! [`Encoding::as_str`], [`Tpdu::name`] and [`Language::code`] are.
 
 // Which errors there are, and when, is part of what this crate promises.
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]

@@ -48,7 +48,7 @@ pub enum Fragment {
     Septets(Vec<u8>, ShiftTables),
     /// UTF-16 units of UCS-2.
     Units(Vec<u16>),
-    /// Octets that are no text.
+    /// Octets that are not text.
     Octets(Vec<u8>),
 }
 
@@ -99,7 +99,7 @@ impl UserData {
             Alphabet::Gsm7 => {
                 let begin = septets::after(octets.len());
                 let fill_bits = begin * 7 - octets.len() * 8;
-                // Fewer than seven by the meaning of `after`.
+                // There are fewer than seven fill bits, as `after` is defined.
                 let mut packer = Packer::new(&mut octets, u32::try_from(fill_bits).unwrap_or(0));
                 let mut count = begin;
                 for (offset, character) in text.char_indices() {
@@ -148,7 +148,7 @@ impl UserData {
             let reason = Reason::TooLong { length: octets.len(), most: MOST_OCTETS };
             return Err(SmsError::new(Field::UserData, 0, reason));
         }
-        // 160 at most: 140 octets hold no more septets.
+        // At most 160: 140 octets hold no more septets.
         let length = u8::try_from(length).unwrap_or(u8::MAX);
         Ok(Self { alphabet, has_header, length, octets })
     }
@@ -272,7 +272,7 @@ impl UserData {
         Ok((rest, user_data))
     }
 
-    /// Sees that the header keeps to its own length and to that of the user data.
+    /// Checks that the header keeps to its own length and to that of the user data.
     fn check_header(
         &mut self,
         input: &[u8],
@@ -325,7 +325,7 @@ fn write_header(elements: &[Element<'_>], to: &mut Vec<u8>) {
     for element in elements {
         element.write(to);
     }
-    // What is too long for an octet is too long for a message, and refused by its length.
+    // A header that is too long for an octet is too long for a message, and is refused by its length.
     to[0] = u8::try_from(to.len() - 1).unwrap_or(u8::MAX);
 }
 
