@@ -1,5 +1,5 @@
-//! The operator's own way to take a modem's power: a program, without a shell, without the daemon's environment and
-//! within a time limit. What it prints is not read.
+//! The operator's way to cut a modem's power: a program, run without a shell, without the daemon's
+//! environment and within a time limit. Its output is not read.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use tokio::time::timeout;
 
 use super::host::RecoveryTarget;
 
-/// Where a program finds others.
+/// Where the program finds other programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// For a program to end after SIGKILL.
+/// How long a program may take to end after SIGKILL.
 const END: Duration = Duration::from_secs(5);
 
-/// Runs the command to its end. Nothing, when there is none; else a sentence on how it failed.
+/// Runs the command to its end. The error is `None` when there is no command, else a sentence on how it failed.
 pub(super) async fn run(
     command: Vec<String>,
     target: RecoveryTarget,
@@ -34,7 +34,7 @@ pub(super) async fn run(
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // So that its children can be ended with it.
+        // The group makes it possible to end the program's children with it.
         .process_group(0)
         .spawn();
     let mut child = match child {
@@ -47,7 +47,7 @@ pub(super) async fn run(
         Ok(Ok(status)) => failed(format!("failed: {status}")),
         Ok(Err(e)) => failed(format!("was lost: {e}")),
         Err(_) => {
-            // It was not waited for to its end, so its number is still its own.
+            // The program was not waited for to its end, so its process number is still its own.
             if let Some(group) = group {
                 let _ = killpg(group, Signal::SIGKILL);
             }
@@ -115,7 +115,7 @@ mod tests {
         let deadline = crate::clock::monotonic() + LIMIT;
         // A process that was killed is gone a moment later.
         while std::io::Write::write(&mut pipe, b"x").is_ok() {
-            assert!(crate::clock::monotonic() < deadline, "somebody still reads");
+            assert!(crate::clock::monotonic() < deadline, "a process still holds the pipe open");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who has a port open, from `/proc` (proc(5): `fd`, `fdinfo`, `comm`).
+//! Which process has a port open, from `/proc` (proc(5): `fd`, `fdinfo`, `comm`).
 
 use std::fmt;
 use std::fs;
@@ -10,14 +10,14 @@ use super::scan::entries;
 /// A process that has a port open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// Its number.
+    /// Its process number.
     pub pid: u32,
-    /// Its program, at most 15 characters of it.
+    /// Its program's name, at most 15 characters of it.
     pub program: String,
 }
 
 impl Process {
-    /// Whether it is the desktop's manager of modems.
+    /// Whether it is `ModemManager`.
     pub fn is_modem_manager(&self) -> bool {
         self.program == MODEM_MANAGER
     }
@@ -29,11 +29,11 @@ impl fmt::Display for Process {
     }
 }
 
-/// As `/proc/PID/comm` has it.
+/// The name as `/proc/PID/comm` has it.
 const MODEM_MANAGER: &str = "ModemManager";
 
-/// Who has `device` open, as far as this user may see: who locked it (with a lock file, or on the device) rather
-/// than who only has it open, and otherwise not this process.
+/// The process that has `device` open, as far as this user may see: one that locked the device (with a lock
+/// file, or on the device) rather than one that only has it open, and otherwise not this process.
 pub fn holder(root: &Root, device: &Path) -> Option<Process> {
     let device = device.canonicalize().ok()?;
     let own = std::process::id();
@@ -63,14 +63,14 @@ pub fn holder(root: &Root, device: &Path) -> Option<Process> {
     open
 }
 
-/// Who left a lock file in the UUCP manner, as minicom, pppd and other gateways do (FHS 3.0 section 5.9): the number
-/// of a process in ten octets.
+/// The process that left a lock file in the UUCP manner, as minicom, pppd and other gateways do (FHS 3.0
+/// section 5.9): its number in ten octets.
 fn lock_file(root: &Root, device: &Path) -> Option<u32> {
     let name = device.file_name()?.to_str()?;
     fs::read_to_string(root.join(&format!("run/lock/LCK..{name}"))).ok()?.trim().parse().ok()
 }
 
-/// `ModemManager`, when it runs: what it has open only root can see.
+/// `ModemManager`, when it runs: only root can see what it has open.
 pub(super) fn modem_manager(root: &Root) -> Option<Process> {
     processes(root)
         .map(|(pid, process)| Process { pid, program: program(&process) })

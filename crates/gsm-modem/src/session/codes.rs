@@ -1,4 +1,4 @@
-//! What the modem says by itself (3GPP TS 27.005 clause 3.4.1, TS 27.007): one event each, whatever is outstanding.
+//! Unsolicited codes (3GPP TS 27.005 clause 3.4.1, TS 27.007): one event each, whatever is outstanding.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::dialogue::Open;
 use crate::snapshot::State;
 
 impl Session {
-    /// A code, whole.
+    /// Takes a complete code.
     pub(super) fn code(&mut self, line: &str, now: Instant) -> Next {
         let Line::Unsolicited(code) = Line::of(line, None) else { return Next::Stay };
         match code {
@@ -33,7 +33,7 @@ impl Session {
             Unsolicited::Stored(kind, body) => {
                 match index(body) {
                     Some(place) => self.known.read_place(place, kind, now),
-                    // Something came; where it lies a listing finds.
+                    // A message came; a listing finds where it lies.
                     None => self.known.look_for_messages(now),
                 }
                 self.wake_idle(now)
@@ -50,14 +50,14 @@ impl Session {
         }
     }
 
-    /// Every setting is lost, and whatever was under way with it.
+    /// The modem restarted: every setting is lost, and whatever was in progress with it.
     fn restarted(&mut self, now: Instant) -> Next {
         if matches!(self.doing.activity(), Activity::Closed | Activity::Curing) {
             return Next::Stay;
         }
         self.known.view.snapshot.counters.restarts += 1;
         if !self.known.pending.ready_code_counts(now) {
-            // It says so without end. Where it is true, what it says to the next command tells as much.
+            // The modem says so again and again. If it is true, the answer to the next command shows it as well.
             self.known.format.set_doubtful();
             self.known.set_fault(Fault::Restarted, now);
             return Next::Stay;
@@ -71,8 +71,8 @@ impl Session {
         Next::Anew(Open::No)
     }
 
-    /// A part of the modem became ready. While it is brought up that ends a wait; later, it says that the modem
-    /// began anew without saying so, and its settings are made again once no message is under way.
+    /// A part of the modem became ready. During the bring-up that ends a wait; later it shows that the modem
+    /// restarted without saying so, and its settings are made again once no message is in progress.
     fn part_ready(&mut self, now: Instant) -> Next {
         if self.doing.activity() == Activity::BringUp {
             return self.wake(now);
@@ -94,7 +94,7 @@ impl Session {
         let counts = self.known.domain == Some(domain);
         self.doing.registration_said(domain, registration);
         if self.doing.activity() == Activity::BringUp {
-            // Whichever it is, it says whether it is worth asking again.
+            // Whichever domain it is, it shows whether asking again is worthwhile.
             return if registration.is_registered() { self.wake(now) } else { Next::Stay };
         }
         if !counts {
@@ -104,7 +104,7 @@ impl Session {
         self.wake_idle(now)
     }
 
-    /// The modem says something that it would not say under its settings: it began anew without a word.
+    /// The modem said something that it would not say under its settings: it restarted without saying so.
     pub(super) fn began_anew(&mut self, now: Instant) -> Next {
         if matches!(self.doing.activity(), Activity::Closed | Activity::Curing) || self.dialogue.is_lost() {
             self.known.pending.bring_up |=
@@ -112,7 +112,7 @@ impl Session {
             return Next::Stay;
         }
         if !self.known.pending.ready_code_counts(now) {
-            // It says so under any settings.
+            // The modem says so under any settings.
             self.known.format.echo = Echo::On;
             return Next::Stay;
         }
@@ -122,7 +122,7 @@ impl Session {
         self.with(now, |doing, cx| doing.began_anew(cx))
     }
 
-    /// Something ends a wait of what is under way.
+    /// Ends a wait of the procedure in progress.
     fn wake(&mut self, now: Instant) -> Next {
         if self.dialogue.is_lost() {
             return Next::Stay;

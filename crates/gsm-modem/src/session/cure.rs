@@ -1,6 +1,6 @@
-//! Climbing the recovery ladder: when a modem that does not answer, finds no network or fails every send is cured, how,
-//! and what a person is told of it. Only the ladder decides which cure comes next; nothing here begins while the result
-//! of a message is outstanding.
+//! Climbing the recovery ladder: when a modem that does not answer, finds no network or fails every send is
+//! recovered, how, and what a person learns about it. Only the ladder decides which step comes next; no step
+//! begins while the result of a message is outstanding.
 
 use super::fault::Fault;
 use super::input::{Closing, Output};
@@ -10,14 +10,14 @@ use crate::dialogue::{Ended, Open};
 use crate::ladder::{Recovery, Rung, Step};
 use crate::snapshot::{Notice, State};
 
-/// The radio, or the device, begins anew.
+/// A recovery step that restarts the radio, or the device.
 #[derive(Debug)]
 pub(super) enum Cure {
-    /// `AT+CFUN=4` is out.
+    /// `AT+CFUN=4` is outstanding.
     RadioOff,
-    /// `AT+CFUN=1` is out.
+    /// `AT+CFUN=1` is outstanding.
     RadioOn,
-    /// This of the family's ways to restart is out.
+    /// The family's restart command with this index is outstanding.
     Restart(usize),
 }
 
@@ -26,7 +26,7 @@ impl Cure {
         Self::Restart(0)
     }
 
-    /// What begins the device anew: the family's own commands, and the standard's last.
+    /// The commands that restart the device: the family's own, and the standard's last.
     fn restart_command(cx: &Cx<'_>, at: usize) -> Option<Command> {
         let own = cx.known.profile.reset.iter().filter(|line| *line != "AT+CFUN=1,1");
         own.map(|line| Command::Vendor(line.clone().into())).chain([Command::Restart]).nth(at)
@@ -54,14 +54,14 @@ impl Procedure for Cure {
         cx.known.timer = None;
         cx.known.pending.restart = false;
         cx.known.end_dialogue(&Fault::Reset);
-        // Some ask for the PIN again.
+        // Some modems ask for the PIN again.
         cx.known.pin.device_began_anew();
         cx.known.set_state(State::Recovering, cx.dialogue);
         self.write(cx)
     }
 
-    /// Refused or not, the radio is to be on in the end; a restart by the family's own command that is refused is asked
-    /// for as the next one has it.
+    /// Refused or not, the radio is to be on in the end. When a restart by the family's own command is
+    /// refused, the next command is tried.
     fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next {
         match self {
             Self::RadioOff => *self = Self::RadioOn,
@@ -76,14 +76,14 @@ impl Procedure for Cure {
         self.write(cx)
     }
 
-    /// That is what was asked for.
+    /// The restart is what was asked for.
     fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
         Next::Stay
     }
 }
 
 impl Cx<'_> {
-    /// What was done so far did not help: the next rung.
+    /// What was done so far did not help: the next rung is climbed.
     pub(super) fn cure(&mut self, fault: Fault, closed: bool) -> Next {
         self.known.ladder.notice(self.now);
         self.set_fault(fault.clone());
@@ -92,7 +92,7 @@ impl Cx<'_> {
             Step::Try(rung) => self.attempt(rung, fault),
             Step::Again => Next::Close(Closing::Reopen),
             Step::Rest(until) if closed => {
-                // It rests when its port is open again.
+                // The modem rests once its port is open again.
                 let seconds = (until - self.now).as_secs();
                 tracing::warn!(modem = %self.known.settings.name, seconds, "{fault}; it rests");
                 Next::Close(Closing::Reopen)
@@ -103,7 +103,7 @@ impl Cx<'_> {
         next
     }
 
-    /// Climbs a rung, as the ladder said.
+    /// Climbs a rung that the ladder chose.
     pub(super) fn attempt(&mut self, rung: Rung, fault: Fault) -> Next {
         tracing::warn!(modem = %self.known.settings.name, rung = rung.as_str(), "{fault}; {} follows", rung.words());
         self.set_fault(fault);
@@ -139,7 +139,7 @@ impl Cx<'_> {
         self.known.push(Output::Notice(Notice::Recovered { rung, took }));
     }
 
-    /// The last fault, and behind it what was tried.
+    /// Reports the last fault, and behind it what was tried.
     pub(super) fn tell_tried(&mut self) {
         let tried = self.known.ladder.tried();
         if let Some(fault) = self.known.view.fault.clone().filter(|_| !tried.is_empty()) {

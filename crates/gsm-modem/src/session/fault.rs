@@ -120,17 +120,17 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Whether it is of one message, and over when the next one is taken.
+    /// Whether the fault is about one message, and over when the next one is accepted.
     pub(super) fn is_of_a_message(&self) -> bool {
         matches!(self, Self::Message(_))
     }
 
-    /// Whether it is of a storage without room.
+    /// Whether the fault is about a storage without room.
     pub(super) fn is_of_room(&self) -> bool {
         matches!(self, Self::StorageFull | Self::StorageStuck)
     }
 
-    /// The fault without what was tried about it.
+    /// The fault without what was tried against it.
     pub(super) fn cause(self) -> Self {
         match self {
             Self::Tried { cause, .. } => *cause,

@@ -1,5 +1,5 @@
-//! A session without work: what waited is done first, in the order of its weight; then it waits. And the two states in
-//! which nothing is done.
+//! A session without work: what waited is done first, in the order of its importance; then the session waits.
+//! And the two states in which nothing is done.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::at::Registration;
 use crate::dialogue::{Ended, Open};
 use crate::snapshot::State;
 
-/// A waiting order is taken before the next errand.
+/// An order that waits is taken before the next errand.
 const ERRAND_GAP: Duration = Duration::from_millis(1);
 
 /// Nothing is under way.
@@ -26,7 +26,8 @@ pub(super) struct Idle;
 #[derive(Debug)]
 pub(super) struct Closed;
 
-/// After the last rung: the modem is asked now and then whether it lives, its port open, so that a new device is noticed.
+/// The state after the last rung: the modem is asked now and then whether it answers, and its port stays open, so that
+/// a new device is noticed.
 #[derive(Debug)]
 pub(super) struct Resting {
     pub(super) until: Instant,

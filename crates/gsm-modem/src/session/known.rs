@@ -1,4 +1,4 @@
-//! What a session knows of its modem beyond what it is doing: it outlives every procedure.
+//! What a session knows of its modem apart from what it is doing. This outlives every procedure.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use crate::profiles::{Identity, Profile};
 use crate::settings::{Roaming, Settings};
 use crate::snapshot::Snapshot;
 
-/// How often an awakening may have the settings made again in [`READY_CODE_SPAN`]: a modem that reports one in
-/// answer to the settings themselves must not be set up for ever.
+/// How often codes that say a part of the modem is ready may have the settings made again in [`READY_CODE_SPAN`]: a
+/// modem that sends one in answer to the settings themselves must not be set up for ever.
 const READY_CODES: u8 = 3;
 const READY_CODE_SPAN: Duration = Duration::from_secs(60);
 
-/// What is known.
+/// What is known of the modem.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) settings: Settings,
-    /// The family that it belongs to, as far as is known.
+    /// The family that the modem belongs to, as far as is known.
     pub(super) profile: Arc<Profile>,
     usb: Option<(u16, u16)>,
     pub(super) view: View,
@@ -34,7 +34,7 @@ pub(super) struct Known {
     pub(super) outputs: VecDeque<Output>,
     pub(super) ladder: Ladder,
     pub(super) format: Format,
-    /// The domain whose registration counts; nothing when the modem knows none.
+    /// The domain whose registration counts; `None` when the modem has none.
     pub(super) domain: Option<Domain>,
     pub(super) storage: Storage,
     pub(super) pending: Pending,
@@ -49,105 +49,106 @@ pub(super) struct Known {
 #[derive(Debug, Default)]
 pub(super) struct View {
     pub(super) snapshot: Snapshot,
-    /// The snapshot changed since somebody asked.
+    /// Whether the snapshot changed since it was last taken.
     pub(super) dirty: bool,
-    /// What `last_error` says.
+    /// The fault in `last_error`.
     pub(super) fault: Option<Fault>,
-    /// The first fault of the trouble that the modem is in: what follows is of its cure.
+    /// The first fault of the present trouble; what follows is a fault of its recovery.
     pub(super) cause: Option<Fault>,
-    /// When the log was last told what went before a failure.
+    /// When the log last got the lines before a failure.
     pub(super) logged_at: Option<Instant>,
 }
 
-/// In which form messages are said, and what is known of the settings for that.
+/// The format of messages, and what is known of the settings for it.
 #[derive(Debug, Default)]
 pub(super) struct Format {
-    /// When `AT+CMGF` was last known to be in force; nothing when something speaks against it.
+    /// When `AT+CMGF` was last known to be in force; `None` when there is reason for doubt.
     proven: Option<Instant>,
     pub(super) echo: Echo,
-    /// `AT+CMMS` was refused: not asked again until the modem begins anew.
+    /// `AT+CMMS` was refused, and is not used again until the modem restarts.
     pub(super) more_refused: bool,
-    /// `+CSMS: 1` cannot be left: messages that are handed over want an acknowledgement.
+    /// `+CSMS: 1` cannot be switched off: messages that are handed over need an acknowledgement.
     pub(super) acknowledges: bool,
-    /// Found out: the modem loses octets that come right behind the prompt.
+    /// The pause after the prompt, once the modem is known to lose octets that come right after it.
     pub(super) prompt_pause: Duration,
     pub(super) text: TextMode,
 }
 
-/// A modem that answers nothing for so long may have begun anew without a word; a start takes longer.
+/// A modem that answers nothing for this long may have restarted without saying so; a restart takes longer.
 const UNPROVEN: Duration = Duration::from_millis(100);
 
 impl Format {
-    /// `AT+CMGF` was taken.
+    /// The modem accepted `AT+CMGF`.
     pub(super) fn was_set(&mut self, now: Instant) {
         self.proven = Some(now);
     }
 
-    /// Something speaks against its being in force.
+    /// There is reason to doubt that the format is in force.
     pub(super) fn set_doubtful(&mut self) {
         self.proven = None;
     }
 
-    /// Whether it is in force for certain.
+    /// Whether the format is certainly in force.
     pub(super) fn is_certain(&self, now: Instant) -> bool {
         self.proven.is_some_and(|at| now.saturating_duration_since(at) <= UNPROVEN)
     }
 
-    /// A command ended. Where it was certain a moment ago it is so still: what answers without a gap did not begin anew.
+    /// A command ended. If the format was certain a moment ago, it still is: a modem that answers without a gap did not
+    /// restart.
     pub(super) fn answered(&mut self, now: Instant) {
         if self.is_certain(now) {
             self.proven = Some(now);
         }
     }
 
-    /// A message was taken that left in this format.
+    /// A message that was sent in this format was accepted.
     pub(super) fn was_used(&mut self, now: Instant) {
         self.proven = self.proven.map(|_| now);
     }
 }
 
-/// Whether the modem gives back what is written.
+/// Whether the modem echoes what is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Echo {
-    /// Nobody knows yet.
+    /// It is not known yet.
     #[default]
     Unknown,
-    /// It was switched off, and stayed off: a command that comes back tells of a modem that began anew.
+    /// The echo was switched off, and stayed off: a command that is echoed shows that the modem restarted.
     Off,
-    /// It cannot be switched off.
+    /// The echo cannot be switched off.
     On,
 }
 
-/// How text mode stands, on a modem that is driven in it.
+/// The state of text mode, on a modem that is driven in it.
 #[derive(Debug, Default)]
 pub(super) struct TextMode {
     pub(super) on: bool,
-    /// The alphabet in force; nothing while a change of it is unanswered.
+    /// The alphabet in force; `None` while a change of it is unanswered.
     pub(super) charset: Option<Charset>,
     /// The alphabet for sending, and for everything but reading.
     pub(super) plain: Charset,
-    /// `+CSMP` in force; nothing while a change of it is unanswered.
+    /// The `+CSMP` in force; `None` while a change of it is unanswered.
     pub(super) parameters: Option<[u8; 4]>,
-    /// `+CSMP` was taken once: what a refusal leaves in force may be anything.
+    /// `+CSMP` was accepted once: after a refusal, any value may be in force.
     pub(super) has_parameters: bool,
-    /// The service centre is to be set once more: on some modems `+CSMP` clears it.
+    /// The service centre has to be set again: on some modems `+CSMP` clears it.
     pub(super) centre_due: bool,
-    /// An alphabet was taken at all, so that one can be left again.
+    /// The modem has accepted an alphabet, so that it can be switched back.
     pub(super) switches: bool,
-    /// The modem lists PDU mode, though it refuses it.
+    /// The modem lists PDU mode, but refuses it.
     pub(super) lists_pdu: bool,
 }
 
-/// What became of the configured PIN since the start.
+/// What became of the configured PIN since the start of the daemon.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PinState {
     #[default]
     Untried,
-    /// Given and accepted; may be given again after the device began anew.
+    /// The PIN was entered and accepted, and may be entered again after a restart of the device.
     Accepted,
-    /// Accepted before, and the device began anew since.
+    /// The PIN was accepted before, and the device restarted since.
     AcceptedBefore,
-    /// Refused, or given without an answer. Never again.
+    /// The PIN was refused, or entered without an answer. It is never entered again.
     Spent,
 }
 
@@ -159,24 +160,24 @@ impl PinState {
     }
 }
 
-/// What waits until the session is idle.
+/// Work that waits until the session is idle.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    /// The port is to be closed for good; at the latest then.
+    /// The port is to be closed for good, at this instant at the latest.
     pub(super) stop: Option<Instant>,
     pub(super) restart: bool,
     pub(super) bring_up: bool,
-    /// Messages through it fail, and how.
+    /// Messages through this modem fail, and this is how.
     pub(super) cure: Option<String>,
-    /// Messages that were handed over and want `+CNMA`.
+    /// How many messages were handed over and need `+CNMA`.
     pub(super) acknowledge: u32,
     pub(super) ussd: Option<Request>,
-    /// When the modem is asked whether it lives.
+    /// When the modem is next asked whether it answers.
     pub(super) keep_alive: Option<Instant>,
     ready_codes: ReadyCodes,
 }
 
-/// ReadyCodes that had the settings made again, since when.
+/// How many ready codes had the settings made again, and since when.
 #[derive(Debug, Default)]
 struct ReadyCodes {
     since: Option<Instant>,
@@ -184,7 +185,7 @@ struct ReadyCodes {
 }
 
 impl Pending {
-    /// A part of the modem became ready, or the modem began anew: whether the settings are made again.
+    /// A part of the modem became ready, or the modem restarted. Returns whether the settings are made again.
     pub(super) fn ready_code_counts(&mut self, now: Instant) -> bool {
         let ready_codes = &mut self.ready_codes;
         if ready_codes.since.is_none_or(|since| now.saturating_duration_since(since) > READY_CODE_SPAN) {
@@ -222,7 +223,7 @@ impl Known {
         self.choose_profile();
     }
 
-    /// Chooses the family anew from what the modem said of itself.
+    /// Chooses the family again from what the modem says of itself.
     pub(super) fn choose_profile(&mut self) {
         let seen = &self.view.snapshot;
         let said = Identity {
@@ -238,13 +239,14 @@ impl Known {
         self.profile = profile;
     }
 
-    /// Whether messages may be sent with this registration. One that is not understood is not the home network.
+    /// Whether messages may be sent with this registration. A registration that is not understood is not the
+    /// home network.
     pub(super) fn may_send(&self, registration: Registration) -> bool {
         registration.is_registered()
             && !(registration == Registration::Roaming && self.settings.roaming == Roaming::Forbidden)
     }
 
-    /// The device may have begun anew: what was set in it is unknown.
+    /// The device may have restarted: its settings are unknown.
     pub(super) fn begin_anew(&mut self) {
         self.pending.bring_up = false;
         self.pending.keep_alive = None;

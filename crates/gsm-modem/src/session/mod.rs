@@ -1,11 +1,11 @@
 //! The dialogue with one modem as a pure state machine (ITU-T V.250, 3GPP TS 27.005 and TS 27.007).
 //!
-//! [`Session::handle`] takes what happened and the present; [`Session::poll`] gives what is to be done. It knows no port
-//! and no clock. Below it the dialogue kernel gives every line its place; above that one procedure at a time owns what is
-//! under way and is thrown away whole. The rules it keeps: every command states what it expects, and what else arrives is
-//! an unsolicited code or is counted and dropped; after a time-out nothing is sent before the dialogue is found again; what
-//! is not understood opens no lock and switches nothing off; and a message whose PDU has left is accepted, rejected or
-//! unknown, never guessed.
+//! [`Session::handle`] takes an event and the present; [`Session::poll`] gives what is to be done. The session knows
+//! no port and no clock. Below it, the dialogue kernel gives every line its meaning; above that, one procedure at a
+//! time owns what is in progress and is dropped as a whole. The session keeps these rules: every command states what
+//! it expects, and anything else that arrives is an unsolicited code or is counted and dropped; after a time-out
+//! nothing is sent before the dialogue is resynchronised; a line that is not understood grants nothing and switches
+//! nothing off; and a message whose PDU has left is accepted, rejected or unknown, never guessed.
 //!
 //! ```
 //! use std::time::Instant;

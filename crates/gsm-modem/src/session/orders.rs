@@ -1,4 +1,4 @@
-//! What an operator or the queue asks of a modem: a message, a pause, a restart, a question to the network.
+//! What an operator or the queue asks of a modem: a message, a pause, a restart, a USSD request.
 
 use std::time::Instant;
 
@@ -44,7 +44,7 @@ impl Session {
                 self.known.pending.restart = true;
                 Next::Stay
             }
-            // What is outstanding must not end the command to restart.
+            // A result that is outstanding must not end the restart command.
             Activity::Idle | Activity::Resting | Activity::BringUp | Activity::Ussd => {
                 self.abandon(&Fault::Reset, now);
                 self.known.set_state(State::Recovering, &mut self.dialogue);

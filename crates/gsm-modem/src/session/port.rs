@@ -1,4 +1,4 @@
-//! The port: opened, lost, stuck, closed; and what a rung of the ladder that only the driver can climb came to.
+//! The port: opened, lost, stuck, closed; and the outcome of a rung that only the driver can climb.
 
 use std::path::Path;
 use std::time::Instant;
@@ -30,7 +30,7 @@ impl Session {
                 }
                 self.known.set_state(State::Absent, &mut self.dialogue);
             }
-            // One that is away stays so, whatever is done about it.
+            // A modem that is absent stays absent, whatever is done about it.
             Closing::Reopen | Closing::Cure(_) if was_closed => {}
             Closing::Reopen => self.known.set_state(State::Recovering, &mut self.dialogue),
             Closing::Cure(_) => {
@@ -67,7 +67,7 @@ impl Session {
         let state = if trouble { State::Recovering } else { State::Starting };
         self.known.set_state(state, &mut self.dialogue);
         self.doing = bring_up::first();
-        // The first dialogue of a port is not found again.
+        // The first dialogue of a port is not a resynchronisation.
         self.dialogue.find(Open::Perhaps, now);
         Next::Stay
     }

@@ -1,4 +1,4 @@
-//! What is known of the modem, for those who look on: its snapshot, and the faults behind `last_error`.
+//! What others can see of the modem: its snapshot, and the faults behind `last_error`.
 
 use std::time::{Duration, Instant};
 
@@ -9,18 +9,18 @@ use crate::at::Registration;
 use crate::dialogue::{Dialogue, Direction};
 use crate::snapshot::State;
 
-/// Lines beside a failure.
+/// How many lines are logged with a failure.
 const LOGGED_LINES: usize = 20;
-/// Not more often than this: a modem that fails all day must not fill the log.
+/// The shortest time between two such logs: a modem that fails all day must not fill the log.
 const LOG_AGAIN: Duration = Duration::from_secs(300);
 
 impl Known {
-    /// Something in the snapshot changed.
+    /// Notes that something in the snapshot changed.
     pub(super) fn changed(&mut self) {
         self.view.dirty = true;
     }
 
-    /// A fault is told until another one is, or until things are well.
+    /// A fault is shown until another one occurs, or until the modem works.
     pub(super) fn set_fault(&mut self, fault: Fault, now: Instant) {
         if self.ladder.in_trouble() && self.view.cause.is_none() {
             self.view.cause = Some(fault.clone());
@@ -34,7 +34,7 @@ impl Known {
         self.view.dirty = true;
     }
 
-    /// Nothing is wrong any more.
+    /// The modem works again.
     pub(super) fn clear_fault(&mut self) {
         if self.view.fault.take().is_some() {
             self.view.snapshot.last_error = None;
@@ -43,7 +43,7 @@ impl Known {
         }
     }
 
-    /// A fault that does not stop the modem but that a person should know of.
+    /// A fault that does not stop the modem, but that a person should know about.
     pub(super) fn hint(&mut self, fault: Fault, now: Instant) {
         tracing::warn!(modem = %self.settings.name, "{fault}");
         self.hint = Some(fault.clone());
@@ -71,7 +71,7 @@ impl Known {
             dialogue.recorder().note(Direction::Note, format_args!("{}", word(state)));
             tracing::debug!(modem = %self.settings.name, ?from, to = ?state, "state");
             let down = |state| matches!(state, State::Absent | State::Recovering | State::Blocked);
-            // A plain stop is no failure.
+            // A plain stop is not a failure.
             if !down(from) && down(state) && self.pending.stop.is_none() {
                 self.log_record(dialogue);
             }
@@ -81,7 +81,7 @@ impl Known {
         self.view.dirty = true;
     }
 
-    /// An operator paused or resumed it.
+    /// An operator paused or resumed the modem.
     pub(super) fn set_paused(&mut self, paused: bool, dialogue: &mut Dialogue) {
         self.view.snapshot.paused = paused;
         self.view.dirty = true;
@@ -99,7 +99,7 @@ impl Known {
         self.outputs.push_back(output);
     }
 
-    /// The last lines of the port go to the log beside a failure.
+    /// Logs the last lines of the port with a failure.
     fn log_record(&mut self, dialogue: &mut Dialogue) {
         let Some(now) = dialogue.recorder().now() else { return };
         if self.view.logged_at.is_some_and(|told| now.saturating_duration_since(told) < LOG_AGAIN) {
