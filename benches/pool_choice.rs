@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use smsotpd::clock::Timestamp;
 use smsotpd::id::MessageId;
 use smsotpd::outbox::{
-    BreakerRules, Done, Encoding, Home, Kind, Message, MessageStatus, ModemRules, Pool, SendEnd,
+    BreakerRules, Encoding, EndedSend, Home, Kind, Message, MessageStatus, ModemRules, Pool, SendEnd,
 };
 use smsotpd::secret::Sealed;
 
@@ -76,7 +76,7 @@ fn text(n: u64) -> Message {
 }
 
 fn settle(pool: &mut Pool, modem: usize, recipient: u64) {
-    pool.settle(modem, &Done { recipient, parts: 1, end: SendEnd::Sent, due_at: NOW, why: "" }, NOW);
+    pool.settle(modem, &EndedSend { recipient, parts: 1, end: SendEnd::Sent, due_at: NOW, why: "" }, NOW);
 }
 
 fn tell(what: &str, start: Instant, count: usize) {
@@ -119,7 +119,11 @@ fn held_up(what: &str) {
     let mut pool = pool(&rules);
     for modem in 0..MODEMS {
         let parts = 100_000;
-        pool.settle(modem, &Done { recipient: 0, parts, end: SendEnd::NotBegun, due_at: NOW, why: "" }, NOW);
+        pool.settle(
+            modem,
+            &EndedSend { recipient: 0, parts, end: SendEnd::NotBegun, due_at: NOW, why: "" },
+            NOW,
+        );
     }
     for n in 0..100_000 {
         assert!(pool.push(&text(n), n, vec![], NOW).is_none());

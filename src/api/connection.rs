@@ -17,7 +17,7 @@ use tokio::net::UnixStream;
 use super::app::Limits;
 
 /// What a client said before it went away is still taken in this time.
-const LAST_WORDS: Duration = Duration::from_millis(250);
+const READ_AFTER_CLOSE: Duration = Duration::from_millis(250);
 
 /// Returns when the other end is closed in both directions. hyper's half-close does not see that while a request is
 /// answered, and without half-close hyper takes a client that closes only its own side for one that has gone.
@@ -29,7 +29,7 @@ pub(super) fn gone(stream: &UnixStream) -> io::Result<impl Future<Output = ()> +
             let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
             let _ = end.try_io(Interest::WRITABLE, nothing);
         }
-        tokio::time::sleep(LAST_WORDS).await;
+        tokio::time::sleep(READ_AFTER_CLOSE).await;
     })
 }
 

@@ -24,7 +24,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 1000;
 /// What is left of a body that nobody reads is thrown away up to here.
-const MOST_THROWN_AWAY: usize = 1024 * 1024;
+const MOST_DISCARDED: usize = 1024 * 1024;
 
 /// What a route makes of a request.
 pub(super) type Reply = Result<Response, Problem>;
@@ -36,7 +36,7 @@ pub(super) struct Authorised {
     /// As whom it asks.
     pub(super) caller: Caller,
     parts: Parts,
-    body: Unread,
+    body: UnreadBody,
     param: String,
     query: Vec<(String, String)>,
 }
@@ -52,7 +52,7 @@ impl Authorised {
         known: &[&str],
     ) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let body = Unread::new(&parts, body, app.limits.body);
+        let body = UnreadBody::new(&parts, body, app.limits.body);
         let caller = match parts.extensions.get::<Grant>() {
             Some(grant) if grant.meets(any_of) => grant.caller.clone(),
             _ => return Err(Problem::not_allowed(format!("this client needs {}", named(any_of)))),
@@ -150,7 +150,7 @@ impl Authorised {
             return Err(too_large());
         }
         // To read the body is to ask the client for it.
-        self.body.unwanted = false;
+        self.body.kept_unread = false;
         let mut octets = Vec::new();
         let reading = async {
             while let Some(frame) = self.body.body.frame().await {
@@ -166,7 +166,7 @@ impl Authorised {
         if let Ok(whole) = tokio::time::timeout(limits.body, reading).await {
             return whole.map(|()| Secret::new(octets));
         }
-        self.body.unwanted = true;
+        self.body.kept_unread = true;
         Err(Problem::too_slow())
     }
 }
@@ -188,14 +188,14 @@ fn query(parts: &Parts, known: &[&str]) -> Result<Vec<(String, String)>, Problem
 
 /// A body that nobody has read yet. What is left of it when it is dropped is thrown away, up to a limit, so that a
 /// client that writes before it reads sees the answer and not a broken pipe.
-pub(super) struct Unread {
+pub(super) struct UnreadBody {
     body: Body,
     limit: Duration,
     /// The body is left where it is, since the client waits to be asked for it or had its time.
-    unwanted: bool,
+    kept_unread: bool,
 }
 
-impl Unread {
+impl UnreadBody {
     /// Of a request that is answered without its body.
     pub(super) fn of(request: Request<Body>, limit: Duration) -> Self {
         let (parts, body) = request.into_parts();
@@ -203,18 +203,18 @@ impl Unread {
     }
 
     fn new(parts: &Parts, body: Body, limit: Duration) -> Self {
-        Self { body, limit, unwanted: parts.headers.contains_key(header::EXPECT) }
+        Self { body, limit, kept_unread: parts.headers.contains_key(header::EXPECT) }
     }
 }
 
-impl Drop for Unread {
+impl Drop for UnreadBody {
     fn drop(&mut self) {
         let mut body = std::mem::take(&mut self.body);
-        if self.unwanted || body.is_end_stream() {
+        if self.kept_unread || body.is_end_stream() {
             return;
         }
         tokio::spawn(tokio::time::timeout(self.limit, async move {
-            let mut left = MOST_THROWN_AWAY;
+            let mut left = MOST_DISCARDED;
             while let Some(Ok(frame)) = body.frame().await
                 && left > 0
             {

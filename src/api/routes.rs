@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use super::access::Right::{self, Admin, Check, Issue, Read, Send};
 use super::app::App;
 use super::problem::Problem;
-use super::request::{Authorised, Reply, Unread};
+use super::request::{Authorised, Reply, UnreadBody};
 use super::{about, events, inbox, messages, modems, verifications};
 use crate::gateway::Control;
 
@@ -98,11 +98,11 @@ pub(super) fn router(app: &Arc<App>) -> Router {
     let limit = app.limits.body;
     router
         .fallback(async move |request: Request| {
-            drop(Unread::of(request, limit));
+            drop(UnreadBody::of(request, limit));
             Problem::not_found("there is no such path; see /openapi.json")
         })
         .method_not_allowed_fallback(async move |request: Request| {
-            drop(Unread::of(request, limit));
+            drop(UnreadBody::of(request, limit));
             Problem::method_not_allowed()
         })
 }

@@ -68,7 +68,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
-    Ask(Ask),
+    DaemonCommand(DaemonCommand),
     #[command(flatten)]
     Tool(tools::Tool),
     /// Print the completions of a shell.
@@ -80,7 +80,7 @@ enum Command {
 
 /// What the daemon is asked.
 #[derive(Debug, Subcommand)]
-enum Ask {
+enum DaemonCommand {
     /// Send a code to a number.
     Issue {
         /// Such as +41791234567.
@@ -206,7 +206,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             output::print(&String::from_utf8_lossy(&script))?;
             Ok(Exit::Done)
         }
-        Command::Ask(question) => {
+        Command::DaemonCommand(question) => {
             let session =
                 output::Session { client: Client::new(cli.socket), format: output::Format::of(cli.json) };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -215,29 +215,33 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     }
 }
 
-async fn ask(session: &output::Session, question: Ask) -> Result<Exit, Failure> {
+async fn ask(session: &output::Session, question: DaemonCommand) -> Result<Exit, Failure> {
     match question {
-        Ask::Issue { phone, service, locale, wait } => {
+        DaemonCommand::Issue { phone, service, locale, wait } => {
             verification::issue(session, &phone, service, locale, wait).await
         }
-        Ask::Check { target, code, service } => verification::check(session, &target, &code, service).await,
-        Ask::Resend { id } => {
+        DaemonCommand::Check { target, code, service } => {
+            verification::check(session, &target, &code, service).await
+        }
+        DaemonCommand::Resend { id } => {
             verification::one(session, Call::post(verification::path(&id) + "/resend")).await
         }
-        Ask::Cancel { id } => verification::one(session, Call::delete(verification::path(&id))).await,
-        Ask::Show { id } => verification::one(session, Call::get(verification::path(&id))).await,
-        Ask::Send(send) => message::send(session, send).await,
-        Ask::Messages { status, to, limit, cursor } => {
+        DaemonCommand::Cancel { id } => {
+            verification::one(session, Call::delete(verification::path(&id))).await
+        }
+        DaemonCommand::Show { id } => verification::one(session, Call::get(verification::path(&id))).await,
+        DaemonCommand::Send(send) => message::send(session, send).await,
+        DaemonCommand::Messages { status, to, limit, cursor } => {
             message::list(session, status, to, limit, cursor).await
         }
-        Ask::Message { id } => message::show(session, &id).await,
-        Ask::Inbox { limit, action } => inbox::inbox(session, limit, action).await,
-        Ask::OptOut(what) => inbox::opt_out(session, what).await,
-        Ask::Status => daemon::status(session).await,
-        Ask::Modems => daemon::modems(session).await,
-        Ask::Modem { name, action } => daemon::modem(session, &name, action).await,
-        Ask::Events => daemon::events(session).await,
-        Ask::Top => top::run(session).await,
-        Ask::Backup { file } => backup::backup(session, &file).await,
+        DaemonCommand::Message { id } => message::show(session, &id).await,
+        DaemonCommand::Inbox { limit, action } => inbox::inbox(session, limit, action).await,
+        DaemonCommand::OptOut(what) => inbox::opt_out(session, what).await,
+        DaemonCommand::Status => daemon::status(session).await,
+        DaemonCommand::Modems => daemon::modems(session).await,
+        DaemonCommand::Modem { name, action } => daemon::modem(session, &name, action).await,
+        DaemonCommand::Events => daemon::events(session).await,
+        DaemonCommand::Top => top::run(session).await,
+        DaemonCommand::Backup { file } => backup::backup(session, &file).await,
     }
 }

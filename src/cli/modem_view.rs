@@ -320,7 +320,7 @@ attic recovering
     }
 
     #[test]
-    fn what_a_network_says_steers_no_terminal() {
+    fn what_a_network_sends_controls_no_terminal() {
         let hostile = wire::Modem { operator: Some("\x1b[2J".to_owned()), ..example("a", "ready") };
         let hostile = wire::Modem { last_error: Some("x\x1by\nz".to_owned()), ..hostile };
         for width in [40, 120] {

@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wish_reaches_the_pdu() {
+    fn every_option_reaches_the_pdu() {
         let encoded = one(
             Work::Encode,
             &json!({"to": "*100#", "text": "я".repeat(80), "flash": true, "report": true, "valid_for_s": 3600,

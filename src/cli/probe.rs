@@ -23,7 +23,7 @@ pub(super) async fn run(named: &[PathBuf], json: bool) -> Result<Exit, Failure> 
 }
 
 /// A port and what it said.
-struct Asked {
+struct ProbedPort {
     path: PathBuf,
     candidate: Option<Candidate>,
     said: Result<Answers, AskError>,
@@ -32,7 +32,7 @@ struct Asked {
 }
 
 struct Report {
-    asked: Vec<Asked>,
+    asked: Vec<ProbedPort>,
     /// Sticks without a port, only looked for when no port is named.
     obstacles: Vec<String>,
     named: bool,
@@ -52,7 +52,7 @@ impl Report {
             let timing = timing.cloned().unwrap_or_else(|| ProbeTiming::of(&path, &known));
             async move {
                 let said = ports::ask(root, &path, &timing).await;
-                Asked { path, candidate, said, same_as: None }
+                ProbedPort { path, candidate, said, same_as: None }
             }
         };
         let mut asked = join_all(paths.into_iter().map(ask)).await;
@@ -66,7 +66,7 @@ impl Report {
     }
 
     fn exit(&self) -> Exit {
-        let answered = |asked: &Asked| asked.said.is_ok();
+        let answered = |asked: &ProbedPort| asked.said.is_ok();
         let well = if self.named { self.asked.iter().all(answered) } else { self.asked.iter().any(answered) };
         if well { Exit::Done } else { Exit::No }
     }
@@ -96,7 +96,7 @@ impl Report {
         if self.asked.is_empty() && self.obstacles.is_empty() {
             text.push_str("no USB modem is plugged in; name a port to probe a modem on a serial line, such as /dev/ttyS0\n\n");
         }
-        let sections: Vec<_> = self.asked.iter().filter_map(Asked::section).collect();
+        let sections: Vec<_> = self.asked.iter().filter_map(ProbedPort::section).collect();
         if !sections.is_empty() {
             text.push_str("# for smsotpd.toml:\n");
             text.push_str(&sections.join("\n"));
@@ -105,7 +105,7 @@ impl Report {
     }
 }
 
-impl Asked {
+impl ProbedPort {
     /// The name for a configuration.
     fn port(&self) -> &Path {
         match &self.candidate {
@@ -291,9 +291,9 @@ fn each_once(named: &[PathBuf]) -> Vec<PathBuf> {
 
 /// The best port of each modem stays; the others point to it. The IMEI alone does not tell: whole pools share
 /// one, as the four lines of a bridge share a USB device.
-fn join_ports_of_one_modem(asked: &mut [Asked]) {
+fn join_ports_of_one_modem(asked: &mut [ProbedPort]) {
     type Rank = (Role, Option<u8>);
-    let modem = |asked: &Asked| {
+    let modem = |asked: &ProbedPort| {
         let imei = asked.said.as_ref().ok()?.imei.clone()?;
         let candidate = asked.candidate.as_ref()?;
         let rank: Rank = (candidate.role, candidate.interface);
@@ -447,7 +447,7 @@ mod tests {
 
     use super::*;
 
-    fn port(path: &str, device: &str, role: Role, imei: &str) -> Asked {
+    fn port(path: &str, device: &str, role: Role, imei: &str) -> ProbedPort {
         let candidate = Candidate {
             path: path.into(),
             device: Some(device.into()),
@@ -456,7 +456,7 @@ mod tests {
             ..Candidate::default()
         };
         let answers = Answers { imei: Some(imei.into()), model: "EC25".into(), ..Answers::default() };
-        Asked { path: path.into(), candidate: Some(candidate), said: Ok(answers), same_as: None }
+        ProbedPort { path: path.into(), candidate: Some(candidate), said: Ok(answers), same_as: None }
     }
 
     #[test]
@@ -470,7 +470,7 @@ mod tests {
         join_ports_of_one_modem(&mut asked);
         let same: Vec<_> = asked.iter().map(|a| a.same_as.as_deref().and_then(Path::to_str)).collect();
         assert_eq!(same, [Some("/dev/ttyUSB2"), None, None, None]);
-        assert_eq!(asked.iter().filter_map(Asked::section).count(), 3);
+        assert_eq!(asked.iter().filter_map(ProbedPort::section).count(), 3);
     }
 
     #[test]

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_lose_their_ornaments() {
+    fn numbers_lose_their_blanks_and_brackets() {
         for text in ["+41791234567", " +41 79 123 45 67 ", "+41 (0)79-123.45.67", "+41 [79] 123/4567"] {
             assert_eq!(number(text), "+41791234567", "{text}");
         }

@@ -16,7 +16,7 @@ use crate::store::Store;
 const GRACE: Duration = Duration::from_secs(30);
 
 /// A modem of the configuration, and the machine that it is plugged into.
-pub type Plugged = (gsm_modem::Settings, Arc<dyn gsm_modem::Host>);
+pub type PluggedModem = (gsm_modem::Settings, Arc<dyn gsm_modem::Host>);
 
 /// Messages are carried, until it is stopped.
 pub struct Core {
@@ -33,7 +33,7 @@ impl Core {
         key: Key,
         clock: Clock,
         settings: Settings,
-        modems: Vec<Plugged>,
+        modems: Vec<PluggedModem>,
     ) -> Result<Self, GatewayError> {
         let (ports, notices): (Vec<_>, Vec<_>) = modems
             .into_iter()

@@ -36,7 +36,7 @@ mod port;
 mod restore;
 mod wiring;
 
-pub use core::{Core, Plugged};
+pub use core::{Core, PluggedModem};
 pub use key::KeyError;
 pub use main::main;
 pub use restore::{KeyRestored, RestoreError, restore};

@@ -9,7 +9,7 @@ use super::moves::{self, IDEMPOTENCY};
 use super::{GatewayError, Inner, VerificationView, locked};
 use crate::clock::Timestamp;
 use crate::id::VerificationId;
-use crate::outbox::{Event, Kind, MessageStatus, Periods, Sign};
+use crate::outbox::{Event, Kind, MessageStatus, Observation, Periods};
 use crate::store::{Records as _, View};
 
 /// When each pending verification ends.
@@ -73,7 +73,7 @@ impl Inner {
             self.forget_expiry(at, id);
             let expired = self.store.transact(move |tx| moves::expire(tx, id, now)).await??;
             if let Some(((v, message), carrier)) = expired {
-                self.code_ended(carrier, Sign::CodeUnused);
+                self.code_ended(carrier, Observation::CodeUnused);
                 self.publish_verification("expired", &VerificationView::new(&v, message, now));
             }
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::air::{Answer, Leave, Role};
 use super::{Gateway, GatewayError, Inner, Slot, locked, reports};
 use crate::id::MessageId;
-use crate::outbox::{self, Avoid, Event, Message, MessageStatus, Sign};
+use crate::outbox::{self, Avoid, Event, Message, MessageStatus, Observation};
 use crate::store::Records as _;
 
 impl Gateway {
@@ -34,7 +34,7 @@ impl Gateway {
         let Some((id, part)) = locked(&inner.slots[index].doubt).settle() else {
             return Ok(());
         };
-        let closed = locked(&inner.queue).observe(index, Sign::Sent, inner.clock.now());
+        let closed = locked(&inner.queue).observe(index, Observation::Sent, inner.clock.now());
         if closed {
             inner.breaker_changed(index);
             inner.keeper.notify_one();

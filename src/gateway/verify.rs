@@ -9,7 +9,7 @@ use super::{Caller, CheckView, Gateway, GatewayError, Inner, IssueRequest, Verif
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{Code, Service, Verification, VerificationStatus};
-use crate::outbox::{Encoding, Kind, Message, MessageStatus, Sign};
+use crate::outbox::{Encoding, Kind, Message, MessageStatus, Observation};
 use crate::phone::PhoneNumber;
 use crate::secret::{Sealed, Secret};
 
@@ -138,7 +138,7 @@ impl Gateway {
             inner.publish_message(m);
         }
         if approved {
-            inner.code_ended(carrier, Sign::CodeUsed);
+            inner.code_ended(carrier, Observation::CodeUsed);
             inner.publish_verification("approved", &answer.verification);
         } else if !right {
             inner.publish_verification("exhausted", &answer.verification);

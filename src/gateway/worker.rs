@@ -11,8 +11,8 @@ use super::reports::Settled;
 use super::{Control, GatewayError, Inner, Outcome, Part, Readiness, Settings, Slot, locked};
 use crate::clock::Timestamp;
 use crate::outbox::{
-    Attempt, Avoid, Circuit, Done, End, Event, Fault, FaultClass, Home, Judgement, Message, MessageStatus,
-    SendEnd, Sign, Sim,
+    Attempt, Avoid, Circuit, End, EndedSend, Event, Fault, FaultClass, Home, Judgement, Message,
+    MessageStatus, Observation, SendEnd, Sim,
 };
 use crate::secret::Secret;
 
@@ -173,13 +173,13 @@ impl Inner {
             self.recall(m.id, |_| true);
             let failed_by = avoid.iter().map(|(modem, _)| modem).chain(m.refused.iter().map(|r| &r.modem));
             for other in failed_by.filter(|other| *other != name) {
-                let opened = locked(&self.queue).outdone(other, now);
+                let opened = locked(&self.queue).sent_elsewhere(other, now);
                 if let Some(other) = opened {
                     self.breaker_changed(other);
                 }
             }
         }
-        let done = Done {
+        let done = EndedSend {
             recipient: self.recipient(&m.to),
             parts: u32::try_from(parts).unwrap_or(u32::MAX),
             end,
@@ -356,9 +356,9 @@ impl Inner {
     }
 
     /// A code that a modem carried was entered, or nobody did.
-    pub(super) fn code_ended(&self, carrier: Option<String>, sign: Sign) {
+    pub(super) fn code_ended(&self, carrier: Option<String>, observation: Observation) {
         if let Some(index) = carrier.and_then(|name| self.index(&name).ok()) {
-            locked(&self.queue).observe(index, sign, self.clock.now());
+            locked(&self.queue).observe(index, observation, self.clock.now());
         }
     }
 }

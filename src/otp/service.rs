@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_locale_speaks() {
+    fn the_nearest_locale_is_used() {
         let service = service();
         let text = |locale| {
             let code = Code::restored("123456".to_owned());

@@ -4,7 +4,7 @@
 //! What fails everything is at fault itself: a refusal that comes whatever the number is the SIM's, and a modem that
 //! has sent nothing since cannot tell that a message is one that nobody can send.
 
-use super::{Attempt, Breaker, BreakerRules, Circuit, FaultClass, Health, Judgement, Sign, Weight};
+use super::{Attempt, Breaker, BreakerRules, Circuit, FaultClass, Health, Judgement, Observation, Weight};
 use crate::clock::Timestamp;
 
 /// How a send ended.
@@ -22,7 +22,7 @@ pub enum SendEnd {
 
 /// The end of a send, for the modem and its SIM.
 #[derive(Debug, Clone, Copy)]
-pub struct Done<'a> {
+pub struct EndedSend<'a> {
     /// The recipient as a keyed hash.
     pub recipient: u64,
     /// Parts that count as sent.
@@ -47,14 +47,14 @@ impl Account {
     /// Enters the end of a send. Answers whose the fault is, if there is one, and whether the breaker opened or closed.
     pub fn enter(
         &mut self,
-        sent: &Done<'_>,
+        sent: &EndedSend<'_>,
         health: &mut Health,
         rules: &BreakerRules,
         now: Timestamp,
     ) -> (Option<Judgement>, bool) {
         let weight = match sent.end {
             SendEnd::Sent => {
-                health.observe(Sign::Sent, now);
+                health.observe(Observation::Sent, now);
                 return (None, self.sent(now));
             }
             SendEnd::Failed(FaultClass::Transient | FaultClass::Refused) => {
@@ -66,7 +66,7 @@ impl Account {
             SendEnd::Failed(FaultClass::Recipient | FaultClass::Duplicate) | SendEnd::NotBegun => None,
         };
         let changed = weight.is_some_and(|weight| {
-            health.observe(Sign::Failed, now);
+            health.observe(Observation::Failed, now);
             self.breaker.failed(weight, sent.why, rules, now)
         });
         let SendEnd::Failed(class) = sent.end else { return (None, changed) };
@@ -80,8 +80,8 @@ impl Account {
     }
 
     /// Another modem sent a message that failed here. Whether that opened the breaker.
-    pub fn outdone(&mut self, rules: &BreakerRules, now: Timestamp) -> bool {
-        self.breaker.outdone(rules, now)
+    pub fn sent_elsewhere(&mut self, rules: &BreakerRules, now: Timestamp) -> bool {
+        self.breaker.sent_elsewhere(rules, now)
     }
 
     /// What the breaker lets through.
@@ -104,7 +104,7 @@ impl Account {
         self.breaker.try_now(now);
     }
 
-    fn judge(&mut self, class: FaultClass, sent: &Done<'_>, now: Timestamp) -> Judgement {
+    fn judge(&mut self, class: FaultClass, sent: &EndedSend<'_>, now: Timestamp) -> Judgement {
         // A clock that was set back makes what was sent before it no proof of anything.
         self.sent_at = self.sent_at.filter(|&at| at <= now);
         let works = sent.parts > 0 || self.sent_at.is_some_and(|at| at > sent.due_at);
@@ -134,9 +134,9 @@ mod tests {
     }
 
     /// An account, and the number and the moment of the next send.
-    struct Books(Account, Health, u64);
+    struct TestAccount(Account, Health, u64);
 
-    impl Books {
+    impl TestAccount {
         fn new() -> Self {
             Self(Account::default(), Health::default(), 0)
         }
@@ -144,7 +144,8 @@ mod tests {
         /// A send to another number than all before.
         fn enter(&mut self, end: SendEnd, due: u64, now: u64) -> (Option<Judgement>, bool) {
             self.2 += 1;
-            let sent = Done { recipient: self.2, parts: 0, end, due_at: after(due), why: "refused (21)" };
+            let sent =
+                EndedSend { recipient: self.2, parts: 0, end, due_at: after(due), why: "refused (21)" };
             self.0.enter(&sent, &mut self.1, &BreakerRules::default(), after(now))
         }
 
@@ -155,67 +156,75 @@ mod tests {
 
     #[test]
     fn a_refusal_of_everything_is_the_sims() {
-        let mut books = Books::new();
+        let mut account = TestAccount::new();
         for _ in 0..4 {
-            let said = books.failed(FaultClass::Refused, 0, 1);
+            let said = account.failed(FaultClass::Refused, 0, 1);
             assert_eq!(said, Judgement { class: FaultClass::Refused, attempt: Attempt::Counted });
         }
-        let (said, changed) = books.enter(SendEnd::Failed(FaultClass::Refused), 0, 1);
-        assert!(changed && books.0.circuit(after(1)) == Circuit::Open { until: after(61) });
+        let (said, changed) = account.enter(SendEnd::Failed(FaultClass::Refused), 0, 1);
+        assert!(changed && account.0.circuit(after(1)) == Circuit::Open { until: after(61) });
         let of_the_sim = Judgement { class: FaultClass::Sim, attempt: Attempt::Free };
-        assert_eq!((said, books.0.why()), (Some(of_the_sim), "refused (21)"));
-        assert_eq!(books.failed(FaultClass::Refused, 0, 70), of_the_sim, "the trial as well");
-        assert!(books.enter(SendEnd::Sent, 0, 200).1);
-        assert_eq!(books.failed(FaultClass::Refused, 0, 201).class, FaultClass::Refused, "it is well again");
+        assert_eq!((said, account.0.why()), (Some(of_the_sim), "refused (21)"));
+        assert_eq!(account.failed(FaultClass::Refused, 0, 70), of_the_sim, "the trial as well");
+        assert!(account.enter(SendEnd::Sent, 0, 200).1);
+        assert_eq!(
+            account.failed(FaultClass::Refused, 0, 201).class,
+            FaultClass::Refused,
+            "it is well again"
+        );
     }
 
     #[test]
     fn what_another_modem_sent_counts_against_the_one_that_failed_with_it() {
         for class in [FaultClass::Refused, FaultClass::Modem, FaultClass::Sim] {
-            let (mut books, rules) = (Books::new(), BreakerRules::default());
-            books.failed(class, 0, 1);
-            assert!(!books.0.outdone(&rules, after(1)), "one is no row");
-            books.failed(class, 0, 1);
-            assert!(books.0.outdone(&rules, after(1)), "{class:?}: two, and both went by the other");
-            assert_eq!(books.0.circuit(after(1)), Circuit::Open { until: after(61) });
-            assert_eq!(books.0.why(), "refused (21)");
-            assert!(!books.0.outdone(&rules, after(1)), "it is open");
-            assert_eq!(books.0.circuit(after(70)), Circuit::HalfOpen);
-            assert!(!books.0.outdone(&rules, after(70)), "only its own trial says how it is now");
-            assert_eq!(books.0.circuit(after(70)), Circuit::HalfOpen);
+            let (mut account, rules) = (TestAccount::new(), BreakerRules::default());
+            account.failed(class, 0, 1);
+            assert!(!account.0.sent_elsewhere(&rules, after(1)), "one is no row");
+            account.failed(class, 0, 1);
+            assert!(account.0.sent_elsewhere(&rules, after(1)), "{class:?}: two, and both went by the other");
+            assert_eq!(account.0.circuit(after(1)), Circuit::Open { until: after(61) });
+            assert_eq!(account.0.why(), "refused (21)");
+            assert!(!account.0.sent_elsewhere(&rules, after(1)), "it is open");
+            assert_eq!(account.0.circuit(after(70)), Circuit::HalfOpen);
+            assert!(!account.0.sent_elsewhere(&rules, after(70)), "only its own trial says how it is now");
+            assert_eq!(account.0.circuit(after(70)), Circuit::HalfOpen);
         }
-        let (mut books, rules) = (Books::new(), BreakerRules::default());
+        let (mut account, rules) = (TestAccount::new(), BreakerRules::default());
         for _ in 0..50 {
-            books.failed(FaultClass::Modem, 0, 1);
-            books.enter(SendEnd::Sent, 0, 1);
-            assert!(!books.0.outdone(&rules, after(1)), "it has sent one since");
+            account.failed(FaultClass::Modem, 0, 1);
+            account.enter(SendEnd::Sent, 0, 1);
+            assert!(!account.0.sent_elsewhere(&rules, after(1)), "it has sent one since");
         }
     }
 
     #[test]
-    fn a_modem_that_sends_nothing_is_no_judge_of_a_message() {
-        let mut books = Books::new();
-        assert_eq!(books.failed(FaultClass::Modem, 0, 1).attempt, Attempt::Free);
-        books.enter(SendEnd::Sent, 0, 5);
-        assert_eq!(books.failed(FaultClass::Modem, 2, 6).attempt, Attempt::Counted, "it sent another since");
-        assert_eq!(books.failed(FaultClass::Modem, 6, 7).attempt, Attempt::Free);
-        assert_eq!(books.failed(FaultClass::Sim, 2, 7).attempt, Attempt::Free, "never of a SIM");
-        assert_eq!(books.failed(FaultClass::Transient, 6, 8).attempt, Attempt::Counted);
-        books.enter(SendEnd::Sent, 0, 1000);
-        assert_eq!(books.failed(FaultClass::Modem, 9, 10).attempt, Attempt::Free, "the clock was set back");
+    fn a_modem_that_sends_nothing_proves_nothing_about_a_message() {
+        let mut account = TestAccount::new();
+        assert_eq!(account.failed(FaultClass::Modem, 0, 1).attempt, Attempt::Free);
+        account.enter(SendEnd::Sent, 0, 5);
+        assert_eq!(
+            account.failed(FaultClass::Modem, 2, 6).attempt,
+            Attempt::Counted,
+            "it sent another since"
+        );
+        assert_eq!(account.failed(FaultClass::Modem, 6, 7).attempt, Attempt::Free);
+        assert_eq!(account.failed(FaultClass::Sim, 2, 7).attempt, Attempt::Free, "never of a SIM");
+        assert_eq!(account.failed(FaultClass::Transient, 6, 8).attempt, Attempt::Counted);
+        account.enter(SendEnd::Sent, 0, 1000);
+        assert_eq!(account.failed(FaultClass::Modem, 9, 10).attempt, Attempt::Free, "the clock was set back");
     }
 
     #[test]
-    fn the_word_about_a_recipient_is_none_about_the_modem() {
-        let mut books = Books::new();
+    fn an_error_about_the_recipient_is_not_about_the_modem() {
+        let mut account = TestAccount::new();
         for _ in 0..50 {
-            assert!(!books.enter(SendEnd::Failed(FaultClass::Recipient), 0, 1).1);
-            assert!(!books.enter(SendEnd::Failed(FaultClass::Duplicate), 0, 1).1);
-            assert_eq!(books.enter(SendEnd::NotBegun, 0, 1), (None, false));
+            assert!(!account.enter(SendEnd::Failed(FaultClass::Recipient), 0, 1).1);
+            assert!(!account.enter(SendEnd::Failed(FaultClass::Duplicate), 0, 1).1);
+            assert_eq!(account.enter(SendEnd::NotBegun, 0, 1), (None, false));
         }
-        assert_eq!((books.0.circuit(after(1)), books.1.weight(after(1))), (Circuit::Closed, 1000));
-        assert!(!books.enter(SendEnd::Unknown, 0, 1).1 && !books.enter(SendEnd::Unknown, 0, 1).1);
-        assert!(books.enter(SendEnd::Unknown, 0, 1).1, "each silence counts twice");
-        assert!(books.1.weight(after(1)) < 750);
+        assert_eq!((account.0.circuit(after(1)), account.1.weight(after(1))), (Circuit::Closed, 1000));
+        assert!(!account.enter(SendEnd::Unknown, 0, 1).1 && !account.enter(SendEnd::Unknown, 0, 1).1);
+        assert!(account.enter(SendEnd::Unknown, 0, 1).1, "each silence counts twice");
+        assert!(account.1.weight(after(1)) < 750);
     }
 }

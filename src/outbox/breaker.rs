@@ -108,7 +108,7 @@ impl Breaker {
 
     /// Another modem sent a message that failed here: it was not at fault, which says more than a failure alone.
     /// Whether that opened it.
-    pub fn outdone(&mut self, rules: &BreakerRules, now: Timestamp) -> bool {
+    pub fn sent_elsewhere(&mut self, rules: &BreakerRules, now: Timestamp) -> bool {
         if self.open.is_some() || self.row() == 0 {
             return false;
         }

@@ -18,14 +18,14 @@ mod retry;
 mod rules;
 mod step;
 
-pub use account::{Account, Done, SendEnd};
+pub use account::{Account, EndedSend, SendEnd};
 pub use address::is_for;
 pub use breaker::{Breaker, BreakerRules, Circuit, Weight};
 pub use country::Home;
 pub use fault::{Attempt, Fault, FaultClass, Judgement, Others};
 pub use gsm_modem::SimNames;
 pub use gsm_sms::Encoding;
-pub use health::{Health, Sign};
+pub use health::{Health, Observation};
 pub use ledger::{Ledger, Need, Periods, Recipients};
 pub use message::{Kind, Message, MessageStatus, Refused, Twin};
 pub use pool::{Accounting, Condition, Fitness, Pool, Sim, choose};

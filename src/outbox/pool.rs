@@ -11,7 +11,9 @@ use member::{Gate, Member, Verdict, Work};
 
 use super::ledger::{Ledger, Periods, Recipients};
 use super::queue::{Avoid, Entry, Queue};
-use super::{Account, BreakerRules, Circuit, Done, Home, Judgement, Message, ModemRules, Others, Sign};
+use super::{
+    Account, BreakerRules, Circuit, EndedSend, Home, Judgement, Message, ModemRules, Observation, Others,
+};
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 
@@ -194,7 +196,7 @@ impl Pool {
     }
 
     /// A send of this modem ended.
-    pub fn settle(&mut self, modem: usize, done: &Done<'_>, now: Timestamp) -> Accounting {
+    pub fn settle(&mut self, modem: usize, done: &EndedSend<'_>, now: Timestamp) -> Accounting {
         let t = Periods::of(now);
         let member = &mut self.members[modem];
         let sim = &mut member.sim;
@@ -218,10 +220,10 @@ impl Pool {
     }
 
     /// Something became known of a modem's SIM beside a send's end. Whether that closed its breaker.
-    pub fn observe(&mut self, modem: usize, sign: Sign, now: Timestamp) -> bool {
+    pub fn observe(&mut self, modem: usize, observation: Observation, now: Timestamp) -> bool {
         let member = &mut self.members[modem];
-        member.sim.ledger.health.observe(sign, now);
-        let closed = sign == Sign::Sent && member.account.sent(now);
+        member.sim.ledger.health.observe(observation, now);
+        let closed = observation == Observation::Sent && member.account.sent(now);
         if closed {
             member.look_at(now);
         }
@@ -229,9 +231,9 @@ impl Pool {
     }
 
     /// A message was sent that failed by the modem of this name before. The modem, when that opened its breaker.
-    pub fn outdone(&mut self, name: &str, now: Timestamp) -> Option<usize> {
+    pub fn sent_elsewhere(&mut self, name: &str, now: Timestamp) -> Option<usize> {
         let modem = self.members.iter().position(|member| member.name == name)?;
-        self.members[modem].account.outdone(&self.breaker, now).then_some(modem)
+        self.members[modem].account.sent_elsewhere(&self.breaker, now).then_some(modem)
     }
 
     /// Somebody saw to the modem: a breaker that is open tries the next message.

@@ -67,7 +67,7 @@ async fn a_client_is_known_by_its_group() {
 }
 
 #[tokio::test]
-async fn a_stranger_reaches_nothing_but_the_signs_of_life() {
+async fn an_unknown_peer_reaches_only_the_health_checks() {
     let api = served_to(Matcher::Uid(own_uid() ^ 1), &Right::ALL, None);
     for route in ROUTES {
         let path = route

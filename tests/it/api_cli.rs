@@ -197,7 +197,7 @@ async fn wait_tells_whether_the_message_was_sent() {
 }
 
 #[tokio::test]
-async fn the_operator_sees_and_cares_for_modems() {
+async fn the_operator_sees_and_controls_modems() {
     let operator = Client {
         name: "operator".to_owned(),
         matcher: Matcher::Uid(nix::unistd::geteuid().as_raw()),

@@ -96,7 +96,7 @@ async fn an_endless_body_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_client_that_stalls_is_let_go() {
+async fn a_client_that_stalls_is_disconnected() {
     let short = Duration::from_millis(100);
     let limits = Limits { head: short, body: short, ..Limits::default() };
     let api = served_within(limits, Access::default());
@@ -156,7 +156,7 @@ async fn an_idle_connection_outlives_the_time_for_a_head_but_not_its_own() {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_nothing_is_let_go() {
+async fn a_client_that_reads_nothing_is_disconnected() {
     let limits = Limits { blocked: Duration::from_millis(100), ..Limits::default() };
     let api = served_within(limits, Access::default());
     let mut stream = UnixStream::connect(&api.socket).await.unwrap();

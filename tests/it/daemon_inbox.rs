@@ -185,7 +185,7 @@ async fn what_is_no_message_is_kept_and_blocks_nothing() {
 }
 
 #[tokio::test]
-async fn stop_is_heeded() {
+async fn a_stop_word_opts_out() {
     let rig = Rig::start(1, roomy(""), NO_LIMITS);
     rig.modems_are("ready").await;
     let client = rig.client();

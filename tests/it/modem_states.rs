@@ -293,7 +293,7 @@ async fn an_echo_that_stays_and_errors_without_numbers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_that_another_process_holds() {
     let sim = sim("");
-    let mut holder = Holder::start(&sim.port(0));
+    let mut holder = LockingProcess::start(&sim.port(0));
     let (modem, _notices) = start(settings(sim.port(0)));
     let seen = stands(&modem, State::Absent, "is held by").await;
     let said = seen.last_error.unwrap();
@@ -305,9 +305,9 @@ async fn a_port_that_another_process_holds() {
 }
 
 /// Another process with the port open and locked.
-struct Holder(Child);
+struct LockingProcess(Child);
 
-impl Holder {
+impl LockingProcess {
     fn start(port: &std::path::Path) -> Self {
         let hold = format!("exec 3<>'{}' && flock 3 && echo held && read -r end", port.display());
         let mut child = Command::new("sh")
@@ -328,7 +328,7 @@ impl Holder {
     }
 }
 
-impl Drop for Holder {
+impl Drop for LockingProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();

@@ -51,7 +51,7 @@ fn sent_by(pool: &mut Pool, m: &Message, now: Timestamp) -> Option<usize> {
 fn finish(pool: &mut Pool, modem: usize, entry: &Entry, end: SendEnd, now: Timestamp) -> Accounting {
     let parts = if end == SendEnd::Sent { entry.parts.into() } else { 0 };
     let (recipient, due_at) = (entry.recipient, START);
-    pool.settle(modem, &Done { recipient, parts, end, due_at, why: "network out of order" }, now)
+    pool.settle(modem, &EndedSend { recipient, parts, end, due_at, why: "network out of order" }, now)
 }
 
 const FAILED: SendEnd = SendEnd::Failed(FaultClass::Transient);
@@ -129,7 +129,7 @@ fn shares_are_fair_by_allowance_and_by_health() {
 
     let mut free = pool(vec![ModemRules::default(), ModemRules::default(), ModemRules::default()]);
     for _ in 0..7 {
-        free.observe(2, Sign::Failed, START);
+        free.observe(2, Observation::Failed, START);
     }
     let mut sent = [0; 3];
     for n in 0..248 {
@@ -267,7 +267,7 @@ fn a_refused_message_is_offered_to_another_modem_and_the_pool_knows_whether_ther
     assert_eq!(pool.others(&text(3, "+33712345678"), 1, START), Others::Nobody, "no route");
     pool.next(1, START);
     for n in 0..5 {
-        let done = Done { recipient: n, parts: 0, end: FAILED, due_at: START, why: "x" };
+        let done = EndedSend { recipient: n, parts: 0, end: FAILED, due_at: START, why: "x" };
         pool.settle(1, &done, START);
     }
     assert_eq!(pool.others(&m, 0, START), Others::Away, "its breaker is open");

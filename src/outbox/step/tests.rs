@@ -132,7 +132,7 @@ fn a_report_tells_of_a_message_that_was_given_up_in_doubt() {
 }
 
 #[test]
-fn only_the_word_about_the_recipient_ends_a_message_at_once() {
+fn only_an_error_about_the_recipient_ends_a_message_at_once() {
     let m = run(message(1), [claim(), rejected(FaultClass::Transient, &[])], after(0));
     assert_eq!((m.status, m.due_at, m.attempts), (MessageStatus::Queued, after(2), 1));
     let m = run(message(1), [claim(), rejected(FaultClass::Recipient, &[])], after(0));

@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_word_on_the_message_or_its_recipient_ends_it() {
+    fn only_an_error_about_the_message_or_its_recipient_ends_it() {
         for (code, ends) in
             [(1, true), (21, true), (27, false), (28, false), (30, false), (304, false), (330, false)]
         {
@@ -405,7 +405,7 @@ mod tests {
 
         /// The maker's own numbers say nothing by themselves.
         #[test]
-        fn a_number_of_nobodys_condemns_nothing(code in prop_oneof![350u16..=373, 512u16..]) {
+        fn an_unknown_number_ends_no_message(code in prop_oneof![350u16..=373, 512u16..]) {
             prop_assert_eq!((cms(code).subject, cms(code).verdict), (Network, Later));
         }
     }

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_diagnosis_needs_is_there() {
+    fn what_diagnosis_needs_is_shown() {
         for line in [
             "OK",
             "ERROR",
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_somebodys_is_not() {
+    fn personal_data_is_masked() {
         for (line, shown) in [
             ("AT+CPIN=\"1234\"", "AT+CPIN=…"),
             ("at+cpin=1234", "at+cpin=…"),

@@ -66,7 +66,7 @@ impl Bench {
 }
 
 #[test]
-fn who_does_not_answer_is_called_in_other_forms() {
+fn a_silent_modem_is_called_in_other_forms() {
     let forms = |tries: u8| {
         let mut bench = Bench::new(tries);
         let (calls, heard) = bench.find(None);
@@ -121,7 +121,7 @@ fn numbers_are_results_where_nothing_else_can_be_meant() {
 }
 
 #[test]
-fn a_command_waits_until_somebodys_text_is_over() {
+fn a_command_waits_until_an_incoming_text_is_over() {
     let mut bench = Bench::new(3);
     assert_eq!(bench.says("\r\n+CMT: \"+41791000009\",,\"24/07/01,10:11:12+08\"\r\n"), Some(Heard::TextMode));
     assert!(bench.dialogue.ask(Command::Signal, LIMIT, bench.now));

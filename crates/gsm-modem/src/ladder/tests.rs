@@ -63,7 +63,7 @@ fn a_device_that_begins_anew_gets_its_time() {
 }
 
 #[test]
-fn rests_grow_to_half_an_hour_and_begin_again_after_a_calm_time() {
+fn rests_grow_to_half_an_hour_and_begin_again_after_a_stable_time() {
     let (mut ladder, mut now) = ladder();
     let mut rests = Vec::new();
     for _ in 0..7 {
@@ -201,11 +201,11 @@ proptest! {
     /// Whatever happens, and whenever: a device is begun anew no more often than its time limits allow, rests are
     /// within theirs, and what is told is told once.
     #[test]
-    fn cures_keep_their_distance(happenings in proptest::collection::vec((0_u8..7, 0_u64..400), 1..400)) {
+    fn recovery_steps_keep_their_distance(events in proptest::collection::vec((0_u8..7, 0_u64..400), 1..400)) {
         let (mut ladder, start) = ladder();
         let (mut now, mut hard) = (start, Vec::new());
         let mut troubled = false;
-        for (what, seconds) in happenings {
+        for (what, seconds) in events {
             now += Duration::from_secs(seconds);
             let rung = match what {
                 0 | 1 => match ladder.climb(now) {

@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_that_lie() {
+    fn elements_with_a_wrong_length() {
         assert_eq!(
             Header::new(b"\x24\x01\x01\x00\x03\x17").fault(),
             Some((3, Field::Element(2), Reason::ElementTooLong { length: 3, left: 1 }))

@@ -23,7 +23,7 @@ fn locked() -> Fake {
 }
 
 #[test]
-fn a_modem_by_the_book() {
+fn a_modem_that_follows_the_standards() {
     let bench = Bench::ready(Fake::new());
     let seen = bench.session.snapshot();
     assert_eq!(seen.equipment.manufacturer, "Acme");
@@ -52,7 +52,7 @@ fn the_order_that_modems_want() {
 }
 
 #[test]
-fn a_modem_that_knows_next_to_nothing() {
+fn a_modem_that_refuses_nearly_every_command() {
     for no in
         ["\r\nERROR\r\n", "\r\nCOMMAND NOT SUPPORT\r\n", "\r\n+CME ERROR: 4\r\n", "\r\n+CMS ERROR: 303\r\n"]
     {
@@ -491,7 +491,7 @@ fn reports_are_acknowledged_only_where_they_must_be() {
 }
 
 #[test]
-fn a_part_that_wakes_ends_a_wait() {
+fn a_part_that_becomes_ready_ends_a_wait() {
     let mut modem = Fake::new();
     modem.in_turn("AT+CMGF=0", &["\r\n+CMS ERROR: 500\r\n", "\r\nOK\r\n"]);
     let mut bench = Bench::new(modem);

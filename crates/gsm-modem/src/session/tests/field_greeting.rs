@@ -24,7 +24,7 @@ fn answers_all_with(modem: &mut Fake, said: &str, but: &[&str]) {
 /// A telephone simulator, locked K3565-Z and M6280, Wavecoms that are busy: `ModemManager` takes any final result for an
 /// answer.
 #[test]
-fn whoever_refuses_the_call_is_there() {
+fn a_modem_that_refuses_the_call_is_there() {
     each(
         [
             "\r\nERROR\r\n",

@@ -236,7 +236,7 @@ fn the_question_decides_how_an_answer_is_read() {
 
 /// Every domain refuses to say: the first message will tell, unless guests may not send.
 #[test]
-fn nobody_knows_is_no_home() {
+fn an_unknown_registration_is_not_the_home_network() {
     each([["", "", "", ""], ["x", "", "", ""], ["0,15", "(0-2),(1)", "", ""]], |said| {
         let mut bench = with(said, Roaming::Allowed);
         assert!(bench.within(seconds(20), |b| b.state() == State::Ready), "{said:?}: {}", bench.fault());

@@ -200,7 +200,7 @@ fn in_text_mode() -> Bench {
 }
 
 #[test]
-fn a_strangers_text_changes_nothing() {
+fn an_incoming_text_changes_nothing() {
     each([HEAD, BROADCAST], |head| {
         for text in TEXTS {
             for piece in [1, usize::MAX] {
@@ -221,7 +221,7 @@ fn a_strangers_text_changes_nothing() {
 
 /// It comes in pieces, as a slow line gives it.
 #[test]
-fn a_strangers_text_that_comes_slowly_is_one_text() {
+fn an_incoming_text_that_comes_slowly_is_one_text() {
     each(TEXTS, |text| {
         let mut bench = in_text_mode();
         for piece in format!("{HEAD}{text}\r\n").split_inclusive('\n') {
@@ -242,7 +242,7 @@ fn a_strangers_text_that_comes_slowly_is_one_text() {
 
 /// A refused message was `sent`.
 #[test]
-fn a_strangers_text_is_no_result() {
+fn an_incoming_text_is_no_result() {
     each(TEXTS, |text| {
         for (own, refused) in [("\r\n+CMS ERROR: 38\r\n", true), ("\r\n+CMGS: 5\r\n\r\nOK\r\n", false)] {
             let mut bench = in_text_mode();
@@ -264,7 +264,7 @@ fn a_strangers_text_is_no_result() {
 
 /// In the midst of a dialogue: what belongs to it comes after a pause and counts.
 #[test]
-fn a_strangers_text_ends_no_command_and_is_no_prompt() {
+fn an_incoming_text_ends_no_command_and_is_no_prompt() {
     each(TEXTS, |text| {
         let mut bench = in_text_mode();
         bench.modem.prompt = String::new();
@@ -292,7 +292,7 @@ fn a_strangers_text_ends_no_command_and_is_no_prompt() {
 
 /// The same of a modem that began anew without a word, so that PDUs were expected of it.
 #[test]
-fn a_strangers_text_is_no_result_where_pdus_were_expected() {
+fn an_incoming_text_is_no_result_where_pdus_were_expected() {
     each(TEXTS, |text| {
         let mut bench = Bench::ready(Fake::new());
         bench.modem.result("");

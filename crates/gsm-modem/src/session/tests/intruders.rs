@@ -62,7 +62,7 @@ impl Bench {
 
 /// What came of an exchange, as a caller sees it.
 #[derive(Debug, PartialEq)]
-struct Came {
+struct Exchanged {
     outcomes: Vec<crate::Outcome>,
     answers: Vec<Result<String, String>>,
     pdus: Vec<String>,
@@ -72,10 +72,10 @@ struct Came {
     signal: Option<i32>,
 }
 
-fn came(bench: &Bench) -> Came {
+fn exchanged(bench: &Bench) -> Exchanged {
     let s = bench.session.snapshot();
     assert!(bench.closings.is_empty());
-    Came {
+    Exchanged {
         outcomes: bench.outcomes.clone(),
         answers: bench.answers.clone(),
         pdus: bench.modem.pdus.clone(),
@@ -122,7 +122,7 @@ fn at_every_place_of(
         }
         exchange(&mut bench);
         bench.until(|b| b.state() == State::Ready);
-        let (came, places) = (came(&bench), bench.places);
+        let (came, places) = (exchanged(&bench), bench.places);
         // And what follows goes through.
         bench.intruder = None;
         bench.assert_works();

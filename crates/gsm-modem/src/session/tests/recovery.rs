@@ -124,7 +124,7 @@ fn a_sim_that_is_pulled_blocks() {
 }
 
 #[test]
-fn a_modem_that_wakes_at_every_setting_is_not_set_up_for_ever() {
+fn a_modem_that_becomes_ready_at_every_setting_is_not_set_up_for_ever() {
     let mut modem = Fake::new();
     modem.on("AT+COPS?", "\r\n+COPS: 0\r\n\r\nOK\r\n\r\nSMS Ready\r\n");
     let mut bench = Bench::new(modem);

@@ -425,7 +425,7 @@ fn a_restart_in_the_middle() {
 }
 
 #[test]
-fn a_part_that_woke_late_waits_for_the_message() {
+fn a_part_that_became_ready_late_waits_for_the_message() {
     let mut modem = Fake::new();
     modem.result("\r\nSMS Ready\r\n\r\n+CMGS: 7\r\n\r\nOK\r\n");
     let mut bench = Bench::ready(modem);

@@ -72,7 +72,7 @@ fn discard(bench: &mut Bench, storage: &str, index: u32) {
 }
 
 #[test]
-fn what_lies_there_at_the_start_is_handed_over_and_let_go() {
+fn what_lies_there_at_the_start_is_handed_over_and_discarded() {
     let mut bench = settled(with_storages());
     assert_eq!(messages(&bench), [delivered(1), reported(2)]);
     assert_eq!(bench.heard("AT+CMGL=4"), 1);
@@ -93,7 +93,7 @@ fn what_lies_there_at_the_start_is_handed_over_and_let_go() {
 }
 
 #[test]
-fn what_is_not_let_go_comes_again() {
+fn what_is_not_discarded_comes_again() {
     let mut bench = settled(with_storages());
     bench.pass(Duration::from_secs(620));
     assert_eq!(bench.heard("AT+CMGL=4"), 2, "every ten minutes");
