@@ -1,7 +1,7 @@
-//! The `smsotp` commands: over the API's client where they talk to a daemon, alone where they need none.
+//! The `smsotp` commands: through the API's client where they need a daemon, alone where they need none.
 //!
-//! This room knows no modem and no store. Answers go to stdout, diagnostics to stderr, and the exit code says
-//! how it ended; see [`Exit`].
+//! This room knows no modem and no store. Answers go to stdout, diagnostics to stderr, and the exit code
+//! gives the result; see [`Exit`].
 //!
 //! ```no_run
 //! // The whole of `src/bin/smsotp.rs`:
@@ -38,7 +38,7 @@ pub use tools::Direction;
 
 const SOCKET: &str = "/run/smsotpd/smsotpd.sock";
 
-/// An empty one, as `SMSOTP_SOCKET=` leaves it, is none.
+/// An empty value, as in `SMSOTP_SOCKET=`, counts as none.
 #[allow(clippy::unnecessary_wraps, reason = "what a parser of values looks like")]
 fn socket(text: &str) -> Result<PathBuf, std::convert::Infallible> {
     Ok(if text.is_empty() { SOCKET } else { text }.into())
@@ -78,7 +78,7 @@ enum Command {
     },
 }
 
-/// What the daemon is asked.
+/// The commands that the daemon answers.
 #[derive(Debug, Subcommand)]
 enum DaemonCommand {
     /// Send a code to a number.
@@ -176,12 +176,12 @@ enum DaemonCommand {
     },
 }
 
-/// The program: reads its arguments, does what they say, and tells how it ended.
+/// The program: reads its arguments, runs the command, and returns the exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            // Nobody may be listening.
+            // The output may be closed.
             let _ = e.print();
             return if e.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }

@@ -13,8 +13,8 @@ use super::exit::{Exit, Failure};
 use super::modem_view::in_words;
 use super::output::{self, Format, clean};
 
-/// Asks `ports`, or with none all that may be modems. It is a no when a port that was named does not answer, or
-/// none at all.
+/// Probes `ports`, or without any all ports that may be modems. The exit code is that of a "no" when a named
+/// port does not answer, or when no port does.
 pub(super) async fn run(named: &[PathBuf], json: bool) -> Result<Exit, Failure> {
     let format = Format::of(json);
     let report = Report::make(&Root::system(), named, None).await;
@@ -22,24 +22,24 @@ pub(super) async fn run(named: &[PathBuf], json: bool) -> Result<Exit, Failure> 
     Ok(report.exit())
 }
 
-/// A port and what it said.
+/// A port and its answers.
 struct ProbedPort {
     path: PathBuf,
     candidate: Option<Candidate>,
     said: Result<Answers, AskError>,
-    /// Another port of the same modem that is the better one.
+    /// A better port of the same modem.
     same_as: Option<PathBuf>,
 }
 
 struct Report {
     asked: Vec<ProbedPort>,
-    /// Sticks without a port, only looked for when no port is named.
+    /// Sticks without a port, which are only looked for when no port is named.
     obstacles: Vec<String>,
     named: bool,
 }
 
 impl Report {
-    /// `patience` is for tests; without it each port gets what it needs.
+    /// `timing` is for tests; without it each port gets the times that it needs.
     async fn make(root: &Root, named: &[PathBuf], timing: Option<&ProbeTiming>) -> Self {
         let known = ports::scan(root);
         let paths: Vec<PathBuf> = if named.is_empty() {
@@ -81,7 +81,7 @@ impl Report {
                 text.push('\n');
             }
             for problem in &self.obstacles {
-                // A JSON string cannot fail to be written.
+                // Writing a JSON string cannot fail.
                 let _ = writeln!(text, "{}", serde_json::json!({ "problem": problem }));
             }
             return Ok(text);
@@ -106,10 +106,10 @@ impl Report {
 }
 
 impl ProbedPort {
-    /// The name for a configuration.
+    /// The path for a configuration.
     fn port(&self) -> &Path {
         match &self.candidate {
-            // A link that a person chose stays, unless it can mean another stick.
+            // A link that a person named stays, unless it may mean another stick.
             Some(candidate) if self.path == candidate.path || candidate.has_twin => candidate.stable_path(),
             _ => &self.path,
         }
@@ -119,7 +119,7 @@ impl ProbedPort {
         let _ = writeln!(text, "{}", format.strong(&self.path.display().to_string()));
         let mut line = |name: &str, value: &str| {
             if !value.is_empty() {
-                // Into a String nothing fails.
+                // Writing into a String cannot fail.
                 let _ = writeln!(text, "  {name:<10}{}", clean(value));
             }
         };
@@ -157,7 +157,7 @@ impl ProbedPort {
         }
     }
 
-    /// `[[modem]]`, for a modem that can send.
+    /// A `[[modem]]` section, for a modem that can send.
     fn section(&self) -> Option<String> {
         let answers = self.said.as_ref().ok()?;
         if self.same_as.is_some() {
@@ -282,15 +282,15 @@ fn find<'a>(known: &'a [Candidate], path: &Path) -> Option<&'a Candidate> {
     known.iter().find(|port| port.path.canonicalize().is_ok_and(|path| path == real))
 }
 
-/// Two names of one port would be in each other's way.
+/// Two names of one port would block each other.
 fn each_once(named: &[PathBuf]) -> Vec<PathBuf> {
     let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
     let mut seen = BTreeSet::new();
     named.iter().filter(|path| seen.insert(real(path))).cloned().collect()
 }
 
-/// The best port of each modem stays; the others point to it. The IMEI alone does not tell: whole pools share
-/// one, as the four lines of a bridge share a USB device.
+/// The best port of each modem stays; the others point to it. The IMEI alone does not identify a modem: whole
+/// pools share one, as the four lines of a bridge share a USB device.
 fn join_ports_of_one_modem(asked: &mut [ProbedPort]) {
     type Rank = (Role, Option<u8>);
     let modem = |asked: &ProbedPort| {
@@ -373,7 +373,7 @@ fn messages(answers: &Answers) -> String {
     parts.join(", ")
 }
 
-/// What a person has to do before this modem sends.
+/// What a person has to do before this modem can send.
 fn problems(answers: &Answers) -> Vec<String> {
     let mut found = Vec::new();
     let mut add = |sentence: &str| found.push(sentence.to_owned());
@@ -407,7 +407,7 @@ fn problems(answers: &Answers) -> Vec<String> {
     found
 }
 
-/// The model and the IMEI's last digits: letters, digits, `_` and `-` alone.
+/// A name from the model and the IMEI's last digits: only letters, digits, `_` and `-`.
 fn name(answers: &Answers) -> String {
     let model: String = answers
         .model
