@@ -1,8 +1,8 @@
-//! The one accounting of a modem and its SIM: each end of a send is entered here once, and from here come what the
+//! The accounting of a modem and its SIM: each end of a send is entered here once, and decides what the
 //! breaker lets through, how much traffic the SIM deserves, and whose a fault is.
 //!
-//! What fails everything is at fault itself: a refusal that comes whatever the number is the SIM's, and a modem that
-//! has sent nothing since cannot tell that a message is one that nobody can send.
+//! A modem or SIM that fails everything is at fault itself: a refusal that comes whatever the number is the
+//! SIM's, and a modem that has sent nothing since cannot show that nobody can send a message.
 
 use super::{Attempt, Breaker, BreakerRules, Circuit, FaultClass, Health, Judgement, Observation, Weight};
 use crate::clock::Timestamp;
@@ -10,11 +10,11 @@ use crate::clock::Timestamp;
 /// How a send ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendEnd {
-    /// The network took it.
+    /// The network accepted it.
     Sent,
     /// The modem or the network refused it.
     Failed(FaultClass),
-    /// Nobody knows whether the network took it.
+    /// It is unknown whether the network accepted it.
     Unknown,
     /// The modem did not begin.
     NotBegun,
@@ -25,11 +25,11 @@ pub enum SendEnd {
 pub struct EndedSend<'a> {
     /// The recipient as a keyed hash.
     pub recipient: u64,
-    /// Parts that count as sent.
+    /// How many parts count as sent.
     pub parts: u32,
     /// How it ended.
     pub end: SendEnd,
-    /// Since when the message had been due.
+    /// Since when the message was due.
     pub due_at: Timestamp,
     /// The fault, for a person.
     pub why: &'a str,
@@ -39,12 +39,12 @@ pub struct EndedSend<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Account {
     breaker: Breaker,
-    /// The last message that the network took.
+    /// When the network last accepted a message.
     sent_at: Option<Timestamp>,
 }
 
 impl Account {
-    /// Enters the end of a send. Answers whose the fault is, if there is one, and whether the breaker opened or closed.
+    /// Enters the end of a send. Returns whose the fault is, if there is one, and whether the breaker opened or closed.
     pub fn enter(
         &mut self,
         sent: &EndedSend<'_>,
@@ -62,7 +62,7 @@ impl Account {
             }
             SendEnd::Failed(FaultClass::Modem | FaultClass::Sim) => Some(Weight::Once),
             SendEnd::Unknown => Some(Weight::Twice),
-            // The network's word about the recipient, or about a message that it has: the modem works.
+            // The network's answer is about the recipient, or about a message that it has already: the modem works.
             SendEnd::Failed(FaultClass::Recipient | FaultClass::Duplicate) | SendEnd::NotBegun => None,
         };
         let changed = weight.is_some_and(|weight| {
@@ -73,13 +73,13 @@ impl Account {
         (Some(self.judge(class, sent, now)), changed)
     }
 
-    /// A message went out. Whether that closed the breaker.
+    /// A message was sent. Returns whether that closed the breaker.
     pub fn sent(&mut self, now: Timestamp) -> bool {
         self.sent_at = Some(now);
         self.breaker.succeeded()
     }
 
-    /// Another modem sent a message that failed here. Whether that opened the breaker.
+    /// Another modem sent a message that failed here. Returns whether that opened the breaker.
     pub fn sent_elsewhere(&mut self, rules: &BreakerRules, now: Timestamp) -> bool {
         self.breaker.sent_elsewhere(rules, now)
     }
@@ -89,23 +89,23 @@ impl Account {
         self.breaker.circuit(now)
     }
 
-    /// The failure that opened the breaker, or the last while it is closed.
+    /// The failure that opened the breaker, or the last failure while it is closed.
     pub fn why(&self) -> &str {
         self.breaker.why()
     }
 
-    /// When that was; nothing while the breaker is closed.
+    /// When that failure happened; `None` while the breaker is closed.
     pub fn failed_at(&self) -> Option<Timestamp> {
         self.breaker.failed_at()
     }
 
-    /// Somebody saw to the modem: a breaker that is open tries the next message.
+    /// A person attended to the modem: a breaker that is open tries the next message.
     pub fn try_now(&mut self, now: Timestamp) {
         self.breaker.try_now(now);
     }
 
     fn judge(&mut self, class: FaultClass, sent: &EndedSend<'_>, now: Timestamp) -> Judgement {
-        // A clock that was set back makes what was sent before it no proof of anything.
+        // After the clock was set back, a message that was sent before proves nothing.
         self.sent_at = self.sent_at.filter(|&at| at <= now);
         let works = sent.parts > 0 || self.sent_at.is_some_and(|at| at > sent.due_at);
         let class = match class {
@@ -133,7 +133,7 @@ mod tests {
         START.plus(Duration::from_secs(seconds))
     }
 
-    /// An account, and the number and the moment of the next send.
+    /// An account, its SIM's health, and the number of the next send.
     struct TestAccount(Account, Health, u64);
 
     impl TestAccount {
@@ -141,7 +141,7 @@ mod tests {
             Self(Account::default(), Health::default(), 0)
         }
 
-        /// A send to another number than all before.
+        /// Enters a send to a number that was not used before.
         fn enter(&mut self, end: SendEnd, due: u64, now: u64) -> (Option<Judgement>, bool) {
             self.2 += 1;
             let sent =
@@ -165,12 +165,12 @@ mod tests {
         assert!(changed && account.0.circuit(after(1)) == Circuit::Open { until: after(61) });
         let of_the_sim = Judgement { class: FaultClass::Sim, attempt: Attempt::Free };
         assert_eq!((said, account.0.why()), (Some(of_the_sim), "refused (21)"));
-        assert_eq!(account.failed(FaultClass::Refused, 0, 70), of_the_sim, "the trial as well");
+        assert_eq!(account.failed(FaultClass::Refused, 0, 70), of_the_sim, "the trial is refused as well");
         assert!(account.enter(SendEnd::Sent, 0, 200).1);
         assert_eq!(
             account.failed(FaultClass::Refused, 0, 201).class,
             FaultClass::Refused,
-            "it is well again"
+            "the modem works again"
         );
     }
 
@@ -179,21 +179,24 @@ mod tests {
         for class in [FaultClass::Refused, FaultClass::Modem, FaultClass::Sim] {
             let (mut account, rules) = (TestAccount::new(), BreakerRules::default());
             account.failed(class, 0, 1);
-            assert!(!account.0.sent_elsewhere(&rules, after(1)), "one is no row");
+            assert!(!account.0.sent_elsewhere(&rules, after(1)), "one failure is not a row");
             account.failed(class, 0, 1);
-            assert!(account.0.sent_elsewhere(&rules, after(1)), "{class:?}: two, and both went by the other");
+            assert!(
+                account.0.sent_elsewhere(&rules, after(1)),
+                "{class:?}: two failures, and another modem sent both"
+            );
             assert_eq!(account.0.circuit(after(1)), Circuit::Open { until: after(61) });
             assert_eq!(account.0.why(), "refused (21)");
-            assert!(!account.0.sent_elsewhere(&rules, after(1)), "it is open");
+            assert!(!account.0.sent_elsewhere(&rules, after(1)), "the breaker is open");
             assert_eq!(account.0.circuit(after(70)), Circuit::HalfOpen);
-            assert!(!account.0.sent_elsewhere(&rules, after(70)), "only its own trial says how it is now");
+            assert!(!account.0.sent_elsewhere(&rules, after(70)), "only its own trial counts now");
             assert_eq!(account.0.circuit(after(70)), Circuit::HalfOpen);
         }
         let (mut account, rules) = (TestAccount::new(), BreakerRules::default());
         for _ in 0..50 {
             account.failed(FaultClass::Modem, 0, 1);
             account.enter(SendEnd::Sent, 0, 1);
-            assert!(!account.0.sent_elsewhere(&rules, after(1)), "it has sent one since");
+            assert!(!account.0.sent_elsewhere(&rules, after(1)), "this modem has sent one since");
         }
     }
 
@@ -205,10 +208,14 @@ mod tests {
         assert_eq!(
             account.failed(FaultClass::Modem, 2, 6).attempt,
             Attempt::Counted,
-            "it sent another since"
+            "this modem has sent another since"
         );
         assert_eq!(account.failed(FaultClass::Modem, 6, 7).attempt, Attempt::Free);
-        assert_eq!(account.failed(FaultClass::Sim, 2, 7).attempt, Attempt::Free, "never of a SIM");
+        assert_eq!(
+            account.failed(FaultClass::Sim, 2, 7).attempt,
+            Attempt::Free,
+            "a fault of the SIM never counts"
+        );
         assert_eq!(account.failed(FaultClass::Transient, 6, 8).attempt, Attempt::Counted);
         account.enter(SendEnd::Sent, 0, 1000);
         assert_eq!(account.failed(FaultClass::Modem, 9, 10).attempt, Attempt::Free, "the clock was set back");

@@ -1,21 +1,21 @@
-//! How well a SIM does: exponentially weighted means of its failed sends and of its codes that nobody entered,
-//! with time as a parameter. A loss halves in an hour without news, so that a SIM which is given less gets its
-//! chance again.
+//! How well a SIM sends: exponentially weighted means of its failed sends and of its codes that nobody
+//! entered, with time as a parameter. Without observations a loss halves in an hour, so that a SIM which gets
+//! less traffic has another chance.
 
 use crate::clock::Timestamp;
 
-/// Losses of one SIM, in millionths.
+/// The losses of one SIM, in millionths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Health {
-    /// Of its sends.
+    /// The share of its sends that failed.
     pub sends: u32,
-    /// Of its codes.
+    /// The share of its codes that nobody entered.
     pub codes: u32,
-    /// As of when.
+    /// The instant of these values.
     pub at: Timestamp,
 }
 
-/// What became known of a SIM.
+/// An observation about a SIM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Observation {
     /// The network took a message.
@@ -24,18 +24,18 @@ pub enum Observation {
     Failed,
     /// A code that it carried was entered.
     CodeUsed,
-    /// A code that it carried expired, and nobody had entered it: that may be the person's doing, so it weighs
-    /// little.
+    /// A code that it carried expired, and nobody had entered it: that may be the person's doing, so it
+    /// weighs little.
     CodeUnused,
 }
 
 const MILLION: u32 = 1_000_000;
 const HALF_LIFE_MS: f64 = 3_600_000.0;
-/// No SIM gets less than this part of what it would get in full health, in thousandths.
+/// The least part of its full traffic that a SIM gets, in thousandths.
 const LEAST: u32 = 50;
 
 impl Health {
-    /// Takes a sign into account.
+    /// Takes an observation into account.
     pub fn observe(&mut self, observation: Observation, now: Timestamp) {
         let (sends, codes) = self.losses(now);
         let moved = |loss: f64, to: f64, by: f64| loss + (to - loss) * by;
@@ -48,7 +48,8 @@ impl Health {
         *self = Self { sends: millionths(sends), codes: millionths(codes), at: self.at.max(now) };
     }
 
-    /// What was known under two names that turn out to be one SIM: the worse of both, as far as it is not healed.
+    /// Joins the health of two names that turn out to be one SIM: the worse of both, as far as it has not
+    /// recovered since.
     #[must_use]
     pub fn joined(self, other: Self) -> Self {
         let at = self.at.max(other.at);
@@ -56,7 +57,7 @@ impl Health {
         Self { sends: millionths(sends.max(other_sends)), codes: millionths(codes.max(other_codes)), at }
     }
 
-    /// The part of full traffic that it deserves, in thousandths: 50 to 1000.
+    /// The part of full traffic that the SIM deserves, in thousandths: 50 to 1000.
     pub fn weight(&self, now: Timestamp) -> u32 {
         let (sends, codes) = self.losses(now);
         let good = (1.0 - sends) * (1.0 - codes) * 1000.0;

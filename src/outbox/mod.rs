@@ -1,7 +1,7 @@
-//! An outgoing message, pure: its states, its place in the queue, its retries and deadlines, its delivery reports;
-//! and the choice of the modem that sends it, by routes, home, the SIM's ledger, fair shares and health.
+//! An outgoing message, pure: its states, its place in the queue, its retries and deadlines, its delivery reports; and
+//! the choice of the modem that sends it, by routes, home network, the SIM's ledger, fair shares and health.
 //!
-//! This room does not know what a modem is beyond its name and its SIM, nor where anything is kept.
+//! This room knows nothing of a modem but its name and its SIM, and does not know where anything is stored.
 
 mod account;
 mod address;
