@@ -1,7 +1,7 @@
-//! What the choice of a modem costs: no disk, no port, no task.
+//! What the choice of a modem costs, without disk, port and task.
 //!
-//! `cargo bench --bench pool_choice`: prints the time of one message's way through the pool (queued, chosen for,
-//! taken, settled) in several situations, and judges nothing.
+//! `cargo bench --bench pool_choice`: prints the time of one message's way through the pool (queued, given to
+//! a modem, taken, settled) in several situations, and judges nothing.
 
 use std::time::{Duration, Instant};
 

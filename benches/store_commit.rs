@@ -1,7 +1,7 @@
 //! What a durable commit costs, beside a bare loop that appends 300 octets and calls `fdatasync`.
 //!
-//! `cargo bench --bench store_commit [DIR]`: DIR is on the disk to be measured (default: `target`). Not a test:
-//! it prints and judges nothing.
+//! `cargo bench --bench store_commit [DIR]`: DIR is on the disk to be measured (default: `target`). This is
+//! not a test: it prints and judges nothing.
 
 use std::fs::File;
 use std::io::Write as _;

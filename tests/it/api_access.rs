@@ -1,4 +1,4 @@
-//! Who may do what, by the kernel's word.
+//! Who may do what, according to what the kernel says of a peer.
 
 use serde_json::{Value, json};
 use smsotpd::api::access::{Access, Client, Matcher, Right};

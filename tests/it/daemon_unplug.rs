@@ -1,5 +1,5 @@
-//! The real daemon and a stick that is pulled out at every octet of a send that matters, or that answers late: it is
-//! back soon, under another tty, and each message arrives.
+//! The real daemon and a stick that is unplugged at each octet of a send that matters, or that answers late:
+//! it is soon back under another tty, and each message arrives.
 
 use std::time::{Duration, Instant};
 
@@ -7,9 +7,9 @@ use gsm_sim::{Cut, Fault, FaultKind, Script};
 
 use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, get, number, text};
 
-/// So that there are places in the echo too.
+/// With an echo there are places in the echo too.
 const ECHOING: &str = "[line]\necho = true\necho_stays = true\n";
-/// From the return of the stick until it takes messages.
+/// The time from the return of the stick until it takes messages.
 const BACK: Duration = Duration::from_secs(5);
 
 fn extra() -> String {
@@ -56,7 +56,10 @@ async fn pulled_at(cuts: &[(&str, Cut)]) {
             let copies: Vec<_> = inbox.iter().filter(|sms| sms.to == number(n)).collect();
             assert!(!copies.is_empty(), "{place}: lost");
             assert!(copies.iter().all(|sms| sms.text == text(n)), "{place}");
-            assert!(copies[1..].iter().all(|sms| sms.reject_duplicates), "{place}: a twin is marked as one");
+            assert!(
+                copies[1..].iter().all(|sms| sms.reject_duplicates),
+                "{place}: every further copy has TP-RD set"
+            );
             twins += copies.len() - 1;
         }
         assert!(twins <= received.min(1), "{place}: {twins} twins");
@@ -112,11 +115,11 @@ async fn pulled_out_from_ctrl_z_to_ok() {
     .await;
 }
 
-/// The message is unknown after a second and the modem's own five; its result comes two seconds later, when others have been
-/// sent.
+/// The outcome is unknown after a second and the modem's own five; the result comes two seconds later, when
+/// other messages have been sent.
 #[tokio::test]
 async fn a_late_result_is_credited_to_its_own_message() {
-    // The key stands in the section of the modem.
+    // The key belongs to the section of the modem.
     let retry = "[queue]\nretry = { first = \"30s\", factor = 1.0, max = \"30s\", attempts = 5 }\n";
     let extra = format!("send_timeout = \"1s\"\n{NO_LIMITS}{retry}");
     let rig = Rig::start(1, Script::default(), &extra);
@@ -131,7 +134,7 @@ async fn a_late_result_is_credited_to_its_own_message() {
     assert_eq!(first["status"], "queued", "in doubt: {first} {}", rig.logs());
     let first = rig.over(&ids[0]).await;
     assert_eq!((&first["status"], &first["attempts"]), (&"sent".into(), &1.into()), "{first}");
-    assert_eq!(rig.sim.received(), 3, "no twin");
+    assert_eq!(rig.sim.received(), 3, "there is no twin");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The modem's task on a real pty: octets in small pieces, echo that nobody can switch off, a cooked terminal, a
-//! port that vanishes and comes back, a lock that keeps a second program out.
+//! The modem's task on a real pty: octets in small pieces, an echo that cannot be switched off, a cooked
+//! terminal, a port that vanishes and comes back, a lock that keeps a second program out.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -17,29 +17,29 @@ use tokio::time::timeout;
 
 use smsotpd::secret::Secret;
 
-/// Longer than anything here takes; a test that reaches it has failed.
+/// Longer than anything here takes; a test that reaches this limit has failed.
 const LIMIT: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Default)]
 struct Behaviour {
     echo: bool,
-    /// Octets a write; 0 for all at once.
+    /// How many octets a write has; 0 for all at once.
     piece: usize,
-    /// Said before each answer.
+    /// Text before each answer.
     chatter: &'static str,
-    /// Hangs up after a PDU instead of answering.
+    /// The modem hangs up after a PDU instead of answering.
     hangs_up: bool,
 }
 
-/// A small modem on the master side of a pty. Its thread ends when nobody has the slave open any more.
+/// A small modem on the master side of a pty. Its thread ends when no program has the slave open any more.
 struct OnPty {
-    /// Held so that the pty outlives every opening; nobody makes it raw but the daemon.
+    /// Held so that the pty outlives every opening; only the daemon makes it raw.
     _slave: OwnedFd,
     pdus: Arc<Mutex<Vec<String>>>,
 }
 
 impl OnPty {
-    /// `link` names the slave.
+    /// `link` is a symbolic link to the slave.
     fn start(link: &Path, behaviour: Behaviour) -> Self {
         let OpenptyResult { master, slave } = openpty(None, None).expect("a pty");
         let name = std::fs::read_link(format!("/proc/self/fd/{}", slave.as_raw_fd())).unwrap();
@@ -78,7 +78,7 @@ impl Fake {
         }
     }
 
-    /// What it says to an octet; nothing when it hangs up.
+    /// The answer to an octet; `None` when the modem hangs up.
     fn hear(&mut self, octet: u8) -> Option<String> {
         let mut said = String::new();
         match octet {
@@ -127,7 +127,7 @@ fn answer(command: &str) -> &'static str {
         "AT+CREG?" => "\r\n+CREG: 1,1\r\n\r\nOK\r\n",
         "AT+CSQ" => "\r\n+CSQ: 20,99\r\n\r\nOK\r\n",
         "AT" | "AT+CMGF=0" | "AT+CREG=1" => "\r\nOK\r\n",
-        // Echo that cannot be switched off, and a maker's own word for an error.
+        // An echo that cannot be switched off, and a maker's own word for an error.
         "ATE0" => "\r\nCOMMAND NOT SUPPORT\r\n",
         send if send.starts_with("AT+CMGS=") => "\r\n> ",
         _ => "\r\nERROR\r\n",
@@ -177,7 +177,7 @@ async fn send(modem: &Modem) -> Outcome {
     let (open, gate) = oneshot::channel();
     let part = Part { pdu: Secret::new(vec![0x00, 0x21, 0x00, 0xff]), length: 3 };
     let sending = modem.submit(vec![part], gate);
-    // An order that is turned away at once has dropped its gate.
+    // An order that is refused at once has dropped its gate.
     let _ = open.send(());
     timeout(LIMIT, sending).await.expect("an outcome in time")
 }
@@ -276,7 +276,7 @@ async fn no_file_is_made_and_no_file_is_a_port() {
     reaches(&modem, "missed", |s| s.last_error.as_deref().is_some_and(|e| e.contains("plugged in"))).await;
     assert!(!missing.exists());
     std::fs::write(&missing, b"").unwrap();
-    reaches(&modem, "refused", |s| s.last_error.as_deref().is_some_and(|e| e.contains("no serial port")))
+    reaches(&modem, "refused", |s| s.last_error.as_deref().is_some_and(|e| e.contains("not a serial port")))
         .await;
     timeout(LIMIT, modem.stop(Duration::ZERO)).await.expect("an absent modem stops");
 }

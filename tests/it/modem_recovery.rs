@@ -1,5 +1,5 @@
-//! The recovery ladder over ptys: each hang is cured by the rung that should cure it, with a sysfs and a power-cycle
-//! command of the test's own.
+//! The recovery ladder over ptys: each hang is ended by the rung that should end it, with a sysfs and a
+//! power-cycle command of the test.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -22,7 +22,7 @@ use smsotpd::secret::Secret;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// Longer than anything here takes; a test that reaches it has failed.
+/// Longer than anything here takes; a test that reaches this limit has failed.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A SUBMIT to +41791234567: "Hello".
@@ -100,7 +100,7 @@ impl Machine {
         self.at(&format!("dev/ttyUSB{tty}"))
     }
 
-    /// The kernel gives the modem's port this number.
+    /// Gives the modem's port this number, as the kernel does.
     fn connect(&self, modem: usize, tty: usize) {
         let (usb, name) = (self.device(modem), format!("ttyUSB{tty}"));
         let port = usb.join(format!("1-{modem}:1.0/{name}"));
@@ -128,7 +128,7 @@ impl Machine {
         self.node(0).into()
     }
 
-    /// Whatever is written to this file reaches `hear`, until that says that it has heard enough.
+    /// Whatever is written to this file is passed to `hear`, until `hear` returns that it has seen enough.
     fn pipe(&self, path: &PathBuf, mut hear: impl FnMut(&Sim, &str) -> bool + Send + 'static) {
         nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
         let (path, sim) = (path.clone(), Arc::clone(&self.sim));
@@ -187,7 +187,7 @@ impl Driven {
         timeout(LIMIT, sending).await.expect("an outcome in time")
     }
 
-    /// The next recovery that is told.
+    /// The next recovery that is reported.
     async fn recovered(&mut self) -> Rung {
         let told = timeout(LIMIT, async {
             loop {
@@ -212,11 +212,11 @@ impl Driven {
     }
 }
 
-/// Idle, and in the middle of a send.
+/// The modem hangs while it is idle, and in the middle of a send.
 async fn cured(cure: Cure, rung: Rung) {
     let machine = Machine::new(1);
     let mut driven = Driven::ready(machine.by_path(), machine.host()).await;
-    // Found by the keep-alive.
+    // The keep-alive notices the hang.
     machine.sim.hang_until(0, cure);
     assert_eq!(driven.recovered().await, rung, "idle");
     driven.works().await;
@@ -227,7 +227,7 @@ async fn cured(cure: Cure, rung: Rung) {
         machine.sim.fault(0, Fault::new(FaultKind::HangUntil(cure)).at(point).times(1));
         let outcome = driven.send().await;
         match point {
-            // Nothing left: another modem may have it at once.
+            // Nothing has left: another modem may have the message at once.
             Point::Prompt => assert!(matches!(outcome, Outcome::Rejected { .. }), "{outcome:?}"),
             _ => assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}"),
         }
@@ -261,7 +261,7 @@ async fn a_modem_that_refuses_every_message_has_its_radio_switched_off_and_on() 
         driven.until("ready", |s| s.state == State::Ready).await;
         assert!(matches!(driven.send().await, Outcome::Rejected { .. }));
     }
-    // Who counts them says so.
+    // The breaker reports this.
     driven.modem.cure("all of them".to_owned()).await;
     driven.until("recovering", |s| s.state == State::Recovering).await;
     driven.works().await;
@@ -308,7 +308,7 @@ async fn a_modem_that_is_known_by_its_imei_is_cured_though_it_cannot_say_who_it_
         text == "0"
     };
     machine.pipe(&machine.device(1).join("authorized"), pulled);
-    // The default script's second.
+    // The IMEI of the default script's second modem.
     let find = Find { imei: Some("490154203237526".into()), ..Find::default() };
     let mut driven = Driven::ready(find, machine.host()).await;
     machine.sim.hang(1);
@@ -379,7 +379,7 @@ async fn the_operators_own_command_takes_the_power() {
     let script = format!("#!/bin/sh\necho \"$1 $2 $SMSOTP_MODEM $SMSOTP_PORT\" > {}\n", fifo.display());
     fs::write(&hub, script).unwrap();
     fs::set_permissions(&hub, fs::Permissions::from_mode(0o700)).unwrap();
-    // The file is there and cannot be written, not even by root.
+    // The file exists and cannot be written, not even by root.
     fs::create_dir(machine.device(0).join("authorized")).unwrap();
     let power_cycle = [hub.to_str().unwrap(), "off-on", "3"].map(str::to_owned).to_vec();
     let mut driven = Driven::ready(machine.by_path(), SystemHost { power_cycle, ..machine.host() }).await;

@@ -50,7 +50,7 @@ fn every_family_is_known_and_nothing_is_changed() {
         assert_eq!(answers.imei.as_deref(), Some(identity.imei.as_str()), "{family}");
         assert_eq!(answers.sim, SimState::Ready, "{family}");
         assert_eq!(answers.imsi.as_deref(), Some(identity.imsi.as_str()), "{family}");
-        // The K3565-Z has no command for it.
+        // The K3565-Z has no command for the number.
         let iccid = (family != "zte").then_some(identity.iccid.as_str());
         assert_eq!(answers.iccid.as_deref(), iccid, "{family}");
         assert_eq!(answers.registrations.len(), domains, "{family}");
@@ -144,7 +144,7 @@ fn a_sim_without_service_centre_and_one_unanswered_question() {
     assert_eq!(answers.imsi, None);
     assert_eq!(answers.messaging.service_centre.as_deref(), Some(""));
     assert_eq!(answers.stopped_at, None);
-    assert_eq!(answers.model, "SIM-27005", "a message that arrives is no answer");
+    assert_eq!(answers.model, "SIM-27005", "a message that arrives is not an answer");
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn line() -> Line {
     Line { master, slave, path }
 }
 
-/// A modem that gives back what `answer` says to each line, without its end, for as long as the port is open.
+/// A modem that writes what `answer` returns for each line, without the line's end, for as long as the port is open.
 fn modem(master: OwnedFd, end: u8, mut answer: impl FnMut(&[u8]) -> Vec<u8> + Send + 'static) {
     std::thread::spawn(move || {
         let mut master = File::from(master);
@@ -233,7 +233,7 @@ fn modem(master: OwnedFd, end: u8, mut answer: impl FnMut(&[u8]) -> Vec<u8> + Se
                 if octet == end {
                     let said = answer(&line);
                     line.clear();
-                    // Who asked may be gone.
+                    // The asking side may be gone.
                     let _ = master.write_all(&said);
                 } else {
                     line.push(octet);
@@ -257,7 +257,7 @@ fn a_modem_that_waits_for_a_line_feed_is_found() {
 #[test]
 fn a_question_that_was_lost_is_asked_again() {
     let Line { master, slave, path } = line();
-    // It loses the first command that is no plain call.
+    // The modem loses the first command that is not a plain call.
     let mut lost = false;
     modem(master, b'\r', move |line| match line.trim_ascii() {
         b"AT+CGMM" => b"\r\nRocket\r\n\r\nOK\r\n".to_vec(),
@@ -277,7 +277,7 @@ fn a_serial_line_is_tried_at_other_speeds() {
         let mut master = File::from(master);
         let mut octets = [0; 256];
         let mut line = Vec::new();
-        // It ends when nobody has the port open any more.
+        // The loop ends when no program has the port open any more.
         while let Ok(count @ 1..) = master.read(&mut octets) {
             for &octet in &octets[..count] {
                 line.push(octet);
@@ -285,7 +285,7 @@ fn a_serial_line_is_tried_at_other_speeds() {
                     let speed = tcgetattr(&watched).unwrap().output_speed();
                     let answer: &[u8] = if speed == 9600 { b"\r\nOK\r\n" } else { b"\xf0\x80" };
                     master.write_all(answer).unwrap();
-                    // The last question: it answers no AT+CMEE?, so nothing is set back.
+                    // The last question: the modem answers no AT+CMEE?, so nothing is set back.
                     if line.starts_with(b"AT+CSCA?") {
                         return master;
                     }
