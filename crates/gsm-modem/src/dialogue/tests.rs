@@ -1,4 +1,4 @@
-//! The kernel by itself: how a modem is found, and in which form it may answer.
+//! The kernel by itself: how a modem is called, and in which form it may answer.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::clock::monotonic;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A dialogue, and time that jumps.
+/// A dialogue, and time that is moved by hand.
 struct Bench {
     dialogue: Dialogue,
     now: Instant,
@@ -20,7 +20,7 @@ impl Bench {
         Self { dialogue: Dialogue::new(settings), now: monotonic() }
     }
 
-    /// What is written, in one piece.
+    /// What is written next, in one piece.
     fn written(&mut self) -> String {
         let mut octets = Vec::new();
         while let Some(write) = self.dialogue.poll() {
@@ -38,14 +38,14 @@ impl Bench {
         self.heard()
     }
 
-    /// Until the next thing is due.
+    /// Moves time to the next deadline.
     fn jump(&mut self) -> Option<Heard> {
         self.now = self.dialogue.deadline().unwrap();
         self.dialogue.tick(self.now)
     }
 
-    /// Calls, each as it was written, while nobody answers; until there is one that `answered` names, which is
-    /// answered by OK, or none more.
+    /// Resynchronises and returns each call as it was written. No call is answered until there is one that
+    /// `answered` names, which is answered by OK.
     fn find(&mut self, answered: Option<&str>) -> (Vec<String>, Heard) {
         self.dialogue.find(Open::Perhaps, self.now);
         let mut calls = Vec::new();
@@ -114,7 +114,7 @@ fn numbers_are_results_where_nothing_else_can_be_meant() {
         let Some(Heard::Ended(ended)) = bench.says(said) else { panic!("{said:?}") };
         assert_eq!((ended.result, ended.lines.len()), (Some(result), 0), "{said:?}");
     }
-    // Behind a question it may be the answer.
+    // After a question the number may be the answer.
     assert!(bench.dialogue.ask(Command::Question("AT^X?".into()), LIMIT, bench.now));
     assert_eq!(bench.says("0\r"), Some(Heard::Answer("0".into())));
     assert!(matches!(bench.says("OK\r"), Some(Heard::Ended(_))));

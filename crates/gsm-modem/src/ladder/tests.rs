@@ -1,4 +1,4 @@
-//! The ladder with jumped time.
+//! The ladder, with time that is moved by hand.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ fn ladder() -> (Ladder, Instant) {
     (Ladder::new(Limits::default()), monotonic())
 }
 
-/// A silent modem until the ladder rests: the rungs, and the rest.
+/// A silent modem until the ladder rests: the rungs that were climbed, and the rest.
 fn silent(ladder: &mut Ladder, now: &mut Instant) -> (Vec<Rung>, Duration) {
     let mut rungs = Vec::new();
     for _ in 0..1000 {
@@ -21,7 +21,7 @@ fn silent(ladder: &mut Ladder, now: &mut Instant) -> (Vec<Rung>, Duration) {
             Step::Again => {}
             Step::Rest(until) => return (rungs, until - *now),
         }
-        // As long as a modem is called at a port that was opened anew.
+        // This is how long a modem is called at a port that was opened again.
         *now += 12 * SECOND;
     }
     panic!("no rest: {rungs:?}");
@@ -56,7 +56,7 @@ fn a_device_that_begins_anew_gets_its_time() {
     assert_eq!(ladder.climb(now + 44 * SECOND), Step::Again);
     assert_eq!(ladder.climb(now + 45 * SECOND), Step::Try(Restart));
     assert_eq!(ladder.climb(now + 90 * SECOND), Step::Try(Reauthorise));
-    // What it takes is not the modem's time.
+    // The time that the step takes is not counted against the modem.
     ladder.done(Reauthorise, now + 95 * SECOND);
     assert_eq!(ladder.climb(now + 139 * SECOND), Step::Again);
     assert_eq!(ladder.climb(now + 140 * SECOND), Step::Try(PowerCycle));
@@ -91,16 +91,16 @@ fn one_that_falls_silent_again_soon_is_cured_from_where_it_was() {
     }
     now += 20 * SECOND;
     assert_eq!(ladder.ready(now), Some(Recovery { rung: Restart, took: 20 * SECOND }));
-    assert_eq!(ladder.ready(now), None, "told once");
+    assert_eq!(ladder.ready(now), None, "reported once");
     now += 5 * MINUTE;
     ladder.notice(now);
-    assert_eq!(ladder.climb(now), Step::Try(Restart), "its second and last");
+    assert_eq!(ladder.climb(now), Step::Try(Restart), "the second and last restart");
     assert_eq!(ladder.ready(now + SECOND).unwrap().rung, Restart);
     now += 5 * MINUTE;
     assert_eq!(ladder.climb(now), Step::Try(Reauthorise));
     assert_eq!(ladder.ready(now + SECOND).unwrap().rung, Reauthorise);
     now += 11 * MINUTE;
-    assert_eq!(ladder.climb(now), Step::Try(Reopen), "it was ready for a while");
+    assert_eq!(ladder.climb(now), Step::Try(Reopen), "the modem was ready for a while");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_device_that_is_away_is_left_alone_at_first() {
     assert_eq!(ladder.away(now), None);
     assert_eq!(ladder.away(now + 59 * SECOND), None);
     ladder.here();
-    assert_eq!(ladder.away(now + 70 * SECOND), None, "it was back meanwhile");
+    assert_eq!(ladder.away(now + 70 * SECOND), None, "it was back in the meantime");
     assert_eq!(ladder.away(now + 130 * SECOND), Some(Reauthorise));
     assert_eq!(ladder.away(now + 131 * SECOND), None);
     assert_eq!(ladder.away(now + 175 * SECOND), Some(PowerCycle));
@@ -178,7 +178,7 @@ fn a_modem_that_fails_every_send_climbs_once_an_hour_and_is_cured_by_a_send() {
     for _ in 0..100 {
         done.extend(ladder.failing(now));
         now += 20 * SECOND;
-        assert_eq!(ladder.ready(now), None, "that it takes orders is no cure");
+        assert_eq!(ladder.ready(now), None, "a modem that takes orders and fails them has not recovered");
     }
     assert_eq!(done, [Radio, Restart, Reauthorise, PowerCycle], "once within {:?}", now - start);
     now = start + 61 * MINUTE;
@@ -198,8 +198,8 @@ fn a_restart_of_a_failing_modem_gives_it_its_time() {
 }
 
 proptest! {
-    /// Whatever happens, and whenever: a device is begun anew no more often than its time limits allow, rests are
-    /// within theirs, and what is told is told once.
+    /// In any order of events, at any times: a device is restarted no more often than its time limits allow,
+    /// rests are within their limits, and what is reported is reported once.
     #[test]
     fn recovery_steps_keep_their_distance(events in proptest::collection::vec((0_u8..7, 0_u64..400), 1..400)) {
         let (mut ladder, start) = ladder();

@@ -186,7 +186,7 @@ impl fmt::Display for Obstacle {
                 "{} is known to the kernel and has no node: inside a container, pass the device in; otherwise start udev",
                 port.display()
             ),
-            Self::NotAPort { port } => write!(f, "{} is no serial port", port.display()),
+            Self::NotAPort { port } => write!(f, "{} is not a serial port", port.display()),
             Self::Denied { port, user, group: Some(group) } => write!(
                 f,
                 "{} may be opened by the group {group} alone: run `sudo usermod -aG {group} {user}` and log in again",

@@ -1,4 +1,4 @@
-//! Between messages: keep-alive, lost network, lost SIM, reset, questions to the network, noise.
+//! Between messages: keep-alive, lost network, lost SIM, reset, USSD requests, noise.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[test]
 fn an_idle_modem_is_asked_once_a_minute_and_left_alone_else() {
     let mut bench = Bench::ready(Fake::new());
-    // It is asked for messages first, whatever it says of its storages.
+    // The modem is asked for messages first, whatever it says about its storages.
     bench.pass(Duration::from_secs(1));
     bench.modem.heard.clear();
     bench.pass(Duration::from_millis(58_900));
@@ -150,7 +150,7 @@ fn a_reset_waits_for_the_message_on_the_air() {
     bench.assert_works();
 }
 
-/// While the dialogue is being found no command can be asked, whatever is heard and whoever pending it.
+/// While the dialogue is being resynchronised no command can be asked, whatever is heard or wanted.
 #[test]
 fn a_second_reset_waits_until_the_dialogue_is_found() {
     let mut modem = Fake::new();
@@ -253,8 +253,8 @@ fn a_question_waits_for_the_message_and_never_smuggles_a_command() {
 }
 
 proptest! {
-    /// Whatever a modem says, and whenever: no panic, at most one outcome an order, and no acceptance without
-    /// `+CMGS`.
+    /// Whatever a modem writes, at any time: no panic, at most one outcome for an order, and no acceptance
+    /// without `+CMGS`.
     #[test]
     fn noise_breaks_nothing(
         before in proptest::collection::vec(piece(), 0..6),
