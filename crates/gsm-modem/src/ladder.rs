@@ -160,7 +160,7 @@ pub struct Ladder {
     place: Option<Place>,
     /// The place on the ladder of a modem that answers and does not work, and since when.
     useless: Option<(Place, Instant)>,
-    deaf_since: Option<Instant>,
+    without_network_since: Option<Instant>,
     away_since: Option<Instant>,
     rest: Option<Instant>,
     rests: u32,
@@ -183,7 +183,7 @@ impl Ladder {
             noticed: None,
             place: None,
             useless: None,
-            deaf_since: None,
+            without_network_since: None,
             away_since: None,
             rest: None,
             rests: 0,
@@ -246,11 +246,11 @@ impl Ladder {
 
     /// The modem answers and is still looking for a network.
     pub fn without_network(&mut self, now: Instant) -> Option<Rung> {
-        let since = *self.deaf_since.get_or_insert(now);
+        let since = *self.without_network_since.get_or_insert(now);
         if now.saturating_duration_since(since) < self.limits.no_network {
             return None;
         }
-        self.deaf_since = Some(now);
+        self.without_network_since = Some(now);
         self.climb_useless(Trouble::NoNetwork, now)
     }
 
@@ -300,7 +300,7 @@ impl Ladder {
     pub fn ready(&mut self, now: Instant) -> Option<Recovery> {
         self.ready_since.get_or_insert(now);
         self.rest = None;
-        self.deaf_since = None;
+        self.without_network_since = None;
         // A modem that takes orders and fails them has not recovered.
         if self.noticed.as_ref().is_some_and(|noticed| noticed.failing) {
             return None;

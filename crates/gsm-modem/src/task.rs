@@ -108,13 +108,13 @@ impl Driver {
             let change = change.filter(|_| opened.is_err());
             // An absent modem appears with a device, and after this time a recovery step is possible. Silent
             // ports, which may not be modems, are asked as rarely.
-            let untold = timing.ladder.away;
+            let rarely = timing.ladder.away;
             let longest = match &opened {
                 Err(NoPort::Away(_)) if change.is_some() => {
-                    wait = untold;
-                    untold
+                    wait = rarely;
+                    rarely
                 }
-                Err(NoPort::Unclear { .. }) => untold,
+                Err(NoPort::Unclear { .. }) => rarely,
                 _ => timing.reopen.max,
             };
             match opened {

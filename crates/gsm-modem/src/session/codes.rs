@@ -63,12 +63,12 @@ impl Session {
             return Next::Stay;
         }
         self.known.pace.forget_late();
-        self.known.pin.device_began_anew();
+        self.known.pin.device_restarted();
         self.abandon(&Fault::Restarted, now);
         self.known.end_dialogue(&Fault::Restarted);
         self.known.set_fault(Fault::Restarted, now);
         self.known.set_state(State::Starting, &mut self.dialogue);
-        Next::Anew(Open::No)
+        Next::BringUp(Open::No)
     }
 
     /// A part of the modem became ready. During the bring-up that ends a wait; later it shows that the modem
@@ -105,7 +105,7 @@ impl Session {
     }
 
     /// The modem said something that it would not say under its settings: it restarted without saying so.
-    pub(super) fn began_anew(&mut self, now: Instant) -> Next {
+    pub(super) fn restarted_silently(&mut self, now: Instant) -> Next {
         if matches!(self.doing.activity(), Activity::Closed | Activity::Curing) || self.dialogue.is_lost() {
             self.known.pending.bring_up |=
                 !matches!(self.doing.activity(), Activity::Closed | Activity::BringUp);
@@ -117,9 +117,9 @@ impl Session {
             return Next::Stay;
         }
         self.known.format.set_doubtful();
-        self.known.pin.device_began_anew();
+        self.known.pin.device_restarted();
         self.known.set_fault(Fault::BeganAnew, now);
-        self.with(now, |doing, cx| doing.began_anew(cx))
+        self.with(now, |doing, cx| doing.restarted_silently(cx))
     }
 
     /// Ends a wait of the procedure in progress.

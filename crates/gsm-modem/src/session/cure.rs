@@ -55,7 +55,7 @@ impl Procedure for Cure {
         cx.known.pending.restart = false;
         cx.known.end_dialogue(&Fault::Reset);
         // Some modems ask for the PIN again.
-        cx.known.pin.device_began_anew();
+        cx.known.pin.device_restarted();
         cx.known.set_state(State::Recovering, cx.dialogue);
         self.write(cx)
     }
@@ -65,7 +65,7 @@ impl Procedure for Cure {
     fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next {
         match self {
             Self::RadioOff => *self = Self::RadioOn,
-            Self::RadioOn => return Next::Anew(Open::No),
+            Self::RadioOn => return Next::BringUp(Open::No),
             Self::Restart(at) if ended.result.is_some() && !ended.is_ok() => *at += 1,
             Self::Restart(_) => return Next::Close(Closing::Reopen),
         }
@@ -77,7 +77,7 @@ impl Procedure for Cure {
     }
 
     /// The restart is what was asked for.
-    fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
+    fn restarted_silently(&mut self, _cx: &mut Cx<'_>) -> Next {
         Next::Stay
     }
 }
@@ -108,7 +108,7 @@ impl Cx<'_> {
         tracing::warn!(modem = %self.known.settings.name, rung = rung.as_str(), "{fault}; {} follows", rung.words());
         self.set_fault(fault);
         match rung {
-            Rung::Resync => Next::Anew(Open::Perhaps),
+            Rung::Resync => Next::BringUp(Open::Perhaps),
             Rung::Reopen => Next::Close(Closing::Reopen),
             Rung::Radio => Next::then(Cure::RadioOff),
             Rung::Restart => Next::then(Cure::restart()),

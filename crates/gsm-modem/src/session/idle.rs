@@ -47,7 +47,7 @@ impl Procedure for Idle {
             return Next::then(Cure::restart());
         }
         if std::mem::take(&mut pending.bring_up) {
-            return Next::Anew(Open::No);
+            return Next::BringUp(Open::No);
         }
         if let Some(why) = pending.cure.take()
             && let Some(rung) = cx.known.ladder.failing(cx.now)
@@ -104,7 +104,7 @@ impl Procedure for Idle {
         self.begin(cx)
     }
 
-    fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {
+    fn restarted_silently(&mut self, cx: &mut Cx<'_>) -> Next {
         cx.known.pending.bring_up = true;
         self.begin(cx)
     }
@@ -127,7 +127,7 @@ impl Procedure for Closed {
         Next::Stay
     }
 
-    fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
+    fn restarted_silently(&mut self, _cx: &mut Cx<'_>) -> Next {
         Next::Stay
     }
 }
@@ -152,14 +152,14 @@ impl Procedure for Resting {
             cx.dialogue.find_by_one_call(cx.now);
             return Next::Stay;
         }
-        Next::Anew(Open::Perhaps)
+        Next::BringUp(Open::Perhaps)
     }
 
     fn found(&mut self, _cx: &mut Cx<'_>) -> Next {
         Next::Then(bring_up::first())
     }
 
-    fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
-        Next::Anew(Open::Perhaps)
+    fn restarted_silently(&mut self, _cx: &mut Cx<'_>) -> Next {
+        Next::BringUp(Open::Perhaps)
     }
 }

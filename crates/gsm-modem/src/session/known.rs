@@ -153,7 +153,7 @@ pub(super) enum PinState {
 }
 
 impl PinState {
-    pub(super) fn device_began_anew(&mut self) {
+    pub(super) fn device_restarted(&mut self) {
         if *self == Self::Accepted {
             *self = Self::AcceptedBefore;
         }
@@ -247,7 +247,7 @@ impl Known {
     }
 
     /// The device may have restarted: its settings are unknown.
-    pub(super) fn begin_anew(&mut self) {
+    pub(super) fn forget_settings(&mut self) {
         self.pending.bring_up = false;
         self.pending.keep_alive = None;
         self.format = Format { prompt_pause: self.format.prompt_pause, ..Format::default() };

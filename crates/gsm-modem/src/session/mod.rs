@@ -200,7 +200,7 @@ impl Session {
                     self.known.set_state(State::Recovering, &mut self.dialogue);
                     Next::Find(open, Box::new(Idle))
                 }
-                Next::Anew(open) => {
+                Next::BringUp(open) => {
                     // One that did not work yet stays what it was: starting, recovering or blocked.
                     if matches!(self.known.view.snapshot.state, State::Ready | State::Busy | State::Paused) {
                         self.known.set_state(State::Starting, &mut self.dialogue);
@@ -300,7 +300,7 @@ impl Session {
                 self.wake_idle(now)
             }
             Heard::TextMode if self.known.format.text.on => Next::Stay,
-            Heard::TextMode => self.began_anew(now),
+            Heard::TextMode => self.restarted_silently(now),
             Heard::Stray(line) => match line.strip_prefix("+CMGS:") {
                 Some(body) => self.with(now, |doing, cx| doing.late_reference(body.trim(), cx)),
                 None => Next::Stay,
@@ -334,7 +334,7 @@ impl Session {
         if self.doing.echoed() || self.known.format.echo != Echo::Off {
             Next::Stay
         } else {
-            self.began_anew(now)
+            self.restarted_silently(now)
         }
     }
 

@@ -34,7 +34,7 @@ impl Session {
             Closing::Reopen | Closing::Cure(_) if was_closed => {}
             Closing::Reopen => self.known.set_state(State::Recovering, &mut self.dialogue),
             Closing::Cure(_) => {
-                self.known.pin.device_began_anew();
+                self.known.pin.device_restarted();
                 self.known.set_state(State::Recovering, &mut self.dialogue);
             }
         }
@@ -57,7 +57,7 @@ impl Session {
         }
         self.known.changed();
         self.enter_closed();
-        self.known.pin.device_began_anew();
+        self.known.pin.device_restarted();
         self.known.storage.sim_unknown();
         self.known.ladder.here();
         if let Some(until) = self.known.ladder.rests_until(now) {

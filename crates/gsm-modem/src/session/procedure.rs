@@ -49,7 +49,7 @@ pub(super) enum Next {
     /// The procedure is done, and this one follows when the dialogue is resynchronised.
     Find(Open, Box<dyn Procedure>),
     /// The procedure is done, and the modem is brought up again.
-    Anew(Open),
+    BringUp(Open),
     /// The procedure is done, because the modem does not work as it is: the next rung is climbed.
     Cure(Fault),
     /// The procedure is done, and the modem is left alone until this instant.
@@ -135,7 +135,7 @@ pub(super) trait Procedure: Debug + Send {
     }
 
     /// The modem restarted without saying so: no setting can be relied upon.
-    fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {
+    fn restarted_silently(&mut self, cx: &mut Cx<'_>) -> Next {
         cx.known.pending.bring_up = true;
         Next::Stay
     }
@@ -192,7 +192,7 @@ impl Cx<'_> {
         }
         debug_assert!(false, "a command is outstanding");
         tracing::error!(modem = %self.known.settings.name, "a command was refused, since another one is outstanding");
-        Next::Anew(Open::Perhaps)
+        Next::BringUp(Open::Perhaps)
     }
 
     /// Wakes the procedure after `wait`.

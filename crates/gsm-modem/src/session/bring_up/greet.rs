@@ -46,7 +46,7 @@ impl Script for Greet {
     fn ask(&mut self, step: Step, cx: &mut Cx<'_>) -> Option<(Command, Duration)> {
         let Timing { command, slow_command, .. } = cx.known.settings.timing;
         if step == Step::EchoOff {
-            cx.known.begin_anew();
+            cx.known.forget_settings();
         }
         Some(match step {
             Step::Settled => return None,

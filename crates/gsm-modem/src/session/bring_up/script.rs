@@ -228,8 +228,8 @@ impl<S: Script> Procedure for Run<S> {
         self.script.echoed()
     }
 
-    fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
-        Next::Anew(Open::Perhaps)
+    fn restarted_silently(&mut self, _cx: &mut Cx<'_>) -> Next {
+        Next::BringUp(Open::Perhaps)
     }
 
     fn registration_said(&mut self, domain: Domain, registration: Registration) {

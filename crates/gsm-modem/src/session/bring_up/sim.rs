@@ -131,7 +131,7 @@ impl Script for Sim {
         match step {
             Step::LockedIccid(_) => Turn::Go(Step::RememberPin),
             Step::RememberPin => self.remember_pin(cx),
-            Step::Settled => Turn::End(Next::Anew(Open::No)),
+            Step::Settled => Turn::End(Next::BringUp(Open::No)),
             Step::Iccid(_) => Turn::Go(Step::Subscriber),
             _ => Turn::Go(Step::Pin),
         }
@@ -162,9 +162,9 @@ impl Sim {
             Some(Pin::Ready | Pin::Second) | None => {
                 cx.known.view.snapshot.pin_tries = None;
                 // The accepted PIN was right: a SIM that asks for it later has lost it.
-                cx.known.pin.device_began_anew();
+                cx.known.pin.device_restarted();
                 if self.was_closed {
-                    return Turn::End(Next::Anew(Open::No));
+                    return Turn::End(Next::BringUp(Open::No));
                 }
                 Turn::Go(Step::Iccid(0))
             }

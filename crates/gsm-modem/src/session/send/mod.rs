@@ -282,7 +282,7 @@ impl Procedure for Send {
         }
     }
 
-    fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {
+    fn restarted_silently(&mut self, cx: &mut Cx<'_>) -> Next {
         match self.stage {
             Stage::Body(_) => {
                 // The message left in a format that was certain: its result counts.
@@ -292,7 +292,7 @@ impl Procedure for Send {
             Stage::Withdrawn => {}
             _ => self.end_unstarted(&Fault::BeganAnew.to_string(), cx.known, cx.now),
         }
-        Next::Anew(Open::Perhaps)
+        Next::BringUp(Open::Perhaps)
     }
 
     fn gate(&mut self, open: bool, cx: &mut Cx<'_>) -> Next {
