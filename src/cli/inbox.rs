@@ -23,7 +23,7 @@ pub(super) enum InboxAction {
 pub(super) enum OptOut {
     /// List the numbers.
     List {
-        /// At most so many.
+        /// At most this many.
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
     },

@@ -131,7 +131,7 @@ enum DaemonCommand {
         /// Only to this number.
         #[arg(long, value_name = "PHONE")]
         to: Option<String>,
-        /// At most so many.
+        /// At most this many.
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
         /// Those that follow a page.
@@ -145,7 +145,7 @@ enum DaemonCommand {
     },
     /// List received messages, newest first, or forget one.
     Inbox {
-        /// At most so many.
+        /// At most this many.
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
         #[command(subcommand)]

@@ -52,7 +52,7 @@ fn dialogue(counters: &wire::Counters) -> String {
     let counted = [
         (counters.dropped_lines, "lines dropped"),
         (counters.late_lines, "answers late"),
-        (counters.resyncs, "times found again"),
+        (counters.resyncs, "times resynchronised"),
         (counters.reopens, "times opened again"),
         (counters.restarts, "restarts of its own"),
         (counters.lost_notices, "notices without room"),
@@ -302,7 +302,7 @@ attic recovering
         assert!(!told.contains("dialogue") && !told.contains("error"), "{told}");
         let counters = wire::Counters { dropped_lines: 12, resyncs: 3, ..wire::Counters::default() };
         let told = modem(&wire::Modem { counters, ..ill }, Format::Plain, NOON);
-        assert!(told.contains("  dialogue  12 lines dropped, 3 times found again\n"), "{told}");
+        assert!(told.contains("  dialogue  12 lines dropped, 3 times resynchronised\n"), "{told}");
         assert!(told.ends_with("if it stays so (3 min ago)\n"), "{told}");
     }
 

@@ -381,7 +381,7 @@ fn problems(answers: &Answers) -> Vec<String> {
         SimState::Pin => add("the SIM asks for its PIN: write it into a file and name that as pin_file"),
         SimState::Puk => add("the SIM asks for its PUK: put it into a telephone and enter the PUK there"),
         SimState::Locked => add("the modem is locked to another network or SIM: ask the seller to unlock it"),
-        SimState::Absent => add("there is no SIM, or it cannot be read: seat it anew"),
+        SimState::Absent => add("there is no SIM, or it cannot be read: reseat it"),
         SimState::Busy => add("the SIM is not ready yet: probe again in half a minute"),
         SimState::Ready | SimState::Unknown => {}
     }

@@ -172,6 +172,6 @@ async fn tick(interval: Option<&mut tokio::time::Interval>) {
 /// Notifies systemd; without systemd this does nothing.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(e) = sd_notify::notify(states) {
-        tracing::debug!("systemd was not told: {e}");
+        tracing::debug!("systemd was not notified: {e}");
     }
 }

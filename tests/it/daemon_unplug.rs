@@ -66,7 +66,7 @@ async fn pulled_at(cuts: &[(&str, Cut)]) {
     }
     let modem = get(&rig.client(), "/v1/modems/m0").await;
     let error = modem["last_error"].as_str().unwrap_or_default();
-    assert!(error.contains("opening its port anew brought it back"), "{modem}");
+    assert!(error.contains("opening its port again brought it back"), "{modem}");
 }
 
 #[tokio::test]

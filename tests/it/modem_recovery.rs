@@ -400,7 +400,7 @@ async fn what_nothing_cures_rests_says_what_was_tried_and_is_found_when_it_wakes
         .until("tells all", |s| {
             let told = s.last_error.as_deref().unwrap_or_default();
             let all = [
-                "opening its port anew (2 times)",
+                "opening its port again (2 times)",
                 "restarting it (2 times)",
                 "/sys/bus/usb/devices/1-0/authorized cannot be written",
                 "/nowhere/hub cannot be run",

@@ -217,7 +217,7 @@ async fn what_a_person_has_to_do_at_the_sim() {
         ("[card]\nstate = \"pin\"\n", Some("9999"), "put the right one in pin_file"),
         ("[card]\nstate = \"pin\"\ntries = 1\n", Some("1234"), "(1 try left)"),
         ("[card]\nstate = \"puk\"\n", Some("1234"), "unlock it in a telephone"),
-        ("[card]\nstate = \"absent\"\n", Some("1234"), "insert one, or seat it anew"),
+        ("[card]\nstate = \"absent\"\n", Some("1234"), "insert one, or reseat it"),
     ] {
         let sim = sim(script);
         let pin = pin.map(|digits| Secret::new(String::from(digits)));

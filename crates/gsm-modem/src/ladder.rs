@@ -37,11 +37,11 @@ impl Rung {
     /// The words for a sentence.
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Resync => "calling it anew",
-            Self::Reopen => "opening its port anew",
+            Self::Resync => "calling it again",
+            Self::Reopen => "opening its port again",
             Self::Radio => "switching its radio off and on",
             Self::Restart => "restarting it",
-            Self::Reauthorise => "giving it to the USB drivers anew",
+            Self::Reauthorise => "giving it back to the USB drivers",
             Self::PowerCycle => "the power_cycle command",
         }
     }

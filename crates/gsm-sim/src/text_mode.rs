@@ -42,7 +42,7 @@ impl Modem {
         })
     }
 
-    /// Clauses 3.4.2 and 3.4.3: the fields behind `<index>`, and the text in the lines after them.
+    /// Clauses 3.4.2 and 3.4.3: the fields after `<index>`, and the text in the lines after them.
     pub(super) fn shown(&self, stored: &Stored) -> Vec<String> {
         let status = STATUS[usize::from(stored.status.min(3))];
         let Ok(read) =

@@ -230,7 +230,7 @@ impl fmt::Debug for ComposedPart {
     }
 }
 
-/// Writes the PDUs that carry a text: SMS-SUBMITs (TS 23.040 clause 9.2.2.2), each behind the service centre's address.
+/// Writes the PDUs that carry a text: SMS-SUBMITs (TS 23.040 clause 9.2.2.2), each after the service centre's address.
 ///
 /// The coding is the cheapest one that is allowed and has all characters: the GSM 7 bit default alphabet with its
 /// extension table, then the shift tables that are allowed, then UCS-2. A text that is too long for one part is cut

@@ -40,7 +40,7 @@ pub struct Pending {
     pub total: u8,
     /// When the first of its parts came, counted as [`Reassembler::accept`] counts.
     pub since: Duration,
-    /// The parts that came, each behind its sequence number from 1 on, in the order of these.
+    /// The parts that came, each after its sequence number from 1 on, in the order of these.
     pub parts: Vec<(u8, Fragment)>,
 }
 

@@ -97,7 +97,7 @@ pub fn gsm7(octets: &[u8]) -> Option<String> {
     octets.is_ascii().then(|| septets::text_of(septets, octets.len(), ShiftTables::NONE))
 }
 
-/// The text of UCS-2 octets, the high octet first, up to a unit of 0000 or FFFF that ends it: behind such a unit,
+/// The text of UCS-2 octets, the high octet first, up to a unit of 0000 or FFFF that ends it: after such a unit,
 /// modems give octets that lie in their memory. Half a surrogate pair and a single last octet are U+FFFD.
 pub fn ucs2(octets: &[u8]) -> String {
     let end = octets.chunks(2).position(|unit| matches!(unit, [0, 0] | [0xff, 0xff]));

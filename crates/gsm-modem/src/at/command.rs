@@ -195,7 +195,7 @@ impl Expects {
 /// What ends a command line on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum LineEnd {
-    /// CR alone (V.250 5.2.1). Some modems take a LF behind it as the first octet of a PDU.
+    /// CR alone (V.250 5.2.1). Some modems take a LF after it as the first octet of a PDU.
     #[default]
     Cr,
     /// CR and LF.

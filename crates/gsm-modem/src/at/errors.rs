@@ -68,7 +68,7 @@ pub enum Service {
 /// An error as the maker of a modem defines it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MakerError {
-    /// Behind which final result the number stands.
+    /// After which final result the number stands.
     pub service: Service,
     /// The numbers that mean it.
     pub codes: RangeInclusive<u16>,

@@ -67,7 +67,7 @@ impl<'a> Line<'a> {
         all_consuming(hex).parse(line.trim()).ok().map(|(_, octets)| octets)
     }
 
-    /// Splits a line that lost its end: the digits of a PDU, and behind them another line, which is a final result or
+    /// Splits a line that lost its end: the digits of a PDU, and after them another line, which is a final result or
     /// begins with a head such as `+CMGL:`. The number of digits may be odd, since more than the end may be lost.
     pub fn split_pdu(line: &str) -> Option<(&str, &str)> {
         let digits: IResult<&str, &str> = hex_digit1.parse(line);

@@ -1,4 +1,4 @@
-//! Parsers for what stands behind the heads of information lines (3GPP TS 27.007 and TS 27.005), lenient
+//! Parsers for what stands after the heads of information lines (3GPP TS 27.007 and TS 27.005), lenient
 //! where modems are known to deviate: missing or unbalanced quotes, blanks after commas, fields left out.
 
 use nom::branch::alt;
@@ -101,7 +101,7 @@ pub fn first_text(body: &str) -> &str {
     fields(body).first().copied().unwrap_or_default()
 }
 
-/// One of the values behind a head, counted from 1, if it is a number.
+/// One of the values after a head, counted from 1, if it is a number.
 pub fn number_at(line: &str, value: usize) -> Option<u16> {
     let body = line.split_once(':').map_or(line, |(_, body)| body);
     whole(all_consuming(number).parse(fields(body).get(value.checked_sub(1)?)?))

@@ -22,7 +22,7 @@ pub struct Entry {
     pub pdu: Option<Secret<Vec<u8>>>,
 }
 
-/// What stands behind `+CMGL:` or `+CMGR:`.
+/// What stands after `+CMGL:` or `+CMGR:`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Header {
     /// An entry in PDU mode.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::reply::fields;
 
-/// What stands behind `+CMGL:` or `+CMGR:`. Its `Debug` shows no number.
+/// What stands after `+CMGL:` or `+CMGR:`. Its `Debug` shows no number.
 #[derive(Clone, PartialEq, Eq)]
 pub enum TextEntry {
     /// `<oa>` and `<scts>`; the text follows.
@@ -37,7 +37,7 @@ pub struct TextReport {
 }
 
 impl TextEntry {
-    /// The fields behind `<stat>`.
+    /// The fields after `<stat>`.
     pub(super) fn of(status: &str, fields: &[&str]) -> Option<Self> {
         if status.starts_with("STO ") {
             return Some(Self::Own);
@@ -55,7 +55,7 @@ impl TextEntry {
 }
 
 impl TextReport {
-    /// What stands behind `+CDS:`.
+    /// What stands after `+CDS:`.
     pub fn parse(body: &str) -> Option<Self> {
         Self::of(&fields(body))
     }

@@ -120,7 +120,7 @@ fn begins(line: &str, head: &str) -> bool {
     start.eq_ignore_ascii_case(head) && !(whole && more)
 }
 
-/// PDU mode: `[alpha],length` or `length` (27.005 3.4.1), perhaps with the PDU behind a blank. Anything
+/// PDU mode: `[alpha],length` or `length` (27.005 3.4.1), perhaps with the PDU after a blank. Anything
 /// longer is text mode, where a report stands on its line as a whole.
 fn routed(kind: Kind, body: &str) -> Routed<'_> {
     let inline: IResult<&str, (u16, &str)> = (

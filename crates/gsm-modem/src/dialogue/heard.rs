@@ -60,7 +60,7 @@ pub enum Heard {
     },
     /// The modem hands over a message in text mode. Its text is not read.
     TextMode,
-    /// The modem hands over a status report in text mode: what stands behind the head.
+    /// The modem hands over a status report in text mode: what stands after the head.
     TextReport(String),
     /// The caller claimed a line.
     Claimed,

@@ -127,7 +127,7 @@ fn field(value: &str, to: &mut String) {
     to.push_str(if small || is_word(value, LONGEST_WORD) { value } else { "…" });
 }
 
-/// `SM`, `REC UNREAD`, `SIM PIN`: capitals, and few digits behind them.
+/// `SM`, `REC UNREAD`, `SIM PIN`: capitals, and few digits after them.
 fn is_word(text: &str, most: usize) -> bool {
     let lower = most > LONGEST_WORD;
     text.len() <= most

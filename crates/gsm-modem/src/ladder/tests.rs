@@ -41,7 +41,7 @@ fn a_silent_modem_is_cured_from_the_gentlest_to_the_hardest() {
     let tried = ladder.tried();
     assert_eq!(
         tried,
-        "opening its port anew (2 times); restarting it (2 times); giving it to the USB drivers anew; the power_cycle \
+        "opening its port again (2 times); restarting it (2 times); giving it back to the USB drivers; the power_cycle \
          command"
     );
 }
@@ -126,7 +126,7 @@ fn what_is_not_possible_is_passed_over_and_told() {
     assert_eq!(ladder.climb(now), Step::Try(PowerCycle));
     ladder.impossible(PowerCycle, None, now);
     assert!(matches!(ladder.climb(now), Step::Rest(_)));
-    assert_eq!(ladder.tried(), "opening its port anew (2 times); /sys/x is read-only");
+    assert_eq!(ladder.tried(), "opening its port again (2 times); /sys/x is read-only");
 }
 
 #[test]

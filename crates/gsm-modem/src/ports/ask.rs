@@ -39,7 +39,7 @@ impl fmt::Display for AskError {
             Self::Unopened(why) => f.write_str(why),
             Self::Silent { bauds, noise } => {
                 let bauds: Vec<_> = bauds.iter().map(u32::to_string).collect();
-                write!(f, "nobody answers AT at {} baud: ", bauds.join(", "))?;
+                write!(f, "no modem answers AT at {} baud: ", bauds.join(", "))?;
                 f.write_str(if *noise {
                     "what comes is something else; take another port of the same stick"
                 } else {

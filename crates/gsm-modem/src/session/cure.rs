@@ -139,7 +139,7 @@ impl Cx<'_> {
         self.known.push(Output::Notice(Notice::Recovered { rung, took }));
     }
 
-    /// Reports the last fault, and behind it what was tried.
+    /// Reports the last fault, and after it what was tried.
     pub(super) fn tell_tried(&mut self) {
         let tried = self.known.ladder.tried();
         if let Some(fault) = self.known.view.fault.clone().filter(|_| !tried.is_empty()) {

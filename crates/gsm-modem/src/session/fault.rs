@@ -16,13 +16,13 @@ pub(super) enum Fault {
          so, unplug it"
     )]
     Silent { port: String, baud: u32 },
-    #[error("the modem did not answer in time and is being called anew")]
+    #[error("the modem did not answer in time and is being called again")]
     Unanswered,
     #[error("the modem did not answer in time about the messages that it stores")]
     UnansweredStorage,
     #[error("the modem restarted by itself: check its power supply")]
     Restarted,
-    #[error("the modem began anew without a word, and its settings are made again: check its power supply")]
+    #[error("the modem restarted without saying so, and its settings are made again: check its power supply")]
     BeganAnew,
     #[error("the modem switches itself off: check its power supply and temperature")]
     Leaving,
@@ -30,7 +30,7 @@ pub(super) enum Fault {
     Reset,
     #[error("the daemon was stopped")]
     Stopped,
-    #[error("the modem stands in an old prompt")]
+    #[error("the modem waits at an old prompt")]
     OldPrompt,
     // The SIM.
     #[error("the SIM asks for its PIN{tries}: set pin_file in this modem's configuration")]
@@ -53,9 +53,9 @@ pub(super) enum Fault {
     Puk,
     #[error("the modem is locked to another SIM or network: it needs its unlocking code")]
     DeviceLocked,
-    #[error("no usable SIM in the modem: insert one, or seat it anew")]
+    #[error("no usable SIM in the modem: insert one, or reseat it")]
     NoSim,
-    #[error("the SIM stays busy: seat it anew, or reset the modem")]
+    #[error("the SIM stays busy: reseat it, or reset the modem")]
     SimBusy,
     // The network.
     #[error("the network denies this SIM: check its subscription and whether roaming is allowed")]

@@ -62,7 +62,7 @@ use known::{Echo, Known};
 use procedure::{Activity, Cx, Next, Procedure};
 use ussd_dialogue::Request;
 
-/// One modem's dialogue.
+/// The session with one modem.
 #[derive(Debug)]
 pub struct Session {
     dialogue: Dialogue,
@@ -79,7 +79,7 @@ impl Session {
         Self { dialogue, known: Known::new(settings), doing: Box::new(Closed), opened_before: false }
     }
 
-    /// What happened, at `now`, which never goes back. Ask [`Session::poll`] afterwards until there is nothing.
+    /// Takes an input at `now`, which never goes back. Call [`Session::poll`] afterwards until there is no output.
     pub fn handle(&mut self, input: Input, now: Instant) {
         self.dialogue.recorder().at(now);
         let next = match input {
@@ -130,12 +130,12 @@ impl Session {
         self.follow(next, now);
     }
 
-    /// What to do next; ask until there is nothing. What is written stands before what else is to be done.
+    /// The next output; to be called until there is none. Octets to write come before all other outputs.
     pub fn poll(&mut self) -> Option<Output> {
         self.dialogue.poll().map(Output::Write).or_else(|| self.known.outputs.pop_front())
     }
 
-    /// When to tell of the time at the latest, by [`Input::Tick`].
+    /// The latest instant for an [`Input::Tick`].
     pub fn deadline(&self) -> Option<Instant> {
         let stop = self.known.pending.stop.filter(|_| !self.is_closed());
         [self.dialogue.deadline(), self.timer(), stop].into_iter().flatten().min()
@@ -146,17 +146,17 @@ impl Session {
         &self.known.view.snapshot
     }
 
-    /// Whether the snapshot changed since this was asked last.
+    /// Whether the snapshot changed since the last call.
     pub fn take_dirty(&mut self) -> bool {
         std::mem::take(&mut self.known.view.dirty)
     }
 
-    /// Whether it has no port.
+    /// Whether the session has no port.
     pub fn is_closed(&self) -> bool {
         self.doing.activity() == Activity::Closed
     }
 
-    /// Whether an order can be given: one that cannot be carried out is settled at once.
+    /// Whether an order can be given. An order that cannot be carried out is settled at once.
     pub fn takes_orders(&self) -> bool {
         !matches!(
             self.doing.activity(),
@@ -164,17 +164,17 @@ impl Session {
         )
     }
 
-    /// Whether the order under way still waits for its gate.
+    /// Whether the order in progress still waits for its gate.
     pub fn awaits_gate(&self) -> bool {
         self.doing.awaits_gate()
     }
 
-    /// The last lines that went over the port, the oldest first, fit to be shown to anybody.
+    /// The last lines that went over the port, the oldest first, in a form that anybody may see.
     pub fn trace(&self, now: Instant) -> Vec<Recorded> {
         self.dialogue.recorded(usize::MAX, now)
     }
 
-    /// A timer of a procedure stands still while the dialogue is found again.
+    /// A procedure's timer is suspended while the dialogue is being resynchronised.
     fn timer(&self) -> Option<Instant> {
         self.known.timer.filter(|_| !self.dialogue.is_lost())
     }
@@ -184,7 +184,7 @@ impl Session {
         call(&mut **doing, &mut Cx { dialogue, known, now })
     }
 
-    /// Carries out what a procedure says that follows.
+    /// Carries out what follows according to a procedure.
     fn follow(&mut self, mut next: Next, now: Instant) {
         loop {
             next = match next {
@@ -201,7 +201,7 @@ impl Session {
                     Next::Find(open, Box::new(Idle))
                 }
                 Next::BringUp(open) => {
-                    // One that did not work yet stays what it was: starting, recovering or blocked.
+                    // A modem that did not work yet keeps its state: starting, recovering or blocked.
                     if matches!(self.known.view.snapshot.state, State::Ready | State::Busy | State::Paused) {
                         self.known.set_state(State::Starting, &mut self.dialogue);
                     }
@@ -231,7 +231,7 @@ impl Session {
         self.with(now, |doing, cx| doing.begin(cx))
     }
 
-    /// What is under way is thrown away; who waits for its end is told.
+    /// Drops the procedure in progress, which reports the end to whoever waits for it.
     fn abandon(&mut self, why: &Fault, now: Instant) {
         self.with(now, |doing, cx| doing.abandon(why, cx));
         self.doing = Box::new(Closed);
@@ -273,7 +273,7 @@ impl Session {
 
     fn heard(&mut self, heard: Heard, now: Instant) {
         if self.dialogue.take_says_numbers() && self.doing.activity() != Activity::BringUp {
-            // It was told to say words.
+            // The modem is to give results as words.
             self.known.pending.bring_up = true;
         }
         let next = match heard {
@@ -329,7 +329,7 @@ impl Session {
         next
     }
 
-    /// A command came back. Where the echo was off, the modem began anew.
+    /// The modem echoed a command. If the echo was off, the modem restarted.
     fn echoed(&mut self, now: Instant) -> Next {
         if self.doing.echoed() || self.known.format.echo != Echo::Off {
             Next::Stay
@@ -347,7 +347,7 @@ impl Session {
         Next::Cure(Fault::Silent { port, baud })
     }
 
-    /// The kernel's counts are part of what is known.
+    /// Copies the kernel's counts to the snapshot.
     fn count(&mut self) {
         let (counts, counters) = (self.dialogue.counts(), &mut self.known.view.snapshot.counters);
         let now = (counts.dropped_lines, counts.late_lines, counts.resyncs);

@@ -143,7 +143,7 @@ pub(super) trait Procedure: Debug + Send {
     /// An unsolicited code gave the registration.
     fn registration_said(&mut self, _domain: Domain, _registration: Registration) {}
 
-    /// The network sent this, behind `+CUSD:`.
+    /// The network sent this, after `+CUSD:`.
     fn network_said(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
         cx.known.ussd_dialogue.network_said(body);
         Next::Stay

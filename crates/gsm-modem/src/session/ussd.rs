@@ -301,7 +301,7 @@ fn is_of_the_text(result: &ResultCode) -> bool {
     }
 }
 
-/// Whether the text is complete: without a quote, or with the one that closes it, perhaps with a scheme behind it.
+/// Whether the text is complete: without a quote, or with the one that closes it, perhaps with a scheme after it.
 fn is_closed(body: &str) -> bool {
     let Some((_, text)) = body.split_once(',') else { return true };
     let Some(text) = text.trim_start().strip_prefix('"') else { return true };

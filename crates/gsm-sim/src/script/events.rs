@@ -24,7 +24,7 @@ pub struct Answer {
     /// How long the answer takes.
     #[serde(default)]
     pub delay_ms: Delay,
-    /// Only the first so many times.
+    /// How often this answer is given at most.
     pub times: Option<u32>,
     /// Only as long as this mark is not set.
     pub unless: Option<String>,
@@ -60,7 +60,7 @@ pub struct Change {
     pub restart: bool,
 }
 
-/// Lines nobody asked for.
+/// Unsolicited lines.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "RawUnsolicited")]
 pub struct Unsolicited {
@@ -70,7 +70,7 @@ pub struct Unsolicited {
     pub lines: Vec<String>,
     /// How often: 1 is always.
     pub probability: f64,
-    /// At most so many times.
+    /// At most this many times.
     pub times: Option<u32>,
 }
 

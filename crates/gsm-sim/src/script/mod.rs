@@ -48,7 +48,7 @@ pub struct Script {
     /// Answers that are tried before the built-in ones.
     #[serde(rename = "answer")]
     pub answers: Vec<Answer>,
-    /// Lines nobody asked for.
+    /// Unsolicited lines.
     pub unsolicited: Vec<Unsolicited>,
     /// What goes wrong.
     #[serde(rename = "fault")]

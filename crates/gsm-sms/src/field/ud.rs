@@ -80,7 +80,7 @@ impl fmt::Debug for Fragment {
 }
 
 impl UserData {
-    /// The text `text` behind the header `header`: in septets with `tables`, in UCS-2, or as octets of UTF-8 for
+    /// The text `text` after the header `header`: in septets with `tables`, in UCS-2, or as octets of UTF-8 for
     /// [`Alphabet::Data`]. The elements that name the tables are the caller's to put into `header`.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ impl UserData {
         Self::checked(alphabet, !header.is_empty(), length, octets)
     }
 
-    /// The octets `data` behind the header `header`.
+    /// The octets `data` after the header `header`.
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ impl UserData {
         if self.has_header { 1 + self.header().octets().len() } else { 0 }
     }
 
-    /// The octets behind the header: the data of an 8-bit message. A GSM 7 bit text does not begin with an octet; see
+    /// The octets after the header: the data of an 8-bit message. A GSM 7 bit text does not begin with an octet; see
     /// [`Self::to_text`].
     pub fn body(&self) -> &[u8] {
         self.octets.get(self.header_octets()..).unwrap_or_default()
@@ -226,7 +226,7 @@ impl UserData {
         }
     }
 
-    /// Which septets are text: from behind the header to the length, or as far as there are octets.
+    /// Which septets are text: from after the header to the length, or as far as there are octets.
     fn septet_range(&self) -> (usize, usize) {
         let from = septets::after(self.header_octets());
         let to = usize::from(self.length).min(septets::whole_in(self.octets.len()));

@@ -95,7 +95,7 @@ impl Tpdu {
         }
     }
 
-    /// Writes the TPDU's octets behind what `to` already has. On an error `to` is as it was.
+    /// Writes the TPDU's octets after what `to` already has. On an error `to` is as it was.
     ///
     /// The bits of the first octet and of TP-PI that follow from other fields are written as these say, whatever they are
     /// in the value.
@@ -133,7 +133,7 @@ impl Tpdu {
         Ok(octets)
     }
 
-    /// The octets of the service centre's address and of the TPDU behind it, as `AT+CMGS` takes them (TS 27.005 clause 3.1).
+    /// The octets of the service centre's address and of the TPDU after it, as `AT+CMGS` takes them (TS 27.005 clause 3.1).
     /// `None` writes an empty address, by which a modem takes the one that its SIM holds.
     ///
     /// # Errors
@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(taken.failure, None);
         let refused = read(Direction::Mo, b"\x00\xd3\x07\x00\x00\x02\xc8\x34");
         assert_eq!(refused.user_data().and_then(UserData::to_text).as_deref(), Some("Hi"));
-        // An extended indicator behind a cause: its second octet says nothing yet, and is kept.
+        // An extended indicator after a cause: its second octet says nothing yet, and is kept.
         let Tpdu::DeliverReport(longer) = read(Direction::Mo, b"\x00\xff\x81\x00\x40") else { panic!() };
         assert_eq!(longer.parameters.indicator, [0x81, 0x00]);
         assert_eq!(longer.parameters.protocol.map(|protocol| protocol.0), Some(0x40));

@@ -1,4 +1,4 @@
-//! The numbers of the standards behind `+CMS ERROR` (3GPP TS 27.005 clause 3.2.5, with the causes of TS 24.011
+//! The numbers of the standards after `+CMS ERROR` (3GPP TS 27.005 clause 3.2.5, with the causes of TS 24.011
 //! annex E-2 below 128 and TP-FCS of TS 23.040 clause 9.2.3.22 up to 255) and `+CME ERROR` (TS 27.007 clause 9.2), in
 //! the standards' words where those are plain.
 

@@ -255,7 +255,7 @@ fn is_empty(pdu: &[u8]) -> bool {
 
 /// The kind of a stored PDU; `None` for the modem's own messages and for places that only look occupied.
 fn kind(pdu: &[u8], status: u8) -> Option<Kind> {
-    // The length of the service centre's address stands first; the TPDU's type is in the low bits behind the
+    // The length of the service centre's address stands first; the TPDU's type is in the low bits after the
     // address (3GPP TS 23.040 clause 9.2.3.1).
     let tpdu = pdu.get(1 + usize::from(*pdu.first()?)..)?;
     let first = *tpdu.first()?;

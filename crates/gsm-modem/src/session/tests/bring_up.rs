@@ -114,7 +114,7 @@ fn silence_opens_the_port_again() {
     bench.modem.on("AT", "\r\nOK\r\n");
     bench.open();
     bench.assert_works();
-    assert!(bench.fault().contains("opening its port anew brought it back"), "{}", bench.fault());
+    assert!(bench.fault().contains("opening its port again brought it back"), "{}", bench.fault());
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn a_call_that_is_answered_is_the_lowest_rung() {
     bench.pass(MINUTE + Duration::from_secs(10));
     assert_eq!((bench.state(), recovered(&bench)), (State::Ready, vec![Resync]));
     assert!(bench.closings.is_empty());
-    assert!(bench.fault().contains("calling it anew brought it back after 0."), "{}", bench.fault());
+    assert!(bench.fault().contains("calling it again brought it back after 0."), "{}", bench.fault());
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn what_nothing_cures_is_left_to_rest_and_asked_now_and_then() {
     assert_eq!(rungs[..6], [Reopen, Restart, Reopen, Restart, Reopen, Reauthorise]);
     assert_eq!(rungs[6..8], [PowerCycle, Reopen], "at once after the other: neither was possible");
     assert_eq!(bench.state(), State::Recovering);
-    for what in ["nothing answers AT", "tried: ", "opening its port anew", "restarting it"] {
+    for what in ["nothing answers AT", "tried: ", "opening its port again", "restarting it"] {
         assert!(bench.fault().contains(what), "{}", bench.fault());
     }
     let restarts = bench.heard("AT+CFUN=1,1");
