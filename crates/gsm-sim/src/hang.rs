@@ -57,13 +57,13 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// The plug is pulled once the modem has read `after` and `more` octets after it. The modem does not act
+    /// The plug is pulled once the modem has read `after` and `more` further octets. The modem does not act
     /// on the last octet.
     pub fn after_reading(after: impl AsRef<[u8]>, more: usize) -> Self {
         Self { reading: true, after: after.as_ref().to_vec(), more, last: Vec::new(), matched: false }
     }
 
-    /// The plug is pulled once the modem has written `after` and `more` octets after it.
+    /// The plug is pulled once the modem has written `after` and `more` further octets.
     pub fn after_writing(after: impl AsRef<[u8]>, more: usize) -> Self {
         Self { reading: false, ..Self::after_reading(after, more) }
     }

@@ -68,7 +68,7 @@ pub enum Service {
 /// An error as the maker of a modem defines it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MakerError {
-    /// After which final result the number stands.
+    /// The final result that carries the number.
     pub service: Service,
     /// The numbers that mean it.
     pub codes: RangeInclusive<u16>,
