@@ -1,14 +1,14 @@
 //! The daemon on simulated modems, beside the bare limit of the same work.
 //!
-//! `cargo bench --bench delivery [-- [DIR] [NAME…]]`: DIR is on the disk to be measured (default: `target`), and
-//! a NAME chooses among the figures. It prints them and judges nothing:
+//! `cargo bench --bench delivery [-- [DIR] [NAME…]]`: DIR is on the disk to be measured (default: `target`),
+//! and a NAME chooses among the figures. The bench prints the figures and judges nothing:
 //!
 //! - latency: from the first octet of `POST /v1/verifications` on an idle daemon to the first of `AT+CMGS`
-//! - rate: a modem that answers at once, beside a bare loop that speaks the same dialogue and makes one append of
-//!   300 octets durable for each message
+//! - rate: a modem that answers at once, beside a bare loop that has the same dialogue and makes one append
+//!   of 300 octets durable for each message
 //! - overhead: what a message costs beyond 100 ms of air time
 //! - pool: 64 modems of 100 ms air time, 10 000 messages
-//! - dead: 15 modems of 100 ms air time, alone and beside one that falls silent for ever in the middle of the work
+//! - dead: 15 modems of 100 ms air time, alone and beside one that becomes silent for ever in the middle of the work
 //! - idle: processor time, context switches and resident memory of a daemon with two modems and nothing to do
 
 use std::fmt::Write as _;
@@ -104,7 +104,7 @@ impl Rig {
         }
     }
 
-    /// Queues messages while no modem is there to send them.
+    /// Queues messages while no modem is plugged in.
     async fn queue(&self, count: u32) {
         let mut posts = tokio::task::JoinSet::new();
         for writer in 0..32 {
@@ -128,7 +128,8 @@ impl Rig {
         (0..self.sim.modems()).for_each(|i| self.sim.plug(i).expect("a pty"));
     }
 
-    /// Sends `count` messages from a full queue; the time from the first arrival to the last, for one less.
+    /// Sends `count` messages from a full queue. Returns the time from the first arrival to the last, scaled
+    /// to one message less.
     async fn drain(&self, count: u32) -> Duration {
         self.unplug();
         self.queue(count).await;
@@ -190,7 +191,7 @@ async fn latency(base: &Path) {
     );
 }
 
-/// The dialogue of the same messages with a modem of the same kind, and one durable append for each.
+/// The dialogue for the same messages with a modem of the same kind, and one durable append for each message.
 fn bare(base: &Path, count: u32, air: Duration) -> Duration {
     let sim = Sim::start(Options::default()).expect("a pty");
     sim.set_air_time(0, air);
@@ -269,11 +270,11 @@ async fn pool(base: &Path) {
     );
 }
 
-/// Messages a second of all modems, from the first hundred to the last; the last modem hangs there for ever.
+/// Messages per second of all modems, from the first hundred to the last. With `dies`, the last modem hangs for ever.
 async fn rate_of(base: &Path, name: &str, modems: usize, dies: bool) -> f64 {
     const COUNT: u32 = 3000;
     const FIRST: usize = 100;
-    // What the dead modem had on the air comes when its time is up.
+    // The messages that the dead modem had on the air come when its time limit is over.
     const LAST: usize = COUNT as usize - 20;
     let rig = Rig::start(base, name, modems);
     rig.ready().await;

@@ -1,14 +1,14 @@
-//! What the choice of a modem costs: no disk, no port, no task.
+//! What the choice of a modem costs, without disk, port and task.
 //!
-//! `cargo bench --bench pool_choice`: prints the time of one message's way through the pool (queued, chosen for,
-//! taken, settled) in several situations, and judges nothing.
+//! `cargo bench --bench pool_choice`: prints the time of one message's way through the pool (queued, given to
+//! a modem, taken, settled) in several situations, and judges nothing.
 
 use std::time::{Duration, Instant};
 
 use smsotpd::clock::Timestamp;
 use smsotpd::id::MessageId;
 use smsotpd::outbox::{
-    BreakerRules, Done, Encoding, Home, Kind, Message, MessageStatus, ModemRules, Pool, SendEnd,
+    BreakerRules, Encoding, EndedSend, Home, Kind, Message, MessageStatus, ModemRules, Pool, SendEnd,
 };
 use smsotpd::secret::Sealed;
 
@@ -76,7 +76,7 @@ fn text(n: u64) -> Message {
 }
 
 fn settle(pool: &mut Pool, modem: usize, recipient: u64) {
-    pool.settle(modem, &Done { recipient, parts: 1, end: SendEnd::Sent, due_at: NOW, why: "" }, NOW);
+    pool.settle(modem, &EndedSend { recipient, parts: 1, end: SendEnd::Sent, due_at: NOW, why: "" }, NOW);
 }
 
 fn tell(what: &str, start: Instant, count: usize) {
@@ -119,7 +119,11 @@ fn held_up(what: &str) {
     let mut pool = pool(&rules);
     for modem in 0..MODEMS {
         let parts = 100_000;
-        pool.settle(modem, &Done { recipient: 0, parts, end: SendEnd::NotBegun, due_at: NOW, why: "" }, NOW);
+        pool.settle(
+            modem,
+            &EndedSend { recipient: 0, parts, end: SendEnd::NotBegun, due_at: NOW, why: "" },
+            NOW,
+        );
     }
     for n in 0..100_000 {
         assert!(pool.push(&text(n), n, vec![], NOW).is_none());

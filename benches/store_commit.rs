@@ -1,7 +1,7 @@
 //! What a durable commit costs, beside a bare loop that appends 300 octets and calls `fdatasync`.
 //!
-//! `cargo bench --bench store_commit [DIR]`: DIR is on the disk to be measured (default: `target`). Not a test:
-//! it prints and judges nothing.
+//! `cargo bench --bench store_commit [DIR]`: DIR is on the disk to be measured (default: `target`). This is
+//! not a test: it prints and judges nothing.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -68,7 +68,7 @@ async fn sequential(store: &Store) -> Vec<Duration> {
                     tx.put_message(&step(m, ended, start, &retry).expect("it is on the air"))?;
                 }
                 let m = tx.message(next)?.expect("it was queued");
-                let claimed = Event::Claimed { modem: "stick1".to_owned() };
+                let claimed = Event::Claimed { modem: "stick1".to_owned(), whole: false };
                 tx.put_message(&step(m, claimed, start, &retry).expect("it is queued"))?;
                 tx.put_ledger("8941000000000000001", &Ledger::default())
             })

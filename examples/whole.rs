@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use sim::{Plan, report, run, shrink};
+use sim::{Kind, Plan, report, run, shrink};
 
 /// Simulates the whole daemon under a seed.
 #[derive(Debug, Parser)]
@@ -47,8 +47,8 @@ struct Arguments {
     #[arg(long, default_value_t = 6)]
     clients: u64,
     /// Kinds of faults that are left out, as they are called in `tests/whole/sim/plan.rs`.
-    #[arg(long, value_delimiter = ',')]
-    without: Vec<String>,
+    #[arg(long, value_delimiter = ',', value_parser = kind)]
+    without: Vec<Kind>,
     /// Prints the steps of the run.
     #[arg(long)]
     steps: bool,
@@ -68,13 +68,18 @@ fn first_seed(hash: &str) -> Result<u64, String> {
     u64::from_str_radix(digits, 16).map_err(|e| e.to_string())
 }
 
+fn kind(name: &str) -> Result<Kind, String> {
+    let kind = Kind::ALL.into_iter().find(|kind| format!("{kind:?}") == name);
+    kind.ok_or_else(|| format!("one of {:?}", Kind::ALL))
+}
+
 impl Arguments {
     fn plan(&self, seed: u64) -> Plan {
         let mut plan = Plan::of(seed);
         plan.unrest = Duration::from_secs(3600 * self.hours);
         plan.modems = self.modems.max(1);
         plan.clients = self.clients;
-        plan.faults.retain(|kind, _| !self.without.contains(&format!("{kind:?}")));
+        plan.faults.retain(|kind, _| !self.without.contains(kind));
         plan
     }
 
@@ -93,7 +98,7 @@ impl Arguments {
             return ExitCode::FAILURE;
         }
         eprintln!("seed {}: {why}; looking for less that fails as well", self.seed);
-        let least = shrink(plan);
+        let least = shrink(plan, |plan| run(plan).broken.is_some());
         eprintln!("{}\n{least:?}", report(&least, &run(&least)));
         ExitCode::FAILURE
     }
@@ -124,20 +129,13 @@ impl Arguments {
             }
         });
         let took = began.elapsed().as_secs_f64();
-        match failed.into_inner().unwrap() {
-            Some(report) => {
-                eprintln!("{report}\nafter {took:.0} s");
-                ExitCode::FAILURE
-            }
-            None => {
-                let held = held.into_inner();
-                println!(
-                    "{held} seeds from {} on hold for {} h each, in {took:.0} s",
-                    seeds.start, self.hours
-                );
-                ExitCode::SUCCESS
-            }
+        if let Some(report) = failed.into_inner().unwrap() {
+            eprintln!("{report}\nafter {took:.0} s");
+            return ExitCode::FAILURE;
         }
+        let held = held.into_inner();
+        println!("{held} seeds from {} on hold for {} h each, in {took:.0} s", seeds.start, self.hours);
+        ExitCode::SUCCESS
     }
 }
 

@@ -1,7 +1,7 @@
 //! Time: the only caller of `now()` in the project.
 //!
 //! Wall-clock instants are a [`Timestamp`], milliseconds since the Unix epoch in UTC. A [`Clock`] is passed
-//! down as a value, so a test jumps time instead of sleeping.
+//! down as a value, so a test moves time instead of sleeping.
 
 use std::fmt;
 use std::str::FromStr;
@@ -38,7 +38,7 @@ impl Timestamp {
         Self(self.0.saturating_sub(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// How long this instant is after `earlier`; zero when it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -55,7 +55,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A text that is no RFC 3339 instant after 1970.
+/// A text that is not an RFC 3339 instant after 1970.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not an RFC 3339 time after 1970, such as 2026-11-22T10:00:00Z")]
 pub struct NotATimestamp;
@@ -89,7 +89,7 @@ struct Manual {
 #[derive(Debug)]
 struct Simulated {
     began: Instant,
-    /// What it shows, in milliseconds, less the time since it began.
+    /// The milliseconds that it shows, less the time since it began.
     shown: AtomicI64,
 }
 
@@ -104,13 +104,13 @@ impl Clock {
         Self(Source::Manual(Arc::new(Manual { millis: AtomicU64::new(start.0), moved: Notify::new() })))
     }
 
-    /// A clock that shows `start` and goes on as tokio's time does, which a simulation makes run faster.
+    /// A clock that shows `start` and follows tokio's time, which a simulation makes run faster.
     pub fn simulated(start: Timestamp) -> Self {
         let shown = AtomicI64::new(i64::try_from(start.0).unwrap_or(i64::MAX));
         Self(Source::Simulated(Arc::new(Simulated { began: monotonic(), shown })))
     }
 
-    /// Sets a simulated clock, as a person or a time server sets the system's: nobody who sleeps is woken.
+    /// Sets a simulated clock, as a person or a time server sets the system's: no sleeper is woken.
     pub fn set(&self, to: Timestamp) {
         if let Source::Simulated(s) = &self.0 {
             let ahead = i128::from(to.0) - i128::from(self.now().0);
@@ -118,7 +118,7 @@ impl Clock {
         }
     }
 
-    /// The present of a clock that nobody sets, for spans that a change of the wall clock must not touch.
+    /// The present of a clock that is never set, for spans that a change of the wall clock must not affect.
     pub fn monotonic(&self) -> Instant {
         monotonic()
     }
@@ -147,7 +147,7 @@ impl Clock {
         }
     }
 
-    /// Returns when the present is `at` or later.
+    /// Completes when the present is `at` or later.
     pub async fn sleep_until(&self, at: Timestamp) {
         loop {
             match &self.0 {
@@ -172,7 +172,7 @@ impl Clock {
     }
 }
 
-/// tokio's present: the real one, unless a simulation runs its time.
+/// The present of tokio: the real time, unless a simulation controls it.
 fn monotonic() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -7,8 +7,8 @@ pub fn encode(octets: &[u8]) -> String {
     digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
-/// Fills `octets` from digits of either case. Fails with the index of the first that is no digit, or with where the
-/// digits should have ended.
+/// Fills `octets` from digits of either case. The error is the index of the first character that is not a
+/// digit, or where the digits should have ended.
 pub fn decode(digits: &[u8], octets: &mut [u8]) -> Result<(), usize> {
     let digit =
         |at: usize| char::from(*digits.get(at)?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

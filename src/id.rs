@@ -20,12 +20,12 @@ struct Maker {
 }
 
 impl Ids {
-    /// Identifiers with the bits of `random`.
+    /// Identifiers whose random bits come from `random`.
     pub fn new(random: Random) -> Self {
         Self(Arc::new(Maker { random, last: Mutex::new(ulid::Ulid::nil()) }))
     }
 
-    /// A new id made at `now`; of those that are made in one millisecond, each sorts behind the one before.
+    /// A new id made at `now`. Ids that are made in the same millisecond sort in the order in which they were made.
     pub fn next<I: Identifier>(&self, now: Timestamp) -> I {
         let mut octets = [0; 16];
         self.0.random.fill(&mut octets);
@@ -43,7 +43,7 @@ pub trait Identifier {
     fn from_bytes(bytes: [u8; 16]) -> Self;
 }
 
-/// A text that is no identifier of the wanted kind.
+/// A text that is not an identifier of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an id of this kind")]
 pub struct NotAnId;
@@ -58,12 +58,12 @@ macro_rules! identifier {
             /// What every id of this kind begins with.
             pub const PREFIX: &'static str = $prefix;
 
-            /// Sorts before every id made at `at` or later, and behind every earlier one.
+            /// Sorts before every id made at `at` or later, and after every earlier one.
             pub fn first_at(at: Timestamp) -> Self {
                 Self(ulid::Ulid::from_parts(at.as_millis(), 0))
             }
 
-            /// The 16 octets that stand for it in the store; they sort as the ids do.
+            /// The 16 octets of the id in the store; they sort as the ids do.
             pub fn to_bytes(self) -> [u8; 16] {
                 self.0.to_bytes()
             }
@@ -127,7 +127,7 @@ mod tests {
         let b = ids.next(Timestamp::from_millis(1_700_000_000_001));
         assert!(a < b && a.to_string() < b.to_string() && a.to_bytes() < b.to_bytes());
         let same: Vec<MessageId> = (0..100).map(|_| ids.next(Timestamp::from_millis(1))).collect();
-        assert!(same.is_sorted_by(|a, b| a < b), "in one millisecond too");
+        assert!(same.is_sorted_by(|a, b| a < b), "also within one millisecond");
         assert_eq!(a.to_string().parse(), Ok(a));
         assert_eq!(MessageId::from_bytes(a.to_bytes()), a);
         assert!(a.to_string().starts_with("msg_"));

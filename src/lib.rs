@@ -1,8 +1,8 @@
 //! One-time passwords by SMS over your own GSM modem.
 //!
-//! An application asks for a code for a number; a random code, valid for a short time, is made; an SMS
-//! carries it; the person types it; it is accepted once, in time, and never again. `ARCHITECTURE.md` has the
-//! map of the rooms below, of the packages beside this one (`gsm_sms`, `gsm_modem`, `gsm_sim`), and who may know whom.
+//! An application asks for a code for a number; a random code, valid for a short time, is made and sent by SMS; the
+//! person types it; it is accepted once, in time, and never again. `ARCHITECTURE.md` describes the rooms below, the
+//! packages beside this one (`gsm_sms`, `gsm_modem`, `gsm_sim`), and which of them may import which.
 
 pub mod api;
 pub mod cli;

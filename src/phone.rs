@@ -6,17 +6,17 @@ use std::str::FromStr;
 use gsm_sms::mask;
 
 /// A parsed E.164 number. Its `Debug` and its [`masked`](PhoneNumber::masked) form hide the middle digits, so
-/// that it may stand in a log; [`as_str`](PhoneNumber::as_str) gives it whole.
+/// that it may be logged; [`as_str`](PhoneNumber::as_str) gives the whole number.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PhoneNumber(String);
 
-/// Why a text is no E.164 number. Never repeats the text: it may be a number after all.
+/// Why a text is not an E.164 number. The error never repeats the text, which may be a number after all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PhoneError {
     /// No `+` at the start.
     #[error("a number begins with + and its country code, such as +41791234567")]
     NoPlus,
-    /// A character that is no digit.
+    /// A character that is not a digit.
     #[error("a number has only digits after the +, no blanks, dashes or brackets")]
     NotADigit,
     /// A country code of zero.

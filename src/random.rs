@@ -24,7 +24,7 @@ impl Random {
         Self(Source::System)
     }
 
-    /// Octets that follow from `seed` alone, for simulations: whoever knows the seed knows them all.
+    /// Octets that follow from `seed` alone, for simulations: whoever knows the seed knows all of them.
     pub fn seeded(seed: u64) -> Self {
         Self(Source::Seeded(Arc::new(Mutex::new(StdRng::seed_from_u64(seed)))))
     }
@@ -38,7 +38,7 @@ impl Random {
             Source::System => SysRng
                 .try_fill_bytes(octets)
                 .expect("the operating system's generator works: without it no code may be made"),
-            // The generator is whole at every step, also behind a thread that panicked.
+            // The generator is valid after every step, also when a thread panicked.
             Source::Seeded(generator) => {
                 generator.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(octets);
             }
@@ -66,7 +66,7 @@ mod tests {
         let seeded = Random::seeded(7);
         let first = draw(&seeded);
         assert_eq!(first, draw(&Random::seeded(7)));
-        assert_ne!(first, draw(&seeded.clone()), "a clone goes on where the other stopped");
+        assert_ne!(first, draw(&seeded.clone()), "a clone continues where the original stopped");
         assert_ne!(draw(&Random::system()), draw(&Random::system()));
     }
 }

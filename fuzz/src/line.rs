@@ -78,7 +78,7 @@ fn explained(code: &ResultCode) {
     let failure = Failure::of(code);
     assert!(failure.sentence.chars().count() < 200 && !failure.sentence.contains(char::is_control));
     assert_eq!(failure.code, Failure::number(code));
-    let _ = (Failure::is_busy(code), failure.condemns_the_message());
+    let _ = (Failure::is_busy(code), failure.is_final_for_the_message());
 }
 
 fn unsolicited(line: &str, code: &Unsolicited<'_>) {
@@ -107,8 +107,8 @@ fn unsolicited(line: &str, code: &Unsolicited<'_>) {
             }
         }
         Unsolicited::Restarted
-        | Unsolicited::Woken
-        | Unsolicited::Leaving
+        | Unsolicited::PartReady
+        | Unsolicited::PoweringOff
         | Unsolicited::StorageFull
         | Unsolicited::Other => {}
     }

@@ -1,4 +1,4 @@
-//! The routes about the daemon itself: its state at a glance, its signs of life, its whole state as octets, and the
+//! The routes about the daemon itself: its status, its health checks, a backup of its whole state, and the
 //! description of this API.
 
 use axum::body::Body;
@@ -16,8 +16,8 @@ pub(super) fn status(request: &Authorised) -> Response {
     json(StatusCode::OK, &wire::Status::from(&request.app.service.status()))
 }
 
-/// `GET /v1/backup`: answers while the work goes on. An error ends the stream before its last chunk, which the client
-/// notices.
+/// `GET /v1/backup`: the backup is sent while the daemon goes on. An error ends the stream before its last
+/// chunk, which the client notices.
 pub(super) fn back_up(request: &Authorised) -> Response {
     let pieces = stream::unfold(request.app.service.back_up(), |mut pieces| async move {
         let piece = pieces.recv().await?;

@@ -1,6 +1,7 @@
-//! Who may do what: clients known by the kernel's word on the peer of a Unix socket (`SO_PEERCRED`).
+//! Who may do what: clients are identified by what the kernel says about the peer of a Unix socket (`SO_PEERCRED`).
 //!
-//! The first client of the list that matches a peer decides. Without any client in the configuration every peer that may open the socket may do everything but [`Right::Admin`].
+//! The first client in the list that matches a peer decides. Without any client in the configuration, every peer that
+//! may open the socket may do everything but [`Right::Admin`].
 
 use std::fmt;
 
@@ -8,7 +9,7 @@ use nix::unistd::{Gid, Uid, User, getgrouplist};
 
 use crate::gateway::Caller;
 
-/// A right that a client's `may` names.
+/// A right that is named in `may` of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Right {
     /// Issue, resend and cancel verifications.
@@ -24,10 +25,10 @@ pub enum Right {
 }
 
 impl Right {
-    /// All of them.
+    /// All rights.
     pub const ALL: [Self; 5] = [Self::Issue, Self::Check, Self::Send, Self::Read, Self::Admin];
 
-    /// The configuration's word.
+    /// The word in the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Issue => "issue",
@@ -48,17 +49,17 @@ impl fmt::Display for Right {
 /// Which peers a client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Matcher {
-    /// Those of this user.
+    /// The processes of this user.
     Uid(u32),
-    /// Those of this group, be it the process's own or one that its user belongs to.
+    /// The processes of this group, which may be the process's own group or another group of its user.
     Gid(u32),
 }
 
-/// A `[[client]]` of the configuration: a peer of the socket and its rights. `M`: which peers it is, as ids or as what is
-/// still to be looked up.
+/// A `[[client]]` of the configuration: a peer of the socket and its rights. `M` says which peers it is, as
+/// ids or as names that are still to be looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client<M = Matcher> {
-    /// How logs, metrics and limits call it.
+    /// Its name in logs, metrics and limits.
     pub name: String,
     /// Which peers it is.
     pub matcher: M,
@@ -75,7 +76,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// Access for these clients, in this order; for everybody when there are none.
+    /// Access for these clients, in this order; for every peer when there are none.
     pub fn new(clients: Vec<Client>) -> Self {
         Self { clients }
     }
@@ -106,7 +107,7 @@ impl Access {
 pub struct Peer {
     /// Its effective user.
     pub uid: u32,
-    /// Its effective group, and those of its user when they were looked up.
+    /// Its effective group, and the groups of its user once they were looked up.
     pub gids: Vec<u32>,
 }
 
@@ -118,7 +119,7 @@ impl Peer {
         }
     }
 
-    /// Adds the groups that the user database gives the peer's user. The name service is asked, which may block.
+    /// Adds the groups that the user database has for the peer's user. This asks the name service, which may block.
     pub(super) fn look_up_groups(&mut self) {
         let Ok(Some(user)) = User::from_uid(Uid::from_raw(self.uid)) else {
             return;
@@ -135,7 +136,7 @@ impl Peer {
 /// What the peer of one connection may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// As whom it asks.
+    /// The caller in whose name the peer asks.
     pub caller: Caller,
     /// Its rights.
     pub may: Vec<Right>,

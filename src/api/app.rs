@@ -1,5 +1,5 @@
-//! What every route has at hand: the house behind the API, times and sizes, and the sign that the daemon stops. This
-//! file is the ground of the room and uses no other file of it.
+//! What every route has: the service behind the API, time limits and sizes, and the signal that the daemon
+//! stops. The other files of this room use this file, and it uses none of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,24 +16,24 @@ use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::Tag;
 use crate::secret::Secret;
 
-/// Times and sizes that keep one client from harming the others.
+/// Time limits and sizes that keep one client from harming the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// For a request's head, from its first octet.
+    /// The time for a request's head, from its first octet.
     pub head: Duration,
-    /// For a request's whole body.
+    /// The time for a request's whole body.
     pub body: Duration,
-    /// A body's size.
+    /// The largest body.
     pub body_octets: usize,
-    /// For a connection without a request.
+    /// The time for a connection without a request.
     pub idle: Duration,
-    /// For a client that takes no more of its answer.
+    /// The time for a client that reads no more of its answer.
     pub blocked: Duration,
-    /// Between two comments of an event stream without events.
+    /// The time between two comments of an event stream without events.
     pub heartbeat: Duration,
-    /// For running requests when the daemon stops.
+    /// The time for running requests when the daemon stops.
     pub drain: Duration,
-    /// Connections at once; further ones wait to be accepted.
+    /// How many connections may be open at once; further ones wait to be accepted.
     pub connections: usize,
 }
 
@@ -56,19 +56,19 @@ impl Default for Limits {
 pub(super) struct App {
     pub(super) service: Arc<dyn Service>,
     pub(super) limits: Limits,
-    /// This turns true when the daemon stops; then waits and streams end.
+    /// Turns true when the daemon stops; then waits and streams end.
     pub(super) stopping: watch::Receiver<bool>,
 }
 
 impl App {
-    /// Returns when the daemon stops.
+    /// Completes when the daemon stops.
     pub(super) async fn stopped(&self) {
         // An error means that the server itself is gone.
         let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
     }
 }
 
-/// What a use case answers, later.
+/// The future answer of a use case.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, GatewayError>>;
 
 /// Declares the trait [`Service`] and implements it for [`Gateway`]; behind each `=` are the arguments of the
@@ -78,8 +78,9 @@ macro_rules! service {
         later { $($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) -> $answer:ty = $call:tt;)* }
         at once { $($(#[$doc_now:meta])* $now:ident($($arg_now:ident: $type_now:ty),*) -> $answer_now:ty;)* }
     ) => {
-        /// The use cases that routes call. The gateway is one; tests make what they like. Every caller was
-        /// authorised for the route; what it may see of one verification or message is for the service to judge.
+        /// The use cases that routes call. The gateway implements them; tests have implementations of their
+        /// own. Every caller was authorised for the route; the service decides what the caller may see of a
+        /// verification or message.
         pub trait Service: Send + Sync + 'static {
             $($(#[$doc])* fn $name(&self, $($arg: $type),*) -> Answer<'_, $answer>;)*
             $($(#[$doc_now])* fn $now(&self, $($arg_now: $type_now),*) -> $answer_now;)*
@@ -88,7 +89,7 @@ macro_rules! service {
         impl Service for Gateway {
             $(fn $name(&self, $($arg: $type),*) -> Answer<'_, $answer> {
                 let gateway = self.clone();
-                // A type's own method goes before that of a trait, so this is no recursion.
+                // A type's own method takes precedence over that of a trait, so this is not a recursion.
                 Box::pin(async move { gateway.$name $call.await })
             })*
             $(fn $now(&self, $($arg_now: $type_now),*) -> $answer_now {
@@ -100,8 +101,8 @@ macro_rules! service {
 
 service! {
     later {
-        /// Makes a verification and queues its message. True says that the idempotency key was known, the verification
-        /// is the one that it stands for, and nothing was sent again.
+        /// Makes a verification and queues its message. True means that the idempotency key was known, the
+        /// verification is the one that the key stands for, and nothing was sent again.
         issue(caller: Caller, request: IssueRequest) -> (VerificationView, bool) = (&caller, request);
         /// Compares a code with a verification.
         check(caller: Caller, id: VerificationId, code: Secret<String>) -> CheckView = (&caller, id, &code);
@@ -114,8 +115,8 @@ service! {
         resend(caller: Caller, id: VerificationId) -> VerificationView = (&caller, id);
         /// Withdraws a verification.
         cancel(caller: Caller, id: VerificationId) -> VerificationView = (&caller, id);
-        /// Queues a plain message. True says that the idempotency key was known, the message is the one that it stands
-        /// for, and nothing was queued again.
+        /// Queues a plain message. True means that the idempotency key was known, the message is the one that
+        /// the key stands for, and nothing was queued again.
         send(caller: Caller, request: SendRequest) -> (MessageView, bool) = (&caller, request);
         /// A message.
         message(caller: Caller, id: MessageId) -> MessageView = (&caller, id);
@@ -125,17 +126,17 @@ service! {
         cancel_message(caller: Caller, id: MessageId) -> MessageView = (&caller, id);
         /// Received messages, newest first.
         inbox(filter: InboxFilter) -> Page<InboxView> = (filter);
-        /// Forgets a received message.
+        /// Deletes a received message.
         delete_inbox(id: InboxId) -> InboxView = (id);
-        /// Numbers that opted out, behind the cursor `after`.
+        /// Numbers that opted out, after the cursor `after`.
         opt_outs(limit: usize, after: Option<Tag>) -> Page<OptOutView> = (limit, after);
-        /// Sends nothing more to a number.
+        /// Adds a number to the opt-out list.
         add_opt_out(phone: String) -> OptOutView = (&phone);
-        /// Sends to a number again.
+        /// Removes a number from the opt-out list.
         remove_opt_out(phone: String) -> OptOutView = (&phone);
         /// The last lines that went over a modem's port, masked.
         trace(name: String) -> Vec<Recorded> = (&name);
-        /// An operator's command; what comes back is the network's answer to a USSD request.
+        /// Carries out an operator's command. The answer to a USSD request is the network's.
         control(name: String, control: Control) -> Option<UssdAnswer> = (&name, control);
     }
     at once {
@@ -143,13 +144,13 @@ service! {
         modems() -> Vec<ModemView>;
         /// One modem.
         modem(name: &str) -> Result<ModemView, GatewayError>;
-        /// The daemon at a glance.
+        /// The daemon's status.
         status() -> StatusView;
         /// Whether at least one modem can send.
         ready() -> bool;
-        /// Events behind the one with the id `after`, or only those to come.
+        /// Events after the one with the id `after`, or only future ones.
         subscribe(after: Option<u64>) -> Subscription;
-        /// A backup of everything, piece by piece; after an error nothing follows.
+        /// A backup of the whole state, piece by piece; nothing follows an error.
         back_up() -> mpsc::Receiver<Result<Vec<u8>, GatewayError>>;
         /// Prometheus text exposition format 0.0.4.
         metrics() -> String;

@@ -1,4 +1,4 @@
-//! The client: one request a connection, over the daemon's Unix socket, never longer than its time-out.
+//! The client: one request for each connection, over the daemon's Unix socket, never longer than its time-out.
 //!
 //! ```no_run
 //! use smsotpd::api::client::{Call, Client};
@@ -27,30 +27,30 @@ use tokio::net::UnixStream;
 
 use super::wire;
 
-/// How long a request may take, beyond what it is asked to wait.
+/// How long a request may take, in addition to the time that it asks the daemon to wait.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
-/// No answer of the API is larger.
+/// The largest answer of the API.
 const LARGEST_REPLY: usize = 64 * 1024 * 1024;
 /// An event stream has a comment every 30 s; after this long without an octet the daemon hangs.
 const SILENCE: Duration = Duration::from_secs(75);
-/// No line of an event stream is longer.
+/// The longest line of an event stream.
 const LONGEST_LINE: usize = 1024 * 1024;
 
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens, or this user may not knock.
+    /// No daemon listens, or this user may not connect.
     #[error("cannot reach the daemon at {}: {source}{}", .socket.display(), hint(.source))]
     Unreachable {
-        /// Where it was looked for.
+        /// The socket that was tried.
         socket: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// The daemon took the request and did not answer it.
+    /// The daemon accepted the request and did not answer it.
     #[error("the daemon did not answer within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// What came is not what the API answers.
+    /// The answer is not one of the API.
     #[error("the daemon's answer is not understood: {0}")]
     Protocol(String),
 }
@@ -98,21 +98,21 @@ impl Call {
         Self { method, path, body: None, headers: Vec::new(), wait: Duration::ZERO }
     }
 
-    /// With this body.
+    /// The same call with this body.
     #[must_use]
     pub fn json(mut self, body: Value) -> Self {
         self.body = Some(body);
         self
     }
 
-    /// With this header.
+    /// The same call with this header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// Asks the daemon to wait this long for the thing to be over.
+    /// Asks the daemon to wait this long for the verification or message to be over.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         let joint = if self.path.contains('?') { '&' } else { '?' };
@@ -146,7 +146,7 @@ impl Call {
 pub struct Reply {
     /// The HTTP status.
     pub status: StatusCode,
-    /// The body as it came.
+    /// The body as received.
     pub body: Bytes,
 }
 
@@ -164,7 +164,7 @@ impl Reply {
             .map_err(|e| ClientError::Protocol(format!("status {}, {e}", self.status.as_u16())))
     }
 
-    /// The problem, when the request was not done.
+    /// The problem, when the request was refused.
     pub fn problem(&self) -> Option<wire::Problem> {
         if self.status.is_success() {
             return None;
@@ -179,7 +179,7 @@ impl Reply {
     }
 }
 
-/// Where the daemon is.
+/// A client of one daemon.
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
@@ -192,13 +192,13 @@ impl Client {
         Self { socket, timeout: TIMEOUT }
     }
 
-    /// The same with another time-out.
+    /// The same client with another time-out.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// Asks, and reads the whole reply.
+    /// Sends a request, and reads the whole reply.
     pub async fn call(&self, call: Call) -> Result<Reply, ClientError> {
         let limit = self.timeout + call.wait;
         let request = call.request()?;
@@ -206,8 +206,8 @@ impl Client {
         within(limit, reply).await
     }
 
-    /// Follows the events: those behind `after` that the daemon remembers, and those to come. A refusal is
-    /// given back as the reply it is.
+    /// Follows the events: those after `after` that the daemon remembers, and those to come. A refusal is
+    /// returned as its reply.
     pub async fn events(&self, after: Option<u64>) -> Result<Result<Events, Reply>, ClientError> {
         let mut call = Call::get("/v1/events").header("accept", "text/event-stream");
         if let Some(after) = after {
@@ -218,8 +218,8 @@ impl Client {
         Ok(pieces.map(|pieces| Events { pieces, buffer: Vec::new(), event }))
     }
 
-    /// Asks for what may be large or never end, to be read piece by piece. A refusal is given back as the reply
-    /// it is.
+    /// Asks for an answer that may be large or endless, to be read piece by piece. A refusal is returned as
+    /// its reply.
     pub async fn download(&self, call: Call) -> Result<Result<Pieces, Reply>, ClientError> {
         let request = call.request()?;
         let begun = async {
@@ -239,7 +239,7 @@ impl Client {
         let protocol = |e: hyper::Error| ClientError::Protocol(e.to_string());
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(protocol)?;
-        // Ends by itself when the reply was read or is dropped.
+        // The task ends by itself when the reply was read or is dropped.
         tokio::spawn(async move {
             if let Err(e) = connection.await {
                 tracing::debug!("a connection to the daemon ended: {e}");
@@ -256,14 +256,14 @@ async fn within<T>(
     tokio::time::timeout(limit, work).await.unwrap_or(Err(ClientError::TimedOut(limit)))
 }
 
-/// A reply as it comes.
+/// A reply that is read piece by piece.
 #[derive(Debug)]
 pub struct Pieces {
     body: Incoming,
 }
 
 impl Pieces {
-    /// The next piece; nothing at the proper end.
+    /// The next piece; `None` at the proper end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         loop {
             let frame = within(SILENCE, async { Ok(self.body.frame().await) }).await?.transpose();
@@ -280,7 +280,7 @@ impl Pieces {
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServerEvent {
-    /// Its id: where to resume.
+    /// Its id, from which the stream can be resumed.
     pub id: Option<u64>,
     /// Its name, such as `message.sent`.
     pub name: String,
@@ -292,14 +292,14 @@ pub struct ServerEvent {
 #[derive(Debug)]
 pub struct Events {
     pieces: Pieces,
-    /// What came and was not read yet.
+    /// Octets that came and were not read yet.
     buffer: Vec<u8>,
     /// The event whose lines are being read.
     event: ServerEvent,
 }
 
 impl Events {
-    /// The next event; nothing when the daemon ended the stream.
+    /// The next event; `None` when the daemon ended the stream.
     pub async fn next(&mut self) -> Result<Option<ServerEvent>, ClientError> {
         loop {
             while let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
@@ -341,7 +341,7 @@ impl ServerEvent {
     }
 }
 
-/// A text as one segment of a path, or one value of a query (RFC 3986 section 2.1).
+/// A text as one segment of a path, or as one value of a query (RFC 3986 section 2.1).
 pub fn escape(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     let escaped = |byte: u8| if is_plain(byte) { char::from(byte).into() } else { format!("%{byte:02X}") };

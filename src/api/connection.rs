@@ -1,5 +1,6 @@
-//! What hyper does not tell apart on a connection: a client that waits from one that stalls in a request's head, one
-//! that takes nothing of its answer from one that is slow, and one that has gone from one that only says no more.
+//! What hyper does not distinguish on a connection: a client that waits and one that stalls in a request's
+//! head, a client that reads nothing of its answer and one that is slow, and a client that has disconnected
+//! and one that has only closed its own side.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -16,20 +17,20 @@ use tokio::net::UnixStream;
 
 use super::app::Limits;
 
-/// What a client said before it went away is still taken in this time.
-const LAST_WORDS: Duration = Duration::from_millis(250);
+/// How long what a client sent before it disconnected is still read.
+const READ_AFTER_CLOSE: Duration = Duration::from_millis(250);
 
-/// Returns when the other end is closed in both directions. hyper's half-close does not see that while a request is
-/// answered, and without half-close hyper takes a client that closes only its own side for one that has gone.
+/// Completes when the other end is closed in both directions. hyper's half-close does not see that while a request is
+/// answered, and without half-close hyper takes a client that closes only its own side for one that has disconnected.
 pub(super) fn gone(stream: &UnixStream) -> io::Result<impl Future<Output = ()> + use<>> {
-    // The readiness of this second descriptor is nothing to hyper, and is put back after each event but the end.
+    // hyper does not use the readiness of this second descriptor, which is cleared after each event but the end.
     let end = UnixStream::from_std(stream.as_fd().try_clone_to_owned()?.into())?;
     Ok(async move {
         while end.ready(Interest::WRITABLE).await.is_ok_and(|ready| !ready.is_write_closed()) {
             let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
             let _ = end.try_io(Interest::WRITABLE, nothing);
         }
-        tokio::time::sleep(LAST_WORDS).await;
+        tokio::time::sleep(READ_AFTER_CLOSE).await;
     })
 }
 
@@ -40,8 +41,8 @@ pub(super) fn watched(stream: UnixStream, limits: Limits) -> (TokioIo<Watched>, 
     (TokioIo::new(Watched { stream, came, limit: limits.blocked, blocked: None }), timer)
 }
 
-/// A timer for hyper's one limit on the wait for a request and on its head: the limit becomes that of a head when the
-/// first octet comes.
+/// A timer for hyper's one limit on the wait for a request and on its head: the limit becomes that of a head
+/// when the first octet comes.
 #[derive(Debug)]
 pub(super) struct HeadTimer {
     head: Duration,
@@ -50,7 +51,7 @@ pub(super) struct HeadTimer {
 
 impl Timer for HeadTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
-        // What came until now belongs to the request before.
+        // Octets that came before now belong to the previous request.
         self.came.store(false, Ordering::Relaxed);
         let sleep = Box::pin(tokio::time::sleep(duration));
         Box::pin(HeadSleep { sleep, head: Some(self.head), came: Arc::clone(&self.came) })
@@ -83,8 +84,8 @@ impl Future for HeadSleep {
     }
 }
 
-/// A stream that tells when octets came, and that fails when the client takes nothing of what is written to it for too
-/// long.
+/// A stream that notes when octets came, and that fails when the client reads nothing of what is written to
+/// it for too long.
 #[derive(Debug)]
 pub(super) struct Watched {
     stream: UnixStream,

@@ -1,5 +1,5 @@
-//! `GET /v1/events`: Server-Sent Events (WHATWG HTML section 9.2), resumed by `Last-Event-ID`; and waiting for
-//! one thing to change, which the same events wake.
+//! `GET /v1/events`: Server-Sent Events (WHATWG HTML section 9.2), resumed by `Last-Event-ID`; and waiting
+//! for a verification or message to change, which the same events wake.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -50,7 +50,7 @@ struct Follower {
 impl Follower {
     async fn next(&mut self) -> Option<sse::Event> {
         if !std::mem::replace(&mut self.greeted, true) {
-            // This tells the client, through whatever buffers on the way, that no event is missed from here on.
+            // This comment tells the client, through all buffers on the way, that no event is missed from here on.
             return Some(sse::Event::default().comment("subscribed").retry(Duration::from_secs(2)));
         }
         loop {
@@ -67,7 +67,8 @@ impl Follower {
                 }
                 Ok(_) => {}
                 Err(gap) => {
-                    // A gap has no id: a client that breaks off here resumes where it was, and is told of the gap again.
+                    // A gap has no id: a client that disconnects here resumes where it was, and is told of the gap
+                    // again.
                     let gap = wire::Gap::from(gap);
                     return Some(sse::Event::default().data(encoded(&gap)).event(gap.r#type));
                 }
@@ -76,7 +77,7 @@ impl Follower {
     }
 }
 
-/// A client that is bound to services hears nothing of the verifications of others, nor of their messages.
+/// A client that is bound to services sees neither the verifications of other services nor their messages.
 fn may_see(caller: &Caller, kind: &EventKind) -> bool {
     match kind {
         EventKind::Verification(_, v) => caller.may_use(&v.service),
@@ -85,13 +86,13 @@ fn may_see(caller: &Caller, kind: &EventKind) -> bool {
     }
 }
 
-/// A subscription read in order. One that was too slow for the live events goes back to the remembered ones, and
-/// learns what is missing.
+/// A subscription that is read in order. A reader that was too slow for the live events goes back to the
+/// remembered ones, and learns what is missing.
 struct Tail {
     gap: Option<Gap>,
     backlog: VecDeque<Event>,
     live: broadcast::Receiver<Event>,
-    /// Everything up to this event was given or is known to be missing.
+    /// Everything up to this event was given to the client or is known to be missing.
     known: u64,
 }
 
@@ -127,8 +128,8 @@ impl Tail {
     }
 }
 
-/// Looks at a thing and answers it: at once or, with a span, when the thing is over or the span ends. The thing is
-/// looked at again after each event that concerns it.
+/// Looks at a verification or message and answers with it: at once or, with a span, when it is over or the
+/// span ends. It is looked at again after each event that concerns it.
 pub(super) async fn wait_until<'a, T>(
     app: &'a App,
     span: Option<Duration>,
@@ -146,7 +147,7 @@ pub(super) async fn wait_until<'a, T>(
         }
     };
     tokio::pin!(end);
-    // The subscription comes before the first look, so that no event falls between them.
+    // The subscription begins before the first look, so that no event is missed in between.
     let mut live = app.service.subscribe(None).live;
     loop {
         let thing = look().await?;

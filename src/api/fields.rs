@@ -1,5 +1,5 @@
-//! A JSON object (RFC 8259) taken apart field by field. Its complaints name the field and what it should have
-//! been, and never repeat a value, which may be a code, a text or a number.
+//! A JSON object (RFC 8259) read field by field. An error names the field and what it should have been, and
+//! never repeats a value, which may be a code, a text or a number.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use serde_json::{Map, Value};
 use super::problem::Problem;
 use crate::clock::Timestamp;
 
-/// The bounds of [`Timestamp`]'s own reading.
+/// The bounds within which [`Timestamp`] parses.
 const FIRST_INSTANT: &str = "1970-01-01T00:00:00Z";
 const LAST_INSTANT: &str = "9999-12-30T22:00:00Z";
 
-/// What is left of an object while its fields are taken. The fields that are asked for are those that it may have.
+/// The fields of an object that were not read yet. The fields that are asked for are those that the object may have.
 #[derive(Debug)]
 pub(super) struct Fields {
     left: Map<String, Value>,
     known: Vec<&'static str>,
-    /// What is wrong with the first field that is not as it should be.
+    /// What is wrong with the first invalid field.
     wrong: Option<Problem>,
 }
 
 impl Fields {
-    /// Reads an object of which `take` asks for every field that it may have.
+    /// Reads an object. `take` asks for every field that the object may have.
     pub(super) fn read<T>(body: &[u8], take: impl FnOnce(&mut Self) -> T) -> Result<T, Problem> {
         let value: Value = serde_json::from_slice(body).map_err(|e| {
-            // Into a Value only the grammar can fail, and its messages hold no values.
+            // Parsing into a Value fails on the grammar alone, and those messages contain no values.
             Problem::malformed(format!("the body is not JSON: {e}"))
         })?;
         let Value::Object(left) = value else {
@@ -48,7 +48,7 @@ impl Fields {
         })
     }
 
-    /// A text that must be there.
+    /// A text that is required.
     pub(super) fn wanted_text(&mut self, name: &'static str) -> String {
         self.text(name).unwrap_or_else(|| {
             self.wrong.get_or_insert_with(|| missing(name));
@@ -56,12 +56,12 @@ impl Fields {
         })
     }
 
-    /// True or false; false when left out.
+    /// True or false; false when it is left out.
     pub(super) fn flag(&mut self, name: &'static str) -> bool {
         self.take(name, "true or false", |value| value.as_bool()).unwrap_or_default()
     }
 
-    /// A whole number from 0 to `most`; 0 when left out.
+    /// A whole number from 0 to `most`; 0 when it is left out.
     pub(super) fn number(&mut self, name: &'static str, most: u8) -> u8 {
         let number = |value: Value| u8::try_from(value.as_u64()?).ok().filter(|number| *number <= most);
         self.take(name, &format!("a whole number from 0 to {most}"), number).unwrap_or_default()
@@ -84,13 +84,13 @@ impl Fields {
         self.take(name, &bounds, |value| value.as_str()?.parse().ok())
     }
 
-    /// An object of texts; empty when left out.
+    /// An object of texts; empty when it is left out.
     pub(super) fn texts(&mut self, name: &'static str) -> BTreeMap<String, String> {
         self.take(name, "an object of strings", |value| serde_json::from_value(value).ok())
             .unwrap_or_default()
     }
 
-    /// Takes a field that must be `what`. `null` is as good as left out.
+    /// Reads a field that must be `what`. `null` counts as left out.
     fn take<T>(
         &mut self,
         name: &'static str,
@@ -107,23 +107,23 @@ impl Fields {
     }
 }
 
-/// The complaint about a field that is not there.
+/// The error for a field that is missing.
 pub(super) fn missing(name: &str) -> Problem {
     Problem::malformed(format!("`{name}` is missing"))
 }
 
-/// The complaint about a field or parameter that is not `what`.
+/// The error for a field or parameter that is not `what`.
 pub(super) fn must_be(name: &str, what: &str) -> Problem {
     Problem::malformed(format!("`{name}` must be {what}"))
 }
 
-/// The complaint about a name that is not among the `known`.
+/// The error for a name that is not in `known`.
 pub(super) fn unknown(what: &str, other: &str, known: &[&str]) -> Problem {
     if known.is_empty() {
         return Problem::unknown_name(format!("this request takes no {what}s"));
     }
     let near = known.iter().find(|name| strsim::damerau_levenshtein(name, other) <= 2);
-    // A name with a digit in it is not repeated, since it may be a code or a number put in the wrong place.
+    // A name with a digit in it is not repeated, since it may be a code or a number in the wrong place.
     let plain = other.len() <= 32 && other.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
     let name = if plain { format!(" `{other}`") } else { String::new() };
     Problem::unknown_name(match near {

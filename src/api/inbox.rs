@@ -16,7 +16,7 @@ pub(super) async fn list(request: Authorised) -> Reply {
     Ok(json(StatusCode::OK, &wire::Inbox::from(&page)))
 }
 
-/// `DELETE /v1/inbox/{id}`: answers the message for the last time.
+/// `DELETE /v1/inbox/{id}`: the answer is the message, for the last time.
 pub(super) async fn delete(request: Authorised) -> Reply {
     let view = request.app.service.delete_inbox(request.id("received message")?).await?;
     Ok(json(StatusCode::OK, &wire::InboxMessage::from(&view)))

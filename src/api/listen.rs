@@ -1,4 +1,5 @@
-//! The Unix socket: one daemon each, never stolen from a living one, closed to strangers before it listens.
+//! The Unix socket: one daemon for each, never taken from a running daemon, and closed to other users before
+//! it listens.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -11,18 +12,18 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
 
-/// A socket that clients can connect to. The socket is removed when this is dropped.
+/// A socket that clients can connect to. The socket is removed when this value is dropped.
 #[derive(Debug)]
 pub struct Listener {
     socket: UnixListener,
     place: Place,
 }
 
-/// The path of a socket, held against other daemons until this is dropped.
+/// The path of a socket, locked against other daemons until this value is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     path: PathBuf,
-    /// Device and inode: what stands at the path later may be somebody else's.
+    /// Device and inode: a file that is at the path later may belong to another program.
     identity: (u64, u64),
     /// Released after the socket was removed.
     _lock: File,
@@ -36,21 +37,21 @@ pub enum ListenError {
     Taken {
         /// The socket.
         path: PathBuf,
-        /// The other daemon, when its lock file says.
+        /// The other daemon's process, if its lock file names it.
         pid: Option<u32>,
     },
-    /// Something that is no socket.
-    #[error("{path} is in the way and is no socket: remove it, or set another api.socket")]
+    /// The path is not a socket.
+    #[error("{path} is in the way and is not a socket: remove it, or set another api.socket")]
     InTheWay {
-        /// What stands there.
+        /// The file at the path.
         path: PathBuf,
     },
-    /// The system said no.
+    /// The system refused an operation.
     #[error("cannot {doing} {path}: {source}")]
     System {
-        /// Such as `bind`.
+        /// The operation, such as `bind`.
         doing: &'static str,
-        /// To what.
+        /// The path of the operation.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -62,7 +63,8 @@ fn holder(pid: Option<u32>) -> String {
 }
 
 impl Listener {
-    /// Binds `path` with `mode` and, when given, the group `gid`. A socket that nobody serves any more is replaced.
+    /// Binds `path` with `mode` and, if it is given, the group `gid`. A socket that no daemon serves any more is
+    /// replaced.
     pub fn bind(path: &Path, mode: u32, gid: Option<u32>) -> Result<Self, ListenError> {
         let fault = |doing, path: &Path| {
             let path = path.to_owned();
@@ -76,7 +78,7 @@ impl Listener {
         clear(path)?;
         let socket = bound(path).map_err(fault("bind", path))?;
         let identity = fs::symlink_metadata(path).map_err(fault("look at", path))?;
-        // Nobody can connect before the socket listens, so there is no moment at which it is open to too many.
+        // Nobody can connect before the socket listens, so its permissions are never too wide.
         chown(path, None, gid).map_err(fault("give the group to", path))?;
         fs::set_permissions(path, Permissions::from_mode(mode)).map_err(fault("set the mode of", path))?;
         let backlog = Backlog::MAXCONN;
@@ -87,7 +89,7 @@ impl Listener {
         Ok(Self { socket, place: Place { path: path.to_owned(), identity, _lock: lock } })
     }
 
-    /// Where it stands.
+    /// The path of the socket.
     pub fn path(&self) -> &Path {
         &self.place.path
     }
@@ -99,7 +101,7 @@ impl Listener {
 }
 
 impl Place {
-    /// Removes the socket; the place stays held.
+    /// Removes the socket; the path stays locked.
     pub(super) fn clear(&self) {
         let ours = fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.identity);
         if ours && let Err(e) = fs::remove_file(&self.path) {
@@ -114,8 +116,8 @@ impl Drop for Place {
     }
 }
 
-/// Takes the lock beside the socket, which says who serves even when a process died without a word. The file stays,
-/// since two processes could each hold a lock of that name if one removed the file.
+/// Takes the lock beside the socket, which shows which daemon serves it even when a process died without cleaning up.
+/// The file stays, since two processes could each hold a lock of that name if one removed the file.
 fn lock(path: &Path) -> Result<File, ListenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -137,7 +139,7 @@ fn lock(path: &Path) -> Result<File, ListenError> {
     Ok(file)
 }
 
-/// Removes a socket that nobody serves.
+/// Removes a socket that no daemon serves.
 fn clear(path: &Path) -> Result<(), ListenError> {
     let Ok(there) = fs::symlink_metadata(path) else {
         return Ok(());
@@ -145,7 +147,7 @@ fn clear(path: &Path) -> Result<(), ListenError> {
     if !there.file_type().is_socket() {
         return Err(ListenError::InTheWay { path: path.to_owned() });
     }
-    // The lock is ours, but the socket may be that of a program without one.
+    // This process has the lock, but the socket may belong to a program that uses none.
     if UnixStream::connect(path).is_ok() {
         return Err(ListenError::Taken { path: path.to_owned(), pid: None });
     }

@@ -1,8 +1,8 @@
 //! HTTP/1.1 with JSON on a Unix stream socket: wire types, listener, peer credentials, routes, one table from
 //! error to status, and the client.
 //!
-//! This room knows no modem, no store and no code: what a request asks goes to a [`Service`], and what that
-//! answers is written as JSON. Secrets pass through it in one direction only, inwards.
+//! This room knows no modem, no store and no code: a request goes to a [`Service`], and its answer is written
+//! as JSON. Secrets pass through this room in one direction only, inwards.
 //!
 //! ```no_run
 //! use std::{path::Path, sync::Arc};

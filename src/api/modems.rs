@@ -12,9 +12,9 @@ use super::request::{Authorised, Reply};
 use super::wire;
 use crate::gateway::Control;
 
-/// How long the network may take to answer a USSD code.
+/// How long the network may take to answer a USSD request.
 const USSD_TIMEOUT: Duration = Duration::from_secs(30);
-/// 3GPP TS 22.030 section 6.5.2 strings are short; 3GPP TS 23.038 section 5 has room for 182 characters.
+/// The strings of 3GPP TS 22.030 section 6.5.2 are short; 3GPP TS 23.038 section 5 has room for 182 characters.
 const LONGEST_USSD: usize = 182;
 
 /// `GET /v1/modems`.
@@ -28,7 +28,7 @@ pub(super) fn show(request: &Authorised) -> Reply {
     Ok(json(StatusCode::OK, &wire::Modem::from(&modem)))
 }
 
-/// `POST /v1/modems/{name}/pause` and its like: answers the modem as it is after it.
+/// `POST /v1/modems/{name}/pause` and similar routes: the answer is the modem as it is afterwards.
 pub(super) async fn control(mut request: Authorised, control: Control) -> Reply {
     request.no_fields().await?;
     request.app.service.control(request.name(), control).await?;
@@ -41,7 +41,7 @@ pub(super) async fn trace(request: Authorised) -> Reply {
     Ok(json(StatusCode::OK, &wire::Trace::from(&lines[..])))
 }
 
-/// `POST /v1/modems/{name}/ussd`: asks the network, answers it, or ends the dialogue.
+/// `POST /v1/modems/{name}/ussd`: sends the network a request, answers it, or ends the dialogue.
 pub(super) async fn ussd(mut request: Authorised) -> Reply {
     let take = |fields: &mut Fields| (fields.text("code"), fields.flag("cancel"));
     let code = match request.fields(take).await? {
@@ -55,7 +55,7 @@ pub(super) async fn ussd(mut request: Authorised) -> Reply {
     Ok(json(StatusCode::OK, &wire::Ussd { text: answer.text, open: answer.open }))
 }
 
-/// What goes into a quoted string of an AT command must not end it.
+/// A character in a quoted string of an AT command must not end the string.
 fn is_ussd(code: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "*#+.,:;-/()!?".contains(c);
     (1..=LONGEST_USSD).contains(&code.len()) && code.chars().all(plain)

@@ -9,12 +9,12 @@ use super::reply::{json, with};
 use super::wire;
 use crate::gateway::{GatewayError, seconds};
 
-/// A request that was not done, and why. `detail` never repeats what the client sent in confidence.
+/// A request that was refused, and why. `detail` never repeats what the client sent in confidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The HTTP status.
     pub status: StatusCode,
-    /// The contract's code.
+    /// The code in the API's contract.
     pub code: &'static str,
     /// A sentence for a person.
     pub detail: String,
@@ -22,7 +22,7 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
 }
 
-/// Every code a problem may have, with its title.
+/// Every code that a problem may have, with its title.
 pub const CODES: &[(&str, &str)] = &[
     ("invalid_request", "The request is not valid"),
     ("not_allowed", "The client may not do this"),
@@ -49,7 +49,7 @@ impl Problem {
         Self { status, code, detail: detail.into(), retry_after: None }
     }
 
-    /// 400: not a request that this path takes.
+    /// 400: the request is not valid for this path.
     pub fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
     }

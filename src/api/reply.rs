@@ -1,4 +1,4 @@
-//! Responses: JSON, a text as it is, and where a new thing is found.
+//! Responses: JSON, plain text, and the address of a new resource.
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -14,7 +14,7 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 
 /// The JSON of a wire type.
 pub(super) fn encoded(value: &impl Serialize) -> String {
-    // Proof that it cannot fail: the wire types have text keys and no serializer of their own.
+    // This cannot fail: the wire types have text keys and no serializer of their own.
     serde_json::to_string(value).expect("wire types serialize")
 }
 
@@ -27,7 +27,7 @@ pub(super) fn plain(content_type: &'static str, body: impl Into<Body>) -> Respon
 
 /// The same response with one more header.
 pub(super) fn with(mut response: Response, name: HeaderName, value: &str) -> Response {
-    // What the API itself says in a header is ASCII without control characters: always a header's text.
+    // The API's own header values are ASCII without control characters, which is always valid.
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }

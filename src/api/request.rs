@@ -1,4 +1,4 @@
-//! A request becomes an authorised request before anything of its body is read.
+//! A request is authorised before anything of its body is read.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -18,32 +18,32 @@ use super::problem::Problem;
 use crate::gateway::Caller;
 use crate::secret::Secret;
 
-/// The longest that `?wait=` waits.
+/// The longest time that `?wait=` waits.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// Entries on a page when no `limit` is given, and the most that one may have.
+/// The number of entries on a page when no `limit` is given, and the largest `limit`.
 const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 1000;
-/// What is left of a body that nobody reads is thrown away up to here.
-const MOST_THROWN_AWAY: usize = 1024 * 1024;
+/// Up to how many octets the rest of an unread body is discarded.
+const MOST_DISCARDED: usize = 1024 * 1024;
 
-/// What a route makes of a request.
+/// The answer of a route to a request.
 pub(super) type Reply = Result<Response, Problem>;
 
 /// A request whose peer may make it.
 pub(super) struct Authorised {
-    /// What every route has at hand.
+    /// The shared state of all routes.
     pub(super) app: Arc<App>,
-    /// As whom it asks.
+    /// The caller in whose name the peer asks.
     pub(super) caller: Caller,
     parts: Parts,
-    body: Unread,
+    body: UnreadBody,
     param: String,
     query: Vec<(String, String)>,
 }
 
 impl Authorised {
-    /// Lets a request in whose connection was granted one of the rights that its route needs, and that has no query
-    /// parameters but the `known`, none twice. A route for everybody takes no notice of its query.
+    /// Accepts a request whose connection was granted one of the rights that its route needs, and that has
+    /// only `known` query parameters, none twice. A route that needs no right ignores its query.
     pub(super) fn admit(
         app: Arc<App>,
         request: Request<Body>,
@@ -52,18 +52,18 @@ impl Authorised {
         known: &[&str],
     ) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let body = Unread::new(&parts, body, app.limits.body);
+        let body = UnreadBody::new(&parts, body, app.limits.body);
         let caller = match parts.extensions.get::<Grant>() {
             Some(grant) if grant.meets(any_of) => grant.caller.clone(),
             _ => return Err(Problem::not_allowed(format!("this client needs {}", named(any_of)))),
         };
-        // No path of the table has more than one.
+        // No path of the table has more than one parameter.
         let param = params.and_then(|params| params.iter().next()).map(|(_, value)| value.to_owned());
         let query = if any_of.is_empty() { Vec::new() } else { query(&parts, known)? };
         Ok(Self { app, caller, parts, body, param: param.unwrap_or_default(), query })
     }
 
-    /// The id in the path; what is no id names nothing.
+    /// The id in the path; a text that is not an id is not found.
     pub(super) fn id<T: FromStr>(&self, what: &str) -> Result<T, Problem> {
         self.param.parse().map_err(|_| Problem::not_found(format!("there is no {what} of this id")))
     }
@@ -97,7 +97,7 @@ impl Authorised {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A parameter of the query that must be `what`, as `read` finds it.
+    /// A parameter of the query, which must be `what` and is parsed by `read`.
     pub(super) fn read<T>(
         &self,
         name: &str,
@@ -107,7 +107,7 @@ impl Authorised {
         self.query(name).map(|value| read(value).ok_or_else(|| must_be(name, what))).transpose()
     }
 
-    /// How long `?wait=` waits: `30s` or a number of seconds, at most five minutes; no wait when left out.
+    /// How long `?wait=` waits: `30s` or a number of seconds, at most five minutes; `None` without the parameter.
     pub(super) fn wait(&self) -> Result<Option<Duration>, Problem> {
         let span = |text: &str| {
             let span = text.parse().map(Duration::from_secs).or_else(|_| humantime::parse_duration(text));
@@ -123,12 +123,12 @@ impl Authorised {
         Ok(self.read("limit", &what, limit)?.unwrap_or(PAGE))
     }
 
-    /// Where a page goes on.
+    /// Where a page continues.
     pub(super) fn cursor<T>(&self, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Problem> {
         self.read("cursor", "the next_cursor of another page", read)
     }
 
-    /// Reads the body, which must be an object of which `take` asks for every field that it may have.
+    /// Reads the body, which must be an object. `take` asks for every field that the object may have.
     pub(super) async fn fields<T>(&mut self, take: impl FnOnce(&mut Fields) -> T) -> Result<T, Problem> {
         Fields::read(self.whole_body().await?.expose(), take)
     }
@@ -142,15 +142,15 @@ impl Authorised {
         Fields::read(body.expose(), |_| ())
     }
 
-    /// The whole body, in time and within the limit. A body that says it is too large is refused unread.
+    /// The whole body, in time and within the limit. A body that announces a larger size is refused unread.
     async fn whole_body(&mut self) -> Result<Secret<Vec<u8>>, Problem> {
         let limits = self.app.limits;
         let too_large = || Problem::too_large(limits.body_octets);
         if self.body.body.size_hint().lower() > limits.body_octets as u64 {
             return Err(too_large());
         }
-        // To read the body is to ask the client for it.
-        self.body.unwanted = false;
+        // Reading the body asks the client to send it.
+        self.body.kept_unread = false;
         let mut octets = Vec::new();
         let reading = async {
             while let Some(frame) = self.body.body.frame().await {
@@ -166,7 +166,7 @@ impl Authorised {
         if let Ok(whole) = tokio::time::timeout(limits.body, reading).await {
             return whole.map(|()| Secret::new(octets));
         }
-        self.body.unwanted = true;
+        self.body.kept_unread = true;
         Err(Problem::too_slow())
     }
 }
@@ -186,35 +186,35 @@ fn query(parts: &Parts, known: &[&str]) -> Result<Vec<(String, String)>, Problem
     Ok(pairs)
 }
 
-/// A body that nobody has read yet. What is left of it when it is dropped is thrown away, up to a limit, so that a
+/// A body that was not read yet. What is left of it when it is dropped is discarded, up to a limit, so that a
 /// client that writes before it reads sees the answer and not a broken pipe.
-pub(super) struct Unread {
+pub(super) struct UnreadBody {
     body: Body,
     limit: Duration,
-    /// The body is left where it is, since the client waits to be asked for it or had its time.
-    unwanted: bool,
+    /// The body is not discarded, since the client waits to be asked for it or has used up its time.
+    kept_unread: bool,
 }
 
-impl Unread {
-    /// Of a request that is answered without its body.
+impl UnreadBody {
+    /// The body of a request that is answered without it.
     pub(super) fn of(request: Request<Body>, limit: Duration) -> Self {
         let (parts, body) = request.into_parts();
         Self::new(&parts, body, limit)
     }
 
     fn new(parts: &Parts, body: Body, limit: Duration) -> Self {
-        Self { body, limit, unwanted: parts.headers.contains_key(header::EXPECT) }
+        Self { body, limit, kept_unread: parts.headers.contains_key(header::EXPECT) }
     }
 }
 
-impl Drop for Unread {
+impl Drop for UnreadBody {
     fn drop(&mut self) {
         let mut body = std::mem::take(&mut self.body);
-        if self.unwanted || body.is_end_stream() {
+        if self.kept_unread || body.is_end_stream() {
             return;
         }
         tokio::spawn(tokio::time::timeout(self.limit, async move {
-            let mut left = MOST_THROWN_AWAY;
+            let mut left = MOST_DISCARDED;
             while let Some(Ok(frame)) = body.frame().await
                 && left > 0
             {

@@ -1,5 +1,5 @@
-//! The routes: one table of method, path, rights, query and what is done. The router is built from it, and the
-//! `OpenAPI` description is tested against it.
+//! The routes: one table of method, path, rights, query and handler. The router is built from the table, and
+//! the `OpenAPI` description is tested against it.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use super::access::Right::{self, Admin, Check, Issue, Read, Send};
 use super::app::App;
 use super::problem::Problem;
-use super::request::{Authorised, Reply, Unread};
+use super::request::{Authorised, Reply, UnreadBody};
 use super::{about, events, inbox, messages, modems, verifications};
 use crate::gateway::Control;
 
@@ -22,11 +22,11 @@ use crate::gateway::Control;
 pub struct Route {
     /// `GET`, `POST`, `PUT` or `DELETE`.
     pub method: &'static str,
-    /// With its parameter in braces.
+    /// The path, with its parameter in braces.
     pub path: &'static str,
-    /// The rights of which the client needs one; nobody needs any where none is named.
+    /// The rights of which the client needs one; when none is named, no right is needed.
     pub any_of: &'static [Right],
-    /// The query parameters that it takes.
+    /// The query parameters of the route.
     pub query: &'static [&'static str],
     filter: MethodFilter,
     answer: fn(Authorised) -> BoxFuture<'static, Reply>,
@@ -58,7 +58,7 @@ routes! {
     GET "/v1/messages/{id}" [Send, Read] ["wait"] |r| messages::show(r).await;
     DELETE "/v1/messages/{id}" [Send] [] |r| messages::cancel(r).await;
     GET "/v1/inbox" [Read] ["limit", "cursor"] |r| inbox::list(r).await;
-    // Whoever reads the inbox empties it.
+    // Reading the inbox includes emptying it.
     DELETE "/v1/inbox/{id}" [Read] [] |r| inbox::delete(r).await;
     GET "/v1/opt-outs" [Read, Admin] ["limit", "cursor"] |r| inbox::opt_outs(r).await;
     PUT "/v1/opt-outs/{phone}" [Admin] [] |r| inbox::add_opt_out(r).await;
@@ -98,11 +98,11 @@ pub(super) fn router(app: &Arc<App>) -> Router {
     let limit = app.limits.body;
     router
         .fallback(async move |request: Request| {
-            drop(Unread::of(request, limit));
+            drop(UnreadBody::of(request, limit));
             Problem::not_found("there is no such path; see /openapi.json")
         })
         .method_not_allowed_fallback(async move |request: Request| {
-            drop(Unread::of(request, limit));
+            drop(UnreadBody::of(request, limit));
             Problem::method_not_allowed()
         })
 }

@@ -1,4 +1,5 @@
-//! The server: accepts, asks the kernel who connects, and serves HTTP/1.1 (RFC 9112) until told to stop.
+//! The server: accepts connections, asks the kernel who connects, and serves HTTP/1.1 (RFC 9112) until it is
+//! told to stop.
 
 use std::error::Error;
 use std::io;
@@ -24,14 +25,14 @@ use super::connection;
 use super::listen::Listener;
 use super::routes::router;
 
-/// Descriptors that connections leave to the store, the serial ports and the rest of the daemon.
+/// How many descriptors connections leave to the store, the serial ports and the rest of the daemon.
 const OTHER_DESCRIPTORS: u64 = 256;
-/// Descriptors of a connection: its socket, and the one that hears the client go.
+/// The descriptors of a connection: its socket, and the one that notices the client's disconnection.
 const DESCRIPTORS: u64 = 2;
-/// The pause after an `accept` that failed for want of descriptors or memory.
+/// The pause after an `accept` that failed for lack of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `shutdown` is ready; then accepts no more, lets running requests finish, and removes the socket.
+/// Serves until `shutdown` completes. Then it accepts no more, lets running requests finish, and removes the socket.
 pub async fn serve(
     listener: Listener,
     service: Arc<dyn Service>,
@@ -82,8 +83,8 @@ pub async fn serve_within(
             },
         }
     }
-    // The socket goes first: a client that finds none knows that there is no daemon. The place stays held until the
-    // last request is done, so that the next daemon does not begin beside this one.
+    // The socket goes first: a client that finds none knows that there is no daemon. The path stays locked
+    // until the last request is done, so that the next daemon does not start beside this one.
     drop(socket);
     place.clear();
     stop.send_replace(true);
@@ -95,7 +96,7 @@ pub async fn serve_within(
     Ok(())
 }
 
-/// How many connections the process has descriptors for, at most `wanted`.
+/// For how many connections the process has descriptors, at most `wanted`.
 fn places(wanted: usize) -> usize {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return wanted;
@@ -125,7 +126,7 @@ impl Shared {
             self.router.clone().oneshot(request.map(Body::new))
         });
         let mut http = http1::Builder::new();
-        // The head of a request with every limit used fits in this. The timer shortens the time for it.
+        // The head of a request that uses every limit fits in this size. The timer shortens the time for it.
         http.max_buf_size(64 * 1024).timer(timer).header_read_timeout(self.app.limits.idle).half_close(true);
         let mut served = pin!(http.serve_connection(stream, service));
         let whole = async {

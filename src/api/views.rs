@@ -1,4 +1,4 @@
-//! What the gateway shows, as the JSON of the contract. Domain types never meet serde; they are copied field by field.
+//! The gateway's views as the JSON of the contract. Domain types never meet serde; they are copied field by field.
 
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ impl From<&gateway::Event> for Event {
         let r#type = match &event.kind {
             EventKind::Verification(what, v) => {
                 verification = Some(v.into());
-                // The gateway may name an event whole or by its last word.
+                // The gateway may give the name of an event in full or only its last word.
                 format!("verification.{}", what.trim_start_matches("verification").trim_start_matches('.'))
             }
             EventKind::Message(m) => {

@@ -1,4 +1,4 @@
-//! The JSON of the contract: what the API writes and its client reads.
+//! The JSON of the API's contract: what the API writes and its client reads.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +28,7 @@ pub struct Verification {
     pub message: MessageRef,
 }
 
-/// A message by name, and where it stands.
+/// A message's id and status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageRef {
     /// `msg_…`.
@@ -37,12 +37,12 @@ pub struct MessageRef {
     pub status: String,
 }
 
-/// The answer to a check: the verdict in front of the verification's own fields.
+/// The answer to a check: the result, and the verification's own fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// Whether this very check approved it.
+    /// Whether this very check approved the verification.
     pub approved: bool,
-    /// The verification after it.
+    /// The verification after the check.
     #[serde(flatten)]
     pub verification: Verification,
 }
@@ -65,14 +65,14 @@ pub struct Message {
     /// The modem that has it or had it last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modem: Option<String>,
-    /// Sends begun.
+    /// How many sends began.
     pub attempts: u32,
     /// RFC 3339.
     pub created_at: String,
-    /// When the service centre took it.
+    /// When the service centre accepted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<String>,
-    /// When the recipient had it.
+    /// When the recipient received it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivered_at: Option<String>,
     /// The last fault, for a person.
@@ -90,10 +90,10 @@ pub struct Messages {
     pub next_cursor: Option<String>,
 }
 
-/// The daemon at a glance.
+/// The daemon's status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// Of the daemon.
+    /// The daemon's version.
     pub version: String,
     /// Whole seconds since the start.
     pub uptime_s: u64,
@@ -110,13 +110,13 @@ pub struct QueueDepths {
     pub otp: usize,
     /// Plain texts.
     pub text: usize,
-    /// Among both, those whose time has not come.
+    /// Messages of both kinds whose time has not come.
     pub delayed: usize,
     /// On the air.
     pub sending: usize,
 }
 
-/// The data of a server-sent event: exactly one of the four things is there.
+/// The data of a server-sent event: exactly one of the four objects is present.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// The same as the event's `id:`.
@@ -125,39 +125,40 @@ pub struct Event {
     pub r#type: String,
     /// RFC 3339.
     pub at: String,
-    /// After a `verification.*`.
+    /// Present for a `verification.*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
-    /// After a `message.*`.
+    /// Present for a `message.*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,
-    /// After a `modem.*`.
+    /// Present for a `modem.*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modem: Option<Modem>,
-    /// Beside `modem` after `modem.recovered`.
+    /// Present beside `modem` for `modem.recovered`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
-    /// After `inbox.received`, without its text.
+    /// Present for `inbox.received`, without the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inbox: Option<InboxMessage>,
 }
 
-/// The data of the event `gap`, which has no id: events that the stream cannot give any more.
+/// The data of the event `gap`, which has no id: the stream can no longer give these events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// `gap`.
     pub r#type: String,
-    /// How many, those included that the client may not see; left out when nobody knows.
+    /// How many events were missed, including those that the client may not see; left out when the number is
+    /// not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<u64>,
 }
 
-/// How a modem came back.
+/// How a modem recovered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recovery {
-    /// The cure that came last.
+    /// The last recovery step.
     pub rung: String,
-    /// How long the fault lasted since it was noticed.
+    /// How long the fault lasted after it was noticed.
     pub seconds: f64,
 }
 
@@ -172,7 +173,7 @@ pub struct Problem {
     pub status: u16,
     /// What is wrong with this request.
     pub detail: String,
-    /// The contract's code.
+    /// The code in the API's contract.
     pub code: String,
 }
 
@@ -193,14 +194,14 @@ pub struct InboxMessage {
     pub data: Option<String>,
     /// When its last part came, RFC 3339.
     pub received_at: String,
-    /// When the service centre took it.
+    /// When the service centre accepted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<String>,
     /// The modem that received it.
     pub modem: String,
     /// Short messages it was sent in.
     pub parts: u8,
-    /// Those of them that never came, counted from 1.
+    /// The parts that never came, counted from 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<u8>,
     /// Its class; 0 is a flash message.
@@ -268,7 +269,8 @@ pub struct Modem {
     pub name: String,
     /// `absent`, `starting`, `ready`, `busy`, `recovering`, `paused` or `blocked`.
     pub state: String,
-    /// An operator paused it: one that is busy or away gets no further messages and is `paused` once it is back.
+    /// Whether an operator paused it: a paused modem that is busy or away gets no further messages and is
+    /// `paused` once it is back.
     #[serde(default)]
     pub paused: bool,
     /// The port, as opened or configured.
@@ -292,7 +294,7 @@ pub struct Modem {
     /// In dBm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal_dbm: Option<i32>,
-    /// Tries that the SIM's PIN has left, while the SIM asks for it and the modem says how many.
+    /// How many tries the SIM's PIN has left, while the SIM asks for the PIN and the modem says how many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin_tries_left: Option<u8>,
     /// Messages that only this modem may send and that wait.
@@ -310,16 +312,16 @@ pub struct Modem {
     /// Different numbers that its SIM served this month (UTC).
     #[serde(default)]
     pub recipients_this_month: usize,
-    /// How well its SIM sends, in percent: its part of full traffic.
+    /// How well its SIM sends, in percent of full traffic.
     #[serde(default)]
     pub health: u8,
-    /// `closed`; `open` while it gets no messages because they failed; `half-open` when the next is a trial.
+    /// `closed`; `open` while it gets no messages because they failed; `half-open` when the next message is a trial.
     #[serde(default)]
     pub breaker: String,
     /// The last fault, for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// When that was last seen. RFC 3339.
+    /// When that fault was last seen. RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error_at: Option<String>,
     /// What went wrong on its port since the start, and was dealt with.
@@ -330,17 +332,17 @@ pub struct Modem {
 /// What went wrong on a modem's port since the start of the daemon, and was dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counters {
-    /// Lines that nobody understood.
+    /// Lines that were not understood.
     pub dropped_lines: u64,
-    /// Answers that came when nobody waited for them any more.
+    /// Answers that came after their commands had been given up.
     pub late_lines: u64,
-    /// Times that the dialogue had to be found again.
+    /// How often the dialogue was resynchronised.
     pub resyncs: u64,
-    /// Times that the port was opened again.
+    /// How often the port was opened again.
     pub reopens: u64,
-    /// Restarts that the modem made by itself.
+    /// How often the modem restarted by itself.
     pub restarts: u64,
-    /// Notices that found no room.
+    /// Notices for which there was no room.
     pub lost_notices: u64,
 }
 
@@ -356,7 +358,7 @@ pub struct Modems {
 pub struct Ussd {
     /// Its text.
     pub text: String,
-    /// The network waits for an answer: the next `code` is one.
+    /// Whether the network waits for an answer, which the next `code` gives.
     #[serde(default)]
     pub open: bool,
 }
@@ -368,10 +370,10 @@ pub struct Trace {
     pub lines: Vec<TraceLine>,
 }
 
-/// One of them.
+/// One line of a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceLine {
-    /// Milliseconds since.
+    /// Its age in milliseconds.
     pub ago_ms: u64,
     /// `in` from the modem, `out` to it, `note` between them.
     pub direction: String,

@@ -13,8 +13,8 @@ use crate::api::client::Call;
 use crate::config::Config;
 use crate::daemon::{self, KeyRestored};
 
-/// Writes the whole state to a file: under another name first, so that an older backup stays until the new one is
-/// whole.
+/// Writes the whole state to a file: under another name first, so that an older backup stays until the new
+/// one is complete.
 pub(super) async fn backup(session: &Session, file: &Path) -> Result<Exit, Failure> {
     let mut pieces = match session.client.download(Call::get("/v1/backup")).await? {
         Ok(pieces) => pieces,
@@ -47,7 +47,7 @@ pub(super) async fn backup(session: &Session, file: &Path) -> Result<Exit, Failu
         Ok::<_, Failure>(octets)
     };
     let written = written.await.inspect_err(|_| {
-        // It was told already that there is no backup.
+        // The error that there is no backup was reported already.
         let _ = std::fs::remove_file(&unfinished);
     })?;
     if session.is_for_people() {
@@ -59,11 +59,11 @@ pub(super) async fn backup(session: &Session, file: &Path) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-/// The file to replace: what a link leads to, and nothing that is no file.
+/// The file to replace: the file that a link leads to, and only a regular file.
 fn target(file: &Path) -> Result<PathBuf, Failure> {
     let Ok(metadata) = file.metadata() else { return Ok(file.to_owned()) };
     if !metadata.is_file() {
-        let what = format!("{} is no regular file: name one, or - for stdout", file.display());
+        let what = format!("{} is not a regular file: name one, or - for stdout", file.display());
         return Err(Failure::new(Exit::Usage, what));
     }
     file.canonicalize().map_err(|e| told(file, &e))
@@ -77,7 +77,7 @@ fn open_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Fills the state folder that is given, or that the configuration names.
+/// Fills the given state folder, or the one that the configuration names.
 pub(super) fn restore(
     file: &Path,
     state_dir: Option<PathBuf>,

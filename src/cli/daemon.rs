@@ -20,9 +20,9 @@ pub(super) enum ModemAction {
     Pause,
     /// Give it messages again.
     Resume,
-    /// Begin anew with the device.
+    /// Restart the device.
     Reset,
-    /// Ask the network something, such as the balance, or answer its menu.
+    /// Send the network a request such as one for the balance, or answer its menu.
     Ussd {
         /// Such as *100#, or the answer to a menu, such as 1.
         #[arg(required_unless_present = "cancel")]
@@ -42,12 +42,12 @@ pub(super) async fn status(session: &Session) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The daemon at a glance, for a person.
+/// The daemon's status, for a person.
 pub(super) fn status_lines(status: &wire::Status, format: Format) -> String {
     let uptime = humantime::format_duration(Duration::from_secs(status.uptime_s));
     let mut text = format!("{} up {uptime}\n", format.strong(&format!("smsotpd {}", status.version)));
     let q = &status.queue;
-    // Into a String nothing fails.
+    // Writing into a String cannot fail.
     let _ = writeln!(
         text,
         "queue   {} codes, {} texts ({} of them later), {} on the air",
@@ -90,7 +90,7 @@ pub(super) async fn modem(
             let body = if cancel { json!({"cancel": true}) } else { json!({"code": code}) };
             let reply = session.ask(Call::post(path + "/ussd").json(body)).await?;
             let answer = session.show(&reply, |ussd: &wire::Ussd, _| {
-                // Menus have lines; anything else that steers a terminal is dropped.
+                // Menus have several lines; other control characters are dropped.
                 ussd.text.lines().map(|line| clean(line) + "\n").collect()
             })?;
             if answer.open && session.format != Format::Json {
@@ -112,7 +112,7 @@ pub(super) async fn modem(
     Ok(Exit::Done)
 }
 
-/// A trace as it can be pasted into a report.
+/// A trace in a form for a report.
 fn trace_lines(trace: &wire::Trace, _: Format) -> String {
     let mut text = String::new();
     for line in &trace.lines {
@@ -122,7 +122,7 @@ fn trace_lines(trace: &wire::Trace, _: Format) -> String {
             _ => '=',
         };
         let seconds = line.ago_ms / 1000;
-        // Into a String nothing fails.
+        // Writing into a String cannot fail.
         let _ = writeln!(
             text,
             "{:>8}.{:03} s {sign} {}",

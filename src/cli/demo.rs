@@ -1,6 +1,6 @@
-//! `smsotp demo`: the whole story on simulated modems: the real daemon in a temporary folder, its real socket,
-//! a code on the simulated phone's screen, a wrong guess, the right code, and a replay refused. It ends well only
-//! if every step really happened.
+//! `smsotp demo`: the whole way of a code on simulated modems: the real daemon in a temporary folder, its
+//! real socket, a code on the simulated phone's screen, a wrong guess, the right code, and the same code
+//! refused. The demo succeeds only if every step really happened.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,12 +14,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::Daemon;
 
-/// The person whose number is proved.
+/// The number that is verified.
 const PHONE: &str = "+41791234567";
-/// No step takes longer, also on a slow machine.
+/// The longest time for a step, also on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Tells a line of the story; fails when nobody listens any more.
+/// Prints a line of the demo; fails when the output is closed.
 pub type Say<'a> = dyn FnMut(&str) -> std::io::Result<()> + 'a;
 
 /// A step that did not happen, for a person.
@@ -43,7 +43,7 @@ fn failed(what: impl std::fmt::Display) -> DemoError {
     DemoError(what.to_string())
 }
 
-/// Plays the story, telling each step through `say`.
+/// Runs the demo, printing each step through `say`.
 pub async fn run(say: &mut Say<'_>) -> Result<(), DemoError> {
     let dir = Folder::new().map_err(failed)?;
     let started = Clock::system().monotonic();
@@ -102,7 +102,7 @@ async fn story(dir: &Path, sim: &Sim, say: &mut Say<'_>) -> Result<(), DemoError
     Ok(())
 }
 
-/// Waits, woken by the daemon's events, until both modems can send; a line each.
+/// Waits, woken by the daemon's events, until both modems can send. Returns a line for each.
 async fn until_ready(client: &Client) -> Result<Vec<String>, DemoError> {
     let wait = async {
         let mut events = client.events(None).await?.map_err(|reply| failed(reply.status))?;
@@ -165,7 +165,7 @@ fn text(value: &Value, name: &str) -> Result<String, DemoError> {
 }
 
 fn configuration(dir: &Path) -> String {
-    // A path of this program's making has nothing that TOML would have to escape.
+    // A path that this program makes contains nothing that TOML would have to escape.
     let dir = dir.display();
     let mut text =
         format!("state_dir = \"{dir}/state\"\n[api]\nsocket = \"{dir}/smsotpd.sock\"\nmode = \"0600\"\n");
@@ -198,7 +198,7 @@ fn screen(text: &str) -> String {
     screen + &format!("   ╰{bar}╯")
 }
 
-/// A folder of this process alone that goes with it.
+/// A folder of this process alone, which is removed when the value is dropped.
 struct Folder(std::path::PathBuf);
 
 impl Folder {
@@ -213,7 +213,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What stays behind is a temporary folder.
+        // A folder that cannot be removed is only a temporary one.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! How a command ends: the contract's exit codes, after `sysexits.h`.
+//! How a command ends: the exit codes of the contract, after `sysexits.h`.
 
 use std::io;
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The number.
+    /// The exit code.
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -54,7 +54,7 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     /// How the program ends.
     pub exit: Exit,
-    /// For a person, on stderr; nothing is said when it is empty.
+    /// The sentence for a person, on stderr; nothing is printed when it is empty.
     pub message: String,
 }
 
@@ -91,7 +91,7 @@ impl From<ClientError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            // Whoever read our output has seen enough, as in `smsotp events | head`.
+            // The reader of the output has seen enough, as in `smsotp events | head`.
             io::ErrorKind::BrokenPipe => Self::new(Exit::Done, ""),
             _ => Self::new(Exit::Internal, error.to_string()),
         }

@@ -8,7 +8,7 @@ use super::verification::number;
 use crate::api::client::{Call, escape};
 use crate::api::wire;
 
-/// What is done with a received message.
+/// Actions on received messages.
 #[derive(Debug, Subcommand)]
 pub(super) enum InboxAction {
     /// Forget a received message.
@@ -18,12 +18,12 @@ pub(super) enum InboxAction {
     },
 }
 
-/// What is done with the list of those who want no messages.
+/// Actions on the opt-out list.
 #[derive(Debug, Subcommand)]
 pub(super) enum OptOut {
     /// List the numbers.
     List {
-        /// At most so many.
+        /// At most this many.
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
     },
@@ -89,7 +89,7 @@ fn row(o: &wire::OptOut) -> Vec<String> {
     vec![o.phone.clone(), o.since.clone(), o.message.clone().unwrap_or_else(|| "an operator".to_owned())]
 }
 
-/// A received message in a block of lines; a text of several lines stays one of several.
+/// A received message in a block of lines; a text of several lines keeps its lines.
 fn entry(m: &wire::InboxMessage, format: Format) -> String {
     let mut lines = vec![
         ("from", clean(&m.from)),

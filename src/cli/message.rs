@@ -10,7 +10,7 @@ use super::verification::{is_over, number, settled, without_nulls};
 use crate::api::client::{Call, escape};
 use crate::api::wire;
 
-/// What `smsotp send` takes.
+/// The arguments of `smsotp send`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Send {
     /// The number, such as +41791234567.

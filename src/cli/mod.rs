@@ -1,7 +1,7 @@
-//! The `smsotp` commands: over the API's client where they talk to a daemon, alone where they need none.
+//! The `smsotp` commands: through the API's client where they need a daemon, alone where they need none.
 //!
-//! This room knows no modem and no store. Answers go to stdout, diagnostics to stderr, and the exit code says
-//! how it ended; see [`Exit`].
+//! This room knows no modem and no store. Answers go to stdout, diagnostics to stderr, and the exit code
+//! gives the result; see [`Exit`].
 //!
 //! ```no_run
 //! // The whole of `src/bin/smsotp.rs`:
@@ -38,7 +38,7 @@ pub use tools::Direction;
 
 const SOCKET: &str = "/run/smsotpd/smsotpd.sock";
 
-/// An empty one, as `SMSOTP_SOCKET=` leaves it, is none.
+/// An empty value, as in `SMSOTP_SOCKET=`, counts as none.
 #[allow(clippy::unnecessary_wraps, reason = "what a parser of values looks like")]
 fn socket(text: &str) -> Result<PathBuf, std::convert::Infallible> {
     Ok(if text.is_empty() { SOCKET } else { text }.into())
@@ -68,7 +68,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
-    Ask(Ask),
+    DaemonCommand(DaemonCommand),
     #[command(flatten)]
     Tool(tools::Tool),
     /// Print the completions of a shell.
@@ -78,9 +78,9 @@ enum Command {
     },
 }
 
-/// What the daemon is asked.
+/// The commands that the daemon answers.
 #[derive(Debug, Subcommand)]
-enum Ask {
+enum DaemonCommand {
     /// Send a code to a number.
     Issue {
         /// Such as +41791234567.
@@ -131,7 +131,7 @@ enum Ask {
         /// Only to this number.
         #[arg(long, value_name = "PHONE")]
         to: Option<String>,
-        /// At most so many.
+        /// At most this many.
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
         /// Those that follow a page.
@@ -145,7 +145,7 @@ enum Ask {
     },
     /// List received messages, newest first, or forget one.
     Inbox {
-        /// At most so many.
+        /// At most this many.
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
         #[command(subcommand)]
@@ -176,12 +176,12 @@ enum Ask {
     },
 }
 
-/// The program: reads its arguments, does what they say, and tells how it ended.
+/// The program: reads its arguments, runs the command, and returns the exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            // Nobody may be listening.
+            // The output may be closed.
             let _ = e.print();
             return if e.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }
@@ -206,7 +206,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             output::print(&String::from_utf8_lossy(&script))?;
             Ok(Exit::Done)
         }
-        Command::Ask(question) => {
+        Command::DaemonCommand(question) => {
             let session =
                 output::Session { client: Client::new(cli.socket), format: output::Format::of(cli.json) };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -215,29 +215,33 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     }
 }
 
-async fn ask(session: &output::Session, question: Ask) -> Result<Exit, Failure> {
+async fn ask(session: &output::Session, question: DaemonCommand) -> Result<Exit, Failure> {
     match question {
-        Ask::Issue { phone, service, locale, wait } => {
+        DaemonCommand::Issue { phone, service, locale, wait } => {
             verification::issue(session, &phone, service, locale, wait).await
         }
-        Ask::Check { target, code, service } => verification::check(session, &target, &code, service).await,
-        Ask::Resend { id } => {
+        DaemonCommand::Check { target, code, service } => {
+            verification::check(session, &target, &code, service).await
+        }
+        DaemonCommand::Resend { id } => {
             verification::one(session, Call::post(verification::path(&id) + "/resend")).await
         }
-        Ask::Cancel { id } => verification::one(session, Call::delete(verification::path(&id))).await,
-        Ask::Show { id } => verification::one(session, Call::get(verification::path(&id))).await,
-        Ask::Send(send) => message::send(session, send).await,
-        Ask::Messages { status, to, limit, cursor } => {
+        DaemonCommand::Cancel { id } => {
+            verification::one(session, Call::delete(verification::path(&id))).await
+        }
+        DaemonCommand::Show { id } => verification::one(session, Call::get(verification::path(&id))).await,
+        DaemonCommand::Send(send) => message::send(session, send).await,
+        DaemonCommand::Messages { status, to, limit, cursor } => {
             message::list(session, status, to, limit, cursor).await
         }
-        Ask::Message { id } => message::show(session, &id).await,
-        Ask::Inbox { limit, action } => inbox::inbox(session, limit, action).await,
-        Ask::OptOut(what) => inbox::opt_out(session, what).await,
-        Ask::Status => daemon::status(session).await,
-        Ask::Modems => daemon::modems(session).await,
-        Ask::Modem { name, action } => daemon::modem(session, &name, action).await,
-        Ask::Events => daemon::events(session).await,
-        Ask::Top => top::run(session).await,
-        Ask::Backup { file } => backup::backup(session, &file).await,
+        DaemonCommand::Message { id } => message::show(session, &id).await,
+        DaemonCommand::Inbox { limit, action } => inbox::inbox(session, limit, action).await,
+        DaemonCommand::OptOut(what) => inbox::opt_out(session, what).await,
+        DaemonCommand::Status => daemon::status(session).await,
+        DaemonCommand::Modems => daemon::modems(session).await,
+        DaemonCommand::Modem { name, action } => daemon::modem(session, &name, action).await,
+        DaemonCommand::Events => daemon::events(session).await,
+        DaemonCommand::Top => top::run(session).await,
+        DaemonCommand::Backup { file } => backup::backup(session, &file).await,
     }
 }

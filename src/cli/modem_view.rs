@@ -1,5 +1,5 @@
-//! Modems as an operator wants to see them: how each stands, and what to do about one that does not work. As wide as the
-//! terminal, or a block for each modem where that is narrow.
+//! Modems as an operator sees them: the state of each, and what to do about one that does not work. The view
+//! is as wide as the terminal, or a block for each modem where the terminal is narrow.
 
 use std::io;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use super::output::{Format, block, clean, table};
 use crate::api::wire;
 use crate::clock::Timestamp;
 
-/// Where no terminal says how wide it is.
+/// The width when no terminal gives one.
 const USUAL: usize = 100;
-/// A table does not fit into less.
+/// The least width of a table.
 const NARROW: usize = 72;
-/// Sentences are not broken into less, whatever the terminal says.
+/// The least width to which sentences are wrapped, whatever the terminal says.
 const LEAST: usize = 24;
 
 /// The columns of the terminal; `$COLUMNS` when there is none.
@@ -52,7 +52,7 @@ fn dialogue(counters: &wire::Counters) -> String {
     let counted = [
         (counters.dropped_lines, "lines dropped"),
         (counters.late_lines, "answers late"),
-        (counters.resyncs, "times found again"),
+        (counters.resyncs, "times resynchronised"),
         (counters.reopens, "times opened again"),
         (counters.restarts, "restarts of its own"),
         (counters.lost_notices, "notices without room"),
@@ -61,7 +61,7 @@ fn dialogue(counters: &wire::Counters) -> String {
     told.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Its last fault, and how long ago that was seen.
+/// Its last fault, and how long ago the fault was seen.
 fn fault(m: &wire::Modem, now: Timestamp) -> Option<String> {
     let error = clean(m.last_error.as_deref()?);
     let seen = m.last_error_at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
@@ -82,7 +82,7 @@ fn ago(age: Duration) -> String {
     }
 }
 
-/// All modems, and a sentence for each that has one.
+/// All modems, and a sentence for each one that has a fault.
 pub(super) fn modems(modems: &[wire::Modem], format: Format, width: usize, now: Timestamp) -> String {
     if modems.is_empty() {
         return String::from("no modem is configured: smsotp probe writes a section for one\n");
@@ -120,14 +120,14 @@ fn narrow(m: &wire::Modem, format: Format, width: usize, now: Timestamp) -> Stri
     text + &advice(m, format, width, now)
 }
 
-/// Its last fault, which says what cures it.
+/// Its last fault, which says what to do.
 fn advice(m: &wire::Modem, format: Format, width: usize, now: Timestamp) -> String {
     let Some(fault) = fault(m, now) else { return String::new() };
     let text = wrapped(&fault, "  ! ", "    ", width);
     if matches!(m.state.as_str(), "ready" | "busy") { text } else { format.warning(&text) }
 }
 
-/// The operator and, when it is not at home, why; or that it has none.
+/// The operator and, when the modem is not at home, why; or that it has none.
 fn network(m: &wire::Modem) -> String {
     match (m.operator.as_deref(), m.registration.as_str()) {
         (Some(operator), "home") => operator.to_owned(),
@@ -143,7 +143,7 @@ fn signal(m: &wire::Modem) -> String {
     m.signal_dbm.map_or_else(|| String::from("-"), in_words)
 }
 
-/// A field strength and what it is worth.
+/// A signal strength and what it means.
 pub(super) fn in_words(dbm: i32) -> String {
     let word = match dbm {
         -75.. => "good",
@@ -153,7 +153,7 @@ pub(super) fn in_words(dbm: i32) -> String {
     format!("{dbm} dBm, {word}")
 }
 
-/// A sentence in lines that are not wider.
+/// A sentence in lines of at most this width.
 fn wrapped(text: &str, first: &str, next: &str, width: usize) -> String {
     let most = width.max(LEAST);
     let mut lines = String::new();
@@ -283,7 +283,7 @@ attic recovering
     (3 min ago)
 "
         );
-        // A width that nobody has breaks nothing.
+        // A width that no terminal has does no harm.
         assert!(modems(&three(), Format::Plain, 1, NOON).lines().count() > 10);
     }
 
@@ -302,7 +302,7 @@ attic recovering
         assert!(!told.contains("dialogue") && !told.contains("error"), "{told}");
         let counters = wire::Counters { dropped_lines: 12, resyncs: 3, ..wire::Counters::default() };
         let told = modem(&wire::Modem { counters, ..ill }, Format::Plain, NOON);
-        assert!(told.contains("  dialogue  12 lines dropped, 3 times found again\n"), "{told}");
+        assert!(told.contains("  dialogue  12 lines dropped, 3 times resynchronised\n"), "{told}");
         assert!(told.ends_with("if it stays so (3 min ago)\n"), "{told}");
     }
 
@@ -311,7 +311,7 @@ attic recovering
         let told = [0, 4, 5, 59, 60, 3599, 3600, 86_399, 86_400].map(|s| ago(Duration::from_secs(s)));
         let words = ["just now", "just now", "5 s", "59 s", "1 min", "59 min", "1 h", "23 h", "1 d"];
         assert_eq!(told, words.map(|w| if w == "just now" { w.to_owned() } else { format!("{w} ago") }));
-        // A clock that was set back since, and a time that is none.
+        // A clock that was set back since, and a text that is not a time.
         let modem = wire::Modem { last_error: Some("x".to_owned()), ..example("a", "ready") };
         let later = wire::Modem { last_error_at: Some("2026-11-23T00:00:00Z".to_owned()), ..modem.clone() };
         let wrong = wire::Modem { last_error_at: Some("soon".to_owned()), ..modem };
@@ -320,7 +320,7 @@ attic recovering
     }
 
     #[test]
-    fn what_a_network_says_steers_no_terminal() {
+    fn what_a_network_sends_controls_no_terminal() {
         let hostile = wire::Modem { operator: Some("\x1b[2J".to_owned()), ..example("a", "ready") };
         let hostile = wire::Modem { last_error: Some("x\x1by\nz".to_owned()), ..hostile };
         for width in [40, 120] {

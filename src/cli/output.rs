@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure};
 use crate::api::client::{Call, Client, Reply};
 use crate::api::wire;
 
-/// How things are shown.
+/// How answers are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     /// The API's JSON as it came.
@@ -32,7 +32,7 @@ impl Format {
         }
     }
 
-    /// A status in its colour: green is well, red needs somebody, yellow is on its way.
+    /// A status in its colour: green works, red needs a person, yellow is in progress.
     pub(super) fn status(self, status: &str) -> String {
         let colour = match status {
             "approved" | "sent" | "delivered" | "ready" => 32,
@@ -43,12 +43,12 @@ impl Format {
         self.sgr(colour, status)
     }
 
-    /// What leads a block of lines.
+    /// The first line of a block.
     pub(super) fn strong(self, text: &str) -> String {
         self.sgr(1, text)
     }
 
-    /// Lines that want somebody's attention.
+    /// Lines that need a person's attention.
     pub(super) fn warning(self, lines: &str) -> String {
         lines.lines().map(|line| self.sgr(33, line) + "\n").collect()
     }
@@ -60,7 +60,7 @@ impl Format {
     }
 }
 
-/// A text without control characters: what a network or a modem says must not steer the terminal.
+/// A text without control characters: what a network or a modem sends must not control the terminal.
 pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -73,16 +73,16 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tells a person beside the answer, on stderr.
+/// Prints a note beside the answer, on stderr.
 pub(super) fn note(text: &str) {
-    // Nobody may be listening.
+    // The output may be closed.
     let _ = writeln!(io::stderr(), "smsotp: {}", clean(text));
 }
 
-/// A command at work: where it asks, and how it answers.
+/// A running command: the daemon that it asks, and how it shows answers.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// Where the daemon is.
+    /// The client of the daemon.
     pub(super) client: Client,
     /// How things are shown.
     pub(super) format: Format,
@@ -94,13 +94,13 @@ impl Session {
         self.format != Format::Json
     }
 
-    /// Asks; a refusal is a failure, after its JSON when JSON is wanted.
+    /// Sends a request. A refusal becomes a failure, whose JSON is printed when JSON is wanted.
     pub(super) async fn ask(&self, call: Call) -> Result<Reply, Failure> {
         let reply = self.client.call(call).await?;
         self.accept(reply)
     }
 
-    /// The reply, when the request was done.
+    /// The reply, unless the request was refused.
     pub(super) fn accept(&self, reply: Reply) -> Result<Reply, Failure> {
         let Some(problem) = reply.problem() else {
             return Ok(reply);
@@ -111,7 +111,7 @@ impl Session {
         Err(problem.into())
     }
 
-    /// Shows a reply: as it came, or as `render` tells it to a person.
+    /// Shows a reply: as received, or as `render` shows it to a person.
     pub(super) fn show<T: serde::de::DeserializeOwned>(
         &self,
         reply: &Reply,
@@ -132,7 +132,7 @@ fn print_json(reply: &Reply) -> Result<(), Failure> {
     print(&format!("{}\n", body.trim_end_matches('\n')))
 }
 
-/// A message that is over, as an exit code.
+/// The exit code for a message that is over.
 pub(super) fn verdict(status: &str) -> Exit {
     if matches!(status, "sent" | "delivered") { Exit::Done } else { Exit::No }
 }
@@ -167,11 +167,11 @@ pub(super) fn message(m: &wire::Message, format: Format) -> String {
     block(&format!("{} {}", format.strong(&m.id), format.status(&m.status)), &lines)
 }
 
-/// A head, and names with their values below it.
+/// A first line, and names with their values below it.
 pub(super) fn block(head: &str, lines: &[(&str, String)]) -> String {
     let mut text = format!("{head}\n");
     for (name, value) in lines {
-        // Into a String nothing fails.
+        // Writing into a String cannot fail.
         let _ = writeln!(text, "  {name:<10}{value}");
     }
     text

@@ -1,7 +1,7 @@
-//! `smsotp pdu encode` and `smsotp pdu decode`: JSON in, JSON out, a line each.
+//! `smsotp pdu encode` and `smsotp pdu decode`: a line of JSON for each line of JSON.
 //!
-//! A line that cannot be done gives `{"error": …}`, and the next one goes on. One line is held at a time, and no
-//! line longer than a mebibyte.
+//! A line that cannot be processed gives `{"error": …}`, and the next one follows. One line is held at a
+//! time, and no line longer than a mebibyte.
 
 use std::io::{self, BufRead, Read, Write};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use gsm_sms::{
 /// The longest line: a text of 255 parts with every character escaped is a third of it.
 const MOST_OCTETS: u64 = 1 << 20;
 
-/// What is done with each line.
+/// The work for each line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     /// `{"to", "text", …}` to `{"encoding", "parts"}`.
@@ -26,7 +26,7 @@ pub enum Work {
     Decode,
 }
 
-/// Does the work for each line of `input`; blank lines are passed over. Every answer is flushed.
+/// Does the work for each line of `input`; blank lines are skipped. Every answer is flushed.
 ///
 /// ```
 /// use smsotpd::cli::pdu::{Work, run};
@@ -62,7 +62,7 @@ pub fn run(work: Work, mut input: impl BufRead, mut output: impl Write) -> io::R
     }
 }
 
-/// Passes over what is left of a line.
+/// Skips the rest of a line.
 fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
     loop {
         let buffer = input.fill_buf()?;
@@ -390,7 +390,7 @@ fn from_hex(digits: &str) -> Result<Vec<u8>, String> {
         let what = if is_end {
             "half an octet at the end"
         } else {
-            &format!("character {at} is no hexadecimal digit")
+            &format!("character {at} is not a hexadecimal digit")
         };
         format!("pdu at octet {}: {what}", at / 2)
     };
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wish_reaches_the_pdu() {
+    fn every_option_reaches_the_pdu() {
         let encoded = one(
             Work::Encode,
             &json!({"to": "*100#", "text": "я".repeat(80), "flash": true, "report": true, "valid_for_s": 3600,
@@ -498,7 +498,7 @@ mod tests {
 
     #[test]
     fn lenient_only_when_asked() {
-        // Eleven septets are said, ten are there.
+        // Eleven septets are announced, ten are there.
         let pdu = "07912143658709F1040B918100551512F20000111010214365000BE8329BFD4697D9EC37";
         let strict = one(Work::Decode, &json!({"pdu": pdu, "direction": "mt"}));
         assert_eq!(strict, json!({"error": "TP-UD at octet 27: needs 10 octets, 9 are left"}));

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 use gsm_modem::at::{Domain, Registration};
-use gsm_modem::ports::{self, Answers, AskError, Candidate, Patience, Role, Root, SimState};
+use gsm_modem::ports::{self, Answers, AskError, Candidate, ProbeTiming, Role, Root, SimState};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
 use super::modem_view::in_words;
 use super::output::{self, Format, clean};
 
-/// Asks `ports`, or with none all that may be modems. It is a no when a port that was named does not answer, or
-/// none at all.
+/// Probes `ports`, or without any all ports that may be modems. The exit code is that of a "no" when a named
+/// port does not answer, or when no port does.
 pub(super) async fn run(named: &[PathBuf], json: bool) -> Result<Exit, Failure> {
     let format = Format::of(json);
     let report = Report::make(&Root::system(), named, None).await;
@@ -22,25 +22,25 @@ pub(super) async fn run(named: &[PathBuf], json: bool) -> Result<Exit, Failure> 
     Ok(report.exit())
 }
 
-/// A port and what it said.
-struct Asked {
+/// A port and its answers.
+struct ProbedPort {
     path: PathBuf,
     candidate: Option<Candidate>,
     said: Result<Answers, AskError>,
-    /// Another port of the same modem that is the better one.
+    /// A better port of the same modem.
     same_as: Option<PathBuf>,
 }
 
 struct Report {
-    asked: Vec<Asked>,
-    /// Sticks without a port, only looked for when no port is named.
+    asked: Vec<ProbedPort>,
+    /// Sticks without a port, which are only looked for when no port is named.
     obstacles: Vec<String>,
     named: bool,
 }
 
 impl Report {
-    /// `patience` is for tests; without it each port gets what it needs.
-    async fn make(root: &Root, named: &[PathBuf], patience: Option<&Patience>) -> Self {
+    /// `timing` is for tests; without it each port gets the times that it needs.
+    async fn make(root: &Root, named: &[PathBuf], timing: Option<&ProbeTiming>) -> Self {
         let known = ports::scan(root);
         let paths: Vec<PathBuf> = if named.is_empty() {
             known.iter().filter(|port| port.role.may_answer()).map(|port| port.path.clone()).collect()
@@ -49,10 +49,10 @@ impl Report {
         };
         let ask = |path: PathBuf| {
             let candidate = find(&known, &path).cloned();
-            let patience = patience.cloned().unwrap_or_else(|| Patience::of(&path, &known));
+            let timing = timing.cloned().unwrap_or_else(|| ProbeTiming::of(&path, &known));
             async move {
-                let said = ports::ask(root, &path, &patience).await;
-                Asked { path, candidate, said, same_as: None }
+                let said = ports::ask(root, &path, &timing).await;
+                ProbedPort { path, candidate, said, same_as: None }
             }
         };
         let mut asked = join_all(paths.into_iter().map(ask)).await;
@@ -66,7 +66,7 @@ impl Report {
     }
 
     fn exit(&self) -> Exit {
-        let answered = |asked: &Asked| asked.said.is_ok();
+        let answered = |asked: &ProbedPort| asked.said.is_ok();
         let well = if self.named { self.asked.iter().all(answered) } else { self.asked.iter().any(answered) };
         if well { Exit::Done } else { Exit::No }
     }
@@ -81,7 +81,7 @@ impl Report {
                 text.push('\n');
             }
             for problem in &self.obstacles {
-                // A JSON string cannot fail to be written.
+                // Writing a JSON string cannot fail.
                 let _ = writeln!(text, "{}", serde_json::json!({ "problem": problem }));
             }
             return Ok(text);
@@ -96,7 +96,7 @@ impl Report {
         if self.asked.is_empty() && self.obstacles.is_empty() {
             text.push_str("no USB modem is plugged in; name a port to probe a modem on a serial line, such as /dev/ttyS0\n\n");
         }
-        let sections: Vec<_> = self.asked.iter().filter_map(Asked::section).collect();
+        let sections: Vec<_> = self.asked.iter().filter_map(ProbedPort::section).collect();
         if !sections.is_empty() {
             text.push_str("# for smsotpd.toml:\n");
             text.push_str(&sections.join("\n"));
@@ -105,11 +105,11 @@ impl Report {
     }
 }
 
-impl Asked {
-    /// The name for a configuration.
+impl ProbedPort {
+    /// The path for a configuration.
     fn port(&self) -> &Path {
         match &self.candidate {
-            // A link that a person chose stays, unless it can mean another stick.
+            // A link that a person named stays, unless it may mean another stick.
             Some(candidate) if self.path == candidate.path || candidate.has_twin => candidate.stable_path(),
             _ => &self.path,
         }
@@ -119,7 +119,7 @@ impl Asked {
         let _ = writeln!(text, "{}", format.strong(&self.path.display().to_string()));
         let mut line = |name: &str, value: &str| {
             if !value.is_empty() {
-                // Into a String nothing fails.
+                // Writing into a String cannot fail.
                 let _ = writeln!(text, "  {name:<10}{}", clean(value));
             }
         };
@@ -157,7 +157,7 @@ impl Asked {
         }
     }
 
-    /// `[[modem]]`, for a modem that can send.
+    /// A `[[modem]]` section, for a modem that can send.
     fn section(&self) -> Option<String> {
         let answers = self.said.as_ref().ok()?;
         if self.same_as.is_some() {
@@ -282,18 +282,18 @@ fn find<'a>(known: &'a [Candidate], path: &Path) -> Option<&'a Candidate> {
     known.iter().find(|port| port.path.canonicalize().is_ok_and(|path| path == real))
 }
 
-/// Two names of one port would be in each other's way.
+/// Two names of one port would block each other.
 fn each_once(named: &[PathBuf]) -> Vec<PathBuf> {
     let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
     let mut seen = BTreeSet::new();
     named.iter().filter(|path| seen.insert(real(path))).cloned().collect()
 }
 
-/// The best port of each modem stays; the others point to it. The IMEI alone does not tell: whole pools share
-/// one, as the four lines of a bridge share a USB device.
-fn join_ports_of_one_modem(asked: &mut [Asked]) {
+/// The best port of each modem stays; the others point to it. The IMEI alone does not identify a modem: whole
+/// pools share one, as the four lines of a bridge share a USB device.
+fn join_ports_of_one_modem(asked: &mut [ProbedPort]) {
     type Rank = (Role, Option<u8>);
-    let modem = |asked: &Asked| {
+    let modem = |asked: &ProbedPort| {
         let imei = asked.said.as_ref().ok()?.imei.clone()?;
         let candidate = asked.candidate.as_ref()?;
         let rank: Rank = (candidate.role, candidate.interface);
@@ -373,7 +373,7 @@ fn messages(answers: &Answers) -> String {
     parts.join(", ")
 }
 
-/// What a person has to do before this modem sends.
+/// What a person has to do before this modem can send.
 fn problems(answers: &Answers) -> Vec<String> {
     let mut found = Vec::new();
     let mut add = |sentence: &str| found.push(sentence.to_owned());
@@ -381,7 +381,7 @@ fn problems(answers: &Answers) -> Vec<String> {
         SimState::Pin => add("the SIM asks for its PIN: write it into a file and name that as pin_file"),
         SimState::Puk => add("the SIM asks for its PUK: put it into a telephone and enter the PUK there"),
         SimState::Locked => add("the modem is locked to another network or SIM: ask the seller to unlock it"),
-        SimState::Absent => add("there is no SIM, or it cannot be read: seat it anew"),
+        SimState::Absent => add("there is no SIM, or it cannot be read: reseat it"),
         SimState::Busy => add("the SIM is not ready yet: probe again in half a minute"),
         SimState::Ready | SimState::Unknown => {}
     }
@@ -407,7 +407,7 @@ fn problems(answers: &Answers) -> Vec<String> {
     found
 }
 
-/// The model and the IMEI's last digits: letters, digits, `_` and `-` alone.
+/// A name from the model and the IMEI's last digits: only letters, digits, `_` and `-`.
 fn name(answers: &Answers) -> String {
     let model: String = answers
         .model
@@ -447,7 +447,7 @@ mod tests {
 
     use super::*;
 
-    fn port(path: &str, device: &str, role: Role, imei: &str) -> Asked {
+    fn port(path: &str, device: &str, role: Role, imei: &str) -> ProbedPort {
         let candidate = Candidate {
             path: path.into(),
             device: Some(device.into()),
@@ -456,7 +456,7 @@ mod tests {
             ..Candidate::default()
         };
         let answers = Answers { imei: Some(imei.into()), model: "EC25".into(), ..Answers::default() };
-        Asked { path: path.into(), candidate: Some(candidate), said: Ok(answers), same_as: None }
+        ProbedPort { path: path.into(), candidate: Some(candidate), said: Ok(answers), same_as: None }
     }
 
     #[test]
@@ -470,7 +470,7 @@ mod tests {
         join_ports_of_one_modem(&mut asked);
         let same: Vec<_> = asked.iter().map(|a| a.same_as.as_deref().and_then(Path::to_str)).collect();
         assert_eq!(same, [Some("/dev/ttyUSB2"), None, None, None]);
-        assert_eq!(asked.iter().filter_map(Asked::section).count(), 3);
+        assert_eq!(asked.iter().filter_map(ProbedPort::section).count(), 3);
     }
 
     #[test]

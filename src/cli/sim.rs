@@ -1,4 +1,5 @@
-//! `smsotp sim`: simulated modems on ptys until a signal ends them, a JSON line for each SMS that reaches a phone.
+//! `smsotp sim`: simulated modems on ptys until a signal ends them, with a JSON line for each SMS that reaches a
+//! phone.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,14 +10,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{Exit, Failure};
 
-/// Runs until SIGINT or SIGTERM. Modem `i` follows script `i` modulo their count; without a script all are
-/// plain. A script is a file, or the name of a built-in one.
+/// Runs until SIGINT or SIGTERM. Modem `i` follows script `i` modulo their number; without a script all
+/// modems have the default one. A script is a file, or the name of a built-in one.
 ///
-/// Dice are seeded alike in each run, so that a fault comes again.
+/// Every run has the same seed, so that a fault occurs again.
 pub async fn run(dir: PathBuf, modems: usize, scripts: Vec<PathBuf>) -> Result<(), Failure> {
     let scripts = read_scripts(&scripts)?;
     let scripts = scripts.iter().cycle().take(modems).cloned().collect();
-    // Signals are caught before links exist, or one would stay behind.
+    // Signals are caught before links exist, so that no link stays behind.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let sim = Sim::start_each(Some(dir), scripts, 1)?;
@@ -39,7 +40,7 @@ impl From<ScriptError> for Failure {
     }
 }
 
-/// Never empty: no script at all means the plain modem.
+/// The scripts, never empty: without one it is the default script.
 fn read_scripts(paths: &[PathBuf]) -> Result<Vec<Script>, ScriptError> {
     if paths.is_empty() {
         return Ok(vec![Script::default()]);
@@ -52,7 +53,7 @@ fn read_script(path: &Path) -> Result<Script, ScriptError> {
     built_in.map_or_else(|| Script::read(path), Ok)
 }
 
-/// The phone's screen: `ready`, then each message, until `stop`.
+/// The phone's screen: `ready`, then each message, until `stop` completes.
 async fn show(sim: &Sim, screen: &mut impl Write, stop: impl Future<Output = ()>) -> io::Result<()> {
     tokio::pin!(stop);
     let mut messages = sim.listen();
@@ -64,7 +65,7 @@ async fn show(sim: &Sim, screen: &mut impl Write, stop: impl Future<Output = ()>
             message = messages.recv() => message,
         };
         let Some(message) = message else { return Ok(()) };
-        // What is shown is not kept: this may run for days.
+        // A message that was shown is not kept, since this may run for days.
         drop(sim.take_inbox());
         serde_json::to_writer(&mut *screen, &Line::from(&message))?;
         writeln!(screen)?;
@@ -104,7 +105,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(20);
 
-    /// Passes each line on as soon as it is whole.
+    /// Passes each line on as soon as it is complete.
     struct Screen {
         line: Vec<u8>,
         lines: mpsc::Sender<String>,

@@ -13,7 +13,7 @@ use super::output::print;
 use super::{backup, demo, pdu, probe, sim};
 use crate::config::DEFAULT_PATH;
 
-/// The workshop.
+/// The commands that need no daemon.
 #[derive(Debug, Subcommand)]
 pub(super) enum Tool {
     /// The whole way of a code, without hardware, root or configuration.
@@ -54,7 +54,7 @@ pub(super) enum Tool {
     },
 }
 
-/// Which way.
+/// The direction of a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum Direction {
     /// A message to its PDUs.
@@ -63,12 +63,12 @@ pub enum Direction {
     Decode,
 }
 
-/// Runs one.
+/// Runs a command.
 pub(super) fn run(tool: Tool, json: bool) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match tool {
         Tool::Demo => {
-            // With JSON the answer has stdout for itself. A reader that has seen enough stops nothing.
+            // With JSON, only the answer goes to stdout. A reader that closes the output stops nothing.
             let mut say = |line: &str| {
                 let told =
                     if json { writeln!(io::stderr(), "{line}") } else { writeln!(io::stdout(), "{line}") };

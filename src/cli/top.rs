@@ -1,4 +1,4 @@
-//! `top`: a live view, drawn anew when something happens and every two seconds.
+//! `top`: a live view, drawn again when something happens and every two seconds.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -18,11 +18,11 @@ use crate::api::wire;
 use crate::clock::Clock;
 
 const REDRAW: Duration = Duration::from_secs(2);
-/// Events that come together are drawn together.
+/// Events within this time are drawn together.
 const TOGETHER: Duration = Duration::from_millis(100);
-/// The span that the rate is taken over.
+/// The time over which the rate is measured.
 const RATE_SPAN: Duration = Duration::from_secs(60);
-/// Events shown.
+/// How many events are shown.
 const RECENT: usize = 10;
 
 /// `smsotp top`: until `q`, Ctrl-C or the daemon's end.
@@ -70,7 +70,7 @@ struct View {
     status: Option<wire::Status>,
     modems: Vec<wire::Modem>,
     recent: VecDeque<String>,
-    /// When how many had been sent in all.
+    /// At which instants how many messages had been sent in all.
     sent: VecDeque<(Instant, u64)>,
 }
 
@@ -92,7 +92,7 @@ impl View {
         self.recent.truncate(RECENT);
     }
 
-    /// Messages sent in the span that was watched, scaled to a minute.
+    /// Messages sent in the observed time, scaled to a minute.
     fn rate(&self) -> f64 {
         let (Some(&(began, before)), Some(&(ended, after))) = (self.sent.front(), self.sent.back()) else {
             return 0.0;
@@ -104,7 +104,7 @@ impl View {
 
     fn draw(&self, format: Format) -> String {
         let mut text = self.status.as_ref().map(|s| status_lines(s, format)).unwrap_or_default();
-        // Into a String nothing fails.
+        // Writing into a String cannot fail.
         let _ = writeln!(text, "rate    {:.1} messages a minute\n", self.rate());
         text.push_str(&modem_view::modems(&self.modems, format, modem_view::width(), Clock::system().now()));
         text.push('\n');
@@ -112,12 +112,13 @@ impl View {
             let _ = writeln!(text, "{line}");
         }
         text.push_str("\nq ends");
-        // Home; each line clears what was right of it; below the last, all.
+        // Home; each line clears the rest of its own line, and the last one everything below.
         format!("\x1b[H{}\x1b[K\x1b[J", text.replace('\n', "\x1b[K\r\n"))
     }
 }
 
-/// The alternate screen without a cursor, and a terminal that gives each key at once; as before when dropped.
+/// The alternate screen without a cursor, in which the terminal passes each key at once. Dropping it restores
+/// the terminal.
 struct Screen {
     before: Option<Termios>,
 }
@@ -128,7 +129,7 @@ impl Screen {
         if let Some(before) = &before {
             let mut raw = before.clone();
             raw.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
-            // Without it `q` needs a return key, no more.
+            // Without this, `q` only needs the return key as well.
             let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &raw);
         }
         let screen = Self { before };
@@ -146,7 +147,7 @@ impl Drop for Screen {
     }
 }
 
-/// Keys as they are pressed. The thread is left in its `read` when the program ends.
+/// Keys as they are pressed. The thread stays in its `read` until the program ends.
 fn keys() -> mpsc::Receiver<u8> {
     let (sender, receiver) = mpsc::channel(16);
     std::thread::spawn(move || {

@@ -10,7 +10,7 @@ use crate::api::client::{Call, Reply, escape};
 use crate::api::wire;
 use crate::clock::Clock;
 
-/// One request of a long wait; the daemon holds each this long at most.
+/// The time of one request of a long wait, which is the longest that the daemon holds a request.
 const WAIT: Duration = Duration::from_secs(60);
 
 /// `smsotp issue`.
@@ -78,8 +78,8 @@ pub(super) fn path(id: &str) -> String {
     format!("/v1/verifications/{}", escape(id))
 }
 
-/// What became of a thing that was accepted, when it is over. When that cannot be learned, what was accepted is shown
-/// all the same: whoever asked must not ask again.
+/// The verification or message that was accepted, once it is over. When that cannot be learned, the accepted
+/// one is shown all the same, because the caller must not ask again.
 pub(super) async fn settled<T: serde::de::DeserializeOwned>(
     session: &Session,
     accepted: Reply,
@@ -97,7 +97,7 @@ pub(super) async fn settled<T: serde::de::DeserializeOwned>(
     }
 }
 
-/// Each question waits in the daemon; a daemon that answers early is not asked more than once a second.
+/// Each request waits in the daemon; a daemon that answers early is not asked more than once a second.
 async fn until_over<T: serde::de::DeserializeOwned>(
     session: &Session,
     path: &str,
@@ -116,12 +116,12 @@ async fn until_over<T: serde::de::DeserializeOwned>(
     }
 }
 
-/// Whether a message in this status is sent no more.
+/// Whether a message in this status is no longer sent.
 pub(super) fn is_over(status: &str) -> bool {
     !matches!(status, "queued" | "sending")
 }
 
-/// A number as people write it, without blanks, dashes, dots and brackets; the `(0)` of `+41 (0)79` goes too.
+/// A number as people write it, without blanks, dashes, dots and brackets; the `(0)` of `+41 (0)79` is removed too.
 pub(super) fn number(text: &str) -> String {
     let text = text.trim();
     let text = if text.starts_with('+') { text.replace("(0)", "") } else { text.to_owned() };
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_lose_their_ornaments() {
+    fn numbers_lose_their_blanks_and_brackets() {
         for text in ["+41791234567", " +41 79 123 45 67 ", "+41 (0)79-123.45.67", "+41 [79] 123/4567"] {
             assert_eq!(number(text), "+41791234567", "{text}");
         }

@@ -14,7 +14,7 @@ pub struct Api {
     pub socket: PathBuf,
     /// Its permission bits.
     pub mode: u32,
-    /// The group that owns it; none: the daemon's own.
+    /// The group that owns it; `None` is the daemon's own.
     pub group: Option<String>,
 }
 
@@ -24,14 +24,14 @@ impl Default for Api {
     }
 }
 
-/// Which peers a client is, by what the kernel says of them.
+/// Which peers a client is, identified by what the kernel says about them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Who {
-    /// Those of the user of this name.
+    /// The processes of the user with this name.
     User(String),
-    /// Those of the group of this name, or with a user who belongs to it.
+    /// The processes of the group with this name, or of a user who belongs to it.
     Group(String),
-    /// Those of an id.
+    /// The processes with an id.
     Id(Matcher),
 }
 
@@ -66,7 +66,7 @@ fn mode(item: &Item<'_>) -> Option<u32> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if octal && mode <= 0o777 => Some(mode),
         _ => {
-            item.fault("is no file mode; write three octal digits in quotes, such as \"0660\"");
+            item.fault("is not a file mode; write three octal digits in quotes, such as \"0660\"");
             None
         }
     }
@@ -92,7 +92,7 @@ fn client(table: &Table<'_>, name: String, services: &BTreeMap<String, Service>)
         if services.contains_key(wanted) {
             return Some(wanted.to_owned());
         }
-        item.fault(format!("is no service of this file; add a section [service.{wanted}]"));
+        item.fault(format!("is not a service of this file; add a section [service.{wanted}]"));
         None
     };
     Client {

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, where it stands and what cures it.
+//! What is wrong with a configuration, where it is and what to do about it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why, and what cures it.
+        /// Why, and what to do about it.
         why: String,
     },
-    /// The file says what it may not.
+    /// The file contains what is not allowed.
     Faults {
         /// The file.
         path: PathBuf,
-        /// All that is wrong, in the order of the file; at least one.
+        /// All faults, in the order of the file; at least one.
         faults: Vec<Fault>,
     },
     /// Several files cannot be used.
@@ -33,7 +33,7 @@ pub struct Fault {
     pub column: usize,
     /// The path of the field, such as `modem[0].baud`; empty when the text is not TOML at all.
     pub field: String,
-    /// What is wrong, and what cures it.
+    /// What is wrong, and what to do about it.
     pub what: String,
 }
 
@@ -54,7 +54,7 @@ impl ConfigError {
         }
     }
 
-    /// The file, of several the first.
+    /// The file; when there are several, the first.
     pub fn path(&self) -> &Path {
         match self {
             Self::Read { path, .. } | Self::Faults { path, .. } => path,

@@ -1,11 +1,11 @@
-//! The configuration: TOML text to checked values, which the daemon passes down. No other room reads a file
-//! of its own accord.
+//! The configuration: TOML text to checked values, which the daemon passes down. No other room reads a
+//! configuration file.
 //!
-//! This room must not know what the values are used for. It builds the values of the rooms that use them, so that each
-//! rule (what a policy, a rate, a template is) stands in one place. It reads no secret: a PIN and the key stay in their
-//! files.
+//! This room must not know what the values are used for. It builds the values of the rooms that use them, so
+//! that each rule (what a policy, a rate, a template is) is in one place. It reads no secret: a PIN and the
+//! key stay in their files.
 //!
-//! Every fault is reported with its line and column, all of them at once:
+//! Every fault is reported with its line and column, and all faults at once:
 //!
 //! ```
 //! use std::path::Path;
@@ -51,32 +51,33 @@ pub use modem::Modem;
 pub use profile::{DEFAULT_PROFILES_DIR, profiles};
 pub use rules::{Log, LogFormat};
 
-/// Where the daemon looks when it is not told.
+/// The file that the daemon reads when none is named.
 pub const DEFAULT_PATH: &str = "/etc/smsotpd/smsotpd.toml";
 
-/// More text than this is no configuration.
+/// A larger file is not a configuration.
 const LARGEST: u64 = 1024 * 1024;
 
-/// All that the daemon is told by its operator.
+/// The whole configuration of the daemon.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Where the store and, unless told otherwise, the key are kept.
+    /// The folder of the store and, unless another file is named, of the key.
     pub state_dir: PathBuf,
-    /// The file with the 32 octets of the key; none: the credential, else `state_dir/secret.key`.
+    /// The file with the 32 octets of the key; `None` is the credential, else `state_dir/secret.key`.
     pub secret_key_file: Option<PathBuf>,
     /// The socket.
     pub api: Api,
-    /// Who may use it, the first that fits a peer; empty: every peer that may open it, for all but `admin`.
+    /// Who may use it: the first client that fits a peer. Empty: every peer that may open it, for everything
+    /// but `admin`.
     pub clients: Vec<Client<Who>>,
     /// The families of modems.
     pub profiles: Profiles,
     /// The modems, in the order of the file.
     pub modems: Vec<Modem>,
-    /// How long a modem's answer may take before it is overdue; none: as that modem's own times tell.
+    /// How long a modem's answer may take before it is overdue; `None` derives this from the modem's earlier answers.
     pub patience: Option<Duration>,
     /// Services, limits, queue, retention, opt-outs and the rules of the modems.
     pub gateway: Settings,
-    /// How the daemon speaks of itself.
+    /// The settings of the log.
     pub log: Log,
 }
 
@@ -95,7 +96,7 @@ const ROOT: &[&str] = &[
     "opt_out",
 ];
 
-/// The families with those of the folder: one that is named has to be there, the default one need not.
+/// The built-in families and those of the folder. A folder that is named has to exist, the default one need not.
 fn folder(named: Option<&Path>) -> Result<Profiles, ConfigError> {
     match named {
         Some(folder) => profile::profiles_of(folder),
@@ -107,7 +108,7 @@ fn folder(named: Option<&Path>) -> Result<Profiles, ConfigError> {
 }
 
 impl Config {
-    /// Reads and checks a file, and the families beside it. Touches nothing.
+    /// Reads and checks a file, and the families beside it. Changes nothing.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let read = |why: String| ConfigError::Read { path: path.to_owned(), why };
         let mut octets = Vec::new();
@@ -122,14 +123,14 @@ impl Config {
             Err(e) => {
                 let faults = Faults::default();
                 faults.note(e.valid_up_to(), "", "the text is not UTF-8 from here on");
-                // What comes before the first wrong octet is UTF-8.
+                // The text before the first wrong octet is UTF-8.
                 let good = String::from_utf8_lossy(&octets[..e.valid_up_to()]);
                 Err(ConfigError::Faults { path: path.to_owned(), faults: faults.into_list(&good) })
             }
         }
     }
 
-    /// Checks a text; `path` is only for the faults. Only the families that come with the program are known.
+    /// Checks a text; `path` is only for the faults. Only the built-in families are known.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         Self::check(text, path, |_| Ok(profiles()))
     }
@@ -145,12 +146,12 @@ impl Config {
         for e in &errors {
             faults.note(e.span().map_or(text.len(), |s| s.start), "", e.message());
         }
-        // A text that is not TOML says nothing to be judged.
+        // A text that is not TOML cannot be checked further.
         let config = errors.is_empty().then(|| {
             let root = Table::root(&document, ROOT, &faults);
             let folder = root.item("profiles_dir").and_then(|i| i.word());
             let found = families(folder.map(Path::new));
-            // With those at fault a name of theirs is not at fault as well.
+            // When the families have faults, a name of one of them is not another fault.
             let known = found.as_ref().map_or_else(|_| profiles(), Profiles::clone);
             (Self::read(&root, known), found.err())
         });
@@ -182,7 +183,7 @@ impl Config {
         }
     }
 
-    /// What is allowed but hardly meant, a sentence each, for the log at start-up.
+    /// Settings that are allowed but probably not intended, a sentence each, for the log at start-up.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.modems.is_empty() {
@@ -221,7 +222,7 @@ impl Config {
         warnings
     }
 
-    /// A service with a text of its own that still has the default's text in some language.
+    /// The languages in which a service that has a text of its own still uses the default's text.
     fn borrowed_texts<'a>(&'a self, default: &'a Service) -> impl Iterator<Item = String> + 'a {
         let own_text = |(_, s): &(&'a String, &'a Service)| s.template != default.template;
         self.gateway.services.iter().filter(own_text).flat_map(|(name, service)| {

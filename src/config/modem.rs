@@ -1,4 +1,4 @@
-//! `[[modem]]`: how a modem is found, spoken to and used.
+//! `[[modem]]`: how a modem is found, driven and used.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,19 +11,19 @@ use super::reader::{Item, Table};
 use crate::outbox::{ModemRules, Recipients};
 use crate::phone::PhoneNumber;
 
-/// `[[modem]]`, but for what limits its use.
+/// `[[modem]]`, except for the limits of its use.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Modem {
-    /// What its session is told. The PIN, the families and the patience are added at the start.
+    /// The settings of its session. The PIN, the families and the patience are added at the start.
     pub session: Settings,
     /// The file with the SIM's PIN.
     pub pin_file: Option<PathBuf>,
     /// The family whose quirks apply: `auto`, or the name of one of the profiles.
     pub profile: String,
-    /// How long the network may take with a message before its outcome counts as unknown; none:
-    /// its family's, or the usual limit.
+    /// How long the network may take with a message before its outcome counts as unknown; `None` uses the
+    /// family's limit, or the usual one.
     pub send_timeout: Option<Duration>,
-    /// The program and arguments that take the modem's power; empty: none.
+    /// The program and arguments that cut the modem's power; empty means none.
     pub power_cycle: Vec<String>,
 }
 
@@ -114,7 +114,7 @@ pub(super) fn usb_id(item: &Item<'_>) -> Option<(u16, u16)> {
     let id = halves.and_then(|(vendor, product)| Some((usb_half(vendor)?, usb_half(product)?)));
     if id.is_none() {
         item.fault(
-            "is no USB id; write vendor and product as four hexadecimal digits each, such as \"12d1:1506\"",
+            "is not a USB id; write vendor and product as four hexadecimal digits each, such as \"12d1:1506\"",
         );
     }
     id
@@ -138,7 +138,7 @@ fn rules(table: &Table<'_>) -> ModemRules {
     }
 }
 
-/// Percent; at least a tenth is left to texts, or they would never go out.
+/// Percent; at least a tenth is left for texts, which otherwise could never be sent.
 fn reserve(table: &Table<'_>) -> Option<u8> {
     let reserve = table.item("reserve")?.number(0, 90)?;
     let limits = ["max_per_day", "max_per_month", "max_recipients_per_month"];
@@ -154,7 +154,7 @@ fn profile(item: &Item<'_>, profiles: &Profiles) -> Option<String> {
     item.one_of(&names).map(str::to_owned)
 }
 
-/// A program by its whole path, so that it is the same whatever `$PATH` says, and its arguments.
+/// A program by its absolute path, so that it does not depend on `$PATH`, and its arguments.
 fn program(item: &Item<'_>) -> Option<Vec<String>> {
     let words = item.list(|word| Some(word.text()?.to_owned()))?;
     if words.iter().any(|word| word.contains('\0')) {
@@ -172,7 +172,7 @@ fn digits(item: &Item<'_>, least: usize, most: usize, what: &str) -> Option<Stri
     let text = item.text()?;
     let good = (least..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if !good {
-        item.fault(format!("is none: {what}"));
+        item.fault(format!("is not valid: {what}"));
     }
     good.then(|| text.to_owned())
 }
@@ -183,6 +183,6 @@ fn baud(item: &Item<'_>) -> Option<u32> {
         return Some(rate);
     }
     let rates: Vec<_> = BAUD.iter().map(u32::to_string).collect();
-    item.fault(format!("is no serial speed; use one of {}", rates.join(", ")));
+    item.fault(format!("is not a serial speed; use one of {}", rates.join(", ")));
     None
 }

@@ -1,5 +1,5 @@
-//! The families of modems: one TOML file each, those that come with the program and those of a folder over them. A
-//! file there replaces the built-in one of the same name, or adds a family.
+//! The families of modems: one TOML file each, the built-in ones and those of a folder. A file there replaces
+//! the built-in one of the same name, or adds a family.
 
 mod errors;
 
@@ -18,14 +18,14 @@ use super::error::ConfigError;
 use super::modem::{usb_half, usb_id};
 use super::reader::{Faults, Item, Table, is_name};
 
-/// Looked into when it exists and the configuration names no other.
+/// The folder that is read when it exists and the configuration names no other.
 pub const DEFAULT_PROFILES_DIR: &str = "/etc/smsotpd/profiles";
 
-/// More text than this is no family.
+/// A larger file is not a family.
 const LARGEST: u64 = 64 * 1024;
-/// A longer pause would outlast the patience with a prompt.
+/// A longer pause would exceed the time limit for a prompt.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// A chain of `like` that is longer goes in a circle.
+/// A longer chain of `like` is a circle.
 const LONGEST_CHAIN: usize = 8;
 
 const KEYS: &[&str] = &[
@@ -59,14 +59,14 @@ const USSD: [(&str, UssdCoding); 4] = [
     ("ucs2-hex", UssdCoding::Ucs2Hex),
 ];
 
-/// The families that come with the program.
+/// The built-in families.
 pub fn profiles() -> Profiles {
     static PROFILES: LazyLock<Profiles> =
         LazyLock::new(|| build(&built_in()).expect("a test reads every family that is built in"));
     PROFILES.clone()
 }
 
-/// Those, and those of the folder over them.
+/// The built-in families, and those of the folder, which replace them.
 pub(super) fn profiles_of(folder: &Path) -> Result<Profiles, ConfigError> {
     let fault = |path: &Path, why: String| ConfigError::Read { path: path.to_owned(), why };
     let unreadable = |e: std::io::Error| fault(folder, format!("cannot be read: {e}"));
@@ -81,7 +81,7 @@ pub(super) fn profiles_of(folder: &Path) -> Result<Profiles, ConfigError> {
         if !is_name(&name) || name == "auto" {
             faults.push(fault(
                 &path,
-                "is no name of a family: use letters, digits, _ and -, and not auto".into(),
+                "is not a name of a family: use letters, digits, _ and -, and not auto".into(),
             ));
             continue;
         }
@@ -120,7 +120,7 @@ fn built_in() -> BTreeMap<String, File> {
     BUILT_IN.iter().map(file).collect()
 }
 
-/// What a file says; what it leaves out it has of the family that it is like.
+/// The keys of a file; those that it leaves out come from the family that it is like.
 #[derive(Debug, Default)]
 struct Draft {
     like: Option<(usize, String)>,
@@ -153,7 +153,7 @@ fn build(files: &BTreeMap<String, File>) -> Result<Profiles, ConfigError> {
     }
     let mut profiles = Vec::new();
     for name in files.keys() {
-        // A chain that is at fault was noted above, and then no family is taken from here.
+        // A chain with a fault was noted above, and then no family is taken from here.
         profiles.push(resolve(name, &ancestors(name, &drafts).unwrap_or_default()));
     }
     let wrong = drafts.into_iter().filter_map(|(name, (_, faults))| {
@@ -276,7 +276,7 @@ fn usb(item: &Item<'_>) -> Option<(u16, Option<u16>)> {
     }
     let vendor = usb_half(text);
     if vendor.is_none() {
-        item.fault("is no USB vendor; write four hexadecimal digits, or eight such as \"12d1:1506\"");
+        item.fault("is not a USB vendor; write four hexadecimal digits, or eight such as \"12d1:1506\"");
     }
     vendor.map(|vendor| (vendor, None))
 }
@@ -287,7 +287,7 @@ fn command(item: &Item<'_>) -> Option<String> {
     let upper = line.to_ascii_uppercase();
     let plain = line.len() <= 200 && line.bytes().all(|b| (b' '..=b'~').contains(&b));
     if !plain || !upper.starts_with("AT") {
-        item.fault("is no command: write a line that begins with AT, of at most 200 ASCII characters");
+        item.fault("is not a command: write a line that begins with AT, of at most 200 ASCII characters");
         return None;
     }
     let tries = ["+CPIN=", "^CPIN=", "+CPWD", "+CLCK", "+CMGS", "+CMSS", "+CMGW", "+CMGD", "+CUSD="];
@@ -308,7 +308,7 @@ fn new_messages(item: &Item<'_>) -> Option<[u8; 5]> {
         }
         _ => {
             item.fault(
-                "is no setting of AT+CNMI: write five numbers, of which the second is 1 (a message stays stored), \
+                "is not a setting of AT+CNMI: write five numbers, of which the second is 1 (a message stays stored), \
                  such as \"2,1,0,1,0\"",
             );
             None
@@ -316,13 +316,13 @@ fn new_messages(item: &Item<'_>) -> Option<[u8; 5]> {
     }
 }
 
-/// A memory of messages (3GPP TS 27.005 clause 3.2.2, and makers' own such as `SM_P`).
+/// A memory for messages (3GPP TS 27.005 clause 3.2.2, and makers' own such as `SM_P`).
 fn memory(item: &Item<'_>) -> Option<String> {
     let text = item.text()?;
     let good = (2..=8).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
     if !good {
-        item.fault("is no memory of messages; write such as \"SM\", \"ME\", \"MT\" or \"SR\"");
+        item.fault("is not a memory of messages; write such as \"SM\", \"ME\", \"MT\" or \"SR\"");
     }
     good.then(|| text.to_owned())
 }
@@ -336,7 +336,7 @@ fn pin_tries(table: &Table<'_>) -> Option<PinTries> {
     Some(PinTries { command: command(&question)?, value: usize::try_from(value).ok()? })
 }
 
-/// From nothing, which takes back what the family that this one is like says.
+/// A pause from zero on; zero cancels the pause of the family that this one is like.
 fn pause(item: &Item<'_>) -> Option<Duration> {
     let pause = item.span(Duration::ZERO)?;
     if pause > LONGEST_PAUSE {

@@ -1,8 +1,8 @@
-//! Typed reading of a parsed TOML document that notes every fault with its place and goes on, so that a
-//! person sees all of them at once.
+//! Typed reading of a parsed TOML document that notes every fault with its place and continues, so that a
+//! person sees all faults at once.
 //!
-//! A read that fails notes a [`Fault`] and gives nothing; the caller puts the default in its place, which never
-//! comes to use, because a document with faults gives no configuration.
+//! A read that fails notes a [`Fault`] and returns `None`. The default that the caller uses in its place has
+//! no effect, because a document with faults gives no configuration.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -14,10 +14,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::Fault;
 
-/// No span in a configuration is longer, so that no sum with one overflows.
+/// The longest span in a configuration, so that no sum with a span overflows.
 const LONGEST: Duration = Duration::from_secs(3660 * 86_400);
 
-/// What was found wrong so far, each with its offset in the text.
+/// The faults that were found so far, each with its offset in the text.
 #[derive(Default)]
 pub(super) struct Faults(RefCell<Vec<(usize, String, String)>>);
 
@@ -84,7 +84,7 @@ impl<'a> Table<'a> {
         this
     }
 
-    /// The keys only: a value under an unknown key may be a secret in the wrong place.
+    /// Only the keys are shown: a value under an unknown key may be a secret in the wrong place.
     fn unknown(&self, key: &str) -> String {
         if key == "pin" && self.known.contains(&"pin_file") {
             return "unknown key; a PIN stands in a file of its own: use pin_file".to_owned();
@@ -111,7 +111,7 @@ impl<'a> Table<'a> {
         self.faults.note(self.at, &self.field, what);
     }
 
-    /// Notes a fault of a key that may be left out: then it is one of the table.
+    /// Notes a fault of a key; when the key was left out, it is a fault of the table.
     pub(super) fn fault_at(&self, key: &str, what: impl Into<String>) {
         match self.item(key) {
             Some(item) => item.fault(what),
@@ -119,7 +119,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Whether the key stands in the table.
+    /// Whether the table has the key.
     pub(super) fn has(&self, key: &str) -> bool {
         self.keys.is_some_and(|t| t.contains_key(key))
     }
@@ -136,7 +136,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// A table in this one; one that was left out has no keys.
+    /// A table in this one; a table that was left out has no keys.
     pub(super) fn table(&self, key: &str, known: &'static [&'static str]) -> Table<'a> {
         match self.item(key) {
             Some(item) => item.table(known),
@@ -153,7 +153,7 @@ impl<'a> Table<'a> {
     pub(super) fn tables(&self, key: &str, known: &'static [&'static str]) -> Vec<Table<'a>> {
         let Some(item) = self.item(key) else { return Vec::new() };
         if !item.value.is_array() {
-            item.fault(format!("is a {}; write each as [[{key}]]", item.value.type_str()));
+            item.fault(format!("is a TOML {}; write each as [[{key}]]", item.value.type_str()));
         }
         item.items().iter().map(|i| i.table(known)).collect()
     }
@@ -181,7 +181,7 @@ impl<'a> Item<'a> {
         self.faults.note(self.at, &self.field, what);
     }
 
-    /// Where it stands in the text.
+    /// The place of the value in the text.
     pub(super) fn place(&self) -> usize {
         self.at
     }
@@ -238,7 +238,7 @@ impl<'a> Item<'a> {
         if is_name(name) {
             return Some(name.to_owned());
         }
-        self.fault("is no name: use 1 to 64 letters, digits, _ and -");
+        self.fault("is not a name: use 1 to 64 letters, digits, _ and -");
         None
     }
 
@@ -298,13 +298,13 @@ impl<'a> Item<'a> {
                 None
             }
             Err(_) => {
-                self.fault("is no span of time; write such as \"30s\", \"5m\" or \"1d\"");
+                self.fault("is not a span of time; write such as \"30s\", \"5m\" or \"1d\"");
                 None
             }
         }
     }
 
-    /// A list; what cannot be read is noted and left out.
+    /// A list; an entry that cannot be read is noted and left out.
     pub(super) fn list<T>(&self, read: impl Fn(&Item<'a>) -> Option<T>) -> Option<Vec<T>> {
         if !self.value.is_array() {
             self.wrong_type("a list in [ ]");
@@ -341,7 +341,7 @@ impl<'a> Item<'a> {
             && digits.bytes().all(|b| b.is_ascii_digit())
             && !digits.starts_with('0');
         if !good {
-            self.fault("is no prefix of E.164 numbers; write + and 1 to 15 digits, such as \"+41\"");
+            self.fault("is not a prefix of E.164 numbers; write + and 1 to 15 digits, such as \"+41\"");
         }
         good.then(|| text.to_owned())
     }

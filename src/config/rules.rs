@@ -16,7 +16,7 @@ use crate::outbox::{BreakerRules, ModemRules, Retry};
 pub struct Log {
     /// A tracing filter; `$RUST_LOG` wins.
     pub level: String,
-    /// In what form lines go out.
+    /// The format of log lines.
     pub format: LogFormat,
 }
 
@@ -26,31 +26,31 @@ impl Default for Log {
     }
 }
 
-/// In what form log lines go out.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// To journald under systemd, else text.
     Auto,
     /// Text on stderr.
     Text,
-    /// JSON on stderr, an object a line.
+    /// JSON on stderr, one object for each line.
     Json,
 }
 
 /// The keys of `[queue]`.
 pub(super) const QUEUE: &[&str] = &["patience", "max_pending", "min_life", "retry", "breaker"];
 
-/// How long a code waits for its modem's answer before it also goes out through another, or `auto`.
+/// How long a code waits for its modem's answer before it is also sent through another modem, or `auto`.
 pub(super) fn patience(queue: &Table<'_>) -> Option<Duration> {
     let item = queue.item("patience")?;
     if item.text()? == "auto" {
         return None;
     }
-    // A modem takes that long when it is well.
+    // A modem that works may take that long.
     item.span(Duration::from_secs(1))
 }
 
-/// What the gateway is told: `[limits]`, `[queue]`, `[retention]` and `[opt_out]` beside what was read already.
+/// The settings of the gateway: `[limits]`, `[queue]`, `[retention]` and `[opt_out]`, and what was read already.
 pub(super) fn settings(
     root: &Table<'_>,
     queue: &Table<'_>,
@@ -142,7 +142,7 @@ pub(super) fn log(root: &Table<'_>) -> Log {
 
 fn level(item: &Item<'_>) -> Option<String> {
     let text = item.word()?;
-    // A filter takes a bare word that is no level for the name of a module: `inof` would silence the log.
+    // A filter takes a bare word that is not a level for the name of a module: `inof` would silence the log.
     for word in text.split(',').map(str::trim) {
         let levels = ["off", "error", "warn", "info", "debug", "trace"];
         let lower = word.to_lowercase();
@@ -153,12 +153,12 @@ fn level(item: &Item<'_>) -> Option<String> {
         };
         let near = levels.iter().find(slip);
         if let Some(near) = near {
-            item.fault(format!("is no level; {near} is the nearest"));
+            item.fault(format!("is not a level; {near} is the nearest"));
             return None;
         }
     }
     if EnvFilter::try_new(text).is_err() {
-        item.fault("is no tracing filter; write a level such as \"info\" or \"gsm_modem=debug\"");
+        item.fault("is not a tracing filter; write a level such as \"info\" or \"gsm_modem=debug\"");
         return None;
     }
     Some(text.to_owned())

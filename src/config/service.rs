@@ -1,5 +1,5 @@
-//! `[service.NAME]`: what a service asks of its codes and how it words them. A key that a service leaves out
-//! is `service.default`'s.
+//! `[service.NAME]`: the rules of a service for its codes, and its texts. A key that a service leaves out is
+//! taken from `service.default`.
 
 use std::collections::BTreeMap;
 
@@ -20,15 +20,15 @@ const SERVICE: &[&str] = &[
     "locales",
 ];
 
-/// All services; `default` is there even when the file has no section for it.
+/// All services; `default` exists even when the file has no section for it.
 pub(super) fn services(root: &Table<'_>) -> BTreeMap<String, Service> {
     let mut named = root.named("service");
-    // The others inherit from it.
+    // The others inherit from `default`.
     named.sort_by_key(|(name, _)| name != Service::DEFAULT);
     let mut services = BTreeMap::new();
     for (name, item) in named {
         if !is_name(&name) {
-            item.fault("is no name of a service: use 1 to 64 letters, digits, _ and -");
+            item.fault("is not a name of a service: use 1 to 64 letters, digits, _ and -");
         }
         let inherited = services.get(Service::DEFAULT).cloned().unwrap_or_default();
         services.insert(name, service(&item.table(SERVICE), inherited));
@@ -42,7 +42,7 @@ fn service(table: &Table<'_>, inherited: Service) -> Service {
     let mut locales = inherited.locales;
     for (tag, item) in table.named("locales") {
         if !is_language_tag(&tag) {
-            item.fault("is no language tag; write such as de or de-CH");
+            item.fault("is not a language tag; write such as de or de-CH");
         }
         if let Some(text) = template(&item) {
             locales.insert(tag, text);
@@ -72,7 +72,7 @@ fn policy(table: &Table<'_>, inherited: &Policy) -> Policy {
         cooldown: span("cooldown", inherited.cooldown),
         max_sends: number("max_sends", inherited.max_sends),
     };
-    // What is inherited whole was judged where it stands.
+    // A policy that is inherited unchanged was checked at its own place.
     if policy == *inherited {
         return policy;
     }
@@ -96,7 +96,7 @@ fn template(item: &Item<'_>) -> Option<Template> {
     Template::parse(item.text()?).map_err(|e| item.fault(e.to_string())).ok()
 }
 
-/// An empty text takes back what is inherited.
+/// An empty text cancels what is inherited.
 fn optional(
     table: &Table<'_>,
     key: &str,
@@ -123,7 +123,7 @@ fn domain(text: &str) -> Result<(), &'static str> {
     if text.len() <= 253 && text.contains('.') && text.split('.').all(label) {
         Ok(())
     } else {
-        Err("is no domain; write it without scheme, port and path, such as \"example.com\"")
+        Err("is not a domain; write it without scheme, port and path, such as \"example.com\"")
     }
 }
 
@@ -132,7 +132,7 @@ fn app_hash(text: &str) -> Result<(), &'static str> {
     if text.len() == 11 && text.bytes().all(base64) {
         Ok(())
     } else {
-        Err("is no app hash; it has 11 characters of base 64, such as \"FA+9qCX9VSu\"")
+        Err("is not an app hash; it has 11 characters of base 64, such as \"FA+9qCX9VSu\"")
     }
 }
 

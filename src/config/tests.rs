@@ -1,4 +1,4 @@
-//! Every key, every fault with its place, and texts that are no configuration.
+//! Every key, every fault with its place, and texts that are not a configuration.
 
 use std::path::Path;
 use std::time::Duration;
@@ -108,7 +108,7 @@ fn every_key_is_read() {
     assert_eq!((breaker.failures, breaker.first.as_secs(), breaker.max.as_secs()), (3, 2, 60));
     let retry = &config.gateway.retry;
     assert_eq!((retry.first.as_secs(), retry.max.as_secs(), retry.attempts), (1, 60, 3));
-    assert!((retry.factor - 3.0).abs() < f64::EPSILON, "a whole number is a number");
+    assert!((retry.factor - 3.0).abs() < f64::EPSILON, "a whole number is accepted");
     assert_eq!((config.log.level.as_str(), config.log.format), ("warn,smsotpd=debug", LogFormat::Json));
     let days =
         [&config.gateway.keep_verifications, &config.gateway.keep_messages, &config.gateway.keep_inbox]
@@ -146,7 +146,7 @@ fn a_service_inherits_key_by_key() {
     let config = parse(text).unwrap();
     let login = &config.gateway.services["login"];
     assert_eq!((login.policy.digits, login.policy.ttl.as_secs()), (7, 120));
-    assert_eq!(login.webotp_domain, None, "an empty text takes back what is inherited");
+    assert_eq!(login.webotp_domain, None, "an empty text cancels what is inherited");
     assert_eq!(login.locales["de"], Template::parse("Mein {code}").unwrap());
     assert_eq!(login.locales["fr"], Template::parse("F {code}").unwrap());
     assert!(config.warnings().iter().any(|w| w.contains("text for fr")), "{:?}", config.warnings());
@@ -181,23 +181,26 @@ fn each_fault_has_its_place_and_its_cure() {
             "[[modem]]\nname = 'a'",
             "1:1: modem[0]: a modem needs a port, or an imei, iccid, usb or serial to be found by",
         ),
-        ("[[modem]]\nport='p'\nbaud = 115201", "3:8: modem[0].baud: is no serial speed; use one of 1200, "),
+        (
+            "[[modem]]\nport='p'\nbaud = 115201",
+            "3:8: modem[0].baud: is not a serial speed; use one of 1200, ",
+        ),
         ("[[modem]]\nport='p'\nprofile = 'huwei'", "3:11: modem[0].profile: must be one of auto, a"),
         ("[[modem]]\nport='p'\nsmsc = '079'", "3:8: modem[0].smsc: a number begins with +"),
-        ("[[modem]]\nport='p'\nroutes = ['+41', '49']", "3:18: modem[0].routes[1]: is no prefix"),
+        ("[[modem]]\nport='p'\nroutes = ['+41', '49']", "3:18: modem[0].routes[1]: is not a prefix"),
         ("[[modem]]\nport='p'\nroutes = []", "3:10: modem[0].routes: is an empty list"),
         ("[[modem]]\nport='p'\nmax_per_day = 0", "3:15: modem[0].max_per_day: must be 1 to 4294967295"),
-        ("[[modem]]\nusb = '12d1'", "2:7: modem[0].usb: is no USB id"),
-        ("[[modem]]\nusb = '+2d1:1506'", "2:7: modem[0].usb: is no USB id"),
-        ("[[modem]]\nimei = '49015420323751'", "2:8: modem[0].imei: is none: an IMEI has 15 digits"),
-        ("[[modem]]\niccid = '1'", "2:9: modem[0].iccid: is none: an ICCID"),
+        ("[[modem]]\nusb = '12d1'", "2:7: modem[0].usb: is not a USB id"),
+        ("[[modem]]\nusb = '+2d1:1506'", "2:7: modem[0].usb: is not a USB id"),
+        ("[[modem]]\nimei = '49015420323751'", "2:8: modem[0].imei: is not valid: an IMEI has 15 digits"),
+        ("[[modem]]\niccid = '1'", "2:9: modem[0].iccid: is not valid: an ICCID"),
         (
             "[[modem]]\nname='a'\nport='p'\n[[modem]]\nname='a'\nport='q'",
             "5:6: modem[1].name: a is the name of a modem above",
         ),
         ("[[modem]]\nport='p'\n[[modem]]\nport='p'", "3:1: modem[1]: is found just as modem1 is"),
-        ("[[modem]]\nport='p'\nname='a b'", "3:6: modem[0].name: is no name"),
-        ("[modem]\nport='p'", "1:1: modem: is a table; write each as [[modem]]"),
+        ("[[modem]]\nport='p'\nname='a b'", "3:6: modem[0].name: is not a name"),
+        ("[modem]\nport='p'", "1:1: modem: is a TOML table; write each as [[modem]]"),
         ("[[client]]\nname='a'", "1:1: client[0]: a client needs a user, group, uid or gid"),
         ("[[client]]\nuser='a'\nuid=1", "3:5: client[0].uid: stands beside user; keep one of them"),
         (
@@ -206,13 +209,13 @@ fn each_fault_has_its_place_and_its_cure() {
         ),
         (
             "[[client]]\nuid=1\nservices=['x']",
-            "3:11: client[0].services[0]: is no service of this file; add a section [service.x]",
+            "3:11: client[0].services[0]: is not a service of this file; add a section [service.x]",
         ),
         ("[[client]]\nuid=1\nname='x'\n[[client]]\nuid=2\nname='x'", "6:6: client[1].name: x is the name"),
         ("[api]\nmode = 660", "2:8: api.mode: is a TOML integer; write a text in quotes"),
-        ("[api]\nmode = '0680'", "2:8: api.mode: is no file mode"),
-        ("[api]\nmode = '7777'", "2:8: api.mode: is no file mode"),
-        ("[service.default]\nttl = '5'", "2:7: service.default.ttl: is no span of time; write such as"),
+        ("[api]\nmode = '0680'", "2:8: api.mode: is not a file mode"),
+        ("[api]\nmode = '7777'", "2:8: api.mode: is not a file mode"),
+        ("[service.default]\nttl = '5'", "2:7: service.default.ttl: is not a span of time; write such as"),
         (
             "[service.default]\nttl = 5",
             "2:7: service.default.ttl: is a TOML integer; write a span of time in quotes",
@@ -229,28 +232,28 @@ fn each_fault_has_its_place_and_its_cure() {
         ("[service.default.locales]\nde = '{'", "2:6: service.default.locales.de: a brace without its pair"),
         (
             "[service.default.locales]\n'd e' = '{code}'",
-            "2:9: service.default.locales.d e: is no language tag",
+            "2:9: service.default.locales.d e: is not a language tag",
         ),
         ("[service.default]\nlocales = 1", "2:11: service.default.locales: is a TOML integer; write a table"),
         (
             "[service.default]\nwebotp_domain = 'https://example.com'",
-            "2:17: service.default.webotp_domain: is no domain",
+            "2:17: service.default.webotp_domain: is not a domain",
         ),
         (
             "[service.default]\nandroid_app_hash = 'x'",
-            "2:20: service.default.android_app_hash: is no app hash",
+            "2:20: service.default.android_app_hash: is not an app hash",
         ),
-        ("[service.'a/b']", "1:1: service.a/b: is no name of a service"),
+        ("[service.'a/b']", "1:1: service.a/b: is not a name of a service"),
         ("service = 1", "1:11: service: is a TOML integer; write a table"),
         ("[limits]\ntotal = ['5/1h', '5']", "2:18: limits.total[1]: a rate is a count and a span"),
         ("[limits]\ntotal = '5/1h'", "2:9: limits.total: is a TOML string; write a list in [ ]"),
-        ("[limits]\ndeny_prefixes = ['+0']", "2:18: limits.deny_prefixes[0]: is no prefix"),
+        ("[limits]\ndeny_prefixes = ['+0']", "2:18: limits.deny_prefixes[0]: is not a prefix"),
         ("[queue]\nretry = { attempts = 0 }", "2:22: queue.retry.attempts: must be 1 to 100"),
         ("[queue]\nretry = { factor = nan }", "2:20: queue.retry.factor: must be 1 to 100"),
         ("[queue]\nretry = { first = '3m' }", "2:9: queue.retry.max: is shorter than the first wait"),
-        ("[log]\nlevel = 'inof'", "2:9: log.level: is no level; info is the nearest"),
-        ("[log]\nlevel = 'warning'", "2:9: log.level: is no level; warn is the nearest"),
-        ("[log]\nlevel = 'a=b=c'", "2:9: log.level: is no tracing filter"),
+        ("[log]\nlevel = 'inof'", "2:9: log.level: is not a level; info is the nearest"),
+        ("[log]\nlevel = 'warning'", "2:9: log.level: is not a level; warn is the nearest"),
+        ("[log]\nlevel = 'a=b=c'", "2:9: log.level: is not a tracing filter"),
         ("[log]\nformat = 'xml'", "2:10: log.format: must be one of auto, text, json"),
         ("[retention]\ninbox = '0s'", "2:9: retention.inbox: must be at least 1m"),
         ("[retention]\ninbox = '99999y'", "2:9: retention.inbox: must be at most "),
@@ -283,7 +286,7 @@ fn the_pools_faults_have_their_place_and_their_cure() {
     told(&cases);
 }
 
-/// Each text has, among its faults, the one that begins so.
+/// Each text has, among its faults, one that begins with the expected text.
 fn told(cases: &[(&str, &str)]) {
     let mut wrong = Vec::new();
     for (text, want) in cases {
@@ -309,7 +312,7 @@ fn what_is_no_network_and_no_answer() {
         ),
         (
             "[[modem]]\nport='p'\noperator = 'Swisscom'",
-            "3:12: modem[0].operator: is none: a network has 5 or 6 digits, country and operator, such as \"22801\"",
+            "3:12: modem[0].operator: is not valid: a network has 5 or 6 digits, country and operator, such as \"22801\"",
         ),
     ] {
         assert_eq!(faults(text), [format!("t.toml:{want}")], "{text}");
@@ -372,7 +375,7 @@ fn files_that_cannot_be_read() {
     assert!(Config::load(&path).unwrap_err().to_string().contains("larger than 1 MiB"));
     std::fs::write(&path, "[api]\nmode = '0600'").unwrap();
     assert_eq!(Config::load(&path).unwrap().api.mode, 0o600);
-    assert!(Config::load(dir.path()).is_err(), "a folder is no file");
+    assert!(Config::load(dir.path()).is_err(), "a folder is not a file");
 }
 
 #[test]
@@ -384,7 +387,7 @@ fn deep_nesting_is_refused_not_followed() {
     }
 }
 
-/// Pieces that make texts that are TOML more often than random characters do.
+/// Pieces that form TOML more often than random characters do.
 fn pieces() -> impl Strategy<Value = String> {
     const KEYS: &[&str] =
         &["name", "port", "mode", "socket", "ttl", "digits", "level", "may", "retry", "factor", "template"];

@@ -1,5 +1,5 @@
-//! The daemon without its socket: a store, a gateway and the modems that it sends through. A simulation runs this very
-//! part, on a machine, a store and a clock of its own.
+//! The daemon without its socket: a store, a gateway and the modems that it sends through. A simulation runs
+//! this same part, on a machine, a store and a clock of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::store::Store;
 const GRACE: Duration = Duration::from_secs(30);
 
 /// A modem of the configuration, and the machine that it is plugged into.
-pub type Plugged = (gsm_modem::Settings, Arc<dyn gsm_modem::Host>);
+pub type PluggedModem = (gsm_modem::Settings, Arc<dyn gsm_modem::Host>);
 
-/// Messages are carried, until it is stopped.
+/// The running core, which carries messages until it is stopped.
 pub struct Core {
     gateway: Gateway,
     store: Store,
@@ -27,13 +27,13 @@ pub struct Core {
 }
 
 impl Core {
-    /// Takes up what the store holds and starts to carry it. Modems come up by themselves after that.
+    /// Loads what the store holds and starts to work on it. The modems come up by themselves after that.
     pub async fn start(
         store: Store,
         key: Key,
         clock: Clock,
         settings: Settings,
-        modems: Vec<Plugged>,
+        modems: Vec<PluggedModem>,
     ) -> Result<Self, GatewayError> {
         let (ports, notices): (Vec<_>, Vec<_>) = modems
             .into_iter()
@@ -55,17 +55,17 @@ impl Core {
         &self.gateway
     }
 
-    /// Returns when the store can no longer write.
+    /// Completes when the store can no longer write.
     pub async fn failed(&self) -> String {
         self.store.failed().await
     }
 
-    /// Takes no new work; returns when what is on the air has ended and the modems have let go of their ports. The store
-    /// stays open for whoever waits for an answer still.
+    /// Takes no new work. Completes when what is on the air has ended and the modems have released their
+    /// ports. The store stays open for callers that still wait for an answer.
     pub async fn stop(self) -> Store {
         self.gateway.stop();
         let mut work = self.work;
-        // One grace for all: the unit kills what takes much longer.
+        // All modems share one period of grace, since systemd kills a unit that takes much longer.
         let mut left = GRACE;
         if tokio::time::timeout(GRACE, &mut work).await.is_err() {
             tracing::warn!("a message was still on the air after {GRACE:?}: its outcome stays unknown");

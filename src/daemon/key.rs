@@ -15,7 +15,7 @@ use crate::secret::{Key, Secret};
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The file cannot be read or made.
+    /// The file cannot be read or created.
     #[error("the secret key {path}: {source}")]
     Io {
         /// The file.
@@ -32,7 +32,7 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
     },
-    /// Others may read it.
+    /// Other users may read it.
     #[error("the secret key {path} can be read by others; run: chmod 600 {path}")]
     Open {
         /// The file.
@@ -47,7 +47,7 @@ pub(super) struct Found {
     pub(super) in_state: Option<Secret<Vec<u8>>>,
 }
 
-/// Where the key is when it is made here.
+/// The path of a key that the daemon makes.
 pub(super) fn path(state_dir: &Path) -> PathBuf {
     state_dir.join("secret.key")
 }
@@ -71,7 +71,7 @@ pub(super) fn load(configured: Option<&Path>, state_dir: &Path) -> Result<Found,
     Ok(Found { key: Key::from_bytes(*octets), in_state: Some(Secret::new(octets.to_vec())) })
 }
 
-/// Whether the configured file would do.
+/// Whether the configured file is valid.
 pub(super) fn check(path: &Path) -> Result<(), KeyError> {
     read(path, true).map(|_| ())
 }
@@ -105,8 +105,8 @@ fn make(path: &Path) -> io::Result<Zeroizing<[u8; 32]>> {
     Ok(octets)
 }
 
-/// Makes the file whole or not at all: under another name, synced, then linked to its own, which fails when it
-/// exists.
+/// Creates the complete file or none: the file is written under another name, synced, and then linked to its
+/// own name, which fails when that exists.
 pub(super) fn write(path: &Path, octets: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("key.new");
     let _ = std::fs::remove_file(&fresh);

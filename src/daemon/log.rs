@@ -1,5 +1,5 @@
-//! Where the log goes: journald under systemd, else text or JSON on stderr. A tracing filter says how much; a
-//! reload may change it.
+//! Where the log goes: to journald under systemd, else as text or JSON to stderr. A tracing filter sets the
+//! level; a reload may change it.
 
 use std::io::IsTerminal as _;
 
@@ -27,7 +27,7 @@ pub(super) fn start(level: &str, format: LogFormat) -> Level {
     handle
 }
 
-/// Sets another level, unless `$RUST_LOG` rules.
+/// Sets another level, unless `$RUST_LOG` is set.
 pub(super) fn set(handle: &Level, level: &str) {
     // The log may belong to an earlier start in this process.
     let _ = handle.reload(filter(level));

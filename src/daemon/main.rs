@@ -1,4 +1,4 @@
-//! `smsotpd`: the command line, signals, and the conversation with systemd.
+//! `smsotpd`: the command line, signals, and the notifications to systemd.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,8 +57,8 @@ pub fn main() -> ExitCode {
     for warning in wiring::warnings(&config) {
         tracing::warn!("{warning}");
     }
-    // One thread serves: every room waits for the kernel, none computes for long, and the store's commits have
-    // a thread of their own.
+    // One thread is enough: every room waits for the kernel, none computes for long, and the store's commits
+    // have a thread of their own.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
@@ -83,7 +83,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Why it ended otherwise than by a signal.
+/// Why the daemon ended other than by a signal.
 enum Stopped {
     Start(StartError),
     Signals(std::io::Error),
@@ -152,7 +152,7 @@ async fn received(signal: &mut Signal) {
     }
 }
 
-/// Half of what systemd allows between two signs of life.
+/// Half of the time that systemd allows between two notifications.
 fn watchdog() -> Option<tokio::time::Interval> {
     let limit = sd_notify::watchdog_enabled()?;
     let mut interval = tokio::time::interval((limit / 2).max(Duration::from_millis(100)));
@@ -169,9 +169,9 @@ async fn tick(interval: Option<&mut tokio::time::Interval>) {
     }
 }
 
-/// Tells systemd; without one nobody listens.
+/// Notifies systemd; without systemd this does nothing.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(e) = sd_notify::notify(states) {
-        tracing::debug!("systemd was not told: {e}");
+        tracing::debug!("systemd was not notified: {e}");
     }
 }

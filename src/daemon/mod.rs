@@ -1,4 +1,4 @@
-//! The wiring: builds every room from the configuration, in order, and takes them down in the opposite one.
+//! The wiring: builds every room from the configuration, in order, and takes them down in the opposite order.
 //!
 //! Start: key, store, socket, gateway and modems, then ready. Stop: no new work, the message on the air ends
 //! (30 s at most), the socket closes, the store closes. The demo and the tests start the same daemon inside
@@ -36,7 +36,7 @@ mod port;
 mod restore;
 mod wiring;
 
-pub use core::{Core, Plugged};
+pub use core::{Core, PluggedModem};
 pub use key::KeyError;
 pub use main::main;
 pub use restore::{KeyRestored, RestoreError, restore};
@@ -67,7 +67,7 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] store::OpenError),
-    /// What the store holds.
+    /// The content of the store.
     #[error("taking up the store: {0}")]
     Recover(#[from] GatewayError),
     /// The socket.
@@ -90,14 +90,14 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts every room; returns when the socket answers. Modems come up by themselves after that.
+    /// Starts every room; completes when the socket answers. The modems come up by themselves after that.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let access = wiring::access(config)?;
         let state = config.state_dir.clone();
         std::fs::create_dir_all(&state)
             .map_err(|source| StartError::State { path: state.clone(), source })?;
         let found = key::load(config.secret_key_file.as_deref(), &state).map_err(|e| {
-            // A file that was named is the operator's; one in the state is not.
+            // A file that the configuration names is the operator's; one in the state folder is not.
             if config.secret_key_file.is_some() { StartError::Unknown(e.to_string()) } else { e.into() }
         })?;
         let store =
@@ -109,10 +109,10 @@ impl Daemon {
         let mut modems = Vec::new();
         for modem in &config.modems {
             let pins = Arc::clone(&pins) as Arc<dyn Pins>;
-            let host: Arc<dyn gsm_modem::Host> = Arc::new(wiring::means(modem));
+            let host: Arc<dyn gsm_modem::Host> = Arc::new(wiring::host(modem));
             modems.push((wiring::modem(modem, config, pins)?, host));
         }
-        // Nothing is sent by a daemon that nobody can reach.
+        // A daemon that nobody can reach sends nothing.
         let listener = wiring::socket(config)?;
         let core = Core::start(store, found.key, Clock::system(), config.gateway.clone(), modems).await?;
         if let Some(octets) = found.in_state {
@@ -122,7 +122,7 @@ impl Daemon {
         let service = Arc::new(core.gateway().clone());
         let served = tokio::spawn(async move {
             let until = async move {
-                // A dropped sender closes as well.
+                // A dropped sender closes the socket as well.
                 let _ = closed.await;
             };
             if let Err(e) = api::serve(listener, service, access, until).await {
@@ -132,24 +132,24 @@ impl Daemon {
         Ok(Self { core, close_socket, served })
     }
 
-    /// The use cases, for whoever runs in the same process.
+    /// The use cases, for callers in the same process.
     pub fn gateway(&self) -> &Gateway {
         self.core.gateway()
     }
 
-    /// Takes over what a reload may change: services, limits, queue rules, retention, the rules of modems. What
-    /// needs a restart is named in the answer.
+    /// Takes over what a reload may change: services, limits, queue rules, retention, the rules of modems.
+    /// The answer names what needs a restart.
     pub fn reload(&self, old: &Config, new: &Config) -> Vec<&'static str> {
         self.core.gateway().reload(new.gateway.clone());
         wiring::needs_restart(old, new)
     }
 
-    /// Returns when the store can no longer write.
+    /// Completes when the store can no longer write.
     pub async fn failed(&self) -> String {
         self.core.failed().await
     }
 
-    /// Stops: whoever waits on the socket still gets an answer, what is on the air ends, nothing is lost.
+    /// Stops: callers that wait on the socket still get an answer, what is on the air ends, and nothing is lost.
     pub async fn stop(self) {
         let store = self.core.stop().await;
         drop(self.close_socket);

@@ -1,8 +1,9 @@
-//! PINs that were tried, kept in the store so that none is tried twice with a SIM, whichever of its names answers when.
+//! PINs that were tried, kept in the store so that no PIN is tried twice with a SIM, whichever of its names are known
+//! at a time.
 //!
-//! A try is noted under every name that the SIM and its device have at that time, and is found under any of them. It is
-//! no other SIM's than one that told another ICCID, or another IMSI where an ICCID is missing: then it is another SIM
-//! in the same stick, and another try. All of it is kept as keyed hashes.
+//! A try is noted under every name that the SIM and its device have at that time, and is found under any of
+//! them. The try counts for every SIM except one that has another ICCID, or another IMSI where an ICCID is
+//! missing: that is another SIM in the same stick, with a try of its own. Everything is kept as keyed hashes.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -13,15 +14,15 @@ use crate::secret::{Key, Secret};
 use crate::store::{NameRecords as _, Records as _, Store, StoreError, Tx};
 use gsm_modem::{Owners, Pins};
 
-/// Tries that are remembered under a name: a SIM locks itself long before it has seen so many. More would not fit in
-/// one record.
+/// How many tries are remembered under a name: a SIM is locked long before it has seen so many. More would
+/// not fit in one record.
 const REMEMBERED: usize = 48;
 
-/// A keyed hash, cut to 16 octets; all zeros stand for what is not known.
+/// A keyed hash, cut to 16 octets; all zeros stand for an unknown name.
 type Tag = [u8; 16];
 const UNKNOWN: Tag = [0; 16];
 
-/// The store, seen as a memory for PINs.
+/// The store as a memory for PINs.
 pub(super) struct TriedPins {
     store: Store,
     key: Key,
@@ -59,11 +60,12 @@ impl Pins for TriedPins {
     }
 }
 
-/// Notes a try; false when it may have been made before with this SIM.
+/// Notes a try. Returns false when the PIN may have been tried before with this SIM.
 fn note(tx: &mut Tx<'_>, key: &Key, owners: &Owners, pin: &Secret<String>) -> Result<bool, StoreError> {
     let sim = Sim::of(tx, key, owners)?;
     let known = !sim.tries(tx, key, pin)?.is_empty() || noted_before(tx, key, owners, pin)?;
-    // Also when it is refused: what was noted under another name is found under those of today from now on.
+    // This happens also when the try is refused: a try that was noted under another name is found under the
+    // present ones from now on.
     let note = Try::new(key, &sim.names, pin);
     for name in note.names.known() {
         let mut tries = tries(tx, name)?;
@@ -80,7 +82,7 @@ fn forget(tx: &mut Tx<'_>, key: &Key, owners: &Owners, pin: &Secret<String>) -> 
     let sim = Sim::of(tx, key, owners)?;
     for made in sim.tries(tx, key, pin)? {
         if made.names.card != UNKNOWN && sim.names.card == UNKNOWN {
-            // It may be another SIM's that was in the same stick.
+            // The try may belong to another SIM that was in the same stick.
             continue;
         }
         for name in made.names.known() {
@@ -92,7 +94,8 @@ fn forget(tx: &mut Tx<'_>, key: &Key, owners: &Owners, pin: &Secret<String>) -> 
     Ok(())
 }
 
-/// Whether a version that knew one name of a SIM alone noted the try: by the ICCID, else the IMEI, else the modem.
+/// Whether an earlier version, which knew only one name of a SIM, noted the try: by the ICCID, else the IMEI, else
+/// the modem.
 fn noted_before(tx: &Tx<'_>, key: &Key, owners: &Owners, pin: &Secret<String>) -> Result<bool, StoreError> {
     let iccid = owners.iccid.as_deref().map(|iccid| format!("iccid {iccid}"));
     let imei = owners.imei.as_deref().map(|imei| format!("imei {imei}"));
@@ -132,10 +135,10 @@ fn tag(key: &Key, kind: &[u8], name: &str) -> Tag {
     tag
 }
 
-/// Whose PIN is tried now.
+/// The SIM whose PIN is tried now.
 struct Sim {
     names: Names,
-    /// What else the store knows the SIM by.
+    /// Further names under which the store knows the SIM.
     further: Vec<Tag>,
 }
 
@@ -161,7 +164,7 @@ impl Sim {
         Ok(Self { names, further })
     }
 
-    /// The noted tries of this PIN that may be this SIM's.
+    /// The noted tries of this PIN that may belong to this SIM.
     fn tries(&self, tx: &Tx<'_>, key: &Key, pin: &Secret<String>) -> Result<Vec<Try>, StoreError> {
         let mut found = Vec::new();
         for name in self.names.known().chain(self.further.iter().copied()) {
@@ -171,7 +174,7 @@ impl Sim {
         Ok(found)
     }
 
-    /// Whether it may be the SIM that had these names.
+    /// Whether this may be the SIM that had these names.
     fn may_be(&self, then: &Names) -> bool {
         let now = &self.names;
         let both = |now: Tag, then: Tag| (now != UNKNOWN && then != UNKNOWN).then_some(now == then);
@@ -185,15 +188,15 @@ impl Sim {
     }
 }
 
-/// A try as it is kept.
+/// A try as it is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Try {
-    /// Of the names and the PIN, so that two notes do not show that their PINs are one.
+    /// A hash of the names and the PIN, so that two notes do not show that their PINs are the same.
     pin: Tag,
     names: Names,
 }
 
-/// Octets of a try.
+/// How many octets a try has.
 const TRY: usize = 6 * 16;
 
 impl Try {
@@ -229,11 +232,11 @@ fn put(tx: &mut Tx<'_>, name: Tag, tries: &[Try]) {
     tx.put_meta(&place(name), &octets);
 }
 
-/// Where the tries under a name stand.
+/// The key of the tries under a name.
 fn place(name: Tag) -> String {
     let mut place = String::from("tried ");
     for octet in name {
-        // Into a String nothing fails.
+        // Writing into a String cannot fail.
         let _ = write!(place, "{octet:02x}");
     }
     place

@@ -1,4 +1,4 @@
-//! Ties a modem session to what the gateway asks of a modem.
+//! Connects a modem session to what the gateway needs of a modem.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(super) struct Port {
     readiness: watch::Sender<Readiness>,
 }
 
-/// Notices that may wait before the session counts a lost one.
+/// How many notices may wait before the session counts a lost one.
 const NOTICES: usize = 256;
 
 impl Port {
@@ -37,8 +37,8 @@ impl Port {
         (Self { name, modem, snapshot, readiness }, notices)
     }
 
-    /// Gives what the modem received to the gateway; when that has it on disk, the modem may forget it. What is not
-    /// taken stays where it lies and comes again.
+    /// Gives what the modem received to the gateway. Once the gateway has it on disk, the modem may delete
+    /// it. What is not stored stays in the modem and comes again.
     async fn hand_over(
         &self,
         gateway: &Gateway,
@@ -59,13 +59,13 @@ impl Port {
         }
     }
 
-    /// Ends the session; the message on the air first.
+    /// Ends the session, after the message on the air.
     pub(super) async fn stop(&self, grace: Duration) {
         self.modem.stop(grace).await;
     }
 }
 
-/// Passes on what the session has to say, in order, until it ends.
+/// Passes on the notices of the session, in order, until it ends.
 pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>, gateway: Gateway) {
     let mut snapshot = port.snapshot.clone();
     let mut told = State::Absent;
@@ -86,7 +86,7 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
                     });
                     (now.state, now.last_error.clone())
                 };
-                // Ready and busy alternate with every message; the message's own events tell that.
+                // Ready and busy alternate with every message; the message's own events report that.
                 let working = |s| matches!(s, State::Ready | State::Busy);
                 if state != told && !(working(state) && working(told)) {
                     tell(&port.name, state, why.as_deref());
@@ -181,7 +181,7 @@ fn fault(error: Failure) -> Fault {
         (Recipient, Verdict::Refused) => FaultClass::Recipient,
         (Message, Verdict::Refused) => FaultClass::Refused,
         (Sim, _) => FaultClass::Sim,
-        // Which service centre is asked for is a setting of the modem.
+        // The service centre's number is a setting of the modem.
         (Modem | Storage, _) | (Centre, Verdict::Refused) => FaultClass::Modem,
         (Recipient | Message | Network | Centre, _) => FaultClass::Transient,
     };

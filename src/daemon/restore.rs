@@ -24,22 +24,22 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
-    /// Whether there is a state already, which stays as it is.
+    /// Whether there is a state already, which is not changed.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Store(store::RestoreError::NotEmpty(_)))
     }
 }
 
-/// Whether the backup had the key with it.
+/// Whether the backup contained the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyRestored {
-    /// It is in the state folder.
+    /// The key is in the state folder.
     WithIt,
-    /// It is kept apart, as a credential or in `secret_key_file`, and has to be there as it was.
+    /// The key is kept elsewhere, as a credential or in `secret_key_file`, and has to be there unchanged.
     KeptApart,
 }
 
-/// Fills `state_dir`, which may not hold a store or a key yet, from a backup.
+/// Fills `state_dir`, which may not contain a store or a key yet, from a backup.
 pub fn restore(state_dir: &Path, from: &mut dyn Read) -> Result<KeyRestored, RestoreError> {
     let key = key::path(state_dir);
     if key.exists() {

@@ -11,14 +11,15 @@ use crate::config::{Config, Modem, Who};
 use crate::gateway::lint;
 use crate::secret::Secret;
 
-/// What is allowed but hardly meant, a sentence each: of the configuration itself, and of what its texts cost.
+/// Settings that are allowed but probably not intended, a sentence each: from the configuration itself, and
+/// from what its texts cost.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let services = &config.gateway.services;
     config.warnings().into_iter().chain(services.iter().flat_map(|(name, s)| lint(name, s))).collect()
 }
 
-/// What the configuration names and this system does not have, or keeps from this user: a start here would fail. A
-/// check may be made on another machine, or by somebody else.
+/// What the configuration names and this system does not have, or does not let this user use: a start here
+/// would fail. A check may be made on another machine, or by another user.
 pub(super) fn missing(config: &Config) -> Vec<String> {
     let clients = config
         .clients
@@ -51,7 +52,7 @@ fn matcher(who: &Who) -> Result<Matcher, StartError> {
     })
 }
 
-/// Binds the socket where and as the configuration says.
+/// Binds the socket as the configuration says.
 pub(super) fn socket(config: &Config) -> Result<Listener, StartError> {
     let gid = config.api.group.as_deref().map(gid).transpose()?;
     Ok(Listener::bind(&config.api.socket, config.api.mode, gid)?)
@@ -96,13 +97,13 @@ fn pin(m: &Modem) -> Result<Option<Secret<String>>, StartError> {
     })
 }
 
-/// What a modem's session is told; its PIN is read here.
+/// The settings of a modem's session; its PIN is read here.
 pub(super) fn modem(
     m: &Modem,
     config: &Config,
     pins: Arc<dyn gsm_modem::Pins>,
 ) -> Result<gsm_modem::Settings, StartError> {
-    // A name that the configuration's check did not know cannot come here.
+    // The check of the configuration refuses a name that it does not know.
     let profiles = config.profiles.only(&m.profile).unwrap_or_else(|| config.profiles.clone());
     Ok(gsm_modem::Settings {
         pin: pin(m)?,
@@ -113,9 +114,9 @@ pub(super) fn modem(
     })
 }
 
-/// What may be done to a modem's device beside its port.
-pub(super) fn means(m: &Modem) -> gsm_modem::Means {
-    gsm_modem::Means { power_cycle: m.power_cycle.clone(), ..gsm_modem::Means::default() }
+/// The machine, which can recover a modem's device without its port.
+pub(super) fn host(m: &Modem) -> gsm_modem::SystemHost {
+    gsm_modem::SystemHost { power_cycle: m.power_cycle.clone(), ..gsm_modem::SystemHost::default() }
 }
 
 /// The settings that differ and that only a restart takes over.

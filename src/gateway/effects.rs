@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::view::{EventKind, InboxView, MessageView, VerificationView};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
-use crate::outbox::{Avoid, Message, MessageStatus, Sign};
+use crate::outbox::{Avoid, Message, MessageStatus, Observation};
 use crate::secret::Key;
 use crate::store::Tx;
 
@@ -42,7 +42,7 @@ pub(super) enum Effect {
     /// It ended before.
     ForgetExpiry(Timestamp, VerificationId),
     /// A code that this modem carried was entered, or nobody did.
-    CodeEnded(String, Sign),
+    CodeEnded(String, Observation),
     /// A message came in.
     Received(InboxView),
 }
@@ -159,9 +159,9 @@ impl Inner {
             Effect::ForgetExpiry(at, id) => {
                 locked(&self.expiries).remove(&(at, id));
             }
-            Effect::CodeEnded(modem, sign) => {
+            Effect::CodeEnded(modem, observation) => {
                 if let Ok(index) = self.index(&modem) {
-                    locked(&self.queue).observe(index, sign, now);
+                    locked(&self.queue).observe(index, observation, now);
                 }
             }
             Effect::Received(view) => {

@@ -10,7 +10,7 @@ use super::view::{CheckView, VerificationView};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, Rate, Verification, VerificationStatus, Window};
-use crate::outbox::{Message, MessageStatus, Sign};
+use crate::outbox::{Message, MessageStatus, Observation};
 use crate::phone::PhoneNumber;
 use crate::store::{Idempotency, Records as _};
 
@@ -193,7 +193,7 @@ impl Move<'_, '_> {
         }
         let approved = right && end.is_some();
         if approved {
-            self.code_ended(tracked.v.message, Sign::CodeUsed)?;
+            self.code_ended(tracked.v.message, Observation::CodeUsed)?;
         }
         let verification = match end {
             Some(end) => self.tell(end, &tracked),
@@ -263,18 +263,18 @@ impl Move<'_, '_> {
             && v.status == VerificationStatus::Expired
         {
             self.tx.put_verification(&v)?;
-            self.code_ended(v.message, Sign::CodeUnused)?;
+            self.code_ended(v.message, Observation::CodeUnused)?;
             let tracked = self.tracked(id)?;
             self.tell("expired", &tracked);
         }
         Ok(())
     }
 
-    /// The code that a message carried was entered, or nobody did: a sign of how good the modem is that sent it.
-    fn code_ended(&mut self, id: MessageId, sign: Sign) -> Result<()> {
+    /// The code that a message carried was entered, or nobody did: an observation of how good the modem is that sent it.
+    fn code_ended(&mut self, id: MessageId, observation: Observation) -> Result<()> {
         let carried = |m: &Message| matches!(m.status, MessageStatus::Sent | MessageStatus::Delivered);
         if let Some(modem) = self.tx.message(id)?.filter(carried).and_then(|m| m.modem) {
-            self.then(Effect::CodeEnded(modem, sign));
+            self.then(Effect::CodeEnded(modem, observation));
         }
         Ok(())
     }

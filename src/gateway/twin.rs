@@ -9,7 +9,7 @@ use super::inner::{Gateway, Inner, Slot};
 use super::lock::locked;
 use super::reports::Settled;
 use crate::id::MessageId;
-use crate::outbox::{self, Avoid, Event, Message, MessageStatus, Sign};
+use crate::outbox::{self, Avoid, Event, Message, MessageStatus, Observation};
 use crate::store::Records as _;
 
 impl Gateway {
@@ -39,7 +39,7 @@ impl Gateway {
         let Some((id, part)) = locked(&inner.slots[index].doubt).settle() else {
             return Ok(());
         };
-        let closed = locked(&inner.queue).observe(index, Sign::Sent, inner.clock.now());
+        let closed = locked(&inner.queue).observe(index, Observation::Sent, inner.clock.now());
         if closed {
             inner.breaker_changed(index);
             inner.keeper.notify_one();

@@ -16,7 +16,7 @@ use super::settings::Settings;
 use super::submit::{Control, Outcome, Readiness};
 use crate::clock::Timestamp;
 use crate::outbox::{
-    Attempt, Avoid, Circuit, Done, End, Fault, FaultClass, Home, Judgement, Message, SendEnd, Sim,
+    Attempt, Avoid, Circuit, End, EndedSend, Fault, FaultClass, Home, Judgement, Message, SendEnd, Sim,
 };
 use crate::secret::Secret;
 
@@ -159,13 +159,13 @@ impl Inner {
             self.recall(m.id, |_| true);
             let failed_by = avoid.iter().map(|(modem, _)| modem).chain(m.refused.iter().map(|r| &r.modem));
             for other in failed_by.filter(|other| *other != name) {
-                let opened = locked(&self.queue).outdone(other, now);
+                let opened = locked(&self.queue).sent_elsewhere(other, now);
                 if let Some(other) = opened {
                     self.breaker_changed(other);
                 }
             }
         }
-        let done = Done {
+        let done = EndedSend {
             recipient: self.recipient(&m.to),
             parts: u32::try_from(parts).unwrap_or(u32::MAX),
             end,

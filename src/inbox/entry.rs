@@ -9,20 +9,20 @@ use crate::id::InboxId;
 use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
 
-/// A keyed hash that stands for something of a person's without naming it.
+/// A keyed hash that identifies something personal without naming it.
 pub type Tag = [u8; 16];
 
-/// Who a message is from: a number, a short code or a name. `Debug` masks it.
+/// The sender of a message: a number, a short code or a name. `Debug` masks it.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Sender(String);
 
 impl Sender {
-    /// As the network wrote it: with a `+` when it is an international number.
+    /// The sender as the network wrote it: with a `+` when it is an international number.
     pub const fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The whole of it.
+    /// The whole sender.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -55,21 +55,21 @@ pub enum Content {
 pub struct Entry {
     /// Its name.
     pub id: InboxId,
-    /// From whom; empty when that could not be read.
+    /// The sender; empty when it could not be read.
     pub from: Sender,
     /// The modem that received it.
     pub modem: String,
     /// When its last part came.
     pub received_at: Timestamp,
-    /// When the service centre took it (TP-SCTS).
+    /// When the service centre accepted it (TP-SCTS).
     pub sent_at: Option<Timestamp>,
-    /// Parts it was sent in.
+    /// In how many parts it was sent.
     pub parts: u8,
-    /// Those of them that never came.
+    /// The parts that never came.
     pub missing: Vec<u8>,
     /// What it carries.
     pub content: Content,
-    /// Its class, when it has one; 0 is shown at once and not kept by a phone.
+    /// Its class, if it has one; a phone shows class 0 at once and does not store it.
     pub class: Option<u8>,
     /// Destination and source port.
     pub ports: Option<(u16, u16)>,
@@ -84,11 +84,11 @@ pub struct Entry {
 pub struct Assembly {
     /// The modem that received its first part.
     pub modem: String,
-    /// When that was.
+    /// When that part came.
     pub since: Timestamp,
-    /// Parts that it has in all.
+    /// How many parts it has in all.
     pub total: u8,
-    /// The sequence numbers that came.
+    /// The sequence numbers of the parts that came.
     pub have: Vec<u8>,
 }
 
@@ -99,12 +99,12 @@ pub struct OptOut {
     pub phone: Sealed,
     /// Since when.
     pub since: Timestamp,
-    /// The message that asked for it; none: an operator did.
+    /// The message that asked for it; `None` when an operator did.
     pub message: Option<InboxId>,
 }
 
 impl OptOut {
-    /// What the number is sealed for.
+    /// The owner for which the number is sealed.
     pub const OWNER: &[u8] = b"opt-out";
 
     /// The number of an unsealed value.

@@ -1,7 +1,7 @@
 //! An incoming message, pure: what is kept of it, one that still lacks parts, and the words by which a person
 //! asks for no more messages.
 //!
-//! This room does not know what a PDU is, nor where a message is kept.
+//! This room knows neither what a PDU is nor where a message is kept.
 //!
 //! ```
 //! use smsotpd::inbox::{Keyword, Words};

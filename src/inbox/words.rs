@@ -1,6 +1,6 @@
 //! The words by which a person asks for no more messages, or for messages again.
 //!
-//! Only a message that is such a word and nothing else counts: "stop by at five" is no keyword.
+//! Only a message that is nothing but such a word counts: "stop by at five" is not a keyword.
 
 /// What a person asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub struct Words {
     start: Vec<String>,
 }
 
-/// What people in many countries are told to answer: English (as the North American carriers have it), German,
-/// French, Spanish, Portuguese, Italian, Dutch, Swedish and Norwegian, Russian.
+/// The words that people in many countries are told to send: English (as the North American carriers have
+/// it), German, French, Spanish, Portuguese, Italian, Dutch, Swedish and Norwegian, Russian.
 const STOP: &[&str] = &[
     "STOP",
     "STOPALL",
@@ -56,7 +56,7 @@ impl Default for Words {
 }
 
 impl Words {
-    /// These words. One that is in both lists means stop.
+    /// Uses these words. A word that is in both lists means stop.
     pub fn new(
         stop: impl IntoIterator<Item: AsRef<str>>,
         start: impl IntoIterator<Item: AsRef<str>>,
@@ -90,7 +90,7 @@ impl Words {
     }
 }
 
-/// Trimmed and without case: up, so that `ß` and `ss` are the same, then down.
+/// The text trimmed and without case: first in upper case, so that `ß` and `ss` are the same, then in lower case.
 fn fold(text: &str) -> String {
     text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_uppercase().to_lowercase()
 }

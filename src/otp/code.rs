@@ -11,7 +11,7 @@ use crate::phone::PhoneNumber;
 use crate::random::Random;
 use crate::secret::{Key, Secret};
 
-/// A code in the clear: lives only until it is rendered into its message.
+/// A code in the clear, which exists only until it is rendered into its message.
 #[derive(Clone, Debug)]
 pub struct Code(Secret<String>);
 
@@ -20,8 +20,8 @@ pub struct Code(Secret<String>);
 pub struct CodeHash([u8; 32]);
 
 impl Code {
-    /// Draws a code under `policy`. Uniform: an octet that would favour the first characters of the alphabet
-    /// is thrown away, not folded by a modulo.
+    /// Draws a code under `policy`. The codes are uniform: an octet that would favour the first characters of
+    /// the alphabet is discarded, not reduced by a modulo.
     pub fn draw(policy: &Policy, random: &Random) -> Self {
         Self(Secret::new(draw_with(policy, || {
             let mut octet = [0];
@@ -30,9 +30,9 @@ impl Code {
         })))
     }
 
-    /// A code as the person typed it. A character of the alphabet is what it is. Of the others, digits of every script
-    /// and letters of full width are those of ASCII, the case does not matter, and blanks, dashes and invisible marks
-    /// do not count.
+    /// A code as the person typed it. A character of the alphabet is taken as it is. Of the others, digits of
+    /// every script and letters of full width count as those of ASCII, the case does not matter, and blanks,
+    /// dashes and invisible marks are ignored.
     pub fn typed(text: &str, alphabet: &str) -> Self {
         let meant = |c: char| {
             let ascii = to_ascii(c);
@@ -47,7 +47,7 @@ impl Code {
         Self(Secret::new(text.chars().filter_map(read).collect()))
     }
 
-    /// A code that was kept sealed.
+    /// A code that was stored sealed.
     pub fn restored(text: String) -> Self {
         Self(Secret::new(text))
     }
@@ -68,7 +68,7 @@ impl Code {
     }
 }
 
-/// The first of ten digits in a row, of the scripts that people type (Unicode, general category Nd).
+/// The first of ten consecutive digits, for the scripts that people type (Unicode, general category Nd).
 const ZEROS: [char; 20] = [
     '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}', '\u{be6}',
     '\u{c66}', '\u{ce6}', '\u{d66}', '\u{e50}', '\u{ed0}', '\u{f20}', '\u{1040}', '\u{17e0}', '\u{1810}',
@@ -80,7 +80,7 @@ fn to_ascii(c: char) -> char {
         let value = u32::from(c).checked_sub(u32::from(zero)).filter(|value| *value < 10)?;
         char::from_digit(value, 10)
     });
-    // Letters of full width stand as far from ASCII as its other characters do.
+    // Letters of full width have the same distance from ASCII as the other characters of full width.
     let narrow = || match c {
         '\u{ff21}'..='\u{ff3a}' | '\u{ff41}'..='\u{ff5a}' => char::from_u32(u32::from(c) - 0xfee0),
         _ => None,
@@ -88,7 +88,7 @@ fn to_ascii(c: char) -> char {
     digit.or_else(narrow).unwrap_or(c)
 }
 
-/// Blanks, dashes (Unicode, general category Pd, and the minus sign) and marks that nobody sees.
+/// Blanks, dashes (Unicode, general category Pd, and the minus sign) and invisible marks.
 fn is_ignored(c: char) -> bool {
     c.is_whitespace()
         || matches!(
@@ -129,13 +129,13 @@ impl CodeHash {
         &self.0
     }
 
-    /// What the store kept.
+    /// The octets that the store kept.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 }
 
-/// In constant time.
+/// The comparison takes constant time.
 impl PartialEq for CodeHash {
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
@@ -175,7 +175,7 @@ mod tests {
             ("AbC", "abcdef", "abc"),
             ("aA", "aA", "aA"),
             ("a-b", "ab-", "a-b"),
-            // Nothing that means something is dropped.
+            // No character that has a meaning is ignored.
             ("12.3456", DIGITS, "12.3456"),
             ("12345O", DIGITS, "12345O"),
         ] {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     proptest! {
-        /// So that two codes are never taken for each other.
+        /// Two codes must never be taken for each other.
         #[test]
         fn a_code_that_is_typed_as_it_is_stays_it(alphabet in "[!-~٠-٩Ａ-ｚ]{2,64}", seed in any::<[u8; 8]>()) {
             let characters: Vec<char> = alphabet.chars().collect();
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn an_octet_that_would_favour_a_character_is_thrown_away() {
         let policy = Policy { digits: 4, ..Policy::default() };
-        // 250 to 255 would fall on the first six digits once more.
+        // 250 to 255 would fall on the first six digits again.
         let mut octets = [255, 250, 0, 251, 249, 13, 252, 99].into_iter();
         assert_eq!(draw_with(&policy, || octets.next().unwrap()), "0939");
     }

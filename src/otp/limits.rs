@@ -1,11 +1,11 @@
-//! Where codes may go and how many may be issued.
+//! Where codes may be sent and how many may be issued.
 
 use std::time::Duration;
 
 use super::Rate;
 use crate::phone::PhoneNumber;
 
-/// Policy of destinations, and the rates of issued codes.
+/// The policy for destinations, and the rates of issued codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// For each number.
@@ -14,11 +14,11 @@ pub struct Limits {
     pub per_client: Vec<Rate>,
     /// For the first seven digits of a number.
     pub per_prefix: Vec<Rate>,
-    /// For all.
+    /// For all codes together.
     pub total: Vec<Rate>,
-    /// Only these, when there are any.
+    /// If there are any, only numbers with these prefixes are allowed.
     pub allow_prefixes: Option<Vec<String>>,
-    /// None of these.
+    /// Numbers with these prefixes are refused.
     pub deny_prefixes: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Whether policy lets a message go to this number; the sentence that says why not.
+    /// Whether the policy allows a message to this number; the error is a sentence that says why not.
     pub fn permits(&self, to: &PhoneNumber) -> Result<(), String> {
         let begins = |prefix: &&String| to.as_str().starts_with(prefix.as_str());
         if let Some(prefix) = self.deny_prefixes.iter().find(begins) {
@@ -51,7 +51,7 @@ impl Limits {
         }
     }
 
-    /// The windows that one more code to `to` for `client` counts in: the name it is kept under, the rate, and
+    /// The windows in which one more code to `to` for `client` counts: the key of each window, the rate, and
     /// the limit's name for a person.
     pub fn windows(&self, to: &PhoneNumber, client: Option<&str>) -> Vec<(String, Rate, &'static str)> {
         let prefix: String = to.digits().chars().take(7).collect();

@@ -1,8 +1,8 @@
 //! A verification, pure: the code and its keyed hash, the template, a service with its policy, the limits
 //! and the state step.
 //!
-//! This room does not know that modems, a store or a clock exist: time is a parameter, randomness comes from
-//! the operating system only where a code is made.
+//! This room does not know that modems, a store or a clock exist: time is a parameter, and randomness comes
+//! from the generator that is passed in where a code is made.
 
 mod code;
 mod limits;

@@ -1,21 +1,21 @@
-//! What a service asks of its codes.
+//! The rules of a service for its codes.
 
 use std::time::Duration;
 
 /// The rules of one service's codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Characters in a code, 4 to 12.
+    /// How many characters a code has, 4 to 12.
     pub digits: usize,
     /// The characters a code is made of, 2 to 64, all different.
     pub alphabet: String,
     /// How long a code is accepted.
     pub ttl: Duration,
-    /// Checks of one verification.
+    /// How many checks a verification allows.
     pub max_attempts: u32,
     /// The pause between two sends.
     pub cooldown: Duration,
-    /// Messages of one verification.
+    /// How many messages a verification allows.
     pub max_sends: u32,
 }
 
@@ -32,7 +32,7 @@ impl Default for Policy {
     }
 }
 
-/// A policy that would not keep anybody out, or let nobody in.
+/// A policy that would keep nobody out, or let nobody in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// Too short to guess against, or too long to type.
@@ -41,7 +41,7 @@ pub enum PolicyError {
     /// Too few characters, or one twice.
     #[error("alphabet needs 2 to 64 different letters or digits; it has {0}")]
     Alphabet(&'static str),
-    /// With so many guesses on so few codes, guessing pays.
+    /// With so many guesses at so few codes, a guess succeeds too often.
     #[error(
         "{attempts} attempts on {codes} possible codes let a guess through more than once in 1000: raise digits or lower max_attempts"
     )]
@@ -54,7 +54,7 @@ pub enum PolicyError {
     /// A zero where at least one is needed.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
-    /// A code's life outside what a person and a carrier can do.
+    /// A time to live that a person or a carrier cannot keep to.
     #[error("ttl must be between 1s and 24h")]
     Ttl,
 }

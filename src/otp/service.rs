@@ -1,4 +1,4 @@
-//! A service: the rules of its codes and how it words them.
+//! A service: the rules of its codes, and its texts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Service {
     pub const DEFAULT: &str = "default";
 }
 
-/// The text of a service that has none.
+/// The text of a service without one.
 const TEMPLATE: &str = "Your code is {code}. It expires in {minutes} minutes. Do not share it.";
 
 impl Default for Service {
@@ -56,7 +56,7 @@ impl Service {
                 return template;
             }
             let Some((shorter, _)) = tag.rsplit_once('-') else { return &self.template };
-            // A single letter only leads in what was cut off.
+            // In what was cut off, a single letter only introduced the rest.
             tag = match shorter.rsplit_once('-') {
                 Some((rest, last)) if last.len() == 1 => rest,
                 _ => shorter,
@@ -64,8 +64,8 @@ impl Service {
         }
     }
 
-    /// The whole text of a message: the template, then the app's hash, then the origin-bound line, which has to
-    /// be the last. Fails with the name of a value that is missing.
+    /// The whole text of a message: the template, then the app's hash, then the origin-bound line, which has
+    /// to be the last. The error is the name of a value that is missing.
     pub fn render(
         &self,
         name: &str,
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_locale_speaks() {
+    fn the_nearest_locale_is_used() {
         let service = service();
         let text = |locale| {
             let code = Code::restored("123456".to_owned());

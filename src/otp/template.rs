@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::Code;
 use crate::secret::Secret;
 
-/// A parsed template: literal text and the names of the values between braces. `{code}` stands in it exactly
-/// once; `{minutes}` and `{service}` are known; any other name is a value of the request. `{{` and `}}` are
-/// braces themselves.
+/// A parsed template: literal text and the names of the values between braces. `{code}` occurs exactly once;
+/// `{minutes}` and `{service}` are known; any other name is a value of the request. `{{` and `}}` are braces
+/// themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<Piece>,
@@ -28,10 +28,10 @@ pub enum TemplateError {
         /// Counted from 1.
         at: usize,
     },
-    /// A name that is none.
-    #[error("{{{name}}} is no name: use letters, digits and _")]
+    /// A name that is not valid.
+    #[error("{{{name}}} is not a name: use letters, digits and _")]
     Name {
-        /// As it stands.
+        /// The name as written.
         name: String,
     },
     /// No code, or more than one.
@@ -82,7 +82,7 @@ impl Template {
         Ok(Self { pieces })
     }
 
-    /// The text with its values; the name of the first value that is missing otherwise.
+    /// The text with its values; the error is the name of the first value that is missing.
     pub fn render(
         &self,
         code: &Code,

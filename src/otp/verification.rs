@@ -8,14 +8,14 @@ use crate::id::{MessageId, VerificationId};
 use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
 
-/// Where a verification stands. Every status but `Pending` is final.
+/// The status of a verification. Every status but `Pending` is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VerificationStatus {
     /// The code may still be entered.
     Pending,
     /// The right code was entered, once.
     Approved,
-    /// Its time is over.
+    /// The time to live is over.
     Expired,
     /// The application withdrew it.
     Cancelled,
@@ -26,15 +26,15 @@ pub enum VerificationStatus {
 /// One code for one number and service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
-    /// Its name.
+    /// Its id.
     pub id: VerificationId,
     /// The service it was issued for.
     pub service: String,
-    /// Whose number is proved.
+    /// The number that is verified.
     pub to: PhoneNumber,
     /// The API client that asked, when clients are configured.
     pub client: Option<String>,
-    /// Where it stands on disk; [`Verification::status_at`] tells the present.
+    /// Its status on disk; [`Verification::status_at`] gives the present one.
     pub status: VerificationStatus,
     /// Checks counted so far.
     pub attempts_used: u32,
@@ -48,19 +48,19 @@ pub struct Verification {
     pub resend_at: Timestamp,
     /// The pause between two sends.
     pub cooldown: Duration,
-    /// Messages made so far, the first included.
+    /// Messages made so far, including the first.
     pub sends: u32,
     /// Messages allowed.
     pub max_sends: u32,
     /// The keyed hash of the code.
     pub hash: CodeHash,
-    /// The code and what its text was rendered from, sealed for a resend; gone when the verification ends.
+    /// The code and what its text was rendered from, sealed for a resend; removed when the verification ends.
     pub sealed: Option<Sealed>,
     /// The newest message that carries the code.
     pub message: MessageId,
 }
 
-/// What happens to a verification.
+/// An event of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// A code was entered: the attempt is counted, before anything is compared.
@@ -84,16 +84,16 @@ pub enum Event {
 /// Why an event changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It ended before.
+    /// The verification has ended.
     #[error("the verification has ended")]
     Ended,
-    /// The last send is too fresh.
+    /// The last message was sent too recently.
     #[error("the last message is too fresh")]
     Cooldown {
         /// The earliest moment of a resend.
         until: Timestamp,
     },
-    /// The code went out as often as the policy allows.
+    /// The code was sent as often as the policy allows.
     #[error("the code was sent as often as allowed")]
     NoSendsLeft,
 }
@@ -132,7 +132,8 @@ impl Verification {
         }
     }
 
-    /// The status at `now`: a pending verification whose time is over is expired, written down or not.
+    /// The status at `now`: a pending verification whose time is over is expired, whether or not that was
+    /// written down.
     pub fn status_at(&self, now: Timestamp) -> VerificationStatus {
         match self.status {
             VerificationStatus::Pending if now >= self.expires_at => VerificationStatus::Expired,
@@ -152,7 +153,7 @@ pub fn step(mut v: Verification, event: Event, now: Timestamp) -> Result<Verific
     if v.status != VerificationStatus::Pending {
         return Err(Refusal::Ended);
     }
-    // The answer to a counted attempt stands even if the time ran out between count and comparison.
+    // The result of a counted attempt stands even if the time ran out between the count and the comparison.
     if now >= v.expires_at && !matches!(event, Event::Compared { .. } | Event::Tick) {
         return Err(Refusal::Ended);
     }
@@ -282,8 +283,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens in whatever order: at most one approval, never after another end, never more
-        /// attempts than allowed, and the sealed code goes with the end.
+        /// In any order of events there is at most one approval, none after another end, never more attempts
+        /// than allowed, and the sealed code is removed at the end.
         #[test]
         fn the_rules_hold_in_any_order(events in prop::collection::vec((0_u8..6, 0_u64..40), 0..40)) {
             let mut v = new();

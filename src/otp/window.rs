@@ -1,4 +1,4 @@
-//! Sliding windows: at most so many in the last so long.
+//! Sliding windows: at most a given number of events in a given span.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,7 +16,7 @@ pub struct Rate {
     pub per: Duration,
 }
 
-/// A text that is no rate.
+/// A text that is not a rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a rate is a count and a span, such as \"3/10m\" or \"600/1m\"")]
 pub struct NotARate;
@@ -40,8 +40,8 @@ impl fmt::Display for Rate {
 
 /// The events of one key (a number, a client, a prefix) that still count against one rate.
 ///
-/// A small rate keeps each event by itself. A large one keeps at most 61 buckets of a 60th of the span each; a
-/// bucket counts until its *last* event has left the span, so that the rate is never exceeded.
+/// A small rate keeps each event separately. A large one keeps at most 61 buckets of a 60th of the span each;
+/// a bucket counts until its *last* event has left the span, so that the rate is never exceeded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Window {
     /// Oldest first.
@@ -51,15 +51,15 @@ pub struct Window {
 /// Events that count together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bucket {
-    /// The first event's moment.
+    /// When the first event happened.
     pub first: Timestamp,
-    /// The last event's moment.
+    /// When the last event happened.
     pub last: Timestamp,
     /// How many.
     pub count: u32,
 }
 
-/// Up to this count a window keeps each event by itself.
+/// Up to this count a window keeps each event separately.
 const EXACT: u32 = 60;
 
 /// A limit that the next event would exceed.
@@ -68,7 +68,7 @@ const EXACT: u32 = 60;
 pub struct LimitExceeded {
     /// The rate.
     pub rate: Rate,
-    /// When the next event would pass.
+    /// When the next event would be allowed.
     pub retry_at: Timestamp,
 }
 
@@ -78,7 +78,7 @@ impl Window {
         let from = now.minus(rate.per);
         self.buckets.retain(|b| b.last > from);
         let mut count = 0_u32;
-        // From the newest back: the bucket that fills the rate is the one that has to leave.
+        // The buckets are visited from the newest back: the one that reaches the rate has to leave the span.
         for bucket in self.buckets.iter().rev() {
             count = count.saturating_add(bucket.count);
             if count >= rate.count {
@@ -127,8 +127,8 @@ mod tests {
     }
 
     proptest! {
-        /// Against a plain list of every event: never more in any span, never a refusal that outlasts the span by
-        /// more than a grain, and bounded.
+        /// Compared with a plain list of every event: never more in any span, never a refusal that outlasts
+        /// the span by more than one bucket, and bounded.
         #[test]
         fn a_rate_is_never_exceeded(
             count in 1_u32..200,

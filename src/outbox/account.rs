@@ -1,20 +1,20 @@
-//! The one accounting of a modem and its SIM: each end of a send is entered here once, and from here come what the
+//! The accounting of a modem and its SIM: each end of a send is entered here once, and decides what the
 //! breaker lets through, how much traffic the SIM deserves, and whose a fault is.
 //!
-//! What fails everything is at fault itself: a refusal that comes whatever the number is the SIM's, and a modem that
-//! has sent nothing since cannot tell that a message is one that nobody can send.
+//! A modem or SIM that fails everything is at fault itself: a refusal that comes whatever the number is the
+//! SIM's, and a modem that has sent nothing since cannot show that nobody can send a message.
 
-use super::{Attempt, Breaker, BreakerRules, Circuit, FaultClass, Health, Judgement, Sign, Weight};
+use super::{Attempt, Breaker, BreakerRules, Circuit, FaultClass, Health, Judgement, Observation, Weight};
 use crate::clock::Timestamp;
 
 /// How a send ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendEnd {
-    /// The network took it.
+    /// The network accepted it.
     Sent,
     /// The modem or the network refused it.
     Failed(FaultClass),
-    /// Nobody knows whether the network took it.
+    /// It is unknown whether the network accepted it.
     Unknown,
     /// The modem did not begin.
     NotBegun,
@@ -22,14 +22,14 @@ pub enum SendEnd {
 
 /// The end of a send, for the modem and its SIM.
 #[derive(Debug, Clone, Copy)]
-pub struct Done<'a> {
+pub struct EndedSend<'a> {
     /// The recipient as a keyed hash.
     pub recipient: u64,
-    /// Parts that count as sent.
+    /// How many parts count as sent.
     pub parts: u32,
     /// How it ended.
     pub end: SendEnd,
-    /// Since when the message had been due.
+    /// Since when the message was due.
     pub due_at: Timestamp,
     /// The fault, for a person.
     pub why: &'a str,
@@ -39,22 +39,22 @@ pub struct Done<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Account {
     breaker: Breaker,
-    /// The last message that the network took.
+    /// When the network last accepted a message.
     sent_at: Option<Timestamp>,
 }
 
 impl Account {
-    /// Enters the end of a send. Answers whose the fault is, if there is one, and whether the breaker opened or closed.
+    /// Enters the end of a send. Returns whose the fault is, if there is one, and whether the breaker opened or closed.
     pub fn enter(
         &mut self,
-        sent: &Done<'_>,
+        sent: &EndedSend<'_>,
         health: &mut Health,
         rules: &BreakerRules,
         now: Timestamp,
     ) -> (Option<Judgement>, bool) {
         let weight = match sent.end {
             SendEnd::Sent => {
-                health.observe(Sign::Sent, now);
+                health.observe(Observation::Sent, now);
                 return (None, self.sent(now));
             }
             SendEnd::Failed(FaultClass::Transient | FaultClass::Refused) => {
@@ -62,26 +62,26 @@ impl Account {
             }
             SendEnd::Failed(FaultClass::Modem | FaultClass::Sim) => Some(Weight::Once),
             SendEnd::Unknown => Some(Weight::Twice),
-            // The network's word about the recipient, or about a message that it has: the modem works.
+            // The network's answer is about the recipient, or about a message that it has already: the modem works.
             SendEnd::Failed(FaultClass::Recipient | FaultClass::Duplicate) | SendEnd::NotBegun => None,
         };
         let changed = weight.is_some_and(|weight| {
-            health.observe(Sign::Failed, now);
+            health.observe(Observation::Failed, now);
             self.breaker.failed(weight, sent.why, rules, now)
         });
         let SendEnd::Failed(class) = sent.end else { return (None, changed) };
         (Some(self.judge(class, sent, now)), changed)
     }
 
-    /// A message went out. Whether that closed the breaker.
+    /// A message was sent. Returns whether that closed the breaker.
     pub fn sent(&mut self, now: Timestamp) -> bool {
         self.sent_at = Some(now);
         self.breaker.succeeded()
     }
 
-    /// Another modem sent a message that failed here. Whether that opened the breaker.
-    pub fn outdone(&mut self, rules: &BreakerRules, now: Timestamp) -> bool {
-        self.breaker.outdone(rules, now)
+    /// Another modem sent a message that failed here. Returns whether that opened the breaker.
+    pub fn sent_elsewhere(&mut self, rules: &BreakerRules, now: Timestamp) -> bool {
+        self.breaker.sent_elsewhere(rules, now)
     }
 
     /// What the breaker lets through.
@@ -89,23 +89,23 @@ impl Account {
         self.breaker.circuit(now)
     }
 
-    /// The failure that opened the breaker, or the last while it is closed.
+    /// The failure that opened the breaker, or the last failure while it is closed.
     pub fn why(&self) -> &str {
         self.breaker.why()
     }
 
-    /// When that was; nothing while the breaker is closed.
+    /// When that failure happened; `None` while the breaker is closed.
     pub fn failed_at(&self) -> Option<Timestamp> {
         self.breaker.failed_at()
     }
 
-    /// Somebody saw to the modem: a breaker that is open tries the next message.
+    /// A person attended to the modem: a breaker that is open tries the next message.
     pub fn try_now(&mut self, now: Timestamp) {
         self.breaker.try_now(now);
     }
 
-    fn judge(&mut self, class: FaultClass, sent: &Done<'_>, now: Timestamp) -> Judgement {
-        // A clock that was set back makes what was sent before it no proof of anything.
+    fn judge(&mut self, class: FaultClass, sent: &EndedSend<'_>, now: Timestamp) -> Judgement {
+        // After the clock was set back, a message that was sent before proves nothing.
         self.sent_at = self.sent_at.filter(|&at| at <= now);
         let works = sent.parts > 0 || self.sent_at.is_some_and(|at| at > sent.due_at);
         let class = match class {
@@ -133,18 +133,19 @@ mod tests {
         START.plus(Duration::from_secs(seconds))
     }
 
-    /// An account, and the number and the moment of the next send.
-    struct Books(Account, Health, u64);
+    /// An account, its SIM's health, and the number of the next send.
+    struct TestAccount(Account, Health, u64);
 
-    impl Books {
+    impl TestAccount {
         fn new() -> Self {
             Self(Account::default(), Health::default(), 0)
         }
 
-        /// A send to another number than all before.
+        /// Enters a send to a number that was not used before.
         fn enter(&mut self, end: SendEnd, due: u64, now: u64) -> (Option<Judgement>, bool) {
             self.2 += 1;
-            let sent = Done { recipient: self.2, parts: 0, end, due_at: after(due), why: "refused (21)" };
+            let sent =
+                EndedSend { recipient: self.2, parts: 0, end, due_at: after(due), why: "refused (21)" };
             self.0.enter(&sent, &mut self.1, &BreakerRules::default(), after(now))
         }
 
@@ -155,67 +156,82 @@ mod tests {
 
     #[test]
     fn a_refusal_of_everything_is_the_sims() {
-        let mut books = Books::new();
+        let mut account = TestAccount::new();
         for _ in 0..4 {
-            let said = books.failed(FaultClass::Refused, 0, 1);
+            let said = account.failed(FaultClass::Refused, 0, 1);
             assert_eq!(said, Judgement { class: FaultClass::Refused, attempt: Attempt::Counted });
         }
-        let (said, changed) = books.enter(SendEnd::Failed(FaultClass::Refused), 0, 1);
-        assert!(changed && books.0.circuit(after(1)) == Circuit::Open { until: after(61) });
+        let (said, changed) = account.enter(SendEnd::Failed(FaultClass::Refused), 0, 1);
+        assert!(changed && account.0.circuit(after(1)) == Circuit::Open { until: after(61) });
         let of_the_sim = Judgement { class: FaultClass::Sim, attempt: Attempt::Free };
-        assert_eq!((said, books.0.why()), (Some(of_the_sim), "refused (21)"));
-        assert_eq!(books.failed(FaultClass::Refused, 0, 70), of_the_sim, "the trial as well");
-        assert!(books.enter(SendEnd::Sent, 0, 200).1);
-        assert_eq!(books.failed(FaultClass::Refused, 0, 201).class, FaultClass::Refused, "it is well again");
+        assert_eq!((said, account.0.why()), (Some(of_the_sim), "refused (21)"));
+        assert_eq!(account.failed(FaultClass::Refused, 0, 70), of_the_sim, "the trial is refused as well");
+        assert!(account.enter(SendEnd::Sent, 0, 200).1);
+        assert_eq!(
+            account.failed(FaultClass::Refused, 0, 201).class,
+            FaultClass::Refused,
+            "the modem works again"
+        );
     }
 
     #[test]
     fn what_another_modem_sent_counts_against_the_one_that_failed_with_it() {
         for class in [FaultClass::Refused, FaultClass::Modem, FaultClass::Sim] {
-            let (mut books, rules) = (Books::new(), BreakerRules::default());
-            books.failed(class, 0, 1);
-            assert!(!books.0.outdone(&rules, after(1)), "one is no row");
-            books.failed(class, 0, 1);
-            assert!(books.0.outdone(&rules, after(1)), "{class:?}: two, and both went by the other");
-            assert_eq!(books.0.circuit(after(1)), Circuit::Open { until: after(61) });
-            assert_eq!(books.0.why(), "refused (21)");
-            assert!(!books.0.outdone(&rules, after(1)), "it is open");
-            assert_eq!(books.0.circuit(after(70)), Circuit::HalfOpen);
-            assert!(!books.0.outdone(&rules, after(70)), "only its own trial says how it is now");
-            assert_eq!(books.0.circuit(after(70)), Circuit::HalfOpen);
+            let (mut account, rules) = (TestAccount::new(), BreakerRules::default());
+            account.failed(class, 0, 1);
+            assert!(!account.0.sent_elsewhere(&rules, after(1)), "one failure is not a row");
+            account.failed(class, 0, 1);
+            assert!(
+                account.0.sent_elsewhere(&rules, after(1)),
+                "{class:?}: two failures, and another modem sent both"
+            );
+            assert_eq!(account.0.circuit(after(1)), Circuit::Open { until: after(61) });
+            assert_eq!(account.0.why(), "refused (21)");
+            assert!(!account.0.sent_elsewhere(&rules, after(1)), "the breaker is open");
+            assert_eq!(account.0.circuit(after(70)), Circuit::HalfOpen);
+            assert!(!account.0.sent_elsewhere(&rules, after(70)), "only its own trial counts now");
+            assert_eq!(account.0.circuit(after(70)), Circuit::HalfOpen);
         }
-        let (mut books, rules) = (Books::new(), BreakerRules::default());
+        let (mut account, rules) = (TestAccount::new(), BreakerRules::default());
         for _ in 0..50 {
-            books.failed(FaultClass::Modem, 0, 1);
-            books.enter(SendEnd::Sent, 0, 1);
-            assert!(!books.0.outdone(&rules, after(1)), "it has sent one since");
+            account.failed(FaultClass::Modem, 0, 1);
+            account.enter(SendEnd::Sent, 0, 1);
+            assert!(!account.0.sent_elsewhere(&rules, after(1)), "this modem has sent one since");
         }
     }
 
     #[test]
-    fn a_modem_that_sends_nothing_is_no_judge_of_a_message() {
-        let mut books = Books::new();
-        assert_eq!(books.failed(FaultClass::Modem, 0, 1).attempt, Attempt::Free);
-        books.enter(SendEnd::Sent, 0, 5);
-        assert_eq!(books.failed(FaultClass::Modem, 2, 6).attempt, Attempt::Counted, "it sent another since");
-        assert_eq!(books.failed(FaultClass::Modem, 6, 7).attempt, Attempt::Free);
-        assert_eq!(books.failed(FaultClass::Sim, 2, 7).attempt, Attempt::Free, "never of a SIM");
-        assert_eq!(books.failed(FaultClass::Transient, 6, 8).attempt, Attempt::Counted);
-        books.enter(SendEnd::Sent, 0, 1000);
-        assert_eq!(books.failed(FaultClass::Modem, 9, 10).attempt, Attempt::Free, "the clock was set back");
+    fn a_modem_that_sends_nothing_proves_nothing_about_a_message() {
+        let mut account = TestAccount::new();
+        assert_eq!(account.failed(FaultClass::Modem, 0, 1).attempt, Attempt::Free);
+        account.enter(SendEnd::Sent, 0, 5);
+        assert_eq!(
+            account.failed(FaultClass::Modem, 2, 6).attempt,
+            Attempt::Counted,
+            "this modem has sent another since"
+        );
+        assert_eq!(account.failed(FaultClass::Modem, 6, 7).attempt, Attempt::Free);
+        assert_eq!(
+            account.failed(FaultClass::Sim, 2, 7).attempt,
+            Attempt::Free,
+            "a fault of the SIM never counts"
+        );
+        assert_eq!(account.failed(FaultClass::Transient, 6, 8).attempt, Attempt::Counted);
+        account.enter(SendEnd::Sent, 0, 1000);
+        assert_eq!(account.failed(FaultClass::Modem, 9, 10).attempt, Attempt::Free, "the clock was set back");
     }
 
     #[test]
-    fn the_word_about_a_recipient_is_none_about_the_modem() {
-        let mut books = Books::new();
+    fn an_error_about_the_recipient_is_not_about_the_modem() {
+        let mut account = TestAccount::new();
         for _ in 0..50 {
-            assert!(!books.enter(SendEnd::Failed(FaultClass::Recipient), 0, 1).1);
-            assert!(!books.enter(SendEnd::Failed(FaultClass::Duplicate), 0, 1).1);
-            assert_eq!(books.enter(SendEnd::NotBegun, 0, 1), (None, false));
+            assert!(!account.enter(SendEnd::Failed(FaultClass::Recipient), 0, 1).1);
+            assert!(!account.enter(SendEnd::Failed(FaultClass::Duplicate), 0, 1).1);
+            assert_eq!(account.enter(SendEnd::NotBegun, 0, 1), (None, false));
         }
-        assert_eq!((books.0.circuit(after(1)), books.1.weight(after(1))), (Circuit::Closed, 1000));
-        assert!(!books.enter(SendEnd::Unknown, 0, 1).1 && !books.enter(SendEnd::Unknown, 0, 1).1);
-        assert!(books.enter(SendEnd::Unknown, 0, 1).1, "each silence counts twice");
-        assert!(books.1.weight(after(1)) < 750);
+        assert_eq!((account.0.circuit(after(1)), account.1.weight(after(1))), (Circuit::Closed, 1000));
+        assert!(!account.enter(SendEnd::Unknown, 0, 1).1 && !account.enter(SendEnd::Unknown, 0, 1).1);
+        assert!(account.enter(SendEnd::Unknown, 0, 1).1, "each silence counts twice");
+        assert!(account.1.weight(after(1)) < 750);
     }
 }

@@ -2,13 +2,14 @@
 
 use crate::phone::PhoneNumber;
 
-/// Fewer digits in common say nothing.
+/// Fewer digits in common prove nothing.
 const FEWEST: usize = 7;
 
-/// Whether `address` is `number`: the same, when it is written internationally; else the same digits at the end,
-/// at least seven, and all of the address but its national prefix, which is zeros or one other digit.
+/// Whether `address` is `number`: they are the same, when the address is written internationally; else they
+/// have the same digits at the end, at least seven, and the address has nothing before them but its national
+/// prefix, which is zeros or one other digit.
 ///
-/// Service centres give TP-RA and TP-OA back in whatever form their network uses (3GPP TS 23.040 clause 9.1.2.5).
+/// Service centres return TP-RA and TP-OA in whatever form their network uses (3GPP TS 23.040 clause 9.1.2.5).
 pub fn is_for(address: &str, number: &PhoneNumber) -> bool {
     if address.starts_with('+') {
         return address == number.as_str();
@@ -35,6 +36,9 @@ mod tests {
         {
             assert!(!is_for(other, &swiss), "{other}");
         }
-        assert!(is_for("89161234567", &"+79161234567".parse().unwrap()), "a national prefix that is no zero");
+        assert!(
+            is_for("89161234567", &"+79161234567".parse().unwrap()),
+            "a national prefix that is not zero"
+        );
     }
 }

@@ -1,6 +1,6 @@
-//! The circuit breaker of a modem and its SIM: after failures in a row it takes no message for a while, then one at a
-//! time as a trial. What only a number may be at fault for counts once for each number, so that one bad number never
-//! opens it.
+//! The circuit breaker of a modem and its SIM: after failures in a row it lets no message through for a
+//! while, then one at a time as a trial. A failure that may be the number's fault counts once for each
+//! number, so that one bad number never opens the breaker.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::clock::Timestamp;
 /// When a breaker opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerRules {
-    /// Failures in a row; what a number may be at fault for counts once for each number.
+    /// The number of failures in a row; a failure that may be the number's fault counts once for each number.
     pub failures: u32,
-    /// How long it stays open at first; each trial that fails doubles it.
+    /// How long the breaker stays open at first; each trial that fails doubles this.
     pub first: Duration,
-    /// No longer than this.
+    /// The longest time that the breaker stays open.
     pub max: Duration,
 }
 
@@ -23,14 +23,15 @@ impl Default for BreakerRules {
     }
 }
 
-/// How much a failure says against a modem and its SIM.
+/// How much a failure counts against a modem and its SIM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
-    /// It may be the fault of this number, given as a hash: another failure on it says nothing more.
+    /// It may be the fault of this number, given as a hash: another failure with this number does not count.
     OfNumber(u64),
     /// It is the fault of the modem or the SIM, whatever the number.
     Once,
-    /// The same, with more behind it: another modem could, or nobody knows what became of the message.
+    /// It is the fault of the modem or the SIM with more certainty: another modem could send, or the outcome
+    /// is unknown.
     Twice,
 }
 
@@ -39,10 +40,10 @@ pub enum Weight {
 pub struct Breaker {
     /// The numbers that failed since the last success, as hashes.
     numbers: Vec<u64>,
-    /// What else failed since then.
+    /// The other failures since then.
     others: u32,
     open: Option<Open>,
-    /// What the last failure in a row said, and in the end the one that opened it.
+    /// The sentence of the last failure in a row, and in the end of the one that opened the breaker.
     why: String,
 }
 
@@ -50,7 +51,7 @@ pub struct Breaker {
 struct Open {
     until: Timestamp,
     span: Duration,
-    /// The failure that opened it.
+    /// When the failure happened that opened it.
     failed_at: Timestamp,
 }
 
@@ -62,7 +63,7 @@ pub enum Circuit {
     Closed,
     /// Nothing.
     Open {
-        /// When a trial is made.
+        /// When the next trial is made.
         until: Timestamp,
     },
     /// One message, on which the rest depends.
@@ -70,7 +71,7 @@ pub enum Circuit {
 }
 
 impl Circuit {
-    /// A word for it.
+    /// The word for this state.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "closed",
@@ -81,7 +82,7 @@ impl Circuit {
 }
 
 impl Breaker {
-    /// What it lets through now.
+    /// What the breaker lets through now.
     pub fn circuit(&self, now: Timestamp) -> Circuit {
         match self.open {
             None => Circuit::Closed,
@@ -90,25 +91,25 @@ impl Breaker {
         }
     }
 
-    /// The failure that opened it, or the last while it is closed.
+    /// The failure that opened the breaker, or the last failure while it is closed.
     pub fn why(&self) -> &str {
         &self.why
     }
 
-    /// When that was; nothing while it is closed.
+    /// When that failure happened; `None` while the breaker is closed.
     pub fn failed_at(&self) -> Option<Timestamp> {
         self.open.map(|open| open.failed_at)
     }
 
-    /// A message went out. Whether that closed it.
+    /// A message was sent. Returns whether that closed the breaker.
     pub fn succeeded(&mut self) -> bool {
         self.forget_row();
         self.open.take().is_some()
     }
 
-    /// Another modem sent a message that failed here: it was not at fault, which says more than a failure alone.
-    /// Whether that opened it.
-    pub fn outdone(&mut self, rules: &BreakerRules, now: Timestamp) -> bool {
+    /// Another modem sent a message that failed here: the message was not at fault, so this counts more than
+    /// a failure alone. Returns whether that opened the breaker.
+    pub fn sent_elsewhere(&mut self, rules: &BreakerRules, now: Timestamp) -> bool {
         if self.open.is_some() || self.row() == 0 {
             return false;
         }
@@ -116,10 +117,10 @@ impl Breaker {
         self.failed(Weight::Twice, &why, rules, now)
     }
 
-    /// A message failed, and was not at fault itself. Whether that opened it.
+    /// A message failed, and was not at fault itself. Returns whether that opened the breaker.
     pub fn failed(&mut self, weight: Weight, why: &str, rules: &BreakerRules, now: Timestamp) -> bool {
         let span = match self.open {
-            // It was on its way when the breaker opened.
+            // The message was on its way when the breaker opened.
             Some(Open { until, .. }) if now < until => return false,
             Some(Open { span, .. }) => span.saturating_mul(2).min(rules.max),
             None => {
@@ -142,7 +143,7 @@ impl Breaker {
         true
     }
 
-    /// How much the failures since the last success say.
+    /// How much the failures since the last success count.
     fn row(&self) -> u32 {
         u32::try_from(self.numbers.len()).unwrap_or(u32::MAX).saturating_add(self.others)
     }
@@ -152,7 +153,7 @@ impl Breaker {
         self.others = 0;
     }
 
-    /// The next message is a trial, however long it was to stay open: somebody saw to the modem.
+    /// The next message is a trial, even if the breaker was to stay open longer: a person attended to the modem.
     pub fn try_now(&mut self, now: Timestamp) {
         if let Some(open) = &mut self.open {
             open.until = open.until.min(now);
@@ -187,11 +188,11 @@ mod tests {
         let mut breaker = Breaker::default();
         assert!(!breaker.failed(Weight::Twice, "x", &RULES, START));
         assert!(!breaker.succeeded());
-        assert!(!breaker.failed(Weight::Twice, "x", &RULES, START), "a success ends the row");
+        assert!(!breaker.failed(Weight::Twice, "x", &RULES, START), "a success ends the row of failures");
         assert!(breaker.failed(Weight::Twice, "x", &RULES, START));
         let mut breaker = Breaker::default();
         assert!(!fails(&mut breaker, 7) && !fails(&mut breaker, 7));
-        assert!(breaker.failed(Weight::Twice, "x", &RULES, START), "all of them make one row");
+        assert!(breaker.failed(Weight::Twice, "x", &RULES, START), "all failures form one row");
     }
 
     #[test]
@@ -216,7 +217,7 @@ mod tests {
         let mut now = START;
         for wait in [60, 120, 200, 200] {
             assert!(matches!(breaker.circuit(now), Circuit::Open { .. }));
-            assert!(!breaker.failed(Weight::Twice, "late", &RULES, now), "one that was on its way");
+            assert!(!breaker.failed(Weight::Twice, "late", &RULES, now), "a message that was on its way");
             now = now.plus(Duration::from_secs(wait));
             assert_eq!(breaker.circuit(now), Circuit::HalfOpen);
             assert!(breaker.failed(Weight::OfNumber(1), "x", &RULES, now));
@@ -232,8 +233,8 @@ mod tests {
     }
 
     proptest! {
-        /// It opens only after that many different numbers without a success between them, and never for longer
-        /// than the rules say.
+        /// The breaker opens only after that many different numbers without a success between them, and never
+        /// for longer than the rules say.
         #[test]
         fn it_opens_for_a_reason(
             events in prop::collection::vec((prop::option::weighted(0.8, 0_u64..6), 0_u64..90), 0..200),

@@ -3,12 +3,12 @@
 
 use crate::phone::PhoneNumber;
 
-/// Where a SIM is at home, as far as numbers tell.
+/// The country of a SIM, as far as its IMSI shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Home(&'static str);
 
 impl Home {
-    /// Of an IMSI. Test networks and satellites are at home nowhere.
+    /// The country of an IMSI. Test networks and satellites have none.
     pub fn of(imsi: &str) -> Self {
         let mcc = imsi.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0);
         let found = COUNTRIES.binary_search_by_key(&mcc, |&(mcc, _)| mcc);
@@ -16,13 +16,13 @@ impl Home {
     }
 
     /// How many digits of its country's calling code a number begins with; zero abroad. Where countries share
-    /// a code, as in North America, the longer one is the nearer.
+    /// a code, as in North America, the longer one is nearer.
     pub fn nearness(self, to: &PhoneNumber) -> usize {
         self.0.split(' ').filter(|code| to.digits().starts_with(code)).map(str::len).max().unwrap_or(0)
     }
 }
 
-/// Sorted by mobile country code; several calling codes are parted by blanks.
+/// Sorted by mobile country code; several calling codes are separated by blanks.
 #[rustfmt::skip]
 const COUNTRIES: &[(u16, &str)] = &[
     (202, "30"), (204, "31"), (206, "32"), (208, "33"), (209, "33"), (212, "377"), (213, "376"),

@@ -1,24 +1,26 @@
-//! Why a message was not taken, and whom that is about: only the network's word about the recipient ends a message.
+//! Why a message was not accepted, and what the error is about: only the network's answer about the recipient ends
+//! a message.
 
-/// What an error is about, and so what is to be done about it.
+/// What an error is about, which decides what is done next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultClass {
-    /// The network's word about the recipient: the message ends.
+    /// The network's answer about the recipient: the message ends.
     Recipient,
-    /// The network refused the message, and nobody knows whether the message or the SIM is at fault: another SIM may
-    /// try it once.
+    /// The network refused the message, and it is unknown whether the message or the SIM is at fault: another
+    /// SIM may try it once.
     Refused,
-    /// The network's trouble, which passes: later, anywhere.
+    /// A temporary fault of the network: the message is tried later, through any modem.
     Transient,
-    /// The modem's trouble: at once elsewhere, here later.
+    /// A fault of the modem: the message is tried at once through another modem, and later through this one.
     Modem,
-    /// The SIM's trouble, or its subscription's: at once elsewhere, here later, however often.
+    /// A fault of the SIM or its subscription: the message is tried at once through another modem, and later
+    /// through this one, however often.
     Sim,
-    /// The service centre has the same message already.
+    /// The service centre already has the same message.
     Duplicate,
 }
 
-/// Why a message was not taken.
+/// Why a message was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// What it is about.
@@ -27,16 +29,16 @@ pub struct Fault {
     pub text: String,
 }
 
-/// Whether a send that failed counts among those that a message has.
+/// Whether a failed send counts as an attempt of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
-    /// It does.
+    /// It counts.
     Counted,
-    /// It was no fault of the message, which may wait for its modem or its SIM as long as it lives.
+    /// It does not count: the message was not at fault, and may wait for its modem or its SIM as long as it lives.
     Free,
 }
 
-/// What is known of a send that a modem or the network refused, when all that the modem did is looked at.
+/// The judgement of a send that a modem or the network refused, with regard to everything that the modem did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judgement {
     /// What the error is about. A refusal through a SIM that refuses everything is about that SIM.
@@ -45,13 +47,13 @@ pub struct Judgement {
     pub attempt: Attempt,
 }
 
-/// Who else could send a message that one modem could not.
+/// Which other modem could send a message that one modem could not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Others {
     /// No other modem of the configuration may send it.
     Nobody,
-    /// One may, and is not in service now.
+    /// Another modem may send it, and is not in service now.
     Away,
-    /// One that is in service may.
+    /// A modem that is in service may send it.
     Here,
 }

@@ -1,5 +1,5 @@
-//! What a SIM has sent: parts in this minute, day and month (UTC) and the numbers it served this month, kept
-//! durably under the SIM's identity; and when it may send more.
+//! What a SIM has sent: parts in this minute, day and month (UTC) and the numbers that received them this
+//! month, stored under the SIM's identity; and when it may send more.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use super::{Health, ModemRules};
 use crate::clock::Timestamp;
 
-/// The counts of one SIM. A count belongs to the period it was made in and is zero in any other.
+/// The counts of one SIM. A count belongs to the period in which it was made, and is zero in any other period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ledger {
     /// Minutes since the epoch, and the parts sent in that minute.
@@ -16,7 +16,7 @@ pub struct Ledger {
     pub day: (u64, u32),
     /// Months since 1970-01, and the parts sent in that month.
     pub month: (u64, u32),
-    /// How well it sends.
+    /// The health of the SIM.
     pub health: Health,
 }
 
@@ -34,18 +34,18 @@ pub struct Periods {
     next_month: Timestamp,
 }
 
-/// What a message asks of a SIM.
+/// What a message requires of a SIM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {
-    /// Short messages it takes.
+    /// How many short messages it takes.
     pub parts: u32,
     /// Whether it carries a code.
     pub otp: bool,
-    /// Whether its recipient is none of those that the SIM served this month.
+    /// Whether its recipient is new to the SIM in this month.
     pub new_recipient: bool,
 }
 
-/// The numbers that a SIM served in one month, as keyed hashes.
+/// The numbers that received messages of a SIM in one month, as keyed hashes.
 #[derive(Debug, Clone, Default)]
 pub struct Recipients {
     month: u64,
@@ -53,7 +53,7 @@ pub struct Recipients {
 }
 
 impl Periods {
-    /// Of an instant.
+    /// The periods of an instant.
     pub fn of(now: Timestamp) -> Self {
         let millis = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
         let date = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
@@ -67,7 +67,7 @@ impl Periods {
     }
 }
 
-/// Milliseconds.
+/// In milliseconds.
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 86_400_000;
 
@@ -84,8 +84,8 @@ impl Ledger {
         }
     }
 
-    /// What two names had each that turn out to be one SIM: parts of the same period are added, of two periods the
-    /// later one counts.
+    /// Joins the counts of two names that turn out to be one SIM: parts of the same period are added; of two
+    /// periods the later one counts.
     #[must_use]
     pub fn joined(self, other: Self) -> Self {
         let both = |a: (u64, u32), b: (u64, u32)| match a.0.cmp(&b.0) {
@@ -101,8 +101,8 @@ impl Ledger {
         }
     }
 
-    /// As it is in the store, with the health of the one at hand when that was seen later: signs of health are written
-    /// down with the next send.
+    /// The ledger in the store, with the health of the one in memory when that was observed later:
+    /// observations are written down with the next send.
     #[must_use]
     pub fn after(self, at_hand: &Self) -> Self {
         if at_hand.health.at >= self.health.at { Self { health: at_hand.health, ..self } } else { self }
@@ -113,8 +113,8 @@ impl Ledger {
         (of(self.day, t.day), of(self.month, t.month))
     }
 
-    /// When a message may go out under `rules`, with `recipients_served` served this month already; the present when
-    /// it may at once.
+    /// When a message may be sent under `rules`, with `recipients_served` numbers served this month already;
+    /// the present when it may be sent at once.
     pub fn admits_at(
         &self,
         need: Need,
@@ -123,7 +123,7 @@ impl Ledger {
         t: &Periods,
     ) -> Timestamp {
         let mut at = t.now;
-        // A message larger than the whole limit may go out alone.
+        // A message larger than the whole limit may be sent alone.
         let full = |sent: u32, limit: u32| limit == 0 || sent > 0 && sent.saturating_add(need.parts) > limit;
         if rules.max_per_minute.is_some_and(|limit| full(of(self.minute, t.minute), limit)) {
             at = at.max(Timestamp::from_millis((t.minute + 1) * MINUTE));
@@ -142,7 +142,7 @@ impl Ledger {
         at
     }
 
-    /// How much of what it may send in a day or month is used up, in thousandths: the most of its limits.
+    /// How much of its allowance in a day or month is used up, in thousandths: the highest value of its limits.
     pub fn used(&self, rules: &ModemRules, recipients_served: usize, t: &Periods) -> u64 {
         let (day, month) = self.sent(t);
         let part =
@@ -158,10 +158,10 @@ fn of(slot: (u64, u32), period: u64) -> u32 {
 }
 
 impl Recipients {
-    /// More than these are not told apart in a month.
+    /// More numbers than these are not distinguished in a month.
     pub const MOST: u32 = 100_000;
 
-    /// What is known of a month.
+    /// The recipients of a month that are known already.
     pub fn new(month: u64, known: impl IntoIterator<Item = u64>) -> Self {
         Self { month, known: known.into_iter().take(Self::MOST as usize).collect() }
     }
@@ -176,7 +176,7 @@ impl Recipients {
         if self.month == t.month { self.known.len() } else { 0 }
     }
 
-    /// Notes a number that is served; whether it is a new one.
+    /// Notes a number that is served. Returns whether it is a new one.
     pub fn note(&mut self, recipient: u64, t: &Periods) -> bool {
         if self.month != t.month {
             *self = Self { month: t.month, known: HashSet::new() };
@@ -221,7 +221,11 @@ mod tests {
         };
         let admits = |ledger: &Ledger, need, rules: ModemRules| ledger.admits_at(need, &rules, 0, &t);
         let large = Need { parts: 5, ..TEXT };
-        assert_eq!(admits(&ledger, large, rules(Some(3), None, None)), t.now, "larger than the limit: alone");
+        assert_eq!(
+            admits(&ledger, large, rules(Some(3), None, None)),
+            t.now,
+            "a message larger than the limit is sent alone"
+        );
         ledger.record(3, &t);
         assert_eq!(admits(&ledger, TEXT, rules(Some(3), None, None)), at("2026-11-22T10:01:00Z").now);
         assert_eq!(admits(&ledger, TEXT, rules(Some(4), Some(3), None)), at("2026-11-23T00:00:00Z").now);
@@ -282,7 +286,7 @@ mod tests {
     }
 
     proptest! {
-        /// In whatever order names are joined, nothing that was counted is lost and nothing is counted twice.
+        /// In whatever order names are joined, no count is lost and none is added twice.
         #[test]
         fn names_may_be_joined_in_any_order(a in ledger(), b in ledger(), c in ledger()) {
             prop_assert_eq!(a.joined(b), b.joined(a));
@@ -293,7 +297,7 @@ mod tests {
             prop_assert!(weight(a.joined(b)) <= weight(a).min(weight(b)) + 1);
         }
 
-        /// Whatever is admitted whenever it may, no period holds more than its limit.
+        /// If messages are sent whenever they are admitted, no period holds more than its limit.
         #[test]
         fn no_limit_is_passed(
             sends in prop::collection::vec((0_u64..200_000, 1_u32..4, any::<bool>(), 0_u64..12), 1..200),

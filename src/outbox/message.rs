@@ -10,30 +10,30 @@ use crate::secret::Sealed;
 /// What a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It carries a code of this verification. Its text is never given back.
+    /// It carries a code of this verification. Its text is never returned.
     Otp(VerificationId),
     /// Plain text.
     Text,
 }
 
-/// Where a message stands.
+/// The status of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageStatus {
-    /// Waits for a modem or for its time.
+    /// It waits for a modem or for its time.
     Queued,
-    /// A modem has it. Found so at start-up, its outcome is unknown.
+    /// A modem has it. When it is found so at start-up, its outcome is unknown.
     Sending,
-    /// The service centre took every part.
+    /// The service centre accepted every part.
     Sent,
     /// A delivery report says that it arrived.
     Delivered,
     /// A delivery report says that it never will.
     Undelivered,
-    /// Given up; `error` says why.
+    /// The message was given up; `error` says why.
     Failed,
     /// Its time ran out before it could be sent.
     Expired,
-    /// Withdrawn before it was sent.
+    /// It was withdrawn before it was sent.
     Cancelled,
 }
 
@@ -50,7 +50,7 @@ impl MessageStatus {
         Self::Cancelled,
     ];
 
-    /// The contract's word.
+    /// The word in the API's contract.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -64,7 +64,7 @@ impl MessageStatus {
         }
     }
 
-    /// Whether nothing is sent any more: the text is gone.
+    /// Whether it is no longer sent: the text is gone.
     pub fn is_over(self) -> bool {
         !matches!(self, Self::Queued | Self::Sending)
     }
@@ -73,7 +73,7 @@ impl MessageStatus {
 /// An outgoing message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Its name.
+    /// Its id.
     pub id: MessageId,
     /// The recipient.
     pub to: PhoneNumber,
@@ -81,56 +81,56 @@ pub struct Message {
     pub client: Option<String>,
     /// What it is for.
     pub kind: Kind,
-    /// The service of its verification; none for plain text, and for a code of a version that did not note it.
+    /// The service of its verification; `None` for plain text, and for a code of a version that did not note it.
     pub service: Option<String>,
-    /// Where it stands.
+    /// Its status.
     pub status: MessageStatus,
-    /// Higher goes first among plain texts, 0 to 9. Codes go before all of them.
+    /// Higher priorities go first among plain texts, 0 to 9. Codes go before all of them.
     pub priority: u8,
-    /// Short messages it takes.
+    /// How many short messages it takes.
     pub parts: u8,
     /// How its text is coded.
     pub encoding: Encoding,
-    /// Class 0: shown at once, not kept.
+    /// Class 0: the phone shows the message at once and does not store it.
     pub flash: bool,
     /// Whether a delivery report is asked for (TP-SRR).
     pub report: bool,
-    /// Only this modem may send it.
+    /// The only modem that may send it.
     pub wanted_modem: Option<String>,
-    /// The modem that has it, had it last, or that took its first parts; once it is sent, the one that was the first
-    /// to send it.
+    /// The modem that has it, had it last, or sent its first parts; once it is sent, the modem that sent it
+    /// first.
     pub modem: Option<String>,
-    /// Other sends of it that are on the air. While it is sending that is at most one, through another modem than
-    /// `modem`; when it is over, those whose end has not come yet.
+    /// Other sends of it that are on the air. While it is sending there is at most one, through another modem
+    /// than `modem`; when it is over, those that have not ended yet.
     pub twins: Vec<Twin>,
-    /// Sends begun so far, but for those that failed by no fault of the message.
+    /// How many sends began, except those that failed through no fault of the message.
     pub attempts: u32,
-    /// Those others. The wait grows with each.
+    /// How many sends failed through no fault of the message. The wait grows with each.
     pub held: u32,
     /// A modem through which the network refused it, while another may still try it.
     pub refused: Option<Refused>,
     /// When it was accepted.
     pub created_at: Timestamp,
-    /// Not before this.
+    /// When it may be sent at the earliest.
     pub due_at: Timestamp,
-    /// Not after this: a code's expiry, or the sender's own limit.
+    /// When it may be sent at the latest: a code's expiry, or the sender's own limit.
     pub deadline: Option<Timestamp>,
-    /// When the service centre took the last part.
+    /// When the service centre accepted the last part.
     pub sent_at: Option<Timestamp>,
-    /// When the recipient had it.
+    /// When the recipient received it.
     pub delivered_at: Option<Timestamp>,
     /// The last fault, for a person.
     pub error: Option<String>,
-    /// The text, sealed; gone when the message is over.
+    /// The text, sealed; removed when the message is over.
     pub body: Option<Sealed>,
-    /// TP-MR of the first part; the others follow. The same in every attempt, so that the network can drop a
-    /// twin.
+    /// TP-MR of the first part; the others follow. It is the same in every attempt, so that the network can
+    /// drop a twin.
     pub reference: u8,
-    /// Parts that the service centre took for certain: a later attempt goes on behind them.
+    /// How many parts the service centre accepted for certain: a later attempt continues after them.
     pub parts_done: u8,
-    /// A send of it ended unknown: it goes out again with TP-RD set.
+    /// A send of it ended unknown: it is sent again with TP-RD set.
     pub uncertain: bool,
-    /// TP-MR that the modem reported for each part taken.
+    /// The TP-MR that the modem reported for each accepted part.
     pub modem_references: Vec<u8>,
 }
 
@@ -139,16 +139,16 @@ pub struct Message {
 pub struct Twin {
     /// The modem that has it.
     pub modem: String,
-    /// The first part that this modem was given: all of them, unless earlier ones were taken before.
+    /// The first part that this modem was given: part 0, unless earlier parts were accepted before.
     pub first: u8,
 }
 
-/// A refusal that another SIM may tell to be that of one SIM alone.
+/// A refusal that may be about one SIM only, as another SIM may show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The modem, which does not get the message again.
     pub modem: String,
-    /// For so long another modem is waited for.
+    /// How long another modem is awaited.
     pub until: Timestamp,
 }
 
@@ -158,7 +158,7 @@ impl Message {
         self.twin(modem).map_or(self.parts_done, |twin| twin.first)
     }
 
-    /// The send through this modem, when it is one beside another.
+    /// The send through this modem, when it is a send beside another.
     pub fn twin(&self, modem: &str) -> Option<&Twin> {
         self.twins.iter().find(|twin| twin.modem == modem)
     }

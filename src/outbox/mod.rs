@@ -1,7 +1,7 @@
-//! An outgoing message, pure: its states, its place in the queue, its retries and deadlines, its delivery reports;
-//! and the choice of the modem that sends it, by routes, home, the SIM's ledger, fair shares and health.
+//! An outgoing message, pure: its states, its place in the queue, its retries and deadlines, its delivery reports; and
+//! the choice of the modem that sends it, by routes, home network, the SIM's ledger, fair shares and health.
 //!
-//! This room does not know what a modem is beyond its name and its SIM, nor where anything is kept.
+//! This room knows nothing of a modem but its name and its SIM, and does not know where anything is stored.
 
 mod account;
 mod address;
@@ -18,14 +18,14 @@ mod retry;
 mod rules;
 mod step;
 
-pub use account::{Account, Done, SendEnd};
+pub use account::{Account, EndedSend, SendEnd};
 pub use address::is_for;
 pub use breaker::{Breaker, BreakerRules, Circuit, Weight};
 pub use country::Home;
 pub use fault::{Attempt, Fault, FaultClass, Judgement, Others};
 pub use gsm_modem::SimNames;
 pub use gsm_sms::Encoding;
-pub use health::{Health, Sign};
+pub use health::{Health, Observation};
 pub use ledger::{Ledger, Need, Periods, Recipients};
 pub use message::{Kind, Message, MessageStatus, Refused, Twin};
 pub use pool::{Accounting, Condition, Fitness, Pool, Sim, choose};

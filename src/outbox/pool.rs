@@ -1,8 +1,8 @@
-//! The modems and what waits for them: which modem gets a message, and which message a free modem.
+//! The modems and the messages that wait for them: which modem gets a message, and which message a free modem gets.
 //!
-//! Between two calls no modem waits while a message waits that it may send now, and none is looked for: a message
-//! that comes, or comes due, goes to the best of the modems that wait; a modem that becomes free takes the first
-//! message that it may send. What only time can change has its moment in [`Pool::next_wake`].
+//! Between two calls no modem waits while there is a message that it may send now. A message that is queued, or
+//! becomes due, goes to the best of the waiting modems; a modem that becomes free takes the first message that it may
+//! send. [`Pool::next_wake`] is the next instant at which only the passing of time changes something.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -11,7 +11,9 @@ use member::{Gate, Member, Verdict, Work};
 
 use super::ledger::{Ledger, Periods, Recipients};
 use super::queue::{Avoid, Entry, Queue};
-use super::{Account, BreakerRules, Circuit, Done, Home, Judgement, Message, ModemRules, Others, Sign};
+use super::{
+    Account, BreakerRules, Circuit, EndedSend, Home, Judgement, Message, ModemRules, Observation, Others,
+};
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 
@@ -22,51 +24,51 @@ mod tests;
 /// What is known of the SIM in a modem.
 #[derive(Debug, Clone, Default)]
 pub struct Sim {
-    /// Its identity, once it was asked for its names: under this name its ledger is kept.
+    /// Its identity, under which its ledger is stored; `None` until the SIM was asked for its names.
     pub name: Option<String>,
-    /// What it sent.
+    /// What it has sent.
     pub ledger: Ledger,
-    /// Whom it served this month.
+    /// The numbers that it served this month.
     pub recipients: Recipients,
 }
 
-/// How well a modem fits a message. The greater is chosen.
+/// How well a modem fits a message. The modem with the greatest fitness is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fitness {
-    /// It is not the one that the message just failed with.
+    /// Whether it is another modem than the one that just failed with the message.
     pub fresh: bool,
-    /// Characters of the longest of its routes that fits; none without routes.
+    /// How many characters the longest of its routes that fits has; 0 without routes.
     pub route: usize,
-    /// Its SIM is in its home network.
+    /// Whether its SIM is in its home network.
     pub at_home: bool,
-    /// Digits of its country's calling code that the number begins with; none abroad.
+    /// With how many digits of its country's calling code the number begins; 0 abroad.
     pub nearness: usize,
-    /// How much of its SIM's allowance is used up, in thousandths; in poor health it counts for more.
+    /// How much of its SIM's allowance is used up, in thousandths; poor health increases the value.
     pub used: Reverse<u64>,
-    /// When its turn is: each part that it sends moves it back, the further the poorer its health.
+    /// Its turn: each part that it sends moves it back, further when its health is poor.
     pub turn: Reverse<u64>,
 }
 
-/// The best of the modems that may send a message; the first of equals.
+/// The best of the modems that may send a message; of equal ones the first.
 pub fn choose(candidates: impl IntoIterator<Item = (usize, Fitness)>) -> Option<usize> {
     let better = |best: (usize, Fitness), next: (usize, Fitness)| if next.1 > best.1 { next } else { best };
     candidates.into_iter().reduce(better).map(|(modem, _)| modem)
 }
 
-/// What a send left to be written down or told.
+/// What has to be written down or reported after a send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accounting {
-    /// The SIM, when it has told its name and something of it changed.
+    /// The SIM and its ledger, when the SIM's name is known and the ledger changed.
     pub ledger: Option<(String, Ledger)>,
-    /// A recipient who is new to the SIM in this month.
+    /// A recipient that is new to the SIM in this month.
     pub new_recipient: Option<(u64, u64)>,
-    /// What the breaker became, when it opened or closed.
+    /// The new state of the breaker, when it opened or closed.
     pub circuit: Option<Circuit>,
-    /// Whose the fault is, when there is one.
+    /// Whose the fault is, if there is one.
     pub judgement: Option<Judgement>,
 }
 
-/// A modem's condition, for those who look on.
+/// A modem's condition, as others see it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Condition {
     /// Parts sent today (UTC).
@@ -81,7 +83,7 @@ pub struct Condition {
     pub circuit: Circuit,
     /// The failure that opened the breaker; empty when it is closed.
     pub why: String,
-    /// When that was.
+    /// When that failure happened.
     pub failed_at: Option<Timestamp>,
 }
 
@@ -91,12 +93,12 @@ pub struct Pool {
     queue: Queue,
     members: Vec<Member>,
     breaker: BreakerRules,
-    /// The turn of the modem that was last given a message: who waited long does not claim all that time.
+    /// The turn of the modem that was last given a message: a modem that waited long is not owed all that time.
     turn: u64,
 }
 
 impl Pool {
-    /// Modems that are away, and nothing that waits. A code needs `min_life` to be worth sending.
+    /// A pool whose modems are all away, without any message. A code needs `min_life` to be worth sending.
     pub fn new(
         min_life: Duration,
         breaker: BreakerRules,
@@ -106,21 +108,21 @@ impl Pool {
         Self { queue: Queue::new(min_life), members, breaker, turn: 0 }
     }
 
-    /// Adds a queued message. `recipient` is its number as a keyed hash; a modem in `avoid` leaves it alone until
-    /// its time. Answers which modem it was given to.
+    /// Adds a queued message. `recipient` is its number as a keyed hash; a modem in `avoid` does not get the
+    /// message before the time given there. Returns which modem the message was given to.
     pub fn push(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Timestamp) -> Option<usize> {
         self.queue.push(m, recipient, avoid, now);
         self.offer(m.id, &Periods::of(now))
     }
 
-    /// Adds a message that is on the air, for another modem than the one that has it: a free one is given it at once,
-    /// otherwise the first that becomes free.
+    /// Adds a message that is on the air, for another modem than the one that has it: a free modem gets it at
+    /// once, otherwise the first that becomes free.
     pub fn push_twin(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Timestamp) -> Option<usize> {
         self.queue.push_twin(m, recipient, avoid, now);
         self.offer(m.id, &Periods::of(now))
     }
 
-    /// Who else could send a message that this modem could not.
+    /// Which other modem could send a message that this modem could not.
     pub fn others(&self, m: &Message, modem: usize, now: Timestamp) -> Others {
         let refused = |name: &str| m.refused.as_ref().is_some_and(|refused| refused.modem == name);
         let wanted = |name: &str| m.wanted_modem.as_deref().is_none_or(|wanted| wanted == name);
@@ -135,8 +137,8 @@ impl Pool {
         })
     }
 
-    /// A modem can take a message: what it was given, or the first that it may send. Without one it waits, and
-    /// is given the next.
+    /// A modem can take a message: the one that it was given, or the first that it may send. When there is
+    /// none, the modem waits and is given the next.
     pub fn next(&mut self, modem: usize, now: Timestamp) -> Option<Entry> {
         if let Work::Given(entry) = std::mem::replace(&mut self.members[modem].work, Work::Waiting) {
             self.members[modem].work = Work::Busy;
@@ -149,7 +151,7 @@ impl Pool {
         Some(entry)
     }
 
-    /// A modem can take nothing. What it was given goes to another, which the answer names, or waits.
+    /// A modem can take no message. What it was given goes to another modem, which is returned, or waits.
     pub fn leave(&mut self, modem: usize, now: Timestamp) -> Option<usize> {
         let member = &mut self.members[modem];
         member.look_at = None;
@@ -159,7 +161,8 @@ impl Pool {
         self.offer(id, &Periods::of(now))
     }
 
-    /// Lets time pass: answers what can no longer be sent in time, and the modems that were given a message.
+    /// Lets time pass. Returns the messages that can no longer be sent in time, and the modems that were
+    /// given a message.
     pub fn advance(&mut self, now: Timestamp) -> (Vec<MessageId>, Vec<usize>) {
         let (overdue, due) = self.queue.advance(now);
         let t = Periods::of(now);
@@ -177,24 +180,24 @@ impl Pool {
         (overdue, woken)
     }
 
-    /// When [`advance`](Pool::advance) has something to do next.
+    /// When [`advance`](Pool::advance) next has something to do.
     pub fn next_wake(&self) -> Option<Timestamp> {
         self.members.iter().filter_map(|m| m.look_at).chain(self.queue.next_wake()).min()
     }
 
-    /// Takes out a message wherever it waits.
+    /// Removes a message wherever it waits.
     pub fn remove(&mut self, id: MessageId) {
         self.queue.remove(id);
         for member in &mut self.members {
             if matches!(&member.work, Work::Given(entry) if entry.id == id) {
-                // It was told to come for it, and asks for another then.
+                // The modem was told to fetch it, and asks for another one then.
                 member.work = Work::Busy;
             }
         }
     }
 
     /// A send of this modem ended.
-    pub fn settle(&mut self, modem: usize, done: &Done<'_>, now: Timestamp) -> Accounting {
+    pub fn settle(&mut self, modem: usize, done: &EndedSend<'_>, now: Timestamp) -> Accounting {
         let t = Periods::of(now);
         let member = &mut self.members[modem];
         let sim = &mut member.sim;
@@ -217,38 +220,41 @@ impl Pool {
         }
     }
 
-    /// Something became known of a modem's SIM beside a send's end. Whether that closed its breaker.
-    pub fn observe(&mut self, modem: usize, sign: Sign, now: Timestamp) -> bool {
+    /// Something was observed about a modem's SIM apart from the end of a send. Returns whether that closed
+    /// its breaker.
+    pub fn observe(&mut self, modem: usize, observation: Observation, now: Timestamp) -> bool {
         let member = &mut self.members[modem];
-        member.sim.ledger.health.observe(sign, now);
-        let closed = sign == Sign::Sent && member.account.sent(now);
+        member.sim.ledger.health.observe(observation, now);
+        let closed = observation == Observation::Sent && member.account.sent(now);
         if closed {
             member.look_at(now);
         }
         closed
     }
 
-    /// A message was sent that failed by the modem of this name before. The modem, when that opened its breaker.
-    pub fn outdone(&mut self, name: &str, now: Timestamp) -> Option<usize> {
+    /// A message was sent elsewhere that had failed through the modem of this name. Returns the modem, when that
+    /// opened its breaker.
+    pub fn sent_elsewhere(&mut self, name: &str, now: Timestamp) -> Option<usize> {
         let modem = self.members.iter().position(|member| member.name == name)?;
-        self.members[modem].account.outdone(&self.breaker, now).then_some(modem)
+        self.members[modem].account.sent_elsewhere(&self.breaker, now).then_some(modem)
     }
 
-    /// Somebody saw to the modem: a breaker that is open tries the next message.
+    /// A person attended to the modem: a breaker that is open tries the next message.
     pub fn try_now(&mut self, modem: usize, now: Timestamp) {
         let member = &mut self.members[modem];
         member.account.try_now(now);
         member.look_at(now);
     }
 
-    /// Another SIM is in the modem, or the first.
+    /// A new SIM, or the first one, is in the modem.
     pub fn set_sim(&mut self, modem: usize, sim: Sim) {
         let member = &mut self.members[modem];
         member.sim = sim;
         member.account = Account::default();
     }
 
-    /// The SIM that was in the modem before is seen again, perhaps under another name: what the store has of it.
+    /// The SIM that was in the modem before is known again, perhaps under another name, with what the store has
+    /// about it.
     pub fn renew_sim(&mut self, modem: usize, sim: Sim) {
         let known = &mut self.members[modem].sim;
         *known = Sim { ledger: sim.ledger.after(&known.ledger), ..sim };
@@ -259,13 +265,13 @@ impl Pool {
         self.members[modem].sim.name.clone()
     }
 
-    /// Where the modem's SIM is from, and whether it is in a foreign network.
+    /// Sets the country of the modem's SIM, and whether the SIM is in a foreign network.
     pub fn set_place(&mut self, modem: usize, home: Home, roaming: bool) {
         self.members[modem].home = home;
         self.members[modem].roaming = roaming;
     }
 
-    /// The rules after a reload; the modems have to ask [`next`](Pool::next) again.
+    /// Sets the rules after a reload; the modems have to ask [`next`](Pool::next) again.
     pub fn set_rules(&mut self, min_life: Duration, breaker: BreakerRules, of: impl Fn(&str) -> ModemRules) {
         self.queue.set_min_life(min_life);
         self.breaker = breaker;
@@ -274,7 +280,7 @@ impl Pool {
         }
     }
 
-    /// How a modem stands.
+    /// The condition of a modem.
     pub fn condition(&self, modem: usize, now: Timestamp) -> Condition {
         let t = Periods::of(now);
         let member = &self.members[modem];
@@ -291,28 +297,28 @@ impl Pool {
         }
     }
 
-    /// Messages that wait.
+    /// How many messages wait.
     pub fn len(&self) -> usize {
         let given = |m: &&Member| matches!(&m.work, Work::Given(entry) if entry.twin_of.is_none());
         self.queue.len() + self.members.iter().filter(given).count()
     }
 
-    /// Whether none waits.
+    /// Whether no message waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many wait: codes, plain texts, and those among both whose time has not come.
+    /// How many messages wait: codes, plain texts, and those of both kinds whose time has not come.
     pub fn depths(&self) -> (usize, usize, usize) {
         self.queue.depths()
     }
 
-    /// Messages that only `modem` may send.
+    /// How many messages only `modem` may send.
     pub fn pinned_to(&self, modem: &str) -> usize {
         self.queue.pinned_to(modem)
     }
 
-    /// Gives a message to the best of the modems that wait.
+    /// Gives a message to the best of the waiting modems.
     fn offer(&mut self, id: MessageId, t: &Periods) -> Option<usize> {
         let entry = self.queue.ready_entry(id)?;
         let mut looks = Vec::new();
@@ -334,7 +340,7 @@ impl Pool {
         chosen
     }
 
-    /// Gives the waiting messages, in their order, to the modems that wait.
+    /// Gives the waiting messages, in their order, to the waiting modems.
     fn deal(&mut self, t: &Periods) -> Vec<usize> {
         let mut free: Vec<(usize, Gate)> = Vec::new();
         for (i, m) in self.members.iter().enumerate().filter(|(_, m)| m.waits()) {
@@ -358,7 +364,7 @@ impl Pool {
                 free.retain(|&(i, _)| i != modem);
                 dealt.push((modem, entry.id));
             } else if !entry.otp && free.iter().all(|(_, gate)| gate.text > t.now) {
-                // No text behind this one fares better.
+                // No text after this one can be sent either.
                 looks.extend(free.iter().map(|(i, gate)| (*i, gate.text)));
                 break;
             }
@@ -374,7 +380,7 @@ impl Pool {
         dealt.into_iter().map(|(modem, _)| modem).collect()
     }
 
-    /// The first message that a modem may send; otherwise notes when to look again.
+    /// The first message that a modem may send; when there is none, notes when to look again.
     fn first_for(&mut self, modem: usize, t: &Periods) -> Option<MessageId> {
         let member = &mut self.members[modem];
         member.look_at = None;
@@ -383,7 +389,7 @@ impl Pool {
         for entry in self.queue.ready() {
             let shut = if entry.otp { gate.code } else { gate.text };
             if shut > t.now {
-                // What keeps codes back keeps texts back too, and those are all that follow.
+                // What delays codes delays texts too, and only texts follow.
                 look = Some(look.map_or(shut, |known| known.min(shut)));
                 break;
             }

@@ -1,7 +1,7 @@
 //! Which message a free modem takes next, in memory; rebuilt from the store at start-up.
 //!
-//! Codes before plain text; within a priority the earliest deadline that can still be met, then the oldest. A
-//! message that waits, for its time or for a modem, holds up nobody behind it.
+//! Codes go before plain text; within a priority the earliest deadline that can still be met goes first, then
+//! the oldest message. A message that waits for its time or for a modem delays no other message.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::phone::PhoneNumber;
 
-/// Modems that failed with a message, and until when each leaves it to the others.
+/// Modems that failed with a message, and until when each does not get it.
 pub type Avoid = Vec<(String, Timestamp)>;
 
 /// What the queue knows of one message.
@@ -21,17 +21,17 @@ pub struct Entry {
     pub id: MessageId,
     /// The recipient, for routes.
     pub to: PhoneNumber,
-    /// Short messages it still takes.
+    /// How many short messages are left to send.
     pub parts: u8,
     /// The only modem that may send it.
     pub pinned: Option<String>,
-    /// The modems that leave it alone for a while.
+    /// The modems that do not get it for a while.
     pub avoid: Avoid,
     /// The modem that had it last; another one is tried first.
     pub last: Option<String>,
     /// A modem through which the network refused it.
     pub refused_by: Option<String>,
-    /// The modem that has it on the air: another one sends it as well.
+    /// The modem that has it on the air, when another one is to send it as well.
     pub twin_of: Option<String>,
     /// The recipient as a keyed hash, for the SIMs' ledgers.
     pub recipient: u64,
@@ -39,7 +39,7 @@ pub struct Entry {
     pub otp: bool,
     rank: Rank,
     due_at: Timestamp,
-    /// The first moment at which it can no longer be sent in time.
+    /// The first instant at which it can no longer be sent in time.
     overdue_at: Option<Timestamp>,
 }
 
@@ -52,12 +52,12 @@ pub struct Queue {
     ready: BTreeMap<Rank, Entry>,
     delayed: HashMap<MessageId, Entry>,
     ranks: HashMap<MessageId, Rank>,
-    /// Every moment at which something changes by itself.
+    /// Every instant at which something changes by itself.
     wakes: BTreeSet<(Timestamp, MessageId)>,
     otp: usize,
-    /// Of those that wait, how many are on the air as well.
+    /// How many of the waiting messages are on the air as well.
     twins: usize,
-    /// How many only this modem may send.
+    /// How many messages only this modem may send.
     pinned: HashMap<String, usize>,
 }
 
@@ -73,7 +73,7 @@ impl Queue {
         self.put(entry, now);
     }
 
-    /// Adds a message that is on the air, for any modem but the one that has it, and for all of its parts.
+    /// Adds a message that is on the air, for any modem but the one that has it, with all of its parts.
     pub fn push_twin(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Timestamp) {
         let entry = Entry {
             avoid,
@@ -86,7 +86,7 @@ impl Queue {
         self.put(entry, now);
     }
 
-    /// Adds what was taken out of it before.
+    /// Adds an entry that was taken out before.
     pub fn put(&mut self, entry: Entry, now: Timestamp) {
         self.remove(entry.id);
         match entry.twin_of {
@@ -118,7 +118,7 @@ impl Queue {
         self.ready.get(self.ranks.get(&id)?)
     }
 
-    /// Takes out a message wherever it waits.
+    /// Removes a message wherever it waits.
     pub fn remove(&mut self, id: MessageId) -> Option<Entry> {
         let rank = self.ranks.remove(&id)?;
         let entry = self.ready.remove(&rank).or_else(|| self.delayed.remove(&id))?;
@@ -140,8 +140,8 @@ impl Queue {
         Some(entry)
     }
 
-    /// Lets time pass: what can no longer be sent in time is taken out and given back, and then what may go out,
-    /// or may go elsewhere, since now.
+    /// Lets time pass. Returns the messages that can no longer be sent in time, which are removed, and those
+    /// that may be sent, or may go to another modem, from now on.
     pub fn advance(&mut self, now: Timestamp) -> (Vec<MessageId>, Vec<MessageId>) {
         let (mut overdue, mut due) = (Vec::new(), Vec::new());
         while let Some(&(at, id)) = self.wakes.first().filter(|&&(at, _)| at <= now) {
@@ -164,32 +164,32 @@ impl Queue {
         (overdue, due)
     }
 
-    /// When [`advance`](Queue::advance) has something to do next.
+    /// When [`advance`](Queue::advance) next has something to do.
     pub fn next_wake(&self) -> Option<Timestamp> {
         self.wakes.first().map(|&(at, _)| at)
     }
 
-    /// Messages that only `modem` may send.
+    /// How many messages only `modem` may send.
     pub fn pinned_to(&self, modem: &str) -> usize {
         self.pinned.get(modem).copied().unwrap_or(0)
     }
 
-    /// A code needs this much life to be worth sending, from the next [`push`](Queue::push) on.
+    /// Sets how much life a code needs to be worth sending, from the next [`push`](Queue::push) on.
     pub fn set_min_life(&mut self, min_life: Duration) {
         self.min_life = min_life;
     }
 
-    /// Messages that wait, but for those that are on the air as well.
+    /// How many messages wait, without those that are on the air as well.
     pub fn len(&self) -> usize {
         self.ranks.len() - self.twins
     }
 
-    /// Whether none waits.
+    /// Whether no message waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many wait: codes, plain texts, and those among both whose time has not come.
+    /// How many messages wait: codes, plain texts, and those of both kinds whose time has not come.
     pub fn depths(&self) -> (usize, usize, usize) {
         (self.otp, self.len() - self.otp, self.delayed.len())
     }
@@ -308,7 +308,7 @@ mod tests {
         queue.push(&fine, 0, vec![], START);
         assert_eq!(queue.next_wake(), Some(after(80)));
         let entry = queue.ready_entry(late.id).unwrap();
-        assert!(!entry.fits("a", after(80)), "even before the clock is told");
+        assert!(!entry.fits("a", after(80)), "even before `advance` is called");
         assert_eq!(queue.advance(after(80)), (vec![late.id], vec![]));
         assert_eq!(queue.len(), 1);
     }
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(entry.last.as_deref(), Some("a"));
         assert!(!entry.fits("a", after(1)) && entry.fits("b", after(1)) && entry.fits("a", after(2)));
         assert_eq!(queue.next_wake(), Some(after(2)));
-        assert_eq!(queue.advance(after(2)), (vec![], vec![m.id]), "the first one may have it again");
+        assert_eq!(queue.advance(after(2)), (vec![], vec![m.id]), "the first modem may have it again");
         let entry = take(&mut queue, "a", after(2)).unwrap();
         queue.put(entry.clone(), after(2));
         assert_eq!(take(&mut queue, "a", after(2)), Some(entry));
@@ -341,7 +341,7 @@ mod tests {
         assert_eq!(queue.advance(after(90)), (vec![m.id], vec![]));
         let m = Message { deadline: Some(after(60)), ..m };
         queue.push(&m, 0, vec![], START);
-        assert_eq!(queue.next_wake(), Some(after(60)), "no longer than it lives");
+        assert_eq!(queue.next_wake(), Some(after(60)), "no longer than the message lives");
     }
 
     #[test]
@@ -354,13 +354,17 @@ mod tests {
         assert_eq!((queue.len(), queue.is_empty(), queue.depths()), (0, true, (0, 0, 0)));
         assert!(take(&mut queue, "a", after(9)).is_none());
         let entry = take(&mut queue, "b", after(9)).unwrap();
-        assert_eq!((entry.parts, entry.pinned.as_deref()), (3, None), "it goes whole");
+        assert_eq!((entry.parts, entry.pinned.as_deref()), (3, None), "all parts are sent");
         queue.put(entry, after(9));
         queue.push(&m, 0, vec![], after(10));
-        assert_eq!((queue.len(), queue.depths()), (1, (1, 0, 0)), "it waits again, and has no twin");
+        assert_eq!((queue.len(), queue.depths()), (1, (1, 0, 0)), "the message waits again, and has no twin");
         queue.remove(m.id);
         queue.push_twin(&m, 0, vec![], after(10));
-        assert_eq!(queue.advance(after(280)), (vec![m.id], vec![]), "no life is left to type it");
+        assert_eq!(
+            queue.advance(after(280)),
+            (vec![m.id], vec![]),
+            "too little life is left to type the code"
+        );
         assert_eq!((queue.twins, queue.ranks.len()), (0, 0));
     }
 

@@ -1,19 +1,19 @@
-//! Delivery reports of a message's parts, and what they mean for the message together.
+//! Delivery reports for a message's parts, and what they mean for the whole message.
 //!
-//! A report names a part by the TP-MR under which it went out. Of a part whose send ended unknown that is only
-//! supposed: a modem may number by itself.
+//! A report names a part by the TP-MR under which the part was sent. For a part whose send ended unknown the
+//! TP-MR is only assumed: a modem may choose its own.
 
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 
-/// What became of a part.
+/// The state of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartState {
-    /// Nothing is known, or the service centre still tries.
+    /// Nothing is known, or the service centre is still trying.
     Open,
-    /// The recipient has it.
+    /// The recipient received it.
     Delivered,
-    /// The recipient will never have it: TP-ST.
+    /// The recipient will never receive it: TP-ST.
     Failed(u8),
 }
 
@@ -24,9 +24,9 @@ pub struct PartReport {
     pub part: u8,
     /// Its TP-MR.
     pub reference: u8,
-    /// The service centre took it for certain, under this TP-MR.
+    /// Whether the service centre accepted it for certain, under this TP-MR.
     pub certain: bool,
-    /// What became of it.
+    /// Its state.
     pub state: PartState,
 }
 
@@ -44,19 +44,19 @@ pub struct Awaited {
 pub struct Report {
     /// The modem that received it.
     pub modem: String,
-    /// Its SIM; the modem's name when that is not known.
+    /// Its SIM; the modem's name when the SIM is not known.
     pub sim: String,
     /// TP-MR of the part.
     pub reference: u8,
     /// TP-RA as the network wrote it.
     pub recipient: String,
-    /// When the service centre took the part (TP-SCTS).
+    /// When the service centre accepted the part (TP-SCTS).
     pub sent_at: Option<Timestamp>,
-    /// When it reached the recipient or was given up (TP-DT).
+    /// When the part reached the recipient or was given up (TP-DT).
     pub ended_at: Option<Timestamp>,
-    /// When the modem handed it over, by our own clock.
+    /// When the modem handed it over, by the daemon's clock.
     pub came_at: Timestamp,
-    /// What became of the part.
+    /// The state of the part.
     pub state: PartState,
 }
 
@@ -66,12 +66,12 @@ impl std::fmt::Debug for Report {
     }
 }
 
-/// Where a report was written down.
+/// The part to which a report was assigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noted {
-    /// At a part that was sent for certain.
+    /// A part that was sent for certain.
     Certain,
-    /// At a part that was in doubt until now.
+    /// A part that was in doubt until now.
     Doubtful {
         /// Which part, from 0.
         part: u8,
@@ -79,12 +79,12 @@ pub enum Noted {
 }
 
 impl Awaited {
-    /// Nothing yet.
+    /// No part was sent yet.
     pub const fn new(message: MessageId) -> Self {
         Self { message, parts: Vec::new() }
     }
 
-    /// A part was taken under this TP-MR.
+    /// A part was accepted under this TP-MR.
     pub fn sent(&mut self, part: u8, reference: u8) {
         let doubtful = |p: &&mut PartReport| p.part == part && !p.certain && p.reference == reference;
         match self.parts.iter_mut().find(doubtful) {
@@ -95,12 +95,12 @@ impl Awaited {
         }
     }
 
-    /// A part may have gone out, under this TP-MR if the modem did not choose another.
+    /// A part may have been sent, under this TP-MR if the modem did not choose another.
     pub fn perhaps_sent(&mut self, part: u8, reference: u8) {
         self.parts.push(PartReport { part, reference, certain: false, state: PartState::Open });
     }
 
-    /// A part in doubt was taken under this TP-MR.
+    /// A part in doubt was accepted under this TP-MR.
     pub fn sent_after_all(&mut self, part: u8, reference: u8) {
         let doubtful = |p: &PartReport| p.part == part && !p.certain;
         let named = self.parts.iter().position(|p| doubtful(p) && p.reference == reference);
@@ -113,13 +113,13 @@ impl Awaited {
         }
     }
 
-    /// Whether a part is in doubt, and one under this very TP-MR.
+    /// Whether any part is in doubt, and whether one is under this very TP-MR.
     pub fn doubts(&self, reference: u8) -> (bool, bool) {
         let mut open = self.parts.iter().filter(|p| !p.certain && p.state == PartState::Open).peekable();
         (open.peek().is_some(), open.any(|p| p.reference == reference))
     }
 
-    /// Writes down what became of a part; nothing when there is no such part that it is news for.
+    /// Notes the state of a part; `None` when there is no part for which this is new.
     pub fn note(&mut self, reference: u8, state: PartState) -> Option<Noted> {
         let open = |p: &PartReport| p.state == PartState::Open;
         let named = |p: &PartReport| p.reference == reference;
@@ -141,8 +141,8 @@ impl Awaited {
         Some(noted)
     }
 
-    /// What the reports say of a message of so many parts: delivered when each part is, failed when a part is and no
-    /// other send of it can still arrive.
+    /// What the reports mean for a message of so many parts: it is delivered when each part is, and failed
+    /// when a part is and no other send of that part can still arrive.
     pub fn overall(&self, parts: u8) -> PartState {
         let sends = |part: u8| self.parts.iter().filter(move |p| p.part == part);
         let delivered = |part: u8| sends(part).any(|p| p.state == PartState::Delivered);
@@ -172,9 +172,9 @@ mod tests {
         a.sent(1, 8);
         assert_eq!(a.note(8, PartState::Delivered), Some(Noted::Certain));
         assert_eq!(a.overall(2), PartState::Open);
-        assert_eq!(a.note(8, PartState::Delivered), None, "twice is no news");
-        assert_eq!(a.note(9, PartState::Delivered), None, "of no part");
-        assert_eq!(a.note(7, PartState::Open), Some(Noted::Certain), "still tried");
+        assert_eq!(a.note(8, PartState::Delivered), None, "the second report is not new");
+        assert_eq!(a.note(9, PartState::Delivered), None, "no part has this TP-MR");
+        assert_eq!(a.note(7, PartState::Open), Some(Noted::Certain), "the service centre is still trying");
         assert_eq!(a.note(7, PartState::Delivered), Some(Noted::Certain));
         assert_eq!(a.overall(2), PartState::Delivered);
         assert_eq!(a.overall(3), PartState::Open, "a third part is not sent yet");
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!((a.doubts(7), a.doubts(9)), ((true, true), (true, false)));
         let mut renumbered = a.clone();
         assert_eq!(renumbered.note(9, PartState::Open), Some(Noted::Doubtful { part: 0 }));
-        assert_eq!(renumbered.note(9, PartState::Delivered), Some(Noted::Certain), "its number is known now");
+        assert_eq!(renumbered.note(9, PartState::Delivered), Some(Noted::Certain), "its TP-MR is known now");
         let mut answered = a.clone();
         answered.sent_after_all(0, 12);
         assert_eq!((answered.parts.len(), answered.doubts(7)), (1, (false, false)), "no doubt is left");
@@ -220,9 +220,9 @@ mod tests {
         assert_eq!(
             answered.note(13, PartState::Open),
             Some(Noted::Certain),
-            "a report had settled it before"
+            "a report had already decided it"
         );
-        // The twin went out too, and failed as a duplicate: the first may still arrive.
+        // The twin was sent too, and failed as a duplicate: the first may still arrive.
         a.sent(0, 20);
         assert_eq!(a.note(20, PartState::Failed(0x48)), Some(Noted::Certain));
         assert_eq!(a.overall(1), PartState::Failed(0x48));

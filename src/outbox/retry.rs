@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-/// Exponential backoff with an end.
+/// Exponential backoff that ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Retry {
     /// The wait after the first failure.
     pub first: Duration,
     /// Each further wait is this many times the one before.
     pub factor: f64,
-    /// No wait is longer.
+    /// The longest wait.
     pub max: Duration,
-    /// Sends in all.
+    /// How many sends there are in all.
     pub attempts: u32,
 }
 
@@ -22,7 +22,7 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// The wait after `attempts` sends, or nothing when there is to be no other.
+    /// The wait after `attempts` sends, or `None` when there is to be no other send.
     pub fn after(&self, attempts: u32) -> Option<Duration> {
         (attempts < self.attempts).then(|| self.wait(attempts))
     }

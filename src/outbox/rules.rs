@@ -1,11 +1,11 @@
-//! What one modem may be used for, as its operator says.
+//! What one modem may be used for, according to its operator.
 
 use crate::phone::PhoneNumber;
 
 /// The rules of one modem and its SIM. A limit that is left out does not limit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ModemRules {
-    /// Only numbers that begin so, when there are any.
+    /// Only numbers with these prefixes, if there are any.
     pub routes: Option<Vec<String>>,
     /// Parts in a minute.
     pub max_per_minute: Option<u32>,
@@ -20,14 +20,14 @@ pub struct ModemRules {
 }
 
 impl ModemRules {
-    /// How closely the routes fit a number: the characters of the longest prefix that does, zero without routes;
-    /// nothing when the modem may not serve it.
+    /// How closely the routes fit a number: the length of the longest prefix that fits, zero without routes;
+    /// `None` when the modem may not serve the number.
     pub fn route(&self, to: &PhoneNumber) -> Option<usize> {
         let Some(routes) = &self.routes else { return Some(0) };
         routes.iter().filter(|prefix| to.as_str().starts_with(prefix.as_str())).map(String::len).max()
     }
 
-    /// What of a limit is left to a message of this kind.
+    /// How much of a limit is available to a message of this kind.
     pub(super) fn open_to(&self, limit: u32, otp: bool) -> u32 {
         if otp {
             return limit;
@@ -57,7 +57,7 @@ mod tests {
     fn a_reserve_is_for_codes() {
         let rules = ModemRules { reserve: 10, ..ModemRules::default() };
         assert_eq!((rules.open_to(1000, true), rules.open_to(1000, false)), (1000, 900));
-        assert_eq!(rules.open_to(9, false), 9, "less than one part is kept of a small limit");
+        assert_eq!(rules.open_to(9, false), 9, "a reserve of less than one part is none");
         assert_eq!(rules.open_to(u32::MAX, false), u32::MAX - u32::MAX / 10);
     }
 }

@@ -1,7 +1,7 @@
 //! The one function that changes the state of a message.
 //!
-//! A code whose modem is silent is on the air twice for a while: through the modem that has it and through a twin.
-//! Whichever is accepted first makes the message sent; what the other does later is credited and changes nothing.
+//! A code whose modem is silent is on the air twice for a while: through the modem that has it, and as a twin.
+//! Whichever is accepted first makes the message sent; the later end of the other is noted and changes nothing.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::clock::Timestamp;
 #[cfg(test)]
 pub(super) mod tests;
 
-/// So long is another SIM waited for that may try what the network refused through one.
+/// How long another SIM is awaited that may try what the network refused through one.
 const SECOND_SIM: Duration = Duration::from_secs(300);
 
-/// What happens to a message.
+/// An event of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A modem takes it.
@@ -29,47 +29,47 @@ pub enum Event {
     TwinClaimed {
         /// The other modem's name.
         modem: String,
-        /// The silent one's.
+        /// The silent modem's name.
         of: String,
     },
     /// A send of it ended.
     Ended {
         /// Through this modem.
         modem: String,
-        /// So.
+        /// In this way.
         end: End,
     },
-    /// The answer to a send of unknown outcome came late, or a report tells of it.
+    /// The answer to a send of unknown outcome came late, or a report shows the outcome.
     LateAccepted {
         /// The modem that sent it.
         modem: String,
-        /// The part that was in doubt, from 0; those before it were taken for certain.
+        /// The part that was in doubt, from 0; those before it were accepted for certain.
         part: u8,
         /// TP-MR of the part.
         reference: u8,
     },
-    /// Found in `Sending` at start-up.
+    /// It was found in `Sending` at start-up.
     FoundSending,
     /// The application withdraws it.
     Cancel,
-    /// Time passed, with this much life needed for a send to make sense.
+    /// Time passed.
     Tick {
         /// A code with less life left is not sent.
         min_life: Duration,
     },
     /// A delivery report.
     Reported {
-        /// Whether the recipient has it.
+        /// Whether the recipient received it.
         delivered: bool,
         /// The report's meaning, for a person, when it was not delivered.
         reason: Option<String>,
     },
 }
 
-/// How a send ended. `references`: TP-MR of each part that was taken in it for certain.
+/// How a send ended. `references` has the TP-MR of each part that was accepted for certain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// The service centre took all parts.
+    /// The service centre accepted all parts.
     Accepted {
         /// One for each part.
         references: Vec<u8>,
@@ -82,19 +82,19 @@ pub enum End {
         fault: Fault,
         /// Whether the send counts.
         attempt: Attempt,
-        /// Who else could send the message.
+        /// Which other modem could send the message.
         others: Others,
     },
-    /// Nobody knows whether the last part went out.
+    /// It is unknown whether the last part was sent.
     Unknown {
         /// One for each part before it.
         references: Vec<u8>,
         /// What was seen.
         reason: String,
     },
-    /// The modem did not begin: nothing went out and no attempt is counted.
+    /// The modem did not begin: nothing was sent and no attempt is counted.
     NotStarted {
-        /// Parts taken before the modem stopped.
+        /// One for each part that was accepted before the modem stopped.
         references: Vec<u8>,
         /// What was seen.
         reason: String,
@@ -102,7 +102,7 @@ pub enum End {
 }
 
 impl End {
-    /// TP-MR of each part that was taken for certain.
+    /// The TP-MR of each part that was accepted for certain.
     pub fn references(&self) -> &[u8] {
         match self {
             Self::Accepted { references }
@@ -113,7 +113,7 @@ impl End {
     }
 }
 
-/// An event that this state does not take.
+/// An event that is not possible in this state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message that is {} does not take this", .0.as_str())]
 pub struct Refusal(pub MessageStatus);
@@ -133,7 +133,7 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
         }
         (Sending, Event::TwinClaimed { modem, of }) if may_have_twin(&m, &modem, &of, retry) => {
             m.attempts += 1;
-            // Another SIM has to send all of it: a phone joins parts of one sender alone.
+            // Another SIM has to send all parts: a phone joins only parts of one sender.
             m.twins.push(Twin { modem, first: 0 });
         }
         (Sending, Event::Ended { modem, end }) => {
@@ -141,7 +141,7 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
                 return refused;
             }
         }
-        // The slower of two twins.
+        // The slower of two twins ended.
         (Sent | Delivered | Undelivered, Event::Ended { modem, end }) if m.twin(&modem).is_some() => {
             m.twins.retain(|twin| twin.modem != modem);
             m.modem_references.extend_from_slice(end.references());
@@ -150,7 +150,7 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
             m.uncertain = true;
             m.error = Some("the daemon stopped while it was on the air".to_owned());
             m.twins.clear();
-            // One try beyond the limit: the attempt may never have begun.
+            // This allows one try beyond the limit: the attempt may never have begun.
             queue(&mut m, now);
         }
         (Queued | Sending | Failed | Expired, Event::LateAccepted { modem, part, reference })
@@ -158,15 +158,15 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
         {
             accepted_late(&mut m, modem, part, reference, now);
         }
-        // It had gone out through another modem by then: the reference alone is news.
+        // The message had been sent through another modem by then: only the reference is new.
         (Sent | Delivered | Undelivered, Event::LateAccepted { reference, .. }) => {
             m.modem_references.push(reference);
         }
         (Queued, Event::Cancel) => end(&mut m, Cancelled),
         (Queued, Event::Tick { min_life }) => ran_out(&mut m, min_life, now),
-        // Also what a service centre gave up too early.
+        // This includes a message that a service centre gave up too early.
         (Sent | Undelivered, Event::Reported { delivered: true, .. }) => delivered(&mut m, now),
-        // Nobody knew whether it had gone out; now it is known.
+        // It was unknown whether the message had been sent; now it is known.
         (Failed | Expired, Event::Reported { delivered: true, .. })
             if m.uncertain && m.parts_done.saturating_add(1) >= m.parts =>
         {
@@ -184,8 +184,8 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
     Ok(m)
 }
 
-/// Whether a message may have a twin: only a code that is on the air, of which a twin harms nobody, once at a time, and
-/// no oftener than any message is sent.
+/// Whether a message may have a twin: only a code that is on the air may, since a second copy of a code does
+/// no harm, only one at a time, and no more often than any message is sent.
 pub fn wants_twin(m: &Message, retry: &Retry) -> bool {
     m.status == MessageStatus::Sending
         && matches!(m.kind, Kind::Otp(_))
@@ -193,7 +193,7 @@ pub fn wants_twin(m: &Message, retry: &Retry) -> bool {
         && m.attempts < retry.attempts
 }
 
-/// Whether `modem` may send a message as well that `of` has.
+/// Whether `modem` may also send a message that `of` has.
 fn may_have_twin(m: &Message, modem: &str, of: &str, retry: &Retry) -> bool {
     wants_twin(m, retry)
         && m.modem.as_deref() == Some(of)
@@ -201,7 +201,7 @@ fn may_have_twin(m: &Message, modem: &str, of: &str, retry: &Retry) -> bool {
         && m.refused.as_ref().is_none_or(|refused| refused.modem != modem)
 }
 
-/// A send ended of a message that is on the air; whether that modem had it.
+/// A send ended of a message that is on the air. Returns whether that modem had the message.
 fn ended(m: &mut Message, modem: &str, end: End, now: Timestamp, retry: &Retry) -> bool {
     let first = m.modem.as_deref() == Some(modem);
     if !first && m.twin(modem).is_none() {
@@ -215,7 +215,7 @@ fn ended(m: &mut Message, modem: &str, end: End, now: Timestamp, retry: &Retry) 
         sent_through(m, Some(modem.to_owned()), others, now);
         return true;
     }
-    // What remains of two, if there were two, is the message's send from here on.
+    // If there were two sends, the remaining one is the message's send from here on.
     let alone = m.twins.is_empty();
     if alone {
         m.parts_done = m.parts_done.saturating_add(taken);
@@ -252,7 +252,7 @@ fn ended(m: &mut Message, modem: &str, end: End, now: Timestamp, retry: &Retry) 
     true
 }
 
-/// What a refusal means; `alone`: no other send of the message is on the air.
+/// Applies a refusal; `alone` means that no other send of the message is on the air.
 fn rejected(
     m: &mut Message,
     modem: &str,
@@ -263,7 +263,7 @@ fn rejected(
 ) {
     m.error = Some(fault.text);
     match fault.class {
-        // The other one of two sends went out, or the one that nobody knew of.
+        // The other one of two sends was accepted, or an earlier one of unknown outcome.
         FaultClass::Duplicate if !alone => {
             let others = on_the_air(m);
             m.parts_done = m.parts;
@@ -290,14 +290,14 @@ fn rejected(
             } else if others == Others::Here {
                 go_elsewhere(m, now);
             } else {
-                // The pool keeps it from this modem for a while.
+                // The pool keeps the message from this modem for a while.
                 queue(m, now);
             }
         }
     }
 }
 
-/// A part in doubt was taken after all.
+/// A part in doubt was accepted after all.
 fn accepted_late(m: &mut Message, modem: String, part: u8, reference: u8, now: Timestamp) {
     m.modem_references.push(reference);
     if part.saturating_add(1) >= m.parts {
@@ -312,13 +312,13 @@ fn accepted_late(m: &mut Message, modem: String, part: u8, reference: u8, now: T
     }
 }
 
-/// Every send of a message that is on the air, as one beside another.
+/// Every send of a message that is on the air, as sends beside another.
 fn on_the_air(m: &Message) -> Vec<Twin> {
     let first = m.modem.iter().map(|modem| Twin { modem: modem.clone(), first: m.parts_done });
     first.chain(m.twins.iter().cloned()).collect()
 }
 
-/// It went out through `modem`, and has `others` on the air still.
+/// The message was sent through `modem`, and has `others` still on the air.
 fn sent_through(m: &mut Message, modem: Option<String>, others: Vec<Twin>, now: Timestamp) {
     m.modem = modem;
     m.twins = others;
@@ -327,7 +327,7 @@ fn sent_through(m: &mut Message, modem: Option<String>, others: Vec<Twin>, now: 
     end(m, MessageStatus::Sent);
 }
 
-/// Another modem may have it at once: all of it, since a phone joins parts of one sender alone.
+/// Another modem may send the message at once: all of it, since a phone joins only parts of one sender.
 fn go_elsewhere(m: &mut Message, now: Timestamp) {
     m.parts_done = 0;
     queue(m, now);
@@ -345,7 +345,7 @@ fn again(m: &mut Message, now: Timestamp, retry: &Retry) {
     }
 }
 
-/// Time passed for a message that waits.
+/// Time passed for a waiting message.
 fn ran_out(m: &mut Message, min_life: Duration, now: Timestamp) {
     let needed = if matches!(m.kind, Kind::Otp(_)) { min_life } else { Duration::ZERO };
     if m.refused.as_ref().is_some_and(|refused| now >= refused.until) {

@@ -1,5 +1,5 @@
-//! The daemon's key, and what is made with it: sealed texts (ChaCha20-Poly1305, RFC 8439, under a nonce of 192
-//! random bits, `XChaCha`) and keyed hashes (HMAC-SHA-256, RFC 2104).
+//! The daemon's key, and what is made with it: sealed texts (ChaCha20-Poly1305, RFC 8439, under a nonce of
+//! 192 random bits, `XChaCha`) and keyed hashes (HMAC-SHA-256, RFC 2104).
 
 use std::fmt;
 
@@ -22,11 +22,11 @@ pub struct Key {
     random: Random,
 }
 
-/// A nonce and a ciphertext with its tag. Without the key it says nothing but its length.
+/// A nonce and a ciphertext with its tag. Without the key it reveals nothing but its length.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(Vec<u8>);
 
-/// A sealed text that does not open: another key, another owner, or damage.
+/// A sealed text that cannot be opened: it has another key or another owner, or is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("sealed with another key or damaged; was the secret key replaced?")]
 pub struct UnsealError;
@@ -65,7 +65,7 @@ impl Key {
         Sealed(out)
     }
 
-    /// Opens what was sealed for the `owner`.
+    /// Opens a text that was sealed for the `owner`.
     pub fn unseal(&self, owner: &[u8], sealed: &Sealed) -> Result<Secret<Vec<u8>>, UnsealError> {
         let (nonce, body) = sealed.0.split_at_checked(NONCE).ok_or(UnsealError)?;
         let nonce = XNonce::try_from(nonce).map_err(|_| UnsealError)?;
@@ -96,7 +96,7 @@ impl Sealed {
         &self.0
     }
 
-    /// What the store kept.
+    /// The octets that the store kept.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }

@@ -1,4 +1,4 @@
-//! Who may do what, by the kernel's word.
+//! Who may do what, according to what the kernel says of a peer.
 
 use serde_json::{Value, json};
 use smsotpd::api::access::{Access, Client, Matcher, Right};
@@ -67,7 +67,7 @@ async fn a_client_is_known_by_its_group() {
 }
 
 #[tokio::test]
-async fn a_stranger_reaches_nothing_but_the_signs_of_life() {
+async fn an_unknown_peer_reaches_only_the_health_checks() {
     let api = served_to(Matcher::Uid(own_uid() ^ 1), &Right::ALL, None);
     for route in ROUTES {
         let path = route

@@ -44,7 +44,7 @@ async fn a_code_is_issued_and_checked() {
     let (exit, shown, _) = run(&api, &["--json", "show", id]).await;
     assert_eq!(exit, 0);
     let raw = api.call(Call::get(format!("/v1/verifications/{id}"))).await;
-    assert_eq!(shown.trim_end().as_bytes(), &raw.body[..], "exactly the API's JSON");
+    assert_eq!(shown.trim_end().as_bytes(), &raw.body[..], "the output is exactly the API's JSON");
     let (exit, out, _) = run(&api, &["check", id, "000000"]).await;
     assert_eq!(exit, 1);
     assert!(out.starts_with("not approved: pending, 4 attempts left"), "{out}");
@@ -119,8 +119,11 @@ async fn without_a_daemon_it_says_so() {
         assert!(err.contains("none.sock") && err.contains("is smsotpd running?"), "{err}");
     }
     let (exit, _, err) = ended(smsotp(Path::new(""), &["status"]).output()).await;
-    assert!(exit == 69 && err.contains("/run/smsotpd/smsotpd.sock"), "an empty variable is none: {err}");
-    // The option wins over the environment.
+    assert!(
+        exit == 69 && err.contains("/run/smsotpd/smsotpd.sock"),
+        "an empty variable counts as none: {err}"
+    );
+    // The option takes precedence over the environment.
     let api = served();
     let (exit, ..) =
         ended(smsotp(&socket, &["--socket", api.socket.to_str().unwrap(), "status"]).output()).await;
@@ -197,7 +200,7 @@ async fn wait_tells_whether_the_message_was_sent() {
 }
 
 #[tokio::test]
-async fn the_operator_sees_and_cares_for_modems() {
+async fn the_operator_sees_and_controls_modems() {
     let operator = Client {
         name: "operator".to_owned(),
         matcher: Matcher::Uid(nix::unistd::geteuid().as_raw()),

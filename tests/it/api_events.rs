@@ -96,7 +96,7 @@ async fn what_a_follower_misses_for_good_is_told() {
         let event = events.next().await.unwrap().unwrap();
         (event.id, event.name, event.data)
     };
-    // It never was given an event when it falls behind what is remembered.
+    // The follower has not been given any event when it falls behind what is remembered.
     let mut slow = follow(&api, None).await;
     happen(1000);
     api.fake.state.lock().unwrap().forgotten = 300;

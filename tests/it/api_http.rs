@@ -232,7 +232,7 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn refusals_of_the_house_reach_the_client() {
+async fn refusals_of_the_service_reach_the_client() {
     let api = served();
     let span = Duration::from_millis(29_100);
     for (error, status, code) in [
@@ -261,7 +261,7 @@ async fn refusals_of_the_house_reach_the_client() {
 }
 
 #[tokio::test]
-async fn the_daemon_tells_how_it_is() {
+async fn the_daemon_reports_its_status() {
     let api = served();
     let status: Value = api.call(Call::get("/v1/status")).await.parse().unwrap();
     assert_eq!((&status["uptime_s"], &status["queue"]["text"]), (&json!(61), &json!(2)));

@@ -1,5 +1,5 @@
-//! `openapi.json` against the table of the routes, and against what the API takes: each request body is changed in many
-//! ways, and taken exactly when the description says so.
+//! `openapi.json` against the table of the routes, and against what the API accepts: each request body is
+//! changed in many ways, and accepted exactly when the description says so.
 
 use std::collections::BTreeSet;
 
@@ -84,7 +84,7 @@ fn the_description_and_the_table_name_the_same_rights_and_parameters() {
     }
 }
 
-/// Whether a value is one of this schema: as much of JSON Schema (draft 2020-12) as the description makes use of.
+/// Whether a value matches this schema: as much of JSON Schema (draft 2020-12) as the description uses.
 fn is_valid(description: &Value, schema: &Value, value: &Value) -> bool {
     let schema = resolved(description, schema);
     let valid = |schema: &Value, value: &Value| is_valid(description, schema, value);
@@ -141,7 +141,7 @@ fn is_valid(description: &Value, schema: &Value, value: &Value) -> bool {
         })
 }
 
-/// A value of a schema.
+/// A value that matches a schema.
 fn sample(description: &Value, schema: &Value) -> Value {
     let schema = resolved(description, schema);
     if let Some(example) = schema.pointer("/examples/0").or_else(|| schema.get("default")) {

@@ -15,7 +15,7 @@ const OVER: usize = 64 * 1024 + 1;
 #[tokio::test]
 async fn a_body_too_large_is_refused_unread() {
     let api = served();
-    // Announced, and never sent.
+    // The body is announced, and never sent.
     let head = format!("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: {OVER}\r\n\r\n");
     let mut stream = UnixStream::connect(&api.socket).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -23,27 +23,27 @@ async fn a_body_too_large_is_refused_unread() {
     stream.read_exact(&mut start).await.unwrap();
     assert_eq!(&start, b"HTTP/1.1 413 ");
 
-    // Asked for first: no 100, so that nothing of it is sent.
+    // The client asks first: there is no 100, so that nothing of the body is sent.
     let head = format!(
         "POST /v1/messages HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {OVER}\r\n\r\n"
     );
     let answer = raw(&api.socket, head.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 
-    // Sent whole before the answer is read.
+    // The whole body is sent before the answer is read.
     let body = "x".repeat(900_000);
     let head = format!("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
     let answer = raw(&api.socket, format!("{head}{body}").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("\"too_large\""), "{answer}");
     assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
 
-    // In chunks, of which nobody said how many there are.
+    // The body comes in chunks, whose number is not announced.
     let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
     let head = "POST /v1/messages HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
     let answer = raw(&api.socket, format!("{head}{}0\r\n\r\n", chunk.repeat(17)).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 
-    // Exactly the limit is read, and found to be no JSON.
+    // A body of exactly the limit is read, and is not JSON.
     let head =
         "POST /v1/messages HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
     let answer = raw(&api.socket, format!("{head}{}0\r\n\r\n", chunk.repeat(16)).as_bytes()).await;
@@ -96,7 +96,7 @@ async fn an_endless_body_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_client_that_stalls_is_let_go() {
+async fn a_client_that_stalls_is_disconnected() {
     let short = Duration::from_millis(100);
     let limits = Limits { head: short, body: short, ..Limits::default() };
     let api = served_within(limits, Access::default());
@@ -156,7 +156,7 @@ async fn an_idle_connection_outlives_the_time_for_a_head_but_not_its_own() {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_nothing_is_let_go() {
+async fn a_client_that_reads_nothing_is_disconnected() {
     let limits = Limits { blocked: Duration::from_millis(100), ..Limits::default() };
     let api = served_within(limits, Access::default());
     let mut stream = UnixStream::connect(&api.socket).await.unwrap();
@@ -184,7 +184,7 @@ async fn a_thousand_idle_connections_stop_nobody() {
         assert_eq!(api.call(Call::get("/v1/status")).await.status, 200);
     }
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    // And those that hung half-way are still served when they go on.
+    // Connections that stopped half-way are still served when they go on.
     let mut last = idle.swap_remove(998);
     last.write_all(b"TP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     assert!(read_to_end(&mut last).await.starts_with("HTTP/1.1 200 "));

@@ -1,4 +1,4 @@
-//! A house behind the API that a test furnishes, and the API served on a socket in a temporary folder.
+//! A fake service behind the API that a test fills, and the API served on a socket in a temporary folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 pub(crate) const CODE: &str = "482916";
 pub(crate) const NUMBER: &str = "+41791234567";
 
-/// What the fake house holds.
+/// The content of the fake service.
 pub(crate) struct Fake {
     pub(crate) state: Mutex<State>,
     live: broadcast::Sender<Event>,
@@ -39,7 +39,7 @@ pub(crate) struct State {
     pub(crate) verifications: BTreeMap<VerificationId, VerificationView>,
     pub(crate) messages: BTreeMap<MessageId, MessageView>,
     pub(crate) events: Vec<Event>,
-    /// So many of the first events are remembered no more.
+    /// How many of the first events are no longer remembered.
     pub(crate) forgotten: u64,
     pub(crate) callers: Vec<Caller>,
     pub(crate) issued: Vec<IssueRequest>,
@@ -49,10 +49,10 @@ pub(crate) struct State {
     pub(crate) inbox: BTreeMap<InboxId, InboxView>,
     pub(crate) inbox_filters: Vec<InboxFilter>,
     pub(crate) opt_outs: BTreeMap<PhoneNumber, OptOutView>,
-    /// The next use case says this instead.
+    /// The next use case returns this error instead.
     pub(crate) refuse: Option<GatewayError>,
     pub(crate) not_ready: bool,
-    /// New messages are in this status at once.
+    /// New messages have this status at once.
     pub(crate) born: Option<MessageStatus>,
 }
 
@@ -65,12 +65,12 @@ impl Fake {
         self.state.lock().unwrap().refuse = Some(error);
     }
 
-    /// How many follow the events.
+    /// How many followers the events have.
     pub(crate) fn followers(&self) -> usize {
         self.live.receiver_count()
     }
 
-    /// Whether every follower was handed all that happened.
+    /// Whether every follower was given all events.
     pub(crate) fn delivered(&self) -> bool {
         self.live.is_empty()
     }
@@ -82,7 +82,7 @@ impl Fake {
         let _ = self.live.send(event);
     }
 
-    /// Moves a message on, its verification's view too.
+    /// Changes the status of a message, and of its verification's view.
     pub(crate) fn move_message(&self, id: MessageId, status: MessageStatus) {
         let view = {
             let mut state = self.state.lock().unwrap();
@@ -110,7 +110,7 @@ impl Fake {
     }
 }
 
-/// In one millisecond too, each id sorts behind the one before.
+/// Ids sort in the order in which they were made, also within one millisecond.
 pub(crate) static IDS: std::sync::LazyLock<Ids> =
     std::sync::LazyLock::new(|| Ids::new(smsotpd::random::Random::system()));
 
@@ -395,7 +395,7 @@ pub(crate) fn modem(state: ModemState) -> ModemView {
     }
 }
 
-/// The API, served until this is dropped or stopped.
+/// The API, served until this value is dropped or stopped.
 pub(crate) struct Served {
     pub(crate) fake: Arc<Fake>,
     pub(crate) client: Client,
@@ -405,7 +405,7 @@ pub(crate) struct Served {
     _folder: tempfile::TempDir,
 }
 
-/// Serves a new fake to everybody.
+/// Serves a new fake service to every peer.
 pub(crate) fn served() -> Served {
     served_within(Limits::default(), Access::default())
 }
@@ -458,7 +458,7 @@ pub(crate) async fn read_to_end(stream: &mut UnixStream) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// Returns when `condition` holds.
+/// Completes when `condition` holds.
 pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let held = tokio::time::timeout(Duration::from_secs(20), async {
         while !condition() {

@@ -15,18 +15,18 @@ use smsotpd::{clock::Timestamp, gateway::VerificationView, id};
 
 use crate::api_support::NUMBER;
 
-/// Every instant of the samples, and nothing else in them.
+/// Every instant of the samples, which occurs nowhere else in them.
 const AT: &str = "2027-01-15T08:00:00.000Z";
 
-/// The description, and the wire types that were held against it.
+/// The description, and the wire types that were compared with it.
 struct Held {
     description: Value,
     types: BTreeSet<String>,
 }
 
 impl Held {
-    /// Compares a wire type with the schema at `pointer`: `full` has every member, `bare` only those that are always
-    /// there.
+    /// Compares a wire type with the schema at `pointer`: `full` has every member, `bare` only those that are
+    /// always present.
     fn hold<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
         &mut self,
         pointer: &str,
@@ -102,7 +102,11 @@ impl Members<'_> {
         }
         assert_eq!(keys(&schema["properties"]), full.keys().cloned().collect(), "{name}{place}");
         if let Some(bare) = bare {
-            assert_eq!(texts(&schema["required"]), keys(bare), "{name}{place}: what is always there");
+            assert_eq!(
+                texts(&schema["required"]),
+                keys(bare),
+                "{name}{place}: the members that are always present"
+            );
         }
         for (key, value) in full {
             let bare = bare.and_then(|bare| bare.get(key));
@@ -305,7 +309,11 @@ fn every_member_of_every_answer_is_described() {
 
     let source = include_str!("../../src/api/wire.rs");
     let types = source.lines().filter_map(|line| line.strip_prefix("pub struct ")?.strip_suffix(" {"));
-    assert_eq!(held.types, types.map(str::to_owned).collect(), "the wire types, and those that were held");
+    assert_eq!(
+        held.types,
+        types.map(str::to_owned).collect(),
+        "the wire types, and those that were compared"
+    );
 }
 
 #[test]
@@ -379,7 +387,7 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
     ] {
         let described = &description["components"]["schemas"].pointer(&format!("/{place}/enum")).unwrap();
         assert_eq!(texts(described), words, "{place}");
-        assert_eq!(described.as_array().unwrap().len(), words.len(), "{place}: none twice");
+        assert_eq!(described.as_array().unwrap().len(), words.len(), "{place}: no word occurs twice");
     }
     let lines = "/paths/~1v1~1modems~1{name}~1trace/get/responses/200/content/application~1json/schema/properties/lines";
     let ways = [Direction::In, Direction::Out, Direction::Note].map(Direction::as_str);

@@ -1,4 +1,4 @@
-//! `smsotpd --check-config`: `ok` and what is hardly meant, or every fault with its place; it touches nothing.
+//! `smsotpd --check-config`: `ok` and warnings, or every fault with its place; it changes nothing.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -43,7 +43,7 @@ fn what_this_system_lacks_is_told() {
         assert!(told.contains(&format!("warning: {warning}")), "{warning}: {told}");
     }
     assert!(!dir.path().join("state").exists());
-    // A start fails by them, as bad configuration.
+    // These make a start fail as well, as bad configuration.
     let keyless = std::fs::read_to_string(&path).unwrap().replace("user = \"nor-this\"", "uid = 0");
     std::fs::write(&path, keyless).unwrap();
     let started = Command::new(env!("CARGO_BIN_EXE_smsotpd")).arg("--config").arg(&path).output().unwrap();

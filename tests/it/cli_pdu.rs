@@ -1,4 +1,4 @@
-//! Octets that are no message, as `smsotp pdu decode` tells of them: the field, the octet, the reason.
+//! Octets that are not a message, as `smsotp pdu decode` reports them: the field, the octet, the reason.
 
 use std::io::Write as _;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use smsotpd::cli::pdu::{Work, run};
 
-/// The published ones that lie with the codec, a case a line.
+/// The published cases of the codec, one in each line.
 fn cases() -> Vec<Value> {
     let path = format!("{}/crates/gsm-sms/tests/data/pdu/refused.jsonl", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();

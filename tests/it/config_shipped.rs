@@ -1,5 +1,5 @@
-//! `config/smsotpd.toml` as it is shipped: sound as it stands, sound with every line in force, complete, and
-//! true about the defaults. The systemd unit makes the folders that the defaults name.
+//! `config/smsotpd.toml` as it is shipped: valid as it is, valid with every line in force, complete, and
+//! right about the defaults. The systemd unit creates the folders that the defaults name.
 
 use std::path::Path;
 
@@ -50,7 +50,7 @@ fn what_it_calls_a_default_is_the_default() {
     assert_eq!(all.modems[0].profile, all.modems[1].profile);
 }
 
-/// A key is known when a wrong one is told to be unknown and this one is not; the file must show all of them.
+/// A key is known when a wrong one is reported as unknown and this one is not. The file must show all keys.
 #[test]
 fn it_shows_every_key() {
     let text = in_force();

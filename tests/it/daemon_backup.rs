@@ -1,4 +1,4 @@
-//! `smsotp backup` from a living daemon, `smsotp restore` into an empty folder, and the daemon on that.
+//! `smsotp backup` from a running daemon, `smsotp restore` into an empty folder, and a daemon on the restored state.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -35,7 +35,7 @@ async fn a_code_issued_before_the_backup_is_right_after_the_restore() {
         sms.text.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
     let file = rig.dir.path().join("backup");
     let (socket, to) = (rig.socket(), file.clone());
-    // The client blocks, and the simulator lives in this runtime.
+    // The client blocks, and the simulator runs in this runtime.
     let done =
         tokio::task::spawn_blocking(move || smsotp(&["--socket".as_ref(), &socket, "backup".as_ref(), &to]));
     let done = done.await.unwrap();
@@ -44,16 +44,19 @@ async fn a_code_issued_before_the_backup_is_right_after_the_restore() {
     assert!(!rig.dir.path().join("backup.unfinished").exists());
     let octets = std::fs::read(&file).unwrap();
     backed_up_elsewhere(&rig, &file).await;
-    assert!(!octets.windows(code.len()).any(|w| w == code.as_bytes()), "the code in the clear");
+    assert!(
+        !octets.windows(code.len()).any(|w| w == code.as_bytes()),
+        "the backup contains the code in the clear"
+    );
 
     rig.kill();
     let state = rig.dir.path().join("state");
     let restore = |state: &Path| smsotp(&["restore".as_ref(), &file, "--state-dir".as_ref(), state]);
-    assert_eq!(restore(&state).status.code(), Some(73), "there is a state");
+    assert_eq!(restore(&state).status.code(), Some(73), "there is a state already");
     std::fs::remove_dir_all(&state).unwrap();
     let longer = [&octets[..], b"\n"].concat();
     std::fs::write(&file, longer).unwrap();
-    assert_eq!(restore(&state).status.code(), Some(70), "something behind its end");
+    assert_eq!(restore(&state).status.code(), Some(70), "there are octets after the end");
     assert!(!state.join("store").exists());
     std::fs::write(&file, &octets).unwrap();
     let done = restore(&state);
@@ -66,7 +69,7 @@ async fn a_code_issued_before_the_backup_is_right_after_the_restore() {
     assert_eq!(checked["approved"], true);
 }
 
-/// To stdout, through a link, and never in the place of what is no file.
+/// To stdout, through a link, and never over something that is not a file.
 async fn backed_up_elsewhere(rig: &Rig, file: &Path) {
     let at = |name: &str| rig.dir.path().join(name);
     std::os::unix::fs::symlink(file, at("link")).unwrap();
@@ -80,7 +83,7 @@ async fn backed_up_elsewhere(rig: &Rig, file: &Path) {
         let done = done.await.unwrap();
         assert_eq!(done.status.code(), Some(exit), "{shown}: {}", String::from_utf8_lossy(&done.stderr));
         if shown == "-" {
-            assert_eq!(done.stdout[..8], std::fs::read(file).unwrap()[..8], "the backup itself");
+            assert_eq!(done.stdout[..8], std::fs::read(file).unwrap()[..8], "stdout has the backup itself");
         }
     }
     assert!(at("link").is_symlink() && !Path::new("-").exists());

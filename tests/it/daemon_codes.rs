@@ -58,7 +58,7 @@ async fn sixty_four_right_answers_at_once_approve_once() {
     assert_eq!(checks.join_all().await.into_iter().filter(|&approved| approved).count(), 1);
 }
 
-/// An attempt counts also when the daemon dies right after its answer, and an approval stays one.
+/// An attempt counts also when the daemon dies right after its answer, and an approval remains one.
 #[tokio::test]
 async fn kill_9_forgets_no_attempt_and_no_approval() {
     let mut rig = Rig::start(1, Script::default(), NO_LIMITS);
@@ -77,8 +77,8 @@ async fn kill_9_forgets_no_attempt_and_no_approval() {
     assert_eq!((&replay["approved"], &replay["status"]), (&false.into(), &"approved".into()));
 }
 
-/// With everything logged that can be: no code and no text in the log, in any file of the state, in any answer
-/// or event. The only way out is the modem's port.
+/// With everything logged that can be: no code and no text in the log, in any file of the state, in any
+/// answer or event. A code leaves only through the modem's port.
 #[tokio::test]
 async fn no_secret_is_kept_or_told() {
     let mut rig = Rig::start(1, Script::default(), NO_LIMITS);
@@ -114,13 +114,13 @@ async fn no_secret_is_kept_or_told() {
     let sms: Vec<String> =
         rig.sim.inbox().iter().flat_map(|sms| sms.parts.iter().map(|p| hex(&p.pdu))).collect();
     for text in &told {
-        // Six digits also occur in times and counters: only a code that stands by itself is one.
+        // Six digits also occur in times and counters: only a separate word counts as the code.
         let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-        assert!(!words.into_iter().any(|word| word == code), "the code is told: {text}");
-        assert!(!text.contains(secret_text) && !text.contains("eagle"), "a text is told: {text}");
+        assert!(!words.into_iter().any(|word| word == code), "the code is shown: {text}");
+        assert!(!text.contains(secret_text) && !text.contains("eagle"), "a text is shown: {text}");
         assert!(!text.contains("+41791234567") || !told.last().unwrap().contains("+41791234567"));
         for pdu in &sms {
-            assert!(!text.contains(&pdu[pdu.len() - 16..]), "a PDU is told: {text}");
+            assert!(!text.contains(&pdu[pdu.len() - 16..]), "a PDU is shown: {text}");
         }
     }
     for (path, octets) in files(&rig.dir.path().join("state")) {

@@ -1,5 +1,5 @@
-//! What comes in, through the real daemon from simulated modems: messages, delivery reports, stop words, and a
-//! daemon that is killed in between.
+//! Incoming messages through the real daemon from simulated modems: messages, delivery reports, stop words,
+//! and a daemon that is killed in between.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, call, expect, files, get, 
 
 const PHONE: &str = "+41791234567";
 
-/// Room for all that a test delivers while nobody reads.
+/// Room for everything that a test delivers while the daemon does not read.
 fn roomy(more: &str) -> Script {
     Script::parse("roomy", &format!("[storage]\ncapacity = 250\n{more}")).unwrap()
 }
@@ -22,7 +22,7 @@ async fn follow(rig: &Rig) -> Events {
     rig.client().events(None).await.unwrap().expect("a stream of events")
 }
 
-/// The next event of this name whose data fits.
+/// The next event with this name whose data fits.
 async fn event(rig: &Rig, events: &mut Events, name: &str, fits: impl Fn(&Value) -> bool) -> Value {
     let found = tokio::time::timeout(PATIENCE, async {
         loop {
@@ -40,7 +40,7 @@ async fn inbox(rig: &Rig) -> Vec<Value> {
     get(&rig.client(), "/v1/inbox?limit=1000").await["messages"].as_array().unwrap().clone()
 }
 
-/// Waits until so many messages were received; woken by events.
+/// Waits until this many messages were received; woken by events.
 async fn received(rig: &Rig, count: usize) -> Vec<Value> {
     let wait = async {
         let mut events = follow(rig).await;
@@ -55,7 +55,7 @@ async fn received(rig: &Rig, count: usize) -> Vec<Value> {
     tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("not {count}: {}", rig.logs()))
 }
 
-/// Waits until the modem was told to forget so many messages.
+/// Waits until the modem was told to delete this many messages.
 async fn forgotten(rig: &Rig, count: usize) {
     let wait = async {
         while rig.sim.commands(0).iter().filter(|c| c.line.starts_with("AT+CMGD=")).count() < count {
@@ -117,7 +117,7 @@ async fn messages_come_in_whole_and_leave_the_modem() {
     }
 }
 
-/// A few of the parts, then a kill, then the others; and once more with the kill between any two messages.
+/// A few of the parts come, then a kill, then the others; and again with the kill between any two messages.
 #[tokio::test]
 async fn kill_9_in_the_middle_of_a_message_loses_no_part() {
     let mut rig = Rig::start(1, roomy(""), NO_LIMITS);
@@ -127,7 +127,7 @@ async fn kill_9_in_the_middle_of_a_message_loses_no_part() {
     rig.sim.deliver_pdu(0, parts[0].clone());
     forgotten(&rig, 2).await;
     rig.kill();
-    // One comes while nobody is there, one twice.
+    // One part comes while the daemon is down, one comes twice.
     rig.sim.deliver_pdu(0, parts[3].clone());
     rig.launch();
     rig.sim.deliver_pdu(0, parts[0].clone());
@@ -138,7 +138,7 @@ async fn kill_9_in_the_middle_of_a_message_loses_no_part() {
     for n in 0..12 {
         rig.sim.deliver(0, PHONE, &long(n));
         if n % 3 == 2 {
-            // Somewhere in the middle of reading them.
+            // The kill comes somewhere in the middle of the reading.
             let count = rig.sim.commands(0).len();
             let wait = async {
                 while rig.sim.commands(0).len() < count + n {
@@ -157,10 +157,10 @@ async fn kill_9_in_the_middle_of_a_message_loses_no_part() {
         *texts.entry(m["text"].as_str().unwrap().to_owned()).or_default() += 1;
     }
     assert_eq!(texts.len(), 13);
-    assert!((0..12).all(|n| texts.get(&long(n)) == Some(&1)), "each whole and once: {}", rig.logs());
+    assert!((0..12).all(|n| texts.get(&long(n)) == Some(&1)), "each arrives whole and once: {}", rig.logs());
 }
 
-/// One of the four parts of "one two three four ", by hand (3GPP TS 23.040 clause 9.2.2.1), in UCS-2.
+/// One of the four parts of "one two three four ", built by hand (3GPP TS 23.040 clause 9.2.2.1), in UCS-2.
 fn part(n: u8) -> Vec<u8> {
     let word = ["one ", "two ", "three ", "four "][usize::from(n) - 1];
     let mut data = vec![5, 0, 3, 0x77, 4, n];
@@ -185,7 +185,7 @@ async fn what_is_no_message_is_kept_and_blocks_nothing() {
 }
 
 #[tokio::test]
-async fn stop_is_heeded() {
+async fn a_stop_word_opts_out() {
     let rig = Rig::start(1, roomy(""), NO_LIMITS);
     rig.modems_are("ready").await;
     let client = rig.client();
@@ -251,7 +251,7 @@ async fn a_report_stands_in_for_a_lost_answer() {
     let mut events = follow(&rig).await;
     let id = send(&rig, "hello").await;
     event(&rig, &mut events, "message.delivered", |e| e["message"]["id"] == *id).await;
-    assert_eq!(rig.sim.received(), 1, "no twin went out");
+    assert_eq!(rig.sim.received(), 1, "no twin was sent");
 }
 
 #[tokio::test]

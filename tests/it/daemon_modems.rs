@@ -1,4 +1,4 @@
-//! What the daemon tells of its modems: what went wrong on their ports, and when the last fault was seen.
+//! What the daemon shows of its modems: what went wrong on their ports, and when the last fault was seen.
 
 use gsm_sim::Script;
 use smsotpd::api::client::Call;
@@ -6,7 +6,7 @@ use smsotpd::clock::{Clock, Timestamp};
 
 use crate::daemon_support::{NO_LIMITS, Rig, get};
 
-/// It says things that nobody understands.
+/// The modem writes lines that are not understood.
 const GARRULOUS: &str = "[[unsolicited]]\nat = \"before-answer\"\nlines = [\"+NOTHING: 1\"]\n";
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! A SIM whose card number does not answer at the first start and does at the second, through the real daemon: the same
-//! SIM to its limits, to the reports of its messages, and to what it received.
+//! A SIM whose card number is not answered at the first start and is at the second, through the real daemon:
+//! the same SIM for its limits, for the reports of its messages, and for what it received.
 
 use gsm_sim::Script;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, get, post};
 
 const PHONE: &str = "+41791234567";
 
-/// The card is asked for once in vain, and until it is known the modem deletes nothing.
+/// The first question for the card's number is not answered, and until the number is known the modem deletes nothing.
 const SCRIPT: &str = "[storage]\ncapacity = 50\n[timing]\nreport_ms = 1500\n\
     [[answer]]\ncommand = \"AT+CCID\"\nresult = \"ERROR\"\ntimes = 1\n\
     [[answer]]\ncommand = \"AT+CCID\"\nusual = true\nset = { mark = \"known\" }\n\
@@ -27,7 +27,7 @@ async fn inbox(rig: &Rig) -> usize {
     get(&rig.client(), "/v1/inbox").await["messages"].as_array().unwrap().len()
 }
 
-/// Waits, woken by events, until something holds.
+/// Waits, woken by events, until a condition holds.
 async fn until(rig: &Rig, what: &str, holds: impl AsyncFn() -> bool) {
     let wait = async {
         let mut events = rig.client().events(None).await.unwrap().expect("a stream of events");
@@ -76,13 +76,13 @@ async fn a_sim_is_the_same_when_its_card_answers_later() {
     rig.sim.deliver(0, PHONE, "another");
     until(&rig, "nothing was received", async || inbox(&rig).await > 1).await;
     let wait = async {
-        // That message and the one of before.
+        // That message and the earlier one.
         while heard(&rig, "AT+CMGD=") < deleted + 2 {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     };
     assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "{}", rig.logs());
-    assert_eq!(inbox(&rig).await, 2, "what the modem kept came once");
+    assert_eq!(inbox(&rig).await, 2, "the message that stayed in the modem came once");
     assert_eq!(get(&rig.client(), &format!("/v1/messages/{fourth}")).await["status"], "queued");
     assert_eq!((modem(&rig).await["parts_today"].clone(), rig.sim.received()), (json!(3), 3));
 }

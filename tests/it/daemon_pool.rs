@@ -1,4 +1,4 @@
-//! The choice among real modems, simulated: routes, limits of SIMs, and a modem that answers but sends nothing.
+//! The choice among simulated modems: routes, limits of SIMs, and a modem that answers but sends nothing.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ async fn modem(rig: &Rig, name: &str) -> Value {
     get(&rig.client(), &format!("/v1/modems/{name}")).await
 }
 
-/// Sends to a number and waits for the end; the message then.
+/// Sends to a number and waits for the end. Returns the message.
 async fn send(rig: &Rig, to: &str) -> Value {
     let made = post(&rig.client(), "/v1/messages", json!({"to": to, "text": "hello"}), 202).await;
     rig.over(made["id"].as_str().unwrap()).await
@@ -69,12 +69,12 @@ async fn the_longest_route_sends_and_the_other_modem_the_rest() {
     while modem(&rig, "m1").await["state"] != "absent" {
         tokio::task::yield_now().await;
     }
-    assert_eq!(send(&rig, "+41791234599").await["modem"], "m0", "it has no routes: it serves all");
+    assert_eq!(send(&rig, "+41791234599").await["modem"], "m0", "it has no routes and serves all numbers");
     let away = post(&rig.client(), "/v1/modems/m1/pause", json!({}), 200).await;
     assert_eq!(
         (&away["state"], &away["paused"]),
         (&json!("absent"), &json!(true)),
-        "the pause is taken all the same"
+        "the modem is paused all the same"
     );
 }
 
@@ -86,7 +86,7 @@ async fn the_ledger_of_a_sim_outlives_kill_9() {
     for to in ["+41791234561", "+41791234561"] {
         assert_eq!(send(&rig, to).await["status"], "sent");
     }
-    // Half of three numbers is kept for codes: two are open to texts.
+    // Half of three numbers is kept for codes: two are available to texts.
     assert_eq!(send(&rig, "+41791234562").await["status"], "sent");
     let body = json!({"to": "+41791234563", "text": "waits", "valid_for": "1h"});
     let waits = post(&rig.client(), "/v1/messages", body, 202).await;
@@ -98,14 +98,14 @@ async fn the_ledger_of_a_sim_outlives_kill_9() {
     let m = modem(&rig, "m0").await;
     let counts = [&m["parts_today"], &m["parts_this_month"], &m["recipients_this_month"]];
     assert_eq!(counts, [4, 4, 3], "{m}");
-    assert_eq!(send(&rig, "+41791234562").await["status"], "sent", "a number that it served before");
+    assert_eq!(send(&rig, "+41791234562").await["status"], "sent", "it has served this number before");
     let metrics = rig.client().call(smsotpd::api::client::Call::get("/metrics")).await.unwrap();
     let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
     assert!(metrics.contains("smsotp_modem_recipients{modem=\"m0\"} 3\n"), "{metrics}");
     assert!(metrics.contains("smsotp_modem_parts{modem=\"m0\",period=\"month\"} 5\n"), "{metrics}");
     let id = waits["id"].as_str().unwrap();
     assert_eq!(get(&rig.client(), &format!("/v1/messages/{id}")).await["status"], "queued");
-    // No number stands in the store as it is written, and neither does the SIM's.
+    // No number is stored as it is written, and neither is the SIM's.
     for (path, octets) in crate::daemon_support::files(&rig.dir.path().join("state/store")) {
         let text = String::from_utf8_lossy(&octets);
         assert!(!text.contains("228015550000001"), "{}", path.display());

@@ -1,5 +1,5 @@
-//! Messages through the real daemon to simulated modems: each arrives once, whole, whatever the line is like,
-//! and whatever happens to the daemon.
+//! Messages through the real daemon to simulated modems: each arrives once and whole, whatever the line is
+//! like and whatever happens to the daemon.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 
 use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, get, number, post, text};
 
-/// Lines nobody asked for, wherever they can stand, among them one of two lines whose second looks like a PDU.
+/// Unsolicited lines, wherever they can occur, among them a code of two lines whose second line looks like a PDU.
 const UNRULY: &str = r#"
 [line]
 echo = true
@@ -85,12 +85,12 @@ async fn every_family_that_is_built_in_is_driven() {
     for (name, _) in Script::BUILT_IN {
         let rig = Rig::start(1, Script::built_in(name).unwrap(), NO_LIMITS);
         rig.modems_are("ready").await;
-        // Their real times are long.
+        // The real times of the families are long.
         rig.sim.set_air_time(0, Duration::ZERO);
         for id in rig.send(0, 10).await {
             assert_eq!(rig.over(&id).await["status"], "sent", "{name}: {}", rig.logs());
         }
-        // Where no header joins them, the parts come one by one.
+        // Without a header that joins them, the parts come one by one.
         assert!(name == "text-mode-only" || rig.sim.received() == 10, "{name}");
         let mut arrived: BTreeMap<String, String> = BTreeMap::new();
         for sms in rig.sim.inbox() {
@@ -103,7 +103,8 @@ async fn every_family_that_is_built_in_is_driven() {
     }
 }
 
-/// A time-out, Ctrl-C, a worker that crashed: what came whole is done, whoever is there to hear of it.
+/// After a time-out, Ctrl-C or a crashed worker: a request that came completely is carried out, even if
+/// nobody waits for the answer.
 #[tokio::test]
 async fn clients_that_leave_at_once_get_their_messages_sent() {
     let rig = Rig::start(1, Script::default(), NO_LIMITS);
@@ -123,7 +124,7 @@ async fn clients_that_leave_at_once_get_their_messages_sent() {
     assert!(rig.sim.wait_for(40, PATIENCE), "{} of 40: {}", rig.sim.received(), rig.logs());
 }
 
-/// A script that hears nothing would send again.
+/// A script that gets no answer would send again.
 #[tokio::test]
 async fn what_was_accepted_is_told_though_the_daemon_stops() {
     let mut rig = Rig::start(1, Script::default(), NO_LIMITS);
@@ -164,7 +165,7 @@ async fn a_client_that_says_no_more_is_answered() {
         (format!("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{body}"), 400),
         ("GET /v1/messages HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), 200),
     ] {
-        // Whether the end comes with the request or behind it.
+        // The end comes with the request or after it.
         for _ in 0..10 {
             let mut stream = UnixStream::connect(rig.socket()).await.unwrap();
             stream.write_all(request.as_bytes()).await.unwrap();
@@ -177,8 +178,8 @@ async fn a_client_that_says_no_more_is_answered() {
     }
 }
 
-/// Ten times in the middle of the work: nothing is lost, and what is sent twice is at most what each modem had
-/// on the air at each kill.
+/// Ten kills in the middle of the work: nothing is lost, and a message is sent twice only if a modem had it
+/// on the air at a kill.
 #[tokio::test]
 async fn kill_9_loses_nothing() {
     let mut rig = Rig::start(2, Script::default(), NO_LIMITS);
@@ -201,11 +202,11 @@ async fn kill_9_loses_nothing() {
         assert_eq!(sms.text, text(n));
         arrived.entry(sms.to).or_default().push(sms.reject_duplicates);
     }
-    assert_eq!(arrived.len(), 300, "none is lost");
+    assert_eq!(arrived.len(), 300, "no message is lost");
     let twice = arrived.values().filter(|times| times.len() > 1).count();
     assert!(twice <= 20, "{twice} were sent twice");
     for times in arrived.values().filter(|times| times.len() > 1) {
-        assert!(times.len() == 2 && times[1], "the twin is marked so that the network can drop it");
+        assert!(times.len() == 2 && times[1], "the twin has TP-RD set so that the network can drop it");
     }
 }
 
@@ -221,7 +222,7 @@ async fn a_stop_lets_the_message_on_the_air_end() {
     }
     rig.signal(Signal::SIGTERM);
     assert!(rig.ended().success(), "{}", rig.logs());
-    assert_eq!(rig.sim.received(), 1, "the one on the air ended, no other began");
+    assert_eq!(rig.sim.received(), 1, "the message on the air ended, and no other began");
     rig.launch();
     for id in &ids {
         assert_eq!(rig.over(id).await["status"], "sent");
@@ -229,7 +230,7 @@ async fn a_stop_lets_the_message_on_the_air_end() {
     assert_eq!(rig.sim.received(), 3, "nothing was lost or doubled");
 }
 
-/// The unit kills what takes longer than 40 s.
+/// The unit kills a daemon that takes longer than 40 s.
 #[tokio::test]
 async fn a_stop_does_not_wait_for_ever_for_a_result() {
     let mut rig = Rig::start(1, Script::default(), NO_LIMITS);
@@ -257,7 +258,7 @@ async fn faults_of_the_network_are_retried_or_told() {
     assert_eq!((&m["status"], &m["attempts"]), (&"sent".into(), &3.into()), "congestion passes");
     rig.sim.fail_next(0, 1, 1);
     let m = rig.over(&rig.send(2, 1).await[0]).await;
-    assert_eq!((&m["status"], &m["attempts"]), (&"failed".into(), &1.into()), "no such number");
+    assert_eq!((&m["status"], &m["attempts"]), (&"failed".into(), &1.into()), "the number does not exist");
     assert!(m["error"].as_str().unwrap().contains('1'), "{m}");
     rig.sim.fault(0, Fault::new(FaultKind::OkWithoutReference).at(Point::Accepted).times(1));
     let m = rig.over(&rig.send(3, 1).await[0]).await;

@@ -1,4 +1,4 @@
-//! The real daemon as a child process: its configuration, its life, its log, its socket.
+//! The real daemon as a child process: its configuration, its start and end, its log, its socket.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use smsotpd::api::client::{Call, Client, Reply};
 use tempfile::TempDir;
 
-/// Generous: it is only ever waited out by a failure.
+/// A generous limit, which only a failure reaches.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the tests need of limits: none in the way.
+/// Limits that do not get in the way of a test.
 pub(crate) const NO_LIMITS: &str = "[limits]\nper_number = [\"100000/1d\"]\nper_client = [\"100000/1m\"]\n\
      per_prefix = [\"100000/1d\"]\ntotal = [\"100000/1d\"]\n";
 
@@ -38,7 +38,7 @@ impl Rig {
         rig
     }
 
-    /// The same without the daemon.
+    /// The same without a running daemon.
     pub(crate) fn prepare(modems: usize, script: Script, extra: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let links = Some(dir.path().join("dev"));
@@ -70,13 +70,13 @@ impl Rig {
         path
     }
 
-    /// Replaces what stands behind the modems in the configuration.
+    /// Replaces what follows the modems in the configuration.
     pub(crate) fn rewrite(&mut self, extra: &str) {
         extra.clone_into(&mut self.extra);
         self.config();
     }
 
-    /// Starts the daemon and waits until it says that it is ready.
+    /// Starts the daemon and waits until it reports that it is ready.
     pub(crate) fn launch(&mut self) {
         self.starts += 1;
         let log = File::create(self.dir.path().join(format!("log{}", self.starts))).unwrap();
@@ -93,12 +93,12 @@ impl Rig {
         self.told("READY=1");
     }
 
-    /// Waits until the daemon tells systemd this.
+    /// Waits until the daemon sends this to systemd.
     pub(crate) fn told(&mut self, what: &str) {
         let mut octets = [0; 4096];
         loop {
             let n = match self.notify.recv(&mut octets) {
-                // The end of some other test's child: a wait with a limit is not taken up again by itself.
+                // The end of another test's child interrupts a wait with a limit, which is not resumed automatically.
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
                 told => told.unwrap_or_else(|e| panic!("{e}: {}", self.logs())),
             };
@@ -112,7 +112,7 @@ impl Rig {
         self.child.as_ref().unwrap().id()
     }
 
-    /// `kill -9`, and the end of it.
+    /// `kill -9`, and the end of the daemon.
     pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
@@ -129,7 +129,7 @@ impl Rig {
         self.child.take().unwrap().wait().unwrap()
     }
 
-    /// Everything logged so far, over all starts.
+    /// Everything that was logged so far, over all starts.
     pub(crate) fn logs(&self) -> String {
         let mut all = String::new();
         for i in 1..=self.starts {
@@ -158,7 +158,7 @@ impl Rig {
         assert!(done.is_ok(), "the modems did not get {state}: {}", self.logs());
     }
 
-    /// Queues plain messages to numbers from `first` on, and gives back their ids.
+    /// Queues plain messages to numbers from `first` on. Returns their ids.
     pub(crate) async fn send(&self, first: u32, count: u32) -> Vec<String> {
         let client = self.client();
         let mut ids = Vec::new();
@@ -170,7 +170,7 @@ impl Rig {
         ids
     }
 
-    /// Waits until this message is over; what it is then.
+    /// Waits until this message is over. Returns the message.
     pub(crate) async fn over(&self, id: &str) -> Value {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -198,7 +198,7 @@ pub(crate) fn number(n: u32) -> String {
     format!("+4179{n:07}")
 }
 
-/// The text of the n-th message: each fifth has to go as UCS-2, each seventh takes several parts.
+/// The text of the n-th message: every fifth has to be sent in UCS-2, every seventh takes several parts.
 pub(crate) fn text(n: u32) -> String {
     let mut text = format!("Message {n}: [{{€}}] @£$¥");
     if n.is_multiple_of(5) {
@@ -230,7 +230,7 @@ pub(crate) async fn post(client: &Client, path: &str, body: Value, status: u16) 
     expect(&call(client, Call::post(path).json(body)).await, status)
 }
 
-/// Every file below a folder, read whole.
+/// Every file below a folder, with its content.
 pub(crate) fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap() {

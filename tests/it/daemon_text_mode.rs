@@ -1,5 +1,5 @@
-//! The real daemon on a simulated modem that knows text mode alone: a code, texts of every alphabet, reports, and what
-//! comes in, among it a text that looks like an answer.
+//! The real daemon on a simulated modem that has only text mode: a code, texts of every alphabet, reports,
+//! and incoming messages, among them a text that looks like an answer.
 
 use gsm_sim::Script;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ async fn started(more: &str) -> (Rig, Events) {
     (rig, events)
 }
 
-/// Waits for an event of this name.
+/// Waits for an event with this name.
 async fn event(rig: &Rig, events: &mut Events, name: &str) -> Value {
     let found = tokio::time::timeout(PATIENCE, async {
         loop {
@@ -30,7 +30,7 @@ async fn event(rig: &Rig, events: &mut Events, name: &str) -> Value {
     found.await.unwrap_or_else(|_| panic!("no {name}: {}", rig.logs()))
 }
 
-/// Sends it, and waits until it is sent; what arrived of it.
+/// Sends the text, and waits until it is sent. Returns what arrived of it.
 async fn arrived(rig: &Rig, events: &mut Events, text: &str) -> Vec<String> {
     let before = rig.sim.received();
     post(&rig.client(), "/v1/messages", json!({"to": PHONE, "text": text}), 202).await;
@@ -70,10 +70,10 @@ async fn texts_arrive_as_they_were_written() {
     }
     let long = "0123456789 abcdefgh ".repeat(15);
     let parts = arrived(&rig, &mut events, &long).await;
-    assert_eq!((parts.len(), parts.concat()), (2, long), "each part a message of its own");
+    assert_eq!((parts.len(), parts.concat()), (2, long), "each part is a message of its own");
 }
 
-/// As a ZTE does; the number from the configuration is set behind it.
+/// A ZTE does this; the number from the configuration is set afterwards.
 #[tokio::test]
 async fn parameters_that_clear_the_service_centre_do_no_harm() {
     let (mut rig, _) = started("csmp_clears_smsc = true\n").await;

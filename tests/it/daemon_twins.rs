@@ -1,5 +1,5 @@
-//! A modem that is well and lost an answer, and one that answers and sends nothing, beside one that works: codes do not
-//! wait for the first, and nothing fails by the second.
+//! A modem that works and lost an answer, and one that answers and sends nothing, beside one that works:
+//! codes do not wait for the first, and nothing fails because of the second.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,11 @@ use crate::daemon_support::{NO_LIMITS, Rig, get, post};
 /// A number that the second modem serves first.
 const PHONE: &str = "+41791234567";
 
-/// Two modems that wait for messages, of which the second is given those to Swiss numbers.
+/// Two modems that wait for messages; the second one gets those to Swiss numbers.
 async fn two(queue: &str) -> Rig {
     let rig = Rig::start(2, Script::default(), &format!("routes = [\"+41\"]\n{NO_LIMITS}[queue]\n{queue}\n"));
     rig.modems_are("ready").await;
-    // Ready is told before the first message is asked for.
+    // A modem is reported ready before it asks for its first message.
     loop {
         let made = post(&rig.client(), "/v1/messages", json!({"to": "+41791234568", "text": "x"}), 202).await;
         if rig.over(made["id"].as_str().unwrap()).await["modem"] == "m1" {
@@ -54,7 +54,7 @@ async fn a_late_answer_is_credited_beside_its_twin() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let m = get(&rig.client(), &format!("/v1/messages/{id}")).await;
-    assert_eq!((&m["status"], &m["modem"]), (&"sent".into(), &"m0".into()), "the first made it sent");
+    assert_eq!((&m["status"], &m["modem"]), (&"sent".into(), &"m0".into()), "the first send made it sent");
     let after = get(&rig.client(), "/v1/modems/m1").await;
     let parts = |modem: &Value| modem["parts_today"].as_u64().unwrap();
     assert_eq!(parts(&after), parts(&before) + 1);
@@ -65,7 +65,7 @@ async fn whatever_one_modem_answers_to_everything_all_leave_by_the_other() {
     for code in [21, 28, 30, 304, 310, 311, 500, 515] {
         let rig = Rig::start(2, Script::default(), NO_LIMITS);
         rig.modems_are("ready").await;
-        // A network takes longer to take a message than a modem to refuse it.
+        // A network takes longer to accept a message than a modem to refuse it.
         rig.sim.set_air_time(1, Duration::from_millis(20));
         rig.sim.fail_next(0, 1_000_000, code);
         let began = Instant::now();

@@ -1,5 +1,5 @@
-//! The real daemon and a stick that is pulled out at every octet of a send that matters, or that answers late: it is
-//! back soon, under another tty, and each message arrives.
+//! The real daemon and a stick that is unplugged at each octet of a send that matters, or that answers late:
+//! it is soon back under another tty, and each message arrives.
 
 use std::time::{Duration, Instant};
 
@@ -7,9 +7,9 @@ use gsm_sim::{Cut, Fault, FaultKind, Script};
 
 use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, get, number, text};
 
-/// So that there are places in the echo too.
+/// With an echo there are places in the echo too.
 const ECHOING: &str = "[line]\necho = true\necho_stays = true\n";
-/// From the return of the stick until it takes messages.
+/// The time from the return of the stick until it takes messages.
 const BACK: Duration = Duration::from_secs(5);
 
 fn extra() -> String {
@@ -56,28 +56,31 @@ async fn pulled_at(cuts: &[(&str, Cut)]) {
             let copies: Vec<_> = inbox.iter().filter(|sms| sms.to == number(n)).collect();
             assert!(!copies.is_empty(), "{place}: lost");
             assert!(copies.iter().all(|sms| sms.text == text(n)), "{place}");
-            assert!(copies[1..].iter().all(|sms| sms.reject_duplicates), "{place}: a twin is marked as one");
+            assert!(
+                copies[1..].iter().all(|sms| sms.reject_duplicates),
+                "{place}: every further copy has TP-RD set"
+            );
             twins += copies.len() - 1;
         }
         assert!(twins <= received.min(1), "{place}: {twins} twins");
     }
     let modem = get(&rig.client(), "/v1/modems/m0").await;
     let error = modem["last_error"].as_str().unwrap_or_default();
-    assert!(error.contains("opening its port anew brought it back"), "{modem}");
+    assert!(error.contains("opening its port again brought it back"), "{modem}");
 }
 
 #[tokio::test]
 async fn pulled_out_before_the_prompt() {
     pulled_at(&[
-        ("before AT", Cut::heard("A", 0)),
-        ("in the name of the command", Cut::heard("AT+CM", 0)),
-        ("before the length", Cut::heard("AT+CMGS=", 0)),
-        ("in the length", Cut::heard("AT+CMGS=", 1)),
-        ("before CR", Cut::heard("AT+CMGS=", 2)),
-        ("at CR", Cut::heard("AT+CMGS=", 3)),
-        ("in the echo", Cut::said("AT+CMG", 0)),
-        ("after the echo", Cut::said("AT+CMGS=", 3)),
-        ("in the line before the prompt", Cut::said("AT+CMGS=", 4)),
+        ("before AT", Cut::after_reading("A", 0)),
+        ("in the name of the command", Cut::after_reading("AT+CM", 0)),
+        ("before the length", Cut::after_reading("AT+CMGS=", 0)),
+        ("in the length", Cut::after_reading("AT+CMGS=", 1)),
+        ("before CR", Cut::after_reading("AT+CMGS=", 2)),
+        ("at CR", Cut::after_reading("AT+CMGS=", 3)),
+        ("in the echo", Cut::after_writing("AT+CMG", 0)),
+        ("after the echo", Cut::after_writing("AT+CMGS=", 3)),
+        ("in the line before the prompt", Cut::after_writing("AT+CMGS=", 4)),
     ])
     .await;
 }
@@ -85,13 +88,13 @@ async fn pulled_out_before_the_prompt() {
 #[tokio::test]
 async fn pulled_out_from_the_prompt_to_the_end_of_the_pdu() {
     pulled_at(&[
-        ("before the prompt", Cut::said("AT+CMGS=", 5)),
-        ("between > and its blank", Cut::said(">", 0)),
-        ("after the prompt", Cut::said("> ", 0)),
-        ("at the first digit of the PDU", Cut::heard("AT+CMGS=", 4)),
-        ("in the middle of the PDU", Cut::heard("AT+CMGS=", 30)),
-        ("in the echo of the PDU", Cut::said("> ", 20)),
-        ("before SUB is read", Cut::heard("\x1a", 0)),
+        ("before the prompt", Cut::after_writing("AT+CMGS=", 5)),
+        ("between > and its blank", Cut::after_writing(">", 0)),
+        ("after the prompt", Cut::after_writing("> ", 0)),
+        ("at the first digit of the PDU", Cut::after_reading("AT+CMGS=", 4)),
+        ("in the middle of the PDU", Cut::after_reading("AT+CMGS=", 30)),
+        ("in the echo of the PDU", Cut::after_writing("> ", 20)),
+        ("before SUB is read", Cut::after_reading("\x1a", 0)),
     ])
     .await;
 }
@@ -99,24 +102,24 @@ async fn pulled_out_from_the_prompt_to_the_end_of_the_pdu() {
 #[tokio::test]
 async fn pulled_out_from_ctrl_z_to_ok() {
     pulled_at(&[
-        ("after SUB", Cut::said("\x1a", 0)),
-        ("before +CMGS", Cut::said("\x1a\r\n", 0)),
-        ("in +CMGS", Cut::said("\x1a\r\n+CMG", 0)),
-        ("before the reference", Cut::said("\x1a\r\n+CMGS: ", 0)),
-        ("in the reference", Cut::said("\x1a\r\n+CMGS: ", 1)),
-        ("before OK", Cut::said("\r\n\r\n", 0)),
-        ("in OK", Cut::said("\r\n\r\nO", 0)),
-        ("in the end of OK", Cut::said("\r\n\r\nOK\r", 0)),
-        ("after OK", Cut::said("\r\n\r\nOK\r\n", 0)),
+        ("after SUB", Cut::after_writing("\x1a", 0)),
+        ("before +CMGS", Cut::after_writing("\x1a\r\n", 0)),
+        ("in +CMGS", Cut::after_writing("\x1a\r\n+CMG", 0)),
+        ("before the reference", Cut::after_writing("\x1a\r\n+CMGS: ", 0)),
+        ("in the reference", Cut::after_writing("\x1a\r\n+CMGS: ", 1)),
+        ("before OK", Cut::after_writing("\r\n\r\n", 0)),
+        ("in OK", Cut::after_writing("\r\n\r\nO", 0)),
+        ("in the end of OK", Cut::after_writing("\r\n\r\nOK\r", 0)),
+        ("after OK", Cut::after_writing("\r\n\r\nOK\r\n", 0)),
     ])
     .await;
 }
 
-/// The message is unknown after a second and the modem's own five; its result comes two seconds later, when others have been
-/// sent.
+/// The outcome is unknown after a second and the modem's own five; the result comes two seconds later, when
+/// other messages have been sent.
 #[tokio::test]
 async fn a_late_result_is_credited_to_its_own_message() {
-    // The key stands in the section of the modem.
+    // The key belongs to the section of the modem.
     let retry = "[queue]\nretry = { first = \"30s\", factor = 1.0, max = \"30s\", attempts = 5 }\n";
     let extra = format!("send_timeout = \"1s\"\n{NO_LIMITS}{retry}");
     let rig = Rig::start(1, Script::default(), &extra);
@@ -131,7 +134,7 @@ async fn a_late_result_is_credited_to_its_own_message() {
     assert_eq!(first["status"], "queued", "in doubt: {first} {}", rig.logs());
     let first = rig.over(&ids[0]).await;
     assert_eq!((&first["status"], &first["attempts"]), (&"sent".into(), &1.into()), "{first}");
-    assert_eq!(rig.sim.received(), 3, "no twin");
+    assert_eq!(rig.sim.received(), 3, "there is no twin");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The pages on hardware name what the source has: each family's file, and each recorded dialogue with where it is from.
+//! The pages on hardware name what the source has: each family's file, and each recorded dialogue with its source.
 
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,7 @@ fn every_family_is_a_file_that_its_page_names_and_its_key_is_told() {
     }
 }
 
-/// A stick that says nothing of use is known by its USB id.
+/// A stick whose answers do not identify it is recognised by its USB id.
 #[test]
 fn a_vendor_on_the_bus_is_a_family() {
     for (vendor, family) in [

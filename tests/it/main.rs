@@ -1,4 +1,4 @@
-//! The tests of the whole: the daemon over real sockets and ports, and the rules of the source itself.
+//! The tests of the whole project: the daemon over real sockets and ports, and the rules of the source itself.
 
 mod api_access;
 mod api_cli;

@@ -1,5 +1,5 @@
-//! The modem's task on a real pty: octets in small pieces, echo that nobody can switch off, a cooked terminal, a
-//! port that vanishes and comes back, a lock that keeps a second program out.
+//! The modem's task on a real pty: octets in small pieces, an echo that cannot be switched off, a cooked
+//! terminal, a port that vanishes and comes back, a lock that keeps a second program out.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gsm_modem::dialogue::Manners;
+use gsm_modem::dialogue::DialogueSettings;
 use gsm_modem::{Modem, Notice, Outcome, Part, Reopen, Roaming, Settings, State, Timing};
 use nix::pty::{OpenptyResult, openpty};
 use tokio::sync::{mpsc, oneshot};
@@ -17,36 +17,36 @@ use tokio::time::timeout;
 
 use smsotpd::secret::Secret;
 
-/// Longer than anything here takes; a test that reaches it has failed.
+/// Longer than anything here takes; a test that reaches this limit has failed.
 const LIMIT: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Default)]
-struct Manner {
+struct Behaviour {
     echo: bool,
-    /// Octets a write; 0 for all at once.
+    /// How many octets a write has; 0 for all at once.
     piece: usize,
-    /// Said before each answer.
+    /// Text before each answer.
     chatter: &'static str,
-    /// Hangs up after a PDU instead of answering.
+    /// The modem hangs up after a PDU instead of answering.
     hangs_up: bool,
 }
 
-/// A small modem on the master side of a pty. Its thread ends when nobody has the slave open any more.
+/// A small modem on the master side of a pty. Its thread ends when no program has the slave open any more.
 struct OnPty {
-    /// Held so that the pty outlives every opening; nobody makes it raw but the daemon.
+    /// Held so that the pty outlives every opening; only the daemon makes it raw.
     _slave: OwnedFd,
     pdus: Arc<Mutex<Vec<String>>>,
 }
 
 impl OnPty {
-    /// `link` names the slave.
-    fn start(link: &Path, manner: Manner) -> Self {
+    /// `link` is a symbolic link to the slave.
+    fn start(link: &Path, behaviour: Behaviour) -> Self {
         let OpenptyResult { master, slave } = openpty(None, None).expect("a pty");
         let name = std::fs::read_link(format!("/proc/self/fd/{}", slave.as_raw_fd())).unwrap();
         let _ = std::fs::remove_file(link);
         symlink(name, link).unwrap();
         let pdus = Arc::new(Mutex::new(Vec::new()));
-        let mut modem = Fake { manner, line: Vec::new(), in_prompt: false, pdus: Arc::clone(&pdus) };
+        let mut modem = Fake { behaviour, line: Vec::new(), in_prompt: false, pdus: Arc::clone(&pdus) };
         std::thread::spawn(move || modem.serve(File::from(master)));
         Self { _slave: slave, pdus }
     }
@@ -57,7 +57,7 @@ impl OnPty {
 }
 
 struct Fake {
-    manner: Manner,
+    behaviour: Behaviour,
     line: Vec<u8>,
     in_prompt: bool,
     pdus: Arc<Mutex<Vec<String>>>,
@@ -69,7 +69,7 @@ impl Fake {
         while let Ok(count) = master.read(&mut buffer) {
             for &octet in &buffer[..count] {
                 let Some(said) = self.hear(octet) else { return };
-                let piece = if self.manner.piece == 0 { said.len().max(1) } else { self.manner.piece };
+                let piece = if self.behaviour.piece == 0 { said.len().max(1) } else { self.behaviour.piece };
                 for part in said.as_bytes().chunks(piece) {
                     master.write_all(part).expect("the pty takes an answer");
                     std::thread::yield_now();
@@ -78,22 +78,22 @@ impl Fake {
         }
     }
 
-    /// What it says to an octet; nothing when it hangs up.
+    /// The answer to an octet; `None` when the modem hangs up.
     fn hear(&mut self, octet: u8) -> Option<String> {
         let mut said = String::new();
         match octet {
             0x1a if self.in_prompt => {
                 let pdu = String::from_utf8(std::mem::take(&mut self.line)).unwrap();
-                if self.manner.echo {
+                if self.behaviour.echo {
                     said.push_str(&pdu);
                     said.push('\x1a');
                 }
                 self.pdus.lock().unwrap().push(pdu);
                 self.in_prompt = false;
-                if self.manner.hangs_up {
+                if self.behaviour.hangs_up {
                     return None;
                 }
-                said += self.manner.chatter;
+                said += self.behaviour.chatter;
                 said += "\r\n+CMGS: 42\r\n\r\nOK\r\n";
             }
             0x1b => {
@@ -103,8 +103,8 @@ impl Fake {
             b'\r' if !self.in_prompt => {
                 let command = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
                 if !command.is_empty() {
-                    said += self.manner.chatter;
-                    if self.manner.echo {
+                    said += self.behaviour.chatter;
+                    if self.behaviour.echo {
                         said.push_str(&command);
                         said.push('\r');
                     }
@@ -127,7 +127,7 @@ fn answer(command: &str) -> &'static str {
         "AT+CREG?" => "\r\n+CREG: 1,1\r\n\r\nOK\r\n",
         "AT+CSQ" => "\r\n+CSQ: 20,99\r\n\r\nOK\r\n",
         "AT" | "AT+CMGF=0" | "AT+CREG=1" => "\r\nOK\r\n",
-        // Echo that cannot be switched off, and a maker's own word for an error.
+        // An echo that cannot be switched off, and a maker's own word for an error.
         "ATE0" => "\r\nCOMMAND NOT SUPPORT\r\n",
         send if send.starts_with("AT+CMGS=") => "\r\n> ",
         _ => "\r\nERROR\r\n",
@@ -147,10 +147,10 @@ fn settings(port: PathBuf) -> Settings {
         patience: None,
         profiles: smsotpd::config::profiles(),
         timing: Timing {
-            manners: Manners {
+            dialogue: DialogueSettings {
                 quiet: Duration::from_millis(30),
                 attention: Duration::from_millis(300),
-                ..Manners::default()
+                ..DialogueSettings::default()
             },
             reopen: Reopen { first: Duration::from_millis(20), max: Duration::from_millis(100) },
             ..Timing::default()
@@ -177,7 +177,7 @@ async fn send(modem: &Modem) -> Outcome {
     let (open, gate) = oneshot::channel();
     let part = Part { pdu: Secret::new(vec![0x00, 0x21, 0x00, 0xff]), length: 3 };
     let sending = modem.submit(vec![part], gate);
-    // An order that is turned away at once has dropped its gate.
+    // An order that is refused at once has dropped its gate.
     let _ = open.send(());
     timeout(LIMIT, sending).await.expect("an outcome in time")
 }
@@ -187,24 +187,24 @@ fn accepted() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_manner_of_speaking() {
+async fn every_behaviour_of_a_line() {
     let folder = tempfile::tempdir().unwrap();
-    for (at, manner) in [
-        Manner::default(),
-        Manner { echo: true, ..Manner::default() },
-        Manner { echo: true, piece: 1, ..Manner::default() },
-        Manner { piece: 3, chatter: "\r\n^RSSI:10\r\n\r\n+CDS: 3\r\n000102\r\n", ..Manner::default() },
-        Manner { echo: true, piece: 2, chatter: "\r\n+CMTI: \"SM\",1\r\n", ..Manner::default() },
+    for (at, behaviour) in [
+        Behaviour::default(),
+        Behaviour { echo: true, ..Behaviour::default() },
+        Behaviour { echo: true, piece: 1, ..Behaviour::default() },
+        Behaviour { piece: 3, chatter: "\r\n^RSSI:10\r\n\r\n+CDS: 3\r\n000102\r\n", ..Behaviour::default() },
+        Behaviour { echo: true, piece: 2, chatter: "\r\n+CMTI: \"SM\",1\r\n", ..Behaviour::default() },
     ]
     .into_iter()
     .enumerate()
     {
         let link = folder.path().join(format!("modem{at}"));
-        let pty = OnPty::start(&link, manner);
+        let pty = OnPty::start(&link, behaviour);
         let (modem, _notices) = start(link);
         ready(&modem).await;
-        assert_eq!(send(&modem).await, accepted(), "manner {at}");
-        assert_eq!(send(&modem).await, accepted(), "manner {at}");
+        assert_eq!(send(&modem).await, accepted(), "behaviour {at}");
+        assert_eq!(send(&modem).await, accepted(), "behaviour {at}");
         assert_eq!(pty.pdus(), ["002100FF", "002100FF"]);
         let seen = modem.snapshot().borrow().clone();
         assert_eq!((seen.equipment.manufacturer.as_str(), seen.equipment.model.as_str()), ("Acme", "Rocket"));
@@ -218,7 +218,7 @@ async fn every_manner_of_speaking() {
 async fn a_hang_up_after_the_pdu_is_unknown_and_the_port_is_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("modem");
-    let pty = OnPty::start(&link, Manner { hangs_up: true, ..Manner::default() });
+    let pty = OnPty::start(&link, Behaviour { hangs_up: true, ..Behaviour::default() });
     let (modem, _notices) = start(link.clone());
     ready(&modem).await;
     assert!(matches!(send(&modem).await, Outcome::Unknown { .. }));
@@ -227,7 +227,7 @@ async fn a_hang_up_after_the_pdu_is_unknown_and_the_port_is_found_again() {
     drop(pty);
     std::fs::remove_file(&link).unwrap();
     reaches(&modem, "missed", |s| s.last_error.as_deref().is_some_and(|e| e.contains("plugged in"))).await;
-    let _pty = OnPty::start(&link, Manner::default());
+    let _pty = OnPty::start(&link, Behaviour::default());
     ready(&modem).await;
     assert_eq!(send(&modem).await, accepted());
     assert!(modem.snapshot().borrow().counters.reopens >= 1);
@@ -238,7 +238,7 @@ async fn a_hang_up_after_the_pdu_is_unknown_and_the_port_is_found_again() {
 async fn a_dropped_gate_leaves_the_prompt() {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("modem");
-    let pty = OnPty::start(&link, Manner::default());
+    let pty = OnPty::start(&link, Behaviour::default());
     let (modem, _notices) = start(link);
     ready(&modem).await;
     let (open, gate) = oneshot::channel::<()>();
@@ -255,7 +255,7 @@ async fn a_dropped_gate_leaves_the_prompt() {
 async fn a_port_serves_one_program() {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("modem");
-    let _pty = OnPty::start(&link, Manner::default());
+    let _pty = OnPty::start(&link, Behaviour::default());
     let (first, _notices) = start(link.clone());
     ready(&first).await;
     let (second, _more) = start(link);
@@ -276,7 +276,7 @@ async fn no_file_is_made_and_no_file_is_a_port() {
     reaches(&modem, "missed", |s| s.last_error.as_deref().is_some_and(|e| e.contains("plugged in"))).await;
     assert!(!missing.exists());
     std::fs::write(&missing, b"").unwrap();
-    reaches(&modem, "refused", |s| s.last_error.as_deref().is_some_and(|e| e.contains("no serial port")))
+    reaches(&modem, "refused", |s| s.last_error.as_deref().is_some_and(|e| e.contains("not a serial port")))
         .await;
     timeout(LIMIT, modem.stop(Duration::ZERO)).await.expect("an absent modem stops");
 }

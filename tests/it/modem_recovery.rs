@@ -1,5 +1,5 @@
-//! The recovery ladder over ptys: each hang is cured by the rung that should cure it, with a sysfs and a power-cycle
-//! command of the test's own.
+//! The recovery ladder over ptys: each hang is ended by the rung that should end it, with a sysfs and a
+//! power-cycle command of the test.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gsm_modem::at::LineEnd;
-use gsm_modem::dialogue::Manners;
+use gsm_modem::dialogue::DialogueSettings;
 use gsm_modem::ladder::{Limits, Rung};
 use gsm_modem::ports::Root;
 use gsm_modem::{
-    Find, Means, Modem, Notice, Outcome, Part, Reopen, Roaming, Sending, Settings, Snapshot, State, Timing,
+    Find, Modem, Notice, Outcome, Part, Reopen, Roaming, Sending, Settings, Snapshot, State, SystemHost,
+    Timing,
 };
 use gsm_sim::{Cure, Fault, FaultKind, Options, Point, Script, Sim};
 use nix::sys::stat::Mode;
@@ -21,7 +22,7 @@ use smsotpd::secret::Secret;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// Longer than anything here takes; a test that reaches it has failed.
+/// Longer than anything here takes; a test that reaches this limit has failed.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A SUBMIT to +41791234567: "Hello".
@@ -41,7 +42,7 @@ const fn timing() -> Timing {
         sending: Sending { prompt: ms(400), body: ms(1500), gate: ms(5000), late: ms(10_000) },
         command: ms(400),
         slow_command: ms(1000),
-        manners: Manners {
+        dialogue: DialogueSettings {
             attention: ms(250),
             attention_tries: 3,
             quiet: ms(20),
@@ -55,11 +56,11 @@ const fn timing() -> Timing {
         reopen: Reopen { first: ms(100), max: ms(200) },
         ladder: Limits {
             boot: ms(1500),
-            calm: ms(600_000),
+            stable: ms(600_000),
             rest_first: ms(1500),
             rest_max: ms(3000),
             useless: ms(3_600_000),
-            deaf: ms(1500),
+            no_network: ms(1500),
             away: ms(500),
             power_cycle: ms(10_000),
         },
@@ -99,7 +100,7 @@ impl Machine {
         self.at(&format!("dev/ttyUSB{tty}"))
     }
 
-    /// The kernel gives the modem's port this number.
+    /// Gives the modem's port this number, as the kernel does.
     fn connect(&self, modem: usize, tty: usize) {
         let (usb, name) = (self.device(modem), format!("ttyUSB{tty}"));
         let port = usb.join(format!("1-{modem}:1.0/{name}"));
@@ -119,15 +120,15 @@ impl Machine {
         fs::remove_dir_all(self.device(modem)).unwrap();
     }
 
-    fn means(&self) -> Means {
-        Means { root: Root::at(self.dir.path()), power_cycle: Vec::new() }
+    fn host(&self) -> SystemHost {
+        SystemHost { root: Root::at(self.dir.path()), power_cycle: Vec::new() }
     }
 
     fn by_path(&self) -> Find {
         self.node(0).into()
     }
 
-    /// Whatever is written to this file reaches `hear`, until that says that it has heard enough.
+    /// Whatever is written to this file is passed to `hear`, until `hear` returns that it has seen enough.
     fn pipe(&self, path: &PathBuf, mut hear: impl FnMut(&Sim, &str) -> bool + Send + 'static) {
         nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
         let (path, sim) = (path.clone(), Arc::clone(&self.sim));
@@ -149,13 +150,13 @@ struct Driven {
 }
 
 impl Driven {
-    async fn ready(find: Find, means: Means) -> Self {
-        let driven = Self::start(find, means);
+    async fn ready(find: Find, host: SystemHost) -> Self {
+        let driven = Self::start(find, host);
         driven.until("ready", |s| s.state == State::Ready).await;
         driven
     }
 
-    fn start(find: Find, means: Means) -> Self {
+    fn start(find: Find, host: SystemHost) -> Self {
         let (sender, notices) = mpsc::channel(1024);
         let settings = Settings {
             name: "stick1".into(),
@@ -170,7 +171,7 @@ impl Driven {
             profiles: smsotpd::config::profiles(),
             timing: timing(),
         };
-        Self { modem: Modem::start_with(settings, Arc::new(means), sender), notices }
+        Self { modem: Modem::start_with(settings, Arc::new(host), sender), notices }
     }
 
     async fn until(&self, what: &str, done: impl FnMut(&Snapshot) -> bool) {
@@ -186,7 +187,7 @@ impl Driven {
         timeout(LIMIT, sending).await.expect("an outcome in time")
     }
 
-    /// The next recovery that is told.
+    /// The next recovery that is reported.
     async fn recovered(&mut self) -> Rung {
         let told = timeout(LIMIT, async {
             loop {
@@ -211,22 +212,22 @@ impl Driven {
     }
 }
 
-/// Idle, and in the middle of a send.
+/// The modem hangs while it is idle, and in the middle of a send.
 async fn cured(cure: Cure, rung: Rung) {
     let machine = Machine::new(1);
-    let mut driven = Driven::ready(machine.by_path(), machine.means()).await;
-    // Found by the keep-alive.
+    let mut driven = Driven::ready(machine.by_path(), machine.host()).await;
+    // The keep-alive notices the hang.
     machine.sim.hang_until(0, cure);
     assert_eq!(driven.recovered().await, rung, "idle");
     driven.works().await;
     // At the prompt, after the PDU, and with the network's answer.
     for point in [Point::Prompt, Point::Body, Point::Accepted] {
         let machine = Machine::new(1);
-        let mut driven = Driven::ready(machine.by_path(), machine.means()).await;
+        let mut driven = Driven::ready(machine.by_path(), machine.host()).await;
         machine.sim.fault(0, Fault::new(FaultKind::HangUntil(cure)).at(point).times(1));
         let outcome = driven.send().await;
         match point {
-            // Nothing left: another modem may have it at once.
+            // Nothing has left: another modem may have the message at once.
             Point::Prompt => assert!(matches!(outcome, Outcome::Rejected { .. }), "{outcome:?}"),
             _ => assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}"),
         }
@@ -254,13 +255,13 @@ async fn a_hang_is_cured_by_a_restart() {
 #[tokio::test]
 async fn a_modem_that_refuses_every_message_has_its_radio_switched_off_and_on() {
     let machine = Machine::new(1);
-    let mut driven = Driven::ready(machine.by_path(), machine.means()).await;
+    let mut driven = Driven::ready(machine.by_path(), machine.host()).await;
     machine.sim.hang_until(0, Cure::Radio);
     for _ in 0..5 {
         driven.until("ready", |s| s.state == State::Ready).await;
         assert!(matches!(driven.send().await, Outcome::Rejected { .. }));
     }
-    // Who counts them says so.
+    // The breaker reports this.
     driven.modem.cure("all of them".to_owned()).await;
     driven.until("recovering", |s| s.state == State::Recovering).await;
     driven.works().await;
@@ -272,7 +273,7 @@ async fn a_modem_that_refuses_every_message_has_its_radio_switched_off_and_on() 
 #[tokio::test]
 async fn without_a_network_the_radio_is_switched_off_and_on() {
     let machine = Machine::new(1);
-    let mut driven = Driven::ready(machine.by_path(), machine.means()).await;
+    let mut driven = Driven::ready(machine.by_path(), machine.host()).await;
     machine.sim.set_registration(0, 2);
     driven.until("searching", |s| s.state == State::Recovering).await;
     assert_eq!(driven.recovered().await, Rung::Radio);
@@ -290,7 +291,7 @@ async fn a_device_is_given_to_its_drivers_anew() {
         text == "0"
     };
     machine.pipe(&machine.device(0).join("authorized"), pulled);
-    let mut driven = Driven::ready(machine.by_path(), machine.means()).await;
+    let mut driven = Driven::ready(machine.by_path(), machine.host()).await;
     machine.sim.hang(0);
     assert_eq!(driven.recovered().await, Rung::Reauthorise);
     driven.works().await;
@@ -307,9 +308,9 @@ async fn a_modem_that_is_known_by_its_imei_is_cured_though_it_cannot_say_who_it_
         text == "0"
     };
     machine.pipe(&machine.device(1).join("authorized"), pulled);
-    // The default script's second.
+    // The IMEI of the default script's second modem.
     let find = Find { imei: Some("490154203237526".into()), ..Find::default() };
-    let mut driven = Driven::ready(find, machine.means()).await;
+    let mut driven = Driven::ready(find, machine.host()).await;
     machine.sim.hang(1);
     assert_eq!(driven.recovered().await, Rung::Reauthorise);
     driven.works().await;
@@ -323,9 +324,9 @@ async fn modems_that_look_for_themselves_at_once_do_not_keep_each_other_out() {
     let imei = |imei: &str| Find { imei: Some(imei.into()), ..Find::default() };
     let serial = Find { serial: Some("S2".into()), ..Find::default() };
     let found = tokio::join!(
-        Driven::ready(imei("490154203237526"), machine.means()),
-        Driven::ready(imei("490154203237518"), machine.means()),
-        Driven::ready(serial, machine.means()),
+        Driven::ready(imei("490154203237526"), machine.host()),
+        Driven::ready(imei("490154203237518"), machine.host()),
+        Driven::ready(serial, machine.host()),
     );
     for (driven, node) in [(found.0, 1), (found.1, 0), (found.2, 2)] {
         assert_eq!(driven.modem.snapshot().borrow().port, machine.node(node).display().to_string());
@@ -337,7 +338,7 @@ async fn modems_that_look_for_themselves_at_once_do_not_keep_each_other_out() {
 async fn a_stick_that_took_the_place_of_another_is_not_taken_for_it() {
     let machine = Machine::new(3);
     let find = Find { imei: Some("490154203237526".into()), ..Find::default() };
-    let driven = Driven::ready(find, machine.means()).await;
+    let driven = Driven::ready(find, machine.host()).await;
     // One port cannot be asked, so that the modem may be behind it.
     fs::remove_file(machine.node(0)).unwrap();
     fs::write(machine.node(0), "").unwrap();
@@ -355,7 +356,7 @@ async fn a_stick_that_needs_a_while_to_answer_is_asked_again() {
     let machine = Machine::new(1);
     machine.sim.hang(0);
     let find = Find { imei: Some("490154203237518".into()), ..Find::default() };
-    let driven = Driven::start(find, machine.means());
+    let driven = Driven::start(find, machine.host());
     let silent = |s: &Snapshot| s.last_error.as_deref().is_some_and(|e| e.contains("does not answer AT"));
     driven.until("silent", silent).await;
     machine.sim.unhang(0);
@@ -378,10 +379,10 @@ async fn the_operators_own_command_takes_the_power() {
     let script = format!("#!/bin/sh\necho \"$1 $2 $SMSOTP_MODEM $SMSOTP_PORT\" > {}\n", fifo.display());
     fs::write(&hub, script).unwrap();
     fs::set_permissions(&hub, fs::Permissions::from_mode(0o700)).unwrap();
-    // The file is there and cannot be written, not even by root.
+    // The file exists and cannot be written, not even by root.
     fs::create_dir(machine.device(0).join("authorized")).unwrap();
     let power_cycle = [hub.to_str().unwrap(), "off-on", "3"].map(str::to_owned).to_vec();
-    let mut driven = Driven::ready(machine.by_path(), Means { power_cycle, ..machine.means() }).await;
+    let mut driven = Driven::ready(machine.by_path(), SystemHost { power_cycle, ..machine.host() }).await;
     machine.sim.hang(0);
     assert_eq!(driven.recovered().await, Rung::PowerCycle);
     assert!(heard.recv().await.unwrap(), "arguments and environment");
@@ -393,13 +394,13 @@ async fn what_nothing_cures_rests_says_what_was_tried_and_is_found_when_it_wakes
     let machine = Machine::new(1);
     fs::create_dir(machine.device(0).join("authorized")).unwrap();
     let power_cycle = vec!["/nowhere/hub".to_owned()];
-    let mut driven = Driven::ready(machine.by_path(), Means { power_cycle, ..machine.means() }).await;
+    let mut driven = Driven::ready(machine.by_path(), SystemHost { power_cycle, ..machine.host() }).await;
     machine.sim.hang_until(0, Cure::Nothing);
     driven
         .until("tells all", |s| {
             let told = s.last_error.as_deref().unwrap_or_default();
             let all = [
-                "opening its port anew (2 times)",
+                "opening its port again (2 times)",
                 "restarting it (2 times)",
                 "/sys/bus/usb/devices/1-0/authorized cannot be written",
                 "/nowhere/hub cannot be run",
@@ -422,7 +423,7 @@ async fn a_command_without_an_end_blocks_nothing() {
     fs::write(&hub, "#!/bin/sh\nwhile :; do sleep 1; done\n").unwrap();
     fs::set_permissions(&hub, fs::Permissions::from_mode(0o700)).unwrap();
     let power_cycle = vec![hub.display().to_string()];
-    let driven = Driven::ready(machine.by_path(), Means { power_cycle, ..machine.means() }).await;
+    let driven = Driven::ready(machine.by_path(), SystemHost { power_cycle, ..machine.host() }).await;
     machine.sim.hang_until(0, Cure::Nothing);
     driven
         .until("there", |s| s.last_error.as_deref().is_some_and(|e| e.contains("power_cycle command")))
@@ -437,7 +438,7 @@ async fn a_command_without_an_end_blocks_nothing() {
 async fn a_stick_that_comes_back_under_another_name_is_known_by_its_imei() {
     let machine = Machine::new(2);
     let find = Find { imei: Some("490154203237526".into()), ..Find::default() };
-    let driven = Driven::ready(find, machine.means()).await;
+    let driven = Driven::ready(find, machine.host()).await;
     for number in [5, 1, 7] {
         let before = driven.modem.snapshot().borrow().port.clone();
         let tty = before.rsplit("ttyUSB").next().unwrap().parse().unwrap();

@@ -1,4 +1,4 @@
-//! Where a modem can stand, over the simulator's pty: each with its state and with a sentence that a person can act on.
+//! The states of a modem, over the simulator's pty: each with a sentence that tells a person what to do.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use gsm_modem::dialogue::Manners;
+use gsm_modem::dialogue::DialogueSettings;
 use gsm_modem::{Modem, Notice, Outcome, Part, Reopen, Roaming, Settings, Snapshot, State, Timing};
 use gsm_sim::{Options, Script, Sim};
 use tokio::sync::{mpsc, oneshot};
@@ -18,7 +18,7 @@ use smsotpd::secret::Secret;
 
 use crate::daemon_support::{Rig, get};
 
-/// Longer than anything here takes; a test that reaches it has failed.
+/// Longer than anything here takes; a test that reaches this limit has failed.
 const LIMIT: Duration = Duration::from_secs(30);
 
 fn sim(script: &str) -> Sim {
@@ -39,11 +39,11 @@ fn settings(port: PathBuf) -> Settings {
         patience: None,
         profiles: smsotpd::config::profiles(),
         timing: Timing {
-            manners: Manners {
+            dialogue: DialogueSettings {
                 quiet: Duration::from_millis(20),
                 attention: Duration::from_millis(100),
                 attention_tries: 3,
-                ..Manners::default()
+                ..DialogueSettings::default()
             },
             busy_retry: Duration::from_millis(20),
             blocked_retry: Duration::from_millis(100),
@@ -67,7 +67,7 @@ async fn reaches(modem: &Modem, what: &str, done: impl FnMut(&Snapshot) -> bool)
     seen
 }
 
-/// The state, and the sentence that goes with it.
+/// Waits for the state and its sentence.
 async fn stands(modem: &Modem, state: State, sentence: &str) -> Snapshot {
     let told = |s: &Snapshot| s.last_error.as_deref().is_some_and(|e| e.contains(sentence));
     let seen = reaches(modem, sentence, |s| s.state == state && told(s)).await;
@@ -86,7 +86,7 @@ async fn send(modem: &Modem) -> Outcome {
         0xfd, 0x06,
     ];
     let sending = modem.submit(vec![Part { length: pdu.len() - 1, pdu: Secret::new(pdu) }], gate);
-    // An order that is turned away at once has dropped its gate.
+    // An order that is refused at once has dropped its gate.
     let _ = open.send(());
     timeout(LIMIT, sending).await.expect("an outcome in time")
 }
@@ -97,7 +97,7 @@ async fn works(modem: &Modem) {
     assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
 }
 
-/// A memory of ten places, all taken: messages, reports and what the modem stored itself.
+/// A memory of ten places, all occupied: messages, reports and messages that the modem stored itself.
 fn full(memory: &str) -> String {
     let mut script = String::new();
     for n in 0..10 {
@@ -116,7 +116,7 @@ fn full(memory: &str) -> String {
     script
 }
 
-/// Takes so many messages and reports and lets each of them go.
+/// Takes this many messages and reports and discards each of them.
 async fn take(modem: &Modem, notices: &mut mpsc::Receiver<Notice>, count: usize) -> BTreeSet<Vec<u8>> {
     let mut taken = BTreeSet::new();
     while taken.len() < count {
@@ -131,7 +131,7 @@ async fn take(modem: &Modem, notices: &mut mpsc::Receiver<Notice>, count: usize)
     taken
 }
 
-/// Waits until the modem was told this so often.
+/// Waits until the modem got this command that many times.
 async fn told(sim: &Sim, command: &str, count: usize) {
     let heard = async {
         while sim.commands(0).iter().filter(|seen| seen.line.starts_with(command)).count() < count {
@@ -154,11 +154,11 @@ async fn a_storage_full_of_old_messages_empties_itself() {
         let (modem, mut notices) = start(settings(sim.port(0)));
         ready(&modem).await;
         assert_eq!(take(&modem, &mut notices, 9).await.len(), 9, "{family}");
-        // What the modem stored itself was in the way, and goes as well.
+        // The messages that the modem stored itself were in the way, and are deleted as well.
         told(&sim, "AT+CMGD=", 10).await;
         works(&modem).await;
         assert_eq!(sim.received(), 1, "{family}");
-        // There is room again, and what arrives is read and let go at once.
+        // There is room again, and a new message is read and discarded at once.
         sim.deliver(0, "+41791234567", "new");
         take(&modem, &mut notices, 1).await;
         told(&sim, "AT+CMGD=", 11).await;
@@ -174,7 +174,7 @@ async fn a_storage_that_cannot_be_listed_empties_itself() {
     let sim = sim(&format!("{refused}{}", full("SM")));
     let (modem, mut notices) = start(settings(sim.port(0)));
     ready(&modem).await;
-    // Messages are sent in between all the while.
+    // Messages are sent in between all the time.
     let sending = async {
         for _ in 0..5 {
             works(&modem).await;
@@ -217,20 +217,20 @@ async fn what_a_person_has_to_do_at_the_sim() {
         ("[card]\nstate = \"pin\"\n", Some("9999"), "put the right one in pin_file"),
         ("[card]\nstate = \"pin\"\ntries = 1\n", Some("1234"), "(1 try left)"),
         ("[card]\nstate = \"puk\"\n", Some("1234"), "unlock it in a telephone"),
-        ("[card]\nstate = \"absent\"\n", Some("1234"), "insert one, or seat it anew"),
+        ("[card]\nstate = \"absent\"\n", Some("1234"), "insert one, or reseat it"),
     ] {
         let sim = sim(script);
         let pin = pin.map(|digits| Secret::new(String::from(digits)));
         let (modem, _notices) = start(Settings { pin, ..settings(sim.port(0)) });
         stands(&modem, State::Blocked, sentence).await;
-        // It is looked at again, and nothing is tried again.
+        // The state is checked again, and no PIN is tried again.
         let before = sim.commands(0).iter().filter(|seen| seen.line == "AT+CPIN?").count();
         told(&sim, "AT+CPIN?", before + 3).await;
         let tried = sim.commands(0).iter().filter(|seen| seen.line.starts_with("AT+CPIN=")).count();
         assert_eq!(tried, usize::from(sentence.contains("right one in pin_file")), "{sentence}");
         let outcome = send(&modem).await;
         assert!(
-            // One without a SIM is restarted meanwhile, and may have no port for a moment.
+            // A modem without a SIM is restarted in the meantime, and may have no port for a moment.
             matches!(&outcome, Outcome::NotStarted { reason, .. }
                 if reason.contains(sentence) || script.contains("absent")),
             "{sentence}: {outcome:?}"
@@ -243,7 +243,8 @@ const NOTHING: &str = "wrong port of the modem, wrong baud, or the modem hangs";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_baud() {
-    // What is read at another speed than it is written: octets that make no result, now and then a line's end.
+    // Octets that are read at another speed than they were written at: they make no result, and now and then a
+    // line's end.
     let sim = sim(
         "[line]\nafter = \"\\u00e1x\\n\"\n[[unsolicited]]\nat = \"every\"\nevery_ms = 10\nlines = [\"\\u00e9~ \\u00f8\"]\n",
     );
@@ -262,7 +263,7 @@ async fn a_device_that_answers_nothing() {
     let (modem, _notices) = start(settings(sim.port(0)));
     stands(&modem, State::Recovering, NOTHING).await;
     assert!(matches!(send(&modem).await, Outcome::NotStarted { .. }));
-    // It comes to itself.
+    // The modem works again.
     sim.unhang(0);
     works(&modem).await;
     let told = modem.snapshot().borrow().last_error.clone().unwrap_or_default();
@@ -282,7 +283,7 @@ async fn an_echo_that_stays_and_errors_without_numbers() {
         assert_eq!((seen.last_error, seen.counters.resyncs), (None, 0), "{script}");
         modem.stop(Duration::ZERO).await;
     }
-    // Without numbers a missing SIM is an ERROR like any other; what follows from it is told.
+    // Without numbers a missing SIM is an ERROR like any other; the consequence is reported.
     let sim =
         sim("refused = [\"+CMEE\"]\n[card]\nstate = \"absent\"\n[[network.registration]]\nstatus = 0\n");
     let (modem, _notices) = start(settings(sim.port(0)));
@@ -293,21 +294,21 @@ async fn an_echo_that_stays_and_errors_without_numbers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_that_another_process_holds() {
     let sim = sim("");
-    let mut holder = Holder::start(&sim.port(0));
+    let mut holder = LockingProcess::start(&sim.port(0));
     let (modem, _notices) = start(settings(sim.port(0)));
     let seen = stands(&modem, State::Absent, "is held by").await;
     let said = seen.last_error.unwrap();
     assert!(said.contains(&format!("(process {})", holder.0.id())), "{said}");
-    assert!(sim.commands(0).is_empty(), "nothing is written into somebody's dialogue");
+    assert!(sim.commands(0).is_empty(), "nothing is written into another program's dialogue");
     holder.end();
     works(&modem).await;
     modem.stop(Duration::ZERO).await;
 }
 
 /// Another process with the port open and locked.
-struct Holder(Child);
+struct LockingProcess(Child);
 
-impl Holder {
+impl LockingProcess {
     fn start(port: &std::path::Path) -> Self {
         let hold = format!("exec 3<>'{}' && flock 3 && echo held && read -r end", port.display());
         let mut child = Command::new("sh")
@@ -328,14 +329,14 @@ impl Holder {
     }
 }
 
-impl Drop for Holder {
+impl Drop for LockingProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A daemon over a SIM with a PIN.
+/// A daemon with a SIM that has a PIN.
 fn rig(script: &str, pin: &str) -> Rig {
     let rig = Rig::prepare(1, Script::parse("pin", script).unwrap(), "");
     put_pin(&rig, pin);
@@ -371,7 +372,7 @@ async fn a_wrong_pin_is_tried_once_whatever_restarts() {
         assert_eq!(tried(&rig), ["AT+CPIN=\"9512\""]);
         rig.kill();
     }
-    // Another PIN in the file is another try; the first one is not forgotten over it.
+    // Another PIN in the file is another try; the first one is not forgotten because of it.
     for (pin, count) in [("8623", 2), ("9512", 2)] {
         put_pin(&rig, pin);
         rig.launch();
@@ -379,7 +380,7 @@ async fn a_wrong_pin_is_tried_once_whatever_restarts() {
         assert_eq!(tried(&rig).len(), count, "{pin}");
         rig.kill();
     }
-    // The sim has one try left by now: a person gives the tries back.
+    // The SIM has one try left by now: a person resets the tries.
     rig.sim.unplug(0);
     put_pin(&rig, "4711");
     rig.launch();
@@ -387,13 +388,13 @@ async fn a_wrong_pin_is_tried_once_whatever_restarts() {
     rig.kill();
     for (path, octets) in crate::daemon_support::files(&rig.dir.path().join("state")) {
         for pin in [&b"9512"[..], b"8623", b"4711"] {
-            // Four digits may stand anywhere by chance; with the head of the note before them they do not.
+            // Four digits may occur anywhere by chance; with the head of the note before them they do not.
             let beside = octets.windows(64).any(|w| w.starts_with(b"tried ") && has(&w[38..], pin));
             assert!(!beside, "{}", path.display());
         }
     }
     let logs = rig.logs();
-    assert!(logs.contains("CPIN="), "the trace tells of the try");
+    assert!(logs.contains("CPIN="), "the trace shows the try");
     for pin in ["\"9512\"", "\"8623\"", "\"4711\""] {
         assert!(!logs.contains(pin), "a PIN in the log");
     }
@@ -403,13 +404,13 @@ fn has(octets: &[u8], part: &[u8]) -> bool {
     octets.windows(part.len()).any(|w| w == part)
 }
 
-/// What answers at one start and not at the next is no other SIM.
+/// A SIM whose name is answered at one start and not at the next is the same SIM.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_pin_is_tried_once_whichever_name_answers() {
     let silent = |command: &str, mark: &str| {
         format!("[[answer]]\ncommand = \"{command}\"\nresult = \"ERROR\"\n{mark}\n")
     };
-    // Each changes when a start is over: the first PIN is on its way then.
+    // Each answer changes when a start is over: the first PIN is being tried then.
     let [first, later] = ["unless = \"tried\"", "times = 1"];
     for script in [
         silent("AT+CCID", first),
@@ -455,7 +456,7 @@ async fn a_right_pin_is_given_at_every_start() {
         rig.modems_are("ready").await;
         rig.kill();
         assert_eq!(tried(&rig).len(), start);
-        // The SIM is locked again when it had no power.
+        // The SIM is locked again after it had no power.
         rig.sim.unplug(0);
         rig.sim.plug(0).unwrap();
     }
@@ -472,15 +473,15 @@ async fn what_arrives_is_in_no_log() {
     let read = async {
         loop {
             let logs = rig.logs();
-            // The message's own line stands behind the one before it, without a character of it.
+            // The message's own line follows the line before it, without a character of the message.
             if logs.split_once("< +CMGR: ").is_some_and(|(_, rest)| rest.contains("characters]")) {
                 return logs;
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    let logs = timeout(LIMIT, read).await.expect("the trace tells of the reading");
-    assert!(logs.contains("< +CMGL: 1,0,,"), "of the listing too");
+    let logs = timeout(LIMIT, read).await.expect("the trace shows the reading");
+    assert!(logs.contains("< +CMGL: 1,0,,"), "the trace shows the listing too");
     let ucs2 = "00510075006500740007A";
     let hidden = ["C8329BFD06", "1497214365F7", &ucs2[..16], "1497674523F1", "Quetzal", "918273", "797654"];
     for part in hidden {

@@ -1,15 +1,15 @@
-//! USSD and the flight recorder over the simulator's pty: what modems say in their several forms, and menus.
+//! USSD and the flight recorder over the simulator's pty: the several forms of modems' answers, and menus.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gsm_modem::dialogue::Manners;
+use gsm_modem::dialogue::DialogueSettings;
 use gsm_modem::{Modem, Roaming, Settings, State, Timing};
 use gsm_sim::{Options, Script, Sim};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// Longer than anything here takes; a test that reaches it has failed.
+/// Longer than anything here takes; a test that reaches this limit has failed.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// As recorded: packed, UCS-2 with the scheme of seven bits, characters, and a menu.
@@ -39,7 +39,7 @@ fn settings(port: PathBuf) -> Settings {
         patience: None,
         profiles: smsotpd::config::profiles(),
         timing: Timing {
-            manners: Manners { quiet: Duration::from_millis(20), ..Manners::default() },
+            dialogue: DialogueSettings { quiet: Duration::from_millis(20), ..DialogueSettings::default() },
             ..Timing::default()
         },
     }
@@ -88,7 +88,7 @@ async fn answers_in_every_form_and_a_menu() {
     assert!(modem.trace().await.is_empty(), "its memory ends with it");
 }
 
-/// A Huawei that was left in the mode that knows only packed digits: characters are refused, and tried otherwise.
+/// A Huawei that was left in a mode that accepts only packed digits: characters are refused, and other forms tried.
 #[tokio::test]
 async fn a_stick_that_wants_packed_digits() {
     let script = format!(

@@ -7,24 +7,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gsm_modem::at::{Domain, Registration};
-use gsm_modem::ports::{self, Answers, AskError, Obstacle, Patience, Root, SimState};
+use gsm_modem::ports::{self, Answers, AskError, Obstacle, ProbeTiming, Root, SimState};
 use gsm_sim::{Fault, FaultKind, Options, Point, Script, Sim};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use crate::sim_wire::Wire;
 
-fn patience() -> Patience {
-    Patience {
+fn patience() -> ProbeTiming {
+    ProbeTiming {
         attention: Duration::from_secs(2),
         command: Duration::from_secs(5),
         again: Duration::from_millis(20),
-        ..Patience::usb()
+        ..ProbeTiming::usb()
     }
 }
 
 /// Asks from a runtime of its own.
-fn ask(port: &Path, patience: &Patience) -> Result<Answers, AskError> {
+fn ask(port: &Path, patience: &ProbeTiming) -> Result<Answers, AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(ports::ask(&Root::system(), port, patience))
 }
@@ -50,7 +50,7 @@ fn every_family_is_known_and_nothing_is_changed() {
         assert_eq!(answers.imei.as_deref(), Some(identity.imei.as_str()), "{family}");
         assert_eq!(answers.sim, SimState::Ready, "{family}");
         assert_eq!(answers.imsi.as_deref(), Some(identity.imsi.as_str()), "{family}");
-        // The K3565-Z has no command for it.
+        // The K3565-Z has no command for the number.
         let iccid = (family != "zte").then_some(identity.iccid.as_str());
         assert_eq!(answers.iccid.as_deref(), iccid, "{family}");
         assert_eq!(answers.registrations.len(), domains, "{family}");
@@ -139,12 +139,12 @@ fn a_sim_without_service_centre_and_one_unanswered_question() {
         "[identity]\nsmsc = \"\"\n[[answer]]\ncommand = \"AT+CIMI\"\nresult = \"\"\n\
          [[unsolicited]]\nat = \"before-answer\"\nlines = [\"+CMT: ,23\", \"0791\"]\n",
     );
-    let quick = Patience { command: Duration::from_millis(700), ..patience() };
+    let quick = ProbeTiming { command: Duration::from_millis(700), ..patience() };
     let answers = ask(&sim.port(0), &quick).unwrap();
     assert_eq!(answers.imsi, None);
     assert_eq!(answers.messaging.service_centre.as_deref(), Some(""));
     assert_eq!(answers.stopped_at, None);
-    assert_eq!(answers.model, "SIM-27005", "a message that arrives is no answer");
+    assert_eq!(answers.model, "SIM-27005", "a message that arrives is not an answer");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_modem_left_in_a_prompt_is_freed() {
 
 #[test]
 fn silence_noise_and_hang_up_are_three_things() {
-    let quick = Patience { attention: Duration::from_millis(300), ..patience() };
+    let quick = ProbeTiming { attention: Duration::from_millis(300), ..patience() };
     let sim = start("");
     sim.hang(0);
     let silent = |noise| Err(AskError::Silent { bauds: vec![115_200], noise });
@@ -175,7 +175,7 @@ fn silence_noise_and_hang_up_are_three_things() {
     assert!(matches!(ask(&sim.port(0), &quick), Err(AskError::Lost(_))));
 
     let sim = start("[[fault]]\nkind = \"hang\"\nat = \"command\"\nevery = 8\n");
-    let quick = Patience { command: Duration::from_millis(300), ..quick };
+    let quick = ProbeTiming { command: Duration::from_millis(300), ..quick };
     let answers = ask(&sim.port(0), &quick).unwrap();
     assert!(answers.stopped_at.is_some() && !answers.manufacturer.is_empty(), "{answers:?}");
 }
@@ -222,7 +222,7 @@ fn line() -> Line {
     Line { master, slave, path }
 }
 
-/// A modem that gives back what `answer` says to each line, without its end, for as long as the port is open.
+/// A modem that writes what `answer` returns for each line, without the line's end, for as long as the port is open.
 fn modem(master: OwnedFd, end: u8, mut answer: impl FnMut(&[u8]) -> Vec<u8> + Send + 'static) {
     std::thread::spawn(move || {
         let mut master = File::from(master);
@@ -233,7 +233,7 @@ fn modem(master: OwnedFd, end: u8, mut answer: impl FnMut(&[u8]) -> Vec<u8> + Se
                 if octet == end {
                     let said = answer(&line);
                     line.clear();
-                    // Who asked may be gone.
+                    // The asking side may be gone.
                     let _ = master.write_all(&said);
                 } else {
                     line.push(octet);
@@ -257,14 +257,14 @@ fn a_modem_that_waits_for_a_line_feed_is_found() {
 #[test]
 fn a_question_that_was_lost_is_asked_again() {
     let Line { master, slave, path } = line();
-    // It loses the first command that is no plain call.
+    // The modem loses the first command that is not a plain call.
     let mut lost = false;
     modem(master, b'\r', move |line| match line.trim_ascii() {
         b"AT+CGMM" => b"\r\nRocket\r\n\r\nOK\r\n".to_vec(),
         [b'A', b'T', b'+', ..] if !std::mem::replace(&mut lost, true) => Vec::new(),
         _ => b"\r\nERROR\r\n".to_vec(),
     });
-    let quick = Patience { command: Duration::from_millis(500), ..patience() };
+    let quick = ProbeTiming { command: Duration::from_millis(500), ..patience() };
     assert_eq!(ask(&path, &quick).unwrap().model, "Rocket");
     drop(slave);
 }
@@ -277,7 +277,7 @@ fn a_serial_line_is_tried_at_other_speeds() {
         let mut master = File::from(master);
         let mut octets = [0; 256];
         let mut line = Vec::new();
-        // It ends when nobody has the port open any more.
+        // The loop ends when no program has the port open any more.
         while let Ok(count @ 1..) = master.read(&mut octets) {
             for &octet in &octets[..count] {
                 line.push(octet);
@@ -285,7 +285,7 @@ fn a_serial_line_is_tried_at_other_speeds() {
                     let speed = tcgetattr(&watched).unwrap().output_speed();
                     let answer: &[u8] = if speed == 9600 { b"\r\nOK\r\n" } else { b"\xf0\x80" };
                     master.write_all(answer).unwrap();
-                    // The last question: it answers no AT+CMEE?, so nothing is set back.
+                    // The last question: the modem answers no AT+CMEE?, so nothing is set back.
                     if line.starts_with(b"AT+CSCA?") {
                         return master;
                     }
@@ -295,7 +295,7 @@ fn a_serial_line_is_tried_at_other_speeds() {
         }
         master
     });
-    let patience = Patience {
+    let patience = ProbeTiming {
         attention: Duration::from_millis(400),
         bauds: vec![115_200, 57_600, 9600, 19_200],
         ..patience()
@@ -309,9 +309,9 @@ fn a_serial_line_is_tried_at_other_speeds() {
 fn a_line_with_nobody_behind_it_is_silent_at_every_speed() {
     let Line { master, slave, path } = line();
     let patience =
-        Patience { attention: Duration::from_millis(100), bauds: vec![115_200, 9600], ..patience() };
+        ProbeTiming { attention: Duration::from_millis(100), bauds: vec![115_200, 9600], ..patience() };
     assert_eq!(ask(&path, &patience), Err(AskError::Silent { bauds: vec![115_200, 9600], noise: false }));
-    assert_eq!(Patience::of(&path, &[]), Patience::usb(), "a pty has no speed");
-    assert!(Patience::uart().bauds.starts_with(&[115_200, 9600, 19_200, 57_600, 460_800]));
+    assert_eq!(ProbeTiming::of(&path, &[]), ProbeTiming::usb(), "a pty has no speed");
+    assert!(ProbeTiming::uart().bauds.starts_with(&[115_200, 9600, 19_200, 57_600, 460_800]));
     drop((master, slave));
 }

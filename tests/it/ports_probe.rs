@@ -80,7 +80,7 @@ fn a_program_reads_a_line_for_each_port() {
     assert_eq!(lines[0]["storages"], serde_json::json!(["SM", "ME", "SR"]));
     assert!(lines[0]["section"].as_str().unwrap().starts_with("[[modem]]\n"));
     assert_eq!(lines[1]["answering"], false);
-    assert_eq!(lines[1]["problems"], serde_json::json!(["/dev/null is no serial port"]));
+    assert_eq!(lines[1]["problems"], serde_json::json!(["/dev/null is not a serial port"]));
     assert_eq!(output.status.code(), Some(1));
 }
 

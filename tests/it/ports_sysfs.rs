@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use gsm_modem::ports::{self, Candidate, Obstacle, Role, Root};
 
-/// A machine on paper.
+/// A made-up machine.
 struct Machine {
     dir: tempfile::TempDir,
     ports: usize,
 }
 
-/// A USB device: what its files say.
+/// A USB device, with the content of its files.
 struct Stick {
     place: &'static str,
     usb: (u16, u16),
@@ -55,7 +55,7 @@ impl Machine {
         device
     }
 
-    /// An interface of a device, with a port of the driver `option` when it has one.
+    /// An interface of a device, with a port of the driver `option` if it has one.
     fn interface(&mut self, device: &Path, number: u8, class: [u8; 3], has_port: bool) -> Option<String> {
         let place = device.file_name().unwrap().to_str().unwrap();
         let interface = device.join(format!("{place}:1.{number}"));
@@ -75,7 +75,7 @@ impl Machine {
         Some(name)
     }
 
-    /// The tty of an interface: of USB serial drivers it has a folder between, of `cdc_acm` none.
+    /// The tty of an interface: USB serial drivers have a folder in between, `cdc_acm` has none.
     fn tty(&self, interface: &Path, name: &str, driver: &str, between: bool) {
         let driver_folder = self.path("sys/bus/usb/drivers").join(driver);
         fs::create_dir_all(&driver_folder).unwrap();
@@ -151,7 +151,7 @@ fn a_huawei_by_the_class_of_its_interfaces() {
     machine.interface(&device, 0, [0xff, 2, 1], true);
     machine.interface(&device, 1, [0xff, 2, 0x16], false);
     machine.interface(&device, 2, [0xff, 2, 2], true);
-    // The table says interface 3; the class knows better.
+    // The table says interface 3; the class is more exact.
     machine.interface(&device, 3, [0xff, 2, 1], true);
     assert_eq!(
         machine.names(),
@@ -197,7 +197,10 @@ fn zte_quectel_and_simcom_by_their_tables() {
         ports.iter().filter(|port| port.fits(Some((0x2c7c, 0x0125)), Some("1234567890ABCDEF"))).collect();
     assert_eq!(quectel.len(), 4);
     assert!(!ports[0].fits(None, Some("other")) && ports[0].fits(None, None));
-    assert!(ports.iter().all(|port| !port.has_twin), "the same serial on other products is no twin");
+    assert!(
+        ports.iter().all(|port| !port.has_twin),
+        "the same serial number on other products makes no twin"
+    );
 }
 
 #[test]
@@ -278,7 +281,7 @@ fn sticks_without_a_port_say_why() {
     plug(&machine, "1-3", (0x19d2, 0x2000));
     plug(&machine, "1-4", (0x2c7c, 0x0125));
     plug(&machine, "1-5", (0x046d, 0xc31c));
-    // Huawei's telephones are no sticks.
+    // Huawei's telephones are not sticks.
     plug(&machine, "1-6", (0x12d1, 0x107e));
     let device = plug(&machine, "1-7", (0x12d1, 0x15c1));
     machine.interface(&device, 0, [0xff, 2, 2], false);
@@ -338,9 +341,9 @@ fn the_holder_of_a_port_is_named_with_the_cure() {
     assert!(said.contains("ID_MM_DEVICE_IGNORE") && said.contains("systemctl stop ModemManager"), "{said}");
     process("901", "smsotpd", "lock:\t1: OFDLCK ADVISORY WRITE -1 00:18:5 0 EOF\n");
     let holder = ports::holder(&machine.root(), &node).unwrap();
-    assert_eq!(holder.program, "smsotpd", "who locked it, not who has it open too");
+    assert_eq!(holder.program, "smsotpd", "the process that locked it, not one that only has it open");
     assert_eq!(ports::holder(&machine.root(), &machine.path("dev/ttyUSB3")), None);
-    // A lock file names who took the port in the old manner, as long as that process lives.
+    // A lock file names the process that took the port in the UUCP manner, as long as that process lives.
     let lock = machine.path("run/lock/LCK..ttyUSB2");
     fs::create_dir_all(lock.parent().unwrap()).unwrap();
     fs::write(&lock, "      4711\n").unwrap();

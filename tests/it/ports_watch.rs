@@ -1,4 +1,4 @@
-//! Waiting for ports that come and go.
+//! Waiting for ports that appear and vanish.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use gsm_modem::ports::Watch;
 
-/// Far longer than anything here takes: reached only by a fault.
+/// Far longer than anything here takes; only a fault reaches it.
 const LONG: Duration = Duration::from_secs(20);
 
 async fn changed(watch: &mut Watch) -> std::io::Result<()> {
     tokio::time::timeout(LONG, watch.changed()).await.expect("a change is told")
 }
 
-/// Whether a change waits to be told.
+/// Whether no change waits to be reported.
 async fn is_quiet(watch: &mut Watch) -> bool {
     tokio::time::timeout(Duration::from_millis(400), watch.changed()).await.is_err()
 }
@@ -45,7 +45,7 @@ async fn nodes_and_links_that_come_and_go_are_told_once() {
     fs::rename(dev.join("serial/by-id/usb-A-if00-port0"), dev.join("serial/by-id/usb-B-if00-port0")).unwrap();
     changed(&mut watch).await.unwrap();
 
-    // The folder of links goes with the last stick, and comes with the next.
+    // The folder of links vanishes with the last stick, and appears with the next.
     fs::remove_dir_all(dev.join("serial")).unwrap();
     changed(&mut watch).await.unwrap();
     fs::create_dir_all(dev.join("serial/by-id")).unwrap();
@@ -62,7 +62,7 @@ async fn a_change_outlives_a_wait_that_was_given_up() {
     let dir = tempfile::tempdir().unwrap();
     let mut watch = Watch::new(dir.path()).unwrap();
     fs::write(dir.path().join("ttyACM0"), "").unwrap();
-    // Given up while it waits for quiet.
+    // The wait is given up while it waits for quiet.
     let early = tokio::time::timeout(Duration::from_millis(50), watch.changed()).await;
     assert!(early.is_err());
     changed(&mut watch).await.unwrap();

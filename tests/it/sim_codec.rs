@@ -1,12 +1,12 @@
-//! The codec and the simulated network read each other's messages: two readings of the same clauses, written
-//! apart.
+//! The codec and the simulated network read each other's messages: two implementations of the same clauses,
+//! written separately.
 
 use gsm_sim::{Options, Received, Sim};
 use gsm_sms::{Direction, Encoding, Framing, ShiftChoice, Strictness, Submission, compose, decode};
 
 use crate::sim_wire::{LONG, Wire};
 
-/// Sends a text through a simulated modem; what the phone got.
+/// Sends a text through a simulated modem. Returns what the phone received.
 fn sent(wire: &mut Wire, sim: &Sim, submission: &Submission<'_>) -> Received {
     let before = sim.received();
     for part in compose(submission).unwrap().parts {
@@ -37,7 +37,7 @@ fn every_kind_of_text_reaches_the_phone_as_it_was() {
     ]
     .map(str::to_owned)
     .to_vec();
-    // Every length around the borders of one, two and three parts, with what must not be torn at the end.
+    // Every length around the borders of one, two and three parts, with what must not be split at the end.
     for length in [1, 7, 8, 9, 69, 70, 71, 133, 134, 135, 152, 153, 154, 159, 160, 161, 306, 307, 459, 460] {
         texts.push("a".repeat(length));
         texts.push("€".repeat(length / 2));

@@ -128,7 +128,7 @@ fn a_wrong_length_and_a_wrong_pdu_are_refused() {
         wire.write(&format!("{pdu}\u{1a}"));
         assert_eq!(wire.until("304\r\n"), "\r\n+CMS ERROR: 304\r\n");
     }
-    // A LF behind the command's CR becomes part of the message.
+    // A LF after the command's CR becomes part of the message.
     wire.write(&format!("AT+CMGS={HELLO_LENGTH}\r\n"));
     wire.until("> ");
     wire.write(&format!("{HELLO}\u{1a}"));

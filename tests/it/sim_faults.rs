@@ -1,4 +1,4 @@
-//! What the simulated modem does wrong on purpose, over a real pty.
+//! The faults of the simulated modem, over a real pty.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -63,7 +63,7 @@ fn commands_refused_unanswered_and_garbled() {
     sim.fault(0, Fault::new(FaultKind::NoPrompt).times(1));
     wire.write("AT+CMGS=18\rAT\r");
     assert_eq!(wire.until("OK\r\n"), "\r\nOK\r\n", "neither prompt nor error");
-    // The answer is lost and the modem waits at a prompt that nobody saw.
+    // The answer is lost and the modem waits at a prompt that the program does not see.
     sim.fault(0, Fault::new(FaultKind::LoseResult).at(Point::Command).times(1));
     wire.write("AT+CMGS=18\rAT\rAT\r\u{1b}");
     assert_eq!(wire.until("OK\r\n"), "\r\nOK\r\n");
@@ -76,7 +76,7 @@ fn a_hang_ends_and_swallows_what_was_written() {
     let (sim, mut wire) = one("[[unsolicited]]\nat = \"every\"\nevery_ms = 5\nlines = [\"^RSSI:{csq}\"]");
     sim.hang(0);
     wire.write("AT+CGMI\r");
-    // Lines that nobody asked for go on: the port is alive, the commands are not.
+    // Unsolicited lines go on: the port works, commands do not.
     for _ in 0..3 {
         wire.until("^RSSI:20\r\n");
     }
@@ -123,7 +123,8 @@ fn a_port_taken_by_a_program_that_was_killed_is_free_again() {
     let sim = Sim::start(Options::default()).unwrap();
     for _ in 0..2 {
         let mut wire = Wire::open(&sim.port(0));
-        // Left set as by SIGKILL. Root may open the port in spite of it, so this can fail for others only.
+        // This state is left by SIGKILL. Root may open the port in spite of it, so the test can fail only for
+        // other users.
         rustix::termios::ioctl_tiocexcl(wire.file()).unwrap();
         wire.ask("AT");
     }
@@ -150,7 +151,7 @@ fn it_hangs_up_by_itself_and_comes_back() {
     wire.ask("ATE0");
     wire.prompt();
     wire.write(&format!("{HELLO}\u{1a}"));
-    assert_eq!(wire.until_hang_up(), "", "the message is out and nobody says so");
+    assert_eq!(wire.until_hang_up(), "", "the message was sent, and the modem does not report it");
     assert_eq!(sim.received(), 1);
     let deadline = Instant::now() + LONG;
     while sim.device(0).is_none() {

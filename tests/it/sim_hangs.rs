@@ -7,7 +7,7 @@ use gsm_sim::{Cut, Options, Script, Sim};
 
 use crate::sim_wire::{HELLO, LONG, Wire, one};
 
-/// Lines that go on while a modem hangs: they tell that time has passed.
+/// Lines that go on while a modem hangs, and show that time has passed.
 const TICKS: &str = "[[unsolicited]]\nat = \"every\"\nevery_ms = 5\nlines = [\"^RSSI:1\"]\n";
 
 /// Whether `AT` is answered before three more lines have come.
@@ -43,7 +43,7 @@ fn each_hang_ends_by_its_own_cure_alone() {
             Escape => wire.write("\x1b\r"),
             Reopen => {
                 drop(wire);
-                // What the modem is told after that it does after it saw the port closed.
+                // Whatever is asked of the modem after that is done after it saw the port closed.
                 sim.set_signal(0, 20);
                 sim.set_signal(0, 20);
                 wire = opened(&sim);
@@ -93,17 +93,17 @@ fn a_hang_and_its_cure_in_a_script() {
 
 #[test]
 fn a_plug_is_pulled_at_one_octet() {
-    // Whether it is pulled before the PDU is on its way.
+    // Whether the plug is pulled before the PDU is on its way.
     for (cut, early, said) in [
-        (Cut::heard("AT+CM", 0), true, ""),
-        (Cut::heard("AT+CMGS=18\r", 0), true, ""),
-        (Cut::said("\r\n>", 0), true, "\r\n>"),
-        (Cut::said(">", 1), true, "\r\n> "),
-        (Cut::heard("0001", 5), false, "\r\n> "),
-        (Cut::heard("\x1a", 0), false, "\r\n> "),
-        (Cut::said("+CMG", 0), false, "\r\n> \r\n+CMG"),
-        (Cut::said("+CMGS", 5), false, "\r\n> \r\n+CMGS: 1\r\n"),
-        (Cut::said("OK\r\n", 0), false, "\r\n> \r\n+CMGS: 1\r\n\r\nOK\r\n"),
+        (Cut::after_reading("AT+CM", 0), true, ""),
+        (Cut::after_reading("AT+CMGS=18\r", 0), true, ""),
+        (Cut::after_writing("\r\n>", 0), true, "\r\n>"),
+        (Cut::after_writing(">", 1), true, "\r\n> "),
+        (Cut::after_reading("0001", 5), false, "\r\n> "),
+        (Cut::after_reading("\x1a", 0), false, "\r\n> "),
+        (Cut::after_writing("+CMG", 0), false, "\r\n> \r\n+CMG"),
+        (Cut::after_writing("+CMGS", 5), false, "\r\n> \r\n+CMGS: 1\r\n"),
+        (Cut::after_writing("OK\r\n", 0), false, "\r\n> \r\n+CMGS: 1\r\n\r\nOK\r\n"),
     ] {
         let sim = Sim::start(Options::default()).unwrap();
         let mut wire = Wire::open(&sim.port(0));
@@ -120,6 +120,6 @@ fn a_plug_is_pulled_at_one_octet() {
         assert_eq!(sim.received(), usize::from(said.contains("+CMG")), "{cut:?}");
         sim.plug(0).unwrap();
         let mut wire = opened(&sim);
-        assert_eq!(wire.ask("AT"), "AT\r\r\nOK\r\n", "once is enough: {cut:?}");
+        assert_eq!(wire.ask("AT"), "AT\r\r\nOK\r\n", "the plug is pulled only once: {cut:?}");
     }
 }

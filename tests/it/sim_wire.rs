@@ -1,4 +1,4 @@
-//! A port as a test holds it: plain reads and writes, every wait bounded by a condition and a deadline.
+//! A port as a test uses it: plain reads and writes, every wait limited by a condition and a deadline.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use gsm_sim::{Options, Script, Sim};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Far longer than anything here takes: reached only by a fault.
+/// Far longer than anything here takes; only a fault reaches it.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 /// A SUBMIT to +41791234567: "Hello".
@@ -38,7 +38,7 @@ impl Wire {
         self.file.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Reads up to and with `end`, and gives it all.
+    /// Reads up to and including `end`. Returns everything.
     pub(crate) fn until(&mut self, end: &str) -> String {
         let deadline = Instant::now() + LONG;
         loop {
@@ -50,7 +50,7 @@ impl Wire {
         }
     }
 
-    /// One read; false at the deadline and when the port has hung up.
+    /// Does one read. Returns false at the deadline and when the port has hung up.
     fn more(&mut self, deadline: Instant) -> bool {
         let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).unwrap();
         let mut fds = [PollFd::new(&self.file, PollFlags::IN)];
@@ -67,7 +67,7 @@ impl Wire {
         }
     }
 
-    /// Waits for the other end to hang up; what was read until then.
+    /// Waits for the other end to hang up. Returns what was read until then.
     pub(crate) fn until_hang_up(&mut self) -> String {
         let deadline = Instant::now() + LONG;
         while self.more(deadline) {}
@@ -75,19 +75,19 @@ impl Wire {
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
 
-    /// A command and its answer up to `OK`.
+    /// Writes a command and returns its answer up to `OK`.
     pub(crate) fn ask(&mut self, command: &str) -> String {
         self.write(&format!("{command}\r"));
         self.until("OK\r\n")
     }
 
-    /// Up to the prompt.
+    /// Reads up to the prompt.
     pub(crate) fn prompt(&mut self) -> String {
         self.write(&format!("AT+CMGS={HELLO_LENGTH}\r"));
         self.until("> ")
     }
 
-    /// Sends "Hello" and gives what comes after the prompt, up to `end`.
+    /// Sends "Hello" and returns what comes after the prompt, up to `end`.
     pub(crate) fn hello(&mut self, end: &str) -> String {
         self.prompt();
         self.write(&format!("{HELLO}\u{1a}"));

@@ -1,5 +1,5 @@
-//! A process that is killed while it writes: every commit that it was told of is there, whole, and nothing of a
-//! later one is there in part.
+//! A process that is killed while it writes: every commit that it was told is durable is there as a whole,
+//! and no later one is there in part.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -27,7 +27,7 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
         let mut acknowledged = known;
         while acknowledged < wanted {
             let line = told.next().expect("the writer writes until it is killed");
-            // The test harness prints around it.
+            // The test harness prints other lines as well.
             acknowledged = line.strip_prefix("acknowledged ").map_or(acknowledged, |n| n.parse().unwrap());
         }
         child.kill().unwrap();
@@ -43,7 +43,7 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
     }
 }
 
-/// The half that is killed: commits until then, in groups, and tells each that is durable.
+/// The process that is killed: it commits in groups until then, and reports each commit that is durable.
 #[test]
 #[ignore = "run by the test above in a process of its own"]
 fn writer_to_be_killed() {
@@ -87,7 +87,7 @@ fn writer(dir: &Path) -> Child {
         .unwrap()
 }
 
-/// What commit `n` and those before it must have left; answers `n`.
+/// Checks what commit `n` and those before it must have left. Returns `n`.
 fn check(view: &impl Records, acknowledged: u64) -> u64 {
     let n = count(view);
     assert!(n >= acknowledged, "{acknowledged} commits were acknowledged, {n} are there");
@@ -136,7 +136,7 @@ fn message(n: u64) -> Message {
         sent_at: None,
         delivered_at: None,
         error: None,
-        // Of a length that changes, so that records never lie where older ones did.
+        // The length changes, so that records never lie exactly where older ones did.
         body: Some(Sealed::from_bytes(vec![0x5a; 200 + usize::try_from(n % 700).unwrap()])),
         reference: 0,
         parts_done: 0,

@@ -1,4 +1,4 @@
-//! The files of the store: what a stop or a damage leaves behind, and what nobody may read in them.
+//! The files of the store: what a stop or damage leaves behind, and what nobody may read in them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ fn snapshot(dir: &Path) -> PathBuf {
 #[tokio::test]
 async fn a_snapshot_that_a_stop_interrupted_is_finished_or_removed() {
     let dir = closed_store(50).await;
-    // Opened once more, so that the snapshot holds something.
+    // The store is opened once more, so that the snapshot holds something.
     holds(dir.path(), 50).await;
     let whole = snapshot(dir.path());
     let unfinished =
@@ -85,8 +85,8 @@ async fn what_neither_has_any_more_keeps_the_store_from_opening() {
     holds(dir.path(), 400).await;
 }
 
-/// sled itself may not notice that its log is cut: then the numbers of the commits tell, or the journal has all
-/// that is missing.
+/// sled itself may not notice that its log is cut: then the numbers of the commits show it, or the journal
+/// has everything that is missing.
 #[tokio::test]
 async fn a_cut_log_of_sled_never_passes_for_a_whole_one() {
     let dir = closed_store(400).await;

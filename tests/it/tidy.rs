@@ -1,29 +1,29 @@
-//! The walls of `ARCHITECTURE.md`, held: who imports whom (the table itself is read, so that page and code cannot
-//! drift apart), which package depends on which, who may know the clock, the store's engine, serde and I/O, and the style
-//! of a source file.
+//! The rules of `ARCHITECTURE.md`: who imports whom (the table itself is read, so that page and code cannot
+//! drift apart), which package depends on which, which room may use the clock, the store's engine, serde and
+//! I/O, and the style of a source file.
 //!
-//! What stands behind `#[cfg(test)]`, and files named `tests.rs` or below a folder `tests`, may import what they like.
+//! Code behind `#[cfg(test)]`, and files named `tests.rs` or below a folder `tests`, may import anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The import table: a room, to the beginnings of the paths that it may name, such as `otp` or `outbox::Retry`.
+/// The import table: a room, and the beginnings of the paths that it may name, such as `otp` or `outbox::Retry`.
 type Walls = BTreeMap<String, BTreeSet<String>>;
 
 /// The packages whose root is a room: their folders below `crates/`.
 const PACKAGES: [&str; 3] = ["gsm-modem", "gsm-sim", "gsm-sms"];
 
-/// A source file outside its tests.
+/// A source file without its tests.
 pub(crate) struct Source {
     pub(crate) path: String,
     /// A room of the root package such as `otp`, or a package such as `gsm_modem`, or a room of one: `gsm_modem::at`.
     room: String,
-    /// What `crate` stands for: a package below `crates/`, else nothing.
+    /// What `crate` stands for: a package below `crates/`, or nothing for the root package.
     package: Option<String>,
     /// How many modules it lies below the crate: 1 for a room itself.
     depth: usize,
     pub(crate) text: String,
-    /// Every path it names, such as `crate::otp::Policy`, with its line.
+    /// Every path that it names, such as `crate::otp::Policy`, with its line.
     pub(crate) paths: Vec<(usize, Vec<String>)>,
 }
 
@@ -68,7 +68,7 @@ fn room_of(package: &str) -> String {
     package.replace('-', "_")
 }
 
-/// What a package's manifest names in one of its tables.
+/// The packages that a package's manifest names in one of its tables.
 fn dependencies(package: &str, table: &str) -> BTreeSet<String> {
     let manifest: toml::Table = read(&format!("crates/{package}/Cargo.toml")).parse().unwrap();
     manifest[table].as_table().unwrap().keys().cloned().collect()
@@ -80,7 +80,7 @@ fn only_the_clock_asks_for_the_time() {
     forbid(&clocks, &["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now"]);
 }
 
-/// What is drawn elsewhere could not be drawn again from a seed. The simulator's dice are its own.
+/// Octets that are drawn elsewhere could not be drawn again from a seed. The simulator has a generator of its own.
 #[test]
 fn only_one_room_draws_random_octets() {
     forbid(&["src/random.rs"], &["rand", "getrandom", "RandomState"]);
@@ -149,7 +149,7 @@ fn a_link_in_a_page_leads_somewhere() {
                 dead.push(format!("{page}: {target}"));
             }
         }
-        // A reference that has no definition shows as brackets.
+        // A reference without a definition is shown as brackets.
         for name in references(&text) {
             if !text.lines().any(|l| l.starts_with(&format!("[{name}]: http"))) {
                 dead.push(format!("{page}: [{name}] is not defined"));
@@ -159,7 +159,7 @@ fn a_link_in_a_page_leads_somewhere() {
     assert!(dead.is_empty(), "\n{}\n", dead.join("\n"));
 }
 
-/// The `[name]` references of a hardware page: those that are no `[text](target)` and no definition.
+/// The `[name]` references of a hardware page: those that are neither `[text](target)` nor a definition.
 fn references(text: &str) -> BTreeSet<String> {
     let mut prose = String::new();
     for (i, piece) in text.split("```").enumerate() {
@@ -178,7 +178,7 @@ fn references(text: &str) -> BTreeSet<String> {
     found
 }
 
-/// The pages that a reader may follow links in.
+/// The pages whose links a reader may follow.
 fn pages() -> Vec<String> {
     let mut pages: Vec<String> =
         ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "crates/gsm-sms/README.md"]
@@ -218,7 +218,7 @@ fn ends(path: &[String], name: &[&str]) -> bool {
     path.len() >= name.len() && path.iter().rev().zip(name.iter().rev()).all(|(a, b)| a == b)
 }
 
-/// The breaches of the table in one file.
+/// The violations of the table in one file.
 fn imports(source: &Source, walls: &Walls) -> Vec<String> {
     let nothing = BTreeSet::new();
     let allowed = walls.get(&source.room).unwrap_or(&nothing);
@@ -232,7 +232,7 @@ fn imports(source: &Source, walls: &Walls) -> Vec<String> {
     source.paths.iter().filter_map(breach).collect()
 }
 
-/// A path from the room that it leads to, when it leads to one of ours.
+/// A path from the room that it leads to, if that is a room of this project.
 fn rooted(source: &Source, path: &[String]) -> Option<Vec<String>> {
     let supers = path.iter().take_while(|p| *p == "super").count();
     let ours = |name: &str| PACKAGES.iter().any(|package| room_of(package) == name);
@@ -306,7 +306,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// Every Rust file below `src/` and the packages' own.
+/// Every Rust file below `src/` and of the packages.
 fn files() -> Vec<String> {
     fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(dir).unwrap() {
@@ -380,7 +380,7 @@ fn without_tests(text: &str) -> String {
     out
 }
 
-/// The text with comments and the insides of literals blanked; lines keep their numbers.
+/// The text with comments and the content of literals blanked; lines keep their numbers.
 pub(crate) fn code(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut out = String::with_capacity(text.len());
@@ -431,7 +431,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// All paths in a code, those of `use` trees spelled out, each with its line.
+/// All paths in the code, those of `use` trees written in full, each with its line.
 fn paths(code: &str) -> Vec<(usize, Vec<String>)> {
     let tokens = tokens(code);
     let mut found = Vec::new();

@@ -1,11 +1,11 @@
-//! No circle of files: what a file of these folders uses never uses that file in turn. What a `mod` line declares is no use;
-//! a parent that names an item of its child is one, and so is a child that names an item of its parent.
+//! No circular use between files: a file of these folders never uses a file that uses it. A declaration by `mod` is
+//! not a use; a parent that names an item of its child uses it, and so does a child that names an item of its parent.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::tidy::{Source, source, sources};
 
-/// The folders that are free of circles, the session of a modem first.
+/// The folders without circles; the session of a modem is the first.
 const FOLDERS: [&str; 3] = ["crates/gsm-modem/src/session", "src/api", "src/gateway"];
 
 /// Each file with those that it uses, and the line of the first use.
@@ -21,7 +21,7 @@ fn no_folder_has_a_circle_of_files() {
     }
 }
 
-/// What the other files of `api` stand on.
+/// The file of `api` on which the others are built.
 #[test]
 fn the_ground_of_the_api_uses_no_file_of_it() {
     let api: Vec<_> = sources().into_iter().filter(|s| s.path.starts_with("src/api")).collect();
@@ -66,12 +66,12 @@ fn rooted(own: &[String], path: &[String]) -> Vec<String> {
             own[..own.len().saturating_sub(supers)].iter().chain(&path[supers..]).cloned().collect()
         }
         Some("self") => own.iter().chain(&path[1..]).cloned().collect(),
-        // An item of a child, or of a package: that is no file of the room.
+        // An item of a child, or of a package: that is not a file of the room.
         _ => own.iter().chain(path).cloned().collect(),
     }
 }
 
-/// The circles, the shortest through each file that is in one, each circle once.
+/// The circles: the shortest through each file that is in one, each circle once.
 fn circles(uses: &Uses) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
@@ -88,7 +88,7 @@ fn circles(uses: &Uses) -> Vec<String> {
     found
 }
 
-/// The shortest way from a file back to it.
+/// The shortest path from a file back to it.
 fn shortest(uses: &Uses, file: &str) -> Option<Vec<String>> {
     let mut from: BTreeMap<&str, &str> = BTreeMap::new();
     let mut queue = VecDeque::from([file]);

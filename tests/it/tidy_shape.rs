@@ -1,4 +1,4 @@
-//! The shape of the source: how long a file is, and how many things a struct holds.
+//! The shape of the source: how long a file is, and how many fields a struct has.
 
 use crate::tidy::{Source, code, source, sources, tokens};
 

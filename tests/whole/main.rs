@@ -5,7 +5,7 @@
 
 mod sim;
 
-use sim::{Plan, report, run};
+use sim::{Kind, Plan, report, run, shrink};
 
 fn holds(seed: u64) {
     let plan = Plan::of(seed);
@@ -35,6 +35,14 @@ fn the_first_seeds_hold() {
     for seed in 1..=12 {
         holds(seed);
     }
+}
+
+#[test]
+fn a_plan_is_made_smaller_as_long_as_it_fails() {
+    let mut plan = Plan::of(1);
+    plan.faults = Kind::ALL.map(|kind| (kind, std::time::Duration::from_secs(60))).into();
+    let least = shrink(plan, |plan| plan.has(Kind::Crash) && plan.clients >= 2);
+    assert_eq!((least.faults.len(), least.clients, least.modems), (1, 3, 1));
 }
 
 #[test]

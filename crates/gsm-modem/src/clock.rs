@@ -1,6 +1,6 @@
-//! The only one that asks for the present in this package; the session gets it as a parameter.
+//! The only caller of the clock in this package; the session gets the time as a parameter.
 
-/// tokio's present: the real one, unless a simulation runs its time.
+/// The present of tokio: the real time, unless a simulation controls it.
 pub(crate) fn monotonic() -> std::time::Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -1,24 +1,24 @@
-//! Where a modem is now: its port by path, or whichever port of this machine fits what the configuration says of
-//! the device. A stick keeps its name whatever number the kernel gives its port.
+//! Where a modem is now: its port by path, or the port of this machine that fits what the configuration says
+//! of the device. A stick keeps its name whatever number the kernel gives its port.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::host::Unfound;
-use super::ports::{self, AskError, Candidate, Obstacle, Patience, Root};
+use super::host::NoPort;
+use super::ports::{self, AskError, Candidate, Obstacle, ProbeTiming, Root};
 
-/// How a modem is found; all that is given has to fit, and something is given.
+/// How a modem is found. Everything that is given has to fit, and something is given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Find {
-    /// The path of its port; a symbolic link is followed anew at each opening.
+    /// The path of its port; a symbolic link is followed again at each opening.
     pub port: Option<PathBuf>,
     /// USB vendor and product.
     pub usb: Option<(u16, u16)>,
     /// The USB serial number.
     pub serial: Option<String>,
-    /// The modem's own number; asked of every port that fits otherwise.
+    /// The modem's own number; every port that fits otherwise is asked for it.
     pub imei: Option<String>,
-    /// The SIM's own number; asked likewise.
+    /// The SIM's own number; ports are asked for it in the same way.
     pub iccid: Option<String>,
 }
 
@@ -29,12 +29,12 @@ impl From<PathBuf> for Find {
 }
 
 impl Find {
-    /// Whether the path is all there is to know.
+    /// Whether only the path is given.
     pub(super) fn is_path(&self) -> bool {
         self.port.is_some() && *self == Self::from(self.port.clone().unwrap_or_default())
     }
 
-    /// The folder in which its port appears; nothing when that cannot be told, as behind a link that leads nowhere.
+    /// The folder in which the port appears; `None` when that is not known, as for a link that leads nowhere.
     pub(super) fn place(&self, root: &Root) -> Option<PathBuf> {
         let Some(port) = self.port.as_ref().filter(|_| self.is_path()) else { return Some(root.dev()) };
         if port.is_symlink() && !port.exists() {
@@ -47,7 +47,7 @@ impl Find {
     }
 
     /// The port, or why there is none.
-    pub(super) async fn locate(&self, root: &Root, patience: &Patience) -> Result<PathBuf, Unfound> {
+    pub(super) async fn locate(&self, root: &Root, timing: &ProbeTiming) -> Result<PathBuf, NoPort> {
         if let Some(port) = self.port.as_ref().filter(|_| self.is_path()) {
             return Ok(port.clone());
         }
@@ -55,14 +55,14 @@ impl Find {
         let fitting = tokio::task::spawn_blocking(move || wanted.candidates(&place));
         let fitting = fitting
             .await
-            .map_err(|e| Unfound::unclear(format!("the ports could not be looked through: {e}")))?;
+            .map_err(|e| NoPort::unclear(format!("the ports could not be looked through: {e}")))?;
         if fitting.is_empty() {
-            return Err(Unfound::Away(self.missing()));
+            return Err(NoPort::Away(self.missing()));
         }
         if self.imei.is_none() && self.iccid.is_none() {
             let device = &fitting[0].device;
             if fitting.iter().any(|other| other.device != *device) {
-                return Err(Unfound::unclear(format!(
+                return Err(NoPort::unclear(format!(
                     "more than one device fits {self}: add its imei, as `smsotp probe` shows it"
                 )));
             }
@@ -71,7 +71,7 @@ impl Find {
         let (mut seen, mut silent, mut unclear) = (Vec::new(), Vec::new(), false);
         for candidate in &fitting {
             let turn = ports::turn(&candidate.path).await;
-            let asked = ports::identify(root, &candidate.path, patience, self.iccid.is_some()).await;
+            let asked = ports::identify(root, &candidate.path, timing, self.iccid.is_some()).await;
             drop(turn);
             match asked {
                 Ok(answers) => {
@@ -83,7 +83,8 @@ impl Find {
                     seen.push(format!("{} is another modem", candidate.path.display()));
                 }
                 Err(AskError::InTheWay(obstacle)) => {
-                    // A port in use is another modem of this daemon, or somebody else's for a while.
+                    // A port in use belongs to another modem of this daemon, or is held by another program
+                    // for a while.
                     unclear |= !obstacle.is_own();
                     seen.push(obstacle.to_string());
                 }
@@ -99,8 +100,8 @@ impl Find {
             }
         }
         let sentence = format!("{}; {}", self.missing(), seen.join("; "));
-        // A port that did not say who it is may be the modem's own.
-        Err(if unclear { Unfound::Unclear { sentence, silent } } else { Unfound::Away(sentence) })
+        // A port that did not give its identity may be the modem's own.
+        Err(if unclear { NoPort::Unclear { sentence, silent } } else { NoPort::Away(sentence) })
     }
 
     /// The ports that fit without being asked, the likeliest first.
@@ -175,7 +176,7 @@ mod tests {
     }
 
     async fn located(root: &Root, find: Find) -> Result<String, String> {
-        let path = find.locate(root, &Patience::usb()).await.map_err(|e| e.sentence().to_owned())?;
+        let path = find.locate(root, &ProbeTiming::usb()).await.map_err(|e| e.sentence().to_owned())?;
         Ok(path.file_name().unwrap().to_str().unwrap().to_owned())
     }
 
@@ -188,7 +189,7 @@ mod tests {
         assert!(alike.contains("more than one"), "{alike}");
         let by_serial = Find { usb, serial: Some("S1".to_owned()), ..Find::default() };
         assert_eq!(located(&root, by_serial).await.unwrap(), "ttyUSB1");
-        let second = ports::ask(&root, &root_path(&root, "dev/ttyUSB1"), &Patience::usb()).await.unwrap();
+        let second = ports::ask(&root, &root_path(&root, "dev/ttyUSB1"), &ProbeTiming::usb()).await.unwrap();
         let by_imei = Find { imei: second.imei.clone(), ..Find::default() };
         assert_eq!(located(&root, by_imei).await.unwrap(), "ttyUSB1");
         let by_sim = Find { iccid: second.iccid, usb, ..Find::default() };
@@ -213,7 +214,11 @@ mod tests {
         let root = Root::at(dir.path());
         let place = |port: &str| Find::from(dir.path().join(port)).place(&root);
         let at = |folder: &str| Some(dir.path().join(folder));
-        assert_eq!(place("dev/serial/by-id/usb-X-if00-port0"), at("dev"), "the folder of links is not there");
+        assert_eq!(
+            place("dev/serial/by-id/usb-X-if00-port0"),
+            at("dev"),
+            "the folder of links does not exist"
+        );
         assert_eq!(place("dev/ttyUSB0"), at("dev"));
         assert_eq!(place("dev/modems/stick1"), at("dev/modems"));
         symlink(dir.path().join("dev/pts/7"), dir.path().join("stick2")).unwrap();

@@ -1,5 +1,5 @@
-//! The machine that a modem is plugged into: where its port is, and what may be done to the device beside that. The
-//! driver knows it by the trait [`Host`] alone, so that a simulated modem needs no serial port.
+//! The machine that a modem is plugged into: where the modem's port is, and what else may be done to the device. The
+//! driver knows the machine only by the trait [`Host`], so that a simulated modem needs no serial port.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,34 +11,32 @@ use tokio_serial::SerialStream;
 
 use super::find::Find;
 use super::ladder::Rung;
-use super::means::Means;
-use super::ports::{Patience, Root, Watch, turn, usb_of};
+use super::ports::{ProbeTiming, Root, Watch, turn, usb_of};
 use super::settings::Settings;
+use super::system_host::SystemHost;
 use super::{port, reauthorise};
 
 /// Where modems are plugged in.
 pub trait Host: fmt::Debug + Send + Sync {
-    /// Returns when a device that may be the one came or went since the call; nothing where that cannot be watched.
+    /// Completes when a device that may be this modem appeared or vanished after the call; `None` where that cannot
+    /// be watched.
     fn change(&self, find: &Find) -> Option<BoxFuture<'static, ()>>;
     /// Finds the port of a modem and opens it for this program alone.
-    fn open(
-        &self,
-        settings: &Settings,
-        last: Option<LastSeen>,
-    ) -> BoxFuture<'static, Result<Opened, Unfound>>;
-    /// Climbs a rung that needs no port. An error without a sentence: nothing is there to do it with, and that is no
-    /// fault of anybody's. What was begun is finished even when nobody waits for it any more.
+    fn open(&self, settings: &Settings, last: Option<LastSeen>)
+    -> BoxFuture<'static, Result<Opened, NoPort>>;
+    /// Carries out a rung that needs no port. An error without a sentence means that the machine has nothing to do it
+    /// with, which is not a fault. Work that was begun is finished even when nobody waits for it any more.
     fn climb(
         &self,
         rung: Rung,
-        patient: Patient,
+        target: RecoveryTarget,
         limit: Duration,
     ) -> BoxFuture<'static, Result<(), Option<String>>>;
 }
 
 /// The octets of an open port, both ways.
 pub trait Line: AsyncRead + AsyncWrite + Send + Unpin {
-    /// Throws away what is still to be written, so that closing does not wait for a modem that takes nothing.
+    /// Discards what is still to be written, so that closing does not wait for a modem that reads nothing.
     fn discard(&self) {}
 }
 
@@ -48,9 +46,9 @@ impl Line for SerialStream {
     }
 }
 
-/// A port, open, and the device it belongs to.
+/// An open port, and the device that it belongs to.
 pub struct Opened {
-    /// Where it was found.
+    /// The path at which it was found.
     pub path: PathBuf,
     /// Its octets.
     pub line: Box<dyn Line>,
@@ -60,7 +58,7 @@ pub struct Opened {
     pub usb: Option<(u16, u16)>,
 }
 
-/// Where a modem was seen last.
+/// Where a modem was last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastSeen {
     /// Its port.
@@ -71,26 +69,26 @@ pub struct LastSeen {
 
 /// Why there is no port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unfound {
-    /// No such device is here.
+pub enum NoPort {
+    /// No such device is plugged in.
     Away(String),
-    /// It may be here.
+    /// The device may be plugged in.
     Unclear {
         /// Why.
         sentence: String,
-        /// Ports that did not answer.
+        /// The ports that did not answer.
         silent: Vec<PathBuf>,
     },
-    /// It is here, and its port does not open.
+    /// The device is plugged in, and its port cannot be opened.
     Unopened(String),
 }
 
-impl Unfound {
+impl NoPort {
     pub(super) const fn unclear(sentence: String) -> Self {
         Self::Unclear { sentence, silent: Vec::new() }
     }
 
-    /// For a person.
+    /// The sentence for a person.
     pub fn sentence(&self) -> &str {
         match self {
             Self::Away(sentence) | Self::Unclear { sentence, .. } | Self::Unopened(sentence) => sentence,
@@ -98,18 +96,18 @@ impl Unfound {
     }
 }
 
-/// The modem that is to be cured.
+/// The modem that is to be recovered.
 #[derive(Debug, Clone)]
-pub struct Patient {
+pub struct RecoveryTarget {
     /// Its name in the configuration.
     pub name: String,
-    /// Its port, as it was opened last.
+    /// Its port, as it was last opened.
     pub port: String,
     /// Its USB device in sysfs, once it was seen there.
     pub device: Option<PathBuf>,
 }
 
-impl Host for Means {
+impl Host for SystemHost {
     fn change(&self, find: &Find) -> Option<BoxFuture<'static, ()>> {
         let mut watch = find.place(&self.root).and_then(|place| Watch::new(place).ok())?;
         Some(Box::pin(async move {
@@ -123,17 +121,17 @@ impl Host for Means {
         &self,
         settings: &Settings,
         last: Option<LastSeen>,
-    ) -> BoxFuture<'static, Result<Opened, Unfound>> {
+    ) -> BoxFuture<'static, Result<Opened, NoPort>> {
         Box::pin(open(settings.find.clone(), settings.baud, self.root.clone(), last))
     }
 
     fn climb(
         &self,
         rung: Rung,
-        patient: Patient,
+        target: RecoveryTarget,
         limit: Duration,
     ) -> BoxFuture<'static, Result<(), Option<String>>> {
-        Box::pin(self.clone().climb(rung, patient, limit))
+        Box::pin(self.clone().climb(rung, target, limit))
     }
 }
 
@@ -143,11 +141,11 @@ fn is_among(port: &Path, paths: &[PathBuf]) -> bool {
     real.is_some() && paths.iter().any(|path| path.canonicalize().ok() == real)
 }
 
-/// A modem that hangs cannot say who it is: where no port says that it is the one, it is looked for at the port where it
-/// was last, when that is silent and belongs to the same device.
-async fn open(find: Find, baud: u32, root: Root, last: Option<LastSeen>) -> Result<Opened, Unfound> {
-    let path = match (find.locate(&root, &Patience::usb()).await, last) {
-        (Err(Unfound::Unclear { silent, .. }), Some(LastSeen { port, device }))
+/// A modem that hangs cannot give its identity. When no port gives the identity that is looked for, the modem
+/// is taken to be at the port where it last was, if that port is silent and belongs to the same device.
+async fn open(find: Find, baud: u32, root: Root, last: Option<LastSeen>) -> Result<Opened, NoPort> {
+    let path = match (find.locate(&root, &ProbeTiming::usb()).await, last) {
+        (Err(NoPort::Unclear { silent, .. }), Some(LastSeen { port, device }))
             if is_among(&port, &silent) && reauthorise::device_of(&root, &port).as_ref() == Some(&device) =>
         {
             port
@@ -156,7 +154,7 @@ async fn open(find: Find, baud: u32, root: Root, last: Option<LastSeen>) -> Resu
     };
     let away = find.is_path() && !path.exists();
     let turn = turn(&path).await;
-    // Opening asks the device, and naming its holder reads /proc.
+    // Opening the port asks the device, and finding the process that holds it reads /proc.
     let opened = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let line = Box::new(port::open(&path, baud)?);
@@ -165,5 +163,5 @@ async fn open(find: Find, baud: u32, root: Root, last: Option<LastSeen>) -> Resu
         Ok(Opened { path, line, device, usb })
     });
     let opened = opened.await.unwrap_or_else(|_| Err(String::from("the port could not be opened")));
-    opened.map_err(|reason| if away { Unfound::Away(reason) } else { Unfound::Unopened(reason) })
+    opened.map_err(|reason| if away { NoPort::Away(reason) } else { NoPort::Unopened(reason) })
 }

@@ -1,10 +1,10 @@
-//! The recovery ladder, pure: which cure comes next for a modem that is not well, from the gentlest to the hardest.
-//! Each rung has a count and a time limit; the next one is climbed only when those below did not bring the modem back,
-//! and the ladder starts over once it was ready for a while. It knows no port and no clock.
+//! The recovery ladder, pure: which recovery step comes next for a modem that is in trouble, from the gentlest to the
+//! hardest. Each rung has a count and a time limit; the next rung is climbed only when those below did not bring the
+//! modem back, and the ladder starts over once the modem was ready for a while. It knows no port and no clock.
 
 use std::time::{Duration, Instant};
 
-/// A cure, from the gentlest to the hardest.
+/// A recovery step, from the gentlest to the hardest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rung {
     /// ESC, and `AT` until it is answered.
@@ -15,7 +15,7 @@ pub enum Rung {
     Radio,
     /// `AT+CFUN=1,1`, or what the modem's family has for it.
     Restart,
-    /// The USB device taken from its drivers and given back.
+    /// The USB device deauthorised and authorised again.
     Reauthorise,
     /// The operator's own command.
     PowerCycle,
@@ -34,37 +34,37 @@ impl Rung {
         }
     }
 
-    /// For a sentence.
+    /// The words for a sentence.
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Resync => "calling it anew",
-            Self::Reopen => "opening its port anew",
+            Self::Resync => "calling it again",
+            Self::Reopen => "opening its port again",
             Self::Radio => "switching its radio off and on",
             Self::Restart => "restarting it",
-            Self::Reauthorise => "giving it to the USB drivers anew",
+            Self::Reauthorise => "giving it back to the USB drivers",
             Self::PowerCycle => "the power_cycle command",
         }
     }
 }
 
-/// How long a ladder waits for what. The defaults suit real modems; tests shrink them.
+/// How long a ladder waits. The defaults suit real modems; tests shorten them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// A device that began anew may take so long before it answers.
+    /// How long a device that restarted may take before it answers.
     pub boot: Duration,
-    /// A modem that was ready for so long is well: the ladder starts over.
-    pub calm: Duration,
-    /// The first rest after the last rung; each further one doubles.
+    /// A modem that was ready for this long has recovered: the ladder starts over.
+    pub stable: Duration,
+    /// The first rest after the last rung; each further rest is twice as long.
     pub rest_first: Duration,
-    /// No rest is longer.
+    /// The longest rest.
     pub rest_max: Duration,
-    /// A modem that answers and yet is of no use is cured no more often than this.
+    /// The shortest time between two recovery steps of the same rung for a modem that answers and does not work.
     pub useless: Duration,
-    /// A modem that answers may look so long for a network before it counts as useless.
-    pub deaf: Duration,
-    /// A device may be away so long before it is counted as lost and not as unplugged for a moment.
+    /// How long a modem that answers may look for a network before the ladder acts.
+    pub no_network: Duration,
+    /// How long a device may be away before it counts as lost rather than unplugged for a moment.
     pub away: Duration,
-    /// The `power_cycle` command may take so long.
+    /// How long the `power_cycle` command may take.
     pub power_cycle: Duration,
 }
 
@@ -72,11 +72,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             boot: Duration::from_secs(45),
-            calm: Duration::from_secs(600),
+            stable: Duration::from_secs(600),
             rest_first: Duration::from_secs(60),
             rest_max: Duration::from_secs(1800),
             useless: Duration::from_secs(3600),
-            deaf: Duration::from_secs(300),
+            no_network: Duration::from_secs(300),
             away: Duration::from_secs(60),
             power_cycle: Duration::from_secs(60),
         }
@@ -86,40 +86,40 @@ impl Default for Limits {
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// It answers nothing, or cannot be set up.
+    /// The modem answers nothing, or cannot be set up.
     Silent,
-    /// Its port is not there.
+    /// The modem's port does not exist.
     Away,
-    /// It answers and finds no network.
-    Deaf,
-    /// It answers and sends nothing.
+    /// The modem answers and finds no network.
+    NoNetwork,
+    /// The modem answers and sends nothing.
     Failing,
-    /// It sees no SIM.
+    /// The modem sees no SIM.
     NoSim,
 }
 
-/// The rungs that may help, and how often each is tried. The others change nothing for that trouble.
+/// The rungs that may help, and how often each is tried. The other rungs have no effect on that trouble.
 const fn plan(trouble: Trouble) -> &'static [(Rung, u8)] {
     use Rung::{PowerCycle, Radio, Reauthorise, Reopen, Restart};
     match trouble {
         Trouble::Silent => &[(Reopen, 2), (Restart, 2), (Reauthorise, 1), (PowerCycle, 1)],
         Trouble::Away => &[(Reauthorise, 1), (PowerCycle, 1)],
-        Trouble::Deaf => &[(Radio, 1), (Restart, 1)],
+        Trouble::NoNetwork => &[(Radio, 1), (Restart, 1)],
         Trouble::NoSim => &[(Restart, 1)],
         Trouble::Failing => &[(Radio, 1), (Restart, 1), (Reauthorise, 1), (PowerCycle, 1)],
     }
 }
 
-/// Where on the ladder.
+/// A place on the ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     rung: Rung,
     tries: u8,
-    /// The rung has its time until then.
+    /// How long the rung may take.
     until: Instant,
 }
 
-/// The rung that follows `at`, and which try of it that is; none after the last.
+/// The rung that follows `at`, and which try of it that is; `None` after the last one.
 fn next(trouble: Trouble, at: Option<Place>) -> Option<(Rung, u8)> {
     let plan = plan(trouble);
     match at {
@@ -137,18 +137,18 @@ fn next(trouble: Trouble, at: Option<Place>) -> Option<(Rung, u8)> {
 pub enum Step {
     /// Climb to this rung.
     Try(Rung),
-    /// The last rung still has its time: look again.
+    /// The last rung still has time: look again.
     Again,
-    /// Nothing more until then, but for a question now and then.
+    /// Rest until this instant, apart from a question now and then.
     Rest(Instant),
 }
 
-/// How a modem came back.
+/// How a modem recovered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovery {
-    /// The last rung before it was well.
+    /// The last rung before the modem recovered.
     pub rung: Rung,
-    /// Since the trouble was noticed.
+    /// The time since the trouble was noticed.
     pub took: Duration,
 }
 
@@ -158,9 +158,9 @@ pub struct Ladder {
     limits: Limits,
     noticed: Option<Noticed>,
     place: Option<Place>,
-    /// Of the climb for a modem that answers, since when.
+    /// The place on the ladder of a modem that answers and does not work, and since when.
     useless: Option<(Place, Instant)>,
-    deaf_since: Option<Instant>,
+    without_network_since: Option<Instant>,
     away_since: Option<Instant>,
     rest: Option<Instant>,
     rests: u32,
@@ -176,14 +176,14 @@ struct Noticed {
 }
 
 impl Ladder {
-    /// At its foot.
+    /// A ladder at its foot.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
             noticed: None,
             place: None,
             useless: None,
-            deaf_since: None,
+            without_network_since: None,
             away_since: None,
             rest: None,
             rests: 0,
@@ -194,8 +194,8 @@ impl Ladder {
 
     /// Something is wrong; it may pass by itself.
     pub fn notice(&mut self, now: Instant) {
-        let calm = self.limits.calm;
-        if self.ready_since.take().is_some_and(|since| now.saturating_duration_since(since) >= calm) {
+        let stable = self.limits.stable;
+        if self.ready_since.take().is_some_and(|since| now.saturating_duration_since(since) >= stable) {
             self.place = None;
             self.rests = 0;
         }
@@ -215,7 +215,7 @@ impl Ladder {
         self.climb_for(Trouble::Silent, now)
     }
 
-    /// There is no port. What to do about it, beside looking for it.
+    /// There is no port. Returns what to do about that besides looking for it.
     pub fn away(&mut self, now: Instant) -> Option<Rung> {
         let since = *self.away_since.get_or_insert(now);
         let over = |span: Duration| now.saturating_duration_since(since) >= span;
@@ -228,10 +228,10 @@ impl Ladder {
         }
     }
 
-    /// The port is there, and open.
+    /// The port exists, and is open.
     pub fn here(&mut self) {
         if self.away_since.take().is_some() {
-            // It rested from being looked for.
+            // The rest was a rest from looking for the port.
             self.rest = None;
         }
         if let Some(noticed) = &mut self.noticed {
@@ -239,29 +239,29 @@ impl Ladder {
         }
     }
 
-    /// The device went and may come back as new: it is not left to rest then.
+    /// The device was unplugged, and may come back in another state: it does not rest then.
     pub fn unplugged(&mut self) {
         self.rest = None;
     }
 
-    /// The modem answers and looks for a network, once more.
-    pub fn deaf(&mut self, now: Instant) -> Option<Rung> {
-        let since = *self.deaf_since.get_or_insert(now);
-        if now.saturating_duration_since(since) < self.limits.deaf {
+    /// The modem answers and is still looking for a network.
+    pub fn without_network(&mut self, now: Instant) -> Option<Rung> {
+        let since = *self.without_network_since.get_or_insert(now);
+        if now.saturating_duration_since(since) < self.limits.no_network {
             return None;
         }
-        self.deaf_since = Some(now);
-        self.climb_useless(Trouble::Deaf, now)
+        self.without_network_since = Some(now);
+        self.climb_useless(Trouble::NoNetwork, now)
     }
 
-    /// The modem answers and sees no SIM, which lasts.
+    /// The modem answers and has seen no SIM for some time.
     pub fn without_sim(&mut self, now: Instant) -> Option<Rung> {
         self.climb_useless(Trouble::NoSim, now)
     }
 
-    /// Whether the modem has been ready so long that it is well.
-    pub fn is_calm(&self, now: Instant) -> bool {
-        self.ready_since.is_some_and(|since| now.saturating_duration_since(since) >= self.limits.calm)
+    /// Whether the modem has been ready long enough to count as recovered.
+    pub fn is_stable(&self, now: Instant) -> bool {
+        self.ready_since.is_some_and(|since| now.saturating_duration_since(since) >= self.limits.stable)
     }
 
     /// The modem answers, and every send fails.
@@ -269,7 +269,7 @@ impl Ladder {
         self.climb_useless(Trouble::Failing, now)
     }
 
-    /// A rung could not be climbed; why, when a person can do something about it.
+    /// A rung could not be climbed. `why` is given when a person can do something about it.
     pub fn impossible(&mut self, rung: Rung, why: Option<String>, now: Instant) {
         if let Some(place) = self.place.as_mut().filter(|place| place.rung == rung) {
             *place = Place { tries: u8::MAX, until: now, ..*place };
@@ -291,17 +291,17 @@ impl Ladder {
         }
     }
 
-    /// Until when it rests.
+    /// Until when the modem rests.
     pub fn rests_until(&self, now: Instant) -> Option<Instant> {
         self.rest.filter(|until| now < *until)
     }
 
-    /// The modem takes orders. How it came back, when it had been in trouble.
+    /// The modem takes orders. Returns how it recovered, if it was in trouble.
     pub fn ready(&mut self, now: Instant) -> Option<Recovery> {
         self.ready_since.get_or_insert(now);
         self.rest = None;
-        self.deaf_since = None;
-        // That it takes orders does not cure one that fails them.
+        self.without_network_since = None;
+        // A modem that takes orders and fails them has not recovered.
         if self.noticed.as_ref().is_some_and(|noticed| noticed.failing) {
             return None;
         }
@@ -356,7 +356,7 @@ impl Ladder {
             self.useless = None;
         }
         let (place, since) = self.useless.map_or((None, now), |(place, since)| (Some(place), since));
-        // Whatever began it anew last.
+        // The restart that was made last, by either climb.
         if [place, self.place].into_iter().flatten().any(|place| now < place.until) {
             return None;
         }
@@ -383,8 +383,8 @@ impl Ladder {
         place
     }
 
-    /// How long a rung may take to bring the modem back. That nothing answers at a port opened anew is told by
-    /// the calls themselves.
+    /// How long a rung may take to bring the modem back. After a port was opened again, the calls themselves
+    /// show that nothing answers.
     const fn time(&self, rung: Rung) -> Duration {
         match rung {
             Rung::Resync | Rung::Reopen | Rung::Radio => Duration::ZERO,

@@ -1,6 +1,6 @@
 //! The driver of a modem: a session that is a pure state machine with time as a parameter, and one thin task
-//! that joins it to a serial port. It moves PDUs and reports outcomes; what they carry it does not know. Below it lies
-//! [`at`], the AT codec, which is pure.
+//! that joins the session to a serial port. The driver moves PDUs and reports outcomes; it does not know what
+//! they carry. Below it lies [`at`], the AT codec, which is pure.
 //!
 //! ```no_run
 //! use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub mod dialogue;
 mod find;
 mod host;
 pub mod ladder;
-mod means;
+mod notice_backlog;
 mod pins;
 mod port;
 pub mod ports;
@@ -42,28 +42,28 @@ mod secret;
 pub mod session;
 mod settings;
 mod snapshot;
+mod system_host;
 mod task;
-mod unheard;
 
 pub use at::Registration;
 pub use find::Find;
-pub use host::{Host, LastSeen, Line, Opened, Patient, Unfound};
-pub use means::Means;
+pub use host::{Host, LastSeen, Line, NoPort, Opened, RecoveryTarget};
 pub use pins::{Owners, Pins};
 pub use secret::Secret;
 pub use settings::{Reopen, Roaming, Sending, Settings, Timing};
 pub use snapshot::{Counters, Equipment, Notice, Outcome, Part, Place, SimNames, Snapshot, State};
+pub use system_host::SystemHost;
 
 pub use dialogue::Recorded;
 use session::Session;
 pub use session::UssdAnswer;
 use task::{Control, Driver, Order};
 
-/// Orders that may wait for a modem; the gateway gives one at a time.
+/// How many orders may wait for a modem; the gateway gives one at a time.
 const ORDERS: usize = 8;
 const CONTROLS: usize = 8;
 
-/// A handle to a modem's task. When the last one is dropped the task ends.
+/// A handle to a modem's task. The task ends when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub struct Modem {
     name: String,
@@ -75,10 +75,10 @@ pub struct Modem {
 impl Modem {
     /// Starts the task of a modem. Must be called inside a tokio runtime.
     pub fn start(settings: Settings, notices: mpsc::Sender<Notice>) -> Self {
-        Self::start_with(settings, Arc::new(Means::default()), notices)
+        Self::start_with(settings, Arc::new(SystemHost::default()), notices)
     }
 
-    /// The same on a given machine.
+    /// Starts the task of a modem on a given machine.
     pub fn start_with(settings: Settings, host: Arc<dyn Host>, notices: mpsc::Sender<Notice>) -> Self {
         let session = Session::new(settings.clone());
         let (orders_in, orders) = mpsc::channel(ORDERS);
@@ -93,7 +93,7 @@ impl Modem {
             orders,
             controls,
             notices,
-            unheard: unheard::Unheard::default(),
+            backlog: notice_backlog::NoticeBacklog::default(),
             snapshot: snapshot_in,
             gate: None,
             outcome: None,
@@ -109,14 +109,14 @@ impl Modem {
         &self.name
     }
 
-    /// What is known of it, and a way to wait for changes.
+    /// What is known of the modem, and a way to wait for changes.
     pub fn snapshot(&self) -> watch::Receiver<Snapshot> {
         self.snapshot.clone()
     }
 
-    /// Sends the parts in order. `AT+CMGS` is written at once; no octet of a PDU leaves before the gate opens, and
-    /// a gate that is dropped withdraws the order. The order is given when this is called, not when the future
-    /// is first polled.
+    /// Sends the parts in order. `AT+CMGS` is written at once. No octet of a PDU leaves before the gate
+    /// opens, and a gate that is dropped withdraws the order. The order is given when this function is
+    /// called, not when the future is first polled.
     pub fn submit(
         &self,
         parts: Vec<Part>,
@@ -137,7 +137,7 @@ impl Modem {
         }
     }
 
-    /// Takes no more orders; the one under way is finished.
+    /// Stops taking orders; the order in progress is finished.
     pub async fn pause(&self) {
         self.control(Control::Pause).await;
     }
@@ -147,13 +147,14 @@ impl Modem {
         self.control(Control::Resume).await;
     }
 
-    /// Begins anew with the device: `AT+CFUN=1,1`, and the port opened again. A message under way is finished
+    /// Restarts the device with `AT+CFUN=1,1`, and opens the port again. A message in progress is finished
     /// first.
     pub async fn reset(&self) {
         self.control(Control::Reset).await;
     }
 
-    /// Messages through it fail, and `why` says how: the ladder decides whether it is time to cure the modem.
+    /// Messages through this modem fail, and `why` says how: the ladder decides whether it is time for a
+    /// recovery step.
     pub async fn cure(&self, why: String) {
         self.control(|done| Control::Cure(why, done)).await;
     }
@@ -163,8 +164,8 @@ impl Modem {
         self.control(|done| Control::Stop(grace, done)).await;
     }
 
-    /// Asks the network something, such as `*100#`, or answers it while it waits for an answer; none ends the
-    /// dialogue.
+    /// Sends the network a USSD request such as `*100#`, or answers the network while it waits for an answer;
+    /// `None` ends the dialogue.
     pub async fn ussd(&self, code: Option<String>, timeout: Duration) -> Result<UssdAnswer, String> {
         let (reply, answer) = oneshot::channel();
         let stopped = || Err(String::from("the modem was stopped"));
@@ -174,13 +175,13 @@ impl Modem {
         answer.await.unwrap_or_else(|_| stopped())
     }
 
-    /// Deletes a message or report from the place in the modem that its notice named, once whoever heard of it
-    /// has it for certain. What is not discarded is announced again some minutes later.
+    /// Deletes a message or report from the place in the modem that its notice named, once the subscriber has
+    /// stored it for certain. What is not discarded is announced again some minutes later.
     pub async fn discard(&self, storage: Place) {
         self.control(|done| Control::Discard(storage, done)).await;
     }
 
-    /// The last lines that went over its port, masked.
+    /// The last lines that went over the modem's port, masked.
     pub async fn trace(&self) -> Vec<Recorded> {
         let (reply, lines) = oneshot::channel();
         if self.controls.send(Control::Trace(reply)).await.is_err() {

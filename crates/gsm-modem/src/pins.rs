@@ -1,4 +1,4 @@
-//! What has to outlive the daemon about PINs: a wrong one, tried at every start, locks the SIM.
+//! What has to outlive the daemon about PINs: a wrong PIN that is tried at every start locks the SIM.
 
 use std::fmt;
 
@@ -6,15 +6,16 @@ use futures_util::future::BoxFuture;
 
 use crate::Secret;
 
-/// Whose PIN it is: every name that the SIM and its device may have. What is not known now may be known at the next
-/// start, and the other way about, so that a try has to be found again under any of them.
+/// Whose PIN it is: every name that the SIM and its device may have. A name that is unknown now may be known
+/// at the next start, and the other way round, so a try has to be found again under any of them.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Owners {
-    /// The SIM's number, where it gives that before its PIN. Told by this SIM, not by one that was here before.
+    /// The SIM's number, if the SIM gives it before its PIN. It was given by this SIM, not by one that was in
+    /// the modem before.
     pub iccid: Option<String>,
-    /// The subscription's number, under the same condition.
+    /// The IMSI, under the same condition.
     pub imsi: Option<String>,
-    /// The device's number.
+    /// The IMEI.
     pub imei: Option<String>,
     /// The modem's name in the configuration.
     pub modem: String,
@@ -29,7 +30,7 @@ impl fmt::Debug for Owners {
     }
 }
 
-/// A memory is equal to itself alone.
+/// A memory of PINs is equal only to itself.
 impl PartialEq for dyn Pins {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::addr_eq(self, other)
@@ -38,11 +39,11 @@ impl PartialEq for dyn Pins {
 
 /// Remembers the PINs that were tried and not accepted.
 pub trait Pins: fmt::Debug + Send + Sync {
-    /// Notes that the PIN is about to be tried with the SIM of these names. `true`: that is noted for certain, and the
-    /// try may be made; `false`: it may have been tried before with this SIM, under whichever of the names. The error
-    /// is a sentence for a person; then no try is made.
+    /// Notes that the PIN is about to be tried with the SIM of these names. `true`: the note is on disk, and
+    /// the try may be made; `false`: the PIN may have been tried before with this SIM, under any of the
+    /// names. The error is a sentence for a person; then no try is made.
     fn tries(&self, owners: Owners, pin: Secret<String>) -> BoxFuture<'static, Result<bool, String>>;
 
-    /// The SIM took the PIN: its note goes. The names are those of the try.
+    /// The SIM accepted the PIN: the note is removed. The names are those of the try.
     fn accepted(&self, owners: Owners, pin: Secret<String>) -> BoxFuture<'static, ()>;
 }

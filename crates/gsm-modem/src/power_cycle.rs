@@ -1,5 +1,5 @@
-//! The operator's own way to take a modem's power: a program, without a shell, without the daemon's environment and
-//! within a time limit. What it prints is not read.
+//! The operator's way to cut a modem's power: a program, run without a shell, without the daemon's
+//! environment and within a time limit. Its output is not read.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,17 +9,17 @@ use nix::unistd::Pid;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::host::Patient;
+use super::host::RecoveryTarget;
 
-/// Where a program finds others.
+/// Where the program finds other programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// For a program to end after SIGKILL.
+/// How long a program may take to end after SIGKILL.
 const END: Duration = Duration::from_secs(5);
 
-/// Runs the command to its end. Nothing, when there is none; else a sentence on how it failed.
+/// Runs the command to its end. The error is `None` when there is no command, else a sentence on how it failed.
 pub(super) async fn run(
     command: Vec<String>,
-    patient: Patient,
+    target: RecoveryTarget,
     limit: Duration,
 ) -> Result<(), Option<String>> {
     let Some((program, arguments)) = command.split_first() else { return Err(None) };
@@ -28,13 +28,13 @@ pub(super) async fn run(
         .args(arguments)
         .env_clear()
         .env("PATH", PATH)
-        .env("SMSOTP_MODEM", &patient.name)
-        .env("SMSOTP_PORT", &patient.port)
+        .env("SMSOTP_MODEM", &target.name)
+        .env("SMSOTP_PORT", &target.port)
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // So that its children can be ended with it.
+        // The group makes it possible to end the program's children with it.
         .process_group(0)
         .spawn();
     let mut child = match child {
@@ -47,7 +47,7 @@ pub(super) async fn run(
         Ok(Ok(status)) => failed(format!("failed: {status}")),
         Ok(Err(e)) => failed(format!("was lost: {e}")),
         Err(_) => {
-            // It was not waited for to its end, so its number is still its own.
+            // The program was not waited for to its end, so its process number is still its own.
             if let Some(group) = group {
                 let _ = killpg(group, Signal::SIGKILL);
             }
@@ -67,8 +67,8 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(20);
 
-    fn patient() -> Patient {
-        Patient { name: "stick 1; true".into(), port: "/dev/ttyUSB0".into(), device: None }
+    fn target() -> RecoveryTarget {
+        RecoveryTarget { name: "stick 1; true".into(), port: "/dev/ttyUSB0".into(), device: None }
     }
 
     fn script(dir: &Path, text: &str) -> String {
@@ -84,7 +84,7 @@ mod tests {
         let out = dir.path().join("out");
         let hub = script(dir.path(), "{ printf '%s|' \"$@\"; env; } > \"$1\"; echo noise; echo noise >&2");
         let told = vec![hub, out.display().to_string(), "off on; false".to_owned(), "3".to_owned()];
-        assert_eq!(run(told, patient(), LIMIT).await, Ok(()));
+        assert_eq!(run(told, target(), LIMIT).await, Ok(()));
         let seen = fs::read_to_string(out).unwrap();
         assert!(seen.contains("|off on; false|3|"), "{seen}");
         assert!(seen.contains("SMSOTP_MODEM=stick 1; true\n") && seen.contains("SMSOTP_PORT=/dev/ttyUSB0\n"));
@@ -94,10 +94,10 @@ mod tests {
     #[tokio::test]
     async fn failures_in_a_sentence() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(run(Vec::new(), patient(), LIMIT).await, Err(None));
-        let missing = run(vec!["/nowhere/hub".into()], patient(), LIMIT).await.unwrap_err().unwrap();
+        assert_eq!(run(Vec::new(), target(), LIMIT).await, Err(None));
+        let missing = run(vec!["/nowhere/hub".into()], target(), LIMIT).await.unwrap_err().unwrap();
         assert!(missing.contains("/nowhere/hub cannot be run"), "{missing}");
-        let failing = run(vec![script(dir.path(), "exit 3")], patient(), LIMIT).await.unwrap_err().unwrap();
+        let failing = run(vec![script(dir.path(), "exit 3")], target(), LIMIT).await.unwrap_err().unwrap();
         assert!(failing.contains("exit status: 3"), "{failing}");
     }
 
@@ -109,13 +109,13 @@ mod tests {
         // Whoever holds the pipe open is alive.
         let hub = script(dir.path(), &format!("cat < {f} & cat < {f}", f = fifo.display()));
         let opened = tokio::task::spawn_blocking(move || fs::OpenOptions::new().write(true).open(fifo));
-        let why = run(vec![hub], patient(), Duration::from_millis(300)).await.unwrap_err().unwrap();
+        let why = run(vec![hub], target(), Duration::from_millis(300)).await.unwrap_err().unwrap();
         assert!(why.contains("was ended"), "{why}");
         let mut pipe = opened.await.unwrap().unwrap();
         let deadline = crate::clock::monotonic() + LIMIT;
         // A process that was killed is gone a moment later.
         while std::io::Write::write(&mut pipe, b"x").is_ok() {
-            assert!(crate::clock::monotonic() < deadline, "somebody still reads");
+            assert!(crate::clock::monotonic() < deadline, "a process still holds the pipe open");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Taking a USB device from its drivers and giving it back, as if it were plugged anew: the kernel's
-//! `authorized` attribute (Documentation/usb/authorization.rst). The device keeps its power; what hangs deeper than
-//! its USB side needs the power-cycle command.
+//! Deauthorising a USB device and authorising it again, as if it were unplugged and plugged in: the kernel's
+//! `authorized` attribute (Documentation/usb/authorization.rst). The device keeps its power; a fault that
+//! lies deeper than its USB side needs the power-cycle command.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use super::ports::{self, Root};
 
-/// For the drivers to let go of it.
-const APART: Duration = Duration::from_millis(500);
-/// A device that was taken away has to be given back.
+/// How long the drivers have to release the device.
+const DETACHED: Duration = Duration::from_millis(500);
+/// How often giving the device back is tried, since it has to succeed.
 const TRIES: u32 = 5;
 
-/// The USB device of a modem's port, when there is one that can be taken away. A bridge to a serial line is none:
-/// the modem behind it, perhaps one of several, would notice nothing of it.
+/// The USB device of a modem's port, if it can be deauthorised. A bridge to a serial line cannot: the modem
+/// behind it, perhaps one of several, would notice nothing.
 pub(super) fn device_of(root: &Root, port: &Path) -> Option<PathBuf> {
     let port = port.canonicalize().ok()?;
     let found =
@@ -25,8 +25,8 @@ pub(super) fn device_of(root: &Root, port: &Path) -> Option<PathBuf> {
     device.cloned()
 }
 
-/// Takes the device away and gives it back; takes a moment. Nothing, when the device is not there; else a sentence
-/// that names the file and what to do.
+/// Deauthorises the device and authorises it again; this takes a moment. The error is `None` when the device
+/// is not there, else a sentence that names the file and what to do.
 pub(super) fn reauthorise(device: &Path) -> Result<(), Option<String>> {
     let file = device.join("authorized");
     if !file.exists() {
@@ -41,7 +41,7 @@ pub(super) fn reauthorise(device: &Path) -> Result<(), Option<String>> {
         ))
     })?;
     for _ in 1..TRIES {
-        sleep(APART);
+        sleep(DETACHED);
         if write(&file, "1").is_ok() {
             return Ok(());
         }

@@ -21,7 +21,7 @@ impl<T: Zeroize> Secret<T> {
         Self(value)
     }
 
-    /// The value: name the reason where you call this.
+    /// The value: each caller states its reason.
     pub const fn expose(&self) -> &T {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! What a session is told about its modem, and how long it waits for what.
+//! The settings of a session, and its time limits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,37 +7,38 @@ use super::ladder::Limits;
 use super::profiles::Profiles;
 use super::{Find, Pins};
 use crate::Secret;
-use crate::dialogue::Manners;
+use crate::dialogue::DialogueSettings;
 
 /// One modem.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Its name in the configuration.
     pub name: String,
-    /// How its port is found, anew at each opening.
+    /// How its port is found, again at each opening.
     pub find: Find,
-    /// Bits a second.
+    /// The speed in bits per second.
     pub baud: u32,
     /// The SIM's PIN; a wrong one is tried once.
     pub pin: Option<Secret<String>>,
-    /// The service centre's number; left out: the SIM's own.
+    /// The service centre's number; `None` uses the SIM's own.
     pub smsc: Option<String>,
     /// Whether messages may be sent in foreign networks.
     pub roaming: Roaming,
-    /// The network to be in, as five or six digits; left out: the modem chooses.
+    /// The network to use, as five or six digits; `None` lets the modem choose.
     pub operator: Option<String>,
-    /// Remembers PINs that were tried; left out: until the task ends.
+    /// Remembers PINs that were tried; `None` remembers them until the task ends.
     pub pins: Option<Arc<dyn Pins>>,
-    /// The families it may belong to.
+    /// The families that it may belong to.
     pub profiles: Profiles,
-    /// How long the answer to a message may take before it is overdue; left out: as the modem's own times say.
+    /// How long the answer to a message may take before it is overdue; `None` derives this from the modem's
+    /// earlier answers.
     pub patience: Option<Duration>,
     /// Time limits.
     pub timing: Timing,
 }
 
 impl Settings {
-    /// A modem of this name that is found so, with everything else left out.
+    /// A modem with this name that is found in this way. Everything else has its default.
     pub fn new(name: impl Into<String>, find: impl Into<Find>) -> Self {
         Self {
             name: name.into(),
@@ -58,41 +59,41 @@ impl Settings {
 /// Whether messages may be sent in foreign networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Roaming {
-    /// They may.
+    /// Messages are sent there.
     #[default]
     Allowed,
     /// The modem is not ready there.
     Forbidden,
 }
 
-/// How long a session waits. The defaults suit real modems; tests shrink them.
+/// How long a session waits. The defaults suit real modems; tests shorten them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// For what belongs to a message that is sent.
+    /// The limits for a message that is sent.
     pub sending: Sending,
-    /// For a plain command.
+    /// The limit for a plain command.
     pub command: Duration,
-    /// For a command that asks the network or the SIM.
+    /// The limit for a command that asks the network or the SIM.
     pub slow_command: Duration,
-    /// For the choice of a network.
+    /// The limit for the choice of a network.
     pub select: Duration,
-    /// In the dialogue itself; nobody answers, and the port is opened anew.
-    pub manners: Manners,
-    /// An idle modem is asked whether it lives.
+    /// The limits within the dialogue, after which the port is opened again.
+    pub dialogue: DialogueSettings,
+    /// How often an idle modem is asked whether it answers.
     pub keep_alive: Duration,
-    /// The storages are listed so often, whatever the modem tells of new messages.
+    /// How often the storages are listed, whatever the modem reports about new messages.
     pub listing: Duration,
-    /// A message that was announced and not discarded is announced again after this.
+    /// A message that was announced and not discarded is announced again after this time.
     pub announce_again: Duration,
-    /// Between two questions whether the network has the modem.
+    /// The time between two questions about the registration.
     pub registration_poll: Duration,
-    /// Before a command is repeated that the SIM or the modem was not ready for.
+    /// The wait before a command is repeated for which the SIM or the modem was not ready.
     pub busy_retry: Duration,
-    /// Before a blocked modem is looked at again.
+    /// The wait before a blocked modem is checked again.
     pub blocked_retry: Duration,
-    /// Before a port is opened again.
+    /// The wait before a port is opened again.
     pub reopen: Reopen,
-    /// For the recovery ladder.
+    /// The limits of the recovery ladder.
     pub ladder: Limits,
 }
 
@@ -103,7 +104,7 @@ impl Default for Timing {
             command: Duration::from_secs(5),
             slow_command: Duration::from_secs(30),
             select: Duration::from_secs(180),
-            manners: Manners::default(),
+            dialogue: DialogueSettings::default(),
             keep_alive: Duration::from_secs(60),
             listing: Duration::from_secs(600),
             announce_again: Duration::from_secs(300),
@@ -116,16 +117,16 @@ impl Default for Timing {
     }
 }
 
-/// How long a session waits for what belongs to a message that it sends (3GPP TS 27.005 clause 3.5.1).
+/// How long a session waits for a message that it sends (3GPP TS 27.005 clause 3.5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sending {
-    /// For the prompt after `AT+CMGS=n`.
+    /// The limit for the prompt after `AT+CMGS=n`.
     pub prompt: Duration,
-    /// For the result after the PDU: networks take minutes before they give up.
+    /// The limit for the result after the PDU: networks take minutes before they give up.
     pub body: Duration,
-    /// For the gate, at an open prompt.
+    /// The limit for the gate, at an open prompt.
     pub gate: Duration,
-    /// How long a late `+CMGS` is still taken for the message that timed out.
+    /// How long a late `+CMGS` is still assigned to the message that timed out.
     pub late: Duration,
 }
 
@@ -143,9 +144,9 @@ impl Default for Sending {
 /// How long a session waits before it opens a port again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reopen {
-    /// At first; each further wait doubles.
+    /// The first wait; each further wait is twice as long.
     pub first: Duration,
-    /// No wait is longer.
+    /// The longest wait.
     pub max: Duration,
 }
 

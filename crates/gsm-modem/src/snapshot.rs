@@ -1,4 +1,4 @@
-//! What is known of a modem at a moment, and what it has to say by itself.
+//! What is known of a modem at a moment, and the notices that it sends.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -7,23 +7,23 @@ use super::ladder::Rung;
 use crate::Secret;
 use crate::at::{Failure, Registration};
 
-/// Where a modem stands.
+/// The state of a modem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum State {
-    /// No such device now, or another program has it.
+    /// The device is absent, or another program has it.
     #[default]
     Absent,
-    /// It is being brought up.
+    /// The modem is being brought up.
     Starting,
-    /// It waits for work.
+    /// The modem waits for work.
     Ready,
-    /// It sends.
+    /// The modem sends.
     Busy,
-    /// It failed and is being cured.
+    /// The modem failed and is being recovered.
     Recovering,
-    /// An operator paused it.
+    /// An operator paused the modem.
     Paused,
-    /// It needs a person: PIN, no SIM.
+    /// The modem needs a person: for its PIN, or because it has no SIM.
     Blocked,
 }
 
@@ -39,7 +39,7 @@ impl State {
         Self::Blocked,
     ];
 
-    /// Its word.
+    /// The word for this state.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Absent => "absent",
@@ -56,35 +56,36 @@ impl State {
 /// What is known of a modem.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
-    /// Where it stands.
+    /// The state of the modem.
     pub state: State,
-    /// Whether it takes orders: ready, or busy with one.
+    /// Whether it takes orders: it is ready, or busy with an order.
     pub ready: bool,
-    /// An operator paused it, whatever its state: one that is busy or away is paused as soon as it would be ready.
+    /// Whether an operator paused it, whatever its state: a modem that is busy or absent is paused as soon as it
+    /// would be ready.
     pub paused: bool,
     /// The path of its port.
     pub port: String,
-    /// What it says of itself.
+    /// What it answered about itself.
     pub equipment: Equipment,
     /// The names of its SIM.
     pub sim: SimNames,
-    /// Tries of the PIN that the SIM has left, while it asks for it and the modem says how many.
+    /// How many tries of the PIN the SIM has left, while it asks for the PIN and the modem says how many.
     pub pin_tries: Option<u8>,
     /// `AT+COPS?`.
     pub operator: Option<String>,
-    /// Whether the network has it.
+    /// Its registration.
     pub registration: Registration,
     /// `AT+CSQ`, in dBm.
     pub signal_dbm: Option<i32>,
     /// The last fault, a sentence that tells a person what to do.
     pub last_error: Option<String>,
-    /// When that was last seen.
+    /// When that fault was last seen.
     pub last_error_at: Option<Instant>,
-    /// What was counted since the start.
+    /// The counts since the start of the daemon.
     pub counters: Counters,
 }
 
-/// The mobile equipment as it says who it is (3GPP TS 27.007 clauses 5.1 to 5.4). Empty until known.
+/// The mobile equipment as it identifies itself (3GPP TS 27.007 clauses 5.1 to 5.4). Empty until known.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub struct Equipment {
     /// `AT+CGMI`.
@@ -97,24 +98,24 @@ pub struct Equipment {
     pub imei: String,
 }
 
-/// The names of a SIM, as far as the modem tells them. Either may be known at one start and unknown at the next, so
-/// neither alone is what a SIM is called. Their `Debug` shows neither.
+/// The names of a SIM, as far as the modem gives them. Either may be known at one start and unknown at the
+/// next, so a SIM is not identified by one of them alone. `Debug` shows neither.
 #[derive(Clone, PartialEq, Eq, Default, Hash)]
 pub struct SimNames {
-    /// The number of the card (ITU-T E.118), `AT+CCID` and its like.
+    /// The number of the card (ITU-T E.118), from `AT+CCID` and similar commands.
     pub iccid: Option<String>,
     /// The number of the subscription (3GPP TS 23.003 clause 2.2), `AT+CIMI`.
     pub imsi: Option<String>,
 }
 
 impl SimNames {
-    /// The names as they were told; an empty one is none.
+    /// The names as the modem gave them; an empty one counts as none.
     pub fn new(iccid: Option<String>, imsi: Option<String>) -> Self {
         let told = |name: Option<String>| name.filter(|name| !name.is_empty());
         Self { iccid: told(iccid), imsi: told(imsi) }
     }
 
-    /// Whether it told none.
+    /// Whether there is no name.
     pub const fn is_empty(&self) -> bool {
         self.iccid.is_none() && self.imsi.is_none()
     }
@@ -137,17 +138,17 @@ pub struct Counters {
     pub dropped_lines: u64,
     /// Answers to commands that had been given up.
     pub late_lines: u64,
-    /// Times that the dialogue had to be found again.
+    /// How often the dialogue was resynchronised.
     pub resyncs: u64,
-    /// Times that the port was opened again.
+    /// How often the port was opened again.
     pub reopens: u64,
-    /// Restarts that the modem made by itself.
+    /// How often the modem restarted by itself.
     pub restarts: u64,
-    /// Notices that found their channel full.
+    /// Notices for which the channel had no room.
     pub lost_notices: u64,
 }
 
-/// A storage's name, and the place in it. The name is empty when the modem does not tell it.
+/// A storage's name, and the index in it. The name is empty when the modem does not give it.
 pub type Place = (String, u32);
 
 /// One short message as `AT+CMGS` takes it.
@@ -159,7 +160,8 @@ pub struct Part {
     pub length: usize,
 }
 
-/// How an order ended. `references`: the TP-MR of each part that was taken for certain. `E`: what is known of an error.
+/// How an order ended. `references` has the TP-MR of each part that was accepted for certain. `E` is what is known of
+/// an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<E = Failure> {
     /// `+CMGS: n` and `OK` for every part.
@@ -174,7 +176,7 @@ pub enum Outcome<E = Failure> {
         /// Why; a [`Failure`] here never has [`Verdict::Open`](crate::at::Verdict::Open).
         error: E,
     },
-    /// A part went to the modem, and nobody knows what became of it.
+    /// A part went to the modem, and its outcome is unknown.
     Unknown {
         /// One for each part before it.
         references: Vec<u8>,
@@ -191,7 +193,7 @@ pub enum Outcome<E = Failure> {
 }
 
 impl<E> Outcome<E> {
-    /// The same, with the error seen in another way.
+    /// The same outcome, with another error type.
     pub fn map_error<F>(self, map: impl FnOnce(E) -> F) -> Outcome<F> {
         match self {
             Self::Accepted { references } => Outcome::Accepted { references },
@@ -218,12 +220,12 @@ impl Outcome {
     }
 }
 
-/// What a modem has to say by itself, in order.
+/// A notice of a modem. Notices come in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// The answer to the part on the air is later than it should be. The order goes on, and its outcome comes.
+    /// The answer to the part on the air is overdue. The order goes on, and its outcome follows.
     Overdue,
-    /// A message whose outcome was unknown was taken after all.
+    /// A message whose outcome was unknown was accepted after all.
     LateAccepted {
         /// Its TP-MR.
         reference: u8,
@@ -232,25 +234,25 @@ pub enum Notice {
     Delivered {
         /// SMSC field and TPDU.
         pdu: Secret<Vec<u8>>,
-        /// Where it lies in the modem, when it does.
+        /// Where it lies in the modem, if it does.
         storage: Option<Place>,
-        /// The SIM that it came to.
+        /// The SIM that received it.
         sim: SimNames,
     },
     /// A status report was handed over.
     Report {
         /// SMSC field and TPDU.
         pdu: Secret<Vec<u8>>,
-        /// Where it lies in the modem, when it does.
+        /// Where it lies in the modem, if it does.
         storage: Option<Place>,
-        /// The SIM that it came to.
+        /// The SIM that received it.
         sim: SimNames,
     },
-    /// It is well again after it had not been.
+    /// The modem recovered.
     Recovered {
-        /// The last thing that was done about it.
+        /// The last recovery step.
         rung: Rung,
-        /// Since the trouble was noticed.
+        /// The time since the trouble was noticed.
         took: Duration,
     },
 }

@@ -1,4 +1,4 @@
-//! The one task of a port: it owns reader and writer, carries octets, orders and time into the session, and
+//! The one task of a port: it owns reader and writer, passes octets, orders and time to the session, and
 //! carries out what the session wants.
 
 use std::future::pending;
@@ -15,23 +15,23 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::dialogue::{Recorded, Write};
-use super::host::{Host, LastSeen, Line, Opened, Patient, Unfound};
+use super::host::{Host, LastSeen, Line, NoPort, Opened, RecoveryTarget};
 use super::ladder::Rung;
+use super::notice_backlog::NoticeBacklog;
 use super::session::{Closing, Input, Output, Session, UssdAnswer};
 use super::settings::Settings;
 use super::snapshot::{Notice, Outcome, Part, Place, Snapshot, State};
-use super::unheard::Unheard;
 use crate::Secret;
 use crate::clock::monotonic;
 
-/// An order with its gate and the place for its outcome.
+/// An order with its gate, and the channel for its outcome.
 pub(super) struct Order {
     pub(super) parts: Vec<Part>,
     pub(super) gate: oneshot::Receiver<()>,
     pub(super) reply: oneshot::Sender<Outcome>,
 }
 
-/// An operator's command; the sender is answered when it was taken, `Stop` when it is done.
+/// An operator's command. The sender is answered when the command was taken, for `Stop` when it is done.
 pub(super) enum Control {
     Pause(oneshot::Sender<()>),
     Resume(oneshot::Sender<()>),
@@ -46,14 +46,14 @@ pub(super) enum Control {
 pub(super) struct Driver {
     pub(super) settings: Settings,
     pub(super) host: Arc<dyn Host>,
-    /// The modem's USB device in sysfs, as it was seen last.
+    /// The modem's USB device in sysfs, as it was last seen.
     pub(super) device: Option<PathBuf>,
     pub(super) session: Session,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) controls: mpsc::Receiver<Control>,
     pub(super) notices: mpsc::Sender<Notice>,
-    /// What the subscriber had no room for yet.
-    pub(super) unheard: Unheard,
+    /// Notices for which the subscriber has had no room so far.
+    pub(super) backlog: NoticeBacklog,
     pub(super) snapshot: watch::Sender<Snapshot>,
     pub(super) gate: Option<oneshot::Receiver<()>>,
     pub(super) outcome: Option<oneshot::Sender<Outcome>>,
@@ -61,13 +61,13 @@ pub(super) struct Driver {
     pub(super) stopped: Vec<oneshot::Sender<()>>,
 }
 
-/// What came.
+/// An event of the task.
 enum Event {
     Read(io::Result<usize>),
     Gate(bool),
     Order(Option<Order>),
     Control(Option<Control>),
-    /// The subscriber takes another notice, or (`false`) none any more.
+    /// The subscriber can take another notice, or (`false`) will take none any more.
     Room(bool),
     Time,
 }
@@ -79,7 +79,8 @@ enum Flow {
     Stop,
 }
 
-/// Until it is time to look for the port again: `wait` is over, or a device came or went. Says which.
+/// Waits until it is time to look for the port again: `wait` is over, or a device appeared or vanished.
+/// Returns which of the two.
 async fn pause(change: Option<BoxFuture<'static, ()>>, wait: Duration) -> bool {
     let change = change.unwrap_or_else(|| Box::pin(pending()));
     tokio::select! {
@@ -95,7 +96,7 @@ impl Driver {
         let mut wait = timing.reopen.first;
         let mut flow = Flow::Continue;
         while !matches!(flow, Flow::Stop) {
-            // Before the ports are looked at, so that nothing comes unseen in between.
+            // The watch begins before the ports are looked at, so that no change in between is missed.
             let change = self.host.change(&self.settings.find);
             let last = self
                 .device
@@ -103,17 +104,17 @@ impl Driver {
                 .map(|device| LastSeen { port: self.session.snapshot().port.clone().into(), device });
             let opening = self.host.open(&self.settings, last);
             let Some(opened) = self.without_port(opening).await else { break };
-            // One that was here a moment ago is not waited for as if it had to be plugged in.
+            // A modem that was here a moment ago is not awaited as if it had to be plugged in.
             let change = change.filter(|_| opened.is_err());
-            // What is not here comes with a device, and after this time something may be done about it. Asking silent
-            // ports, which may be no modems, becomes as rare.
-            let untold = timing.ladder.away;
+            // An absent modem appears with a device, and after this time a recovery step is possible. Silent
+            // ports, which may not be modems, are asked as rarely.
+            let rarely = timing.ladder.away;
             let longest = match &opened {
-                Err(Unfound::Away(_)) if change.is_some() => {
-                    wait = untold;
-                    untold
+                Err(NoPort::Away(_)) if change.is_some() => {
+                    wait = rarely;
+                    rarely
                 }
-                Err(Unfound::Unclear { .. }) => untold,
+                Err(NoPort::Unclear { .. }) => rarely,
                 _ => timing.reopen.max,
             };
             match opened {
@@ -128,7 +129,7 @@ impl Driver {
                 Err(unfound) => {
                     tracing::debug!(modem = %self.settings.name, "{}", unfound.sentence());
                     self.session.handle(Input::Lost(unfound.sentence().to_owned()), monotonic());
-                    if matches!(unfound, Unfound::Away(_)) {
+                    if matches!(unfound, NoPort::Away(_)) {
                         self.session.handle(Input::Missing, monotonic());
                     }
                     flow = match self.perform_without_port() {
@@ -151,16 +152,16 @@ impl Driver {
         }
     }
 
-    /// Climbs rungs that need no port, one or several. None: the task has to stop.
+    /// Climbs one or several rungs that need no port. `None` means that the task has to stop.
     async fn cure(&mut self, mut rung: Rung) -> Option<()> {
         loop {
-            let patient = Patient {
+            let target = RecoveryTarget {
                 name: self.settings.name.clone(),
                 port: self.session.snapshot().port.clone(),
                 device: self.device.clone(),
             };
             let limit = self.settings.timing.ladder.power_cycle;
-            let done = self.without_port(self.host.climb(rung, patient, limit)).await?;
+            let done = self.without_port(self.host.climb(rung, target, limit)).await?;
             self.session.handle(Input::Climbed { rung, done }, monotonic());
             match self.perform_without_port() {
                 Flow::Cure(next) => rung = next,
@@ -170,7 +171,7 @@ impl Driver {
         }
     }
 
-    /// The port is open: until it is lost or closed.
+    /// Runs the session while the port is open, until it is lost or closed.
     async fn converse(&mut self, port: &mut dyn Line, wait: &mut Duration) -> Flow {
         let mut buffer = [0; 1024];
         let mut sleep = Box::pin(sleep_until(monotonic().into()));
@@ -195,7 +196,7 @@ impl Driver {
                 open = opened(&mut self.gate), if gated => Event::Gate(open),
                 order = self.orders.recv(), if self.session.takes_orders() => Event::Order(order),
                 control = self.controls.recv() => Event::Control(control),
-                room = self.notices.reserve(), if !self.unheard.is_empty() => Event::Room(room.is_ok()),
+                room = self.notices.reserve(), if !self.backlog.is_empty() => Event::Room(room.is_ok()),
                 () = sleep.as_mut(), if armed.is_some() => Event::Time,
             };
             let now = monotonic();
@@ -218,7 +219,7 @@ impl Driver {
         }
     }
 
-    /// There is no port: orders are turned away until `until` is done. None: the task has to stop.
+    /// There is no port: orders are refused until `until` completes. `None` means that the task has to stop.
     async fn without_port<T>(&mut self, until: impl Future<Output = T>) -> Option<T> {
         let mut until = pin!(until);
         loop {
@@ -232,7 +233,7 @@ impl Driver {
                 done = &mut until => return Some(done),
                 order = self.orders.recv() => self.order(order, now),
                 control = self.controls.recv() => match control {
-                    // It is being looked for already.
+                    // The port is being looked for already.
                     Some(Control::Reset(done)) => {
                         let _ = done.send(());
                     }
@@ -277,14 +278,14 @@ impl Driver {
                 self.session.handle(Input::Stop(grace), now);
                 return;
             }
-            // Nobody holds the modem any more.
+            // No handle of the modem is left.
             None => {
                 self.session.handle(Input::Stop(Duration::ZERO), now);
                 return;
             }
         };
         self.session.handle(input, now);
-        // Who gave the command looks at what became of it.
+        // Whoever gave the command looks at its effect.
         self.publish();
         let _ = done.send(());
     }
@@ -328,13 +329,13 @@ impl Driver {
         Flow::Continue
     }
 
-    /// The port is gone while it was open: a person may have pulled it, or something is wrong.
+    /// The port is gone while it was open: a person may have unplugged it, or something is wrong.
     fn lost(&mut self, why: String, now: Instant) {
         self.session.handle(Input::Lost(why), now);
     }
 
-    /// In one piece, as far as the port takes it so. A port that takes nothing is lost; the session settles
-    /// whatever was under way.
+    /// Writes in one piece, as far as the port allows. A port that accepts nothing is lost; the session
+    /// settles whatever was in progress.
     async fn write(&mut self, port: &mut dyn Line, write: &Write) {
         let octets = write.octets();
         let mut rest = octets.expose().as_slice();
@@ -362,7 +363,7 @@ impl Driver {
     fn deliver(&mut self, output: Output) {
         match output {
             Output::Settle(outcome) => {
-                // Who waits for the outcome has the next order at hand: it must know whether the modem takes it.
+                // Whoever waits for the outcome has the next order ready, and must know whether the modem takes it.
                 self.publish();
                 self.gate = None;
                 if let Some(reply) = self.outcome.take() {
@@ -375,7 +376,7 @@ impl Driver {
                 }
             }
             Output::Notice(notice) => {
-                let lost = self.unheard.push(notice);
+                let lost = self.backlog.push(notice);
                 self.count_lost(lost);
                 self.hand_on(true);
             }
@@ -383,17 +384,17 @@ impl Driver {
         }
     }
 
-    /// Gives the subscriber what it takes, in order.
+    /// Gives the subscriber as many notices as it takes, in order.
     fn hand_on(&mut self, listens: bool) {
-        while let Some(notice) = self.unheard.pop() {
+        while let Some(notice) = self.backlog.pop() {
             match self.notices.try_send(notice) {
                 Ok(()) => {}
                 Err(TrySendError::Full(notice)) if listens => {
-                    self.unheard.put_back(notice);
+                    self.backlog.put_back(notice);
                     return;
                 }
                 Err(_) => {
-                    let lost = 1 + self.unheard.forget();
+                    let lost = 1 + self.backlog.forget();
                     self.count_lost(lost);
                 }
             }
@@ -414,8 +415,8 @@ impl Driver {
     }
 }
 
-/// Moves the timer forward only: one that fires early looks and is armed again, which costs less than touching
-/// it with every message.
+/// Moves the timer forward only: a timer that fires early checks and is armed again, which costs less than
+/// changing it with every message.
 fn rearm(sleep: &mut std::pin::Pin<Box<Sleep>>, armed: &mut Option<Instant>, deadline: Option<Instant>) {
     let Some(deadline) = deadline else { return };
     if armed.is_none_or(|armed| deadline < armed) {
@@ -424,7 +425,7 @@ fn rearm(sleep: &mut std::pin::Pin<Box<Sleep>>, armed: &mut Option<Instant>, dea
     }
 }
 
-/// Whether the gate opened; never returns without one.
+/// Whether the gate opened; never completes without a gate.
 async fn opened(gate: &mut Option<oneshot::Receiver<()>>) -> bool {
     match gate {
         Some(receiver) => {

@@ -1,5 +1,5 @@
-//! What a well-mannered modem answers: V.250, 3GPP TS 27.007 (identity, SIM, network). Messages are in
-//! `messages.rs`.
+//! What a modem that follows the standards answers: V.250, 3GPP TS 27.007 (identity, SIM, network). Messages
+//! are in `messages.rs`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,11 +9,11 @@ use super::modem::{Draft, Modem};
 use super::script::{CardState, Delay};
 use super::settings::Settings;
 
-/// What a command gets.
+/// What a command is answered with.
 pub(super) enum Reply {
     /// Information, and `OK` after the last command of the line.
     Lines(Vec<String>),
-    /// The line ends here.
+    /// A refusal, which ends the line.
     Refused(Refusal),
     /// The script's own answer, with its own delay if it has one.
     Scripted {
@@ -21,7 +21,7 @@ pub(super) enum Reply {
         lines: Vec<String>,
         /// The final result.
         result: String,
-        /// Instead of the usual one.
+        /// How long the answer takes, when it is not the usual time.
         delay: Option<Delay>,
     },
     /// `AT+CMGS`: the prompt.
@@ -33,7 +33,7 @@ pub(super) enum Reply {
 pub(super) enum Refusal {
     /// `ERROR`.
     Error,
-    /// The script's word for a command it does not know.
+    /// The final result that the script has for a command that the modem does not know.
     Unknown,
     /// `+CME ERROR`, in the form that `+CMEE` asks for.
     Cme(u16),
@@ -42,12 +42,12 @@ pub(super) enum Refusal {
 }
 
 impl Reply {
-    /// `OK` alone.
+    /// A reply of `OK` alone.
     pub(super) const fn done() -> Self {
         Self::Lines(Vec::new())
     }
 
-    /// One line of information.
+    /// A reply of one information line.
     pub(super) fn line(text: impl Into<String>) -> Self {
         Self::Lines(vec![text.into()])
     }
@@ -61,7 +61,7 @@ impl From<Refusal> for Reply {
 }
 
 impl Modem {
-    /// Does one command.
+    /// Carries out one command.
     pub(super) fn reply(&mut self, command: &Command, now: Instant) -> Reply {
         if let Some(place) = self.scripted(&format!("AT{}", command.text)) {
             let script = Arc::clone(&self.script);
@@ -99,7 +99,7 @@ impl Modem {
         }
     }
 
-    /// The same as `+CMS ERROR` (3GPP TS 27.005 clause 3.2.5).
+    /// Why the SIM cannot be asked now, as `+CMS ERROR` (3GPP TS 27.005 clause 3.2.5).
     pub(super) fn message_refusal(&self) -> Option<Refusal> {
         self.card_refusal().map(|refusal| match refusal {
             Refusal::Cme(10) => Refusal::Cms(310),
@@ -262,7 +262,7 @@ impl Modem {
                     return Some(refusal.into());
                 }
                 if let Some(code) = values.get(1).filter(|code| !code.is_empty()) {
-                    // 4: operation not supported, for a code that the network does not know.
+                    // `4` means that the operation is not supported: the network does not know the USSD code.
                     let answer = self.script.network.ussd.get(code).map_or("4", String::as_str);
                     let line = format!("+CUSD: {answer}");
                     self.line_later(line, self.script.timing.ussd_ms, now);
@@ -278,7 +278,7 @@ impl Modem {
         match (was, function) {
             (1, 1) => {}
             (_, 1) => {
-                self.wedged = false;
+                self.radio_hangs = false;
                 self.register(now);
             }
             _ => self.deregister(),
@@ -305,7 +305,7 @@ impl Modem {
         }
     }
 
-    /// Status, and with mode 2 area and cell while registered.
+    /// The status, and in mode 2 the location area and the cell while the modem is registered.
     pub(super) fn registration_values(&self, mode: u32) -> Vec<String> {
         let network = &self.script.network;
         let quote = if network.quoted { "\"" } else { "" };

@@ -1,18 +1,18 @@
-//! A command line as a modem reads it: ITU-T V.250 clause 5.2 to 5.4, by hand and on its own, so that the
-//! simulator shares no fault with the daemon's codec.
+//! A command line as a modem reads it: ITU-T V.250 clauses 5.2 to 5.4. The parser is written by hand and
+//! shares no code with the daemon's codec, so that it shares none of the codec's faults.
 
 /// One command of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Command {
     /// The command as it was written, without `AT`: `+CMGF=0`, `E0`.
     pub(super) text: String,
-    /// Its name in capitals: `+CMGF`, `E`, `&F`.
+    /// The command's name in capitals: `+CMGF`, `E`, `&F`.
     pub(super) name: String,
-    /// What is asked of it.
+    /// Whether the command is executed, read, tested or set.
     pub(super) form: Form,
 }
 
-/// V.250 clause 5.4.3 and 5.4.4.
+/// V.250 clauses 5.4.3 and 5.4.4.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Form {
     /// `+NAME` or `E`.
@@ -26,7 +26,7 @@ pub(super) enum Form {
 }
 
 impl Command {
-    /// The value at `place` as a number; a missing or empty one is `None`, one that is no number is `Err`.
+    /// The value at `place` as a number. A missing or empty value is `None`, a value that is not a number is `Err`.
     pub(super) fn number(&self, place: usize) -> Result<Option<u32>, ()> {
         match &self.form {
             Form::Set(values) => match values.get(place).map(String::as_str) {
@@ -38,8 +38,8 @@ impl Command {
     }
 }
 
-/// The commands of a line, or nothing when it does not hold `AT`: what stands before the first `AT` is noise
-/// (V.250 clause 5.2.1: the prefix is what wakes the modem). `AT` alone gives an empty list.
+/// The commands of a line, or nothing when the line does not hold `AT`: the octets before the first `AT` are
+/// noise (V.250 clause 5.2.1: the prefix is what wakes the modem). `AT` alone gives an empty list.
 pub(super) fn commands(line: &[u8]) -> Option<Vec<Command>> {
     let start = line.windows(2).position(|w| w.eq_ignore_ascii_case(b"AT"))?;
     let text = String::from_utf8_lossy(&line[start + 2..]);
@@ -60,7 +60,7 @@ pub(super) fn commands(line: &[u8]) -> Option<Vec<Command>> {
 /// V.250 clause 5.3.1: a letter, or `&` and a letter, and a number. `D` takes the rest of the line.
 fn basic(text: &str) -> (Command, &str) {
     let letters = if text.starts_with('&') { text.len().min(2) } else { 1 };
-    // `&` may be followed by anything at all: never cut inside a character.
+    // Any character may follow `&`: the text is never cut inside a character.
     let letters = if text.is_char_boundary(letters) { letters } else { 1 };
     let name = text[..letters].to_ascii_uppercase();
     let tail = &text[letters..];
@@ -74,7 +74,7 @@ fn basic(text: &str) -> (Command, &str) {
     (Command { text: text[..letters + end].to_owned(), name, form }, after)
 }
 
-/// V.250 clause 5.4: up to a semicolon outside quotes.
+/// V.250 clause 5.4: the command goes up to a semicolon outside quotes.
 fn extended(text: &str) -> (Command, &str) {
     let end = outside_quotes(text, ';').unwrap_or(text.len());
     let (whole, after) = text.split_at(end);

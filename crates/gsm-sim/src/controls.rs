@@ -1,4 +1,4 @@
-//! What may be done to simulated modems while they run, and what their network shows, whatever their ports are.
+//! What may be done to simulated modems while they run, and what their network received, whatever their ports are.
 
 use std::io;
 use std::sync::Arc;
@@ -6,27 +6,27 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::bay::{Obey, Order};
 use super::faults::{Fault, FaultKind, Point};
 use super::hang::{Cure, Cut};
-use super::log::Seen;
+use super::log::LoggedCommand;
 use super::modem::{Event, Modem};
 use super::orders::{Reports, Restart};
 use super::phone::{Network, Received};
 use super::script::{CardState, Delay};
+use super::slot::{Controlled, Order};
 use super::tpdu::Pdu;
 
-/// The hand that changes what happens to modems: of a [`Sim`](crate::Sim) and of a [`Rack`](crate::Rack).
+/// Changes what happens to the modems of a [`Sim`](crate::Sim) or a [`Rack`](crate::Rack).
 ///
-/// Modems are counted from 0, and a number that none has is a fault of the caller: it panics. What changes a
-/// modem has happened when the call returns.
+/// Modems are counted from 0. A number that no modem has is a fault of the caller, and panics. A change of a
+/// modem is complete when the call returns.
 pub struct Controls {
-    modems: Vec<Arc<dyn Obey>>,
+    modems: Vec<Arc<dyn Controlled>>,
     network: Arc<Network>,
 }
 
 impl Controls {
-    pub(super) fn new(modems: Vec<Arc<dyn Obey>>, network: Arc<Network>) -> Self {
+    pub(super) fn new(modems: Vec<Arc<dyn Controlled>>, network: Arc<Network>) -> Self {
         Self { modems, network }
     }
 
@@ -44,7 +44,7 @@ impl Controls {
         self.network.inbox()
     }
 
-    /// The same, and empties the inbox.
+    /// Every message that reached its phone, in order; the inbox is empty afterwards.
     pub fn take_inbox(&self) -> Vec<Received> {
         self.network.take_inbox()
     }
@@ -54,13 +54,13 @@ impl Controls {
         self.network.count()
     }
 
-    /// Each message from now on as it reaches its phone; to await, or to block on.
+    /// Each message from now on, as it reaches its phone. The receiver can be awaited or blocked on.
     pub fn listen(&self) -> UnboundedReceiver<Received> {
         self.network.listen()
     }
 
     /// The command lines that a modem has read, each with the instant of its first octet.
-    pub fn commands(&self, modem: usize) -> Vec<Seen> {
+    pub fn commands(&self, modem: usize) -> Vec<LoggedCommand> {
         self.modems[modem].commands()
     }
 
@@ -69,32 +69,32 @@ impl Controls {
         let _ = self.order(modem, Order::Unplug);
     }
 
-    /// Plugs the modem in again: another pty, settings as at power-on, memories kept.
+    /// Plugs the modem in again, on another pty. Its settings are as at power-on, and its memories are kept.
     pub fn plug(&self, modem: usize) -> io::Result<()> {
         self.order(modem, Order::Plug)
     }
 
-    /// The modem reads and answers nothing until it is unhung or plugged in again. Periodic lines go on.
+    /// From now on the modem reads and answers nothing until it is unhung or plugged in again. Periodic lines go on.
     pub fn hang(&self, modem: usize) {
         self.tell(modem, |modem, now| modem.hang(Cure::Plug, None, now));
     }
 
-    /// The modem hangs until it is cured so, or unhung.
+    /// From now on the modem hangs until this cure is applied, or until it is unhung.
     pub fn hang_until(&self, modem: usize, cure: Cure) {
         self.tell(modem, move |modem, now| modem.hang(cure, None, now));
     }
 
-    /// Pulls the modem out at this octet of what follows.
+    /// Pulls the modem out at an octet of what follows.
     pub fn unplug_at(&self, modem: usize, cut: Cut) {
         self.tell(modem, move |modem, _| modem.cut = Some(cut));
     }
 
-    /// Ends a hang. What was written to the modem meanwhile is lost.
+    /// Ends a hang. What was written to the modem during the hang is lost.
     pub fn unhang(&self, modem: usize) {
         self.tell(modem, |modem, _| modem.unhang());
     }
 
-    /// The modem writes these octets, whatever it is doing.
+    /// Writes these octets from the modem, whatever it is doing.
     pub fn inject(&self, modem: usize, octets: impl AsRef<[u8]>) {
         let octets = octets.as_ref().to_vec();
         self.tell(modem, move |modem, _| modem.inject(&octets));
@@ -122,12 +122,12 @@ impl Controls {
         self.tell(modem, move |modem, _| modem.csq = csq);
     }
 
-    /// Adds a fault; those that were there come first.
+    /// Adds a fault, after those that the modem has.
     pub fn fault(&self, modem: usize, fault: Fault) {
         self.tell(modem, |modem, _| modem.fault(fault));
     }
 
-    /// Takes all faults away, the script's included.
+    /// Removes all faults, including those of the script.
     pub fn clear_faults(&self, modem: usize) {
         self.tell(modem, |modem, _| modem.clear_faults());
     }
@@ -142,7 +142,7 @@ impl Controls {
         self.fault(modem, Fault::new(FaultKind::LoseOk).times(count));
     }
 
-    /// The next `count` messages reach their phone, and the modem never says so.
+    /// The next `count` messages reach their phone, and the modem never reports that.
     pub fn lose_result(&self, modem: usize, count: u32) {
         self.fault(modem, Fault::new(FaultKind::LoseResult).at(Point::Accepted).times(count));
     }
@@ -153,7 +153,7 @@ impl Controls {
         self.tell(modem, move |modem, _| modem.deliver_text(&from, &text));
     }
 
-    /// A message arrives as SMSC field and TPDU.
+    /// A message arrives, given as SMSC field and TPDU.
     pub fn deliver_pdu(&self, modem: usize, pdu: Vec<u8>) {
         self.tell(modem, |modem, _| modem.deliver_pdu(Pdu::from_octets(pdu)));
     }
@@ -164,18 +164,18 @@ impl Controls {
         self.tell(modem, |modem, now| modem.timers.push((now, Event::Restarted(restart))));
     }
 
-    /// The SIM is so from now on, and at each power-on: away, back, or locked again.
+    /// Sets the SIM's state from now on and for each power-on: absent, ready, or locked again.
     pub fn set_card(&self, modem: usize, state: CardState) {
         self.tell(modem, move |modem, now| modem.set_card(state, now));
     }
 
-    /// The SIM is busy for so long: `+CME ERROR: 14`, `+CMS ERROR: 314`.
+    /// The SIM is busy for this time, and its commands end with `+CME ERROR: 14` or `+CMS ERROR: 314`.
     pub fn set_card_busy(&self, modem: usize, time: impl Into<Delay>) {
         let time = time.into();
         self.tell(modem, move |modem, now| modem.set_card_busy(time, now));
     }
 
-    /// A memory, as `SM`, becomes full of messages that were received and read.
+    /// Fills a memory such as `SM` with messages that were received and read.
     pub fn fill(&self, modem: usize, memory: &str) {
         let memory = memory.to_owned();
         self.tell(modem, move |modem, _| modem.fill(&memory));
@@ -200,7 +200,7 @@ impl Controls {
         });
     }
 
-    /// The same for every number that no other code was given for.
+    /// Messages to every number that has no code of its own end with `+CMS ERROR: code`.
     pub fn refuse_all(&self, modem: usize, code: u16) {
         self.tell(modem, move |modem, _| modem.refuses_all = Some(code));
     }
@@ -217,7 +217,7 @@ impl Controls {
         let _ = self.order(modem, Order::Do(Box::new(change)));
     }
 
-    /// A thread ends before its handle only when poll fails: then there is no modem to tell anything.
+    /// A thread ends before its handle only when `poll` fails. Then no modem is left that could carry out an order.
     fn order(&self, modem: usize, order: Order) -> io::Result<()> {
         self.modems[modem].order(order)
     }

@@ -1,4 +1,4 @@
-//! How a modem talks: lines and echo in, framed answers out, and the way of a message from `AT+CMGS` to its
+//! The dialogue of a modem: lines and echo in, framed answers out, and a message's way from `AT+CMGS` to its
 //! result (V.250 clause 5, 3GPP TS 27.005 clauses 3.5.1 and 4.3).
 
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use super::answers::{Refusal, Reply};
 use super::command::commands;
 use super::faults::{FaultKind, Point};
 use super::hang::Cure;
-use super::log::Seen;
-use super::modem::{Draft, Event, Leave, Modem, State};
+use super::log::LoggedCommand;
+use super::modem::{Disconnect, Draft, Event, Modem, State};
 use super::phone::{Submission, Verdict};
-use super::script::{Meanwhile, Moment, unhex};
+use super::script::{Moment, WhileSending, unhex};
 use super::submit;
 use super::tpdu::{Pdu, status_report};
 
@@ -19,7 +19,7 @@ use super::tpdu::{Pdu, status_report};
 const END: u8 = 0x1A;
 /// ESC: a message given up.
 pub(super) const ESCAPE: u8 = 0x1B;
-/// Longest command line and longest message body that are kept; the rest is lost, as in a real input buffer.
+/// The longest command line and the longest message body that are kept. The rest is lost, as in a real input buffer.
 const LINE_LIMIT: usize = 2048;
 
 /// How a submission ends when its air time is over.
@@ -38,7 +38,7 @@ enum Rest {
 }
 
 impl Modem {
-    /// An octet of a command line.
+    /// Takes an octet of a command line.
     pub(super) fn command_octet(&mut self, octet: u8, now: Instant) {
         if self.line.is_empty() && self.started.is_none() {
             if octet == b'\n' {
@@ -56,7 +56,7 @@ impl Modem {
                 let started = self.started.take().unwrap_or(now);
                 self.command_line(&line, started, now);
             }
-            // V.250 clause 5.2.2: S5, the editing character.
+            // V.250 clause 5.2.2: S5 is the character that deletes the one before it.
             0x08 => {
                 self.line.pop();
             }
@@ -65,7 +65,7 @@ impl Modem {
         }
     }
 
-    /// An octet of a message. Backspace is data here.
+    /// Takes an octet of a message. A backspace is data here.
     pub(super) fn body_octet(&mut self, octet: u8, now: Instant) {
         match octet {
             ESCAPE => self.give_up(),
@@ -86,14 +86,14 @@ impl Modem {
         }
     }
 
-    /// An octet while a message is on air and commands do not wait.
-    pub(super) fn octet_meanwhile(&mut self, octet: u8) {
-        if octet == b'\r' && self.script.sending.meanwhile == Meanwhile::Refuse {
+    /// Takes an octet while a message is on air and commands do not wait.
+    pub(super) fn octet_while_sending(&mut self, octet: u8) {
+        if octet == b'\r' && self.script.sending.meanwhile == WhileSending::Refuse {
             self.result("+CMS ERROR: 302");
         }
     }
 
-    /// ESC at the prompt: `OK`, and nothing is sent.
+    /// ESC at the prompt: the modem answers `OK` and sends nothing.
     pub(super) fn give_up(&mut self) {
         self.line.clear();
         self.state = State::Command;
@@ -101,7 +101,7 @@ impl Modem {
         self.result("OK");
     }
 
-    /// The prompt, with what the script wants before it.
+    /// Writes the prompt, after the lines that the script wants before it.
     pub(super) fn give_prompt(&mut self) {
         if let State::Prompting(draft) = std::mem::replace(&mut self.state, State::Command) {
             self.unsolicited(Moment::BeforePrompt);
@@ -113,7 +113,7 @@ impl Modem {
 
     fn command_line(&mut self, line: &[u8], started: Instant, now: Instant) {
         let Some(commands) = commands(line) else { return };
-        self.log.push(Seen { at: started, line: String::from_utf8_lossy(line).into_owned() });
+        self.log.push(LoggedCommand { at: started, line: String::from_utf8_lossy(line).into_owned() });
         let mut rest = Rest::All;
         match self.faults.happening(Point::Command, &mut self.dice) {
             Some(FaultKind::Refuse(result)) => return self.result(&result),
@@ -122,7 +122,7 @@ impl Modem {
             Some(fault) if self.breaks(&fault, now) => return,
             _ => {}
         }
-        // What comes before is out; from here on `out` holds the answer alone.
+        // The earlier output is set aside: from here on `out` holds the answer alone.
         let before = std::mem::take(&mut self.out);
         self.unsolicited(Moment::BeforeAnswer);
         let mut delay = self.script.timing.answer_ms;
@@ -188,7 +188,7 @@ impl Modem {
             Some(fault) if self.breaks(&fault, now) => return,
             _ => {}
         }
-        if self.wedged {
+        if self.radio_hangs {
             return self.result("+CMS ERROR: 500");
         }
         let sent = match self.submission(&draft, &body) {
@@ -201,7 +201,7 @@ impl Modem {
         self.after(self.air, now, Event::OffAir(Box::new(ending)));
     }
 
-    /// What is sent, or the number of the `+CMS ERROR` that refuses it.
+    /// The submission, or the number of the `+CMS ERROR` that refuses it.
     fn submission(&mut self, draft: &Draft, body: &[u8]) -> Result<Submission, u16> {
         let sent = match draft {
             Draft::Pdu(length) => {
@@ -231,7 +231,7 @@ impl Modem {
         let rejects = self.script.network.rejects_duplicates;
         let network = Arc::clone(&self.network);
         let status = network.undelivered(&sent.to).unwrap_or(self.script.sending.report_status);
-        // The phone may ring before the modem answers, so the answer goes out in the same breath.
+        // The phone may receive the message before the modem answers; the answer follows in the same step.
         if network.submit(self.index, &self.identity, sent, reference, rejects) == Verdict::Duplicate {
             return self.result("+CMS ERROR: 197");
         }
@@ -266,7 +266,7 @@ impl Modem {
         self.result("OK");
     }
 
-    /// A delivery report, routed or stored as `+CNMI` wants it.
+    /// Routes or stores a delivery report, as `+CNMI` asks.
     pub(super) fn report(&mut self, pdu: Pdu) {
         match self.settings.cnmi[3] {
             1 if self.settings.text_mode => {
@@ -291,12 +291,12 @@ impl Modem {
         }
     }
 
-    /// Faults that may happen anywhere; whether the dialogue ends with it.
+    /// Applies a fault that may happen at any point. Returns whether the dialogue ends with it.
     fn breaks(&mut self, fault: &FaultKind, now: Instant) -> bool {
         match fault {
             FaultKind::HangUp(back_after) => {
                 self.idle();
-                self.leaving = Some(Leave { back_after: *back_after });
+                self.leaving = Some(Disconnect { back_after: *back_after });
                 true
             }
             FaultKind::Hang(lasts) => {
@@ -311,7 +311,7 @@ impl Modem {
                 self.out.extend_from_slice(octets);
                 false
             }
-            // The others have no meaning at this point: `Faults` does not give them.
+            // The other faults have no meaning at this point: `Faults` does not give them.
             _ => false,
         }
     }
@@ -326,14 +326,14 @@ impl Modem {
         }
     }
 
-    /// Information lines of one command, framed as one text (V.250 clause 5.7.1).
+    /// Writes the information lines of one command, framed as one text (V.250 clause 5.7.1).
     pub(super) fn information(&mut self, lines: &[String]) {
         if !lines.is_empty() {
             self.write_lines(lines);
         }
     }
 
-    /// Lines framed as one text.
+    /// Writes lines framed as one text.
     pub(super) fn write_lines(&mut self, lines: &[String]) {
         if self.settings.verbose {
             self.out.extend_from_slice(self.script.line.before.as_bytes());
@@ -345,14 +345,14 @@ impl Modem {
         }
     }
 
-    /// Lines, each framed for itself.
+    /// Writes lines, each framed on its own.
     pub(super) fn write_lines_each(&mut self, lines: &[String]) {
         for line in lines {
             self.write_lines(std::slice::from_ref(line));
         }
     }
 
-    /// A final result (V.250 clause 5.7), and after `OK` what the script wants there.
+    /// Writes a final result (V.250 clause 5.7), and after `OK` the lines that the script wants there.
     pub(super) fn result(&mut self, text: &str) {
         if text.is_empty() || self.settings.quiet {
             return;
@@ -373,7 +373,7 @@ impl Modem {
         }
     }
 
-    /// The script's unsolicited lines for a moment of the dialogue.
+    /// Writes the script's unsolicited lines for a moment of the dialogue.
     pub(super) fn unsolicited(&mut self, moment: Moment) {
         for place in 0..self.script.unsolicited.len() {
             if self.script.unsolicited[place].at == moment {
@@ -382,7 +382,7 @@ impl Modem {
         }
     }
 
-    /// The lines of one entry of the script, if the dice and its counter say so.
+    /// Writes the lines of one entry of the script, if its probability and its counter allow that.
     pub(super) fn unsolicited_at(&mut self, place: usize) {
         let script = Arc::clone(&self.script);
         let Some(unsolicited) = script.unsolicited.get(place) else { return };
@@ -397,7 +397,7 @@ impl Modem {
         self.write_lines_each(&unsolicited.lines);
     }
 
-    /// A line with the names of the script's format filled in.
+    /// Replaces the names of the script's format in a line.
     pub(super) fn filled(&self, line: &str) -> String {
         if !line.contains('{') {
             return line.to_owned();
@@ -416,7 +416,7 @@ impl Modem {
     }
 }
 
-/// `+CMEE=2` (3GPP TS 27.007 clause 9.2).
+/// The words of `+CMEE=2` (3GPP TS 27.007 clause 9.2).
 const fn cme_text(code: u16) -> &'static str {
     match code {
         3 => "operation not allowed",

@@ -1,5 +1,5 @@
-//! Faults that a simulated modem commits on purpose: which one, where in the dialogue, how often. The dice are
-//! seeded, so a run that failed fails again.
+//! Faults that a simulated modem has on purpose: which one, where in the dialogue, how often. The random
+//! numbers are seeded, so a run that failed fails again.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub enum Point {
     Command,
     /// `AT+CMGS` has been understood and its prompt is not written yet.
     Prompt,
-    /// Ctrl-Z has been read and the network has not got the message.
+    /// Ctrl-Z has been read, and the network does not have the message yet.
     Body,
     /// The network has the message and the result is not written yet.
     Accepted,
@@ -61,37 +61,38 @@ pub enum Point {
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The command is refused with this final result line. At [`Point::Command`].
+    /// The command is refused with this final result line. Possible at [`Point::Command`].
     Refuse(String),
-    /// `+CMS ERROR: n`. At [`Point::Body`] after the air time, at [`Point::Prompt`] instead of the prompt. The
-    /// network never sees the message.
+    /// The message is refused with `+CMS ERROR: n`: at [`Point::Body`] after the air time, at
+    /// [`Point::Prompt`] instead of the prompt. The network never sees the message.
     CmsError(u16),
-    /// The final `OK` is missing. At [`Point::Accepted`], after `+CMGS: n`, or at [`Point::Command`].
+    /// The final `OK` is missing: at [`Point::Accepted`] after `+CMGS: n`, or at [`Point::Command`].
     LoseOk,
-    /// No answer at all, and the modem goes on with the next command. At [`Point::Accepted`] the message did
-    /// reach the phone, at [`Point::Body`] it did not; also at [`Point::Command`].
+    /// The modem gives no answer at all and goes on with the next command. At [`Point::Accepted`] the message
+    /// did reach the phone, at [`Point::Body`] it did not. Also possible at [`Point::Command`].
     LoseResult,
-    /// `+CMGS: n` and `OK` come this much later, while the modem already serves other commands. At
+    /// `+CMGS: n` and `OK` come this much later, while the modem already serves other commands. Possible at
     /// [`Point::Accepted`].
     LateResult(Duration),
-    /// `OK` without `+CMGS: n`. At [`Point::Accepted`], or at [`Point::Body`]: nothing was sent, as a Siemens
-    /// MC55 answers when it is left at its factory setting.
+    /// The modem answers `OK` without `+CMGS: n`, at [`Point::Accepted`], or at [`Point::Body`] without
+    /// sending anything, as a Siemens MC55 does at its factory setting.
     OkWithoutReference,
-    /// `AT+CMGS` gets neither prompt nor error. At [`Point::Prompt`].
+    /// `AT+CMGS` gets neither a prompt nor an error. Possible at [`Point::Prompt`].
     NoPrompt,
-    /// The port vanishes; it comes back after this time, or when it is plugged in again. At every point.
+    /// The port vanishes, and comes back after this time or when the modem is plugged in again. Possible at
+    /// every point.
     HangUp(Option<Duration>),
-    /// The modem reads and answers nothing more; for this time, or until it is unhung or plugged in again.
-    /// Periodic lines go on, as seen on Huawei sticks. At every point.
+    /// The modem reads and answers nothing more, for this time or until it is unhung or plugged in again.
+    /// Periodic lines go on, as seen on Huawei sticks. Possible at every point.
     Hang(Option<Duration>),
-    /// The same until it is cured in this way. At every point.
+    /// The modem hangs until this cure is applied. Possible at every point.
     HangUntil(Cure),
-    /// These octets are written, and nothing else changes. At every point.
+    /// These octets are written, and nothing else changes. Possible at every point.
     Garbage(Vec<u8>),
 }
 
 impl FaultKind {
-    /// The points where this can happen; the first is the usual one.
+    /// The points where this fault can happen. The first one is the default.
     pub(super) const fn points(&self) -> &'static [Point] {
         use Point::{Accepted, Body, Command, Prompt, Result};
         match self {
@@ -136,34 +137,34 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault that happens each time, at the usual point of its kind.
+    /// A fault that happens each time, at the default point of its kind.
     pub fn new(kind: FaultKind) -> Self {
         let point = kind.points()[0];
         Self { kind, point, when: When::Always, left: None, passed: 0 }
     }
 
-    /// The same at another point. A point where the kind has no meaning leaves the fault without effect.
+    /// Moves the fault to another point. At a point where the kind has no meaning, the fault has no effect.
     #[must_use]
     pub const fn at(mut self, point: Point) -> Self {
         self.point = point;
         self
     }
 
-    /// The same, at most `times` times.
+    /// Limits the fault to `times` times.
     #[must_use]
     pub const fn times(mut self, times: u32) -> Self {
         self.left = Some(times);
         self
     }
 
-    /// The same, with a probability from 0 to 1.
+    /// Gives the fault a probability from 0 to 1.
     #[must_use]
     pub const fn probability(mut self, probability: f64) -> Self {
         self.when = When::Probability(probability);
         self
     }
 
-    /// The same, at each `n`-th occasion.
+    /// Limits the fault to each `n`-th occasion.
     #[must_use]
     pub const fn every(mut self, n: u32) -> Self {
         self.when = When::Every(n);
@@ -188,7 +189,7 @@ impl Faults {
         self.0.clear();
     }
 
-    /// The fault that happens at `point` now, the first in the order they were given, if any.
+    /// The fault that happens at `point` now, if any: the first one in the order in which they were added.
     pub(super) fn happening(&mut self, point: Point, dice: &mut Dice) -> Option<FaultKind> {
         self.0.retain(|fault| fault.left != Some(0));
         self.0.iter_mut().find_map(|fault| {

@@ -1,23 +1,24 @@
-//! A hang and what ends it, and a plug that is pulled at one octet of a dialogue.
+//! A hang and what ends it, and a plug that is pulled at a given octet of a dialogue.
 
 use std::time::Instant;
 
 use super::dialogue::ESCAPE;
 use super::modem::{Event, Modem};
 
-/// What ends a hang. Being plugged in again ends every one but [`Cure::Nothing`].
+/// What ends a hang. Plugging the modem in again ends every hang but that of [`Cure::Nothing`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cure {
-    /// ESC, as from a prompt that nobody sees.
+    /// ESC, as at a prompt that the program does not see.
     Escape,
     /// The program closes the port.
     Reopen,
-    /// The radio off and on. The modem answers commands, and refuses every message with `+CMS ERROR: 500`.
+    /// The radio switched off and on. Until then the modem answers commands, and refuses every message with
+    /// `+CMS ERROR: 500`.
     Radio,
     /// `AT+CFUN=1,1`, or `AT^RESET`; neither is answered.
     Restart,
-    /// Nothing but that.
+    /// Only plugging the modem in again.
     Plug,
     /// Nothing at all.
     Nothing,
@@ -27,7 +28,7 @@ pub enum Cure {
 #[derive(Debug)]
 pub(super) struct Hang {
     pub(super) cure: Cure,
-    /// What was read of a command line.
+    /// What the modem has read of a command line.
     line: Vec<u8>,
 }
 
@@ -37,36 +38,37 @@ impl Hang {
     }
 }
 
-/// A place in a dialogue, to the octet.
+/// A point in a dialogue, exact to the octet.
 ///
 /// ```
 /// use gsm_sim::Cut;
-/// let in_the_middle_of_the_pdu = Cut::heard("AT+CMGS=", 20);
-/// let before_the_blank_of_the_prompt = Cut::said(">", 0);
+/// let in_the_middle_of_the_pdu = Cut::after_reading("AT+CMGS=", 20);
+/// let before_the_blank_of_the_prompt = Cut::after_writing(">", 0);
 /// # let _ = (in_the_middle_of_the_pdu, before_the_blank_of_the_prompt);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {
-    heard: bool,
+    reading: bool,
     after: Vec<u8>,
     more: usize,
-    /// The last octets, no more than `after` has.
+    /// The last octets that passed, at most as many as `after` has.
     last: Vec<u8>,
     matched: bool,
 }
 
 impl Cut {
-    /// Once the modem has read `after` and `more` octets behind it; it does not act on the last one.
-    pub fn heard(after: impl AsRef<[u8]>, more: usize) -> Self {
-        Self { heard: true, after: after.as_ref().to_vec(), more, last: Vec::new(), matched: false }
+    /// The plug is pulled once the modem has read `after` and `more` further octets. The modem does not act
+    /// on the last octet.
+    pub fn after_reading(after: impl AsRef<[u8]>, more: usize) -> Self {
+        Self { reading: true, after: after.as_ref().to_vec(), more, last: Vec::new(), matched: false }
     }
 
-    /// Once it has written `after` and `more` octets behind it.
-    pub fn said(after: impl AsRef<[u8]>, more: usize) -> Self {
-        Self { heard: false, ..Self::heard(after, more) }
+    /// The plug is pulled once the modem has written `after` and `more` further octets.
+    pub fn after_writing(after: impl AsRef<[u8]>, more: usize) -> Self {
+        Self { reading: false, ..Self::after_reading(after, more) }
     }
 
-    /// Whether this octet is the last one.
+    /// Whether this octet is the last one before the plug is pulled.
     fn passes(&mut self, octet: u8) -> bool {
         if self.matched {
             self.more -= 1;
@@ -82,8 +84,8 @@ impl Cut {
 }
 
 impl Modem {
-    /// What was read while it hangs.
-    pub(super) fn heard_hanging(&mut self, octets: &[u8], now: Instant) {
+    /// Takes what is read during a hang.
+    pub(super) fn receive_while_hanging(&mut self, octets: &[u8], now: Instant) {
         let Some(hang) = &mut self.hung else { return };
         match hang.cure {
             Cure::Escape => {
@@ -110,27 +112,27 @@ impl Modem {
         }
     }
 
-    /// Whether it hangs until the program lets go of the port.
+    /// Whether the modem hangs until the program closes the port.
     pub(super) fn waits_for_close(&self) -> bool {
         self.hung.as_ref().is_some_and(|hang| hang.cure == Cure::Reopen)
     }
 
     /// Whether the plug is pulled before this octet is read.
-    pub(super) fn cut_heard(&mut self, octet: u8) -> bool {
-        let cuts = self.cut.as_mut().is_some_and(|cut| cut.heard && cut.passes(octet));
-        self.severed |= cuts;
+    pub(super) fn cut_before_reading(&mut self, octet: u8) -> bool {
+        let cuts = self.cut.as_mut().is_some_and(|cut| cut.reading && cut.passes(octet));
+        self.plug_pulled |= cuts;
         cuts
     }
 
-    /// Cuts off what is no more written when the plug is pulled.
-    pub(super) fn cut_said(&mut self, out: &mut Vec<u8>) {
-        if self.severed {
+    /// Removes from the output what is not written because the plug is pulled.
+    pub(super) fn cut_output(&mut self, out: &mut Vec<u8>) {
+        if self.plug_pulled {
             return out.clear();
         }
-        let Some(cut) = self.cut.as_mut().filter(|cut| !cut.heard) else { return };
+        let Some(cut) = self.cut.as_mut().filter(|cut| !cut.reading) else { return };
         if let Some(at) = out.iter().position(|octet| cut.passes(*octet)) {
             out.truncate(at + 1);
-            self.severed = true;
+            self.plug_pulled = true;
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Simulated GSM modems, for the demo, for tests and for benches: scripted dialogues, seeded faults, and one inbox
-//! for everything the network receives. A [`Sim`] has them on pseudo-terminals, real ports that any program may
-//! open; a [`Rack`] in memory, on the clock of the tokio runtime, so that a run is a function of its seed.
+//! Simulated GSM modems, for the demo, for tests and for benches: scripted dialogues, seeded faults, and one inbox for
+//! everything that the network receives. A [`Sim`] has its modems on pseudo-terminals, which any program may open as
+//! real ports; a [`Rack`] has them in memory, on the clock of the tokio runtime, so that its seed decides a whole run.
 //!
-//! This crate does not know the daemon's codecs: it reads commands and TPDUs by itself, because a simulator that
-//! shared them would share their faults.
+//! This crate does not know the daemon's codecs: it parses commands and TPDUs with code of its own, because a
+//! simulator that shared the codecs would share their faults.
 //!
 //! ```
 //! use std::time::Duration;
@@ -18,7 +18,6 @@
 //! ```
 
 mod answers;
-mod bay;
 mod clock;
 mod command;
 mod controls;
@@ -36,6 +35,7 @@ mod rack;
 pub mod script;
 mod settings;
 mod sim;
+mod slot;
 mod submit;
 mod text_mode;
 mod tpdu;
@@ -43,9 +43,9 @@ mod tpdu;
 pub use controls::Controls;
 pub use faults::{Fault, FaultKind, Point};
 pub use hang::{Cure, Cut};
-pub use log::Seen;
+pub use log::LoggedCommand;
 pub use orders::{Reports, Restart};
-pub use phone::{Part, Received, Taken};
+pub use phone::{Part, Received, Submitted};
 pub use rack::{Rack, RackPort};
 pub use script::{Script, ScriptError};
 pub use sim::{Options, Sim};

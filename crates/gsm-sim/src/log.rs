@@ -1,4 +1,4 @@
-//! What a simulated modem was told, for assertions.
+//! The commands that a simulated modem has read, for assertions.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,8 +6,8 @@ use std::time::Instant;
 
 /// A command line that a modem read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// When its first octet was read.
+pub struct LoggedCommand {
+    /// When the line's first octet was read.
     pub at: Instant,
     /// The line, without its CR.
     pub line: String,
@@ -15,13 +15,13 @@ pub struct Seen {
 
 /// The last command lines of one modem.
 #[derive(Default)]
-pub(super) struct CommandLog(Mutex<VecDeque<Seen>>);
+pub(super) struct CommandLog(Mutex<VecDeque<LoggedCommand>>);
 
-/// Lines that are kept: a simulator may run for days.
+/// How many lines are kept, since a simulator may run for days.
 const KEPT: usize = 100_000;
 
 impl CommandLog {
-    pub(super) fn push(&self, seen: Seen) {
+    pub(super) fn push(&self, seen: LoggedCommand) {
         let mut lines = self.lines();
         if lines.len() == KEPT {
             lines.pop_front();
@@ -29,12 +29,12 @@ impl CommandLog {
         lines.push_back(seen);
     }
 
-    pub(super) fn all(&self) -> Vec<Seen> {
+    pub(super) fn all(&self) -> Vec<LoggedCommand> {
         self.lines().iter().cloned().collect()
     }
 
-    /// No code runs under this lock that could leave the list half changed.
-    fn lines(&self) -> MutexGuard<'_, VecDeque<Seen>> {
+    /// No code that runs under this lock could leave the list half changed.
+    fn lines(&self) -> MutexGuard<'_, VecDeque<LoggedCommand>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

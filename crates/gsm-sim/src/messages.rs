@@ -197,14 +197,14 @@ impl Modem {
         if self.settings.text_mode {
             return match value {
                 "" => Refusal::Cms(305).into(),
-                // `<toda>` says whether a `+` leads; in digits of UCS-2 it does so as well.
+                // `<toda>` says whether a `+` leads, also when the digits are UCS-2.
                 number if command.number(1) == Ok(Some(129)) && number.starts_with(['+', '0']) => {
                     Refusal::Cms(305).into()
                 }
                 number => Reply::Prompt(Draft::Text(number.to_owned())),
             };
         }
-        // TP-UDL at most 140, and what a SUBMIT may have before it.
+        // TP-UDL is at most 140, and the fields of a SUBMIT may stand before it.
         match value.parse() {
             Ok(length @ 7..=164) => Reply::Prompt(Draft::Pdu(length)),
             _ => Refusal::Cms(304).into(),
@@ -216,7 +216,7 @@ impl Modem {
         let text_mode = self.settings.text_mode;
         let wanted = match (&command.form, command.number(0)) {
             (Form::Test, _) => return Reply::line("+CMGL: (0-4)"),
-            // One state alone is not simulated.
+            // Lists of a single state are not simulated.
             (Form::Set(values), _) if text_mode && values == &["ALL"] => 4,
             (_, Ok(wanted @ (None | Some(0..=4)))) if !text_mode => wanted.unwrap_or(0),
             _ => return Refusal::Cms(303).into(),
@@ -239,7 +239,7 @@ impl Modem {
         Reply::Lines(lines)
     }
 
-    /// The line before a message and the message; it counts as read from now on.
+    /// The line before a message, and the message. The message counts as read from now on.
     fn stored_lines(&mut self, memory: &str, place: u32) -> Vec<String> {
         let Some(stored) = self.memories.at(memory, place).cloned() else { return Vec::new() };
         if let Some(read) = self.memories.at(memory, place).filter(|read| read.status == 0) {
@@ -251,7 +251,7 @@ impl Modem {
         vec![format!("{},,{}", stored.status, stored.pdu.length()), stored.pdu.hex()]
     }
 
-    /// Clauses 3.4.3 and 4.2. An empty place is answered with `OK` alone, as most modems do.
+    /// Clauses 3.4.3 and 4.2. An empty place is answered with `OK` alone, as by most modems.
     fn read(&mut self, command: &Command) -> Reply {
         let place = match (&command.form, command.number(0)) {
             (Form::Set(_), Ok(Some(place))) => place,

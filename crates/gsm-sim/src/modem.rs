@@ -1,5 +1,5 @@
-//! One simulated modem as a state machine: octets and instants go in, octets come out. It knows no port and no
-//! clock, so its dialogue is the same on a pty and in a test.
+//! One simulated modem as a state machine: octets and instants go in, octets come out. It knows no port and
+//! no clock, so its dialogue is the same on a pty and in a test.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::hang::{Cure, Cut, Hang};
 use super::log::CommandLog;
 use super::orders::{Reports, Restart};
 use super::phone::Network;
-use super::script::{CardState, Change, Delay, Identity, Meanwhile, Moment, Script};
+use super::script::{CardState, Change, Delay, Identity, Moment, Script, WhileSending};
 use super::settings::{Memories, Settings, Sim, identity_of};
 use super::tpdu::{Pdu, deliver};
 
@@ -36,34 +36,34 @@ pub(super) struct Modem {
     pub(super) air: Delay,
     pub(super) prompt: Delay,
     pub(super) reports: Reports,
-    /// `+CMS ERROR` by number, and for every other number.
+    /// The `+CMS ERROR` for single numbers, and for every other number.
     pub(super) refused_numbers: BTreeMap<String, u16>,
     pub(super) refuses_all: Option<u16>,
     pub(super) starts_in_text_mode: bool,
-    /// What `+CMGS: n` says next.
+    /// The reference that the next `+CMGS: n` gives.
     pub(super) reference: u8,
     concat: u8,
     answers_used: Vec<u32>,
     pub(super) unsolicited_used: Vec<u32>,
     pub(super) state: State,
     pub(super) hung: Option<Hang>,
-    /// The radio hangs: no message leaves.
-    pub(super) wedged: bool,
+    /// The radio hangs, and no message leaves the modem.
+    pub(super) radio_hangs: bool,
     pub(super) cut: Option<Cut>,
-    /// The plug is pulled; only the kernel does not know yet.
-    pub(super) severed: bool,
+    /// The plug is pulled, and the kernel has not noticed yet.
+    pub(super) plug_pulled: bool,
     pub(super) line: Vec<u8>,
     pub(super) started: Option<Instant>,
     pub(super) queue: VecDeque<u8>,
     pub(super) timers: Vec<(Instant, Event)>,
     pub(super) out: Vec<u8>,
-    pub(super) leaving: Option<Leave>,
+    pub(super) leaving: Option<Disconnect>,
 }
 
-/// The port is to vanish, once what is written is out.
+/// The port vanishes once the output is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Leave {
-    /// Until it comes back by itself.
+pub(super) struct Disconnect {
+    /// How long the port is away, unless it stays away.
     pub(super) back_after: Option<Duration>,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Leave {
 pub(super) enum Draft {
     /// PDU mode: the announced length of the TPDU.
     Pdu(usize),
-    /// Text mode: the number.
+    /// Text mode: the recipient's number.
     Text(String),
 }
 
@@ -104,7 +104,7 @@ pub(super) enum Event {
 }
 
 impl Modem {
-    /// A modem that is switched on with [`Modem::power_on`].
+    /// A modem, which [`Modem::power_on`] switches on.
     pub(super) fn new(
         script: Arc<Script>,
         index: usize,
@@ -113,7 +113,7 @@ impl Modem {
         log: Arc<CommandLog>,
     ) -> Self {
         let identity = identity_of(&script, index);
-        // Neighbouring modems throw different dice.
+        // Neighbouring modems draw different numbers.
         let mut dice = Dice::new(seed.wrapping_add(index as u64));
         let dice = Dice::new(dice.roll());
         Self {
@@ -146,9 +146,9 @@ impl Modem {
             unsolicited_used: vec![0; script.unsolicited.len()],
             state: State::Command,
             hung: None,
-            wedged: false,
+            radio_hangs: false,
             cut: None,
-            severed: false,
+            plug_pulled: false,
             line: Vec::new(),
             started: None,
             queue: VecDeque::new(),
@@ -160,12 +160,12 @@ impl Modem {
         }
     }
 
-    /// Switches the modem on, or off and on: settings are lost, the SIM asks for its PIN, memories stay.
+    /// Switches the modem on, or off and on: its settings are lost, the SIM asks for its PIN, and the memories stay.
     pub(super) fn power_on(&mut self, now: Instant) {
         self.settings = self.first_settings();
         self.sim.power_on();
         self.sim_busy = false;
-        self.wedged = false;
+        self.radio_hangs = false;
         self.idle();
         self.timers.clear();
         self.registration = 0;
@@ -180,7 +180,7 @@ impl Modem {
                 Moment::Start(_) if dead => {}
                 Moment::Start(delay) => self.after(delay, now, Event::Start(place)),
                 Moment::Every(period) => {
-                    let period = self.throw(period);
+                    let period = self.sample(period);
                     self.timers.push((now + period, Event::Every(place)));
                 }
                 _ => {}
@@ -194,16 +194,16 @@ impl Modem {
         self.timers.clear();
         self.out.clear();
         self.cut = None;
-        self.severed = false;
+        self.plug_pulled = false;
     }
 
     /// Takes what the other end wrote.
     pub(super) fn receive(&mut self, octets: &[u8], now: Instant) {
-        if self.severed {
+        if self.plug_pulled {
             return;
         }
         if self.hung.is_some() {
-            return self.heard_hanging(octets, now);
+            return self.receive_while_hanging(octets, now);
         }
         self.queue.extend(octets);
         self.work(now);
@@ -214,7 +214,7 @@ impl Modem {
         self.timers.iter().map(|(due, _)| *due).min()
     }
 
-    /// Does what is due.
+    /// Carries out what is due.
     pub(super) fn expire(&mut self, now: Instant) {
         while let Some(place) = (0..self.timers.len())
             .filter(|place| self.timers[*place].0 <= now)
@@ -229,7 +229,7 @@ impl Modem {
     /// What the modem wrote since the last call.
     pub(super) fn take_output(&mut self) -> Vec<u8> {
         let mut out = std::mem::take(&mut self.out);
-        self.cut_said(&mut out);
+        self.cut_output(&mut out);
         out
     }
 
@@ -250,11 +250,11 @@ impl Modem {
     }
 
     /// Whether the port is to vanish now.
-    pub(super) fn take_leave(&mut self) -> Option<Leave> {
+    pub(super) fn take_disconnect(&mut self) -> Option<Disconnect> {
         self.leaving.take()
     }
 
-    /// Writes octets between all others.
+    /// Writes octets, between the octets of whatever the modem is writing.
     pub(super) fn inject(&mut self, octets: &[u8]) {
         self.out.extend_from_slice(octets);
     }
@@ -279,10 +279,10 @@ impl Modem {
         self.prompt = prompt;
     }
 
-    /// The modem reads and answers nothing; what it was doing is lost.
+    /// From now on the modem reads and answers nothing. What it was doing is lost.
     pub(super) fn hang(&mut self, cure: Cure, lasts: Option<Duration>, now: Instant) {
         if cure == Cure::Radio {
-            self.wedged = true;
+            self.radio_hangs = true;
             return;
         }
         self.idle();
@@ -296,11 +296,11 @@ impl Modem {
     /// Ends [`Modem::hang`].
     pub(super) fn unhang(&mut self) {
         self.hung = None;
-        self.wedged = false;
+        self.radio_hangs = false;
         self.timers.retain(|(_, event)| !matches!(event, Event::Unhang));
     }
 
-    /// A message for this modem's SIM arrives.
+    /// Delivers a message to this modem's SIM.
     pub(super) fn deliver_text(&mut self, from: &str, text: &str) {
         self.concat = self.concat.wrapping_add(1);
         for pdu in deliver(&self.smsc, from, text, self.concat, self.network.wall()) {
@@ -308,7 +308,7 @@ impl Modem {
         }
     }
 
-    /// 3GPP TS 27.005 clause 3.4.1, `<mt>`: routed to the other end, or stored and announced.
+    /// 3GPP TS 27.005 clause 3.4.1, `<mt>`: the message is routed to the other end, or stored and announced.
     pub(super) fn deliver_pdu(&mut self, pdu: Pdu) {
         match self.settings.cnmi[1] {
             2 if !self.settings.text_mode => {
@@ -325,7 +325,7 @@ impl Modem {
         }
     }
 
-    /// The registration changes; `+CREG` and its kin say so when they are asked to.
+    /// Changes the registration. `+CREG`, `+CGREG` and `+CEREG` report that when they are switched on.
     pub(super) fn set_registration(&mut self, status: u8) {
         if self.registration == status {
             return;
@@ -342,7 +342,7 @@ impl Modem {
         }
     }
 
-    /// Starts the script's registration over; nothing happens with the radio off or the SIM away.
+    /// Starts the script's registration over. Nothing happens with the radio off or without a SIM.
     pub(super) fn register(&mut self, now: Instant) {
         self.timers.retain(|(_, event)| !matches!(event, Event::Registered(_)));
         if self.sim.state == CardState::Absent {
@@ -354,30 +354,30 @@ impl Modem {
         }
     }
 
-    /// The radio is off.
+    /// Ends the registration, since the radio is off.
     pub(super) fn deregister(&mut self) {
         self.timers.retain(|(_, event)| !matches!(event, Event::Registered(_)));
         self.set_registration(0);
     }
 
-    /// The SIM has opened: it is busy for a while.
+    /// The SIM has accepted its PIN, and is busy for a while.
     pub(super) fn sim_opened(&mut self, now: Instant) {
         self.sim_busy = true;
         self.after(self.script.card.busy_ms, now, Event::SimReady);
     }
 
-    /// A line comes after a while, whatever happens meanwhile.
+    /// Writes a line after a delay, whatever happens in the meantime.
     pub(super) fn line_later(&mut self, line: String, delay: Delay, now: Instant) {
         self.after(delay, now, Event::Line(line));
     }
 
-    /// The answer is written, then the modem restarts.
+    /// Restarts the modem once its answer is written.
     pub(super) fn restart_after_answer(&mut self, now: Instant) {
-        // Due now: `expire` comes after the answer of the command that asked for it.
+        // The restart is due now: `expire` runs after the answer of the command that asked for the restart.
         self.timers.push((now, Event::Restart));
     }
 
-    /// Which of the script's answers fits, counted as used.
+    /// The answer of the script that fits the command. It counts as used.
     pub(super) fn scripted(&mut self, command: &str) -> Option<usize> {
         let place = self.script.answers.iter().zip(&self.answers_used).position(|(answer, used)| {
             let fits = match answer.command.strip_suffix('*') {
@@ -391,7 +391,7 @@ impl Modem {
         Some(place)
     }
 
-    /// Applies what an answer of the script changes.
+    /// Applies the changes that an answer of the script makes.
     pub(super) fn change(&mut self, change: &Change, now: Instant) {
         if let Some(mark) = &change.mark {
             self.settings.marks.insert(mark.clone());
@@ -423,14 +423,14 @@ impl Modem {
         self.queue.clear();
     }
 
-    pub(super) fn throw(&mut self, delay: Delay) -> Duration {
+    pub(super) fn sample(&mut self, delay: Delay) -> Duration {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(self.dice.between(nanos(delay.shortest), nanos(delay.longest)))
     }
 
-    /// At once when the delay is none.
+    /// Makes the event due after the delay, or at once when the delay is zero.
     pub(super) fn after(&mut self, delay: Delay, now: Instant, event: Event) {
-        let delay = self.throw(delay);
+        let delay = self.sample(delay);
         if delay.is_zero() {
             self.happen(event, now);
         } else {
@@ -455,7 +455,7 @@ impl Modem {
                     self.unsolicited_at(place);
                 }
                 if let Some(Moment::Every(period)) = self.script.unsolicited.get(place).map(|u| u.at) {
-                    let period = self.throw(period);
+                    let period = self.sample(period);
                     self.timers.push((now + period, Event::Every(place)));
                 }
             }
@@ -464,35 +464,35 @@ impl Modem {
             Event::Unhang => self.unhang(),
             Event::Restarted(restart) => self.restart(restart, now),
             Event::Restart => {
-                let back_after = self.throw(self.script.timing.restart_ms);
+                let back_after = self.sample(self.script.timing.restart_ms);
                 if back_after.is_zero() {
                     self.power_on(now);
                 } else {
-                    self.leaving = Some(Leave { back_after: Some(back_after) });
+                    self.leaving = Some(Disconnect { back_after: Some(back_after) });
                 }
             }
         }
     }
 
-    /// Works off what was received as far as the modem is free to.
+    /// Works through what was received, as far as the modem is free to.
     fn work(&mut self, now: Instant) {
         while self.leaving.is_none() && self.hung.is_none() {
             match self.state {
                 State::Answering => return,
-                State::Sending if self.script.sending.meanwhile == Meanwhile::Wait => return,
+                State::Sending if self.script.sending.meanwhile == WhileSending::Wait => return,
                 _ => {}
             }
             let Some(octet) = self.queue.pop_front() else { return };
-            if self.severed || self.cut_heard(octet) {
+            if self.plug_pulled || self.cut_before_reading(octet) {
                 return;
             }
             match &mut self.state {
                 State::Command => self.command_octet(octet, now),
                 State::Prompting(_) if octet == ESCAPE => self.give_up(),
-                // A prompt that is not given yet takes no message.
+                // Before its prompt is given, the modem takes no message.
                 State::Prompting(_) | State::Answering => {}
                 State::Body(_) => self.body_octet(octet, now),
-                State::Sending => self.octet_meanwhile(octet),
+                State::Sending => self.octet_while_sending(octet),
             }
         }
     }
@@ -537,17 +537,17 @@ mod tests {
                 modem.receive(&fragment, now);
                 now += Duration::from_secs(1);
                 modem.expire(now);
-                if modem.take_leave().is_some() {
+                if modem.take_disconnect().is_some() {
                     modem.power_off();
                     modem.power_on(now);
                 }
             }
-            // Whatever state it is in, ESC and the air time of all that waits bring it back.
+            // In whatever state the modem is, ESC and the air time of all waiting messages bring it back.
             modem.receive(b"\x1b\r", now);
             for _ in 0..400 {
                 now += Duration::from_secs(1);
                 modem.expire(now);
-                if modem.take_leave().is_some() {
+                if modem.take_disconnect().is_some() {
                     modem.power_off();
                     modem.power_on(now);
                 }

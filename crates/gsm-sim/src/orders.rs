@@ -1,5 +1,5 @@
-//! What a simulation has a modem do beside its faults: restart, lose its SIM, fill up, refuse numbers, and say
-//! what it likes in delivery reports.
+//! What a simulation can have a modem do besides its faults: restart, lose its SIM, fill its memories, refuse
+//! numbers, and vary its delivery reports.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::script::{CardState, Delay};
 use super::settings::Settings;
 use super::tpdu::{Pdu, deliver};
 
-/// How a modem restarts at once, without its port vanishing: what it was doing and its settings are lost.
+/// How a modem restarts at once, while its port stays: what it was doing and its settings are lost.
 ///
 /// ```
 /// use gsm_sim::Restart;
@@ -19,20 +19,20 @@ use super::tpdu::{Pdu, deliver};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Restart {
-    /// Lines that say so, before those of the script that come at power-on; none: neither come.
+    /// Lines that announce the restart, before the script's own lines for a power-on. `None`: neither are written.
     pub announce: Option<Vec<String>>,
-    /// It is in text mode afterwards, and at every power-on from now on, if it knows text mode at all.
+    /// The modem is in text mode afterwards and at every later power-on, provided that it has text mode.
     pub text_mode: bool,
 }
 
 /// What becomes of the delivery reports that messages ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reports {
-    /// From a sent message to its report, and from each report to the next.
+    /// The time from a sent message to its report, and from each report to the next.
     pub delay: Delay,
-    /// How often each comes: 0 is never.
+    /// How often each report comes: 0 is never.
     pub times: u32,
-    /// The first comes before `+CMGS: n`, and without delay.
+    /// The first report comes before `+CMGS: n`, and without delay.
     pub before_answer: bool,
 }
 
@@ -42,11 +42,11 @@ impl Default for Reports {
     }
 }
 
-/// Who sent the messages that fill a memory.
+/// The sender of the messages that fill a memory.
 const FILLER: &str = "+41790009999";
 
 impl Modem {
-    /// What power-on sets back.
+    /// The settings of a power-on.
     pub(super) fn first_settings(&self) -> Settings {
         let mut settings = Settings::at_power_on(&self.script);
         settings.text_mode |= self.starts_in_text_mode && self.script.sending.text_mode;
@@ -69,7 +69,7 @@ impl Modem {
         self.power_on(now);
     }
 
-    /// The SIM is so from now on, and at every power-on.
+    /// Sets the SIM's state from now on and for every power-on.
     pub(super) fn set_card(&mut self, state: CardState, now: Instant) {
         let was = std::mem::replace(&mut self.sim.state, state);
         self.sim.at_power_on = state;
@@ -92,7 +92,7 @@ impl Modem {
         self.timers.retain(|(_, event)| !matches!(event, Event::SimReady));
     }
 
-    /// Messages that were received and read take all places that are free.
+    /// Fills all free places with messages that were received and read.
     pub(super) fn fill(&mut self, memory: &str) {
         for count in 1_u32.. {
             let text = format!("Message {count}");
@@ -109,7 +109,7 @@ impl Modem {
         self.refused_numbers.get(to).copied().or(self.refuses_all)
     }
 
-    /// The network has a message that asks for a report.
+    /// The network has accepted a message that asks for a report.
     pub(super) fn reports_later(&mut self, pdu: &Pdu, now: Instant) {
         let Reports { delay, times, before_answer } = self.reports;
         let mut due = now;
@@ -117,7 +117,7 @@ impl Modem {
             if count == 0 && before_answer {
                 self.report(pdu.clone());
             } else {
-                due += self.throw(delay);
+                due += self.sample(delay);
                 self.timers.push((due, Event::Report(pdu.clone())));
             }
         }

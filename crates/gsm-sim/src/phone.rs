@@ -1,5 +1,5 @@
-//! The simulated network and the phones behind it: takes the messages that modems submit, puts their parts
-//! together and shows them in one inbox.
+//! The simulated network and the phones behind it: it takes the messages that modems submit, puts their parts
+//! together and collects them in one inbox.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -11,16 +11,16 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::script::Identity;
-use crate::clock::{Wall, monotonic};
+use crate::clock::{WallClock, monotonic};
 
-/// A message that reached its phone, whole.
+/// A whole message that reached its phone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Received {
     /// The modem that sent it, from 0.
     pub modem: usize,
     /// The number it was sent to.
     pub to: String,
-    /// Its text, put together of all parts.
+    /// Its text, joined from all parts.
     pub text: String,
     /// TP-MR of its first part, as the PDU had it.
     pub reference: u8,
@@ -47,28 +47,29 @@ pub struct Part {
 
 /// A submission that reached the network: a whole message, or a part of one that may never become whole.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Taken {
+pub struct Submitted {
     /// The place of the modem that sent it, from 0.
     pub modem: usize,
     /// That modem's SIM.
     pub iccid: String,
-    /// The same SIM's subscriber.
+    /// The IMSI of that SIM.
     pub imsi: String,
     /// The number it was sent to.
     pub to: String,
     /// TP-MR, as the PDU had it.
     pub reference: u8,
-    /// The reference of `+CMGS: n`.
+    /// The reference that the modem answered with: `+CMGS: n`.
     pub answered: u8,
     /// TP-RD.
     pub reject_duplicates: bool,
     /// TP-SRR.
     pub wants_report: bool,
-    /// The network dropped it: TP-RD was set, and this SIM had just sent another of that number and TP-MR.
+    /// Whether the network dropped the submission: TP-RD was set, and this SIM had just sent another one with
+    /// the same number and TP-MR.
     pub dropped: bool,
     /// When it arrived.
     pub at: Instant,
-    /// Reference, total and place of a part.
+    /// Reference, number of parts, and place of a part.
     pub concat: Option<(u16, u8, u8)>,
     /// The text of this part.
     pub text: String,
@@ -76,9 +77,9 @@ pub struct Taken {
     pub whole: Option<String>,
 }
 
-impl fmt::Debug for Taken {
+impl fmt::Debug for Submitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Taken")
+        f.debug_struct("Submitted")
             .field("modem", &self.modem)
             .field("to", &mask(&self.to))
             .field("reference", &self.reference)
@@ -113,11 +114,11 @@ impl fmt::Debug for Part {
     }
 }
 
-/// What the network says to a submission.
+/// What the network answers to a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    Taken,
-    /// TP-FCS C5, seen as `+CMS ERROR: 197`.
+    Submitted,
+    /// TP-FCS C5, which the modem reports as `+CMS ERROR: 197`.
     Duplicate,
 }
 
@@ -131,7 +132,7 @@ pub(super) struct Submission {
     pub(super) recipient: Vec<u8>,
     pub(super) to: String,
     pub(super) text: String,
-    /// Reference, total and place of a part.
+    /// Reference, number of parts, and place of a part.
     pub(super) concat: Option<(u16, u8, u8)>,
 }
 
@@ -145,16 +146,16 @@ pub(super) struct Network {
 #[derive(Default)]
 struct State {
     inbox: Vec<Received>,
-    /// By subscriber, number, reference and total.
+    /// The key is subscriber, number, reference and number of parts.
     unfinished: BTreeMap<(String, String, u16, u8), Pieces>,
     /// Subscriber, TP-DA and TP-MR of the last submissions.
     recent: VecDeque<(String, Vec<u8>, u8)>,
     listeners: Vec<UnboundedSender<Received>>,
     /// Numbers whose phones are off.
     unreachable: BTreeSet<String>,
-    /// Every submission, where a simulation wants to know of them.
-    taken: Option<Vec<Taken>>,
-    wall: Wall,
+    /// Every submission, if a simulation wants them recorded.
+    submitted: Option<Vec<Submitted>>,
+    wall: WallClock,
 }
 
 /// TP-ST of a report for a phone that stayed off: the validity period expired (3GPP TS 23.040 clause 9.2.3.15).
@@ -169,11 +170,11 @@ struct Piece {
     reject_duplicates: bool,
 }
 
-/// How many submissions the network remembers when it looks for a twin. TP-MR counts to 256: remembering more
-/// would take a new message for an old one.
+/// How many submissions the network remembers when it looks for a duplicate. TP-MR counts to 256: a longer
+/// memory would take a new message for an old one.
 const REMEMBERED: usize = 32;
 
-/// Messages of which a part is missing: the oldest memory of a phone is not endless either.
+/// How many messages with a missing part are kept, since the memory of a phone is finite too.
 const UNFINISHED: usize = 1024;
 
 impl State {
@@ -186,8 +187,8 @@ impl State {
         dropped: bool,
         at: Instant,
     ) {
-        let Some(taken) = &mut self.taken else { return };
-        taken.push(Taken {
+        let Some(submitted) = &mut self.submitted else { return };
+        submitted.push(Submitted {
             modem,
             iccid: from.iccid.clone(),
             imsi: from.imsi.clone(),
@@ -206,9 +207,9 @@ impl State {
 }
 
 impl Network {
-    /// A network that remembers what it took and whose wall clock shows `now`.
+    /// A network that records its submissions and whose wall clock shows `now`.
     pub(super) fn observed(now: SystemTime) -> Self {
-        let state = State { taken: Some(Vec::new()), wall: Wall::set(now), ..State::default() };
+        let state = State { submitted: Some(Vec::new()), wall: WallClock::set(now), ..State::default() };
         Self { state: Mutex::new(state), arrived: Condvar::new() }
     }
 
@@ -234,13 +235,13 @@ impl Network {
         }
         state.recent.push_back(key);
         if state.unreachable.contains(&sent.to) {
-            return Verdict::Taken;
+            return Verdict::Submitted;
         }
         let part = Part { pdu: sent.pdu, reference: sent.reference, answered, at };
         let piece = Piece { part, text: sent.text, reject_duplicates: sent.reject_duplicates };
         let Some((reference, total, place)) = sent.concat.filter(|(_, total, _)| *total > 1) else {
             self.show(state, modem, sent.to, Pieces::from([(1, piece)]), at);
-            return Verdict::Taken;
+            return Verdict::Submitted;
         };
         if state.unfinished.len() >= UNFINISHED {
             state.unfinished.clear();
@@ -252,7 +253,7 @@ impl Network {
             let pieces = state.unfinished.remove(&key).unwrap_or_default();
             self.show(state, modem, key.1, pieces, at);
         }
-        Verdict::Taken
+        Verdict::Submitted
     }
 
     fn show(&self, mut state: MutexGuard<'_, State>, modem: usize, to: String, pieces: Pieces, at: Instant) {
@@ -266,7 +267,7 @@ impl Network {
             text.push_str(&piece.text);
             parts.push(piece.part);
         }
-        if let Some(last) = state.taken.as_mut().and_then(|taken| taken.last_mut()) {
+        if let Some(last) = state.submitted.as_mut().and_then(|submitted| submitted.last_mut()) {
             last.whole = Some(text.clone());
         }
         let received = Received { modem, to, text, reference, reject_duplicates, at, parts };
@@ -291,21 +292,21 @@ impl Network {
         self.state().unreachable.contains(number).then_some(VALIDITY_EXPIRED)
     }
 
-    /// What the wall clock shows.
+    /// The time that the wall clock shows.
     pub(super) fn wall(&self) -> Timestamp {
         self.state().wall.now()
     }
 
     pub(super) fn set_wall(&self, now: SystemTime) {
-        self.state().wall = Wall::set(now);
+        self.state().wall = WallClock::set(now);
     }
 
-    pub(super) fn taken(&self) -> Vec<Taken> {
-        self.state().taken.clone().unwrap_or_default()
+    pub(super) fn submitted(&self) -> Vec<Submitted> {
+        self.state().submitted.clone().unwrap_or_default()
     }
 
-    pub(super) fn take_taken(&self) -> Vec<Taken> {
-        self.state().taken.as_mut().map(std::mem::take).unwrap_or_default()
+    pub(super) fn take_submitted(&self) -> Vec<Submitted> {
+        self.state().submitted.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     pub(super) fn inbox(&self) -> Vec<Received> {
@@ -335,7 +336,7 @@ impl Network {
         receiver
     }
 
-    /// No code runs under this lock that could leave the state half changed.
+    /// No code that runs under this lock could leave the state half changed.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,5 @@
-//! A thread that joins one modem to its pty: waits for octets, orders and due times, and writes each answer in
-//! one piece unless the script wants pieces.
+//! A thread that joins one modem to its pty: it waits for octets, orders and due times, and writes each
+//! answer in one piece unless the script wants pieces.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,23 +11,23 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::bay::{Bay, Obey, Order, PENDING_LIMIT, Socket};
-use super::log::{CommandLog, Seen};
+use super::log::{CommandLog, LoggedCommand};
 use super::modem::Modem;
 use super::pty::{Link, Pty};
+use super::slot::{Controlled, Order, PENDING_LIMIT, Slot, Socket};
 use crate::clock::monotonic;
 
-struct Envelope {
+struct Request {
     order: Order,
     done: SyncSender<io::Result<()>>,
 }
 
-/// The device of a plugged port.
+/// The device of a port that is plugged in.
 type Device = Arc<Mutex<Option<PathBuf>>>;
 
-/// The near end of a modem's thread. Dropping it unplugs the modem and ends the thread.
+/// The handle to a modem's thread. Dropping the handle unplugs the modem and ends the thread.
 pub(super) struct Handle {
-    orders: Sender<Envelope>,
+    orders: Sender<Request>,
     waker: UnixStream,
     device: Device,
     log: Arc<CommandLog>,
@@ -47,8 +47,8 @@ impl Handle {
         wakened.set_nonblocking(true)?;
         let device = Device::default();
         let tty = Tty { link, plugged: None, device: Arc::clone(&device), pending: Vec::new() };
-        let mut port = Port { bay: Bay::new(modem, tty), orders: inbox, wakened };
-        port.bay.plug(monotonic())?;
+        let mut port = Port { slot: Slot::new(modem, tty), orders: inbox, wakened };
+        port.slot.plug(monotonic())?;
         let thread = std::thread::Builder::new().name(name).spawn(move || port.run())?;
         Ok(Self { orders, waker, device, log, thread: Some(thread) })
     }
@@ -59,16 +59,16 @@ impl Handle {
     }
 }
 
-impl Obey for Handle {
+impl Controlled for Handle {
     fn order(&self, order: Order) -> io::Result<()> {
         let (done, finished) = sync_channel(1);
         let gone = || io::Error::other("the modem's thread has ended");
-        self.orders.send(Envelope { order, done }).map_err(|_| gone())?;
+        self.orders.send(Request { order, done }).map_err(|_| gone())?;
         (&self.waker).write_all(&[0])?;
         finished.recv().map_err(|_| gone())?
     }
 
-    fn commands(&self) -> Vec<Seen> {
+    fn commands(&self) -> Vec<LoggedCommand> {
         self.log.all()
     }
 }
@@ -84,15 +84,15 @@ impl Drop for Handle {
 
 /// A modem on a pty.
 struct Port {
-    bay: Bay<Tty>,
-    orders: Receiver<Envelope>,
+    slot: Slot<Tty>,
+    orders: Receiver<Request>,
     wakened: UnixStream,
 }
 
 /// A pty with its link.
 struct Tty {
     link: Option<PathBuf>,
-    /// The link goes before the port it points to.
+    /// The link is removed before the port that it points to.
     plugged: Option<(Option<Link>, Pty)>,
     device: Device,
     pending: Vec<u8>,
@@ -103,7 +103,7 @@ impl Port {
         let mut buffer = [0; 4096];
         loop {
             let Ok(heard) = self.wait() else { return };
-            if !self.obey() {
+            if !self.take_orders() {
                 return;
             }
             let now = monotonic();
@@ -112,20 +112,20 @@ impl Port {
             } else if heard.contains(PollFlags::IN) {
                 self.read(&mut buffer, now);
             }
-            self.bay.work(now);
+            self.slot.work(now);
         }
     }
 
-    /// Waits for an order, a due time, or the port; says what came from the port.
+    /// Waits for an order, a due time or the port, and returns what the port reported.
     fn wait(&self) -> io::Result<PollFlags> {
-        let left = self.bay.next_due().map(|due| due.saturating_duration_since(monotonic()));
-        // A wait too long for the type is a wait without end.
+        let left = self.slot.next_due().map(|due| due.saturating_duration_since(monotonic()));
+        // A wait that is too long for the type is a wait without end.
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let mut fds = Vec::with_capacity(2);
         fds.push(PollFd::new(&self.wakened, PollFlags::IN));
-        if let Some((_, pty)) = &self.bay.socket.plugged {
+        if let Some((_, pty)) = &self.slot.socket.plugged {
             let mut wanted = PollFlags::IN;
-            wanted.set(PollFlags::OUT, !self.bay.socket.pending.is_empty());
+            wanted.set(PollFlags::OUT, !self.slot.socket.pending.is_empty());
             fds.push(PollFd::new(pty, wanted));
         }
         match poll(&mut fds, timeout.as_ref()) {
@@ -135,13 +135,13 @@ impl Port {
         }
     }
 
-    /// Does the orders that have come; false when the simulation ends.
-    fn obey(&mut self) -> bool {
+    /// Carries out the orders that have come. Returns false when the simulation ends.
+    fn take_orders(&mut self) -> bool {
         let mut wakes = [0; 64];
         while matches!((&self.wakened).read(&mut wakes), Ok(count) if count == wakes.len()) {}
-        while let Ok(Envelope { order, done }) = self.orders.try_recv() {
+        while let Ok(Request { order, done }) = self.orders.try_recv() {
             let stop = matches!(order, Order::Stop);
-            let _ = done.send(self.bay.carry_out(order, monotonic()));
+            let _ = done.send(self.slot.carry_out(order, monotonic()));
             if stop {
                 return false;
             }
@@ -149,22 +149,22 @@ impl Port {
         true
     }
 
-    /// Nobody has the port open.
+    /// No program has the port open any more.
     fn closed(&mut self) {
-        if let Some((_, pty)) = &mut self.bay.socket.plugged {
-            // In use again already: then it is open.
-            let _ = pty.take_hold();
+        if let Some((_, pty)) = &mut self.slot.socket.plugged {
+            // An error says that a program has the port open again, which is as well.
+            let _ = pty.hold_slave();
         }
-        self.bay.modem.unhang();
+        self.slot.modem.unhang();
     }
 
     fn read(&mut self, buffer: &mut [u8], now: Instant) {
-        let Some((_, pty)) = &self.bay.socket.plugged else { return };
+        let Some((_, pty)) = &self.slot.socket.plugged else { return };
         match pty.read(buffer) {
-            Ok(Some(count)) => self.bay.modem.receive(&buffer[..count], now),
+            Ok(Some(count)) => self.slot.modem.receive(&buffer[..count], now),
             Ok(None) => {}
-            // The slave is held open here, so this is no ordinary hang-up.
-            Err(_) => self.bay.unplug(),
+            // The simulator holds the slave open, so this is not an ordinary hang-up.
+            Err(_) => self.slot.unplug(),
         }
     }
 }
@@ -204,17 +204,17 @@ impl Socket for Tty {
                 Ok(count) => self.pending.drain(..count),
                 Err(_) => return self.pending.clear(),
             };
-            // A wire is slow for both ends: the modem does nothing else meanwhile.
+            // A wire is slow for both ends: the modem does nothing else during the pause.
             if let Some(gap) = modem.piece_gap() {
                 std::thread::sleep(gap);
             }
         }
     }
 
-    /// The modem has to see it closed.
+    /// The modem has to see that the port is closed.
     fn await_close(&mut self, _modem: &mut Modem) {
         if let Some((_, pty)) = &mut self.plugged {
-            pty.let_go();
+            pty.release_slave();
         }
     }
 }

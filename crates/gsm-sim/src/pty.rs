@@ -13,16 +13,16 @@ use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, ioctl_tiocnxcl, tcgetattr, tcsetattr};
 
-/// An open port. Dropping it hangs up whoever has the slave open.
+/// An open port. Dropping it hangs up the programs that have the slave open.
 pub(super) struct Pty {
     master: OwnedFd,
-    /// Held open so that a program that closes the port does not end the master.
+    /// The slave is held open so that a program that closes the port does not end the master.
     slave: Option<File>,
     path: PathBuf,
 }
 
 impl Pty {
-    /// A new port in raw mode: the kernel neither echoes nor translates.
+    /// Opens a new port in raw mode: the kernel neither echoes nor translates.
     pub(super) fn open() -> io::Result<Self> {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&master)?;
@@ -38,13 +38,13 @@ impl Pty {
         Ok(Self { master, slave: Some(slave), path })
     }
 
-    /// From now on the master sees when a program closes the slave.
-    pub(super) fn let_go(&mut self) {
+    /// Closes the slave here, so that the master sees when a program closes it.
+    pub(super) fn release_slave(&mut self) {
         self.slave = None;
     }
 
-    /// Ends [`Pty::let_go`].
-    pub(super) fn take_hold(&mut self) -> io::Result<()> {
+    /// Ends the effect of [`Pty::release_slave`].
+    pub(super) fn hold_slave(&mut self) -> io::Result<()> {
         if self.slave.is_none() {
             self.slave = Some(open_slave(&self.path)?);
         }
@@ -56,7 +56,7 @@ impl Pty {
         &self.path
     }
 
-    /// What the program at the other end wrote; `None` when there is nothing now.
+    /// What the program at the other end wrote; `None` when there is nothing to read now.
     pub(super) fn read(&self, into: &mut [u8]) -> io::Result<Option<usize>> {
         match rustix::io::read(&self.master, into) {
             Ok(count) => {
@@ -68,7 +68,7 @@ impl Pty {
         }
     }
 
-    /// Writes what fits now.
+    /// Writes as much as fits now.
     pub(super) fn write(&self, octets: &[u8]) -> io::Result<usize> {
         match rustix::io::write(&self.master, octets) {
             Ok(count) => Ok(count),
@@ -77,8 +77,8 @@ impl Pty {
         }
     }
 
-    /// A program that takes the port for itself (TIOCEXCL) and is killed leaves a real port free again, because
-    /// nothing has it open any more. Here the simulator still has, so it gives the port free in its stead.
+    /// When a program that took a real port for itself (TIOCEXCL) is killed, the port is free again, because no
+    /// process has it open any more. Here the simulator still has it open, so the simulator frees it instead.
     fn share(&self) {
         if let Some(slave) = &self.slave {
             let _ = ioctl_tiocnxcl(slave);
@@ -97,14 +97,14 @@ impl AsFd for Pty {
     }
 }
 
-/// A link to a port, gone when dropped.
+/// A link to a port, which is removed when dropped.
 pub(super) struct Link {
     path: PathBuf,
 }
 
 impl Link {
-    /// Makes `path` point to `target`. What another link of that name pointed to is forgotten in one step; a
-    /// file that is no link stays, and is an error.
+    /// Makes `path` point to `target`. An older link of that name is replaced in one step; a file that is not
+    /// a link stays, and is an error.
     pub(super) fn place(path: &Path, target: &Path) -> io::Result<Self> {
         match path.symlink_metadata() {
             Ok(meta) if !meta.is_symlink() => {

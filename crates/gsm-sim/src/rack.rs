@@ -1,5 +1,5 @@
-//! Simulated modems without ptys and threads: each line is a pair of queues in memory and each clock the
-//! runtime's, so that under a paused clock a run is a function of its seed.
+//! Simulated modems without ptys and threads: each line is a pair of queues in memory and each clock is the
+//! runtime's, so that under a paused clock the seed decides a whole run.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,22 +14,22 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout_at;
 
-use super::bay::{Bay, Obey, Order, PENDING_LIMIT, Socket};
 use super::controls::Controls;
-use super::log::{CommandLog, Seen};
+use super::log::{CommandLog, LoggedCommand};
 use super::modem::Modem;
-use super::phone::{Network, Taken};
+use super::phone::{Network, Submitted};
 use super::script::{Identity, Script};
+use super::slot::{Controlled, Order, PENDING_LIMIT, Slot, Socket};
 use crate::clock::monotonic;
 
 /// What the wall clock of a new rack shows: 2026-01-01T00:00:00Z.
 const START: Duration = Duration::from_secs(1_767_225_600);
 
-/// Places with a modem each, one network and one inbox, in memory.
+/// Places with a modem each, one network and one inbox, all in memory.
 ///
-/// A modem is counted by its place. What belongs to it goes with it when it changes places: its memories, faults
-/// and times, and the log of its commands. What may be done to the modems is in [`Controls`]. All calls are made
-/// inside the runtime that the rack was made in; dropping the rack unplugs its modems.
+/// A modem is counted by its place. What belongs to the modem moves with it when it changes places: its
+/// memories, faults and times, and the log of its commands. [`Controls`] has what may be done to the modems.
+/// All calls are made inside the runtime in which the rack was made; dropping the rack unplugs its modems.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -60,7 +60,7 @@ impl Deref for Rack {
 }
 
 impl Rack {
-    /// A modem for each script, plugged in. Panics outside a runtime.
+    /// A rack with a plugged-in modem for each script. Panics outside a runtime.
     pub fn new(scripts: Vec<Script>, seed: u64) -> Self {
         let network = Arc::new(Network::observed(UNIX_EPOCH + START));
         let places: Vec<_> = scripts
@@ -69,66 +69,69 @@ impl Rack {
             .map(|(index, script)| {
                 let log = Arc::new(CommandLog::default());
                 let modem = Modem::new(Arc::new(script), index, seed, Arc::clone(&network), log);
-                Arc::new(Place { bay: Mutex::new(Bay::new(modem, Line::default())), changed: Notify::new() })
+                Arc::new(Place {
+                    slot: Mutex::new(Slot::new(modem, Line::default())),
+                    changed: Notify::new(),
+                })
             })
             .collect();
         for place in &places {
-            // A line of memory is always free.
+            // Plugging in cannot fail: there is always room for a line in memory.
             let _ = place.order(Order::Plug);
         }
         let clocks = places.iter().map(|place| tokio::spawn(Arc::clone(place).run())).collect();
-        let modems = places.iter().map(|place| Arc::clone(place) as Arc<dyn Obey>).collect();
+        let modems = places.iter().map(|place| Arc::clone(place) as Arc<dyn Controlled>).collect();
         Self { controls: Controls::new(modems, network), places, clocks }
     }
 
-    /// Opens the port of a place; whoever had it open is hung up. What the modem wrote while nobody read is still
-    /// there. An error of the kind `NotFound` while no modem is plugged in.
+    /// Opens the port of a place. A program that had it open is hung up. What the modem wrote while no
+    /// program read is still there. While no modem is plugged in, this is an error of the kind `NotFound`.
     pub fn open(&self, modem: usize) -> io::Result<RackPort> {
         let place = &self.places[modem];
-        place.change(|bay, now| {
-            if !bay.socket.plugged {
+        place.change(|slot, now| {
+            if !slot.socket.plugged {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            bay.socket.close();
-            // A modem that hangs until the port is closed sees that it was.
-            bay.work(now);
-            bay.socket.opened += 1;
-            bay.socket.open = Some(bay.socket.opened);
-            Ok(RackPort { place: Arc::clone(place), end: bay.socket.opened })
+            slot.socket.close();
+            // A modem that hangs until the port is closed notices that it was.
+            slot.work(now);
+            slot.socket.opened += 1;
+            slot.socket.open = Some(slot.socket.opened);
+            Ok(RackPort { place: Arc::clone(place), end: slot.socket.opened })
         })
     }
 
     /// Whether a modem is plugged in.
     pub fn plugged(&self, modem: usize) -> bool {
-        self.places[modem].change(|bay, _| bay.socket.plugged)
+        self.places[modem].change(|slot, _| slot.socket.plugged)
     }
 
-    /// Who the modem at a place and its SIM are.
+    /// The identity of the modem at a place and of its SIM.
     pub fn identity(&self, modem: usize) -> Identity {
-        self.places[modem].bay().modem.identity.clone()
+        self.places[modem].slot().modem.identity.clone()
     }
 
-    /// Two modems change places, each with its SIM, as sticks that are pulled and put back in the other order: both
-    /// ports hang up, and a place that was empty is still so.
+    /// Two modems change places, each with its SIM, as sticks do that are pulled and put back in the other
+    /// order: both ports hang up, and a place that was empty is still empty.
     pub fn swap(&self, a: usize, b: usize) {
         if a == b {
             return;
         }
         let now = monotonic();
         {
-            let (mut first, mut second) = (self.places[a].bay(), self.places[b].bay());
-            let occupied = [&mut first, &mut second].map(|bay| {
-                bay.work(now);
-                let occupied = bay.occupied();
+            let (mut first, mut second) = (self.places[a].slot(), self.places[b].slot());
+            let occupied = [&mut first, &mut second].map(|slot| {
+                slot.work(now);
+                let occupied = slot.occupied();
                 // Pulling a plug cannot fail.
-                let _ = bay.carry_out(Order::Unplug, now);
+                let _ = slot.carry_out(Order::Unplug, now);
                 occupied
             });
             std::mem::swap(&mut first.modem, &mut second.modem);
             std::mem::swap(&mut first.modem.index, &mut second.modem.index);
-            for (bay, occupied) in [&mut first, &mut second].into_iter().zip(occupied) {
+            for (slot, occupied) in [&mut first, &mut second].into_iter().zip(occupied) {
                 if occupied {
-                    let _ = bay.plug(now);
+                    let _ = slot.plug(now);
                 }
             }
         }
@@ -137,19 +140,19 @@ impl Rack {
         }
     }
 
-    /// Every submission that reached the network, in order: messages, parts that never became whole, and those
-    /// that the network dropped.
-    pub fn taken(&self) -> Vec<Taken> {
-        self.controls.network().taken()
+    /// Every submission that reached the network, in order: messages, parts that never became a whole
+    /// message, and those that the network dropped.
+    pub fn submitted(&self) -> Vec<Submitted> {
+        self.controls.network().submitted()
     }
 
-    /// The same, and forgets them.
-    pub fn take_taken(&self) -> Vec<Taken> {
-        self.controls.network().take_taken()
+    /// Every submission, as above; the record is empty afterwards.
+    pub fn take_submitted(&self) -> Vec<Submitted> {
+        self.controls.network().take_submitted()
     }
 
-    /// Sets the wall clock of the service centre, which goes with the runtime's from now on. It is
-    /// 2026-01-01T00:00:00Z when a rack is made.
+    /// Sets the wall clock of the service centre, which from then on follows the runtime's clock. A new rack
+    /// shows 2026-01-01T00:00:00Z.
     pub fn set_wall(&self, now: SystemTime) {
         self.controls.network().set_wall(now);
     }
@@ -168,76 +171,77 @@ impl Drop for Rack {
 
 /// A modem and its line.
 struct Place {
-    bay: Mutex<Bay<Line>>,
-    /// Something else may be due next.
+    slot: Mutex<Slot<Line>>,
+    /// Notified when something else may be due next.
     changed: Notify,
 }
 
 impl Place {
-    /// Does what is due when it is due.
+    /// Carries out what is due when it is due.
     async fn run(self: Arc<Self>) {
         loop {
             let due = {
-                let mut bay = self.bay();
+                let mut slot = self.slot();
                 let now = monotonic();
-                bay.work(now);
-                bay.socket.wake(now);
-                [bay.next_due(), bay.socket.next_due()].into_iter().flatten().min()
+                slot.work(now);
+                slot.socket.wake(now);
+                [slot.next_due(), slot.socket.next_due()].into_iter().flatten().min()
             };
             match due {
-                // What is due and what has changed are both looked at next.
+                // What is due and what has changed are both looked at in the next round.
                 Some(due) => drop(timeout_at(due.into(), self.changed.notified()).await),
                 None => self.changed.notified().await,
             }
         }
     }
 
-    /// Changes something after what is due by now, whoever of this instant comes first, and does what is due then.
-    fn change<T>(&self, change: impl FnOnce(&mut Bay<Line>, Instant) -> T) -> T {
-        let mut bay = self.bay();
+    /// Makes a change after everything that is due by now, so that the order within one instant is fixed, and
+    /// then carries out what is due.
+    fn change<T>(&self, change: impl FnOnce(&mut Slot<Line>, Instant) -> T) -> T {
+        let mut slot = self.slot();
         let now = monotonic();
-        bay.work(now);
-        let outcome = change(&mut bay, now);
-        bay.work(now);
-        bay.socket.wake(now);
-        drop(bay);
+        slot.work(now);
+        let outcome = change(&mut slot, now);
+        slot.work(now);
+        slot.socket.wake(now);
+        drop(slot);
         self.changed.notify_one();
         outcome
     }
 
-    /// A caller's panic under this lock, as at a modem that does not exist, leaves nothing half changed.
-    fn bay(&self) -> MutexGuard<'_, Bay<Line>> {
-        self.bay.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A panic of a caller under this lock, as for a modem that does not exist, leaves nothing half changed.
+    fn slot(&self) -> MutexGuard<'_, Slot<Line>> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Obey for Place {
+impl Controlled for Place {
     fn order(&self, order: Order) -> io::Result<()> {
-        self.change(|bay, now| bay.carry_out(order, now))
+        self.change(|slot, now| slot.carry_out(order, now))
     }
 
-    fn commands(&self) -> Vec<Seen> {
-        self.bay().modem.log.all()
+    fn commands(&self) -> Vec<LoggedCommand> {
+        self.slot().modem.log.all()
     }
 }
 
-/// A line in memory, from the modem to whoever has the port open; the other way takes no time.
+/// A line in memory from the modem to the program that has the port open. The other direction takes no time.
 #[derive(Default)]
 struct Line {
     plugged: bool,
-    /// How often it was opened.
+    /// How often the port was opened.
     opened: u64,
-    /// Which of these is still open.
+    /// Which of these openings is still open.
     open: Option<u64>,
     /// What was written and not read yet, each piece with the instant of its arrival.
     pieces: VecDeque<(Instant, VecDeque<u8>)>,
-    /// The last piece has left the modem then.
+    /// When the last piece has left the modem.
     free_at: Option<Instant>,
     reader: Option<Waker>,
 }
 
 impl Line {
-    /// When a reader waits for a piece that is still on its way.
+    /// The instant at which a piece arrives that a reader waits for.
     fn next_due(&self) -> Option<Instant> {
         let (arrives, _) = self.pieces.front()?;
         self.reader.is_some().then_some(*arrives)
@@ -255,13 +259,13 @@ impl Line {
         }
     }
 
-    /// Nobody has the port open any more.
+    /// No program has the port open any more.
     fn close(&mut self) {
         self.open = None;
         self.wake_reader();
     }
 
-    /// At most one piece, so that a reader sees where it was torn.
+    /// Reads at most one piece, so that a reader sees where the output was cut.
     fn read(&mut self, into: &mut ReadBuf<'_>, now: Instant) -> bool {
         let Some((_, piece)) = self.pieces.front_mut().filter(|(arrives, _)| *arrives <= now) else {
             return false;
@@ -317,8 +321,8 @@ impl Socket for Line {
 
 /// An open port of a [`Rack`]. Dropping it closes the port.
 ///
-/// When the plug is pulled, or the port is opened again, reads are at their end and writes fail, as on a tty that
-/// hung up. A read gives at most one piece of what the modem wrote.
+/// When the plug is pulled, or the port is opened again, reads return the end of the file and writes fail, as
+/// on a tty that hung up. A read gives at most one piece of what the modem wrote.
 pub struct RackPort {
     place: Arc<Place>,
     end: u64,
@@ -326,8 +330,8 @@ pub struct RackPort {
 
 impl AsyncRead for RackPort {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut bay = self.place.bay();
-        let line = &mut bay.socket;
+        let mut slot = self.place.slot();
+        let line = &mut slot.socket;
         if line.open != Some(self.end) || line.read(into, monotonic()) {
             return Poll::Ready(Ok(()));
         }
@@ -341,11 +345,11 @@ impl AsyncRead for RackPort {
 
 impl AsyncWrite for RackPort {
     fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.place.change(|bay, now| {
-            if bay.socket.open != Some(self.end) {
+        Poll::Ready(self.place.change(|slot, now| {
+            if slot.socket.open != Some(self.end) {
                 return Err(rustix::io::Errno::IO.into());
             }
-            bay.modem.receive(octets, now);
+            slot.modem.receive(octets, now);
             Ok(octets.len())
         }))
     }
@@ -361,9 +365,9 @@ impl AsyncWrite for RackPort {
 
 impl Drop for RackPort {
     fn drop(&mut self) {
-        self.place.change(|bay, _| {
-            if bay.socket.open == Some(self.end) {
-                bay.socket.close();
+        self.place.change(|slot, _| {
+            if slot.socket.open == Some(self.end) {
+                slot.socket.close();
             }
         });
     }

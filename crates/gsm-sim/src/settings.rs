@@ -1,4 +1,4 @@
-//! What a modem keeps: settings that a restart forgets, a SIM and memories that it does not, and the identity
+//! What a modem keeps: settings that are lost at a restart, a SIM and memories that are not, and the identity
 //! of one modem among several.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::script::{Card, CardState, Identity, Script};
 use super::tpdu::Pdu;
 
-/// Settings that power-on sets back (V.250, 3GPP TS 27.005, 27.007).
+/// The settings that a power-on resets (V.250, 3GPP TS 27.005, 27.007).
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) echo: bool,
@@ -22,7 +22,7 @@ pub(super) struct Settings {
     pub(super) charset: String,
     pub(super) parameters: String,
     pub(super) function: u32,
-    /// Of `+CREG`, `+CGREG`, `+CEREG`.
+    /// The values of `+CREG`, `+CGREG` and `+CEREG`.
     pub(super) reports: [u32; 3],
     pub(super) memories: [String; 3],
     pub(super) marks: BTreeSet<String>,
@@ -70,14 +70,14 @@ impl Sim {
         Self { state, at_power_on: state, tries, pin, puk, most: tries }
     }
 
-    /// Power-on asks for the PIN again; a blocked SIM stays blocked.
+    /// At power-on the SIM asks for its PIN again; a blocked SIM stays blocked.
     pub(super) fn power_on(&mut self) {
         if self.state != CardState::Puk {
             self.state = self.at_power_on;
         }
     }
 
-    /// `+CPIN=`: whether the SIM opened.
+    /// `+CPIN=`. Returns whether the SIM accepted the PIN.
     pub(super) fn enter(&mut self, values: &[String]) -> bool {
         match (self.state, values) {
             (CardState::Pin, [pin]) if *pin == self.pin => {
@@ -136,7 +136,7 @@ impl Memories {
         self.places.get(memory).map_or(0, BTreeMap::len)
     }
 
-    /// The place where it was put; nothing when the memory is full.
+    /// The place at which the message was stored; `None` when the memory is full.
     pub(super) fn store(&mut self, memory: &str, status: u8, pdu: Pdu) -> Option<u32> {
         let (first, end) = (self.first, self.first.saturating_add(self.capacity));
         let places = self.places.get_mut(memory)?;
@@ -184,7 +184,7 @@ pub(super) fn identity_of(script: &Script, index: usize) -> Identity {
     }
 }
 
-/// Counts up all digits but the last, and makes that the check digit (Luhn, ISO/IEC 7812-1).
+/// Counts up all digits but the last, which becomes the check digit (Luhn, ISO/IEC 7812-1).
 fn with_check_digit(number: &str, by: usize) -> String {
     if by == 0 || number.len() < 2 {
         return number.to_owned();
@@ -203,7 +203,7 @@ fn with_check_digit(number: &str, by: usize) -> String {
     body
 }
 
-/// Adds `by` to the digits at the end of a text, without changing its length.
+/// Adds `by` to the digits at the end of a text, without changing the length of the text.
 fn counted_up(number: &str, by: usize) -> String {
     let mut octets = number.as_bytes().to_vec();
     let mut carry = by;

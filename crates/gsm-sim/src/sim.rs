@@ -1,4 +1,4 @@
-//! Simulated modems on ptys, one network and one inbox: what a test, a bench or the demo holds in its hand.
+//! Simulated modems on ptys, one network and one inbox, as a test, a bench or the demo uses them.
 
 use std::io;
 use std::ops::Deref;
@@ -6,24 +6,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bay::Obey;
 use super::controls::Controls;
 use super::log::CommandLog;
 use super::modem::Modem;
 use super::phone::Network;
 use super::port::Handle;
 use super::script::Script;
+use super::slot::Controlled;
 
 /// What a simulation consists of.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where links `modem0`, `modem1` … to the ports are kept; none: [`Sim::port`] gives the ptys themselves.
+    /// The folder of the links `modem0`, `modem1` … to the ports. Without one, [`Sim::port`] gives the ptys
+    /// themselves.
     pub dir: Option<PathBuf>,
-    /// How many modems.
+    /// How many modems there are.
     pub modems: usize,
-    /// What they are.
+    /// The script of all modems.
     pub script: Script,
-    /// The seed of all dice.
+    /// The seed of all random numbers.
     pub seed: u64,
 }
 
@@ -51,7 +52,7 @@ impl Deref for Sim {
 }
 
 impl Sim {
-    /// Starts modems that all follow one script. They answer when this returns.
+    /// Starts modems that all follow one script. They answer when this call returns.
     pub fn start(options: Options) -> io::Result<Self> {
         let scripts = vec![options.script; options.modems];
         Self::start_each(options.dir, scripts, options.seed)
@@ -74,12 +75,12 @@ impl Sim {
                 Handle::start(modem, name, link, log).map(Arc::new)
             })
             .collect::<io::Result<Vec<_>>>()?;
-        let modems = handles.iter().map(|handle| Arc::clone(handle) as Arc<dyn Obey>).collect();
+        let modems = handles.iter().map(|handle| Arc::clone(handle) as Arc<dyn Controlled>).collect();
         Ok(Self { controls: Controls::new(modems, network), handles, dir })
     }
 
-    /// The path to open: the link when there is a folder of links, else the pty. Without a folder, a modem that
-    /// is unplugged has an empty path.
+    /// The path to open: the link when there is a folder of links, else the pty. Without a folder, a modem
+    /// that is unplugged has an empty path.
     pub fn port(&self, modem: usize) -> PathBuf {
         match &self.dir {
             Some(dir) => dir.join(format!("modem{modem}")),
@@ -92,7 +93,7 @@ impl Sim {
         self.handles[modem].device()
     }
 
-    /// Blocks until the inbox holds `count` messages or more, at most for `timeout`; whether it does.
+    /// Blocks until the inbox holds at least `count` messages, or until `timeout` is over. Returns whether it does.
     pub fn wait_for(&self, count: usize, timeout: Duration) -> bool {
         self.controls.network().wait_for(count, timeout)
     }

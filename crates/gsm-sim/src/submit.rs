@@ -1,6 +1,6 @@
-//! SMS-SUBMIT as the simulated network reads it (3GPP TS 23.040 clause 9.2.2.2): octet by octet and apart from
-//! the codec under test, so that a fault there shows here. Only texts in national language tables are left to
-//! that codec.
+//! SMS-SUBMIT as the simulated network reads it (3GPP TS 23.040 clause 9.2.2.2): octet by octet and apart
+//! from the codec under test, so that a fault of the codec shows here. Only texts in national language tables
+//! are left to that codec.
 
 use gsm_sms::{Direction, Framing, Strictness};
 
@@ -9,11 +9,11 @@ use super::phone::Submission;
 /// A PDU that the network refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Malformed {
-    /// It ends early, or goes on after its end.
+    /// The PDU ends early, or goes on after its end.
     Length,
-    /// It is no SMS-SUBMIT.
+    /// The PDU is not an SMS-SUBMIT.
     Kind,
-    /// A digit, a length or a coding that does not exist.
+    /// The PDU has a digit, a length or a coding that does not exist.
     Value,
 }
 
@@ -78,13 +78,13 @@ impl<'a> Octets<'a> {
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or(Malformed::Length)?;
+        let (submitted, rest) = self.0.split_at_checked(count).ok_or(Malformed::Length)?;
         self.0 = rest;
-        Ok(taken)
+        Ok(submitted)
     }
 }
 
-/// Clause 9.1.2.3 and 9.1.2.5: semi-octets, `+` for an international number.
+/// Clauses 9.1.2.3 and 9.1.2.5: semi-octets, with `+` for an international number.
 fn number_text(kind: u8, octets: &[u8], digits: usize) -> Result<String, Malformed> {
     let mut text = String::from(if kind & 0x70 == 0x10 { "+" } else { "" });
     for nibble in octets.iter().flat_map(|octet| [octet & 15, octet >> 4]).take(digits) {
@@ -104,7 +104,7 @@ enum Alphabet {
     Ucs2,
 }
 
-/// 3GPP TS 23.038 clause 4, the groups that a submitted message may use.
+/// 3GPP TS 23.038 clause 4: the groups that a submitted message may use.
 fn alphabet(coding: u8) -> Result<Alphabet, Malformed> {
     match coding >> 4 {
         0x0..=0x7 if coding & 0x20 == 0 => match coding & 0x0C {
@@ -129,10 +129,10 @@ fn national_text(pdu: &[u8]) -> Result<String, Malformed> {
     decoded.to_text().ok_or(Malformed::Value)
 }
 
-/// Reference, total and place.
+/// Reference, number of parts, and place.
 type Concat = Option<(u16, u8, u8)>;
 
-/// No text when it needs national language tables.
+/// The text and the place of the part. There is no text when it needs national language tables.
 fn user_data(
     data: &[u8],
     length: usize,
@@ -163,11 +163,11 @@ fn user_data(
     Ok((Some(text), elements.concat))
 }
 
-/// The information elements that matter here (clause 9.2.3.24).
+/// The information elements that are used here (clause 9.2.3.24).
 #[derive(Default)]
 struct Elements {
     concat: Concat,
-    /// National language tables for the extension and for the whole alphabet.
+    /// Whether national language tables are used, for the extension or for the whole alphabet.
     shifted: bool,
 }
 
@@ -196,7 +196,7 @@ impl Elements {
     }
 }
 
-/// 3GPP TS 23.038 clause 6.2.1, by code; 1B is the escape to the extension table.
+/// 3GPP TS 23.038 clause 6.2.1, in the order of the codes; 1B is the escape to the extension table.
 const DEFAULT_ALPHABET: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\u{1b}ÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
 ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
 
@@ -265,7 +265,7 @@ mod tests {
         for (code, c) in [(0x00, '@'), (0x11, '_'), (0x20, ' '), (0x40, '¡'), (0x5B, 'Ä'), (0x7F, 'à')] {
             assert_eq!(DEFAULT_ALPHABET.chars().nth(code), Some(c));
         }
-        // Escape, euro: 1B 65 packed is 9B 32.
+        // Escape and euro: 1B 65 packed is 9B 32.
         assert_eq!(pdu("00 15 05 04 81 2143 00 00 AA 02 9B32").map(|sent| sent.text), Ok("€".to_owned()));
         // TP-VPF 01, enhanced: seven octets, of which six are missing here.
         assert_eq!(pdu("00 0D 05 04 81 2143 00 00 AA 02 9B32").err(), Some(Malformed::Length));

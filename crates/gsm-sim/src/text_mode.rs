@@ -1,4 +1,5 @@
-//! Text mode (3GPP TS 27.005 clause 3): what is submitted in it, and stored messages and reports as it shows them.
+//! Text mode (3GPP TS 27.005 clause 3): the messages that are submitted in text mode, and how text mode shows
+//! stored messages and reports.
 
 use gsm_sms::{Alphabet, Direction, Framing, ShiftTables, Strictness, Timestamp, Tpdu, UserData};
 
@@ -11,7 +12,8 @@ use super::tpdu::{Pdu, address, hex};
 const STATUS: [&str; 4] = ["REC UNREAD", "REC READ", "STO UNSENT", "STO SENT"];
 
 impl Modem {
-    /// Clause 3.5.1: `<fo>` and `<dcs>` of `+CSMP` say what the text is, the alphabet of `+CSCS` how it is written.
+    /// Clause 3.5.1: `<fo>` and `<dcs>` of `+CSMP` say what the text is, the alphabet of `+CSCS` how the text is
+    /// written.
     pub(super) fn text_submission(&self, to: &str, body: &[u8]) -> Result<Submission, u16> {
         let parameters: Vec<u8> =
             self.settings.parameters.split(',').map(|value| value.parse().unwrap_or(0)).collect();
@@ -40,7 +42,7 @@ impl Modem {
         })
     }
 
-    /// Clauses 3.4.2 and 3.4.3: what stands behind `<index>`, and the text below.
+    /// Clauses 3.4.2 and 3.4.3: the fields after `<index>`, and the text in the lines after them.
     pub(super) fn shown(&self, stored: &Stored) -> Vec<String> {
         let status = STATUS[usize::from(stored.status.min(3))];
         let Ok(read) =
@@ -88,7 +90,7 @@ impl Modem {
     fn read_charset(&self, written: &str) -> Option<String> {
         match self.settings.charset.as_str() {
             "UCS2" => from_units(&unhex(written.as_bytes())?),
-            // Where an octet is a septet, three characters of ASCII are others (3GPP TS 23.038 clause 6.2.1).
+            // Where an octet is a septet, three ASCII characters have other codes (3GPP TS 23.038 clause 6.2.1).
             "GSM" => Some(written.replace('@', "¡").replace('$', "¤").replace('_', "§").replace('\0', "@")),
             _ => Some(written.to_owned()),
         }
@@ -100,7 +102,7 @@ fn from_units(octets: &[u8]) -> Option<String> {
     String::from_utf16(&units.collect::<Option<Vec<_>>>()?).ok()
 }
 
-/// `yy/MM/dd,hh:mm:ss±zz`, the zone in quarters of an hour.
+/// `yy/MM/dd,hh:mm:ss±zz`, where the zone is in quarters of an hour.
 fn shown_time(stamp: Timestamp) -> String {
     stamp.local_time().map_or_else(String::new, |t| {
         let sign = if t.offset_quarters < 0 { '-' } else { '+' };

@@ -1,5 +1,5 @@
 //! The few TPDUs that the simulated network makes itself: SMS-STATUS-REPORT and SMS-DELIVER in UCS2 (3GPP TS
-//! 23.040 clauses 9.2.2.3 and 9.2.2.1), octet by octet, so that they owe nothing to the codec under test.
+//! 23.040 clauses 9.2.2.3 and 9.2.2.1), octet by octet and without the codec under test.
 
 use jiff::Timestamp;
 
@@ -14,7 +14,7 @@ pub(super) fn status_report(smsc: &str, reference: u8, recipient: &[u8], status:
     Pdu::new(smsc, &tpdu)
 }
 
-/// A message from `from`, as many parts as it needs; `reference` ties them together.
+/// A message from `from`, in as many parts as it needs. All parts carry `reference`.
 pub(super) fn deliver(smsc: &str, from: &str, text: &str, reference: u8, at: Timestamp) -> Vec<Pdu> {
     let units: Vec<u16> = text.encode_utf16().collect();
     let parts = split(&units);
@@ -23,7 +23,7 @@ pub(super) fn deliver(smsc: &str, from: &str, text: &str, reference: u8, at: Tim
         .iter()
         .enumerate()
         .map(|(place, units)| {
-            // Clause 9.2.3.24.1: concatenation with an 8-bit reference. More than 255 parts are cut by `split`.
+            // Clause 9.2.3.24.1: concatenation with an 8-bit reference. `split` cuts off what is beyond 255 parts.
             let header = match (u8::try_from(total), u8::try_from(place + 1)) {
                 (Ok(total), Ok(place)) if total > 1 => vec![5, 0, 3, reference, total, place],
                 _ => Vec::new(),
@@ -42,7 +42,7 @@ pub(super) fn deliver(smsc: &str, from: &str, text: &str, reference: u8, at: Tim
         .collect()
 }
 
-/// 70 units alone, 67 behind a concatenation header, never a surrogate pair torn apart.
+/// 70 units in a single message, 67 after a concatenation header. A surrogate pair is never split.
 fn split(units: &[u16]) -> Vec<&[u16]> {
     if units.len() <= 70 {
         return vec![units];
@@ -74,7 +74,7 @@ impl Pdu {
         Self { octets }
     }
 
-    /// SMSC field and TPDU as they are.
+    /// Takes an SMSC field and a TPDU as they are.
     pub(super) const fn from_octets(octets: Vec<u8>) -> Self {
         Self { octets }
     }
@@ -89,7 +89,7 @@ impl Pdu {
         self.octets.len().saturating_sub(smsc)
     }
 
-    /// In hexadecimal.
+    /// The octets in hexadecimal.
     pub(super) fn hex(&self) -> String {
         hex(&self.octets)
     }
@@ -101,7 +101,7 @@ pub(super) fn hex(octets: &[u8]) -> String {
     octets.iter().flat_map(|octet| [digit(octet >> 4), digit(*octet)]).collect()
 }
 
-/// 3GPP TS 24.011 clause 8.2.5.1: the length counts octets, the type's included.
+/// 3GPP TS 24.011 clause 8.2.5.1: the length counts octets, including that of the type.
 fn smsc_field(number: &str) -> Vec<u8> {
     if number.is_empty() {
         return vec![0];
@@ -112,7 +112,7 @@ fn smsc_field(number: &str) -> Vec<u8> {
     field
 }
 
-/// Clause 9.1.2.5: digits, type of address, semi-octets with the low one first.
+/// Clause 9.1.2.5: number of digits, type of address, semi-octets with the low one first.
 pub(super) fn address(number: &str) -> Vec<u8> {
     let kind = if number.starts_with('+') { 0x91 } else { 0x81 };
     let digits: Vec<u8> = number.bytes().filter(u8::is_ascii_digit).map(|b| b - b'0').take(20).collect();
@@ -158,7 +158,7 @@ mod tests {
             "0004058121 43F5 0008 62102030405000 0C 0047 0072 00FC 0065 007A 0069".replace(' ', "")
         );
         let many = deliver("", "+4179", &"😀".repeat(100), 9, at);
-        assert_eq!(many.len(), 4, "200 units, 66 a part because a pair is not torn");
+        assert_eq!(many.len(), 4, "200 units, 66 a part because a pair is not split");
         assert!(many[3].hex().starts_with("0044"));
         assert!(many.iter().all(|pdu| pdu.length() <= 164));
     }

@@ -1,24 +1,24 @@
-//! Modems in memory under a paused clock: what they say, when, and what their network took.
+//! Modems in memory under a paused clock: what they write, when, and what reached their network.
 
 use std::time::Duration;
 
 use gsm_sim::script::CardState;
-use gsm_sim::{Cure, Fault, FaultKind, Point, Rack, RackPort, Reports, Restart, Script, Taken};
+use gsm_sim::{Cure, Fault, FaultKind, Point, Rack, RackPort, Reports, Restart, Script, Submitted};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// To +79721312345, "Hello", with TP-SRR.
+/// A message to +79721312345, "Hello", with TP-SRR.
 const HELLO: &str = "0021000B919727312143F5000005C8329BFD06";
-/// The same with TP-RD and TP-MR 7.
+/// The same message with TP-RD and TP-MR 7.
 const ONCE: &str = "0005070B919727312143F5000005C8329BFD06";
 
 fn rack(script: &str) -> Rack {
     Rack::new(vec![Script::parse("test", script).unwrap(); 2], 7)
 }
 
-/// What comes until `end`, for a minute at most.
+/// Reads until `end` comes, for at most a minute.
 async fn heard(port: &mut RackPort, end: &str) -> String {
     let mut heard = Vec::new();
     let _ = timeout(60 * SECOND, async {
@@ -38,7 +38,7 @@ async fn told(port: &mut RackPort, line: &str, end: &str) -> String {
     heard(port, end).await
 }
 
-/// An open port without echo, with reports routed to it.
+/// An open port without echo, with delivery reports routed to it.
 async fn opened(rack: &Rack, modem: usize) -> RackPort {
     let mut port = rack.open(modem).unwrap();
     let answer = told(&mut port, "ATE0+CMEE=1;+CNMI=2,1,0,1,0;+CMGF=0\r", "OK\r\n").await;
@@ -46,13 +46,13 @@ async fn opened(rack: &Rack, modem: usize) -> RackPort {
     port
 }
 
-/// Sends a message and hears until `end`.
+/// Sends a message and reads until `end` comes.
 async fn sent(port: &mut RackPort, pdu: &str, end: &str) -> String {
     assert_eq!(told(port, &format!("AT+CMGS={}\r", pdu.len() / 2 - 1), "> ").await, "\r\n> ");
     told(port, &format!("{pdu}\x1a"), end).await
 }
 
-/// All that comes in a minute of the paused clock.
+/// Everything that comes within a minute of the paused clock.
 async fn rest(port: &mut RackPort) -> String {
     heard(port, "never").await
 }
@@ -71,7 +71,7 @@ async fn a_message_takes_its_air_time() {
     let start = Instant::now();
     assert_eq!(told(&mut port, "AT+CMGS=18\r", "> ").await, "\r\n> ");
     assert_eq!(at_millis(start), 30);
-    // The modem sends whether anybody listens or not.
+    // The modem sends whether a program reads its output or not.
     port.write_all(format!("{HELLO}\x1a").as_bytes()).await.unwrap();
     let received = inbox.recv().await.unwrap();
     assert_eq!(at_millis(start), 3030);
@@ -81,9 +81,9 @@ async fn a_message_takes_its_air_time() {
     assert!(heard(&mut port, "\n").await.starts_with("+CDS: 25"));
     assert_eq!(at_millis(start), 3080);
     assert_eq!(rack.commands(0).len(), 2);
-    let taken = rack.taken();
-    let [Taken { modem: 0, reference: 0, answered: 1, whole: Some(whole), .. }] = &taken[..] else {
-        panic!("{taken:?}")
+    let submitted = rack.submitted();
+    let [Submitted { modem: 0, reference: 0, answered: 1, whole: Some(whole), .. }] = &submitted[..] else {
+        panic!("{submitted:?}")
     };
     assert_eq!(whole, "Hello");
 }
@@ -95,19 +95,19 @@ async fn a_plug_is_pulled_and_put_in() {
     rack.inject(0, "lost");
     rack.unplug(0);
     assert!(!rack.plugged(0));
-    assert_eq!(port.read(&mut [0; 9]).await.unwrap(), 0, "the end of a port that hung up");
+    assert_eq!(port.read(&mut [0; 9]).await.unwrap(), 0, "a port that hung up is at its end");
     assert!(port.write_all(b"AT\r").await.is_err());
     assert_eq!(rack.open(0).err().map(|e| e.kind()), Some(std::io::ErrorKind::NotFound));
     rack.plug(0).unwrap();
-    assert_eq!(port.read(&mut [0; 9]).await.unwrap(), 0, "the old end stays dead");
+    assert_eq!(port.read(&mut [0; 9]).await.unwrap(), 0, "the old handle stays closed");
     let mut again = rack.open(0).unwrap();
     assert_eq!(told(&mut again, "AT\r", "OK\r\n").await, "AT\r\r\nOK\r\n", "the echo is back");
     // A reader that waits is told at once.
     let waiting = tokio::spawn(async move { again.read(&mut [0; 9]).await });
     sleep(SECOND).await;
     let mut newest = rack.open(0).unwrap();
-    assert_eq!(waiting.await.unwrap().unwrap(), 0, "opened again, so hung up");
-    // By itself, and back.
+    assert_eq!(waiting.await.unwrap().unwrap(), 0, "the second opening hung up the first");
+    // The modem leaves by itself and comes back.
     rack.fault(0, Fault::new(FaultKind::HangUp(Some(5 * SECOND))).at(Point::Command).times(1));
     let start = Instant::now();
     assert_eq!(told(&mut newest, "AT\r", "OK\r\n").await, "");
@@ -137,7 +137,7 @@ async fn a_restart_loses_settings_and_what_was_under_way() {
     assert_eq!(sent(&mut port, HELLO, "").await, "");
     rack.restart(0, Restart::default());
     assert_eq!(rest(&mut port).await, "");
-    assert_eq!(rack.taken(), []);
+    assert_eq!(rack.submitted(), []);
     assert_eq!(told(&mut port, "AT+CMGF?\r", "OK\r\n").await, "AT+CMGF?\r\r\n+CMGF: 0\r\n\r\nOK\r\n");
     let announce = Some(vec!["RDY".to_owned(), "SMS Ready".to_owned()]);
     rack.restart(0, Restart { announce, text_mode: true });
@@ -150,7 +150,11 @@ async fn a_restart_loses_settings_and_what_was_under_way() {
     rack.restart(0, Restart::default());
     rack.plug(0).unwrap();
     let mut port = rack.open(0).unwrap();
-    assert_eq!(rest(&mut port).await, "\r\n^START\r\n", "the order was for nobody");
+    assert_eq!(
+        rest(&mut port).await,
+        "\r\n^START\r\n",
+        "an order to a modem that is unplugged has no effect"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,19 +191,19 @@ async fn refused_numbers_and_twins_that_the_network_drops() {
     rack.refuse_all(0, 500);
     assert_eq!(sent(&mut port, ONCE, "500\r\n").await, "\r\n+CMS ERROR: 500\r\n");
     rack.refuse_none(0);
-    assert_eq!(rack.taken(), []);
+    assert_eq!(rack.submitted(), []);
     sent(&mut port, ONCE, "OK\r\n").await;
     assert_eq!(sent(&mut port, ONCE, "197\r\n").await, "\r\n+CMS ERROR: 197\r\n");
-    let taken: Vec<_> =
-        rack.take_taken().iter().map(|t| (t.reference, t.reject_duplicates, t.dropped)).collect();
-    assert_eq!(taken, [(7, true, false), (7, true, true)]);
+    let submitted: Vec<_> =
+        rack.take_submitted().iter().map(|t| (t.reference, t.reject_duplicates, t.dropped)).collect();
+    assert_eq!(submitted, [(7, true, false), (7, true, true)]);
     assert_eq!(rack.received(), 1);
-    // A part without its other one.
+    // One part of a message without the other one.
     sent(&mut port, "0041010B919727312143F500080A050003010201004100420043", "").await;
     let answer = rest(&mut port).await;
-    assert_eq!(rack.take_taken(), [], "TP-UDL is wrong: {answer}");
+    assert_eq!(rack.take_submitted(), [], "TP-UDL is wrong: {answer}");
     sent(&mut port, "0041010B919727312143F500080A05000301020100410042", "OK\r\n").await;
-    let half = rack.taken().remove(0);
+    let half = rack.submitted().remove(0);
     assert_eq!((half.concat, half.text.as_str(), half.whole), (Some((1, 2, 1)), "AB", None));
 }
 
@@ -216,8 +220,8 @@ async fn two_modems_change_places() {
     let mut port = opened(&rack, 0).await;
     assert_eq!(told(&mut port, "AT+CIMI\r", "OK\r\n").await, format!("\r\n{}\r\n\r\nOK\r\n", b.imsi));
     sent(&mut port, HELLO, "OK\r\n").await;
-    let taken = rack.taken().remove(0);
-    assert_eq!((taken.modem, taken.iccid, taken.imsi), (0, b.iccid, b.imsi));
+    let submitted = rack.submitted().remove(0);
+    assert_eq!((submitted.modem, submitted.iccid, submitted.imsi), (0, b.iccid, b.imsi));
     rack.unplug(1);
     rack.swap(0, 1);
     assert!(rack.plugged(0) && !rack.plugged(1));
@@ -244,7 +248,7 @@ async fn a_sim_that_is_away_or_busy_and_a_memory_that_is_full() {
     assert!(used.contains("\"SM\",3,3"), "{used}");
 }
 
-/// Each octet of a run with the instant it was read, and what the network took.
+/// Each octet of a run with the instant at which it was read, and what reached the network.
 async fn trace(seed: u64) -> (Vec<(u128, u8)>, Vec<(u128, bool)>) {
     let script = "[line]\npieces = [1, 5]\npiece_gap_us = 1500\n[timing]\nair_ms = [100, 9000]\n\
         prompt_ms = [0, 300]\n[[unsolicited]]\nat = \"every\"\nevery_ms = [900, 5000]\nlines = [\"^RSSI: {csq}\"]\n\
@@ -285,9 +289,9 @@ async fn trace(seed: u64) -> (Vec<(u128, u8)>, Vec<(u128, bool)>) {
     for reader in readers {
         timed.extend(reader.await.unwrap());
     }
-    let taken = rack.taken();
-    let taken = taken.iter().map(|t| ((t.at - start.into_std()).as_micros(), t.dropped)).collect();
-    (timed, taken)
+    let submitted = rack.submitted();
+    let submitted = submitted.iter().map(|t| ((t.at - start.into_std()).as_micros(), t.dropped)).collect();
+    (timed, submitted)
 }
 
 #[test]
@@ -296,8 +300,8 @@ fn the_same_seed_gives_the_same_octets_at_the_same_instants() {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder.enable_time().start_paused(true).build().unwrap().block_on(trace(seed))
     };
-    let (octets, taken) = run(7);
-    assert!(octets.len() > 1000 && taken.len() > 3, "{} {}", octets.len(), taken.len());
-    assert_eq!(run(7), (octets, taken));
+    let (octets, submitted) = run(7);
+    assert!(octets.len() > 1000 && submitted.len() > 3, "{} {}", octets.len(), submitted.len());
+    assert_eq!(run(7), (octets, submitted));
     assert_ne!(run(7), run(8));
 }

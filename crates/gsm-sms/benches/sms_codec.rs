@@ -1,7 +1,7 @@
-//! What one short message of 160 septets costs: nanoseconds to encode and to decode, the least of many rounds.
+//! What one short message of 160 septets costs: the nanoseconds to encode and to decode it, the least of many rounds.
 //!
-//! `cargo bench --bench sms_codec`; an argument `encode` or `decode` and a number does just that many of just
-//! that, to be counted by valgrind's `callgrind` (instructions) or `dhat` (allocations).
+//! `cargo bench --bench sms_codec`; an argument `encode` or `decode` and a number run just that work so many
+//! times, so that valgrind's `callgrind` can count its instructions, or `dhat` its allocations.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -130,7 +130,7 @@ impl<'a> Submission<'a> {
         self
     }
 
-    /// The same with or without the wish for a [status report](Self::status_report).
+    /// The same with or without asking for a [status report](Self::status_report).
     #[must_use]
     pub const fn with_status_report(mut self, yes: bool) -> Self {
         self.status_report = yes;
@@ -230,7 +230,7 @@ impl fmt::Debug for ComposedPart {
     }
 }
 
-/// Writes the PDUs that carry a text: SMS-SUBMITs (TS 23.040 clause 9.2.2.2), each behind the service centre's address.
+/// Writes the PDUs that carry a text: SMS-SUBMITs (TS 23.040 clause 9.2.2.2), each after the service centre's address.
 ///
 /// The coding is the cheapest one that is allowed and has all characters: the GSM 7 bit default alphabet with its
 /// extension table, then the shift tables that are allowed, then UCS-2. A text that is too long for one part is cut
@@ -255,8 +255,9 @@ impl fmt::Debug for ComposedPart {
 ///
 /// - [`Reason::NotANumber`] or [`Reason::TooLong`] in [`Field::To`] or [`Field::Smsc`]: the number is empty, has another
 ///   character, or has more than 20.
-/// - [`Reason::NotInAlphabet`] in [`Field::Text`]: [`EncodingChoice::Gsm7`] was asked for, and no table that is allowed
-///   has all characters. [`SmsError::offset`] is the octet, in UTF-8, of the first one that the default alphabet has not.
+/// - [`Reason::NotInAlphabet`] in [`Field::Text`]: [`EncodingChoice::Gsm7`] was asked for, and no table that
+///   is allowed has all characters. [`SmsError::offset`] is the octet, in UTF-8, of the first one that is not
+///   in the default alphabet.
 /// - [`Reason::TooManyParts`] in [`Field::Text`]: the text takes more than 255 parts.
 pub fn compose(submission: &Submission<'_>) -> Result<Composed, SmsError> {
     let destination = Address::number(submission.to)?;
@@ -359,7 +360,7 @@ fn choose(submission: &Submission<'_>) -> Result<(Coding, usize), SmsError> {
             let units = coding.measure(submission.text).ok()?;
             Some((split(submission.text, coding).len(), units, coding))
         })
-        // The first of the least: a phone without the tables still shows most of a text with single shifts.
+        // Of equal costs the first is taken: a phone without the tables still shows most of a text with single shifts.
         .min_by_key(|(parts, ..)| *parts);
     if submission.encoding == EncodingChoice::Gsm7 {
         let no_such = SmsError::new(Field::Text, offset, Reason::NotInAlphabet);
@@ -463,7 +464,7 @@ mod tests {
         let long = short.repeat(5);
         assert_eq!(chosen(&long, ShiftChoice::Never).2, 2);
         assert_eq!(chosen(&long, ShiftChoice::Any), (Encoding::Gsm7, single, 1));
-        // Many letters of the language: its base alphabet spares their escapes.
+        // With many letters of the language, its base alphabet saves their escapes.
         let locking = ShiftTables { locking: Some(Language::Turkish), single: None };
         assert_eq!(chosen(&"ğış".repeat(40), turkish), (Encoding::Gsm7, locking, 1));
         assert_eq!(chosen("код", turkish), (Encoding::Ucs2, ShiftTables::NONE, 1));

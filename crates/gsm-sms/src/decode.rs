@@ -11,11 +11,11 @@ use super::tpdu::{Direction, Tpdu};
 /// Whether the service centre's address stands before a TPDU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Framing {
-    /// It does, as in the answers of a modem (`+CMGL`, `+CMGR`, `+CMT`, `+CDS`), behind the prompt of `AT+CMGS` (TS 27.005
-    /// clause 3.1), and in the records of a SIM behind their status octet (TS 31.102 clause 4.2.25).
+    /// It does, as in the answers of a modem (`+CMGL`, `+CMGR`, `+CMT`, `+CDS`), after the prompt of `AT+CMGS` (TS 27.005
+    /// clause 3.1), and in the records of a SIM after their status octet (TS 31.102 clause 4.2.25).
     SmscFirst,
-    /// The octets begin with the TPDU, as in the messages of the network (TS 24.011) and in SMPP or SIP payloads. Some
-    /// modems leave the address out too.
+    /// The octets begin with the TPDU, as in the messages of the network (TS 24.011) and in SMPP or SIP
+    /// payloads. Some modems leave the address out as well.
     TpduOnly,
 }
 
@@ -27,7 +27,7 @@ pub struct Decoded {
     pub smsc: Option<Address>,
     /// The message.
     pub tpdu: Tpdu,
-    /// The octets behind the message. They mean nothing and are kept as they came: a SIM fills its records up with FF,
+    /// The octets after the message. They mean nothing and are kept as they came: a SIM fills its records up with FF,
     /// and some modems give the whole of their buffer.
     pub excess: Vec<u8>,
     /// What lenient mode overlooked, in the order in which the fields are read; empty in strict mode.
@@ -52,7 +52,7 @@ impl Decoded {
 ///
 /// `direction` says which three of the six TPDUs it can be, `framing` whether the service centre's address stands before
 /// it. What a strict reading takes is written back to the same octets by [`Tpdu::encode_with_smsc`] or [`Tpdu::encode`],
-/// the [excess](Decoded::excess) behind it. Whatever a strict reading takes, a lenient one reads the same way.
+/// the [excess](Decoded::excess) after it. Whatever a strict reading takes, a lenient one reads the same way.
 ///
 /// ```
 /// use gsm_sms::{Direction, Framing, Strictness, Tpdu};
@@ -79,8 +79,8 @@ impl Decoded {
 ///
 /// # Errors
 ///
-/// Any [`Reason`](crate::Reason) that a field can have, with the first octet at fault; a lenient reading fails with those
-/// only whose documentation does not say what lenient mode does.
+/// Any [`Reason`](crate::Reason) that a field can have, with the first octet at fault. A lenient reading
+/// fails only with those whose documentation does not say what lenient mode does.
 pub fn decode(
     octets: &[u8],
     direction: Direction,

@@ -149,16 +149,16 @@ pub enum Reason {
         /// The greatest length, in the same units.
         most: usize,
     },
-    /// A value that the standard keeps for later: TP-MTI 3 to or from a phone.
+    /// A value that the standard reserves for later: TP-MTI 3 to or from a phone.
     Reserved(u8),
-    /// Semi-octets that are no date and time. Lenient mode keeps the octets.
+    /// Semi-octets that are not a date and time. Lenient mode keeps the octets.
     NotATime,
     /// A filler among the digits of a number. Lenient mode ends the number there.
     Filler,
-    /// The string is no number: it is empty, or has another character than the digits 0 to 9, `*`, `#`, `a`, `b`, `c`, and
-    /// one `+` before them.
+    /// The string is not a number: it is empty, or has a character other than the digits 0 to 9, `*`, `#`,
+    /// `a`, `b`, `c`, and one `+` before them.
     NotANumber,
-    /// A character that no GSM 7 bit table has which may be used, where another coding was not allowed.
+    /// A character that is in no GSM 7 bit table that may be used, where another coding was not allowed.
     NotInAlphabet,
     /// TP-UDHI is set, and the user data is empty. Lenient mode takes it as without a header.
     HeaderAbsent,
@@ -182,8 +182,8 @@ pub enum Reason {
     LoneSurrogate,
     /// A text that takes more than 255 parts.
     TooManyParts,
-    /// Only of a message that is written: the field and the others do not agree. TP-DCS names another alphabet than that
-    /// of the user data, TP-FCS is below 80 hex, or TP-PI is missing where it must stand.
+    /// Only for a message that is written: the field and the others do not agree. TP-DCS names another
+    /// alphabet than that of the user data, TP-FCS is below 80 hex, or TP-PI is missing where it must stand.
     Mismatch,
 }
 

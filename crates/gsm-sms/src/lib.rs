@@ -24,7 +24,7 @@
 //! let survey = gsm_sms::survey(text);
 //! assert_eq!((survey.encoding, survey.parts, survey.left), (Encoding::Gsm7, 1, 114));
 //!
-//! // The PDU for AT+CMGS=N: N is the length, and the octets go behind the prompt in hexadecimal digits.
+//! // The PDU for AT+CMGS=N: N is the length, and the octets go after the prompt in hexadecimal digits.
 //! let submission = Submission::new("+41791234567", text)
 //!     .with_status_report(true)
 //!     .with_validity(Duration::from_secs(300))
@@ -40,7 +40,7 @@
 //! ```
 //! use gsm_sms::{Direction, Framing, Status, Strictness, Tpdu};
 //!
-//! // The report on that message: the line behind `+CDS`, without the service centre's address here.
+//! // The report on that message: the line after `+CDS`, without the service centre's address here.
 //! let octets = b"\x06\xab\x0b\x91\x14\x97\x21\x43\x65\xf7\x62\x21\x12\x21\x25\x00\x80\x62\x21\x12\x21\x25\x70\x80\x00";
 //! let read = gsm_sms::decode(octets, Direction::Mt, Framing::TpduOnly, Strictness::Strict)?;
 //! let Tpdu::StatusReport(report) = &read.tpdu else { panic!("a report") };
@@ -82,10 +82,10 @@
 //!
 //! # What a later version may change
 //!
-//! Enums and structs marked non-exhaustive may grow: errors, what the standard keeps for later, options and results. The
-//! others are whole by the standard, such as the fields of a TPDU, or by what they mean. The sentences of `Display` are for
-//! people and no promise; the mnemonics of [`Field`] and the names in [`Encoding::as_str`], [`Tpdu::name`] and
-//! [`Language::code`] are.
+//! Enums and structs marked non-exhaustive may grow: errors, values that the standard reserves, options and
+//! results. The others are complete by the standard, such as the fields of a TPDU, or by their meaning. The
+//! sentences of `Display` are for people and not a promise; the mnemonics of [`Field`] and the names in
+//! [`Encoding::as_str`], [`Tpdu::name`] and [`Language::code`] are.
 
 // Which errors there are, and when, is part of what this crate promises.
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]

@@ -40,15 +40,15 @@ impl ParseError<&[u8]> for Fault {
 /// Whether a fault that leaves the message readable ends the reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Strictness {
-    /// Every fault is an error: for tests, and for what one has written oneself.
+    /// Every fault is an error: for tests, and for octets that the program wrote itself.
     #[default]
     Strict,
-    /// A fault that real modems and networks make is noted and overlooked, as its [`Reason`] says: for what comes from
-    /// outside.
+    /// A fault that real modems and networks make is noted and overlooked, as its [`Reason`] says: for octets
+    /// that come from outside.
     Lenient,
 }
 
-/// One reading: how strict, of how many octets, what was overlooked so far.
+/// One reading: how strict it is, how many octets it has, and what it has overlooked so far.
 #[derive(Debug)]
 pub(crate) struct Reading {
     strictness: Strictness,
@@ -83,7 +83,7 @@ impl Reading {
             nom::Err::Error(f) | nom::Err::Failure(f) => {
                 SmsError::new(f.field, self.total - f.left.min(self.total), f.reason)
             }
-            // Only nom's streaming parsers ask for more; none is used.
+            // Only nom's streaming parsers ask for more, and none is used here.
             nom::Err::Incomplete(_) => {
                 SmsError::new(Field::UserData, self.total, Reason::Short { wanted: 1, left: 0 })
             }
@@ -117,7 +117,7 @@ pub(crate) fn seven(field: Field) -> impl FnOnce(&[u8]) -> Parsed<'_, [u8; 7]> {
     }
 }
 
-/// The decimal number of a swapped pair of semi-octets, `None` when one is no digit.
+/// The decimal number of a swapped pair of semi-octets, `None` when one is not a digit.
 pub(crate) const fn swapped_bcd(octet: u8) -> Option<u8> {
     let (tens, ones) = (octet & 0x0f, octet >> 4);
     if tens > 9 || ones > 9 { None } else { Some(tens * 10 + ones) }

@@ -16,9 +16,9 @@ use super::text::septets;
 pub struct Limits {
     /// How long a message waits for its last part, counted from its first one.
     pub timeout: Duration,
-    /// How many incomplete messages there are at most; the oldest one gives way.
+    /// How many incomplete messages are kept at most; the oldest one is dropped for a new one.
     pub messages: usize,
-    /// How many parts all incomplete messages have at most; the oldest message gives way.
+    /// How many parts all incomplete messages may have; the oldest message is dropped.
     pub parts: usize,
 }
 
@@ -40,7 +40,7 @@ pub struct Pending {
     pub total: u8,
     /// When the first of its parts came, counted as [`Reassembler::accept`] counts.
     pub since: Duration,
-    /// The parts that came, each behind its sequence number from 1 on, in the order of these.
+    /// The parts that came, each after its sequence number from 1 on, in the order of these.
     pub parts: Vec<(u8, Fragment)>,
 }
 
@@ -50,8 +50,8 @@ impl Pending {
         (1..=self.total).filter(|s| self.place(*s).is_err()).collect()
     }
 
-    /// The text of the parts that came, one behind the other whatever is missing between them; `None` when one of them is
-    /// data.
+    /// The text of the parts that came, one after the other whatever is missing between them; `None` when one
+    /// of them is data.
     pub fn to_text(&self) -> Option<String> {
         join_text(self.parts.iter().map(|(_, fragment)| fragment))
     }
@@ -163,8 +163,9 @@ impl Reassembler {
         Self { limits, pending: Vec::new() }
     }
 
-    /// A reassembler that goes on from what [`Self::pending`] gave earlier. A message that no parts can have left is passed
-    /// over: one that is whole, or has a part out of order or beyond its total. The oldest give way to the limits.
+    /// A reassembler that goes on from what [`Self::pending`] gave earlier. A message that no parts can have
+    /// left is ignored: one that is complete, or has a part out of order or beyond its total. The oldest are
+    /// dropped where the limits ask for that.
     pub fn with_pending(limits: Limits, pending: impl IntoIterator<Item = Pending>) -> Self {
         let mut pending: Vec<_> = pending.into_iter().filter(is_possible).collect();
         pending.sort_by_key(|message| message.since);
@@ -181,8 +182,8 @@ impl Reassembler {
     /// Takes the user data of a message that `originator` sent and that came `now`; one without a concatenation element is
     /// a whole message.
     ///
-    /// It gives what the part did, and the messages that had to give way: those that waited too long, those that are too many,
-    /// and one that has the same reference and another text in the same place.
+    /// Returns what the part did, and the messages that were dropped: those that waited too long, those that
+    /// are too many, and one that has the same reference and another text in the same place.
     pub fn accept(
         &mut self,
         now: Duration,
@@ -196,8 +197,8 @@ impl Reassembler {
         self.accept_part(now, originator, concatenation, fragment)
     }
 
-    /// The same for a part whose place is known already. A part whose place is in no message (0, or beyond the total, or of
-    /// a total of 1) is a message of its own.
+    /// Takes a part whose place is known already, as [`Self::accept`] does. A part whose place is in no
+    /// message (0, or beyond the total, or of a total of 1) is a message of its own.
     pub fn accept_part(
         &mut self,
         now: Duration,
@@ -217,7 +218,7 @@ impl Reassembler {
             if self.pending[index].parts[place].1 == fragment {
                 return (Arrival::Duplicate, gave_way);
             }
-            // The reference went round, and the older message never became whole.
+            // The reference was used again, and the older message never became complete.
             gave_way.push(self.pending.remove(index));
             at = None;
         }

@@ -25,7 +25,7 @@ const NAMED_UCS2: u8 = 0x11;
 /// A CBS data coding scheme as it stands: any octet (TS 23.038 clause 5). 0F hex is a text in the GSM 7 bit default alphabet,
 /// 48 hex one in UCS-2.
 ///
-/// It is another octet than TP-DCS of a short message, [`DataCodingScheme`](crate::DataCodingScheme).
+/// It is not the TP-DCS of a short message, [`DataCodingScheme`](crate::DataCodingScheme).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CodingScheme(pub u8);
 
@@ -90,15 +90,15 @@ pub fn unpack(octets: &[u8]) -> String {
     text.trim_end_matches('\r').to_owned()
 }
 
-/// The text of septets that stand in an octet each, as a terminal with the character set `GSM` gets them (3GPP TS 27.007
-/// clause 5.5), by the default alphabet and its extension table; `None` when an octet is no septet.
+/// The text of septets that stand in an octet each, as a terminal with the character set `GSM` gets them (3GPP TS
+/// 27.007 clause 5.5), by the default alphabet and its extension table; `None` when an octet is not a septet.
 pub fn gsm7(octets: &[u8]) -> Option<String> {
     let septets = octets.iter().copied();
     octets.is_ascii().then(|| septets::text_of(septets, octets.len(), ShiftTables::NONE))
 }
 
-/// The text of UCS-2 octets, the high octet first, up to a unit of 0000 or FFFF that ends it: modems give what lies behind it
-/// in their memory. Half a surrogate pair and a single last octet are U+FFFD.
+/// The text of UCS-2 octets, the high octet first, up to a unit of 0000 or FFFF that ends it: after such a unit,
+/// modems give octets that lie in their memory. Half a surrogate pair and a single last octet are U+FFFD.
 pub fn ucs2(octets: &[u8]) -> String {
     let end = octets.chunks(2).position(|unit| matches!(unit, [0, 0] | [0xff, 0xff]));
     utf16::text(&octets[..end.map_or(octets.len(), |end| 2 * end)])

@@ -1,6 +1,6 @@
 //! Recorded and published PDUs: what each reads as, and that it is written back octet for octet.
 //!
-//! `tests/data/pdu/*.jsonl`: a case a line, with the public place that it comes from.
+//! `tests/data/pdu/*.jsonl`: one case in each line, with its public source.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn read(case: &Value, octets: &[u8], strictness: Strictness) -> Result<Decoded, 
     gsm_sms::decode(octets, direction(case), framing(case), strictness)
 }
 
-/// What was read, in the words of the data files.
+/// What was read, with the names of the data files.
 fn facts(decoded: &Decoded, length: usize, shift: Option<&Value>) -> Value {
     let mut facts = json!({"type": decoded.tpdu.name(), "length": length});
     let mut set = |key: &str, value: Value| facts[key] = value;
@@ -168,7 +168,7 @@ fn plain_submits_are_composed_to_the_same_octets() {
         let Tpdu::Submit(submit) = &decoded.tpdu else { continue };
         let text = submit.user_data.to_text();
         let (to, smsc) = (submit.destination.to_string(), decoded.smsc.map(|smsc| smsc.to_string()));
-        // What a submission cannot say, or what another sender wrote in another way.
+        // A submission cannot express these, or another sender wrote them in another way.
         if to.is_empty()
             || !matches!(submit.destination.type_octet(), 0x81 | 0x91)
             || smsc.as_deref() == Some("")

@@ -10,7 +10,7 @@ use gsm_sms::{
 };
 use proptest::prelude::*;
 
-/// Texts that lean to what is hard: escapes, pairs, marks, the letters of shift tables.
+/// Texts that contain what is hard: escapes, surrogate pairs, marks, the letters of shift tables.
 fn texts() -> impl Strategy<Value = String> {
     let character = prop_oneof![
         4 => any::<char>(),
@@ -37,7 +37,7 @@ fn shifts() -> impl Strategy<Value = ShiftChoice> {
 fn octets() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..200),
-        // Closer to a message: a plausible head before anything.
+        // Octets closer to a message: a plausible head before anything.
         (prop::sample::select(HEADS.to_vec()), prop::collection::vec(any::<u8>(), 0..170))
             .prop_map(|(head, tail)| [head, &tail].concat()),
     ]
@@ -80,7 +80,7 @@ proptest! {
             let read = gsm_sms::decode(&part.pdu, Direction::Mo, Framing::SmscFirst, Strictness::Strict).unwrap();
             let Tpdu::Submit(submit) = read.tpdu else { panic!() };
             prop_assert_eq!(usize::from(submit.message_reference), index);
-            // A part alone is text too: no pair is cut.
+            // A part alone is text as well: no surrogate pair is cut.
 let part_text = submit.user_data.to_text().unwrap();
             prop_assert!(text.contains(&part_text));
             Ok(submit.user_data)
@@ -173,7 +173,7 @@ fn addresses() -> impl Strategy<Value = Address> {
 }
 
 fn stamps() -> impl Strategy<Value = Timestamp> {
-    // In local time too not before 1970.
+    // The local time must not be before 1970 either.
     (79 * 900..3_000_000_000_i64, -79..=79_i8).prop_map(|(at, zone)| Timestamp::from_unix(at, zone).unwrap())
 }
 

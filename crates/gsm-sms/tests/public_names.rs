@@ -19,7 +19,7 @@ use gsm_sms::{
     ValidityFormat, ValidityPeriod, WaitingKind, compose, decode, mask, survey, transliterate,
 };
 
-/// What every type of the crate is: a plain value that may go anywhere.
+/// Every type of the crate is a plain value that may go anywhere.
 fn plain<T: Debug + Clone + PartialEq + Send + Sync + Unpin + 'static>() {}
 fn key<T: Debug + Clone + Eq + Hash + Send + Sync + Unpin + 'static>() {}
 fn small<T: Debug + Copy + Eq + Hash + Send + Sync + Unpin + 'static>() {}
@@ -123,7 +123,7 @@ fn messages() {
     else {
         panic!()
     };
-    // Each TPDU has the fields of the standard, and may be built of them.
+    // Each TPDU has the fields of the standard, and can be built from them.
     let (message_reference, destination, recipient) = (1, originator, originator);
     let parameters = || Parameters::new(Some(protocol), Some(coding), Some(user_data.clone()));
     let _ = [

@@ -1,4 +1,5 @@
-//! `[[errors]]` of a family: what its maker means by numbers that the standards leave to makers, or use otherwise.
+//! `[[errors]]` of a family: what its maker means by numbers that the standards leave to makers, or that the maker
+//! uses otherwise.
 
 use std::ops::RangeInclusive;
 
@@ -8,7 +9,7 @@ use super::super::reader::{Item, Table};
 
 const KEYS: &[&str] = &["code", "codes", "kind", "about", "verdict", "means"];
 
-/// Nothing when the file says nothing of errors: then those of the family that it is like hold.
+/// `None` when the file has no errors: then those of the family that it is like apply.
 pub(super) fn of(root: &Table<'_>) -> Option<Vec<MakerError>> {
     if !root.has("errors") {
         return None;
@@ -70,7 +71,7 @@ fn range(item: &Item<'_>) -> Option<RangeInclusive<u16>> {
     match ends {
         Some((first, last)) if first <= last => Some(first..=last),
         _ => {
-            item.fault("is no range of numbers; write the first and the last, such as \"350-373\"");
+            item.fault("is not a range of numbers; write the first and the last, such as \"350-373\"");
             None
         }
     }

@@ -1,4 +1,4 @@
-//! Families out of files, and what is wrong with some.
+//! Families from files, and the faults of some files.
 
 use gsm_modem::profiles::{Service, Subject, Verdict};
 
@@ -61,7 +61,7 @@ fn a_file_replaces_adds_and_inherits() {
         verdict: Verdict::Refused,
         means: "no such number".into(),
     };
-    assert_eq!(named("strict").errors, [no_such_number], "those of a file stand in the place of all");
+    assert_eq!(named("strict").errors, [no_such_number], "the errors of a file replace all inherited ones");
     assert_eq!(named("strict").line.command_pause, Duration::from_millis(20));
     assert_eq!(all.names().len(), profiles().names().len() + 3);
 }
@@ -70,24 +70,24 @@ fn a_file_replaces_adds_and_inherits() {
 fn each_fault_has_its_place_and_its_cure() {
     for (text, said) in [
         ("inti = []", "x.toml:1:1: inti: unknown key; the nearest known key is init"),
-        ("init = [\"AT\", \"CURC\"]", "x.toml:1:15: init[1]: is no command"),
+        ("init = [\"AT\", \"CURC\"]", "x.toml:1:15: init[1]: is not a command"),
         ("init = [\"AT+CPIN=1234\"]", "x.toml:1:9: init[0]: is not a profile's to send"),
         ("init = [\"ATD*99#\"]", "is not a profile's to send"),
         ("reset = [\"AT+CLCK=\\\"SC\\\",0\"]", "is not a profile's to send"),
-        ("cnmi = [\"2,2,0,1,0\"]", "x.toml:1:9: cnmi[0]: is no setting of AT+CNMI"),
-        ("\nstorage = [\"SIM card\"]", "x.toml:2:12: storage[0]: is no memory"),
+        ("cnmi = [\"2,2,0,1,0\"]", "x.toml:1:9: cnmi[0]: is not a setting of AT+CNMI"),
+        ("\nstorage = [\"SIM card\"]", "x.toml:2:12: storage[0]: is not a memory"),
         ("ussd = \"hex\"", "ussd: must be one of auto, plain, gsm7-packed-hex, ucs2-hex"),
         ("quirks = [\"no-cmms\"]", "quirks[0]: must be one of pin-without-ok, no-more-messages"),
         ("like = \"huwei\"", "x.toml:1:8: like: there is no family huwei; take one of altair, cinterion, "),
         ("like = \"x\"", "like: goes in a circle"),
         ("[[match]]", "x.toml:1:1: match[0]: matches nothing"),
-        ("[[match]]\nusb = \"12d\"", "match[0].usb: is no USB vendor"),
-        ("[[match]]\nusb = \"12d1:150\"", "match[0].usb: is no USB id"),
+        ("[[match]]\nusb = \"12d\"", "match[0].usb: is not a USB vendor"),
+        ("[[match]]\nusb = \"12d1:150\"", "match[0].usb: is not a USB id"),
         ("[[unsolicited]]\nhead = \"^A\"", "unsolicited[0].head: must have 3 to 64"),
         ("[[unsolicited]]\nlines = 1", "unsolicited[0]: needs a head"),
         ("[[unsolicited]]\nhead = \"^AB:\"\nlines = 0", "unsolicited[0].lines: must be 1 to 8"),
         ("pin_tries = {}", "pin_tries: needs a command"),
-        ("errors = 5", "errors: is a integer; write each as [[errors]]"),
+        ("errors = 5", "errors: is a TOML integer; write each as [[errors]]"),
         ("[[errors]]\ncod = 5", "x.toml:2:1: errors[0].cod: unknown key; the nearest known key is code"),
         (
             "[[errors]]\nabout = \"sim\"\nverdict = \"later\"\nmeans = \"x\"",
@@ -95,7 +95,7 @@ fn each_fault_has_its_place_and_its_cure() {
         ),
         ("[[errors]]\ncode = 70000", "errors[0].code: must be 0 to 65535"),
         ("[[errors]]\ncode = 5\ncodes = \"6-7\"", "errors[0].codes: stands beside code"),
-        ("[[errors]]\ncodes = \"373-350\"", "x.toml:2:9: errors[0].codes: is no range of numbers"),
+        ("[[errors]]\ncodes = \"373-350\"", "x.toml:2:9: errors[0].codes: is not a range of numbers"),
         ("[[errors]]\ncode = 515", "errors[0]: needs about"),
         ("[[errors]]\ncode = 515\nkind = \"sms\"", "errors[0].kind: must be one of cms, cme"),
         (
@@ -120,7 +120,7 @@ fn each_fault_has_its_place_and_its_cure() {
         let seen = wrong(&[("x.toml", text)]);
         assert!(seen.contains(said), "{text}: {seen}");
     }
-    assert!(wrong(&[("a b.toml", "")]).contains("is no name of a family"));
+    assert!(wrong(&[("a b.toml", "")]).contains("is not a name of a family"));
     let both = wrong(&[("a.toml", "x = 1"), ("b.toml", "y = 1")]);
     assert!(both.contains("a.toml:1:1: x") && both.contains("b.toml:1:1: y"), "{both}");
 }

@@ -13,7 +13,7 @@ fn pin(digits: &str) -> Secret<String> {
     Secret::new(digits.to_owned())
 }
 
-/// A stick that is called `modem` in the configuration, and a SIM that tells these numbers.
+/// A stick that is called `modem` in the configuration, and a SIM that gives these numbers.
 fn owners(modem: &str, iccid: Option<&str>, imsi: Option<&str>) -> Owners {
     Owners {
         iccid: iccid.map(str::to_owned),
@@ -43,7 +43,7 @@ async fn a_pin_is_tried_once_unless_it_was_right() {
     assert_eq!(pins.tries(owner(), pin("2222")).await, Ok(true));
     assert_eq!(pins.tries(owner(), pin("1111")).await, Ok(false));
     store.close().await;
-    assert!(pins.tries(owner(), pin("3333")).await.is_err(), "what cannot be noted is not tried");
+    assert!(pins.tries(owner(), pin("3333")).await.is_err(), "a PIN whose try cannot be noted is not tried");
     assert_eq!(format!("{pins:?}"), "[tried PINs]");
 }
 
@@ -51,12 +51,12 @@ async fn a_pin_is_tried_once_unless_it_was_right() {
 async fn a_try_is_found_under_any_of_its_names_and_another_sim_has_its_own() {
     let nameless = |modem: &str| Owners { imei: None, port: String::new(), ..owners(modem, None, None) };
     for (then, now, may_try) in [
-        // The card answers later, or no more.
+        // The card answers later, or not any more.
         (owners("a", None, None), owners("a", CARD, None), false),
         (owners("a", CARD, None), owners("a", None, None), false),
         (owners("a", CARD, None), owners("a", None, NUMBER), false),
         (owners("a", None, NUMBER), owners("a", CARD, None), false),
-        // One of the device's names alone is left.
+        // Only one of the device's names is left.
         (owners("a", None, None), nameless("a"), false),
         (owners("a", None, None), Owners { modem: "b".into(), imei: None, ..owners("a", None, None) }, false),
         (
@@ -71,7 +71,7 @@ async fn a_try_is_found_under_any_of_its_names_and_another_sim_has_its_own() {
         (owners("a", CARD, None), owners("a", OTHER_CARD, None), true),
         (owners("a", CARD, NUMBER), owners("a", OTHER_CARD, NUMBER), true),
         (owners("a", None, NUMBER), owners("a", None, Some("228019876543210")), true),
-        // Nothing in common; what is unknown twice is nothing.
+        // They have nothing in common; two unknown names are not equal.
         (owners("a", None, None), owners("b", None, None), true),
         (nameless("a"), nameless("b"), true),
     ] {
@@ -89,7 +89,7 @@ async fn what_was_refused_under_a_further_name_is_known_by_that_alone() {
     assert_eq!(pins.tries(owners("a", None, None), pin("1111")).await, Ok(true));
     assert_eq!(pins.tries(owners("a", CARD, None), pin("1111")).await, Ok(false));
     assert_eq!(pins.tries(owners("b", CARD, None), pin("1111")).await, Ok(false));
-    // The first try may have been the other card's: it stays so.
+    // The first try may have been made with the other card, and keeps counting.
     assert_eq!(pins.tries(owners("a", OTHER_CARD, None), pin("1111")).await, Ok(false));
 }
 
@@ -99,7 +99,7 @@ async fn a_pin_that_is_accepted_from_a_nameless_sim_is_not_forgotten_for_a_card(
     assert_eq!(pins.tries(owners("a", CARD, None), pin("1111")).await, Ok(true));
     pins.accepted(owners("a", None, None), pin("1111")).await;
     assert_eq!(pins.tries(owners("b", CARD, None), pin("1111")).await, Ok(false));
-    // The card itself took it: what was refused in another stick meanwhile goes as well.
+    // The card itself accepted the PIN: what was refused in another stick in the meantime is removed as well.
     pins.accepted(owners("a", CARD, NUMBER), pin("1111")).await;
     assert_eq!(pins.tries(owners("b", CARD, None), pin("1111")).await, Ok(true));
 }
@@ -133,7 +133,7 @@ async fn tries_that_an_older_version_noted_are_honoured() {
         let pins = TriedPins::new(store, key());
         assert_eq!(pins.tries(now.clone(), pin("1111")).await, Ok(false), "{owner}");
         assert_eq!(pins.tries(now, pin("2222")).await, Ok(true), "{owner}");
-        // Found under the names of today from now on.
+        // The try is found under the present names from now on.
         let moved =
             if owner.starts_with("modem") { owners("c", CARD, NUMBER) } else { owners("c", CARD, None) };
         assert_eq!(pins.tries(moved, pin("1111")).await, Ok(false), "{owner}");
@@ -154,10 +154,10 @@ async fn what_is_kept_is_bounded_and_shows_neither_pin_nor_name() {
     assert!(!place.contains("8941"));
     let kept = store.read(move |view| view.meta(&place)).await.unwrap().unwrap().unwrap();
     assert_eq!(kept.len(), REMEMBERED * TRY);
-    assert!(kept.len() < 6 * 1024, "a larger value would leave its record");
+    assert!(kept.len() < 6 * 1024, "a larger value would not fit in its record");
 }
 
-/// A start: which SIM is in which stick, and what answers.
+/// A start of the daemon: which SIM is in which stick, and which names answer.
 #[derive(Debug, Clone)]
 struct Start {
     sim: usize,
@@ -193,7 +193,7 @@ impl Start {
 }
 
 proptest! {
-    /// Over any starts: a wrong PIN is tried once with a SIM in the same modem; wherever it is, once with its ICCID.
+    /// Over any starts: a wrong PIN is tried once with a SIM in the same modem; in other modems, once with its ICCID.
     #[test]
     fn a_wrong_pin_is_tried_once_in_any_order_of_names(starts in prop::collection::vec(start(), 1..20)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -215,7 +215,7 @@ proptest! {
         })?;
     }
 
-    /// A PIN that is right is given at every start.
+    /// A PIN that is right is entered at every start.
     #[test]
     fn a_right_pin_is_given_at_every_start(starts in prop::collection::vec(start(), 1..20)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

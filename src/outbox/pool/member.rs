@@ -17,28 +17,28 @@ pub(super) struct Member {
     pub(super) sim: Sim,
     pub(super) account: Account,
     pub(super) work: Work,
-    /// When something that keeps it from a waiting message may be over.
+    /// When something that keeps it from a waiting message may have ended.
     pub(super) look_at: Option<Timestamp>,
     pub(super) turn: u64,
 }
 
-/// What a modem does.
+/// What a modem does at the moment.
 #[derive(Debug)]
 pub(super) enum Work {
-    /// It can take nothing.
+    /// It can take no message.
     Away,
     /// It waits for a message.
     Waiting,
-    /// A message is there for it.
+    /// A message is reserved for it.
     Given(Box<Entry>),
-    /// It has one.
+    /// It has a message.
     Busy,
 }
 
 /// Whether a modem may send a message.
 pub(super) enum Verdict {
     Yes(Fitness),
-    /// Not before.
+    /// Not before this instant.
     At(Timestamp),
     /// Not unless something other than the time changes.
     No,
@@ -51,7 +51,7 @@ pub(super) struct Gate {
 }
 
 impl Member {
-    /// One that is away.
+    /// A modem that is away.
     pub(super) fn new(name: String, rules: ModemRules) -> Self {
         Self {
             name,
@@ -66,17 +66,17 @@ impl Member {
         }
     }
 
-    /// It waits for a message.
+    /// Whether it waits for a message.
     pub(super) fn waits(&self) -> bool {
         matches!(self.work, Work::Waiting)
     }
 
-    /// Something may be over then that keeps it from a message.
+    /// Something that keeps it from a message may have ended at this instant.
     pub(super) fn look_at(&mut self, at: Timestamp) {
         self.look_at = Some(self.look_at.map_or(at, |known| known.min(at)));
     }
 
-    /// It could take a message now or soon.
+    /// Whether it could take a message now or soon.
     pub(super) fn is_in_service(&self, now: Timestamp) -> bool {
         !matches!(self.work, Work::Away) && !matches!(self.account.circuit(now), Circuit::Open { .. })
     }

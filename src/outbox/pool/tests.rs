@@ -1,5 +1,5 @@
-//! Known choices, and what holds whatever happens: nothing is lost or doubled, no modem waits beside a message
-//! that it may send, and nothing waits for a moment that nobody is told.
+//! Known choices, and what holds in any order of events: no message is lost or doubled, no modem waits beside
+//! a message that it may send, and nothing waits for an instant that nobody is told.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ fn pool(rules: Vec<ModemRules>) -> Pool {
     pool
 }
 
-/// The modem that a message goes to; it is done with it at once.
+/// The modem that gets a message, and ends it at once.
 fn sent_by(pool: &mut Pool, m: &Message, now: Timestamp) -> Option<usize> {
     let modem = pool.push(m, hash(m.to.as_str()), vec![], now)?;
     let entry = pool.next(modem, now).unwrap();
@@ -51,7 +51,7 @@ fn sent_by(pool: &mut Pool, m: &Message, now: Timestamp) -> Option<usize> {
 fn finish(pool: &mut Pool, modem: usize, entry: &Entry, end: SendEnd, now: Timestamp) -> Accounting {
     let parts = if end == SendEnd::Sent { entry.parts.into() } else { 0 };
     let (recipient, due_at) = (entry.recipient, START);
-    pool.settle(modem, &Done { recipient, parts, end, due_at, why: "network out of order" }, now)
+    pool.settle(modem, &EndedSend { recipient, parts, end, due_at, why: "network out of order" }, now)
 }
 
 const FAILED: SendEnd = SendEnd::Failed(FaultClass::Transient);
@@ -81,7 +81,7 @@ fn each_reason_yields_to_the_one_before() {
     ];
     assert!(ladder.windows(2).all(|pair| pair[0] < pair[1]));
     assert_eq!(choose([(3, ladder[4]), (5, ladder[9]), (7, ladder[0])]), Some(5));
-    assert_eq!(choose([(3, plain), (5, plain)]), Some(3), "the first of equals");
+    assert_eq!(choose([(3, plain), (5, plain)]), Some(3), "of equal ones the first");
     assert_eq!(choose([]), None);
 }
 
@@ -94,10 +94,10 @@ fn the_longest_route_goes_first_and_others_help_out() {
     assert_eq!(sent_by(&mut pool, &code(3, "+33712345678"), START), Some(0));
     let rush: Vec<_> = (4..8).map(|n| code(n, SWISS)).collect();
     let to: Vec<_> = rush.iter().map(|m| pool.push(m, 0, vec![], START)).collect();
-    assert_eq!(to, [Some(2), Some(1), Some(0), None], "m3 may not, and the fourth waits");
+    assert_eq!(to, [Some(2), Some(1), Some(0), None], "m3 may not send it, and the fourth message waits");
     assert_eq!((pool.depths(), pool.len()), ((1, 0, 0), 4));
     assert_eq!(pool.next(1, START).unwrap().id, rush[1].id);
-    assert_eq!(pool.next(1, START).unwrap().id, rush[3].id, "whoever is free first");
+    assert_eq!(pool.next(1, START).unwrap().id, rush[3].id, "the modem that is free first");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn home_goes_before_abroad_and_one_country_before_another() {
     }
     assert_eq!(pool.push(&code(7, GERMAN), 0, vec![], START), Some(0));
     assert_eq!(pool.push(&code(8, GERMAN), 0, vec![], START), Some(2));
-    assert_eq!(pool.push(&code(9, GERMAN), 0, vec![], START), Some(1), "roaming, yet free");
+    assert_eq!(pool.push(&code(9, GERMAN), 0, vec![], START), Some(1), "roaming, but free");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn shares_are_fair_by_allowance_and_by_health() {
 
     let mut free = pool(vec![ModemRules::default(), ModemRules::default(), ModemRules::default()]);
     for _ in 0..7 {
-        free.observe(2, Sign::Failed, START);
+        free.observe(2, Observation::Failed, START);
     }
     let mut sent = [0; 3];
     for n in 0..248 {
@@ -160,7 +160,7 @@ fn the_modem_that_failed_comes_last() {
     let m = Message { attempts: 1, modem: Some("m0".to_owned()), ..code(1, SWISS) };
     assert_eq!(sent_by(&mut pool, &m, START), Some(1));
     pool.leave(1, START);
-    assert_eq!(sent_by(&mut pool, &m, START), Some(0), "better than none");
+    assert_eq!(sent_by(&mut pool, &m, START), Some(0), "better than no modem");
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_breaker_turns_traffic_away_and_tries_again() {
     let taken = code(7, SWISS);
     let waits = code(8, SWISS);
     assert_eq!(pool.push(&taken, 0, vec![], START), Some(1));
-    assert_eq!(pool.push(&waits, 0, vec![], START), None, "better to wait for the other");
+    assert_eq!(pool.push(&waits, 0, vec![], START), None, "the message waits for the other modem");
     assert_eq!(pool.next_wake(), Some(after(60)));
     assert_eq!(pool.advance(after(60)).1, [0]);
     assert_eq!(pool.condition(0, after(60)).circuit, Circuit::HalfOpen);
@@ -238,7 +238,7 @@ fn a_modem_that_leaves_gives_back_what_it_was_given() {
     pool.next(1, START);
     assert_eq!(pool.push(&withdrawn, 0, vec![], START), Some(1));
     pool.remove(withdrawn.id);
-    assert_eq!(pool.next(1, START), None, "it came for nothing, and waits again");
+    assert_eq!(pool.next(1, START), None, "there is no message, and the modem waits again");
     assert_eq!(pool.push(&code(3, SWISS), 0, vec![], START), Some(1));
 }
 
@@ -249,13 +249,13 @@ fn a_refused_message_is_offered_to_another_modem_and_the_pool_knows_whether_ther
     let m = Message { refused: refused("m0"), modem: Some("m0".to_owned()), attempts: 1, ..text(1, SWISS) };
     assert_eq!(sent_by(&mut pool, &m, START), Some(1));
     pool.leave(1, START);
-    assert_eq!(pool.push(&m, 0, vec![], START), None, "m0 may not again, and m2 has no route");
+    assert_eq!(pool.push(&m, 0, vec![], START), None, "m0 may not send it again, and m2 has no route");
     assert_eq!(pool.next(0, START), None);
     assert_eq!(pool.next_wake(), Some(after(300)));
     assert_eq!(pool.next(1, START).unwrap().id, m.id, "the first that comes back");
 
     let m = text(2, SWISS);
-    assert_eq!(pool.others(&m, 0, START), Others::Here, "busy is in service");
+    assert_eq!(pool.others(&m, 0, START), Others::Here, "a busy modem is in service");
     assert_eq!(pool.others(&m, 1, START), Others::Here);
     pool.leave(1, START);
     assert_eq!(pool.others(&m, 0, START), Others::Away);
@@ -267,7 +267,7 @@ fn a_refused_message_is_offered_to_another_modem_and_the_pool_knows_whether_ther
     assert_eq!(pool.others(&text(3, "+33712345678"), 1, START), Others::Nobody, "no route");
     pool.next(1, START);
     for n in 0..5 {
-        let done = Done { recipient: n, parts: 0, end: FAILED, due_at: START, why: "x" };
+        let done = EndedSend { recipient: n, parts: 0, end: FAILED, due_at: START, why: "x" };
         pool.settle(1, &done, START);
     }
     assert_eq!(pool.others(&m, 0, START), Others::Away, "its breaker is open");
@@ -290,23 +290,23 @@ fn a_twin_waits_for_the_first_modem_that_becomes_free_but_the_silent_one() {
     pool.next(0, START);
     pool.next(1, START);
     assert_eq!(pool.push_twin(&on_air(&silent), 0, vec![], after(8)), None, "nobody is free");
-    assert_eq!((pool.len(), pool.depths()), (0, (0, 0, 0)), "it does not wait itself");
+    assert_eq!((pool.len(), pool.depths()), (0, (0, 0, 0)), "the message itself does not wait");
     let entry = pool.next(1, after(9)).unwrap();
     assert_eq!((entry.id, entry.twin_of.as_deref()), (silent.id, Some("m0")));
     assert_eq!(pool.next(1, after(10)), None);
-    // A free one has it at once, and gives it back when it is withdrawn.
+    // A free modem gets it at once, and gives it back when the message is withdrawn.
     assert_eq!(pool.push_twin(&on_air(&silent), 0, vec![], after(11)), Some(1));
     pool.remove(silent.id);
     assert_eq!(pool.next(1, after(11)), None);
     let failed = vec![("m1".to_owned(), after(20))];
-    assert_eq!(pool.push_twin(&on_air(&silent), 0, failed, after(11)), None, "it just failed with it");
+    assert_eq!(pool.push_twin(&on_air(&silent), 0, failed, after(11)), None, "the modem just failed with it");
     assert_eq!(pool.next_wake(), Some(after(20)));
     assert_eq!(pool.advance(after(20)), (vec![], vec![1]));
     assert_eq!(pool.leave(1, after(21)), None);
-    assert_eq!(pool.next(0, after(22)), None, "not the silent one");
+    assert_eq!(pool.next(0, after(22)), None, "not the silent modem");
 }
 
-/// No modem waits beside a message that it may send, and what time will change has its moment.
+/// No modem waits beside a message that it may send, and every change by time has its instant.
 fn assert_at_rest(pool: &Pool, now: Timestamp) {
     let t = Periods::of(now);
     for member in pool.members.iter().filter(|m| m.waits()) {
@@ -381,11 +381,11 @@ proptest! {
         let numbers = [SWISS, "+41791234568", "+41761234567", GERMAN, "+491791234568", "+33712345678"];
         let mut now = START;
         let mut known: Vec<Message> = Vec::new();
-        // Where each message is: in the pool, or with a modem; what is over is in neither.
+        // Where each message is: in the pool, or with a modem; a message that is over is in neither.
         let mut inside: BTreeSet<MessageId> = BTreeSet::new();
         let mut held: [Option<Entry>; 4] = [None, None, None, None];
         let mut over: BTreeSet<MessageId> = BTreeSet::new();
-        // What waits for a second modem.
+        // The messages that wait for a second modem.
         let mut twins: BTreeSet<MessageId> = BTreeSet::new();
         for (n, step) in steps.into_iter().enumerate() {
             match step {
@@ -437,7 +437,7 @@ proptest! {
                 }
                 Step::Wait(seconds) => {
                     let until = now.plus(Duration::from_secs(seconds));
-                    // The keeper looks whenever it is told to, and not more often.
+                    // The pool is advanced whenever it asks for that, and not more often.
                     while let Some(wake) = pool.next_wake().filter(|&wake| wake <= until) {
                         now = now.max(wake);
                         for id in pool.advance(now).0 {

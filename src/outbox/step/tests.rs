@@ -1,4 +1,4 @@
-//! Each way that a send ends, alone and beside its twin, and what holds in any order of events.
+//! Each way in which a send ends, alone and beside its twin, and what holds in any order of events.
 
 use proptest::prelude::*;
 
@@ -59,7 +59,7 @@ fn claim_by(modem: &str) -> Event {
     Event::Claimed { modem: modem.to_owned(), whole: false }
 }
 
-/// `b` sends what `a` has.
+/// `b` sends the message that `a` has.
 fn twin() -> Event {
     Event::TwinClaimed { modem: "b".to_owned(), of: "a".to_owned() }
 }
@@ -77,7 +77,7 @@ fn rejection(class: FaultClass, references: &[u8], attempt: Attempt, others: Oth
     End::Rejected { references: references.to_vec(), fault, attempt, others }
 }
 
-/// By the only modem, which works.
+/// The refusal comes from the only modem, which works.
 fn rejected(class: FaultClass, references: &[u8]) -> Event {
     ended("a", rejection(class, references, Attempt::Counted, Others::Nobody))
 }
@@ -115,7 +115,7 @@ fn sent_and_reported() {
     let m = run(m, [reported(false)], after(5));
     assert_eq!((m.status, m.error.as_deref()), (MessageStatus::Undelivered, Some("recipient unknown")));
     let found = run(m, [reported(true)], after(9));
-    assert_eq!((found.status, found.error), (MessageStatus::Delivered, None), "the last word counts");
+    assert_eq!((found.status, found.error), (MessageStatus::Delivered, None), "the last report counts");
 }
 
 #[test]
@@ -126,13 +126,13 @@ fn a_report_tells_of_a_message_that_was_given_up_in_doubt() {
     assert_eq!((m.status, m.delivered_at, m.error), (MessageStatus::Delivered, Some(after(301)), None));
     let half = run(message(3), [claim(), unknown("a")], after(299));
     let refused = step(half, reported(true), after(301), &Retry::default());
-    assert_eq!(refused, Err(Refusal(MessageStatus::Failed)), "the other parts never went out");
+    assert_eq!(refused, Err(Refusal(MessageStatus::Failed)), "the other parts were never sent");
     let sure = run(message(1), [claim(), rejected(FaultClass::Recipient, &[])], after(1));
     assert!(step(sure, reported(true), after(2), &Retry::default()).is_err());
 }
 
 #[test]
-fn only_the_word_about_the_recipient_ends_a_message_at_once() {
+fn only_an_error_about_the_recipient_ends_a_message_at_once() {
     let m = run(message(1), [claim(), rejected(FaultClass::Transient, &[])], after(0));
     assert_eq!((m.status, m.due_at, m.attempts), (MessageStatus::Queued, after(2), 1));
     let m = run(message(1), [claim(), rejected(FaultClass::Recipient, &[])], after(0));
@@ -161,7 +161,7 @@ fn attempts_end_where_they_count() {
             assert_eq!((m.status, m.attempts, m.held), (MessageStatus::Queued, 0, held), "{class:?}");
         }
         let late = run(Message { deadline: Some(after(300)), ..m }, [claim(), free()], after(299));
-        assert_eq!(late.status, MessageStatus::Queued, "it lives as long as it lives");
+        assert_eq!(late.status, MessageStatus::Queued, "it waits until its time ends");
     }
 }
 
@@ -182,14 +182,14 @@ fn a_retry_goes_on_behind_the_parts_that_were_taken_and_another_modem_sends_all(
 fn another_sim_tries_once_what_the_network_refused() {
     let refused =
         |others| run(message(1), [claim(), rejected_by("a", FaultClass::Refused, others)], after(9));
-    assert_eq!(refused(Others::Nobody).status, MessageStatus::Failed, "there is no other");
+    assert_eq!(refused(Others::Nobody).status, MessageStatus::Failed, "there is no other modem");
     for others in [Others::Away, Others::Here] {
         let m = refused(others);
         assert_eq!((m.status, m.due_at, m.attempts), (MessageStatus::Queued, after(9), 1));
         assert_eq!(m.refused, Some(Refused { modem: "a".to_owned(), until: after(309) }));
         let sent = run(m.clone(), [claim_by("b"), accepted("b", &[1])], after(10));
         assert_eq!(sent.status, MessageStatus::Sent);
-        // A third one is not asked.
+        // A third modem is not asked.
         let second = rejected_by("b", FaultClass::Refused, Others::Here);
         let m = run(m, [claim_by("b"), second], after(10));
         assert_eq!((m.status, m.error.as_deref()), (MessageStatus::Failed, Some("+CMS ERROR: 42")));
@@ -207,9 +207,9 @@ fn an_unknown_outcome_is_tried_again_as_a_twin_or_credited_late() {
     let found = run(m.clone(), [late("a", 0, 9)], after(1));
     assert_eq!((found.status, found.modem_references), (MessageStatus::Sent, vec![9]));
     let refused = step(message(1), late("a", 0, 9), after(1), &Retry::default());
-    assert_eq!(refused, Err(Refusal(MessageStatus::Queued)), "nothing of it is in doubt");
+    assert_eq!(refused, Err(Refusal(MessageStatus::Queued)), "no part of it is in doubt");
 
-    // While another modem has it, when that has sent it, and when it was given up.
+    // The answer comes while another modem has it, when that has sent it, and when it was given up.
     let elsewhere = run(m.clone(), [claim_by("b")], after(2));
     let found = run(elsewhere.clone(), [late("a", 0, 9)], after(3));
     assert_eq!(held_by(&found), (MessageStatus::Sent, Some("a"), vec!["b"]));
@@ -231,7 +231,7 @@ fn a_late_part_is_one_part() {
     assert_eq!((m.status, m.parts_done), (MessageStatus::Queued, 1));
     let m = run(m, [late("a", 1, 51)], after(1));
     assert_eq!((m.status, m.parts_done, m.uncertain), (MessageStatus::Queued, 2, false));
-    // The part in doubt is on the air again: it counts when that ends.
+    // The part in doubt is on the air again: it counts when that send ends.
     let again = run(message(3), [claim(), ended("a", end(&[])), claim(), late("a", 0, 9)], after(3));
     assert_eq!((again.status, again.parts_done), (MessageStatus::Sending, 0));
     assert_eq!(run(again, [accepted("a", &[1, 2, 3])], after(4)).status, MessageStatus::Sent);
@@ -243,8 +243,8 @@ fn a_twin_that_is_refused_as_one_tells_that_the_first_went_out() {
     let m = run(message(1), [claim(), unknown("a"), claim(), duplicate()], after(0));
     assert_eq!((m.status, m.sent_at, m.error), (MessageStatus::Sent, Some(after(0)), None));
     let m = run(message(1), [claim(), duplicate()], after(0));
-    assert_eq!(m.status, MessageStatus::Failed, "nothing of it was in doubt");
-    // The first has no answer yet.
+    assert_eq!(m.status, MessageStatus::Failed, "no part of it was in doubt");
+    // The first send has no answer yet.
     let duplicate = rejected_by("b", FaultClass::Duplicate, Others::Here);
     let m = run(message(1), [claim(), twin(), duplicate], after(0));
     assert_eq!(held_by(&m), (MessageStatus::Sent, Some("a"), vec!["a"]));
@@ -271,7 +271,7 @@ fn a_code_with_too_little_life_is_not_sent() {
     let text = Message { kind: Kind::Text, ..message(1) };
     assert_eq!(run(text, [tick()], after(299)).status, MessageStatus::Queued);
     let late = run(message(1), [claim(), rejected(FaultClass::Transient, &[])], after(299));
-    assert_eq!(late.status, MessageStatus::Failed, "no time for another try");
+    assert_eq!(late.status, MessageStatus::Failed, "there is no time for another try");
 }
 
 #[test]
@@ -279,17 +279,17 @@ fn a_code_alone_has_a_twin_and_one_at_a_time() {
     let refused = |m: Message, event| step(m, event, START, &Retry::default()).is_err();
     let text = Message { kind: Kind::Text, ..message(1) };
     assert!(refused(run(text, [claim()], START), twin()));
-    assert!(refused(message(1), twin()), "nobody has it");
+    assert!(refused(message(1), twin()), "no modem has it");
     let m = run(message(1), [claim()], START);
     assert!(refused(m.clone(), Event::TwinClaimed { modem: "a".to_owned(), of: "a".to_owned() }));
     assert!(refused(m.clone(), Event::TwinClaimed { modem: "b".to_owned(), of: "c".to_owned() }));
     let other = Refused { modem: "b".to_owned(), until: after(60) };
-    assert!(refused(Message { refused: Some(other), ..m.clone() }, twin()), "refused there");
-    assert!(refused(Message { attempts: 5, ..m.clone() }, twin()), "sent as often as a message is");
+    assert!(refused(Message { refused: Some(other), ..m.clone() }, twin()), "it was refused there");
+    assert!(refused(Message { attempts: 5, ..m.clone() }, twin()), "it was sent as often as is allowed");
     let m = run(m, [twin()], START);
     assert_eq!((held_by(&m), m.attempts), ((MessageStatus::Sending, Some("a"), vec!["b"]), 2));
     assert!(refused(m.clone(), Event::TwinClaimed { modem: "c".to_owned(), of: "a".to_owned() }));
-    assert!(refused(m, accepted("c", &[1])), "it never had it");
+    assert!(refused(m, accepted("c", &[1])), "this modem never had it");
 }
 
 #[test]
@@ -393,9 +393,9 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: what is not over waits or is on the air, where those have it that took it
-    /// and did not end; the text is there exactly while it may still be sent; it becomes sent once; it has at most one
-    /// twin, which is a code's; what is over is not sent again.
+    /// In any order of events, a message that is not over waits or is on the air, through the modems that
+    /// took it and did not end; its text exists exactly while it may still be sent; it becomes sent once; it
+    /// has at most one twin, and only a code has one; a message that is over is not sent again.
     #[test]
     fn nothing_is_lost_and_sent_is_once(
         code: bool,
@@ -425,7 +425,7 @@ proptest! {
                 }
                 Event::Ended { modem, end } => {
                     let place = has_it.iter().position(|known| known == modem);
-                    prop_assert!(place.is_some(), "it did not have it");
+                    prop_assert!(place.is_some(), "this modem did not have it");
                     has_it.remove(place.unwrap());
                     let taken = matches!(end, End::Accepted { .. });
                     prop_assert!(!taken || m.sent_at.is_some());

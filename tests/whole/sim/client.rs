@@ -94,7 +94,7 @@ impl World {
             let again = self.ask(|g| async move { g.issue(&Caller::default(), request(None)).await }).await;
             if let Some(Ok((again, replayed))) = again {
                 self.model(|m| {
-                    m.must(replayed && again.id == v.id, || format!("{}: its key gave {}", v.id, again.id))
+                    m.must(replayed && again.id == v.id, || format!("{}: its key gave {}", v.id, again.id));
                 });
             }
             let other =

@@ -18,7 +18,11 @@ pub(crate) const NUMBERS: (&str, usize) = ("4179", 7);
 
 /// Knows the codes that were sent, and what was heard of them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ear(Arc<Mutex<Known>>);
+pub(crate) struct Ear {
+    known: Arc<Mutex<Known>>,
+    /// Prints what it hears of the log.
+    aloud: bool,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -27,19 +31,24 @@ struct Known {
 }
 
 impl Ear {
+    /// An ear that prints the log when `SMSOTP_LOG` is set.
+    pub(crate) fn new() -> Self {
+        Self { aloud: std::env::var_os("SMSOTP_LOG").is_some(), ..Self::default() }
+    }
+
     /// This is a code.
     pub(crate) fn learn(&self, code: &str) {
-        self.0.lock().unwrap().codes.insert(code.to_owned());
+        self.known.lock().unwrap().codes.insert(code.to_owned());
     }
 
     /// The first that was heard and must not be, and where.
     pub(crate) fn heard(&self) -> Option<String> {
-        self.0.lock().unwrap().heard.take()
+        self.known.lock().unwrap().heard.take()
     }
 
     /// Listens to what was said in public: no code, text or PDU may be in it.
     pub(crate) fn listen(&self, said: &str) {
-        let mut known = self.0.lock().unwrap();
+        let mut known = self.known.lock().unwrap();
         if known.heard.is_some() {
             return;
         }
@@ -61,16 +70,17 @@ impl Ear {
 
     /// Listens to a line of the log, where no whole number may be either.
     fn read(&self, line: &str) {
-        if std::env::var("SMSOTP_LOG").is_ok() {
-            eprint!("{line}");
+        if self.aloud {
+            print!("{line}");
         }
-        if line.contains("step:") {
+        // The simulation's own lines name whole numbers.
+        if line.contains(" step: ") {
             return;
         }
         self.listen(line);
         let digits = |after: &str| after.bytes().take_while(u8::is_ascii_digit).count();
         if line.split(NUMBERS.0).skip(1).any(|after| digits(after) >= NUMBERS.1) {
-            self.0.lock().unwrap().heard.get_or_insert_with(|| format!("a number is told in: {line}"));
+            self.known.lock().unwrap().heard.get_or_insert_with(|| format!("a number is told in: {line}"));
         }
     }
 }

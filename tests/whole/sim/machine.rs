@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gsm_modem::ladder::Rung;
-use gsm_modem::{Find, Host, LastSeen, Line, Opened, Patient, Settings, Unfound};
+use gsm_modem::{Find, Host, LastSeen, Line, NoPort, Opened, RecoveryTarget, Settings};
 use gsm_sim::{Rack, RackPort};
 use smsotpd::store::{Engine, Memory, Order, Overlay, Pair, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -139,21 +139,26 @@ impl Host for Ports {
         None
     }
 
-    fn open(&self, _: &Settings, _: Option<LastSeen>) -> BoxFuture<'static, Result<Opened, Unfound>> {
+    fn open(&self, _: &Settings, _: Option<LastSeen>) -> BoxFuture<'static, Result<Opened, NoPort>> {
         let opened = if self.life.is_over() {
-            Err(Unfound::Unopened("this life is over".to_owned()))
+            Err(NoPort::Unopened("this life is over".to_owned()))
         } else {
             let path = format!("/dev/ttyUSB{}", self.opened.fetch_add(1, Ordering::SeqCst)).into();
             let line = |port| Box::new(Wire { port: Mutex::new(port), life: Arc::clone(&self.life) });
             match self.rack.open(self.place) {
                 Ok(port) => Ok(Opened { path, line: line(port), device: None, usb: None }),
-                Err(e) => Err(Unfound::Away(e.to_string())),
+                Err(e) => Err(NoPort::Away(e.to_string())),
             }
         };
         Box::pin(std::future::ready(opened))
     }
 
-    fn climb(&self, rung: Rung, _: Patient, _: Duration) -> BoxFuture<'static, Result<(), Option<String>>> {
+    fn climb(
+        &self,
+        rung: Rung,
+        _: RecoveryTarget,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<(), Option<String>>> {
         let (rack, place) = (Arc::clone(&self.rack), self.place);
         let does = rung == Rung::PowerCycle && !self.life.is_over();
         Box::pin(async move {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gsm_sim::Taken;
+use gsm_sim::Submitted;
 use smsotpd::gateway::{CheckView, MessageView, VerificationView};
 use smsotpd::id::{MessageId, VerificationId};
 use smsotpd::otp::{Rate, VerificationStatus};
@@ -207,7 +207,8 @@ impl Model {
     }
 
     /// After the calm: where the messages to one number stand, and what the network took for it.
-    pub(crate) fn ended(&mut self, to: &str, messages: &[MessageView], taken: &[&Taken]) {
+    pub(crate) fn ended(&mut self, to: &str, messages: &[MessageView], taken: &[&Submitted]) {
+        use MessageStatus::{Delivered, Failed, Queued, Sending, Sent, Undelivered};
         let began = self.promises.iter().filter(|p| p.to == to).map(|p| p.asked).min();
         let Some(began) = began else { return };
         let off = self.unreachable.contains(to);
@@ -225,7 +226,6 @@ impl Model {
         let troubles = self.troubles_between(began, last.map_or_else(Instant::now, Instant::from_std));
         for m in messages {
             let (id, status) = (m.id, m.status);
-            use MessageStatus::{Delivered, Failed, Queued, Sending, Undelivered};
             self.must(!matches!(status, Queued | Sending), || {
                 format!("{id} has not ended: {}", status.as_str())
             });
@@ -233,10 +233,7 @@ impl Model {
             self.must(status != Delivered || !off, || format!("{id} is delivered to a phone that is off"));
             self.must(status != Undelivered || off, || format!("{id} is undelivered, and its phone is on"));
         }
-        let sent = |m: &&MessageView| {
-            matches!(m.status, MessageStatus::Sent | MessageStatus::Delivered | MessageStatus::Undelivered)
-        };
-        let sent = messages.iter().filter(sent).count();
+        let sent = messages.iter().filter(|m| matches!(m.status, Sent | Delivered | Undelivered)).count();
         self.must(sent <= copies, || {
             format!("{to}: {sent} messages are sent, and {copies} were taken: {taken:?}")
         });

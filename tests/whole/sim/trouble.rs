@@ -66,7 +66,7 @@ impl World {
             Kind::StorageFull => rack.fill(place, "SM"),
             Kind::Unplugged => rack.unplug(place),
             Kind::Swapped => {
-                rack.swap(place, usize::try_from(dice.below(self.plan().modems as u64)).unwrap())
+                rack.swap(place, usize::try_from(dice.below(self.plan().modems as u64)).unwrap());
             }
             Kind::DiskFull => self.machine().full.store(true, Ordering::SeqCst),
             Kind::ClockSet => {

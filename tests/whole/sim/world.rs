@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gsm_modem::Host;
 use gsm_sim::script::Script;
-use gsm_sim::{Rack, Taken};
+use gsm_sim::{Rack, Submitted};
 use smsotpd::clock::{Clock, Timestamp};
 use smsotpd::daemon::Core;
 use smsotpd::gateway::{Caller, Gateway, GatewayError, MessageView, SendRequest, Settings};
@@ -85,7 +85,7 @@ impl World {
             now: Mutex::default(),
             model: Mutex::new(model),
             steps: Mutex::default(),
-            ear: Ear::default(),
+            ear: Ear::new(),
             codes: Mutex::default(),
             delivered: Notify::new(),
             flooded: AtomicBool::new(false),
@@ -341,7 +341,7 @@ impl World {
         let life = self.0.now.lock().unwrap().as_ref().map(|(_, life)| Arc::clone(life));
         if let Some(life) = life {
             // What a start puts right again has to be right without one, too.
-            if self.plan().seed % 2 == 0 { life.end() } else { life.end_never() }
+            if self.plan().seed.is_multiple_of(2) { life.end() } else { life.end_never() }
         }
         sleep(MINUTE).await;
         let Some((gateway, _)) = self.0.now.lock().unwrap().clone() else {
@@ -358,7 +358,7 @@ impl World {
             }
         }
         self.try_each(gateway).await;
-        let taken: Vec<Taken> = self.0.rack.taken();
+        let taken: Vec<Submitted> = self.0.rack.submitted();
         self.look_at_messages(gateway, &taken).await;
         self.look_at_ledgers(gateway, &taken);
     }
@@ -392,14 +392,14 @@ impl World {
             }
             let view = gateway.modem(&modem.name).map(|m| m.condition.circuit);
             self.model(|m| {
-                m.must(view == Ok(Circuit::Closed), || format!("the breaker of {}: {view:?}", modem.name))
+                m.must(view == Ok(Circuit::Closed), || format!("the breaker of {}: {view:?}", modem.name));
             });
         }
         let what = disorder(gateway, self.plan().has(Kind::ClockSet));
         self.model(|m| m.must(what.is_none(), || format!("after the calm {what:?}")));
     }
 
-    async fn look_at_messages(&self, gateway: &Gateway, taken: &[Taken]) {
+    async fn look_at_messages(&self, gateway: &Gateway, taken: &[Submitted]) {
         let mut by_number: BTreeMap<String, Vec<MessageView>> = BTreeMap::new();
         for promise in self.model(|model| model.promises()) {
             match gateway.message(&Caller::default(), promise.id).await {
@@ -416,7 +416,7 @@ impl World {
         if self.forgets() {
             return;
         }
-        let mut to_number: BTreeMap<&str, Vec<&Taken>> = BTreeMap::new();
+        let mut to_number: BTreeMap<&str, Vec<&Submitted>> = BTreeMap::new();
         for one in taken {
             to_number.entry(&one.to).or_default().push(one);
         }
@@ -426,7 +426,7 @@ impl World {
         }
     }
 
-    fn look_at_ledgers(&self, gateway: &Gateway, taken: &[Taken]) {
+    fn look_at_ledgers(&self, gateway: &Gateway, taken: &[Submitted]) {
         if self.forgets() || self.plan().has(Kind::Swapped) {
             return;
         }

@@ -1,5 +1,5 @@
-//! The commands this daemon knows, as octets (ITU-T V.250, 3GPP TS 27.007, TS 27.005), and what each expects
-//! for an answer.
+//! The commands that this daemon knows, as octets (ITU-T V.250, 3GPP TS 27.007, TS 27.005), and what each
+//! expects as its answer.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,10 +8,10 @@ use gsm_sms::mask;
 
 use crate::Secret;
 
-/// A command line. Its `Display` is fit for a log: PIN, numbers and codes are masked.
+/// A command line. Its `Display` is fit for a log: PINs, numbers and codes are masked.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Command {
-    /// `AT`: are you there?
+    /// `AT`: asks whether the modem answers.
     Attention,
     /// `ATE0` (V.250 6.2.4).
     EchoOff,
@@ -21,7 +21,7 @@ pub enum Command {
     Terse,
     /// `AT+CMEE=1` (27.007 9.1): errors as numbers.
     NumericErrors,
-    /// `AT+CMEE?`: how errors are told.
+    /// `AT+CMEE?`: how errors are reported.
     ErrorForm,
     /// `AT+CMEE=0`: errors without their numbers.
     PlainErrors,
@@ -37,15 +37,15 @@ pub enum Command {
     Function,
     /// `AT+CFUN=1`: the radio on.
     RadioOn,
-    /// `AT+CFUN=1,1`: begin anew.
+    /// `AT+CFUN=1,1`: restarts the modem.
     Restart,
-    /// `AT+CSCS="…"` (27.007 5.5): the alphabet of this side.
+    /// `AT+CSCS="…"` (27.007 5.5): the alphabet that this side uses.
     Charset(Charset),
     /// `AT+CPIN?` (27.007 8.3).
     PinState,
     /// `AT+CPIN="…"`.
     EnterPin(Secret<String>),
-    /// `AT+CCID` and its many names.
+    /// `AT+CCID` and the makers' commands for the same.
     Iccid(Cow<'static, str>),
     /// `AT+CIMI` (27.007 5.6): the IMSI.
     Subscriber,
@@ -53,13 +53,13 @@ pub enum Command {
     PduMode,
     /// `AT+CMGF=1`: text mode.
     TextMode,
-    /// `AT+CMGF=?`: which of both there are.
+    /// `AT+CMGF=?`: which of the two formats there are.
     Formats,
     /// `AT+CSMP=fo,vp,pid,dcs` (27.005 3.3.4): how messages are sent in text mode.
     TextParameters([u8; 4]),
     /// `AT+CSMS?` (27.005 3.2.1).
     Service,
-    /// `AT+CSMS=0`: no acknowledgements wanted.
+    /// `AT+CSMS=0`: no acknowledgements are wanted.
     PlainService,
     /// `AT+CSCA?` (27.005 3.3.1).
     ServiceCentre,
@@ -67,13 +67,13 @@ pub enum Command {
     SetServiceCentre(String),
     /// `AT+CNMI=…` (27.005 3.4.1).
     NewMessages([u8; 5]),
-    /// `AT+CNMI=?`: what of that the modem knows.
+    /// `AT+CNMI=?`: the values that the modem knows.
     NewMessagesKnown,
     /// `AT+CREG?` and its siblings (27.007 7.2, 10.1.20, 10.1.22, 10.1.47).
     Registration(Domain),
     /// `AT+CREG=1`: report changes.
     ReportRegistration(Domain),
-    /// `AT+COPS=0` (27.007 7.3): look for a network by yourself.
+    /// `AT+COPS=0` (27.007 7.3): the modem chooses a network itself.
     SelectAutomatically,
     /// `AT+COPS=1,2,"22801"`: that network and no other.
     SelectOperator(String),
@@ -96,7 +96,7 @@ pub enum Command {
     },
     /// `AT+CMGS="number",type` (27.005 3.5.1), text mode.
     SendText {
-        /// In the alphabet in force.
+        /// The recipient, in the alphabet in force.
         to: String,
         /// `<toda>`: 145 international, 129 unknown (3GPP TS 24.011 clause 8.2.5.2).
         kind: u8,
@@ -105,7 +105,7 @@ pub enum Command {
     StoragesInUse,
     /// `AT+CPMS=?`: the storages there are.
     Storages,
-    /// `AT+CPMS="…"`: mem1, from which is read and deleted, then mem2 and mem3.
+    /// `AT+CPMS="…"`: mem1, from which messages are read and deleted, then mem2 and mem3.
     UseStorages(Vec<String>),
     /// `AT+CMGL=4` (27.005 4.1), PDU mode: all messages.
     List,
@@ -119,15 +119,15 @@ pub enum Command {
     Acknowledge,
     /// `AT+CUSD=1,"…",15` (27.007 7.15).
     Ussd(Secret<String>),
-    /// `AT+CUSD=2`: end the dialogue.
+    /// `AT+CUSD=2`: ends the dialogue.
     UssdCancel,
-    /// A vendor's question from a profile: its answer may have any head, or none.
+    /// A maker's question from a profile: its answer may have any head, or none.
     Question(Cow<'static, str>),
-    /// A vendor's command from a profile.
+    /// A maker's command from a profile.
     Vendor(Cow<'static, str>),
 }
 
-/// An alphabet that both sides speak.
+/// An alphabet that both sides know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Charset {
     /// The octets are septets of the GSM 7 bit default alphabet.
@@ -139,7 +139,7 @@ pub enum Charset {
     Ucs2,
 }
 
-/// Whose registration.
+/// The domain of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Domain {
     /// `+CREG`: circuit switched.
@@ -153,7 +153,7 @@ pub enum Domain {
 }
 
 impl Domain {
-    /// All of them, in the order in which they are asked.
+    /// All domains, in the order in which they are asked.
     pub const ALL: [Self; 4] = [Self::Cs, Self::Eps, Self::Ps, Self::FiveG];
 
     /// The head of its answer.
@@ -176,7 +176,7 @@ pub struct Expects {
     pub bare: bool,
     /// A prompt comes in place of an answer.
     pub prompt: bool,
-    /// Registration domain, whose answer looks like its unsolicited code.
+    /// The domain of a registration, whose answer looks like its unsolicited code.
     pub registration: Option<Domain>,
 }
 
@@ -195,7 +195,7 @@ impl Expects {
 /// What ends a command line on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum LineEnd {
-    /// CR alone (V.250 5.2.1). Some modems take a LF behind it for the first octet of a PDU.
+    /// CR alone (V.250 5.2.1). Some modems take a LF after it as the first octet of a PDU.
     #[default]
     Cr,
     /// CR and LF.
@@ -208,7 +208,7 @@ impl LineEnd {
     /// The words that files use.
     pub const NAMES: [(&'static str, Self); 3] = [("cr", Self::Cr), ("crlf", Self::CrLf), ("lf", Self::Lf)];
 
-    /// Its octets.
+    /// The octets of this line end.
     pub const fn octets(self) -> &'static [u8] {
         match self {
             Self::Cr => b"\r",
@@ -219,7 +219,7 @@ impl LineEnd {
 }
 
 impl Command {
-    /// The octets to write to a modem that takes CR for the end of a line, as nearly all do.
+    /// The octets to write to a modem that takes CR as the end of a line, as nearly all do.
     pub fn encode(&self) -> Vec<u8> {
         self.encode_with(LineEnd::Cr)
     }
@@ -231,7 +231,7 @@ impl Command {
         octets
     }
 
-    /// What it expects.
+    /// What the command expects.
     pub const fn expects(&self) -> Expects {
         match self {
             Self::Manufacturer => Expects::bare("+CGMI"),

@@ -1,8 +1,8 @@
-//! What an error result means: what it is about, and what the same message would meet when it were sent again.
+//! What an error result means: what it is about, and what would happen if the same message were sent again.
 //!
-//! The numbers of the standards are in `codes`. Numbers from 512 and those of 350 to 373 belong to the modem's maker:
-//! the same number means a bad address on one make, "please wait" on another and a full memory on a third. They come
-//! as data, a [`MakerError`] each, from whoever knows the make.
+//! The numbers of the standards are in `codes`. Numbers from 512 on and those of 350 to 373 belong to the
+//! modem's maker: the same number means a bad address on one make, "please wait" on another and a full memory
+//! on a third. The caller knows the make, and gives these as data, a [`MakerError`] each.
 
 mod codes;
 
@@ -31,14 +31,14 @@ pub enum Subject {
     Centre,
 }
 
-/// What the same message would meet when the same modem sent it again.
+/// What would happen if the same modem sent the same message again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// The same error.
     Refused,
     /// Another outcome: the cause passes.
     Later,
-    /// Perhaps its own twin: the message may have gone out all the same.
+    /// The message may already have gone out, and the error may be about its duplicate.
     Open,
 }
 
@@ -47,7 +47,7 @@ pub enum Verdict {
 pub struct Failure {
     /// What it is about.
     pub subject: Subject,
-    /// What the same message would meet.
+    /// What would happen to the same message.
     pub verdict: Verdict,
     /// Its number, when it has one.
     pub code: Option<u16>,
@@ -68,15 +68,15 @@ pub enum Service {
 /// An error as the maker of a modem defines it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MakerError {
-    /// Behind which final result the number stands.
+    /// The final result that carries the number.
     pub service: Service,
     /// The numbers that mean it.
     pub codes: RangeInclusive<u16>,
     /// What it is about.
     pub subject: Subject,
-    /// What the same message would meet.
+    /// What would happen to the same message.
     pub verdict: Verdict,
-    /// The meaning. A modem that writes words for its errors writes these.
+    /// The meaning. A modem that writes words for its errors writes these words.
     pub means: String,
 }
 
@@ -86,12 +86,12 @@ impl Failure {
         Self::by(result, &[])
     }
 
-    /// Explains a final result that is not `OK`: what the maker says of a number stands before the standards.
+    /// Explains a final result that is not `OK`: the maker's meaning of a number comes before that of the standards.
     pub fn by(result: &ResultCode, maker: &[MakerError]) -> Self {
         match result {
             ResultCode::Cms(value) => explain(Service::Cms, value, maker),
             ResultCode::Cme(value) => explain(Service::Cme, value, maker),
-            // Whoever has no such command will not have it later, but another modem may.
+            // A modem that lacks the command will lack it later too, but another modem may have it.
             ResultCode::NotSupported => {
                 Self::plain(Subject::Modem, "the modem does not support the command".to_owned())
             }
@@ -105,7 +105,7 @@ impl Failure {
         Self { subject, verdict: Verdict::Later, code: None, sentence }
     }
 
-    /// The number that `result` carries, or that its words stand for by the standards.
+    /// The number that `result` carries, or that its words stand for in the standards.
     pub fn number(result: &ResultCode) -> Option<u16> {
         match result {
             ResultCode::Cms(value) => number(Service::Cms, value, &[]),
@@ -114,7 +114,7 @@ impl Failure {
         }
     }
 
-    /// Whether the SIM or the device is only not ready yet: the same command works a little later.
+    /// Whether the SIM or the device is only not ready yet: the same command will work a little later.
     pub fn is_busy(result: &ResultCode) -> bool {
         let number = Self::number(result);
         match result {
@@ -124,13 +124,13 @@ impl Failure {
         }
     }
 
-    /// Whether it is the network's last word on this message or its recipient: the modem did its work.
-    pub fn condemns_the_message(&self) -> bool {
+    /// Whether the error is the network's final answer about this message or its recipient: the modem did its work.
+    pub fn is_final_for_the_message(&self) -> bool {
         self.verdict == Verdict::Refused && matches!(self.subject, Subject::Recipient | Subject::Message)
     }
 }
 
-/// Whether an error says what the SIM wants, that it is busy, or that it is not there at all (27.007 clause 9.2.1, 27.005
+/// Whether an error says that the SIM asks for something, is busy, or is absent (27.007 clause 9.2.1, 27.005
 /// clause 3.2.5).
 pub fn names_the_sim(result: &ResultCode) -> bool {
     matches!(
@@ -140,7 +140,7 @@ pub fn names_the_sim(result: &ResultCode) -> bool {
 }
 
 impl Subject {
-    /// The words that files use.
+    /// The words that profile files use.
     pub const NAMES: [(&'static str, Self); 7] = [
         ("recipient", Self::Recipient),
         ("message", Self::Message),
@@ -153,13 +153,13 @@ impl Subject {
 }
 
 impl Verdict {
-    /// The words that files use.
+    /// The words that profile files use.
     pub const NAMES: [(&'static str, Self); 3] =
         [("refused", Self::Refused), ("later", Self::Later), ("open", Self::Open)];
 }
 
 impl Service {
-    /// The words that files use.
+    /// The words that profile files use.
     pub const NAMES: [(&'static str, Self); 2] = [("cms", Self::Cms), ("cme", Self::Cme)];
 
     const fn as_str(self) -> &'static str {
@@ -195,7 +195,7 @@ fn number(service: Service, value: &ErrorValue, maker: &[MakerError]) -> Option<
     }
 }
 
-/// Letters and digits in either case; `(U)SIM` is a SIM.
+/// Compares letters and digits in either case; `(U)SIM` is a SIM.
 fn same_words(one: &str, other: &str) -> bool {
     let letters = |text: &str| {
         let text = text.to_lowercase().replace("(u)", "");
@@ -209,7 +209,7 @@ fn explain(service: Service, value: &ErrorValue, maker: &[MakerError]) -> Failur
     let Some(code) = number(service, value, maker) else {
         let sentence = match value {
             ErrorValue::Text(text) => {
-                // Numbers may be somebody's.
+                // Digits may be part of a person's number.
                 let words = text.chars().filter(|c| !c.is_control() && !c.is_ascii_digit());
                 format!("the modem answered +{kind} ERROR: {}", words.take(60).collect::<String>())
             }
@@ -267,28 +267,28 @@ mod tests {
     #[test]
     fn errors_by_what_they_are_about() {
         for (codes, subject, verdict) in [
-            // Of the recipient.
+            // About the recipient.
             (&[1, 195, 196][..], Recipient, Refused),
             (&[27], Recipient, Later),
-            // Of the message.
+            // About the message.
             (
                 &[21, 81, 95, 96, 97, 98, 99, 111, 128, 143, 150, 160, 176, 191, 197, 198, 199],
                 Message,
                 Refused,
             ),
-            // Of the sender's SIM, and never of the message.
+            // About the sender's SIM, and never about the message.
             (&[8, 10, 28, 29, 30, 50, 69, 193], Sim, Refused),
             (&[310, 311, 312, 313, 314, 315, 316, 317, 318], Sim, Later),
-            // Of the device. The codec of the PDU is this program's, so 304 and 305 are no fault of the message.
+            // About the device. The codec of the PDU is this program's, so 304 and 305 are not a fault of the message.
             (&[209, 210, 300, 301, 302, 303, 304, 305, 320, 321, 340, 500], Modem, Later),
             (&[208, 211, 322], Storage, Later),
-            // Of the network.
+            // About the network.
             (&[17, 22, 31, 34, 38, 41, 42, 47, 331], Network, Later),
             (&[127, 332], Network, Open),
-            // Of the service centre.
+            // About the service centre.
             (&[192, 194], Centre, Later),
             (&[330], Centre, Refused),
-            // Of nobody knows what: they pass.
+            // Errors without a known meaning: they pass.
             (&[0, 2, 100, 200, 255, 299, 400, 350, 373, 512, 515, 520, 521, 65535], Network, Later),
         ] {
             for &code in codes {
@@ -375,11 +375,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_word_on_the_message_or_its_recipient_ends_it() {
+    fn only_an_error_about_the_message_or_its_recipient_ends_it() {
         for (code, ends) in
             [(1, true), (21, true), (27, false), (28, false), (30, false), (304, false), (330, false)]
         {
-            assert_eq!(cms(code).condemns_the_message(), ends, "{code}");
+            assert_eq!(cms(code).is_final_for_the_message(), ends, "{code}");
         }
     }
 
@@ -405,7 +405,7 @@ mod tests {
 
         /// The maker's own numbers say nothing by themselves.
         #[test]
-        fn a_number_of_nobodys_condemns_nothing(code in prop_oneof![350u16..=373, 512u16..]) {
+        fn an_unknown_number_ends_no_message(code in prop_oneof![350u16..=373, 512u16..]) {
             prop_assert_eq!((cms(code).subject, cms(code).verdict), (Network, Later));
         }
     }

@@ -1,9 +1,9 @@
-//! Octets to whole lines or a prompt (ITU-T V.250 clause 5.7.1, 3GPP TS 27.005 clause 4.3), before anything is
-//! classified.
+//! From octets to whole lines or a prompt (ITU-T V.250 clause 5.7.1, 3GPP TS 27.005 clause 4.3), before
+//! anything is classified.
 //!
-//! Both CR and LF end a line, so that `CR LF`, `CR CR LF`, a lone CR after an echo and a missing leading CR LF
-//! all give the same lines; empty lines vanish. SUB and ESC end one too: a modem echoes them behind a PDU. A
-//! prompt has no line end and is found only while it is awaited, and only where a line begins.
+//! Both CR and LF end a line, so that `CR LF`, `CR CR LF`, a lone CR after an echo and a missing leading CR LF all
+//! give the same lines; empty lines are dropped. SUB and ESC end a line too, since a modem echoes them after a PDU. A
+//! prompt has no line end, and is found only while it is awaited and only at the start of a line.
 
 use std::fmt;
 use std::mem;
@@ -19,7 +19,7 @@ const ESC: u8 = 0x1b;
 pub enum Frame {
     /// A whole line, without its end.
     Line(String),
-    /// `>` at the start of a line, while awaited.
+    /// `>` at the start of a line, while a prompt is awaited.
     Prompt,
     /// A line grew beyond [`LINE_LIMIT`]; its octets are gone.
     Overlong,
@@ -28,13 +28,13 @@ pub enum Frame {
 /// Whether a prompt is awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prompt {
-    /// A command that asks for one is outstanding.
+    /// A command that asks for a prompt is outstanding.
     Awaited,
     /// `>` is text like any other.
     Ignored,
 }
 
-/// Collects octets and cuts them into frames. Its `Debug` shows none of them: they may be somebody's message.
+/// Collects octets and cuts them into frames. Its `Debug` shows no octets, since they may be a person's message.
 #[derive(Default)]
 pub struct Framer {
     buffer: Vec<u8>,
@@ -59,12 +59,12 @@ impl fmt::Debug for Framer {
 }
 
 impl Framer {
-    /// A framer with nothing in it.
+    /// An empty framer.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds what was read.
+    /// Adds octets that were read.
     pub fn push(&mut self, octets: &[u8]) {
         if self.start == self.buffer.len() {
             self.buffer.clear();
@@ -110,8 +110,8 @@ impl Framer {
         }
     }
 
-    /// Whether an unfinished line stands in the buffer that begins like a prompt: the modem waits for a PDU
-    /// that nobody wants to give. The middle of an overlong line does not begin one.
+    /// Whether the buffer holds an unfinished line that begins like a prompt: the modem waits for a PDU that
+    /// nobody is going to send. The middle of an overlong line does not begin one.
     pub fn holds_prompt(&self) -> bool {
         if self.place == Place::InOverlong {
             return false;
@@ -120,7 +120,7 @@ impl Framer {
         rest.iter().find(|&&b| !is_end(b) && b != 0).is_some_and(|&b| b == b'>')
     }
 
-    /// Forgets everything.
+    /// Forgets all octets.
     pub fn clear(&mut self) {
         self.buffer.clear();
         self.start = 0;
@@ -145,7 +145,7 @@ impl Framer {
         self.scanned = 0;
     }
 
-    /// Keeps the buffer from creeping when octets trickle.
+    /// Keeps the buffer from growing when octets come one by one.
     fn compact(&mut self) {
         if self.start > LINE_LIMIT {
             let rest = self.buffer.split_off(self.start);
@@ -159,8 +159,8 @@ const fn is_end(octet: u8) -> bool {
     matches!(octet, b'\r' | b'\n' | SUB | ESC)
 }
 
-/// Lines are nearly always ASCII; noise on the wire is not worth losing a line for, so undecodable octets at
-/// either end go with the blanks.
+/// Lines are nearly always ASCII. Noise on the wire is no reason to lose a line, so undecodable octets at
+/// either end are trimmed like blanks.
 fn text(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets)
         .trim_matches(|c: char| c.is_whitespace() || c.is_control() || c == char::REPLACEMENT_CHARACTER)
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(
             frames(b"\r\n> >\r\n>", Prompt::Awaited),
             [Frame::Prompt, line(">"), Frame::Prompt],
-            "the rest of a prompt's line is no second prompt"
+            "the rest of a prompt's line is not a second prompt"
         );
     }
 

@@ -15,25 +15,25 @@ use super::{Expects, ResultCode, Unsolicited};
 /// What a line is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// A command that came back.
+    /// A command that the modem echoed.
     Echo,
-    /// The end of the outstanding command.
+    /// The final result of the outstanding command.
     Final(ResultCode),
     /// An information line of the outstanding command: what follows its head.
     Answer(&'a str),
-    /// Something that the modem says by itself.
+    /// An unsolicited code.
     Unsolicited(Unsolicited<'a>),
-    /// Neither: to be counted and dropped.
+    /// Neither; the line is counted and dropped.
     Unknown,
 }
 
 impl<'a> Line<'a> {
-    /// Classifies `line` with `expects` of the outstanding command, if one is.
+    /// Classifies `line` with `expects` of the outstanding command, if there is one.
     pub fn of(line: &'a str, expects: Option<&Expects>) -> Self {
         Self::with(line, expects, |_| false)
     }
 
-    /// The same, with unsolicited codes of the modem's own beyond the table.
+    /// Classifies `line` as [`Line::of`] does, with further unsolicited codes of this modem's family.
     pub fn with(line: &'a str, expects: Option<&Expects>, own: impl Fn(&str) -> bool) -> Self {
         if let Some(code) = ResultCode::parse(line) {
             return Self::Final(code);
@@ -62,17 +62,17 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Whether `line` is a PDU: hexadecimal digits, an even number of them.
+    /// `line` as a PDU, if it is an even number of hexadecimal digits.
     pub fn pdu(line: &str) -> Option<Vec<u8>> {
         all_consuming(hex).parse(line.trim()).ok().map(|(_, octets)| octets)
     }
 
-    /// A line that lost its end: the digits of a PDU, and behind them another line, which is a final result or
-    /// begins with a head such as `+CMGL:`. The digits may be an odd number, since more than the end may be lost.
+    /// Splits a line that lost its end: the digits of a PDU, and after them another line, which is a final result or
+    /// begins with a head such as `+CMGL:`. The number of digits may be odd, since more than the end may be lost.
     pub fn split_pdu(line: &str) -> Option<(&str, &str)> {
         let digits: IResult<&str, &str> = hex_digit1.parse(line);
         let (rest, digits) = digits.ok()?;
-        // The first letter of ERROR is a digit as well.
+        // The first letter of ERROR is a hexadecimal digit as well.
         let end = if rest.starts_with("RROR") { digits.len() - 1 } else { digits.len() };
         let (digits, rest) = line.split_at(end);
         let rest = rest.trim_start();
@@ -81,12 +81,12 @@ impl<'a> Line<'a> {
     }
 }
 
-/// `head [":"] [blanks] body`, where a head without colon ends the line.
+/// `head [":"] [blanks] body`, where a head without a colon ends the line.
 fn headed<'a>(head: &str, line: &'a str) -> IResult<&'a str, &'a str> {
     preceded((tag_no_case(head), char(':'), space0), rest).parse(line)
 }
 
-/// `AT…` as this daemon writes it. No modem says a thing by itself that begins so.
+/// `AT…` as this daemon writes it. No unsolicited code begins so.
 fn is_echo(line: &str) -> bool {
     let command: IResult<&str, _> = all_consuming((
         tag_no_case("AT"),
@@ -96,7 +96,7 @@ fn is_echo(line: &str) -> bool {
     command.is_ok()
 }
 
-/// `+NAME:`, `^NAME:`, `*NAME:` and so on: never the bare answer of an identity command.
+/// `+NAME:`, `^NAME:`, `*NAME:` and so on, which are never the bare answer of an identity command.
 fn has_head(line: &str) -> bool {
     let head: IResult<&str, _> = (
         verify(anychar, |c| "+^*%_#$!".contains(*c)),
@@ -150,7 +150,7 @@ mod tests {
                 "{body}"
             );
         }
-        // What is not understood is an answer to the question, and not a code in disguise.
+        // A line that is not understood is an answer to the question, not an unsolicited code.
         for body in ["002,005,\"18d8\",\"ffff\"", "2,5,\"5E25", "0,", "x", "\"1\"", "0,1x"] {
             assert_eq!(of(&format!("+CREG: {body}"), &ask), Line::Answer(body), "{body}");
         }
@@ -250,6 +250,6 @@ mod tests {
         for line in ["RDY", "^SYSSTART", "+AT: READY", "*ATREADY: 1"] {
             assert_eq!(Line::of(line, None), Line::Unsolicited(Unsolicited::Restarted), "{line}");
         }
-        assert_eq!(Line::of("Call Ready", None), Line::Unsolicited(Unsolicited::Woken));
+        assert_eq!(Line::of("Call Ready", None), Line::Unsolicited(Unsolicited::PartReady));
     }
 }

@@ -1,14 +1,14 @@
-//! `+CREG:`, `+CGREG:`, `+CEREG:` and `+C5GREG:` (3GPP TS 27.007 clauses 7.2, 10.1.20, 10.1.22 and 10.1.47), which are both the
-//! answer to a question and a code that the modem sends by itself.
+//! `+CREG:`, `+CGREG:`, `+CEREG:` and `+C5GREG:` (3GPP TS 27.007 clauses 7.2, 10.1.20, 10.1.22 and 10.1.47),
+//! which are both the answer to a question and an unsolicited code.
 //!
-//! An answer is `<n>,<stat>[,<area>,<cell>…]`, a code `<stat>[,<area>,<cell>…]`; each may go on with fields of later
-//! releases. While the question is outstanding the question decides: a line is a code only when it cannot be an answer.
-//! That is so when it has one field, or when its second field cannot be a status: in quotes, empty, or a number in
-//! hexadecimal digits that is none from 0 to 11. The tie that remains is an area of 0 to 11 without quotes: it is read as a
-//! status, and the line as the answer. While no question is outstanding the same rule tells a late answer, which says
-//! nothing.
+//! An answer is `<n>,<stat>[,<area>,<cell>…]`, a code is `<stat>[,<area>,<cell>…]`; each may continue with
+//! fields of later releases. While the question is outstanding, a line is a code only when it cannot be an
+//! answer. That is so when the line has one field, or when its second field cannot be a status: it is in
+//! quotes, empty, or a number in hexadecimal digits that is not from 0 to 11. One case remains ambiguous: an
+//! area of 0 to 11 without quotes is read as a status, and the line as the answer. While no question is
+//! outstanding, the same rule finds a late answer, which is ignored.
 //!
-//! What is not understood says nothing at all. It is never taken for the home network.
+//! A line that is not understood gives no registration. It is never taken for the home network.
 
 use super::reply::raw_fields;
 
@@ -19,19 +19,19 @@ pub enum Registration {
     Home,
     /// In a visited network.
     Roaming,
-    /// Looking for one.
+    /// Looking for a network.
     Searching,
     /// The network refuses the SIM.
     Denied,
     /// Not registered and not looking, or for emergency calls only.
     NotRegistered,
-    /// Nobody knows.
+    /// The registration is unknown.
     #[default]
     Unknown,
 }
 
 impl Registration {
-    /// Its word.
+    /// The word for this registration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Home => "home",
@@ -50,32 +50,32 @@ impl Registration {
 
     const fn from_stat(stat: u8) -> Self {
         match stat {
-            // 6, 7: for SMS only; 9, 10: CSFB not preferred.
+            // 6 and 7: for SMS only; 9 and 10: CSFB not preferred.
             1 | 6 | 9 => Self::Home,
             5 | 7 | 10 => Self::Roaming,
             2 => Self::Searching,
             3 => Self::Denied,
-            // 8, 11: for emergency calls only.
+            // 8 and 11: for emergency calls only.
             0 | 8 | 11 => Self::NotRegistered,
             _ => Self::Unknown,
         }
     }
 }
 
-/// The highest `<n>` that a release defines (of `+CEREG`).
+/// The highest `<n>` that a release defines (that of `+CEREG`).
 const HIGHEST_N: u8 = 5;
 /// The highest `<stat>`.
 const HIGHEST_STAT: u8 = 11;
-/// Hexadecimal digits of the longest `<area>`, a tracking area code of 5G.
+/// The number of hexadecimal digits of the longest `<area>`, a tracking area code of 5G.
 const AREA: usize = 6;
 
-/// What follows the head of an answer to `AT+CREG?`. Nothing when it is not understood.
+/// Reads what follows the head of an answer to `AT+CREG?`. `None` when it is not understood.
 pub fn registration(body: &str) -> Option<Registration> {
     if is_report(body) {
         return None;
     }
     let fields = raw_fields(body);
-    // Some put every field in quotes; a second field alone in quotes is an area.
+    // Some modems put every field in quotes; a second field that alone has quotes is an area.
     let quoted = fields.first()?.trim().starts_with('"');
     let bare =
         |field: &&str| if quoted { field.trim().trim_matches('"').to_owned() } else { (*field).to_owned() };
@@ -84,7 +84,7 @@ pub fn registration(body: &str) -> Option<Registration> {
 }
 
 impl Registration {
-    /// What follows the head of a code that the modem sent by itself. Nothing when it is not understood, as of an answer
+    /// Reads what follows the head of an unsolicited code. `None` when it is not understood, or is an answer
     /// that came too late.
     pub fn reported(body: &str) -> Option<Self> {
         if !is_report(body) {
@@ -94,15 +94,15 @@ impl Registration {
     }
 }
 
-/// Whether what follows the head can be no answer, and reads as a code of the modem's own.
+/// Whether what follows the head cannot be an answer, and reads as an unsolicited code.
 pub(super) fn is_report(body: &str) -> bool {
     let fields = raw_fields(body);
     let is_status = |field: &str| small(field, HIGHEST_STAT).is_some();
     match fields[..] {
         [status] => is_status(status),
-        // A code that names the area names the cell as well.
+        // A code that gives the area gives the cell as well.
         [] | [_, _] => false,
-        // An area has not so many digits: what stands third is a cell, and the area before it.
+        // An area has fewer digits than this: the third field is a cell, and the second one the area.
         [first, second, third, ..] if is_status(second) => {
             is_status(first) && (small(first, HIGHEST_N).is_none() || hex_digits(third) > AREA)
         }
@@ -110,7 +110,7 @@ pub(super) fn is_report(body: &str) -> bool {
     }
 }
 
-/// A decimal number up to `most` without quotes, perhaps with zeros before it.
+/// A decimal number up to `most` without quotes, perhaps with leading zeros.
 fn small(field: &str, most: u8) -> Option<u8> {
     let field = field.trim();
     let digits = field.bytes().all(|b| b.is_ascii_digit());
@@ -122,7 +122,7 @@ fn is_area(field: &str) -> bool {
     field.is_empty() || field.starts_with('"') || (1..=AREA).contains(&hex_digits(field))
 }
 
-/// How many hexadecimal digits a field consists of, in quotes or not; none when it has others.
+/// How many hexadecimal digits a field consists of, with or without quotes; 0 when it has other characters.
 fn hex_digits(field: &str) -> usize {
     let digits = field.trim().trim_matches('"');
     if digits.bytes().all(|b| b.is_ascii_hexdigit()) { digits.len() } else { 0 }
@@ -152,16 +152,16 @@ mod tests {
             ("2,1,4CA,81DE445", Some(Home)),
             ("0,1,\"5E25\",\"605F\",2", Some(Home)),
             ("2,1,\"0B,\"0100701\",7", Some(Home)),
-            // An Iridium writes zeros before its numbers and no blank; and one that was cut off.
+            // An Iridium modem writes leading zeros and no blank; and an answer that was cut off.
             ("002,005,\"18d8\",\"ffff\"", Some(Roaming)),
             ("2,5,\"5E25", Some(Roaming)),
-            // What later releases add.
+            // Fields of later releases.
             ("3,1,\"04CA\",\"081DE445\",7,0,3", Some(Home)),
             ("2,5,\"04CA\",\"081DE445\",7,\"01\",,", Some(Roaming)),
             ("4,1,\"0001\",\"01A2B3C4\",9,,,\"00000000\",\"00100100\"", Some(Home)),
             ("2,1,\"000001\",\"000000001\",11,1,\"01\"", Some(Home)),
             ("2,2,,,", Some(Searching)),
-            // Of these nothing is known, and nobody is at home.
+            // Nothing is known from these, and none of them is the home network.
             ("1", None),
             ("", None),
             ("0", None),
@@ -200,7 +200,7 @@ mod tests {
             ("5,\"04CA\",\"081DE445\",7,\"01\"", Roaming),
             ("1,\"0001\",\"01A2B3C4\",9,,,\"00100100\",\"00000110\"", Home),
             ("1,\"000001\",\"000000001\",11,1,\"01\"", Home),
-            // The area is 5 or 10, which the length of the cell tells.
+            // The area is 5 or 10, which the length of the cell shows.
             ("1,5,81DE445,7", Home),
             ("1,10,81DE445", Home),
             ("6,1,2,7", Home),
@@ -210,7 +210,7 @@ mod tests {
             assert_eq!(registration(body), None, "{body}");
         }
         for body in ["0,1", "1,5", "2,1,\"04CA\",\"081DE445\",7", "", "x", "12", "1,x,y", "\"1\""] {
-            assert_eq!(Registration::reported(body), None, "{body}: a late answer says nothing");
+            assert_eq!(Registration::reported(body), None, "{body}: a late answer is ignored");
         }
     }
 

@@ -1,5 +1,5 @@
-//! Parsers for what stands behind the heads of information lines (3GPP TS 27.007 and TS 27.005), lenient where
-//! modems are known to stray: missing or unbalanced quotes, blanks after commas, fields left out.
+//! Parsers for what stands after the heads of information lines (3GPP TS 27.007 and TS 27.005), lenient
+//! where modems are known to deviate: missing or unbalanced quotes, blanks after commas, fields left out.
 
 use nom::branch::alt;
 use nom::bytes::complete::{tag, tag_no_case, take_till, take_till1, take_while1};
@@ -14,7 +14,7 @@ use super::{ErrorValue, Failure, ResultCode};
 /// What `+CPIN:` says (27.007 8.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pin {
-    /// Nothing is asked.
+    /// The SIM asks for nothing.
     Ready,
     /// `SIM PIN`.
     SimPin,
@@ -22,7 +22,7 @@ pub enum Pin {
     SimPuk,
     /// `SIM PIN2` or `SIM PUK2`: not needed for messages.
     Second,
-    /// `PH-…`: the device or its network lock.
+    /// `PH-…`: the device's own lock or its network lock.
     Device,
     /// `NOT INSERTED`, `NOT READY`, `REMOVED`.
     Absent,
@@ -41,7 +41,7 @@ pub struct UssdReply {
     pub scheme: Option<u8>,
 }
 
-/// The body's comma-separated fields, without blanks and quotes around them.
+/// The body's comma-separated fields, without the blanks and quotes around them.
 pub(super) fn fields(body: &str) -> Vec<&str> {
     all_consuming(separated_list1(char(','), field)).parse(body).map_or_else(|_| vec![body], |(_, list)| list)
 }
@@ -62,7 +62,7 @@ fn quoted(input: &str) -> IResult<&str, &str> {
         .parse(input)
 }
 
-/// Hexadecimal digits, two an octet.
+/// Hexadecimal digits, two for each octet.
 pub(super) fn hex(input: &str) -> IResult<&str, Vec<u8>> {
     map_opt(hex_digit1, |digits: &str| {
         let (pairs, odd) = digits.as_bytes().as_chunks::<2>();
@@ -91,7 +91,7 @@ pub fn send_reference(body: &str) -> Option<u8> {
     whole(terminated(number, (space0, opt((char(','), rest)), eof)).parse(body))
 }
 
-/// The first number of a body, as in `+CFUN: 1,0` or `+CSMS: 0,1,1,1`. A range in brackets is none.
+/// The first number of a body, as in `+CFUN: 1,0` or `+CSMS: 0,1,1,1`. A range in brackets is not a number.
 pub fn first_number(body: &str) -> Option<u16> {
     whole(terminated(number, (space0, peek(alt((tag(","), eof))))).parse(body))
 }
@@ -101,7 +101,7 @@ pub fn first_text(body: &str) -> &str {
     fields(body).first().copied().unwrap_or_default()
 }
 
-/// One of the values behind a head, counted from 1, when it is a number.
+/// One of the values after a head, counted from 1, if it is a number.
 pub fn number_at(line: &str, value: usize) -> Option<u16> {
     let body = line.split_once(':').map_or(line, |(_, body)| body);
     whole(all_consuming(number).parse(fields(body).get(value.checked_sub(1)?)?))
@@ -132,8 +132,8 @@ pub fn pin(body: &str) -> Pin {
     whole(parsed).unwrap_or(Pin::Other)
 }
 
-/// What a refusal of `AT+CPIN?` says of the SIM (27.007 9.2.2, 27.005 3.2.5); nothing when it is about something else, or
-/// the SIM is only busy.
+/// What a refusal of `AT+CPIN?` says about the SIM (27.007 9.2.2, 27.005 3.2.5); `None` when it is about
+/// something else, or the SIM is only busy.
 pub fn pin_refused(code: &ResultCode) -> Option<Pin> {
     match (code, Failure::number(code)) {
         (ResultCode::Cme(_), Some(11)) | (ResultCode::Cms(_), Some(311)) => Some(Pin::SimPin),
@@ -171,11 +171,11 @@ pub fn operator(body: &str) -> Option<String> {
 pub enum Selection {
     /// The modem chooses (modes 0 and 2).
     Automatic,
-    /// It was told this one (modes 1 and 4).
+    /// The modem was told to use this network (modes 1 and 4).
     Manual(Option<String>),
 }
 
-/// `+COPS:` as to who chooses.
+/// Reads from `+COPS:` how the network is chosen.
 pub fn selection(body: &str) -> Option<Selection> {
     match first_number(body)? {
         0 | 2 => Some(Selection::Automatic),
@@ -184,8 +184,8 @@ pub fn selection(body: &str) -> Option<Selection> {
     }
 }
 
-/// `<mem>,<index>` of `+CMTI:` and `+CDSI:`, whatever stands behind them (`"SM",1,"MMS PUSH",2,1` was seen). Nothing
-/// when the code does not say where: then it still says that something was stored.
+/// `<mem>,<index>` of `+CMTI:` and `+CDSI:`, whatever follows them (`"SM",1,"MMS PUSH",2,1` was seen). `None`
+/// when the code does not say where the message is: it still says that one was stored.
 pub fn index(body: &str) -> Option<(String, u32)> {
     match fields(body)[..] {
         [memory, index, ..] => Some((super::storage(memory)?, whole(all_consuming(number).parse(index))?)),
@@ -193,8 +193,8 @@ pub fn index(body: &str) -> Option<(String, u32)> {
     }
 }
 
-/// A number of the SIM card (ITU-T E.118), with or without a head before it. Some modems give the nibbles as
-/// they lie in the file, swapped: every card's number begins with 89.
+/// The number of the SIM card (ITU-T E.118), with or without a head before it. Some modems give the nibbles
+/// as they lie in the file, swapped: the number of every card begins with 89.
 pub fn iccid(line: &str) -> Option<String> {
     let parsed: IResult<&str, &str> = preceded(
         (
@@ -230,8 +230,8 @@ pub fn unquoted(line: &str) -> &str {
     line.trim().trim_matches('"').trim()
 }
 
-/// `+CUSD: …`. The text may hold commas and line ends that were taken for line ends before; a missing closing
-/// quote is forgiven.
+/// `+CUSD: …`. The text may contain commas, and line ends that the framer took for ends of lines; a missing
+/// closing quote is accepted.
 pub fn ussd(body: &str) -> Option<UssdReply> {
     let parsed: IResult<&str, UssdReply> = map(
         (
@@ -255,7 +255,7 @@ pub fn ussd(body: &str) -> Option<UssdReply> {
     whole(parsed)
 }
 
-/// `text"[,dcs]`, where the text may hold quotes: the last one closes it.
+/// `text"[,dcs]`, where the text may contain quotes: the last quote closes it.
 fn split_last_quote(input: &str) -> IResult<&str, (&str, Option<u8>)> {
     let Some(last) = input.rfind('"') else { return Ok(("", (input, None))) };
     let (text, tail) = input.split_at(last);

@@ -13,9 +13,9 @@ use nom::{IResult, Parser};
 pub enum ResultCode {
     /// `OK`.
     Ok,
-    /// `ERROR`, or a vendor's word for it.
+    /// `ERROR`, or a maker's word for it.
     Error,
-    /// `COMMAND NOT SUPPORT` and its like.
+    /// `COMMAND NOT SUPPORT` and similar words.
     NotSupported,
     /// `+CME ERROR: …`: the equipment or its SIM.
     Cme(ErrorValue),
@@ -37,16 +37,16 @@ pub enum ErrorValue {
 impl ResultCode {
     /// `line` as a final result, if it is one.
     pub fn parse(line: &str) -> Option<Self> {
-        // Nearly every line ends here.
+        // Nearly every line ends the function here.
         if line == "OK" {
             return Some(Self::Ok);
         }
         result(line).ok().map(|(_, code)| code)
     }
 
-    /// `line` as the answer to a bare `AT` or to what sets the form of results: any final result, also as a number
-    /// (`ATV0`, V.250 clause 6.2.6), which elsewhere may be a line of data, or a word that ends a call. Whatever it says,
-    /// somebody answers.
+    /// `line` as the answer to a bare `AT` or to a command that sets the form of results: any final result,
+    /// also as a number (`ATV0`, V.250 clause 6.2.6), which elsewhere may be a line of data, or a word that
+    /// ends a call. Whatever the line says, a modem answers.
     pub fn to_attention(line: &str) -> Option<Self> {
         match line {
             "0" => Some(Self::Ok),
@@ -67,7 +67,7 @@ fn result(line: &str) -> IResult<&str, ResultCode> {
     alt((
         value(ResultCode::Ok, all_consuming((tag("OK"), space0))),
         map(preceded(tag_no_case("+CME ERROR"), error_value), ResultCode::Cme),
-        // Fibocom G510 names the command instead of the service.
+        // A Fibocom G510 names the command instead of the service.
         map(
             preceded(alt((tag_no_case("+CMS ERROR"), tag_no_case("+CMGS ERROR"))), error_value),
             ResultCode::Cms,
@@ -158,7 +158,7 @@ mod tests {
         for line in ["AT", "1", "2", "00", "RING", "^RSSI:10", ""] {
             assert_eq!(ResultCode::to_attention(line), None, "{line}");
         }
-        assert_eq!(ResultCode::parse("0"), None, "elsewhere it is data");
+        assert_eq!(ResultCode::parse("0"), None, "elsewhere a number is data");
     }
 
     #[test]

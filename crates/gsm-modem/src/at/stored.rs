@@ -1,37 +1,37 @@
-//! Messages in the storages of a modem (3GPP TS 27.005 clauses 3.2.2, 4.1 and 4.2): which storages there are, how
-//! full they are, and the line before each PDU. Lenient where modems stray: a list too few, quotes that are not
-//! closed, no field for the name, the PDU on the same line.
+//! Messages in the storages of a modem (3GPP TS 27.005 clauses 3.2.2, 4.1 and 4.2): which storages there are,
+//! how full they are, and the line before each PDU. The parsers are lenient where modems deviate: a list too
+//! few, quotes that are not closed, no field for the name, the PDU on the same line.
 
 use super::reply::{fields, hex};
 use super::text::TextEntry;
 use crate::Secret;
 
-/// The longest name of a storage that is believed (`SM_P` has four characters).
+/// The longest name of a storage that is accepted (`SM_P` has four characters).
 const NAME: usize = 8;
 
 /// The line before a PDU, and the PDU when it stands on the same line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its place; only a listing says it.
+    /// The index of the message; only a listing gives it.
     pub index: Option<u32>,
     /// 0 received unread, 1 received read, 2 stored unsent, 3 stored sent.
     pub status: u8,
-    /// The TPDU's octets; 0: the place is empty.
+    /// The TPDU's octets; 0 means that the index is empty.
     pub length: usize,
-    /// The PDU, unless it follows.
+    /// The PDU, unless it follows on the next line.
     pub pdu: Option<Secret<Vec<u8>>>,
 }
 
-/// What stands behind `+CMGL:` or `+CMGR:`.
+/// What stands after `+CMGL:` or `+CMGR:`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Header {
     /// An entry in PDU mode.
     Entry(Entry),
-    /// The modem speaks text mode.
+    /// An entry in text mode.
     Text {
-        /// Its place; only a listing says it.
+        /// The index of the message; only a listing gives it.
         index: Option<u32>,
-        /// What it is.
+        /// What the entry is.
         entry: TextEntry,
     },
 }
@@ -39,11 +39,11 @@ pub enum Header {
 /// How full a storage is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
-    /// Its name, when it was asked for.
+    /// The storage's name, in the answer to a question.
     pub storage: Option<String>,
-    /// Messages in it.
+    /// How many messages are in it.
     pub used: u32,
-    /// Messages that it holds.
+    /// How many messages it can hold.
     pub total: u32,
 }
 
@@ -78,8 +78,8 @@ impl Header {
     }
 }
 
-/// `+CPMS: "SM",3,10,…` as the answer to a question, `+CPMS: 3,10,…` as that to a choice: mem1, mem2 and mem3, as
-/// many as are said.
+/// `+CPMS: "SM",3,10,…` as the answer to a question, `+CPMS: 3,10,…` as the answer to a choice: mem1, mem2
+/// and mem3, as many as are given.
 pub fn usages(body: &str) -> Vec<Usage> {
     let fields = fields(body);
     let mut fields = fields.into_iter().peekable();
@@ -96,9 +96,10 @@ pub fn usages(body: &str) -> Vec<Usage> {
     usages
 }
 
-/// `+CPMS: ("SM","ME"),("SM","ME"),("SM","ME")`: the names for mem1, mem2 and mem3, whose lists may differ. Without
-/// brackets it is one list for all three, said once or three times. Where only some have brackets, each list and each
-/// name between them is of one memory, unless there are more than three: then names side by side are one list.
+/// `+CPMS: ("SM","ME"),("SM","ME"),("SM","ME")`: the names for mem1, mem2 and mem3, whose lists may differ.
+/// Without brackets the line is one list for all three, given once or three times. Where only some names have
+/// brackets, each list and each name between them is for one memory, unless there are more than three: then
+/// names side by side are one list.
 pub fn storages(body: &str) -> Vec<Vec<String>> {
     let mut lists = listed(body);
     let bare = lists.iter().all(|list| matches!(list, Listed::Bare(_)));
@@ -120,7 +121,7 @@ pub fn storages(body: &str) -> Vec<Vec<String>> {
 enum Listed {
     /// In brackets.
     List(Vec<String>),
-    /// A name without.
+    /// A name without brackets.
     Bare(Vec<String>),
 }
 
@@ -132,7 +133,7 @@ impl Listed {
     }
 }
 
-/// Brackets around brackets vanish; one that is never closed ends with the line.
+/// Nested brackets are ignored; a bracket that is never closed ends with the line.
 fn listed(body: &str) -> Vec<Listed> {
     let names = |list: &str| -> Vec<String> {
         list.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter_map(storage).collect()
@@ -160,10 +161,10 @@ fn join_bare(lists: Vec<Listed>) -> Vec<Listed> {
     joined
 }
 
-/// Whether a PDU has all the octets that the line before it announced: `length` counts those of the TPDU, without
-/// the service centre's field before it (27.005 3.1), whose first octet tells its own length.
+/// Whether a PDU has all the octets that the line before it announced: `length` counts those of the TPDU,
+/// without the service centre's field before it (27.005 3.1), whose first octet gives its own length.
 pub fn fits(pdu: &[u8], length: usize) -> bool {
-    // Subtracted rather than added: a modem may announce any number.
+    // A subtraction rather than an addition: a modem may announce any number.
     pdu.first().is_some_and(|&centre| pdu.len().checked_sub(1 + usize::from(centre)) == Some(length))
 }
 
@@ -229,7 +230,7 @@ mod tests {
         assert_eq!(usages("3,10,0,23"), [usage(None, 3, 10), usage(None, 0, 23)]);
         assert_eq!(usages("\"SM\",3"), []);
         assert_eq!(usages(""), []);
-        assert_eq!(usages("\"SM\\\"\",3,10"), [usage(None, 3, 10)], "no name to write into a command");
+        assert_eq!(usages("\"SM\\\"\",3,10"), [usage(None, 3, 10)], "the name cannot stand in a command");
     }
 
     #[test]
@@ -289,7 +290,7 @@ mod tests {
         assert_eq!(lists("(ME\", \"SR\"), (\"ME\")"), ["ME SR", "ME"]);
         assert_eq!(lists("(),(),()"), ["", "", ""]);
         assert_eq!(lists("(\"SM\",\"ME),(\"SM_P\")"), ["SM ME", "SM_P"]);
-        // Lists that differ: what is received can go to other memories than what is read.
+        // Lists that differ: received messages can go to other memories than those that are read.
         assert_eq!(
             lists("(\"MT\",\"SM\",\"ME\"),(\"MT\",\"SM\",\"ME\"),(\"MT\",\"SM\")"),
             ["MT SM ME", "MT SM ME", "MT SM"]

@@ -1,18 +1,18 @@
-//! Text mode (3GPP TS 27.005 clause 3): the line before a text, and a status report, which stands whole on its line.
-//! Numbers and times are left as they stand: numbers are in the alphabet of `AT+CSCS`.
+//! Text mode (3GPP TS 27.005 clause 3): the line before a text, and a status report, which stands on one
+//! line. Numbers and times stay as they stand: numbers are in the alphabet of `AT+CSCS`.
 
 use std::fmt;
 
 use super::reply::fields;
 
-/// What stands behind `+CMGL:` or `+CMGR:`. Its `Debug` shows no number.
+/// What stands after `+CMGL:` or `+CMGR:`. Its `Debug` shows no number.
 #[derive(Clone, PartialEq, Eq)]
 pub enum TextEntry {
     /// `<oa>` and `<scts>`; the text follows.
     Deliver {
-        /// Who wrote.
+        /// The sender.
         from: String,
-        /// As `yy/MM/dd,hh:mm:ss±zz`; empty when it is not said.
+        /// The time as `yy/MM/dd,hh:mm:ss±zz`; empty when the modem does not give it.
         timestamp: String,
     },
     /// A status report; nothing follows.
@@ -26,7 +26,7 @@ pub enum TextEntry {
 pub struct TextReport {
     /// TP-MR.
     pub reference: u8,
-    /// TP-RA; empty when it is not said.
+    /// TP-RA; empty when the modem does not give it.
     pub recipient: String,
     /// TP-SCTS.
     pub timestamp: String,
@@ -37,7 +37,7 @@ pub struct TextReport {
 }
 
 impl TextEntry {
-    /// The fields behind `<stat>`.
+    /// The fields after `<stat>`.
     pub(super) fn of(status: &str, fields: &[&str]) -> Option<Self> {
         if status.starts_with("STO ") {
             return Some(Self::Own);
@@ -46,7 +46,7 @@ impl TextEntry {
             return Some(Self::Report(report));
         }
         let (from, rest) = fields.split_first()?;
-        // As it is, or in digits of UCS-2.
+        // The time as it is, or in digits of UCS-2.
         let is_time =
             |field: &&&str| field.as_bytes().get(2) == Some(&b'/') || field.get(8..12) == Some("002F");
         let timestamp = rest.iter().find(is_time).map(|&time| time.to_owned()).unwrap_or_default();
@@ -55,7 +55,7 @@ impl TextEntry {
 }
 
 impl TextReport {
-    /// What stands behind `+CDS:`.
+    /// What stands after `+CDS:`.
     pub fn parse(body: &str) -> Option<Self> {
         Self::of(&fields(body))
     }

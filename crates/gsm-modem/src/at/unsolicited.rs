@@ -1,5 +1,5 @@
-//! What modems say by themselves: a table that names each head and what it means (3GPP TS 27.007, TS 27.005 clause
-//! 3.4.1; makers' manuals), and the two forms of the codes that hand a message over.
+//! Unsolicited codes: a table of each head and what it means (3GPP TS 27.007, TS 27.005 clause 3.4.1; makers'
+//! manuals), and the two forms of the codes that hand a message over.
 
 use nom::character::complete::{char, digit1, space0, space1};
 use nom::combinator::{all_consuming, map_res, opt, recognize};
@@ -9,21 +9,21 @@ use nom::{IResult, Parser};
 use super::Domain;
 use super::reply::{field, fields, hex};
 
-/// What the modem says by itself.
+/// An unsolicited code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unsolicited<'a> {
-    /// It began anew: every setting is lost.
+    /// The modem restarted: every setting is lost.
     Restarted,
-    /// A part of it became ready: after a restart, or late.
-    Woken,
-    /// It switches itself off.
-    Leaving,
+    /// A part of the modem became ready, after a restart or late.
+    PartReady,
+    /// The modem switches itself off.
+    PoweringOff,
     /// `+CREG:` and its siblings: what follows the head.
     Registration(Domain, &'a str),
-    /// `+CPIN:` or a vendor's like: what follows the head.
+    /// `+CPIN:` or a maker's code for the same: what follows the head.
     Pin(&'a str),
-    /// `+CMTI:`, `+CDSI:`: a message was stored. [`index`](super::index) tells where; when it cannot, the modem's
-    /// memory is worth a listing.
+    /// `+CMTI:`, `+CDSI:`: a message was stored. [`index`](super::index) gives its place; when the code has
+    /// none, the storages should be listed.
     Stored(Kind, &'a str),
     /// `+CMT:`, `+CDS:`, `+CBM:`: a message is being handed over.
     Routed(Routed<'a>),
@@ -65,14 +65,14 @@ pub enum Routed<'a> {
         /// The PDU in hexadecimal digits.
         digits: &'a str,
     },
-    /// Text mode: the text follows, which is a stranger's and may have any lines.
+    /// Text mode: the text follows, which comes from outside and may have any lines.
     TextFollows(Kind),
-    /// Text mode: a report, whole.
+    /// Text mode: a complete report.
     Text(Kind, &'a str),
 }
 
 impl Routed<'_> {
-    /// Whether the modem speaks text mode (`AT+CMGF=1`), for the same code has another form in each.
+    /// Whether the modem is in text mode (`AT+CMGF=1`), since the same code has another form in each mode.
     pub const fn is_text_mode(&self) -> bool {
         matches!(self, Self::TextFollows(_) | Self::Text(..))
     }
@@ -81,8 +81,8 @@ impl Routed<'_> {
 #[derive(Clone, Copy)]
 enum Meaning {
     Restarted,
-    Woken,
-    Leaving,
+    PartReady,
+    PoweringOff,
     Registration(Domain),
     Pin,
     Stored(Kind),
@@ -98,8 +98,8 @@ pub(super) fn unsolicited(line: &str) -> Option<Unsolicited<'_>> {
     let body = line[head.len()..].trim_start_matches([':', ' ']);
     Some(match meaning {
         Meaning::Restarted => Unsolicited::Restarted,
-        Meaning::Woken => Unsolicited::Woken,
-        Meaning::Leaving => Unsolicited::Leaving,
+        Meaning::PartReady => Unsolicited::PartReady,
+        Meaning::PoweringOff => Unsolicited::PoweringOff,
         Meaning::Registration(domain) => Unsolicited::Registration(*domain, body),
         Meaning::Pin => Unsolicited::Pin(body),
         Meaning::Stored(kind) => Unsolicited::Stored(*kind, body),
@@ -110,8 +110,8 @@ pub(super) fn unsolicited(line: &str) -> Option<Unsolicited<'_>> {
     })
 }
 
-/// Words and values match whole, so that `RING` is not `RINGO` and `+WIND: 3` not `+WIND: 30`; of the makers'
-/// heads the beginning is enough.
+/// Words and values match as a whole, so that `RING` is not `RINGO` and `+WIND: 3` is not `+WIND: 30`. For
+/// the makers' heads the beginning is enough.
 fn begins(line: &str, head: &str) -> bool {
     let Some((start, rest)) = line.split_at_checked(head.len()) else { return false };
     let whole = head.starts_with(|c: char| c.is_ascii_alphabetic()) || head.contains(": ");
@@ -120,8 +120,8 @@ fn begins(line: &str, head: &str) -> bool {
     start.eq_ignore_ascii_case(head) && !(whole && more)
 }
 
-/// PDU mode: `[alpha],length` or `length` (27.005 3.4.1), perhaps with the PDU behind a blank. Anything longer
-/// is text mode, where a report stands whole on its line.
+/// PDU mode: `[alpha],length` or `length` (27.005 3.4.1), perhaps with the PDU after a blank. Anything
+/// longer is text mode, where a report stands on its line as a whole.
 fn routed(kind: Kind, body: &str) -> Routed<'_> {
     let inline: IResult<&str, (u16, &str)> = (
         preceded((opt((field, char(','))), space0), map_res(digit1, str::parse)),
@@ -141,7 +141,7 @@ fn routed(kind: Kind, body: &str) -> Routed<'_> {
     }
 }
 
-/// Heads in the order they are tried: a longer one before its own beginning.
+/// Heads in the order in which they are tried: a longer one before one that it begins with.
 const TABLE: &[(&str, Meaning)] = &[
     // The SMS service (27.005).
     ("+CMTI:", Meaning::Stored(Kind::Deliver)),
@@ -160,7 +160,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("+C5GREG:", Meaning::Registration(Domain::FiveG)),
     ("+CUSD:", Meaning::Ussd),
     ("+CPIN:", Meaning::Pin),
-    // A restart, as makers say it.
+    // A restart, in the makers' words.
     ("RDY", Meaning::Restarted),
     ("^SYSSTART", Meaning::Restarted),
     ("+AT: READY", Meaning::Restarted),
@@ -169,21 +169,21 @@ const TABLE: &[(&str, Meaning)] = &[
     ("MODEM:STARTUP", Meaning::Restarted),
     ("+WIND: 3", Meaning::Restarted),
     ("*EMRDY", Meaning::Restarted),
-    ("Call Ready", Meaning::Woken),
-    ("SMS Ready", Meaning::Woken),
-    ("SMS DONE", Meaning::Woken),
-    ("PB DONE", Meaning::Woken),
-    ("+QIND: SMS DONE", Meaning::Woken),
-    ("+QIND: PB DONE", Meaning::Woken),
-    ("+QUSIM: 1", Meaning::Woken),
-    ("#QSS: 3", Meaning::Woken),
-    ("+WIND: 4", Meaning::Woken),
-    ("POWERED DOWN", Meaning::Leaving),
-    ("NORMAL POWER DOWN", Meaning::Leaving),
-    ("UNDER-VOLTAGE POWER DOWN", Meaning::Leaving),
-    ("OVER-VOLTAGE POWER DOWN", Meaning::Leaving),
-    ("^SHUTDOWN", Meaning::Leaving),
-    // Calls: nobody answers them, and they end no command of ours.
+    ("Call Ready", Meaning::PartReady),
+    ("SMS Ready", Meaning::PartReady),
+    ("SMS DONE", Meaning::PartReady),
+    ("PB DONE", Meaning::PartReady),
+    ("+QIND: SMS DONE", Meaning::PartReady),
+    ("+QIND: PB DONE", Meaning::PartReady),
+    ("+QUSIM: 1", Meaning::PartReady),
+    ("#QSS: 3", Meaning::PartReady),
+    ("+WIND: 4", Meaning::PartReady),
+    ("POWERED DOWN", Meaning::PoweringOff),
+    ("NORMAL POWER DOWN", Meaning::PoweringOff),
+    ("UNDER-VOLTAGE POWER DOWN", Meaning::PoweringOff),
+    ("OVER-VOLTAGE POWER DOWN", Meaning::PoweringOff),
+    ("^SHUTDOWN", Meaning::PoweringOff),
+    // Calls: nobody answers them, and they end no command of this program.
     ("RING", Meaning::Other),
     ("NO CARRIER", Meaning::Other),
     ("NO ANSWER", Meaning::Other),
@@ -196,7 +196,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("+CLCC:", Meaning::Other),
     ("+CSSI:", Meaning::Other),
     ("+CSSU:", Meaning::Other),
-    // State that makers report.
+    // State that the makers' modems report.
     ("+CIEV:", Meaning::Other),
     ("+CGEV:", Meaning::Other),
     ("+CTZV:", Meaning::Other),

@@ -1,16 +1,16 @@
-//! What of a line may be shown to anybody: heads, small numbers and the standard's own words. Whatever could be a
-//! text, a number, a code, a place or a PDU is left out, so that a trace can be pasted in public.
+//! The parts of a line that anybody may see: heads, small numbers and the standard's own words. Whatever
+//! could be a text, a number, a code, a place or a PDU is left out, so that a trace can be published.
 
 use std::fmt::Write as _;
 
 use crate::at::Line;
 
-/// A name, such as that of a memory, is not longer.
+/// The longest name, such as that of a memory.
 const LONGEST_WORD: usize = 12;
-/// Numbers of more digits may be somebody's.
+/// A number with more digits may belong to a person.
 const MOST_DIGITS: usize = 3;
 
-/// Writes what may be shown of `line` behind what is in `to`.
+/// Appends to `to` what may be shown of `line`.
 pub(super) fn mask(line: &str, to: &mut String) {
     if matches!(line, "OK" | "ERROR" | ">") {
         to.push_str(line);
@@ -28,7 +28,7 @@ pub(super) fn mask(line: &str, to: &mut String) {
         to.push_str(head);
         to.push(' ');
         if head.eq_ignore_ascii_case("+CUSD:") {
-            // Its text may hold commas and quotes: only the status is certain not to be of it.
+            // The text may contain commas and quotes: only the status is certain not to belong to it.
             let status = values.split(',').next().unwrap_or_default();
             fields(status, to);
             to.push_str(if values.len() > status.len() { ",…" } else { "" });
@@ -42,13 +42,13 @@ pub(super) fn mask(line: &str, to: &mut String) {
     }
 }
 
-/// Only how long it is.
+/// Appends only the length of the line.
 pub(super) fn hidden(line: &str, to: &mut String) {
-    // Into a String nothing fails.
+    // Writing into a String cannot fail.
     let _ = write!(to, "[{} characters]", line.chars().count());
 }
 
-/// A command or its echo: up to and with `=` or `?`, and what follows.
+/// A command or its echo: the part up to `=` or `?`, and what follows.
 fn command(line: &str) -> Option<(&str, &str)> {
     let start = line.get(..2)?;
     if !start.eq_ignore_ascii_case("AT") {
@@ -61,7 +61,7 @@ fn command(line: &str) -> Option<(&str, &str)> {
     let good = head.len() <= 24
         && digits <= MOST_DIGITS
         && head.chars().all(|c| known(c) || c.is_ascii_digit() || c.is_ascii_lowercase());
-    // `ATD` dials.
+    // `ATD` dials a number.
     (good && !head[2..].starts_with(['D', 'd'])).then_some((head, values))
 }
 
@@ -69,7 +69,7 @@ fn names_a_secret(head: &str) -> bool {
     ["CPIN=", "CPWD=", "CLCK=", "CUSD="].iter().any(|name| head.to_ascii_uppercase().ends_with(name))
 }
 
-/// `+NAME:` and what follows, without blanks around it.
+/// `+NAME:` and what follows, without the blanks around it.
 fn headed(line: &str) -> Option<(&str, &str)> {
     let (head, values) = line.split_at(line.find(':')? + 1);
     let name = head[..head.len() - 1].strip_prefix(['+', '^', '*', '%', '_', '#', '$', '!'])?;
@@ -80,7 +80,7 @@ fn headed(line: &str) -> Option<(&str, &str)> {
     good.then(|| (head, values.trim()))
 }
 
-/// An error's number, or its words when they are no more than that.
+/// An error's number, or its words when there is nothing else.
 fn error(text: &str, to: &mut String) {
     let plain = text.len() <= 40 && text.chars().all(|c| c.is_ascii_alphabetic() || c == ' ' || c == '-');
     if !text.is_empty() {
@@ -93,7 +93,7 @@ fn error(text: &str, to: &mut String) {
     }
 }
 
-/// Values between commas; a quote that is never closed, or closed within a value, hides the rest.
+/// Values between commas; a quote that is never closed, or is closed within a value, hides the rest.
 fn fields(mut rest: &str, to: &mut String) {
     loop {
         rest = rest.trim_start();
@@ -127,7 +127,7 @@ fn field(value: &str, to: &mut String) {
     to.push_str(if small || is_word(value, LONGEST_WORD) { value } else { "…" });
 }
 
-/// `SM`, `REC UNREAD`, `SIM PIN`: capitals, and few digits behind them.
+/// `SM`, `REC UNREAD`, `SIM PIN`: capitals, and few digits after them.
 fn is_word(text: &str, most: usize) -> bool {
     let lower = most > LONGEST_WORD;
     text.len() <= most
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_diagnosis_needs_is_there() {
+    fn what_diagnosis_needs_is_shown() {
         for line in [
             "OK",
             "ERROR",
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_somebodys_is_not() {
+    fn personal_data_is_masked() {
         for (line, shown) in [
             ("AT+CPIN=\"1234\"", "AT+CPIN=…"),
             ("at+cpin=1234", "at+cpin=…"),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     proptest! {
-        /// A number, a code and a text do not come through, whatever stands around them.
+        /// A number, a code and a text are masked, whatever stands around them.
         #[test]
         fn a_secret_in_a_line_is_not_shown(
             before in "[-+^*a-zA-Z0-9 :,\"=?()]{0,20}",

@@ -1,16 +1,17 @@
-//! The dialogue kernel (ITU-T V.250, 3GPP TS 27.005 and TS 27.007): one command at a time, and the place of every line.
+//! The dialogue kernel (ITU-T V.250, 3GPP TS 27.005 and TS 27.007): one command at a time, and the meaning of every
+//! line.
 //!
-//! Octets become whole lines or an awaited prompt before anything is classified. A code of two lines is one event,
-//! whatever is outstanding. After a time-out the dialogue is found again before any new command. The kernel knows no
-//! procedure: it says what was heard, and [`Dialogue::ask`] refuses a command while another one is outstanding. The
-//! session and the questions of a probe use the same kernel.
+//! Octets become whole lines or an awaited prompt before anything is classified. A code of two lines is one
+//! event, whatever is outstanding. After a time-out the dialogue is resynchronised before any new command.
+//! The kernel knows no procedure: it reports events, and [`Dialogue::ask`] refuses a command while another
+//! one is outstanding. The session and the questions of a probe use the same kernel.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
 //! use gsm_modem::at::{Command, ResultCode};
-//! use gsm_modem::dialogue::{Dialogue, Heard, Manners};
+//! use gsm_modem::dialogue::{Dialogue, Heard, DialogueSettings};
 //!
-//! let (mut dialogue, now) = (Dialogue::new(Manners::default()), Instant::now());
+//! let (mut dialogue, now) = (Dialogue::new(DialogueSettings::default()), Instant::now());
 //! assert!(dialogue.ask(Command::Signal, Duration::from_secs(5), now));
 //! assert!(!dialogue.ask(Command::Model, Duration::from_secs(5), now), "one is outstanding");
 //! assert_eq!(dialogue.poll().unwrap().octets().expose(), b"AT+CSQ\r");
@@ -45,25 +46,25 @@ use recorder::Recorder;
 use resync::Resync;
 use two_line::{Second, TwoLine};
 
-/// A line that no modem needs for one answer.
+/// More lines than any modem needs for one answer.
 const ANSWER_LINES: usize = 64;
 
-/// How long the kernel waits for what, and how it writes.
+/// How long the kernel waits, and how it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Manners {
-    /// For one `AT` of a resynchronisation.
+pub struct DialogueSettings {
+    /// How long one `AT` of a resynchronisation may take.
     pub attention: Duration,
-    /// So many `AT` without an answer, and nobody is there.
+    /// How many `AT` stay without an answer before the modem counts as silent.
     pub attention_tries: u8,
-    /// A line on which nothing comes for so long is quiet.
+    /// How long nothing comes before the line counts as quiet.
     pub quiet: Duration,
-    /// Between a final result and the next command.
+    /// The pause between a final result and the next command.
     pub pause: Duration,
     /// What ends a command line.
     pub line_end: LineEnd,
 }
 
-impl Default for Manners {
+impl Default for DialogueSettings {
     fn default() -> Self {
         Self {
             attention: Duration::from_secs(1),
@@ -82,11 +83,11 @@ pub struct Counts {
     pub dropped_lines: u64,
     /// Answers to commands that had been given up.
     pub late_lines: u64,
-    /// Times that the dialogue had to be found again.
+    /// How often the dialogue was resynchronised.
     pub resyncs: u64,
 }
 
-/// The command whose final result is due.
+/// The command whose final result is awaited.
 #[derive(Debug)]
 pub struct Outstanding {
     /// The command.
@@ -98,7 +99,7 @@ pub struct Outstanding {
     limit: Duration,
     /// Its octets wait for the pause between commands.
     held: bool,
-    /// The prompt that it asks for came.
+    /// The prompt that it asks for has come.
     prompted: bool,
 }
 
@@ -107,7 +108,7 @@ impl Outstanding {
         self.expects.prompt && !self.prompted
     }
 
-    /// Whether what it gives back are messages of somebody.
+    /// Whether the command gives back messages of people.
     fn reads_messages(&self) -> bool {
         matches!(self.command, Command::List | Command::ListText | Command::Read(_))
     }
@@ -116,16 +117,16 @@ impl Outstanding {
 /// The dialogue with one modem.
 #[derive(Debug)]
 pub struct Dialogue {
-    manners: Manners,
+    settings: DialogueSettings,
     framer: Framer,
     outstanding: Option<Outstanding>,
     two_line: Option<TwoLine>,
     resync: Option<Resync>,
     recorder: Recorder,
     writes: VecDeque<Write>,
-    /// A line whose beginning was read for itself, since the end of that was lost.
+    /// A line whose beginning was read separately, because the end of that beginning was lost.
     rest_of_line: Option<String>,
-    /// Results came as numbers.
+    /// Whether results came as numbers.
     says_numbers: bool,
     /// When the last command ended.
     ended_at: Option<Instant>,
@@ -133,10 +134,10 @@ pub struct Dialogue {
 }
 
 impl Dialogue {
-    /// A dialogue in which nothing was said.
-    pub fn new(manners: Manners) -> Self {
+    /// A dialogue in which nothing was said yet.
+    pub fn new(settings: DialogueSettings) -> Self {
         Self {
-            manners,
+            settings,
             framer: Framer::new(),
             outstanding: None,
             two_line: None,
@@ -150,13 +151,13 @@ impl Dialogue {
         }
     }
 
-    /// How it waits and writes.
-    pub fn manners_mut(&mut self) -> &mut Manners {
-        &mut self.manners
+    /// The settings, to be changed.
+    pub fn settings_mut(&mut self) -> &mut DialogueSettings {
+        &mut self.settings
     }
 
-    /// Asks `command` and waits for its end for `limit`. `false`, and nothing is written: another command is
-    /// outstanding, or the dialogue is being found again.
+    /// Asks `command` and waits for its end for `limit`. Returns `false`, and writes nothing, when another
+    /// command is outstanding or the dialogue is being resynchronised.
     #[must_use]
     pub fn ask(&mut self, command: Command, limit: Duration, now: Instant) -> bool {
         if self.outstanding.is_some() || self.resync.is_some() {
@@ -166,59 +167,60 @@ impl Dialogue {
         true
     }
 
-    /// Writes what follows the prompt of the outstanding command, whose end is then waited for, for `limit`.
+    /// Writes what follows the prompt of the outstanding command, and waits for the command's end for `limit`.
     pub fn write_body(&mut self, body: Secret<Vec<u8>>, limit: Duration, now: Instant) {
         self.set_deadline(now + limit);
         self.write(Write::Body(body), now);
     }
 
-    /// Leaves a prompt, without waiting for what the modem says to it.
+    /// Leaves a prompt, without waiting for what the modem answers.
     pub fn write_escape(&mut self, now: Instant) {
         self.write(Write::Escape, now);
     }
 
-    /// The outstanding command has until then.
+    /// Sets the deadline of the outstanding command.
     pub fn set_deadline(&mut self, deadline: Instant) {
         if let Some(outstanding) = &mut self.outstanding {
             outstanding.deadline = deadline;
         }
     }
 
-    /// The command whose end is due.
+    /// The command whose end is awaited.
     pub fn outstanding(&self) -> Option<&Outstanding> {
         self.outstanding.as_ref()
     }
 
-    /// Whether it is being found again.
+    /// Whether the dialogue is being resynchronised.
     pub fn is_lost(&self) -> bool {
         self.resync.is_some()
     }
 
-    /// The next octets to write; ask until there are none.
+    /// The next octets to write; to be called until there are none.
     pub fn poll(&mut self) -> Option<Write> {
         self.writes.pop_front()
     }
 
-    /// When to call [`Dialogue::tick`] at the latest.
+    /// The latest instant at which to call [`Dialogue::tick`].
     pub fn deadline(&self) -> Option<Instant> {
         let resync = self.resync.as_ref().and_then(Resync::deadline);
         [self.outstanding.as_ref().map(|o| o.deadline), resync].into_iter().flatten().min()
     }
 
-    /// Octets were read. [`Dialogue::next`] says what they are.
+    /// Takes octets that were read. [`Dialogue::next`] gives their meaning.
     pub fn received(&mut self, octets: &[u8], now: Instant) {
         self.recorder.at(now);
         self.end_text(now);
         if let Some(TwoLine::Text { until, .. }) = &mut self.two_line {
-            // Line ends alone belong to it as well.
-            *until = now + self.manners.quiet;
+            // Line ends alone belong to the text as well.
+            *until = now + self.settings.quiet;
         }
         self.framer.push(octets);
     }
 
-    /// What was heard next; nothing until more is read. `claims` sees each whole line that belongs to no code of two
-    /// lines, with the outstanding command, before it is classified: with `true` the line is the caller's, and it
-    /// goes on with the next one. `own` says how many lines a code of the modem's family has that the line begins.
+    /// The next event; `None` until more is read. `claims` sees each whole line that belongs to no code of
+    /// two lines, with the outstanding command, before the line is classified: with `true` the caller keeps
+    /// the line, and the kernel goes on with the next one. `own` gives the number of lines of a code of the
+    /// modem's family that begins with this line.
     pub fn next(
         &mut self,
         now: Instant,
@@ -252,7 +254,7 @@ impl Dialogue {
         }
     }
 
-    /// Time passed. Ask until there is nothing.
+    /// Takes the passing of time. To be called until there is no event.
     pub fn tick(&mut self, now: Instant) -> Option<Heard> {
         self.recorder.at(now);
         if let Some(outstanding) = self.outstanding.as_mut().filter(|o| o.deadline <= now) {
@@ -271,14 +273,14 @@ impl Dialogue {
         self.resync_tick(now)
     }
 
-    /// Whether an unfinished line stands there that begins like a prompt, which nobody asked for: it would swallow the
-    /// next command.
+    /// Whether there is an unfinished line that begins like a prompt that no command asked for: such a prompt
+    /// would swallow the next command.
     pub fn holds_prompt(&self) -> bool {
         let in_text = matches!(self.two_line, Some(TwoLine::Text { .. }));
         self.outstanding.is_none() && !in_text && self.framer.holds_prompt()
     }
 
-    /// Forgets what was under way: the port was opened or closed.
+    /// Forgets what was in progress, because the port was opened or closed.
     pub fn clear(&mut self) {
         self.outstanding = None;
         self.resync = None;
@@ -289,22 +291,22 @@ impl Dialogue {
         self.ended_at = None;
     }
 
-    /// Whether results came as numbers since this was asked last: the modem was left with `ATV0`.
+    /// Whether results came as numbers since the last call: the modem was left with `ATV0`.
     pub fn take_says_numbers(&mut self) -> bool {
         std::mem::take(&mut self.says_numbers)
     }
 
-    /// What was counted.
+    /// The counts.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// A line that was neither an answer nor a code was met outside the kernel.
+    /// Counts a line that was neither an answer nor a code and was met outside the kernel.
     pub fn count_dropped(&mut self) {
         self.counts.dropped_lines += 1;
     }
 
-    /// An answer to a command that had been given up was met outside the kernel.
+    /// Counts an answer to a command that had been given up, which was met outside the kernel.
     pub fn count_late(&mut self, now: Instant) {
         self.counts.late_lines += 1;
         self.disturbed(now);
@@ -327,7 +329,7 @@ impl Dialogue {
         claims: &mut impl FnMut(&str, Option<&Outstanding>) -> bool,
         own: &impl Fn(&str) -> Option<usize>,
     ) -> Option<Heard> {
-        // A prompt that nobody awaited stands before whatever comes next.
+        // A prompt that no command awaited stands before whatever comes next.
         let line = line.trim_start_matches(['>', ' ']);
         if line.is_empty() {
             return None;
@@ -341,7 +343,7 @@ impl Dialogue {
         };
         match self.second_line(line, now) {
             Second::No => {}
-            Second::Swallowed => return None,
+            Second::Consumed => return None,
             Second::Message(kind, length, pdu) => return Some(Heard::Message { kind, length, pdu }),
         }
         if self.resync.is_none() && claims(line, self.outstanding.as_ref()) {
@@ -396,9 +398,10 @@ impl Dialogue {
             self.resync_answered(&code, now);
             return None;
         }
-        // One that was not written yet cannot have been answered.
+        // A command that was not written yet cannot have been answered.
         match self.outstanding.take_if(|o| !o.held) {
-            // An OK ends no command that asked for a prompt and has not got it: it belongs to an earlier one.
+            // An OK does not end a command that asked for a prompt and has not got it: the OK belongs to an
+            // earlier command.
             Some(ended) if code.is_ok() && ended.awaits_prompt() => {
                 self.outstanding = Some(ended);
                 self.count_late(now);
@@ -415,7 +418,7 @@ impl Dialogue {
         }
     }
 
-    /// Whether a PDU is due, whose line may have lost its end.
+    /// Whether a PDU is awaited, whose line may have lost its end.
     fn may_lack_an_end(&self) -> bool {
         matches!(self.two_line, Some(TwoLine::Pdu { .. }))
             || self.outstanding.as_ref().is_some_and(Outstanding::reads_messages)
@@ -437,8 +440,9 @@ impl Dialogue {
     }
 
     fn write_command(&mut self, command: Command, limit: Duration, now: Instant) {
-        let pause = self.ended_at.filter(|_| !self.manners.pause.is_zero()).map(|at| at + self.manners.pause);
-        // Its answer would pass for a part of somebody's text that is not over.
+        let pause =
+            self.ended_at.filter(|_| !self.settings.pause.is_zero()).map(|at| at + self.settings.pause);
+        // The answer would be taken for a part of a text that is not over.
         let text = match &self.two_line {
             Some(TwoLine::Text { until, .. }) => Some(*until + Duration::from_millis(1)),
             _ => None,
@@ -459,7 +463,7 @@ impl Dialogue {
     }
 
     fn write_line(&mut self, command: Command, now: Instant) {
-        self.write(Write::Command(command, self.manners.line_end), now);
+        self.write(Write::Command(command, self.settings.line_end), now);
     }
 
     fn write(&mut self, write: Write, now: Instant) {

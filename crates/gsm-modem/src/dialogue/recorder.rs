@@ -1,5 +1,5 @@
 //! The flight recorder of a modem: the last lines that went over its port, masked, in memory only and in bounded
-//! space. Recording one moves octets in rings that were made once; nothing is allocated.
+//! space. Recording a line copies its octets into rings that were allocated once; nothing else is allocated.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
@@ -9,14 +9,14 @@ use tracing::Level;
 
 use super::mask;
 
-/// Lines that are kept: 200 exchanges of a command, an answer and a result.
+/// How many lines are kept: 200 exchanges of a command, an answer and a result.
 pub const LINES: usize = 600;
-/// Octets of their texts, together.
+/// How many octets their texts have, together.
 pub const OCTETS: usize = 24 * 1024;
-/// The filter's word for the lines of ports.
+/// The target under which the log filter knows the lines of ports.
 const TARGET: &str = "smsotpd::port";
 
-/// No line is longer.
+/// Longer lines are cut.
 const LONGEST: usize = 200;
 
 /// Which way a line went.
@@ -26,12 +26,12 @@ pub enum Direction {
     In,
     /// To the modem.
     Out,
-    /// Neither: what the session made of it.
+    /// Neither: a note of the session.
     Note,
 }
 
 impl Direction {
-    /// The API's word.
+    /// The word in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::In => "in",
@@ -44,11 +44,11 @@ impl Direction {
 /// A line of the recorder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// How long ago it went.
+    /// How long ago the line went over the port.
     pub ago: Duration,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
-    /// What of it may be shown.
+    /// What may be shown of the line.
     pub text: String,
 }
 
@@ -75,11 +75,11 @@ struct Head {
 pub(crate) struct Recorder {
     heads: VecDeque<Head>,
     octets: VecDeque<u8>,
-    /// Whose port it is, for the log.
+    /// The modem's name, for the log.
     name: String,
     scratch: String,
     line: String,
-    /// When what is recorded now happens; none before the port was first opened.
+    /// The instant of what is recorded now; `None` before the port was first opened.
     now: Option<Instant>,
 }
 
@@ -101,44 +101,44 @@ impl Recorder {
         }
     }
 
-    /// Whose port it is: with `smsotpd::port=trace` the log has each line as well, masked like the record.
+    /// Sets the modem's name: with `smsotpd::port=trace` the log has each line as well, masked as in the recorder.
     pub(crate) fn name(&mut self, name: &str) {
         name.clone_into(&mut self.name);
     }
 
-    /// What follows happens now.
+    /// Sets the instant of what is recorded from now on.
     pub(crate) fn at(&mut self, now: Instant) {
         self.now = Some(now);
     }
 
-    /// A line that was read.
+    /// Records a line that was read.
     pub(crate) fn line(&mut self, line: &str) {
         self.keep(Direction::In, |text| mask::mask(line, text));
     }
 
-    /// A line that was read, of which nothing may be shown.
+    /// Records a line that was read, without showing anything of it.
     pub(crate) fn hidden(&mut self, line: &str) {
         self.keep(Direction::In, |text| mask::hidden(line, text));
     }
 
-    /// A command that is written; what its own words already mask is masked once more.
+    /// Records a command that is written; what its own `Display` already masks is masked once more.
     pub(crate) fn command(&mut self, command: &impl fmt::Display) {
         let mut line = std::mem::take(&mut self.line);
         line.clear();
-        // Into a String nothing fails.
+        // Writing into a String cannot fail.
         let _ = write!(line, "{command}");
         self.keep(Direction::Out, |text| mask::mask(&line, text));
         self.line = line;
     }
 
-    /// When what is recorded now happens.
+    /// The instant of what is recorded now.
     pub(crate) fn now(&self) -> Option<Instant> {
         self.now
     }
 
-    /// Words of this program's own.
+    /// Records words of this program.
     pub(crate) fn note(&mut self, direction: Direction, words: fmt::Arguments<'_>) {
-        // Into a String nothing fails.
+        // Writing into a String cannot fail.
         self.keep(direction, |text| {
             let _ = fmt::write(text, words);
         });
@@ -172,7 +172,7 @@ impl Recorder {
         for head in self.heads.iter().skip(skipped) {
             let octets: Vec<u8> = self.octets.range(start..start + head.length).copied().collect();
             start += head.length;
-            // Cut where a character ends, so that nothing is lost here.
+            // The text is cut where a character ends, so that nothing is lost here.
             let text = String::from_utf8_lossy(&octets).into_owned();
             let ago = now.saturating_duration_since(head.at);
             lines.push(Recorded { ago, direction: head.direction, text });

@@ -1,14 +1,15 @@
-//! Finding the dialogue again after a time-out, before any new command: ESC if a prompt may be open, then `AT` until it is
-//! answered and the line is quiet. What arrives meanwhile is late: it is counted, and never an answer to what follows.
+//! Resynchronising the dialogue after a time-out, before any new command: ESC if a prompt may be open, then
+//! `AT` until it is answered and the line is quiet. What arrives in the meantime is late: it is counted, and
+//! never an answer to what follows.
 
 use std::time::Instant;
 
 use super::Dialogue;
 use crate::at::{Command, LineEnd, ResultCode};
 
-/// Lines that keep the line from being quiet, before the line is taken for quiet all the same.
+/// How many lines may disturb the quiet before the line counts as quiet all the same.
 const DISTURBANCES: u8 = 50;
-/// Among fewer calls all are plain.
+/// With fewer calls than this, all calls are plain.
 const TRIES_FOR_OTHER_FORMS: u16 = 4;
 
 /// How the modem is called.
@@ -23,7 +24,7 @@ enum Call {
 }
 
 impl Call {
-    /// The call after so many without an answer, of `all` that are made.
+    /// The call after so many unanswered ones, of `all` that are made.
     fn of(unanswered: u8, all: u8) -> Self {
         let (unanswered, all) = (u16::from(unanswered), u16::from(all));
         if all < TRIES_FOR_OTHER_FORMS {
@@ -42,29 +43,30 @@ impl Call {
 pub(super) struct Resync {
     stage: Stage,
     timer: Option<Instant>,
-    /// Calls without an answer.
+    /// How many calls got no answer.
     tries: u8,
-    /// Calls that were answered by an error. The first one may be the late answer to another command.
+    /// How many calls were answered by an error. The first error may be the late answer to another command.
     errors: u8,
     disturbances: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// After ESC: whatever answers it is let pass.
+    /// ESC was written: whatever answers it is ignored.
     Settling,
-    /// `AT` is out.
+    /// `AT` was written.
     Asked,
-    /// It was answered; nothing may come for a while.
+    /// `AT` was answered; nothing may come for a while.
     Quiet,
 }
 
-/// Whether the modem may stand in a prompt.
+/// Whether the modem may be waiting at a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Open {
     /// It may.
     Perhaps,
-    /// It was told a whole message, or never asked for one. ESC could abort what it still sends.
+    /// It is not: it got a whole message, or was never asked for a prompt. ESC could abort the message that
+    /// it still sends.
     No,
 }
 
@@ -75,14 +77,14 @@ impl Resync {
 }
 
 impl Dialogue {
-    /// Finds the dialogue again. The outstanding command is forgotten; the kernel says [`Heard::Found`] or
-    /// [`Heard::Silent`] when it is over.
+    /// Resynchronises the dialogue. The outstanding command is forgotten; the kernel reports [`Heard::Found`]
+    /// or [`Heard::Silent`] at the end.
     ///
     /// [`Heard::Found`]: super::Heard::Found
     /// [`Heard::Silent`]: super::Heard::Silent
     pub fn find(&mut self, prompt: Open, now: Instant) {
         self.outstanding = None;
-        // A stranger's text goes on, whatever is found meanwhile.
+        // A text from outside goes on, whatever is found in the meantime.
         self.two_line.take_if(|due| !matches!(due, super::TwoLine::Text { .. }));
         self.rest_of_line = None;
         self.framer.clear();
@@ -94,22 +96,22 @@ impl Dialogue {
         }
     }
 
-    /// A dialogue that had been found before is lost: it counts.
+    /// Resynchronises a dialogue that had been in step before, and counts that.
     pub fn find_again(&mut self, prompt: Open, now: Instant) {
         self.counts.resyncs += 1;
         self.find(prompt, now);
     }
 
-    /// One question, no more.
+    /// Resynchronises with a single call.
     pub fn find_by_one_call(&mut self, now: Instant) {
         self.find_again(Open::Perhaps, now);
-        let last = self.manners.attention_tries.saturating_sub(1);
+        let last = self.settings.attention_tries.saturating_sub(1);
         if let Some(resync) = &mut self.resync {
             resync.tries = last;
         }
     }
 
-    /// The call was answered, by `OK` or by an error: any final result says that somebody is there.
+    /// The call was answered, by `OK` or by an error: any final result shows that the modem is there.
     pub(super) fn resync_answered(&mut self, code: &ResultCode, now: Instant) {
         let Some(resync) = self.resync.as_mut().filter(|r| r.stage == Stage::Asked) else {
             return self.count_late(now);
@@ -122,9 +124,9 @@ impl Dialogue {
         }
     }
 
-    /// Numbers are results of a modem that was left with `ATV0` (V.250 clause 6.2.6), and words that end a call are results
-    /// of one that takes a call for its work: whatever it says, somebody answers. Elsewhere than behind a call, and behind
-    /// what sets the form of results, such a line may be data.
+    /// Numbers are results of a modem that was left with `ATV0` (V.250 clause 6.2.6), and words that end a
+    /// call are results of one that takes a call for its work: either shows that the modem answers. Anywhere
+    /// but after a call, or after a command that sets the form of results, such a line may be data.
     pub(super) fn result_of_another_form(&self, line: &str) -> Option<ResultCode> {
         let expected = match &self.resync {
             Some(resync) => resync.stage == Stage::Asked,
@@ -138,9 +140,9 @@ impl Dialogue {
         ResultCode::to_attention(line).filter(|_| expected)
     }
 
-    /// A line came that belongs to nothing: while the line should be quiet, the wait begins anew.
+    /// A line came that belongs to nothing: if the line should be quiet, the wait starts again.
     pub(super) fn disturbed(&mut self, now: Instant) {
-        let quiet = self.manners.quiet;
+        let quiet = self.settings.quiet;
         let Some(resync) = &mut self.resync else { return };
         if resync.stage != Stage::Asked && resync.disturbances < DISTURBANCES {
             resync.disturbances += 1;
@@ -150,7 +152,7 @@ impl Dialogue {
     }
 
     pub(super) fn resync_timed_out(&mut self, now: Instant) -> Option<super::Heard> {
-        let tries = self.manners.attention_tries;
+        let tries = self.settings.attention_tries;
         let resync = self.resync.as_mut()?;
         resync.tries += 1;
         if resync.tries >= tries {
@@ -178,15 +180,15 @@ impl Dialogue {
     }
 
     fn answered(&mut self, now: Instant) {
-        let manners = self.manners;
+        let settings = self.settings;
         self.outstanding = None;
         let Some(resync) = &mut self.resync else { return };
         resync.stage = Stage::Quiet;
-        if Call::of(resync.tries, manners.attention_tries) == Call::OtherLineEnd {
-            self.manners.line_end = LineEnd::CrLf;
+        if Call::of(resync.tries, settings.attention_tries) == Call::OtherLineEnd {
+            self.settings.line_end = LineEnd::CrLf;
         }
-        // With more than one AT out, the answer may have been to an earlier one.
-        let quiet = if resync.tries > 0 { manners.attention.max(manners.quiet) } else { manners.quiet };
+        // With more than one AT written, the answer may have been to an earlier one.
+        let quiet = if resync.tries > 0 { settings.attention.max(settings.quiet) } else { settings.quiet };
         resync.timer = Some(now + quiet);
     }
 
@@ -194,7 +196,7 @@ impl Dialogue {
         self.framer.clear();
         self.outstanding = None;
         self.write_escape(now);
-        let until = now + self.manners.quiet;
+        let until = now + self.settings.quiet;
         if let Some(resync) = &mut self.resync {
             resync.stage = Stage::Settling;
             resync.timer = Some(until);
@@ -205,17 +207,17 @@ impl Dialogue {
         let Some(resync) = &mut self.resync else { return };
         resync.stage = Stage::Asked;
         resync.timer = None;
-        let call = Call::of(resync.tries, self.manners.attention_tries);
+        let call = Call::of(resync.tries, self.settings.attention_tries);
         let command = match call {
             Call::ForResults => Command::Vendor("ATQ0V1".into()),
             Call::Plain | Call::OtherLineEnd => Command::Attention,
         };
-        let line_end = self.manners.line_end;
+        let line_end = self.settings.line_end;
         if call == Call::OtherLineEnd {
-            self.manners.line_end = LineEnd::CrLf;
+            self.settings.line_end = LineEnd::CrLf;
         }
         self.ended_at = None;
-        self.write_command(command, self.manners.attention, now);
-        self.manners.line_end = line_end;
+        self.write_command(command, self.settings.attention, now);
+        self.settings.line_end = line_end;
     }
 }

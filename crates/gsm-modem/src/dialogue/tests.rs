@@ -1,14 +1,14 @@
-//! The kernel by itself: how a modem is found, and in which form it may answer.
+//! The kernel by itself: how a modem is called, and in which form it may answer.
 
 use std::time::{Duration, Instant};
 
-use super::{Dialogue, Heard, Manners, Open};
+use super::{Dialogue, DialogueSettings, Heard, Open};
 use crate::at::{Command, LineEnd, ResultCode};
 use crate::clock::monotonic;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A dialogue, and time that jumps.
+/// A dialogue, and time that is moved by hand.
 struct Bench {
     dialogue: Dialogue,
     now: Instant,
@@ -16,11 +16,11 @@ struct Bench {
 
 impl Bench {
     fn new(tries: u8) -> Self {
-        let manners = Manners { attention_tries: tries, ..Manners::default() };
-        Self { dialogue: Dialogue::new(manners), now: monotonic() }
+        let settings = DialogueSettings { attention_tries: tries, ..DialogueSettings::default() };
+        Self { dialogue: Dialogue::new(settings), now: monotonic() }
     }
 
-    /// What is written, in one piece.
+    /// What is written next, in one piece.
     fn written(&mut self) -> String {
         let mut octets = Vec::new();
         while let Some(write) = self.dialogue.poll() {
@@ -38,14 +38,14 @@ impl Bench {
         self.heard()
     }
 
-    /// Until the next thing is due.
+    /// Moves time to the next deadline.
     fn jump(&mut self) -> Option<Heard> {
         self.now = self.dialogue.deadline().unwrap();
         self.dialogue.tick(self.now)
     }
 
-    /// Calls, each as it was written, while nobody answers; until there is one that `answered` names, which is
-    /// answered by OK, or none more.
+    /// Resynchronises and returns each call as it was written. No call is answered until there is one that
+    /// `answered` names, which is answered by OK.
     fn find(&mut self, answered: Option<&str>) -> (Vec<String>, Heard) {
         self.dialogue.find(Open::Perhaps, self.now);
         let mut calls = Vec::new();
@@ -66,7 +66,7 @@ impl Bench {
 }
 
 #[test]
-fn who_does_not_answer_is_called_in_other_forms() {
+fn a_silent_modem_is_called_in_other_forms() {
     let forms = |tries: u8| {
         let mut bench = Bench::new(tries);
         let (calls, heard) = bench.find(None);
@@ -95,7 +95,7 @@ fn the_line_end_that_was_answered_stays() {
     assert_eq!((calls.len(), heard), (3, Heard::Found));
     assert!(bench.dialogue.ask(Command::Signal, LIMIT, bench.now));
     assert_eq!(bench.written(), "AT+CSQ\r\n");
-    assert_eq!(bench.dialogue.manners_mut().line_end, LineEnd::CrLf);
+    assert_eq!(bench.dialogue.settings_mut().line_end, LineEnd::CrLf);
 }
 
 #[test]
@@ -114,14 +114,14 @@ fn numbers_are_results_where_nothing_else_can_be_meant() {
         let Some(Heard::Ended(ended)) = bench.says(said) else { panic!("{said:?}") };
         assert_eq!((ended.result, ended.lines.len()), (Some(result), 0), "{said:?}");
     }
-    // Behind a question it may be the answer.
+    // After a question the number may be the answer.
     assert!(bench.dialogue.ask(Command::Question("AT^X?".into()), LIMIT, bench.now));
     assert_eq!(bench.says("0\r"), Some(Heard::Answer("0".into())));
     assert!(matches!(bench.says("OK\r"), Some(Heard::Ended(_))));
 }
 
 #[test]
-fn a_command_waits_until_somebodys_text_is_over() {
+fn a_command_waits_until_an_incoming_text_is_over() {
     let mut bench = Bench::new(3);
     assert_eq!(bench.says("\r\n+CMT: \"+41791000009\",,\"24/07/01,10:11:12+08\"\r\n"), Some(Heard::TextMode));
     assert!(bench.dialogue.ask(Command::Signal, LIMIT, bench.now));

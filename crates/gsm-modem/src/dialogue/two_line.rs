@@ -1,8 +1,8 @@
-//! The lines behind the first one of an unsolicited code (3GPP TS 27.005 clause 3.4.1): a PDU, a stranger's text, or
-//! what a family's own code goes on with. A line that cannot be one ends the wait, so that no answer is ever swallowed.
+//! The lines after the first one of an unsolicited code (3GPP TS 27.005 clause 3.4.1): a PDU, a text, or the
+//! rest of a family's own code. A line that cannot be one of these ends the wait, so that no answer is lost.
 //!
-//! A text is the exception: whatever it reads like, it is a stranger's, however many lines it has. Nothing says where it
-//! ends, but that it comes in one piece: a line that follows without a pause belongs to it.
+//! A text is the exception: it comes from outside and may have any lines, however they read. Nothing marks
+//! its end, but it comes in one piece: a line that follows without a pause belongs to the text.
 
 use std::time::{Duration, Instant};
 
@@ -10,20 +10,20 @@ use super::{Dialogue, Heard};
 use crate::at::{Kind, Line, Routed};
 use crate::secret::Secret;
 
-/// Lines of a text. 160 characters have fewer.
+/// The most lines of a text. 160 characters have fewer.
 const TEXT_LINES: u8 = 200;
 
-/// A command whose result may have been taken for a line of a text gets this time.
-const SWALLOWED: Duration = Duration::from_secs(1);
+/// The time limit for a command whose result may have been taken for a line of a text.
+const RESULT_IN_TEXT_LIMIT: Duration = Duration::from_secs(1);
 
-/// What is due.
+/// What is awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TwoLine {
     /// The PDU of a message.
     Pdu { kind: Kind, length: usize },
-    /// A text; lines until then belong to it.
+    /// A text; lines up to this instant belong to it.
     Text { until: Instant, left: u8 },
-    /// So many lines of a family's own code, which say nothing here.
+    /// So many lines of a family's own code, which are ignored.
     Rest(usize),
 }
 
@@ -33,13 +33,13 @@ impl TwoLine {
     }
 }
 
-/// What became of a line.
+/// What a line was.
 pub(super) enum Second {
-    /// It belongs to no code.
+    /// The line belongs to no code.
     No,
-    /// It belongs to one, and says nothing here.
-    Swallowed,
-    /// It is the PDU that was due.
+    /// The line belongs to a code, and is ignored.
+    Consumed,
+    /// The line is the PDU that was awaited.
     Message(Kind, usize, Secret<Vec<u8>>),
 }
 
@@ -58,7 +58,7 @@ impl Dialogue {
                 if matches!(Line::of(line, None), Line::Final(_)) {
                     self.may_have_ended(now);
                 }
-                self.two_line = Some(TwoLine::Text { until: now + self.manners.quiet, left: left - 1 });
+                self.two_line = Some(TwoLine::Text { until: now + self.settings.quiet, left: left - 1 });
             }
             TwoLine::Pdu { kind, length } => {
                 if let Some(octets) = Line::pdu(line) {
@@ -74,23 +74,23 @@ impl Dialogue {
             }
         }
         self.recorder.hidden(line);
-        Second::Swallowed
+        Second::Consumed
     }
 
-    /// A line of the text reads like a result, and may be that of the outstanding command, which came between: it is not
-    /// waited for much longer. One that asks for a prompt is never disturbed.
+    /// A line of the text reads like a result, and may be the result of the outstanding command, which came in
+    /// between: the wait for that command becomes short. A command that asks for a prompt is never disturbed.
     fn may_have_ended(&mut self, now: Instant) {
         if let Some(outstanding) = self.outstanding.as_mut().filter(|o| !o.held && !o.expects.prompt) {
-            outstanding.deadline = outstanding.deadline.min(now + SWALLOWED);
+            outstanding.deadline = outstanding.deadline.min(now + RESULT_IN_TEXT_LIMIT);
         }
     }
 
-    /// A text that nothing followed for a while is over.
+    /// Ends a text that nothing has followed for a while.
     pub(super) fn end_text(&mut self, now: Instant) {
         self.two_line.take_if(|due| matches!(due, TwoLine::Text { until, .. } if now > *until));
     }
 
-    /// The head of a message that the modem hands over by itself.
+    /// Takes the head of a message that the modem hands over.
     pub(super) fn handed_over(&mut self, routed: Routed<'_>, now: Instant) -> Option<Heard> {
         match routed {
             Routed::PduFollows { kind, length } => {
@@ -105,7 +105,7 @@ impl Dialogue {
                 octets.map(|octets| Heard::Message { kind, length, pdu: Secret::new(octets) })
             }
             Routed::TextFollows(_) => {
-                self.two_line = Some(TwoLine::Text { until: now + self.manners.quiet, left: TEXT_LINES });
+                self.two_line = Some(TwoLine::Text { until: now + self.settings.quiet, left: TEXT_LINES });
                 Some(Heard::TextMode)
             }
             Routed::Text(_, body) => Some(Heard::TextReport(body.to_owned())),

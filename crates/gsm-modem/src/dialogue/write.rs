@@ -1,11 +1,11 @@
-//! What is written to a modem: a command line, what follows a prompt, or what leaves one.
+//! What is written to a modem: a command line, what follows a prompt, or what leaves a prompt.
 
 use std::fmt;
 
 use crate::at::{Command, LineEnd};
 use crate::secret::Secret;
 
-/// What to write, in one piece. Its `Debug` shows no PDU and no PIN.
+/// Octets to write in one piece. Its `Debug` shows no PDU and no PIN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
     /// A command line and its end.
@@ -27,7 +27,7 @@ impl Write {
     }
 }
 
-/// Fit for a log: of a message its length alone.
+/// Fit for a log: only the length of a message is shown.
 impl fmt::Display for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! The ladder with jumped time.
+//! The ladder, with time that is moved by hand.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ fn ladder() -> (Ladder, Instant) {
     (Ladder::new(Limits::default()), monotonic())
 }
 
-/// A silent modem until the ladder rests: the rungs, and the rest.
+/// A silent modem until the ladder rests: the rungs that were climbed, and the rest.
 fn silent(ladder: &mut Ladder, now: &mut Instant) -> (Vec<Rung>, Duration) {
     let mut rungs = Vec::new();
     for _ in 0..1000 {
@@ -21,7 +21,7 @@ fn silent(ladder: &mut Ladder, now: &mut Instant) -> (Vec<Rung>, Duration) {
             Step::Again => {}
             Step::Rest(until) => return (rungs, until - *now),
         }
-        // As long as a modem is called at a port that was opened anew.
+        // This is how long a modem is called at a port that was opened again.
         *now += 12 * SECOND;
     }
     panic!("no rest: {rungs:?}");
@@ -41,7 +41,7 @@ fn a_silent_modem_is_cured_from_the_gentlest_to_the_hardest() {
     let tried = ladder.tried();
     assert_eq!(
         tried,
-        "opening its port anew (2 times); restarting it (2 times); giving it to the USB drivers anew; the power_cycle \
+        "opening its port again (2 times); restarting it (2 times); giving it back to the USB drivers; the power_cycle \
          command"
     );
 }
@@ -56,14 +56,14 @@ fn a_device_that_begins_anew_gets_its_time() {
     assert_eq!(ladder.climb(now + 44 * SECOND), Step::Again);
     assert_eq!(ladder.climb(now + 45 * SECOND), Step::Try(Restart));
     assert_eq!(ladder.climb(now + 90 * SECOND), Step::Try(Reauthorise));
-    // What it takes is not the modem's time.
+    // The time that the step takes is not counted against the modem.
     ladder.done(Reauthorise, now + 95 * SECOND);
     assert_eq!(ladder.climb(now + 139 * SECOND), Step::Again);
     assert_eq!(ladder.climb(now + 140 * SECOND), Step::Try(PowerCycle));
 }
 
 #[test]
-fn rests_grow_to_half_an_hour_and_begin_again_after_a_calm_time() {
+fn rests_grow_to_half_an_hour_and_begin_again_after_a_stable_time() {
     let (mut ladder, mut now) = ladder();
     let mut rests = Vec::new();
     for _ in 0..7 {
@@ -91,16 +91,16 @@ fn one_that_falls_silent_again_soon_is_cured_from_where_it_was() {
     }
     now += 20 * SECOND;
     assert_eq!(ladder.ready(now), Some(Recovery { rung: Restart, took: 20 * SECOND }));
-    assert_eq!(ladder.ready(now), None, "told once");
+    assert_eq!(ladder.ready(now), None, "reported once");
     now += 5 * MINUTE;
     ladder.notice(now);
-    assert_eq!(ladder.climb(now), Step::Try(Restart), "its second and last");
+    assert_eq!(ladder.climb(now), Step::Try(Restart), "the second and last restart");
     assert_eq!(ladder.ready(now + SECOND).unwrap().rung, Restart);
     now += 5 * MINUTE;
     assert_eq!(ladder.climb(now), Step::Try(Reauthorise));
     assert_eq!(ladder.ready(now + SECOND).unwrap().rung, Reauthorise);
     now += 11 * MINUTE;
-    assert_eq!(ladder.climb(now), Step::Try(Reopen), "it was ready for a while");
+    assert_eq!(ladder.climb(now), Step::Try(Reopen), "the modem was ready for a while");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn what_is_not_possible_is_passed_over_and_told() {
     assert_eq!(ladder.climb(now), Step::Try(PowerCycle));
     ladder.impossible(PowerCycle, None, now);
     assert!(matches!(ladder.climb(now), Step::Rest(_)));
-    assert_eq!(ladder.tried(), "opening its port anew (2 times); /sys/x is read-only");
+    assert_eq!(ladder.tried(), "opening its port again (2 times); /sys/x is read-only");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_device_that_is_away_is_left_alone_at_first() {
     assert_eq!(ladder.away(now), None);
     assert_eq!(ladder.away(now + 59 * SECOND), None);
     ladder.here();
-    assert_eq!(ladder.away(now + 70 * SECOND), None, "it was back meanwhile");
+    assert_eq!(ladder.away(now + 70 * SECOND), None, "it was back in the meantime");
     assert_eq!(ladder.away(now + 130 * SECOND), Some(Reauthorise));
     assert_eq!(ladder.away(now + 131 * SECOND), None);
     assert_eq!(ladder.away(now + 175 * SECOND), Some(PowerCycle));
@@ -160,14 +160,14 @@ fn a_modem_without_a_network_is_restarted_at_most_once_an_hour() {
     let (mut ladder, start) = ladder();
     let mut done = Vec::new();
     for second in (0..7400).step_by(2) {
-        if let Some(rung) = ladder.deaf(start + second * SECOND) {
+        if let Some(rung) = ladder.without_network(start + second * SECOND) {
             done.push((second / 60, rung));
         }
     }
     assert_eq!(done, [(5, Radio), (10, Restart), (65, Radio), (70, Restart)]);
     let now = start + 7400 * SECOND;
     assert_eq!(ladder.ready(now).unwrap().rung, Restart);
-    assert_eq!(ladder.deaf(now + MINUTE), None, "the wait begins anew");
+    assert_eq!(ladder.without_network(now + MINUTE), None, "the wait begins anew");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_modem_that_fails_every_send_climbs_once_an_hour_and_is_cured_by_a_send() {
     for _ in 0..100 {
         done.extend(ladder.failing(now));
         now += 20 * SECOND;
-        assert_eq!(ladder.ready(now), None, "that it takes orders is no cure");
+        assert_eq!(ladder.ready(now), None, "a modem that takes orders and fails them has not recovered");
     }
     assert_eq!(done, [Radio, Restart, Reauthorise, PowerCycle], "once within {:?}", now - start);
     now = start + 61 * MINUTE;
@@ -198,14 +198,14 @@ fn a_restart_of_a_failing_modem_gives_it_its_time() {
 }
 
 proptest! {
-    /// Whatever happens, and whenever: a device is begun anew no more often than its time limits allow, rests are
-    /// within theirs, and what is told is told once.
+    /// In any order of events, at any times: a device is restarted no more often than its time limits allow,
+    /// rests are within their limits, and what is reported is reported once.
     #[test]
-    fn cures_keep_their_distance(happenings in proptest::collection::vec((0_u8..7, 0_u64..400), 1..400)) {
+    fn recovery_steps_keep_their_distance(events in proptest::collection::vec((0_u8..7, 0_u64..400), 1..400)) {
         let (mut ladder, start) = ladder();
         let (mut now, mut hard) = (start, Vec::new());
         let mut troubled = false;
-        for (what, seconds) in happenings {
+        for (what, seconds) in events {
             now += Duration::from_secs(seconds);
             let rung = match what {
                 0 | 1 => match ladder.climb(now) {
@@ -217,7 +217,7 @@ proptest! {
                     }
                 },
                 2 => ladder.away(now),
-                3 => ladder.deaf(now),
+                3 => ladder.without_network(now),
                 4 => ladder.failing(now),
                 5 => {
                     ladder.notice(now);

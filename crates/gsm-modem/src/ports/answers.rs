@@ -1,8 +1,8 @@
-//! What a modem said of itself when it was asked (3GPP TS 27.007, TS 27.005).
+//! What a modem answered about itself (3GPP TS 27.007, TS 27.005).
 
 use crate::at::{Domain, Failure, Pin, Registration, ResultCode, pin, pin_refused};
 
-/// What a modem answered. What it would not say is left out.
+/// What a modem answered. What it did not answer is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answers {
     /// The speed at which it answers.
@@ -21,19 +21,19 @@ pub struct Answers {
     pub iccid: Option<String>,
     /// `+CIMI`.
     pub imsi: Option<String>,
-    /// Of each domain that the modem knows.
+    /// The registration in each domain that the modem knows.
     pub registrations: Vec<(Domain, Registration)>,
     /// `+COPS?`.
     pub operator: Option<String>,
     /// `+CSQ`.
     pub signal_dbm: Option<i32>,
-    /// What it says of short messages.
+    /// What the modem answered about short messages.
     pub messaging: Messaging,
-    /// The question at which it fell silent.
+    /// The question after which the modem was silent.
     pub stopped_at: Option<String>,
 }
 
-/// What a modem says of short messages (3GPP TS 27.005).
+/// What a modem answered about short messages (3GPP TS 27.005).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Messaging {
     /// `+CMGF=?` lists PDU mode.
@@ -42,24 +42,24 @@ pub struct Messaging {
     pub text_mode: Option<bool>,
     /// `+CPMS=?`, each memory once.
     pub storages: Vec<String>,
-    /// `+CNMI=?` as it came.
+    /// `+CNMI=?` as the modem answered it.
     pub new_messages: Option<String>,
     /// `+CSCA?`; empty when the SIM has none.
     pub service_centre: Option<String>,
 }
 
 impl Answers {
-    /// The best of all domains.
+    /// The best registration of all domains.
     pub fn registration(&self) -> Registration {
         let found = || self.registrations.iter().map(|(_, registration)| *registration);
         found().find(|r| r.is_registered()).or_else(|| found().next()).unwrap_or_default()
     }
 }
 
-/// What the SIM wants.
+/// What the SIM asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SimState {
-    /// Nothing.
+    /// The SIM is ready.
     Ready,
     /// Its PIN.
     Pin,
@@ -67,9 +67,9 @@ pub enum SimState {
     Puk,
     /// The device is locked to another SIM or network.
     Locked,
-    /// There is none, or it cannot be read.
+    /// There is no SIM, or it cannot be read.
     Absent,
-    /// It is not ready yet.
+    /// The SIM is not ready yet.
     Busy,
     /// The modem does not say.
     #[default]

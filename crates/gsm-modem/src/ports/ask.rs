@@ -1,6 +1,6 @@
-//! Asks a port what it is (3GPP TS 27.007, TS 27.005), by questions alone: no PIN, no radio, no memory and no setting is
-//! touched, but for the form of errors (`+CMEE`) and of results (`ATV`), which are set back. Of a modem that says no
-//! results at all they are asked for (`ATQ0V1`).
+//! Asks a port what it is (3GPP TS 27.007, TS 27.005), with questions only: no PIN, no radio, no memory and
+//! no setting is changed, except the form of errors (`+CMEE`) and of results (`ATV`), which are set back. A
+//! modem that gives no results at all is told to give them (`ATQ0V1`).
 
 use std::fmt;
 use std::path::Path;
@@ -9,26 +9,26 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::line::{Line, Lost};
-use super::{Answers, Obstacle, Patience, Root, SimState, in_the_way};
+use super::{Answers, Obstacle, ProbeTiming, Root, SimState, in_the_way};
 use crate::at::{self, Command, Domain, unquoted};
 use crate::dialogue::Ended;
 use crate::port;
 
-/// Why a port said nothing.
+/// Why a port gave no answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AskError {
-    /// It could not be tried.
+    /// The port could not be tried.
     InTheWay(Obstacle),
-    /// It could not be opened, in a sentence.
+    /// The port could not be opened; the sentence says why.
     Unopened(String),
-    /// Nobody answered `AT`.
+    /// No modem answered `AT`.
     Silent {
         /// At these speeds.
         bauds: Vec<u32>,
-        /// Something was heard all the same.
+        /// Whether octets came all the same.
         noise: bool,
     },
-    /// It vanished, or failed.
+    /// The port vanished, or failed.
     Lost(String),
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for AskError {
             Self::Unopened(why) => f.write_str(why),
             Self::Silent { bauds, noise } => {
                 let bauds: Vec<_> = bauds.iter().map(u32::to_string).collect();
-                write!(f, "nobody answers AT at {} baud: ", bauds.join(", "))?;
+                write!(f, "no modem answers AT at {} baud: ", bauds.join(", "))?;
                 f.write_str(if *noise {
                     "what comes is something else; take another port of the same stick"
                 } else {
@@ -53,29 +53,29 @@ impl fmt::Display for AskError {
     }
 }
 
-/// The names of the question for the SIM's number.
+/// The commands for the SIM's number.
 const ICCID: [&str; 5] = ["AT+CCID", "AT+ICCID", "AT^ICCID?", "AT+QCCID", "AT+ZICCID?"];
 
 /// How often a busy SIM is asked.
 const SIM_TRIES: u32 = 6;
 
-/// For a modem that loses a command which comes right behind a result.
+/// The pause for a modem that loses a command which comes right after a result.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Asks `port` everything.
-pub async fn ask(root: &Root, port: &Path, patience: &Patience) -> Result<Answers, AskError> {
-    let (mut questions, mut answers) = begin(root, port, patience).await?;
+pub async fn ask(root: &Root, port: &Path, timing: &ProbeTiming) -> Result<Answers, AskError> {
+    let (mut questions, mut answers) = begin(root, port, timing).await?;
     finish(questions.all(&mut answers).await, answers)
 }
 
-/// Asks `port` for its `imei` alone, and for the `iccid` of its SIM when `card` is wanted.
+/// Asks `port` only for its `imei`, and for the `iccid` of its SIM when `card` is wanted.
 pub(crate) async fn identify(
     root: &Root,
     port: &Path,
-    patience: &Patience,
+    timing: &ProbeTiming,
     card: bool,
 ) -> Result<Answers, AskError> {
-    let (mut questions, mut answers) = begin(root, port, patience).await?;
+    let (mut questions, mut answers) = begin(root, port, timing).await?;
     finish(questions.identity_in_words(&mut answers, card).await, answers)
 }
 
@@ -92,26 +92,26 @@ fn finish(asked: Result<(), End>, mut answers: Answers) -> Result<Answers, AskEr
 async fn begin<'a>(
     root: &Root,
     port: &Path,
-    patience: &'a Patience,
+    timing: &'a ProbeTiming,
 ) -> Result<(Questions<'a>, Answers), AskError> {
     if let Some(obstacle) = in_the_way(root, port) {
         return Err(AskError::InTheWay(obstacle));
     }
-    let open = port::open(port, patience.first_baud()).map_err(AskError::Unopened)?;
-    let mut line = Line::new(open, patience);
-    for &baud in &patience.bauds {
+    let open = port::open(port, timing.first_baud()).map_err(AskError::Unopened)?;
+    let mut line = Line::new(open, timing);
+    for &baud in &timing.bauds {
         if line.find_at(baud).await? {
-            let questions = Questions { line, patience, pauses: false };
+            let questions = Questions { line, timing, pauses: false };
             return Ok((questions, Answers { baud, ..Answers::default() }));
         }
     }
-    Err(AskError::Silent { bauds: patience.bauds.clone(), noise: line.has_noise() })
+    Err(AskError::Silent { bauds: timing.bauds.clone(), noise: line.has_noise() })
 }
 
 struct Questions<'a> {
     line: Line,
-    patience: &'a Patience,
-    /// A question without an answer was asked again, with a pause before it.
+    timing: &'a ProbeTiming,
+    /// Whether an unanswered question was asked again, with a pause before it.
     pauses: bool,
 }
 
@@ -175,7 +175,7 @@ impl Questions<'_> {
         self.as_it_was(terse).await
     }
 
-    /// A modem that says results as numbers is asked for words. Whether it was.
+    /// Tells a modem that gives results as numbers to give words. Returns whether it did so.
     async fn words(&mut self) -> Result<bool, End> {
         let terse = self.line.says_numbers();
         if terse {
@@ -211,7 +211,7 @@ impl Questions<'_> {
     async fn sim(&mut self) -> Result<SimState, End> {
         for _ in 1..SIM_TRIES {
             match self.sim_now().await? {
-                SimState::Busy => sleep(self.patience.again).await,
+                SimState::Busy => sleep(self.timing.again).await,
                 state => return Ok(state),
             }
         }
@@ -223,8 +223,8 @@ impl Questions<'_> {
         Ok(SimState::of(answer.line(), &answer.0.code()))
     }
 
-    /// A question; one that is not answered is over before the next. The first one that gets nothing at all is asked
-    /// again: the modem may have lost it.
+    /// Asks a question; one that is not answered is over before the next. The first one that gets nothing at
+    /// all is asked again, since the modem may have lost it.
     async fn ask(&mut self, command: Command) -> Result<Answer, End> {
         loop {
             let ended = self.line.ask(command.clone()).await?;
@@ -242,7 +242,7 @@ impl Questions<'_> {
     }
 }
 
-/// What came for one question.
+/// What the modem answered to one question.
 struct Answer(Ended);
 
 impl Answer {
@@ -251,12 +251,12 @@ impl Answer {
         self.0.lines.first().filter(|_| self.0.code().is_ok()).map(String::as_str)
     }
 
-    /// The same, without quotes; empty without one.
+    /// The information line without quotes; empty when there is none.
     fn word(&self) -> String {
         self.line().map(|line| unquoted(line).to_owned()).unwrap_or_default()
     }
 
-    /// The number that it begins with.
+    /// The number with which the line begins.
     fn number(&self) -> Option<u16> {
         self.line().and_then(at::first_number)
     }

@@ -1,4 +1,4 @@
-//! Who has a port open, from `/proc` (proc(5): `fd`, `fdinfo`, `comm`).
+//! Which process has a port open, from `/proc` (proc(5): `fd`, `fdinfo`, `comm`).
 
 use std::fmt;
 use std::fs;
@@ -9,38 +9,38 @@ use super::scan::entries;
 
 /// A process that has a port open.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// Its number.
+pub struct Process {
+    /// Its process number.
     pub pid: u32,
-    /// Its program, at most 15 characters of it.
+    /// Its program's name, at most 15 characters of it.
     pub program: String,
 }
 
-impl Holder {
-    /// Whether it is the desktop's manager of modems.
+impl Process {
+    /// Whether it is `ModemManager`.
     pub fn is_modem_manager(&self) -> bool {
         self.program == MODEM_MANAGER
     }
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (process {})", self.program, self.pid)
     }
 }
 
-/// As `/proc/PID/comm` has it.
+/// The name as `/proc/PID/comm` has it.
 const MODEM_MANAGER: &str = "ModemManager";
 
-/// Who has `device` open, as far as this user may see: who locked it (with a lock file, or on the device) rather
-/// than who only has it open, and otherwise not this process.
-pub fn holder(root: &Root, device: &Path) -> Option<Holder> {
+/// The process that has `device` open, as far as this user may see: one that locked the device (with a lock
+/// file, or on the device) rather than one that only has it open, and otherwise not this process.
+pub fn holder(root: &Root, device: &Path) -> Option<Process> {
     let device = device.canonicalize().ok()?;
     let own = std::process::id();
     if let Some(pid) = lock_file(root, &device).filter(|&pid| pid != own) {
         let process = root.join(&format!("proc/{pid}"));
         if process.exists() {
-            return Some(Holder { pid, program: program(&process) });
+            return Some(Process { pid, program: program(&process) });
         }
     }
     let mut open = None;
@@ -52,10 +52,10 @@ pub fn holder(root: &Root, device: &Path) -> Option<Holder> {
                     .and_then(|number| fs::read_to_string(process.join("fdinfo").join(number)).ok())
                     .is_some_and(|info| info.lines().any(|line| line.starts_with("lock:")));
                 if locked {
-                    return Some(Holder { pid, program: program(&process) });
+                    return Some(Process { pid, program: program(&process) });
                 }
                 if pid != own && open.is_none() {
-                    open = Some(Holder { pid, program: program(&process) });
+                    open = Some(Process { pid, program: program(&process) });
                 }
             }
         }
@@ -63,18 +63,18 @@ pub fn holder(root: &Root, device: &Path) -> Option<Holder> {
     open
 }
 
-/// Who left a lock file in the UUCP manner, as minicom, pppd and other gateways do (FHS 3.0 section 5.9): the number
-/// of a process in ten octets.
+/// The process that left a lock file in the UUCP manner, as minicom, pppd and other gateways do (FHS 3.0
+/// section 5.9): its number in ten octets.
 fn lock_file(root: &Root, device: &Path) -> Option<u32> {
     let name = device.file_name()?.to_str()?;
     fs::read_to_string(root.join(&format!("run/lock/LCK..{name}"))).ok()?.trim().parse().ok()
 }
 
-/// `ModemManager`, when it runs: what it has open only root can see.
-pub(super) fn modem_manager(root: &Root) -> Option<Holder> {
+/// `ModemManager`, when it runs: only root can see what it has open.
+pub(super) fn modem_manager(root: &Root) -> Option<Process> {
     processes(root)
-        .map(|(pid, process)| Holder { pid, program: program(&process) })
-        .find(Holder::is_modem_manager)
+        .map(|(pid, process)| Process { pid, program: program(&process) })
+        .find(Process::is_modem_manager)
 }
 
 fn processes(root: &Root) -> impl Iterator<Item = (u32, std::path::PathBuf)> {

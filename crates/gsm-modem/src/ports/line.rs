@@ -1,4 +1,4 @@
-//! One open port and the dialogue over it: moves octets and time between the two.
+//! One open port and the dialogue over it: passes octets and time between the two.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{timeout, timeout_at};
 use tokio_serial::{SerialPort as _, SerialStream};
 
-use super::Patience;
+use super::ProbeTiming;
 use crate::at::Command;
 use crate::clock::monotonic;
-use crate::dialogue::{Dialogue, Ended, Heard, Manners, Open, Write};
+use crate::dialogue::{Dialogue, DialogueSettings, Ended, Heard, Open, Write};
 
-/// `AT` so often before nobody is there.
+/// How many `AT` are written before the modem counts as silent.
 const CALLS: u8 = 4;
 
 /// A port on which one command at a time is asked.
 pub(super) struct Line {
     port: SerialStream,
     dialogue: Dialogue,
-    /// For the answer to a command, and for octets to be taken.
+    /// The time limit for the answer to a command, and for writing.
     limit: Duration,
-    /// Octets were heard.
+    /// Whether octets were read.
     noise: bool,
 }
 
@@ -28,16 +28,16 @@ pub(super) struct Line {
 pub(super) struct Lost(pub(super) String);
 
 impl Line {
-    pub(super) fn new(port: SerialStream, patience: &Patience) -> Self {
-        let manners = Manners {
-            attention: patience.attention / u32::from(CALLS),
+    pub(super) fn new(port: SerialStream, timing: &ProbeTiming) -> Self {
+        let settings = DialogueSettings {
+            attention: timing.attention / u32::from(CALLS),
             attention_tries: CALLS,
-            ..Manners::default()
+            ..DialogueSettings::default()
         };
-        Self { port, dialogue: Dialogue::new(manners), limit: patience.command, noise: false }
+        Self { port, dialogue: Dialogue::new(settings), limit: timing.command, noise: false }
     }
 
-    /// Whether somebody answers at this speed.
+    /// Whether a modem answers at this speed.
     pub(super) async fn find_at(&mut self, baud: u32) -> Result<bool, Lost> {
         if self.port.baud_rate().is_ok_and(|now| now != baud)
             && let Err(e) = self.port.set_baud_rate(baud)
@@ -49,7 +49,7 @@ impl Line {
         self.found().await
     }
 
-    /// Whether somebody still answers.
+    /// Whether the modem still answers.
     pub(super) async fn find_again(&mut self) -> Result<bool, Lost> {
         self.dialogue.find_again(Open::Perhaps, monotonic());
         self.found().await
@@ -68,7 +68,7 @@ impl Line {
 
     /// From now on there is at least this pause before a command.
     pub(super) fn set_pause(&mut self, pause: Duration) {
-        self.dialogue.manners_mut().pause = pause;
+        self.dialogue.settings_mut().pause = pause;
     }
 
     /// Whether results came as numbers.
@@ -76,7 +76,7 @@ impl Line {
         self.dialogue.take_says_numbers()
     }
 
-    /// Whether anything was heard at all.
+    /// Whether anything was read at all.
     pub(super) fn has_noise(&self) -> bool {
         self.noise
     }
@@ -91,7 +91,7 @@ impl Line {
         }
     }
 
-    /// What the dialogue hears next. Something must be due.
+    /// The next event of the dialogue. Something must be awaited.
     async fn heard(&mut self) -> Result<Heard, Lost> {
         loop {
             let now = monotonic();

@@ -1,8 +1,8 @@
 //! The serial ports of this machine: which of them are modems, what each modem answers, what is in the way, and
 //! when devices come and go.
 //!
-//! This room reads sysfs, `/dev` and `/proc` below a [`Root`], and asks only what changes nothing: never a PIN, never
-//! the radio, never a memory. It speaks to a modem through the same dialogue kernel as a session.
+//! This room reads sysfs, `/dev` and `/proc` below a [`Root`], and asks only what changes nothing: never a
+//! PIN, never the radio, never a memory. It talks to a modem through the same dialogue kernel as a session.
 //!
 //! ```no_run
 //! use gsm_modem::ports::{self, Root};
@@ -17,7 +17,7 @@ mod ask;
 mod holder;
 mod line;
 mod obstacle;
-mod patience;
+mod probe_timing;
 mod rank;
 mod scan;
 mod turn;
@@ -28,16 +28,16 @@ use std::path::{Path, PathBuf};
 pub use answers::{Answers, Messaging, SimState};
 pub(super) use ask::identify;
 pub use ask::{AskError, ask};
-pub use holder::{Holder, holder};
+pub use holder::{Process, holder};
 pub(super) use obstacle::taken;
 pub use obstacle::{Obstacle, in_the_way, without_port};
-pub use patience::Patience;
+pub use probe_timing::ProbeTiming;
 pub use rank::Role;
 pub use scan::{scan, usb_of};
 pub(super) use turn::turn;
 pub use watch::Watch;
 
-/// Where `sys`, `dev` and `proc` are: tests make their own.
+/// The folder that holds `sys`, `dev` and `proc`: tests make their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root(PathBuf);
 
@@ -47,7 +47,7 @@ impl Root {
         Self::at("/")
     }
 
-    /// Another place.
+    /// Another folder.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
@@ -65,15 +65,15 @@ impl Root {
 /// A serial port that may belong to a modem, as sysfs describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Candidate {
-    /// The device node, such as `/dev/ttyUSB0`; its number changes from one plugging to the next.
+    /// The device node, such as `/dev/ttyUSB0`; its number changes each time the device is plugged in.
     pub path: PathBuf,
-    /// The link of `/dev/serial/by-id` that leads to it.
+    /// The link in `/dev/serial/by-id` that leads to it.
     pub by_id: Option<PathBuf>,
-    /// The link of `/dev/serial/by-path` that leads to it: the socket it is plugged into.
+    /// The link in `/dev/serial/by-path` that leads to it, which names the USB socket.
     pub by_path: Option<PathBuf>,
     /// USB vendor and product.
     pub usb: Option<(u16, u16)>,
-    /// The USB serial number; many sticks have none, or all the same.
+    /// The USB serial number; many sticks have none, or all have the same one.
     pub serial: Option<String>,
     /// `bInterfaceNumber`.
     pub interface: Option<u8>,
@@ -89,12 +89,12 @@ pub struct Candidate {
     pub device: Option<PathBuf>,
     /// What the port is for.
     pub role: Role,
-    /// Another stick looks exactly alike, so that one name of `by-id` stands for either.
+    /// Whether another stick looks exactly alike, so that one name in `by-id` may mean either.
     pub has_twin: bool,
 }
 
 impl Candidate {
-    /// The name to write into a configuration: it survives a restart, and means this stick alone.
+    /// The path for a configuration: it stays the same after a restart, and means this stick alone.
     pub fn stable_path(&self) -> &Path {
         let by_id = self.by_id.as_deref().filter(|_| !self.has_twin);
         by_id.or(self.by_path.as_deref()).unwrap_or(&self.path)
@@ -108,7 +108,7 @@ impl Candidate {
         }
     }
 
-    /// Whether all that is given fits, as a `[[modem]]` that is found by `usb` and `serial` asks.
+    /// Whether everything that is given fits, as for a `[[modem]]` that is found by `usb` and `serial`.
     pub fn fits(&self, usb: Option<(u16, u16)>, serial: Option<&str>) -> bool {
         usb.is_none_or(|usb| self.usb == Some(usb))
             && serial.is_none_or(|serial| self.serial.as_deref() == Some(serial))

@@ -1,4 +1,4 @@
-//! What keeps a modem from being used before a single octet is written, and what a person does about it.
+//! What keeps a modem from being used before a single octet is written, and what a person can do about it.
 
 use std::fmt;
 use std::fs::{self, Metadata};
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, Gid, Group, User, eaccess, geteuid};
 
-use super::holder::{Holder, holder, modem_manager};
+use super::holder::{Process, holder, modem_manager};
 use super::scan::usb_devices;
 use super::{Candidate, Root, rank};
 
-/// Something in the way. Its `Display` is a sentence with the cure.
+/// Something in the way. Its `Display` is a sentence with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
     /// There is nothing at this path.
@@ -33,31 +33,31 @@ pub enum Obstacle {
     Denied {
         /// The port.
         port: PathBuf,
-        /// Who is refused.
+        /// The user who is refused.
         user: String,
-        /// The group that may, when there is one.
+        /// The group that may open the port, if there is one.
         group: Option<String>,
     },
-    /// A process has it open.
+    /// A process has the port open.
     Held {
         /// The port.
         port: PathBuf,
-        /// Who, as far as this user may see.
-        holder: Option<Holder>,
+        /// The process, as far as this user may see.
+        holder: Option<Process>,
     },
     /// The port is taken, and `ModemManager` runs, whose files this user may not see.
     PerhapsManaged {
         /// The port.
         port: PathBuf,
-        /// The `ModemManager`.
-        holder: Holder,
+        /// The process of `ModemManager`.
+        holder: Process,
     },
     /// A stick with router firmware, which has no AT port.
     Router {
         /// The stick.
         usb: (u16, u16),
     },
-    /// A stick that still plays the disk with its drivers.
+    /// A stick that still presents itself as the disk with its drivers.
     Storage {
         /// The stick.
         usb: (u16, u16),
@@ -70,7 +70,7 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
-    /// Another modem of this program has the port.
+    /// Whether another modem of this program has the port.
     pub(crate) fn is_own(&self) -> bool {
         matches!(self, Self::Held { holder: Some(holder), .. } if holder.pid == std::process::id())
     }
@@ -79,7 +79,7 @@ impl Obstacle {
 /// Huawei's `HiLink`, and the disk that becomes it.
 const ROUTERS: &[(u16, u16)] = &[(0x12d1, 0x14dc), (0x12d1, 0x14db), (0x12d1, 0x1f01)];
 
-/// Disks that become modems when told.
+/// Disks that become modems when they are switched.
 const STORAGE: &[(u16, u16)] = &[
     (0x12d1, 0x1446),
     (0x12d1, 0x14fe),
@@ -99,7 +99,7 @@ const STORAGE: &[(u16, u16)] = &[
     (0x1e0e, 0xf000),
 ];
 
-/// What keeps `port` from being opened; nothing when it can be tried.
+/// What keeps `port` from being opened; `None` when it can be tried.
 pub fn in_the_way(root: &Root, port: &Path) -> Option<Obstacle> {
     let owned = port.to_owned();
     let Ok(metadata) = port.metadata() else {
@@ -113,7 +113,7 @@ pub fn in_the_way(root: &Root, port: &Path) -> Option<Obstacle> {
     if eaccess(port, AccessFlags::R_OK | AccessFlags::W_OK).is_err() {
         return Some(denied(port, &metadata));
     }
-    // The other end of a pty has the port open too; there only a lock tells that somebody uses it.
+    // The other end of a pty has the port open too; there only a lock shows that a program uses it.
     if !is_pty(&metadata)
         && let Some(holder) = holder(root, port)
     {
@@ -122,7 +122,7 @@ pub fn in_the_way(root: &Root, port: &Path) -> Option<Obstacle> {
     None
 }
 
-/// Who it is, when `port` turned out to be taken.
+/// The process that holds `port`, once the port turned out to be taken.
 pub(crate) fn taken(root: &Root, port: &Path) -> Obstacle {
     let owned = port.to_owned();
     match (holder(root, port), modem_manager(root)) {
@@ -144,7 +144,7 @@ fn denied(port: &Path, metadata: &Metadata) -> Obstacle {
     }
 }
 
-/// Sticks that have no port and will have none by waiting, with the reason for each.
+/// Sticks that have no port and will not get one by waiting, with the reason for each.
 pub fn without_port(root: &Root, ports: &[Candidate]) -> Vec<Obstacle> {
     let reason = |device: super::scan::UsbDevice| {
         let usb = device.usb;
@@ -163,7 +163,7 @@ pub fn without_port(root: &Root, ports: &[Candidate]) -> Vec<Obstacle> {
     usb_devices(root).into_iter().filter_map(reason).collect()
 }
 
-/// Whether the kernel says that this character device is no tty.
+/// Whether the kernel says that this character device is not a tty.
 fn is_another_kind(root: &Root, metadata: &Metadata) -> bool {
     let (major, minor) = (nix::sys::stat::major(metadata.rdev()), nix::sys::stat::minor(metadata.rdev()));
     let kind = fs::read_link(root.join(&format!("sys/dev/char/{major}:{minor}/subsystem")));
@@ -186,7 +186,7 @@ impl fmt::Display for Obstacle {
                 "{} is known to the kernel and has no node: inside a container, pass the device in; otherwise start udev",
                 port.display()
             ),
-            Self::NotAPort { port } => write!(f, "{} is no serial port", port.display()),
+            Self::NotAPort { port } => write!(f, "{} is not a serial port", port.display()),
             Self::Denied { port, user, group: Some(group) } => write!(
                 f,
                 "{} may be opened by the group {group} alone: run `sudo usermod -aG {group} {user}` and log in again",
@@ -198,7 +198,7 @@ impl fmt::Display for Obstacle {
                 port.display()
             ),
             Self::Held { port, holder: Some(holder) } if holder.is_modem_manager() => {
-                write!(f, "{} is held by {holder}: {KEEP_OFF}", port.display())
+                write!(f, "{} is held by {holder}: {IGNORE_DEVICE}", port.display())
             }
             Self::Held { port, holder: Some(holder) } if holder.program == "smsotpd" => write!(
                 f,
@@ -215,7 +215,7 @@ impl fmt::Display for Obstacle {
                 port.display()
             ),
             Self::PerhapsManaged { port, holder } => {
-                write!(f, "{} is taken, probably by {holder}: {KEEP_OFF}", port.display())
+                write!(f, "{} is taken, probably by {holder}: {IGNORE_DEVICE}", port.display())
             }
             Self::Router { usb: (vendor, product) } => write!(
                 f,
@@ -233,5 +233,5 @@ impl fmt::Display for Obstacle {
     }
 }
 
-const KEEP_OFF: &str = "keep it off the modem with ENV{ID_MM_DEVICE_IGNORE}=\"1\" in a udev rule, as in \
+const IGNORE_DEVICE: &str = "keep it off the modem with ENV{ID_MM_DEVICE_IGNORE}=\"1\" in a udev rule, as in \
                         70-smsotpd.rules, or run `sudo systemctl stop ModemManager`";

@@ -1,4 +1,5 @@
-//! Which interface of a stick takes AT commands: by the makers' tables and, for Huawei, by the interface's class.
+//! Which interface of a stick takes AT commands, according to the makers' tables and, for Huawei, the interface's
+//! class.
 
 use super::Candidate;
 
@@ -9,28 +10,28 @@ pub enum Role {
     At,
     /// A second AT port.
     SecondAt,
-    /// Nobody knows.
+    /// The purpose is unknown.
     #[default]
     Unknown,
-    /// The port for data calls: it answers AT too, unless a call is up.
+    /// The port for data calls: it answers AT too, unless a call is in progress.
     Data,
     /// Diagnostics, satellite positions or sound.
     Other,
 }
 
 impl Role {
-    /// Whether it is worth asking.
+    /// Whether the port is worth asking.
     pub const fn may_answer(self) -> bool {
         !matches!(self, Self::Other)
     }
 }
 
-/// Drivers of chips that join a real serial line to USB.
+/// Drivers of chips that connect a real serial line to USB.
 pub(super) const BRIDGES: [&str; 5] = ["ch341", "ch343", "cp210x", "ftdi_sio", "pl2303"];
 
 const HUAWEI: u16 = 0x12d1;
 
-/// Devices alike.
+/// Similar devices.
 struct Row {
     vendor: u16,
     products: &'static [u16],
@@ -88,7 +89,7 @@ const TABLE: &[Row] = &[
     row(0x1e2d, &[0x0069, 0x006f], &[0, 2], &[4, 6]),
 ];
 
-/// Products of modems whose AT interface is nowhere written down.
+/// Products of modems whose AT interface is not documented anywhere.
 const ALSO: &[(u16, u16)] =
     &[(0x1546, 0x1141), (0x1546, 0x1143), (0x1546, 0x1146), (0x1bc7, 0x0021), (0x1e2d, 0x0053)];
 
@@ -111,8 +112,8 @@ pub(super) fn role(port: &Candidate) -> Role {
     }
 }
 
-/// Whether devices with this number take AT commands, so that one without a port lacks its driver. Huawei makes
-/// other things too; there an interface has to say so.
+/// Whether devices with this number take AT commands, so that one without a port lacks its driver. Huawei
+/// makes other things too; there an interface has to show it.
 pub(super) fn is_modem(usb: (u16, u16), classes: &[[u8; 3]]) -> bool {
     find(usb.0, usb.1).is_some()
         || ALSO.contains(&usb)
@@ -123,7 +124,7 @@ fn find(vendor: u16, product: u16) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.vendor == vendor && row.products.contains(&product))
 }
 
-/// Vendor specific, subclass 1 or 2, protocol 1 the modem, 2 the "PC user interface".
+/// Vendor specific, subclass 1 or 2; protocol 1 is the modem, 2 the "PC user interface".
 fn huawei(class: [u8; 3]) -> Option<Role> {
     match class {
         [0xff, 1 | 2, 2] => Some(Role::At),

@@ -7,7 +7,7 @@ use super::{Candidate, Root, rank};
 
 /// The USB serial ports of the machine, stick by stick, the likeliest AT port of each first.
 ///
-/// What vanishes while it is looked at is left out.
+/// What vanishes during the scan is left out.
 pub fn scan(root: &Root) -> Vec<Candidate> {
     let by_id = links(&root.join("dev/serial/by-id"));
     let by_path = links(&root.join("dev/serial/by-path"));
@@ -36,7 +36,7 @@ pub fn scan(root: &Root) -> Vec<Candidate> {
     found
 }
 
-/// The USB vendor and product behind a port; nothing for a plain serial line.
+/// The USB vendor and product behind a port; `None` for a plain serial line.
 pub fn usb_of(root: &Root, port: &Path) -> Option<(u16, u16)> {
     let real = port.canonicalize().ok()?;
     let tty = root.join("sys/class/tty").join(real.file_name()?);
@@ -65,7 +65,7 @@ pub(super) fn usb_devices(root: &Root) -> Vec<UsbDevice> {
         .collect()
 }
 
-/// What the folders above a tty's device say; nothing when it is gone.
+/// What the folders above a tty's device say; `None` when it is gone.
 fn describe(device: &Path, root: &Root) -> Option<Candidate> {
     let device = device.canonicalize().ok()?;
     let top = root.0.canonicalize().ok()?;
@@ -112,7 +112,7 @@ fn links(folder: &Path) -> Vec<Link> {
     entries(folder).into_iter().filter_map(resolved).collect()
 }
 
-/// What is in a folder, sorted; nothing when it is not there.
+/// What is in a folder, sorted; nothing when the folder does not exist.
 pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<_> =
         fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();

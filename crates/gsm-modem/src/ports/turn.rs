@@ -1,5 +1,5 @@
-//! The modems of this daemon take turns at a port, so that one which asks a port who it is keeps out nobody whose
-//! port it is.
+//! The modems of this daemon take turns at a port, so that a modem which asks a port for its identity does
+//! not block the modem that owns the port.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
 
-/// A port is not opened by another modem of this daemon while this lives.
+/// While this value exists, no other modem of this daemon opens the port.
 #[derive(Debug)]
 pub(crate) struct Turn {
     _held: OwnedMutexGuard<()>,
@@ -20,7 +20,7 @@ pub(crate) async fn turn(port: &Path) -> Turn {
     let lock = {
         let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
         let ports = ports.get_or_insert_default();
-        // Nobody is at a port that only the table knows.
+        // No modem is at a port whose lock only the table holds.
         ports.retain(|_, lock| Arc::strong_count(lock) > 1);
         Arc::clone(ports.entry(real).or_default())
     };

@@ -1,4 +1,4 @@
-//! Devices that come and go: inotify(7) on the folder of the nodes and on the folders of udev's links.
+//! Devices that appear and vanish: inotify(7) on the folder of the nodes and on the folders of udev's links.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd, RawFd};
@@ -9,11 +9,11 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// A stick brings several nodes and links, and udev changes their group a moment after they appear: all that
-/// happens until it is quiet for so long is one change.
+/// A stick brings several nodes and links, and udev changes their group a moment after they appear:
+/// everything that happens until nothing has happened for this long is one change.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// One change takes no longer, however restless the folder is.
+/// The longest time that one change takes, however often the folder changes.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// Waits for changes in `/dev` or another folder of ports, and in `serial/by-id` and `serial/by-path` below it.
@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(2);
 pub struct Watch {
     queue: AsyncFd<Queue>,
     folder: PathBuf,
-    /// Something changed, and nobody was told yet.
+    /// Something changed that was not reported yet.
     pending: bool,
 }
 
@@ -45,10 +45,10 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Returns when something has changed since it last returned, and it is quiet again. Look at everything
-    /// then: what changed is not told. An error means that the folder itself is gone.
+    /// Completes when something has changed since the last call and the folder is quiet again. The caller has to look
+    /// at everything then: it does not learn what changed. An error means that the folder itself is gone.
     ///
-    /// May be dropped while it waits; what happened meanwhile is told by the next call.
+    /// The future may be dropped while it waits; the next call reports what happened in the meantime.
     pub async fn changed(&mut self) -> io::Result<()> {
         if !self.pending {
             self.queue.readable().await?.retain_ready();
@@ -66,13 +66,13 @@ impl Watch {
         if let Ok(settled) = tokio::time::timeout(LONGEST, settled).await {
             settled?;
         }
-        // A folder of links may be a new one.
+        // A folder of links may be new.
         self.cover()?;
         self.pending = false;
         Ok(())
     }
 
-    /// Takes what is in the queue.
+    /// Empties the queue.
     fn drain(&self) -> io::Result<()> {
         loop {
             match self.queue.try_io(Interest::READABLE, |queue| Ok(queue.0.read_events()?)) {

@@ -1,8 +1,9 @@
-//! What families of modems need beyond the standard, as values. The families themselves are the TOML files beside
-//! this one; whoever starts a modem reads them, and those of an operator over them, and a session is told the outcome.
+//! What families of modems need beyond the standard, as values. The families themselves are the TOML files
+//! beside this one; the program that starts a modem reads them and those of an operator, which come first,
+//! and gives the result to the session.
 //!
-//! A family is chosen by what the modem says of itself and by its USB id: of all rules that fit, the most exact one
-//! wins. A modem that no rule names is driven by the standard alone.
+//! A family is chosen by what the modem says of itself and by its USB id: of all rules that fit, the most
+//! exact one wins. A modem that no rule names is driven by the standard alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,50 +32,50 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("zte", include_str!("zte.toml")),
 ];
 
-/// The family of a modem that no rule names, and what others leave unsaid.
+/// The family of a modem that no rule names, and the source of keys that other families leave out.
 pub const GENERIC: &str = "generic";
 
-/// One family. Its `Default` sends no command that the standard does not ask for.
+/// One family. Its `Default` sends no command beyond the standard.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Profile {
-    /// Its name: the file's.
+    /// Its name, which is the file's.
     pub name: String,
     /// Which modems belong to it.
     pub rules: Vec<Rule>,
-    /// Sent once the SIM is ready; each may be refused.
+    /// Commands that are sent once the SIM is ready; each may be refused.
     pub init: Vec<String>,
-    /// Commands for the number of the SIM card, in the order they are tried.
+    /// Commands for the number of the SIM card, in the order in which they are tried.
     pub iccid: Vec<String>,
     /// How messages come in.
     pub receiving: Receiving,
-    /// Commands that begin anew with the device, in the order they are tried.
+    /// Commands that restart the device, in the order in which they are tried.
     pub reset: Vec<String>,
-    /// How the SIM's remaining tries are asked for.
+    /// How the remaining tries of the SIM's PIN are asked for.
     pub pin_tries: Option<PinTries>,
-    /// How USSD texts stand on the wire.
+    /// How USSD texts are written on the wire.
     pub ussd: UssdCoding,
     /// The longest wait for the result of a message that the maker documents.
     pub send_timeout: Option<Duration>,
     /// How long the device needs after its OK to `AT+CFUN=1` or to the PIN.
     pub settle: Duration,
-    /// How its lines are to be written.
+    /// How lines to it are written.
     pub line: LineKeys,
     /// The errors that its maker defines.
     pub errors: Vec<MakerError>,
-    /// What it says by itself beyond the common table.
+    /// Its unsolicited codes beyond the common table.
     pub unsolicited: Vec<Unsolicited>,
-    /// Where it strays from the standard.
+    /// Where it deviates from the standard.
     pub quirks: Vec<Quirk>,
 }
 
 /// How messages come in (3GPP TS 27.005 clauses 3.2.2 and 3.4.1).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Receiving {
-    /// Values of `AT+CNMI`, the first that is taken stays. Messages are always stored (mt=1).
+    /// Values of `AT+CNMI`; the first one that the modem accepts stays. Messages are always stored (mt=1).
     pub new_messages: Vec<[u8; 5]>,
     /// Memories for received messages, the best first.
     pub storage: Vec<String>,
-    /// Where a status report lies, whatever memory `+CDSI:` names.
+    /// Where status reports lie, whatever memory `+CDSI:` names.
     pub report_storage: Option<String>,
 }
 
@@ -89,7 +90,8 @@ pub struct LineKeys {
     pub line_end: LineEnd,
 }
 
-/// What tells a modem: all that is given must fit. Texts are parts of what the modem says, in small letters.
+/// What identifies a modem: everything that is given must fit. Texts are parts of what the modem says, in
+/// small letters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rule {
     /// Of `AT+CGMI`.
@@ -98,7 +100,7 @@ pub struct Rule {
     pub model: Option<String>,
     /// Of `AT+CGMR`.
     pub firmware: Option<String>,
-    /// The USB vendor, and product if it matters.
+    /// The USB vendor, and the product if it matters.
     pub usb: Option<(u16, Option<u16>)>,
 }
 
@@ -124,10 +126,10 @@ pub struct PinTries {
     pub value: usize,
 }
 
-/// How the text of a USSD request or answer stands on the wire.
+/// How the text of a USSD request or answer is written on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum UssdCoding {
-    /// As the modem seems to want it.
+    /// In the form that the modem seems to want.
     #[default]
     Auto,
     /// As characters.
@@ -152,14 +154,14 @@ pub struct Unsolicited {
 pub enum Quirk {
     /// `AT+CPIN?` is answered without `OK`: the information line ends the command.
     PinWithoutOk,
-    /// `AT+CMMS` is refused or does harm: it is not asked.
+    /// `AT+CMMS` is refused or does harm: it is not used.
     NoMoreMessages,
-    /// It knows no PDU mode. A modem that says so itself needs no word of it.
+    /// The family has no PDU mode. A modem that says so itself does not need this quirk.
     TextModeOnly,
 }
 
 impl Quirk {
-    /// The words that files use.
+    /// The words that profile files use.
     pub const NAMES: [(&'static str, Self); 3] = [
         ("pin-without-ok", Self::PinWithoutOk),
         ("no-more-messages", Self::NoMoreMessages),
@@ -168,17 +170,17 @@ impl Quirk {
 }
 
 impl Profile {
-    /// Whether it has a quirk.
+    /// Whether the family has a quirk.
     pub fn has(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)
     }
 
-    /// Explains a final result that is not `OK`: what this family means by it, else what the standards do.
+    /// Explains a final result that is not `OK`: by this family's meaning, else by the standards.
     pub fn failure(&self, result: &ResultCode) -> Failure {
         Failure::by(result, &self.errors)
     }
 
-    /// How many lines the unsolicited code has that `line` begins; none when this family knows no such code.
+    /// How many lines the unsolicited code has that `line` begins; `None` when this family has no such code.
     pub fn lines_of(&self, line: &str) -> Option<usize> {
         let begins = |code: &&Unsolicited| {
             line.get(..code.head.len()).is_some_and(|start| start.eq_ignore_ascii_case(&code.head))
@@ -188,7 +190,8 @@ impl Profile {
 }
 
 impl Rule {
-    /// How exactly it fits; none when it does not. A model tells more than a USB id, and that more than a maker.
+    /// How exactly the rule fits; `None` when it does not. A model counts for more than a USB id, and that for
+    /// more than a maker.
     fn fits(&self, modem: &Identity<'_>) -> Option<u32> {
         let mut exact = 0;
         let texts = [
@@ -214,7 +217,7 @@ impl Rule {
     }
 }
 
-/// The families that a session chooses from. Its `Default` knows the standard alone.
+/// The families from which a session chooses. Its `Default` knows the standard alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profiles {
     families: Arc<[Arc<Profile>]>,
@@ -228,7 +231,7 @@ impl Default for Profiles {
 }
 
 impl Profiles {
-    /// Chooses among `families`; the one named [`GENERIC`] is for the modems of no rule.
+    /// Chooses among `families`; the one named [`GENERIC`] is for modems that no rule names.
     pub fn new(families: Vec<Profile>) -> Self {
         let families: Arc<[_]> = families.into_iter().map(Arc::new).collect();
         let generic = families.iter().find(|profile| profile.name == GENERIC).cloned();
@@ -236,13 +239,13 @@ impl Profiles {
         Self { fallback: generic.unwrap_or_else(bare), families }
     }
 
-    /// Always the family of this name.
+    /// Always uses the family of this name.
     pub fn only(&self, name: &str) -> Option<Self> {
         let forced = self.families.iter().find(|profile| profile.name == name)?;
         Some(Self { families: Arc::new([]), fallback: Arc::clone(forced) })
     }
 
-    /// The same, with one limit for the result of a message for all of them.
+    /// The same families, with one limit for the result of a message.
     #[must_use]
     pub fn with_send_timeout(&self, limit: Duration) -> Self {
         let set = |profile: &Arc<Profile>| {
@@ -266,7 +269,7 @@ impl Profiles {
     /// The family that a modem belongs to.
     pub fn of(&self, modem: &Identity<'_>) -> Arc<Profile> {
         let exactness = |profile: &&Arc<Profile>| profile.rules.iter().filter_map(|r| r.fits(modem)).max();
-        // Of equals the first, so that the order of the files decides and not chance.
+        // Of equal rules the first wins, so that the order of the files decides and not chance.
         let best = self.families.iter().rev().filter(|p| exactness(p).is_some()).max_by_key(exactness);
         Arc::clone(best.unwrap_or(&self.fallback))
     }

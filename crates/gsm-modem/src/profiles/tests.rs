@@ -85,7 +85,7 @@ fn a_number_of_the_makers_own_by_family() {
     };
     let number = ErrorValue::Number;
     for (family, code, expected) in [
-        // One number, five makers.
+        // One number has five meanings with five makers.
         ("cinterion", 515, (Message, Refused)),
         ("wavecom", 515, (Modem, Later)),
         ("telit", 515, (Network, Later)),
@@ -94,7 +94,7 @@ fn a_number_of_the_makers_own_by_family() {
         ("motorola", 515, (Network, Later)),
         ("generic", 515, (Network, Later)),
         ("huawei", 515, (Network, Later)),
-        // The rest of Siemens'.
+        // The other numbers of Siemens.
         ("cinterion", 514, (Message, Refused)),
         ("cinterion", 520, (Message, Refused)),
         ("cinterion", 521, (Network, Open)),
@@ -104,14 +104,14 @@ fn a_number_of_the_makers_own_by_family() {
         ("cinterion", 545, (Sim, Later)),
         ("cinterion", 554, (Message, Refused)),
         ("cinterion", 600, (Network, Later)),
-        // Settings and memories are the device's.
+        // Settings and memories belong to the device.
         ("simcom", 516, (Modem, Later)),
         ("simcom", 518, (Modem, Later)),
         ("sim800", 520, (Modem, Later)),
         ("quectel", 512, (Sim, Later)),
         ("quectel", 517, (Modem, Later)),
         ("quectel", 3870, (Modem, Later)),
-        // 350 is a cause on one make, and no reason at all on others.
+        // 350 is a cause on one make, and not on others.
         ("u-blox", 350, (Recipient, Refused)),
         ("u-blox", 357, (Sim, Refused)),
         ("u-blox", 362, (Network, Later)),
@@ -120,7 +120,7 @@ fn a_number_of_the_makers_own_by_family() {
         ("quectel", 350, (Network, Open)),
         ("sierra", 350, (Network, Later)),
         ("generic", 350, (Network, Later)),
-        // The standards' hold everywhere.
+        // The standards' meanings apply to every family.
         ("cinterion", 1, (Recipient, Refused)),
         ("u-blox", 28, (Sim, Refused)),
     ] {

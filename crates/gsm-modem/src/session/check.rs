@@ -1,5 +1,5 @@
-//! Small errands between messages: the keep-alive with signal and registration, and the acknowledgement of a message
-//! that was handed over (3GPP TS 27.005 clause 3.4.4).
+//! Short tasks between messages: the keep-alive with signal and registration, and the acknowledgement of a
+//! message that was handed over (3GPP TS 27.005 clause 3.4.4).
 
 use std::collections::VecDeque;
 
@@ -8,21 +8,21 @@ use super::procedure::{Activity, Cx, Next, Procedure};
 use crate::at::{Command, Domain, registration, signal};
 use crate::dialogue::{Ended, Open};
 
-/// Commands that are asked one after the other, whatever is said to them.
+/// Commands that are asked one after the other, whatever the modem answers.
 #[derive(Debug)]
 pub(super) struct Check {
     left: VecDeque<Command>,
 }
 
 impl Check {
-    /// Is the modem there, how well does it hear, has the network got it?
+    /// Asks whether the modem answers, how strong the signal is, and whether the modem is registered.
     pub(super) fn keep_alive(domain: Option<Domain>) -> Self {
         let mut left = VecDeque::from([Command::Attention, Command::Signal]);
         left.extend(domain.map(Command::Registration));
         Self { left }
     }
 
-    /// `AT+CNMA`; a modem that expected none says so, and no harm is done.
+    /// `AT+CNMA`. A modem that expected none refuses it, which does no harm.
     pub(super) fn acknowledge() -> Self {
         Self { left: VecDeque::from([Command::Acknowledge]) }
     }
@@ -50,7 +50,7 @@ impl Procedure for Check {
         match ended.command {
             Command::Signal if ended.is_ok() => cx.note_signal(ended.answer()),
             Command::Registration(_) if ended.is_ok() => {
-                // An answer that is not understood says nothing new.
+                // An answer that is not understood changes nothing.
                 if let Some(registration) = registration(ended.answer()) {
                     cx.known.set_registration(registration);
                 }
@@ -62,10 +62,10 @@ impl Procedure for Check {
 }
 
 impl Cx<'_> {
-    /// What `+CSQ:` says.
+    /// Takes what `+CSQ:` says.
     pub(super) fn note_signal(&mut self, body: &str) {
         let dbm = signal(body);
-        let snapshot = &mut self.known.seen.snapshot;
+        let snapshot = &mut self.known.view.snapshot;
         if snapshot.signal_dbm != dbm {
             snapshot.signal_dbm = dbm;
             self.known.changed();

@@ -1,4 +1,4 @@
-//! What the modem says by itself (3GPP TS 27.005 clause 3.4.1, TS 27.007): one event each, whatever is outstanding.
+//! Unsolicited codes (3GPP TS 27.005 clause 3.4.1, TS 27.007): one event each, whatever is outstanding.
 
 use std::time::Instant;
 
@@ -11,32 +11,32 @@ use crate::dialogue::Open;
 use crate::snapshot::State;
 
 impl Session {
-    /// A code, whole.
+    /// Takes a complete code.
     pub(super) fn code(&mut self, line: &str, now: Instant) -> Next {
         let Line::Unsolicited(code) = Line::of(line, None) else { return Next::Stay };
         match code {
             Unsolicited::Restarted => self.restarted(now),
-            Unsolicited::Woken => self.woken(now),
-            Unsolicited::Leaving => {
+            Unsolicited::PartReady => self.part_ready(now),
+            Unsolicited::PoweringOff => {
                 self.known.set_fault(Fault::Leaving, now);
                 Next::Stay
             }
             Unsolicited::Registration(domain, body) => self.registration_reported(domain, body, now),
             Unsolicited::Pin(body) => match pin(body) {
-                Pin::Ready => self.woken(now),
+                Pin::Ready => self.part_ready(now),
                 Pin::Second | Pin::Other => Next::Stay,
                 Pin::SimPin | Pin::SimPuk | Pin::Device | Pin::Absent => {
-                    self.known.wishes.bring_up = true;
-                    self.rouse(now)
+                    self.known.pending.bring_up = true;
+                    self.wake(now)
                 }
             },
             Unsolicited::Stored(kind, body) => {
                 match index(body) {
                     Some(place) => self.known.read_place(place, kind, now),
-                    // Something came; where it lies a listing finds.
+                    // A message came; a listing finds where it lies.
                     None => self.known.look_for_messages(now),
                 }
-                self.rouse_idle(now)
+                self.wake_idle(now)
             }
             Unsolicited::Ussd(body) => {
                 let body = body.to_owned();
@@ -44,44 +44,44 @@ impl Session {
             }
             Unsolicited::StorageFull => {
                 self.known.storage_is_full(now);
-                self.rouse_idle(now)
+                self.wake_idle(now)
             }
             Unsolicited::Routed(_) | Unsolicited::Other => Next::Stay,
         }
     }
 
-    /// Every setting is lost, and whatever was under way with it.
+    /// The modem restarted: every setting is lost, and whatever was in progress with it.
     fn restarted(&mut self, now: Instant) -> Next {
         if matches!(self.doing.activity(), Activity::Closed | Activity::Curing) {
             return Next::Stay;
         }
-        self.known.seen.snapshot.counters.restarts += 1;
-        if !self.known.wishes.awakening_counts(now) {
-            // It says so without end. Where it is true, what it says to the next command tells as much.
-            self.known.format.is_doubtful();
+        self.known.view.snapshot.counters.restarts += 1;
+        if !self.known.pending.ready_code_counts(now) {
+            // The modem says so again and again. If it is true, the answer to the next command shows it as well.
+            self.known.format.set_doubtful();
             self.known.set_fault(Fault::Restarted, now);
             return Next::Stay;
         }
         self.known.pace.forget_late();
-        self.known.pin.device_began_anew();
+        self.known.pin.device_restarted();
         self.abandon(&Fault::Restarted, now);
         self.known.end_dialogue(&Fault::Restarted);
         self.known.set_fault(Fault::Restarted, now);
         self.known.set_state(State::Starting, &mut self.dialogue);
-        Next::Anew(Open::No)
+        Next::BringUp(Open::No)
     }
 
-    /// A part of the modem became ready. While it is brought up that ends a wait; later, it says that the modem
-    /// began anew without saying so, and its settings are made again once no message is under way.
-    fn woken(&mut self, now: Instant) -> Next {
+    /// A part of the modem became ready. During the bring-up that ends a wait; later it shows that the modem
+    /// restarted without saying so, and its settings are made again once no message is in progress.
+    fn part_ready(&mut self, now: Instant) -> Next {
         if self.doing.activity() == Activity::BringUp {
-            return self.rouse(now);
+            return self.wake(now);
         }
         if !matches!(self.doing.activity(), Activity::Closed | Activity::Curing)
-            && self.known.wishes.awakening_counts(now)
+            && self.known.pending.ready_code_counts(now)
         {
-            self.known.wishes.bring_up = true;
-            return self.rouse_idle(now);
+            self.known.pending.bring_up = true;
+            return self.wake_idle(now);
         }
         Next::Stay
     }
@@ -94,47 +94,47 @@ impl Session {
         let counts = self.known.domain == Some(domain);
         self.doing.registration_said(domain, registration);
         if self.doing.activity() == Activity::BringUp {
-            // Whichever it is, it says whether it is worth asking again.
-            return if registration.is_registered() { self.rouse(now) } else { Next::Stay };
+            // Whichever domain it is, it shows whether asking again is worthwhile.
+            return if registration.is_registered() { self.wake(now) } else { Next::Stay };
         }
         if !counts {
             return Next::Stay;
         }
         self.known.set_registration(registration);
-        self.rouse_idle(now)
+        self.wake_idle(now)
     }
 
-    /// The modem says something that it would not say under its settings: it began anew without a word.
-    pub(super) fn began_anew(&mut self, now: Instant) -> Next {
+    /// The modem said something that it would not say under its settings: it restarted without saying so.
+    pub(super) fn restarted_silently(&mut self, now: Instant) -> Next {
         if matches!(self.doing.activity(), Activity::Closed | Activity::Curing) || self.dialogue.is_lost() {
-            self.known.wishes.bring_up |=
+            self.known.pending.bring_up |=
                 !matches!(self.doing.activity(), Activity::Closed | Activity::BringUp);
             return Next::Stay;
         }
-        if !self.known.wishes.awakening_counts(now) {
-            // It says so under any settings.
+        if !self.known.pending.ready_code_counts(now) {
+            // The modem says so under any settings.
             self.known.format.echo = Echo::On;
             return Next::Stay;
         }
-        self.known.format.is_doubtful();
-        self.known.pin.device_began_anew();
+        self.known.format.set_doubtful();
+        self.known.pin.device_restarted();
         self.known.set_fault(Fault::BeganAnew, now);
-        self.with(now, |doing, cx| doing.began_anew(cx))
+        self.with(now, |doing, cx| doing.restarted_silently(cx))
     }
 
-    /// Something ends a wait of what is under way.
-    fn rouse(&mut self, now: Instant) -> Next {
+    /// Ends a wait of the procedure in progress.
+    fn wake(&mut self, now: Instant) -> Next {
         if self.dialogue.is_lost() {
             return Next::Stay;
         }
         if self.doing.activity() == Activity::BringUp {
-            self.known.wishes.bring_up = false;
+            self.known.pending.bring_up = false;
         }
-        self.with(now, |doing, cx| doing.roused(cx))
+        self.with(now, |doing, cx| doing.wake(cx))
     }
 
     /// Lets an idle session look at what waits.
-    pub(super) fn rouse_idle(&mut self, now: Instant) -> Next {
-        if self.doing.activity() == Activity::Idle { self.rouse(now) } else { Next::Stay }
+    pub(super) fn wake_idle(&mut self, now: Instant) -> Next {
+        if self.doing.activity() == Activity::Idle { self.wake(now) } else { Next::Stay }
     }
 }

@@ -1,6 +1,6 @@
-//! Climbing the recovery ladder: when a modem that does not answer, finds no network or fails every send is cured, how,
-//! and what a person is told of it. Only the ladder decides which cure comes next; nothing here begins while the result
-//! of a message is outstanding.
+//! Climbing the recovery ladder: when a modem that does not answer, finds no network or fails every send is
+//! recovered, how, and what a person learns about it. Only the ladder decides which step comes next; no step
+//! begins while the result of a message is outstanding.
 
 use super::fault::Fault;
 use super::input::{Closing, Output};
@@ -10,14 +10,14 @@ use crate::dialogue::{Ended, Open};
 use crate::ladder::{Recovery, Rung, Step};
 use crate::snapshot::{Notice, State};
 
-/// The radio, or the device, begins anew.
+/// A recovery step that restarts the radio, or the device.
 #[derive(Debug)]
 pub(super) enum Cure {
-    /// `AT+CFUN=4` is out.
+    /// `AT+CFUN=4` is outstanding.
     RadioOff,
-    /// `AT+CFUN=1` is out.
+    /// `AT+CFUN=1` is outstanding.
     RadioOn,
-    /// This of the family's ways to restart is out.
+    /// The family's restart command with this index is outstanding.
     Restart(usize),
 }
 
@@ -26,7 +26,7 @@ impl Cure {
         Self::Restart(0)
     }
 
-    /// What begins the device anew: the family's own commands, and the standard's last.
+    /// The commands that restart the device: the family's own, and the standard's last.
     fn restart_command(cx: &Cx<'_>, at: usize) -> Option<Command> {
         let own = cx.known.profile.reset.iter().filter(|line| *line != "AT+CFUN=1,1");
         own.map(|line| Command::Vendor(line.clone().into())).chain([Command::Restart]).nth(at)
@@ -52,20 +52,20 @@ impl Procedure for Cure {
 
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
         cx.known.timer = None;
-        cx.known.wishes.restart = false;
+        cx.known.pending.restart = false;
         cx.known.end_dialogue(&Fault::Reset);
-        // Some ask for the PIN again.
-        cx.known.pin.device_began_anew();
+        // Some modems ask for the PIN again.
+        cx.known.pin.device_restarted();
         cx.known.set_state(State::Recovering, cx.dialogue);
         self.write(cx)
     }
 
-    /// Refused or not, the radio is to be on in the end; a restart by the family's own command that is refused is asked
-    /// for as the next one has it.
+    /// Refused or not, the radio is to be on in the end. When a restart by the family's own command is
+    /// refused, the next command is tried.
     fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next {
         match self {
             Self::RadioOff => *self = Self::RadioOn,
-            Self::RadioOn => return Next::Anew(Open::No),
+            Self::RadioOn => return Next::BringUp(Open::No),
             Self::Restart(at) if ended.result.is_some() && !ended.is_ok() => *at += 1,
             Self::Restart(_) => return Next::Close(Closing::Reopen),
         }
@@ -76,14 +76,14 @@ impl Procedure for Cure {
         self.write(cx)
     }
 
-    /// That is what was asked for.
-    fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
+    /// The restart is what was asked for.
+    fn restarted_silently(&mut self, _cx: &mut Cx<'_>) -> Next {
         Next::Stay
     }
 }
 
 impl Cx<'_> {
-    /// What was done so far did not help: the next rung.
+    /// What was done so far did not help: the next rung is climbed.
     pub(super) fn cure(&mut self, fault: Fault, closed: bool) -> Next {
         self.known.ladder.notice(self.now);
         self.set_fault(fault.clone());
@@ -92,7 +92,7 @@ impl Cx<'_> {
             Step::Try(rung) => self.attempt(rung, fault),
             Step::Again => Next::Close(Closing::Reopen),
             Step::Rest(until) if closed => {
-                // It rests when its port is open again.
+                // The modem rests once its port is open again.
                 let seconds = (until - self.now).as_secs();
                 tracing::warn!(modem = %self.known.settings.name, seconds, "{fault}; it rests");
                 Next::Close(Closing::Reopen)
@@ -103,12 +103,12 @@ impl Cx<'_> {
         next
     }
 
-    /// Climbs a rung, as the ladder said.
+    /// Climbs a rung that the ladder chose.
     pub(super) fn attempt(&mut self, rung: Rung, fault: Fault) -> Next {
         tracing::warn!(modem = %self.known.settings.name, rung = rung.as_str(), "{fault}; {} follows", rung.words());
         self.set_fault(fault);
         match rung {
-            Rung::Resync => Next::Anew(Open::Perhaps),
+            Rung::Resync => Next::BringUp(Open::Perhaps),
             Rung::Reopen => Next::Close(Closing::Reopen),
             Rung::Radio => Next::then(Cure::RadioOff),
             Rung::Restart => Next::then(Cure::restart()),
@@ -120,16 +120,16 @@ impl Cx<'_> {
     pub(super) fn well(&mut self) {
         if let Some(recovery) = self.known.ladder.ready(self.now) {
             self.tell_recovered(recovery);
-        } else if self.known.ladder.is_calm(self.now)
-            && self.known.seen.fault.as_ref().is_some_and(|fault| !fault.is_of_room())
-            && self.known.seen.fault != self.known.hint
+        } else if self.known.ladder.is_stable(self.now)
+            && self.known.view.fault.as_ref().is_some_and(|fault| !fault.is_of_room())
+            && self.known.view.fault != self.known.hint
         {
             self.known.clear_fault();
         }
     }
 
     pub(super) fn tell_recovered(&mut self, Recovery { rung, took }: Recovery) {
-        let cause = self.known.seen.cause.take().unwrap_or(Fault::Unanswered);
+        let cause = self.known.view.cause.take().unwrap_or(Fault::Unanswered);
         let mut fault = Fault::Recovered { cause: Box::new(cause.cause()), rung, took };
         tracing::warn!(modem = %self.known.settings.name, rung = rung.as_str(), "{fault}");
         if let Some(hint) = &self.known.hint {
@@ -139,10 +139,10 @@ impl Cx<'_> {
         self.known.push(Output::Notice(Notice::Recovered { rung, took }));
     }
 
-    /// The last fault, and behind it what was tried.
+    /// Reports the last fault, and after it what was tried.
     pub(super) fn tell_tried(&mut self) {
         let tried = self.known.ladder.tried();
-        if let Some(fault) = self.known.seen.fault.clone().filter(|_| !tried.is_empty()) {
+        if let Some(fault) = self.known.view.fault.clone().filter(|_| !tried.is_empty()) {
             self.set_fault(Fault::Tried { cause: Box::new(fault.cause()), tried });
         }
     }

@@ -16,13 +16,13 @@ pub(super) enum Fault {
          so, unplug it"
     )]
     Silent { port: String, baud: u32 },
-    #[error("the modem did not answer in time and is being called anew")]
+    #[error("the modem did not answer in time and is being called again")]
     Unanswered,
     #[error("the modem did not answer in time about the messages that it stores")]
     UnansweredStorage,
     #[error("the modem restarted by itself: check its power supply")]
     Restarted,
-    #[error("the modem began anew without a word, and its settings are made again: check its power supply")]
+    #[error("the modem restarted without saying so, and its settings are made again: check its power supply")]
     BeganAnew,
     #[error("the modem switches itself off: check its power supply and temperature")]
     Leaving,
@@ -30,7 +30,7 @@ pub(super) enum Fault {
     Reset,
     #[error("the daemon was stopped")]
     Stopped,
-    #[error("the modem stands in an old prompt")]
+    #[error("the modem waits at an old prompt")]
     OldPrompt,
     // The SIM.
     #[error("the SIM asks for its PIN{tries}: set pin_file in this modem's configuration")]
@@ -53,9 +53,9 @@ pub(super) enum Fault {
     Puk,
     #[error("the modem is locked to another SIM or network: it needs its unlocking code")]
     DeviceLocked,
-    #[error("no usable SIM in the modem: insert one, or seat it anew")]
+    #[error("no usable SIM in the modem: insert one, or reseat it")]
     NoSim,
-    #[error("the SIM stays busy: seat it anew, or reset the modem")]
+    #[error("the SIM stays busy: reseat it, or reset the modem")]
     SimBusy,
     // The network.
     #[error("the network denies this SIM: check its subscription and whether roaming is allowed")]
@@ -79,7 +79,7 @@ pub(super) enum Fault {
     #[error("the modem lost the network and looks for it: check antenna, coverage and subscription")]
     NetworkLost,
     #[error("the modem finds no network")]
-    Deaf,
+    NoNetwork,
     #[error(
         "the network {operator} from the configuration was refused: {why}; leave operator out to let the modem choose"
     )]
@@ -120,17 +120,17 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Whether it is of one message, and over when the next one is taken.
+    /// Whether the fault is about one message, and over when the next one is accepted.
     pub(super) fn is_of_a_message(&self) -> bool {
         matches!(self, Self::Message(_))
     }
 
-    /// Whether it is of a storage without room.
+    /// Whether the fault is about a storage without room.
     pub(super) fn is_of_room(&self) -> bool {
         matches!(self, Self::StorageFull | Self::StorageStuck)
     }
 
-    /// The fault without what was tried about it.
+    /// The fault without what was tried against it.
     pub(super) fn cause(self) -> Self {
         match self {
             Self::Tried { cause, .. } => *cause,

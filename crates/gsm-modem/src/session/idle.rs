@@ -1,5 +1,5 @@
-//! A session without work: what waited is done first, in the order of its weight; then it waits. And the two states in
-//! which nothing is done.
+//! A session without work: what waited is done first, in the order of its importance; then the session waits.
+//! And the two states in which nothing is done.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::at::Registration;
 use crate::dialogue::{Ended, Open};
 use crate::snapshot::State;
 
-/// A waiting order is taken before the next errand.
+/// An order that waits is taken before the next errand.
 const ERRAND_GAP: Duration = Duration::from_millis(1);
 
 /// Nothing is under way.
@@ -26,7 +26,8 @@ pub(super) struct Idle;
 #[derive(Debug)]
 pub(super) struct Closed;
 
-/// After the last rung: the modem is asked now and then whether it lives, its port open, so that a new device is noticed.
+/// The state after the last rung: the modem is asked now and then whether it answers, and its port stays open, so that
+/// a new device is noticed.
 #[derive(Debug)]
 pub(super) struct Resting {
     pub(super) until: Instant,
@@ -38,40 +39,40 @@ impl Procedure for Idle {
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
-        let wishes = &mut cx.known.wishes;
-        if wishes.stop.is_some() {
+        let pending = &mut cx.known.pending;
+        if pending.stop.is_some() {
             return Next::Close(Closing::Stop);
         }
-        if wishes.restart {
+        if pending.restart {
             return Next::then(Cure::restart());
         }
-        if std::mem::take(&mut wishes.bring_up) {
-            return Next::Anew(Open::No);
+        if std::mem::take(&mut pending.bring_up) {
+            return Next::BringUp(Open::No);
         }
-        if let Some(why) = wishes.cure.take()
+        if let Some(why) = pending.cure.take()
             && let Some(rung) = cx.known.ladder.failing(cx.now)
         {
             return cx.attempt(rung, Fault::Failing(why));
         }
-        let registration = cx.known.seen.snapshot.registration;
+        let registration = cx.known.view.snapshot.registration;
         if cx.known.domain.is_some() && !cx.known.may_send(registration) {
             let roaming = registration == Registration::Roaming;
             cx.set_fault(if roaming { Fault::RoamingForbidden } else { Fault::NetworkLost });
             cx.known.set_state(State::Recovering, cx.dialogue);
             return Next::Then(bring_up::network());
         }
-        if cx.known.wishes.acknowledge > 0 {
-            cx.known.wishes.acknowledge -= 1;
+        if cx.known.pending.acknowledge > 0 {
+            cx.known.pending.acknowledge -= 1;
             return Next::then(Check::acknowledge());
         }
         let text = &cx.known.format.text;
         if (!text.on || text.charset == Some(text.plain))
-            && let Some(request) = cx.known.wishes.ussd.take()
+            && let Some(request) = cx.known.pending.ussd.take()
         {
             return Next::then(Ussd::new(request));
         }
         let later = cx.now + cx.known.settings.timing.keep_alive;
-        let keep_alive = *cx.known.wishes.keep_alive.get_or_insert(later);
+        let keep_alive = *cx.known.pending.keep_alive.get_or_insert(later);
         let errand = cx.known.storage_due(cx.now).map(|due| due.max(cx.now + ERRAND_GAP));
         cx.known.timer = Some(errand.map_or(keep_alive, |due| due.min(keep_alive)));
         cx.known.set_state(State::Ready, cx.dialogue);
@@ -84,7 +85,7 @@ impl Procedure for Idle {
     }
 
     fn timer(&mut self, cx: &mut Cx<'_>) -> Next {
-        if cx.known.menu.is_stale(cx.now) {
+        if cx.known.ussd_dialogue.is_stale(cx.now) {
             return Next::then(Ussd::end_of_dialogue(cx.known.settings.timing.command));
         }
         if let Some(errand) = cx.known.next_errand(cx.now) {
@@ -93,18 +94,18 @@ impl Procedure for Idle {
         if cx.known.codes_are_due(cx.now) {
             return Next::Then(bring_up::storages());
         }
-        if cx.known.wishes.keep_alive.take_if(|at| *at <= cx.now).is_none() {
+        if cx.known.pending.keep_alive.take_if(|at| *at <= cx.now).is_none() {
             return self.begin(cx);
         }
         Next::then(Check::keep_alive(cx.known.domain))
     }
 
-    fn roused(&mut self, cx: &mut Cx<'_>) -> Next {
+    fn wake(&mut self, cx: &mut Cx<'_>) -> Next {
         self.begin(cx)
     }
 
-    fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {
-        cx.known.wishes.bring_up = true;
+    fn restarted_silently(&mut self, cx: &mut Cx<'_>) -> Next {
+        cx.known.pending.bring_up = true;
         self.begin(cx)
     }
 }
@@ -126,7 +127,7 @@ impl Procedure for Closed {
         Next::Stay
     }
 
-    fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
+    fn restarted_silently(&mut self, _cx: &mut Cx<'_>) -> Next {
         Next::Stay
     }
 }
@@ -151,14 +152,14 @@ impl Procedure for Resting {
             cx.dialogue.find_by_one_call(cx.now);
             return Next::Stay;
         }
-        Next::Anew(Open::Perhaps)
+        Next::BringUp(Open::Perhaps)
     }
 
     fn found(&mut self, _cx: &mut Cx<'_>) -> Next {
         Next::Then(bring_up::first())
     }
 
-    fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
-        Next::Anew(Open::Perhaps)
+    fn restarted_silently(&mut self, _cx: &mut Cx<'_>) -> Next {
+        Next::BringUp(Open::Perhaps)
     }
 }

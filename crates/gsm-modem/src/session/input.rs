@@ -1,4 +1,4 @@
-//! The face of a session: what it is told, and what it wants done.
+//! The interface of a session: its inputs, and the outputs that it wants carried out.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,19 +10,21 @@ use crate::secret::Secret;
 use crate::snapshot::{Notice, Outcome, Part};
 use crate::{Owners, Place};
 
-/// What a session is told. Each is taken at any time; what cannot be done then is answered, queued or ignored, as it says.
+/// An input of a session. Each is accepted at any time; an input that cannot be acted on then is answered, queued or
+/// ignored, as its description says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// The port was opened. The dialogue is found and the modem brought up.
+    /// The port was opened. The session synchronises the dialogue and brings the modem up.
     Opened {
         /// Its path.
         port: PathBuf,
-        /// USB vendor and product; nothing for a plain serial line.
+        /// USB vendor and product; `None` for a plain serial line.
         usb: Option<(u16, u16)>,
     },
-    /// The port cannot be opened, or is gone. What was under way is settled. The sentence says why.
+    /// The port cannot be opened, or is gone. What was in progress is settled. The sentence says why.
     Lost(String),
-    /// The port takes no octets. What was under way is settled, and the next rung is climbed. The sentence says why.
+    /// The port accepts no octets. What was in progress is settled, and the next rung is climbed. The sentence says
+    /// why.
     Stuck(String),
     /// Octets were read.
     Received(Vec<u8>),
@@ -31,46 +33,48 @@ pub enum Input {
     /// Send these parts in order. An [`Output::Settle`] answers each order exactly once. No octet of a PDU leaves before
     /// [`Input::Gate`] opens.
     Submit(Vec<Part>),
-    /// The gate of the order under way opened (`true`), or will never open.
+    /// The gate of the order in progress opened (`true`), or will never open.
     Gate(bool),
-    /// Not one octet of the body that was to be written left.
+    /// No octet of the body that was to be written has left.
     BodyUnsent,
-    /// Take no more orders; the one under way is finished.
+    /// Take no more orders; the one in progress is finished.
     Pause,
     /// Take orders again.
     Resume,
-    /// Begin anew with the device, once no message is on the air.
+    /// Restart the device, once no message is on the air.
     Reset,
-    /// Messages through it fail, and the sentence says how: climb for it, if the ladder finds it time.
+    /// Messages through this modem fail, and the sentence says how: climb the ladder for that, if the ladder
+    /// allows it now.
     Cure(String),
     /// Finish the message on the air within this time, then close the port for good.
     Stop(Duration),
     /// Delete a message that was announced with this place.
     Discard(Place),
-    /// Ask the network, or answer it while it waits for an answer; without a code, end the dialogue. An
-    /// [`Output::Ussd`] answers each exactly once.
+    /// Send a USSD request to the network, or answer the network while it waits for an answer; without a
+    /// code, end the dialogue. An [`Output::Ussd`] answers each exactly once.
     Ussd {
-        /// Such as `*100#`.
+        /// A code such as `*100#`.
         code: Option<Secret<String>>,
         /// How long the network may take.
         timeout: Duration,
     },
-    /// The answer to [`Output::TryPin`]: `Ok(true)`: it is noted for certain, and the try may be made.
+    /// The answer to [`Output::TryPin`]. `Ok(true)`: the try is noted on disk, and may be made.
     PinNoted(Result<bool, String>),
     /// The subscriber had no room for this many notices; none of them a received message.
     NoticesLost(u64),
     /// There is no port to open. [`Output::Close`] may say what is to be done about it.
     Missing,
-    /// A rung that needs no port is climbed, or could not be and why. [`Output::Close`] may name the next.
+    /// A rung that needs no port was climbed, or could not be, with the reason. [`Output::Close`] may name
+    /// the next one.
     Climbed {
         /// The rung.
         rung: Rung,
-        /// An error without a sentence: there is nothing to do it with.
+        /// An error without a sentence: the machine has nothing to do it with.
         done: Result<(), Option<String>>,
     },
 }
 
-/// What the session wants done.
+/// An action that the session wants carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// Write this, in one piece.
@@ -79,14 +83,14 @@ pub enum Output {
     Settle(Outcome),
     /// The USSD request ended.
     Ussd(Result<UssdAnswer, String>),
-    /// Note durably that the PIN is being tried, unless it was noted before, and tell by [`Input::PinNoted`].
+    /// Note on disk that the PIN is being tried, unless that was noted before, and answer by [`Input::PinNoted`].
     TryPin {
         /// Whose PIN it is.
         owners: Owners,
         /// The PIN.
         pin: Secret<String>,
     },
-    /// The PIN was accepted: its note goes.
+    /// The PIN was accepted: the note is to be removed.
     PinAccepted {
         /// Whose PIN it is.
         owners: Owners,
@@ -104,7 +108,7 @@ pub enum Output {
 pub enum Closing {
     /// To open it again.
     Reopen,
-    /// To cure the device without it, and to open it again.
+    /// To carry out this rung without the port, and to open the port again.
     Cure(Rung),
     /// For good.
     Stop,
@@ -115,7 +119,7 @@ pub enum Closing {
 pub struct UssdAnswer {
     /// The text; empty when a dialogue was only ended.
     pub text: String,
-    /// The network waits for an answer.
+    /// Whether the network waits for an answer.
     pub open: bool,
 }
 

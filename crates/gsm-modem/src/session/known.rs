@@ -1,4 +1,4 @@
-//! What a session knows of its modem beyond what it is doing: it outlives every procedure.
+//! What a session knows of its modem apart from what it is doing. This outlives every procedure.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::fault::Fault;
 use super::input::Output;
-use super::menu::{Menu, Request};
 use super::pace::Pace;
 use super::storage::Storage;
+use super::ussd_dialogue::{Request, UssdDialogue};
 
 use crate::at::{Charset, Domain, Registration};
 use crate::ladder::Ladder;
@@ -16,182 +16,183 @@ use crate::profiles::{Identity, Profile};
 use crate::settings::{Roaming, Settings};
 use crate::snapshot::Snapshot;
 
-/// How often an awakening may have the settings made again in [`AWAKENING_SPAN`]: a modem that reports one in
-/// answer to the settings themselves must not be set up for ever.
-const AWAKENINGS: u8 = 3;
-const AWAKENING_SPAN: Duration = Duration::from_secs(60);
+/// How often codes that say a part of the modem is ready may have the settings made again in [`READY_CODE_SPAN`]: a
+/// modem that sends one in answer to the settings themselves must not be set up for ever.
+const READY_CODES: u8 = 3;
+const READY_CODE_SPAN: Duration = Duration::from_secs(60);
 
-/// What is known.
+/// What is known of the modem.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) settings: Settings,
-    /// The family that it belongs to, as far as is known.
+    /// The family that the modem belongs to, as far as is known.
     pub(super) profile: Arc<Profile>,
     usb: Option<(u16, u16)>,
-    pub(super) seen: Seen,
+    pub(super) view: View,
     /// What a person should know although the modem works.
     pub(super) hint: Option<Fault>,
     pub(super) outputs: VecDeque<Output>,
     pub(super) ladder: Ladder,
     pub(super) format: Format,
-    /// The domain whose registration counts; nothing when the modem knows none.
+    /// The domain whose registration counts; `None` when the modem has none.
     pub(super) domain: Option<Domain>,
     pub(super) storage: Storage,
-    pub(super) wishes: Wishes,
+    pub(super) pending: Pending,
     pub(super) pace: Pace,
     pub(super) pin: PinState,
-    pub(super) menu: Menu,
+    pub(super) ussd_dialogue: UssdDialogue,
     /// When the procedure wants to be woken.
     pub(super) timer: Option<Instant>,
 }
 
 /// The snapshot and what it is made from.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct View {
     pub(super) snapshot: Snapshot,
-    /// The snapshot changed since somebody asked.
+    /// Whether the snapshot changed since it was last taken.
     pub(super) dirty: bool,
-    /// What `last_error` says.
+    /// The fault in `last_error`.
     pub(super) fault: Option<Fault>,
-    /// The first fault of the trouble that the modem is in: what follows is of its cure.
+    /// The first fault of the present trouble; what follows is a fault of its recovery.
     pub(super) cause: Option<Fault>,
-    /// When the log was last told what went before a failure.
-    pub(super) told: Option<Instant>,
+    /// When the log last got the lines before a failure.
+    pub(super) logged_at: Option<Instant>,
 }
 
-/// In which form messages are said, and what is known of the settings for that.
+/// The format of messages, and what is known of the settings for it.
 #[derive(Debug, Default)]
 pub(super) struct Format {
-    /// When `AT+CMGF` was last known to be in force; nothing when something speaks against it.
+    /// When `AT+CMGF` was last known to be in force; `None` when there is reason for doubt.
     proven: Option<Instant>,
     pub(super) echo: Echo,
-    /// `AT+CMMS` was refused: not asked again until the modem begins anew.
+    /// `AT+CMMS` was refused, and is not used again until the modem restarts.
     pub(super) more_refused: bool,
-    /// `+CSMS: 1` cannot be left: messages that are handed over want an acknowledgement.
+    /// `+CSMS: 1` cannot be switched off: messages that are handed over need an acknowledgement.
     pub(super) acknowledges: bool,
-    /// Found out: the modem loses octets that come right behind the prompt.
+    /// The pause after the prompt, once the modem is known to lose octets that come right after it.
     pub(super) prompt_pause: Duration,
     pub(super) text: TextMode,
 }
 
-/// A modem that answers nothing for so long may have begun anew without a word; a start takes longer.
+/// A modem that answers nothing for this long may have restarted without saying so; a restart takes longer.
 const UNPROVEN: Duration = Duration::from_millis(100);
 
 impl Format {
-    /// `AT+CMGF` was taken.
+    /// The modem accepted `AT+CMGF`.
     pub(super) fn was_set(&mut self, now: Instant) {
         self.proven = Some(now);
     }
 
-    /// Something speaks against its being in force.
-    pub(super) fn is_doubtful(&mut self) {
+    /// There is reason to doubt that the format is in force.
+    pub(super) fn set_doubtful(&mut self) {
         self.proven = None;
     }
 
-    /// Whether it is in force for certain.
-    pub(super) fn is_sure(&self, now: Instant) -> bool {
+    /// Whether the format is certainly in force.
+    pub(super) fn is_certain(&self, now: Instant) -> bool {
         self.proven.is_some_and(|at| now.saturating_duration_since(at) <= UNPROVEN)
     }
 
-    /// A command ended. Where it was certain a moment ago it is so still: what answers without a gap did not begin anew.
+    /// A command ended. If the format was certain a moment ago, it still is: a modem that answers without a gap did not
+    /// restart.
     pub(super) fn answered(&mut self, now: Instant) {
-        if self.is_sure(now) {
+        if self.is_certain(now) {
             self.proven = Some(now);
         }
     }
 
-    /// A message was taken that left in this format.
-    pub(super) fn has_sent(&mut self, now: Instant) {
+    /// A message that was sent in this format was accepted.
+    pub(super) fn was_used(&mut self, now: Instant) {
         self.proven = self.proven.map(|_| now);
     }
 }
 
-/// Whether the modem gives back what is written.
+/// Whether the modem echoes what is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Echo {
-    /// Nobody knows yet.
+    /// It is not known yet.
     #[default]
     Unknown,
-    /// It was switched off, and stayed off: a command that comes back tells of a modem that began anew.
+    /// The echo was switched off, and stayed off: a command that is echoed shows that the modem restarted.
     Off,
-    /// It cannot be switched off.
+    /// The echo cannot be switched off.
     On,
 }
 
-/// How text mode stands, on a modem that is driven in it.
+/// The state of text mode, on a modem that is driven in it.
 #[derive(Debug, Default)]
 pub(super) struct TextMode {
     pub(super) on: bool,
-    /// The alphabet in force; nothing while a change of it is unanswered.
+    /// The alphabet in force; `None` while a change of it is unanswered.
     pub(super) charset: Option<Charset>,
     /// The alphabet for sending, and for everything but reading.
     pub(super) plain: Charset,
-    /// `+CSMP` in force; nothing while a change of it is unanswered.
+    /// The `+CSMP` in force; `None` while a change of it is unanswered.
     pub(super) parameters: Option<[u8; 4]>,
-    /// `+CSMP` was taken once: what a refusal leaves in force may be anything.
+    /// `+CSMP` was accepted once: after a refusal, any value may be in force.
     pub(super) has_parameters: bool,
-    /// The service centre is to be set once more: on some modems `+CSMP` clears it.
+    /// The service centre has to be set again: on some modems `+CSMP` clears it.
     pub(super) centre_due: bool,
-    /// An alphabet was taken at all, so that one can be left again.
+    /// The modem has accepted an alphabet, so that it can be switched back.
     pub(super) switches: bool,
-    /// The modem lists PDU mode, though it refuses it.
+    /// The modem lists PDU mode, but refuses it.
     pub(super) lists_pdu: bool,
 }
 
-/// What became of the configured PIN since the start.
+/// What became of the configured PIN since the start of the daemon.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PinState {
     #[default]
     Untried,
-    /// Given and accepted; may be given again after the device began anew.
+    /// The PIN was entered and accepted, and may be entered again after a restart of the device.
     Accepted,
-    /// Accepted before, and the device began anew since.
+    /// The PIN was accepted before, and the device restarted since.
     AcceptedBefore,
-    /// Refused, or given without an answer. Never again.
+    /// The PIN was refused, or entered without an answer. It is never entered again.
     Spent,
 }
 
 impl PinState {
-    pub(super) fn device_began_anew(&mut self) {
+    pub(super) fn device_restarted(&mut self) {
         if *self == Self::Accepted {
             *self = Self::AcceptedBefore;
         }
     }
 }
 
-/// What waits until the session is idle.
+/// Work that waits until the session is idle.
 #[derive(Debug, Default)]
-pub(super) struct Wishes {
-    /// The port is to be closed for good; at the latest then.
+pub(super) struct Pending {
+    /// The port is to be closed for good, at this instant at the latest.
     pub(super) stop: Option<Instant>,
     pub(super) restart: bool,
     pub(super) bring_up: bool,
-    /// Messages through it fail, and how.
+    /// Messages through this modem fail, and this is how.
     pub(super) cure: Option<String>,
-    /// Messages that were handed over and want `+CNMA`.
+    /// How many messages were handed over and need `+CNMA`.
     pub(super) acknowledge: u32,
     pub(super) ussd: Option<Request>,
-    /// When the modem is asked whether it lives.
+    /// When the modem is next asked whether it answers.
     pub(super) keep_alive: Option<Instant>,
-    awakenings: Awakenings,
+    ready_codes: ReadyCodes,
 }
 
-/// Awakenings that had the settings made again, since when.
+/// How many ready codes had the settings made again, and since when.
 #[derive(Debug, Default)]
-struct Awakenings {
+struct ReadyCodes {
     since: Option<Instant>,
     count: u8,
 }
 
-impl Wishes {
-    /// A part of the modem became ready, or the modem began anew: whether the settings are made again.
-    pub(super) fn awakening_counts(&mut self, now: Instant) -> bool {
-        let awakenings = &mut self.awakenings;
-        if awakenings.since.is_none_or(|since| now.saturating_duration_since(since) > AWAKENING_SPAN) {
-            *awakenings = Awakenings { since: Some(now), count: 0 };
+impl Pending {
+    /// A part of the modem became ready, or the modem restarted. Returns whether the settings are made again.
+    pub(super) fn ready_code_counts(&mut self, now: Instant) -> bool {
+        let ready_codes = &mut self.ready_codes;
+        if ready_codes.since.is_none_or(|since| now.saturating_duration_since(since) > READY_CODE_SPAN) {
+            *ready_codes = ReadyCodes { since: Some(now), count: 0 };
         }
-        awakenings.count = awakenings.count.saturating_add(1);
-        awakenings.count <= AWAKENINGS
+        ready_codes.count = ready_codes.count.saturating_add(1);
+        ready_codes.count <= READY_CODES
     }
 }
 
@@ -201,17 +202,17 @@ impl Known {
         Self {
             profile: settings.profiles.of(&Identity::default()),
             usb: None,
-            seen: Seen { snapshot, dirty: true, ..Seen::default() },
+            view: View { snapshot, dirty: true, ..View::default() },
             hint: None,
             outputs: VecDeque::new(),
             ladder: Ladder::new(settings.timing.ladder),
             format: Format::default(),
             domain: Some(Domain::Cs),
             storage: Storage::default(),
-            wishes: Wishes::default(),
+            pending: Pending::default(),
             pace: Pace::default(),
             pin: PinState::default(),
-            menu: Menu::default(),
+            ussd_dialogue: UssdDialogue::default(),
             timer: None,
             settings,
         }
@@ -222,9 +223,9 @@ impl Known {
         self.choose_profile();
     }
 
-    /// Chooses the family anew from what the modem said of itself.
+    /// Chooses the family again from what the modem says of itself.
     pub(super) fn choose_profile(&mut self) {
-        let seen = &self.seen.snapshot;
+        let seen = &self.view.snapshot;
         let said = Identity {
             maker: &seen.equipment.manufacturer,
             model: &seen.equipment.model,
@@ -238,16 +239,17 @@ impl Known {
         self.profile = profile;
     }
 
-    /// Whether messages may be sent with this registration. One that is not understood is not the home network.
+    /// Whether messages may be sent with this registration. A registration that is not understood is not the
+    /// home network.
     pub(super) fn may_send(&self, registration: Registration) -> bool {
         registration.is_registered()
             && !(registration == Registration::Roaming && self.settings.roaming == Roaming::Forbidden)
     }
 
-    /// The device may have begun anew: what was set in it is unknown.
-    pub(super) fn begin_anew(&mut self) {
-        self.wishes.bring_up = false;
-        self.wishes.keep_alive = None;
+    /// The device may have restarted: its settings are unknown.
+    pub(super) fn forget_settings(&mut self) {
+        self.pending.bring_up = false;
+        self.pending.keep_alive = None;
         self.format = Format { prompt_pause: self.format.prompt_pause, ..Format::default() };
         self.domain = Some(Domain::Cs);
         self.hint = None;

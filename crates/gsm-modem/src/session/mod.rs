@@ -1,11 +1,11 @@
 //! The dialogue with one modem as a pure state machine (ITU-T V.250, 3GPP TS 27.005 and TS 27.007).
 //!
-//! [`Session::handle`] takes what happened and the present; [`Session::poll`] gives what is to be done. It knows no port
-//! and no clock. Below it the dialogue kernel gives every line its place; above that one procedure at a time owns what is
-//! under way and is thrown away whole. The rules it keeps: every command states what it expects, and what else arrives is
-//! an unsolicited code or is counted and dropped; after a time-out nothing is sent before the dialogue is found again; what
-//! is not understood opens no lock and switches nothing off; and a message whose PDU has left is accepted, rejected or
-//! unknown, never guessed.
+//! [`Session::handle`] takes an event and the present; [`Session::poll`] gives what is to be done. The session knows
+//! no port and no clock. Below it, the dialogue kernel gives every line its meaning; above that, one procedure at a
+//! time owns what is in progress and is dropped as a whole. The session keeps these rules: every command states what
+//! it expects, and anything else that arrives is an unsolicited code or is counted and dropped; after a time-out
+//! nothing is sent before the dialogue is resynchronised; a line that is not understood grants nothing and switches
+//! nothing off; and a message whose PDU has left is accepted, rejected or unknown, never guessed.
 //!
 //! ```
 //! use std::time::Instant;
@@ -35,20 +35,20 @@ mod fault;
 mod idle;
 mod input;
 mod known;
-mod menu;
 mod orders;
 mod pace;
 mod port;
 mod procedure;
 mod read;
-mod seen;
 mod send;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod translate;
 mod ussd;
+mod ussd_dialogue;
 mod ussd_text;
+mod view;
 
 use crate::dialogue::{Dialogue, Heard, Open, Recorded};
 use crate::settings::Settings;
@@ -59,10 +59,10 @@ pub use input::{Closing, Input, Output, UssdAnswer};
 use fault::Fault;
 use idle::{Closed, Idle, Resting};
 use known::{Echo, Known};
-use menu::Request;
 use procedure::{Activity, Cx, Next, Procedure};
+use ussd_dialogue::Request;
 
-/// One modem's dialogue.
+/// The session with one modem.
 #[derive(Debug)]
 pub struct Session {
     dialogue: Dialogue,
@@ -74,12 +74,12 @@ pub struct Session {
 impl Session {
     /// A session whose port is not open yet.
     pub fn new(settings: Settings) -> Self {
-        let mut dialogue = Dialogue::new(settings.timing.manners);
+        let mut dialogue = Dialogue::new(settings.timing.dialogue);
         dialogue.recorder().name(&settings.name);
         Self { dialogue, known: Known::new(settings), doing: Box::new(Closed), opened_before: false }
     }
 
-    /// What happened, at `now`, which never goes back. Ask [`Session::poll`] afterwards until there is nothing.
+    /// Takes an input at `now`, which never goes back. Call [`Session::poll`] afterwards until there is no output.
     pub fn handle(&mut self, input: Input, now: Instant) {
         self.dialogue.recorder().at(now);
         let next = match input {
@@ -98,11 +98,11 @@ impl Session {
             Input::Resume => self.set_paused(false),
             Input::Reset => self.reset(now),
             Input::Cure(why) => {
-                self.known.wishes.cure = Some(why);
-                self.rouse_idle(now)
+                self.known.pending.cure = Some(why);
+                self.wake_idle(now)
             }
             Input::Stop(grace) => {
-                self.known.wishes.stop = Some(now + grace);
+                self.known.pending.stop = Some(now + grace);
                 if self.doing.activity() == Activity::Sending {
                     Next::Stay
                 } else {
@@ -111,12 +111,12 @@ impl Session {
             }
             Input::Discard(place) => {
                 self.known.discard(place);
-                self.rouse_idle(now)
+                self.wake_idle(now)
             }
             Input::Ussd { code, timeout } => self.ussd(Request { code, timeout }, now),
             Input::PinNoted(noted) => self.with(now, |doing, cx| doing.pin_noted(noted, cx)),
             Input::NoticesLost(count) => {
-                self.known.seen.snapshot.counters.lost_notices += count;
+                self.known.view.snapshot.counters.lost_notices += count;
                 self.known.changed();
                 Next::Stay
             }
@@ -130,33 +130,33 @@ impl Session {
         self.follow(next, now);
     }
 
-    /// What to do next; ask until there is nothing. What is written stands before what else is to be done.
+    /// The next output; to be called until there is none. Octets to write come before all other outputs.
     pub fn poll(&mut self) -> Option<Output> {
         self.dialogue.poll().map(Output::Write).or_else(|| self.known.outputs.pop_front())
     }
 
-    /// When to tell of the time at the latest, by [`Input::Tick`].
+    /// The latest instant for an [`Input::Tick`].
     pub fn deadline(&self) -> Option<Instant> {
-        let stop = self.known.wishes.stop.filter(|_| !self.is_closed());
+        let stop = self.known.pending.stop.filter(|_| !self.is_closed());
         [self.dialogue.deadline(), self.timer(), stop].into_iter().flatten().min()
     }
 
     /// What is known of the modem.
     pub fn snapshot(&self) -> &Snapshot {
-        &self.known.seen.snapshot
+        &self.known.view.snapshot
     }
 
-    /// Whether the snapshot changed since this was asked last.
+    /// Whether the snapshot changed since the last call.
     pub fn take_dirty(&mut self) -> bool {
-        std::mem::take(&mut self.known.seen.dirty)
+        std::mem::take(&mut self.known.view.dirty)
     }
 
-    /// Whether it has no port.
+    /// Whether the session has no port.
     pub fn is_closed(&self) -> bool {
         self.doing.activity() == Activity::Closed
     }
 
-    /// Whether an order can be given: one that cannot be carried out is settled at once.
+    /// Whether an order can be given. An order that cannot be carried out is settled at once.
     pub fn takes_orders(&self) -> bool {
         !matches!(
             self.doing.activity(),
@@ -164,17 +164,17 @@ impl Session {
         )
     }
 
-    /// Whether the order under way still waits for its gate.
+    /// Whether the order in progress still waits for its gate.
     pub fn awaits_gate(&self) -> bool {
         self.doing.awaits_gate()
     }
 
-    /// The last lines that went over the port, the oldest first, fit to be shown to anybody.
+    /// The last lines that went over the port, the oldest first, in a form that anybody may see.
     pub fn trace(&self, now: Instant) -> Vec<Recorded> {
         self.dialogue.recorded(usize::MAX, now)
     }
 
-    /// A timer of a procedure stands still while the dialogue is found again.
+    /// A procedure's timer is suspended while the dialogue is being resynchronised.
     fn timer(&self) -> Option<Instant> {
         self.known.timer.filter(|_| !self.dialogue.is_lost())
     }
@@ -184,7 +184,7 @@ impl Session {
         call(&mut **doing, &mut Cx { dialogue, known, now })
     }
 
-    /// Carries out what a procedure says that follows.
+    /// Carries out what follows according to a procedure.
     fn follow(&mut self, mut next: Next, now: Instant) {
         loop {
             next = match next {
@@ -200,9 +200,9 @@ impl Session {
                     self.known.set_state(State::Recovering, &mut self.dialogue);
                     Next::Find(open, Box::new(Idle))
                 }
-                Next::Anew(open) => {
-                    // One that did not work yet stays what it was: starting, recovering or blocked.
-                    if matches!(self.known.seen.snapshot.state, State::Ready | State::Busy | State::Paused) {
+                Next::BringUp(open) => {
+                    // A modem that did not work yet keeps its state: starting, recovering or blocked.
+                    if matches!(self.known.view.snapshot.state, State::Ready | State::Busy | State::Paused) {
                         self.known.set_state(State::Starting, &mut self.dialogue);
                     }
                     Next::Find(open, bring_up::first())
@@ -231,7 +231,7 @@ impl Session {
         self.with(now, |doing, cx| doing.begin(cx))
     }
 
-    /// What is under way is thrown away; who waits for its end is told.
+    /// Drops the procedure in progress, which reports the end to whoever waits for it.
     fn abandon(&mut self, why: &Fault, now: Instant) {
         self.with(now, |doing, cx| doing.abandon(why, cx));
         self.doing = Box::new(Closed);
@@ -258,7 +258,7 @@ impl Session {
     }
 
     fn tick(&mut self, now: Instant) {
-        if self.known.wishes.stop.is_some_and(|stop| stop <= now) {
+        if self.known.pending.stop.is_some_and(|stop| stop <= now) {
             return self.follow(Next::Close(Closing::Stop), now);
         }
         if let Some(heard) = self.dialogue.tick(now) {
@@ -273,8 +273,8 @@ impl Session {
 
     fn heard(&mut self, heard: Heard, now: Instant) {
         if self.dialogue.take_says_numbers() && self.doing.activity() != Activity::BringUp {
-            // It was told to say words.
-            self.known.wishes.bring_up = true;
+            // The modem is to give results as words.
+            self.known.pending.bring_up = true;
         }
         let next = match heard {
             Heard::Answer(body) => self.with(now, |doing, cx| doing.answer(&body, cx)),
@@ -293,14 +293,14 @@ impl Session {
                     self.dialogue.count_dropped();
                     self.known.look_for_messages(now);
                 }
-                self.rouse_idle(now)
+                self.wake_idle(now)
             }
             Heard::TextReport(body) => {
                 self.with(now, |_, cx| cx.text_report(&body));
-                self.rouse_idle(now)
+                self.wake_idle(now)
             }
             Heard::TextMode if self.known.format.text.on => Next::Stay,
-            Heard::TextMode => self.began_anew(now),
+            Heard::TextMode => self.restarted_silently(now),
             Heard::Stray(line) => match line.strip_prefix("+CMGS:") {
                 Some(body) => self.with(now, |doing, cx| doing.late_reference(body.trim(), cx)),
                 None => Next::Stay,
@@ -322,19 +322,19 @@ impl Session {
             _ => false,
         };
         let free = self.dialogue.outstanding().is_none() && !self.dialogue.is_lost();
-        if self.known.wishes.restart && interrupts && waits && free {
+        if self.known.pending.restart && interrupts && waits && free {
             self.abandon(&Fault::Reset, now);
             return Next::then(cure::Cure::restart());
         }
         next
     }
 
-    /// A command came back. Where the echo was off, the modem began anew.
+    /// The modem echoed a command. If the echo was off, the modem restarted.
     fn echoed(&mut self, now: Instant) -> Next {
         if self.doing.echoed() || self.known.format.echo != Echo::Off {
             Next::Stay
         } else {
-            self.began_anew(now)
+            self.restarted_silently(now)
         }
     }
 
@@ -343,13 +343,13 @@ impl Session {
             // It is restarted all the same.
             return self.with(now, |doing, cx| doing.found(cx));
         }
-        let (port, baud) = (self.known.seen.snapshot.port.clone(), self.known.settings.baud);
+        let (port, baud) = (self.known.view.snapshot.port.clone(), self.known.settings.baud);
         Next::Cure(Fault::Silent { port, baud })
     }
 
-    /// The kernel's counts are part of what is known.
+    /// Copies the kernel's counts to the snapshot.
     fn count(&mut self) {
-        let (counts, counters) = (self.dialogue.counts(), &mut self.known.seen.snapshot.counters);
+        let (counts, counters) = (self.dialogue.counts(), &mut self.known.view.snapshot.counters);
         let now = (counts.dropped_lines, counts.late_lines, counts.resyncs);
         if (counters.dropped_lines, counters.late_lines, counters.resyncs) != now {
             (counters.dropped_lines, counters.late_lines, counters.resyncs) = now;

@@ -1,4 +1,4 @@
-//! What an operator or the queue asks of a modem: a message, a pause, a restart, a question to the network.
+//! What an operator or the queue asks of a modem: a message, a pause, a restart, a USSD request.
 
 use std::time::Instant;
 
@@ -6,19 +6,19 @@ use super::Session;
 use super::cure::Cure;
 use super::fault::Fault;
 use super::input::Output;
-use super::menu::Request;
 use super::procedure::{Activity, Next};
 use super::send::Send;
+use super::ussd_dialogue::Request;
 use crate::dialogue::Open;
 use crate::snapshot::{Outcome, Part, State};
 
 impl Session {
     pub(super) fn submit(&mut self, parts: Vec<Part>, now: Instant) -> Next {
         let refused = |reason: String| Output::Settle(Outcome::not_started(reason));
-        if self.known.seen.snapshot.paused {
+        if self.known.view.snapshot.paused {
             self.known.push(refused(String::from("the modem is paused")));
         } else if self.doing.activity() != Activity::Idle || self.dialogue.is_lost() {
-            let why = self.known.seen.fault.as_ref().map(|fault| format!(": {fault}"));
+            let why = self.known.view.fault.as_ref().map(|fault| format!(": {fault}"));
             self.known.push(refused(format!("the modem is not ready{}", why.unwrap_or_default())));
         } else if parts.is_empty() {
             self.known.push(refused(String::from("the message has no part")));
@@ -41,10 +41,10 @@ impl Session {
             Activity::Closed => Next::Stay,
             Activity::Idle | Activity::Resting if !self.dialogue.is_lost() => Next::then(Cure::restart()),
             Activity::Sending | Activity::Checking | Activity::Reading | Activity::Curing => {
-                self.known.wishes.restart = true;
+                self.known.pending.restart = true;
                 Next::Stay
             }
-            // What is outstanding must not end the command to restart.
+            // A result that is outstanding must not end the restart command.
             Activity::Idle | Activity::Resting | Activity::BringUp | Activity::Ussd => {
                 self.abandon(&Fault::Reset, now);
                 self.known.set_state(State::Recovering, &mut self.dialogue);
@@ -58,20 +58,20 @@ impl Session {
 
     pub(super) fn ussd(&mut self, request: Request, now: Instant) -> Next {
         let refused = match &request.code {
-            Some(code) => self.known.menu.may_ask(code.expose()),
+            Some(code) => self.known.ussd_dialogue.may_ask(code.expose()),
             None => Ok(()),
         };
         let busy =
             matches!(self.doing.activity(), Activity::Checking | Activity::Reading | Activity::Sending);
         let refused = match refused {
             Err(reason) => reason,
-            Ok(()) if busy && self.known.wishes.ussd.is_none() => {
-                self.known.wishes.ussd = Some(request);
+            Ok(()) if busy && self.known.pending.ussd.is_none() => {
+                self.known.pending.ussd = Some(request);
                 return Next::Stay;
             }
             Ok(()) if self.doing.activity() == Activity::Idle && !self.dialogue.is_lost() => {
-                self.known.wishes.ussd = Some(request);
-                return self.rouse_idle(now);
+                self.known.pending.ussd = Some(request);
+                return self.wake_idle(now);
             }
             Ok(()) => String::from("the modem is not ready"),
         };

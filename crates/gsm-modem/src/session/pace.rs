@@ -1,22 +1,23 @@
-//! How long a modem takes from the end of a message to its result, and what follows from that: when an answer is
-//! overdue, and when it is given up.
+//! How long a modem takes from the end of a message to its result, and what follows from that: when an answer
+//! is overdue, and when it is given up.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Results that are remembered.
+/// How many results are remembered.
 const REMEMBERED: usize = 20;
-/// An answer is overdue after so many times the slowest one that is remembered …
+/// An answer is overdue after this many times the slowest remembered one …
 const OVERDUE: u32 = 4;
-/// … and not before this …
+/// … and not before this time …
 const OVERDUE_LEAST: Duration = Duration::from_secs(8);
-/// … or after this, when none is remembered.
-const OVERDUE_UNTAUGHT: Duration = Duration::from_secs(30);
-/// Where a result may be another's, the message's own is waited for until so many times the slowest one.
+/// … or after this time, when none is remembered.
+const OVERDUE_UNKNOWN: Duration = Duration::from_secs(30);
+/// When a result may belong to another message, the message's own result is awaited until this many times the
+/// slowest one.
 const AWAITED: u32 = 2;
-/// An answer is given up after so many times the slowest one …
+/// An answer is given up after this many times the slowest one …
 const GIVEN_UP: u32 = 8;
-/// … and not before this.
+/// … and not before this time.
 const GIVEN_UP_LEAST: Duration = Duration::from_secs(30);
 
 /// The last results, and the message whose result was given up.
@@ -26,17 +27,17 @@ pub(super) struct Pace {
     late: Option<Late>,
 }
 
-/// A message whose result was given up may still be answered.
+/// A message whose result was given up and may still come.
 #[derive(Debug, Clone, Copy)]
 struct Late {
     written: Instant,
     until: Instant,
-    /// A result that may be its was waited behind once.
+    /// A result that may belong to this message was doubted once.
     doubted: bool,
 }
 
 impl Pace {
-    /// A result came.
+    /// Records how long a result took.
     pub(super) fn record(&mut self, took: Duration) {
         if self.took.len() >= REMEMBERED {
             self.took.pop_front();
@@ -48,33 +49,33 @@ impl Pace {
         self.took.iter().max().copied()
     }
 
-    /// How long an answer may take before it is overdue, where the maker or the operator allows `limit`. `configured`
-    /// stands instead, when it is given.
+    /// How long an answer may take before it is overdue, where the maker or the operator allows `limit`.
+    /// `configured` is used instead, if it is given.
     pub(super) fn patience(&self, configured: Option<Duration>, limit: Duration) -> Duration {
         let learned = || {
             self.slowest()
-                .map_or(OVERDUE_UNTAUGHT, |slowest| slowest.saturating_mul(OVERDUE).max(OVERDUE_LEAST))
+                .map_or(OVERDUE_UNKNOWN, |slowest| slowest.saturating_mul(OVERDUE).max(OVERDUE_LEAST))
         };
         configured.unwrap_or_else(learned).min(limit)
     }
 
-    /// Until when the result of a message that was written then may be expected in most cases.
+    /// Until when the result of a message that was written at `written` may be expected in most cases.
     pub(super) fn expected_until(&self, written: Instant) -> Instant {
         written + self.slowest().unwrap_or_default().saturating_mul(AWAITED)
     }
 
-    /// How long an answer is waited for at all.
+    /// How long an answer is awaited at all.
     pub(super) fn give_up(&self, limit: Duration) -> Duration {
         let learned = self.slowest().map(|slowest| slowest.saturating_mul(GIVEN_UP).max(GIVEN_UP_LEAST));
         learned.map_or(limit, |learned| learned.min(limit))
     }
 
-    /// The result of a message that was written then was given up, and may still come until then.
+    /// The result of a message that was written at `written` was given up, and may still come before `until`.
     pub(super) fn gave_up(&mut self, written: Instant, until: Instant) {
         self.late = Some(Late { written, until, doubted: false });
     }
 
-    /// A result came that no message waits for. Whether it is that of the message that was given up.
+    /// Takes a result that no message awaits. Returns whether it belongs to the message that was given up.
     pub(super) fn take_late(&mut self, now: Instant) -> bool {
         let late = self.late.take().filter(|late| now < late.until);
         if let Some(late) = late {
@@ -83,13 +84,13 @@ impl Pace {
         late.is_some()
     }
 
-    /// Whether a result may still come that was given up.
+    /// Whether a result that was given up may still come.
     pub(super) fn awaits_late(&self, now: Instant) -> bool {
         self.late.is_some_and(|late| now < late.until)
     }
 
-    /// Whether a result that comes for another message may be that one's. Asked once: a modem that answers the next message
-    /// alone answers those behind it as well.
+    /// Whether a result that comes for another message may belong to the message that was given up. This is
+    /// asked once: a modem that answers only the next message also answers those after it.
     pub(super) fn doubts(&mut self, now: Instant) -> bool {
         self.late
             .as_mut()
@@ -97,7 +98,7 @@ impl Pace {
             .is_some_and(|late| !std::mem::replace(&mut late.doubted, true))
     }
 
-    /// The modem began anew: it says nothing of what it had.
+    /// The modem restarted: it will not answer for earlier messages.
     pub(super) fn forget_late(&mut self) {
         self.late = None;
     }
@@ -112,7 +113,7 @@ mod tests {
     #[test]
     fn patience_is_learned_from_the_slowest_of_twenty() {
         let mut pace = Pace::default();
-        assert_eq!((pace.patience(None, LIMIT), pace.give_up(LIMIT)), (OVERDUE_UNTAUGHT, LIMIT));
+        assert_eq!((pace.patience(None, LIMIT), pace.give_up(LIMIT)), (OVERDUE_UNKNOWN, LIMIT));
         pace.record(Duration::from_millis(5));
         assert_eq!((pace.patience(None, LIMIT), pace.give_up(LIMIT)), (OVERDUE_LEAST, GIVEN_UP_LEAST));
         pace.record(Duration::from_secs(10));

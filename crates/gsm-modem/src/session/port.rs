@@ -1,4 +1,4 @@
-//! The port: opened, lost, stuck, closed; and what a rung of the ladder that only the driver can climb came to.
+//! The port: opened, lost, stuck, closed; and the outcome of a rung that only the driver can climb.
 
 use std::path::Path;
 use std::time::Instant;
@@ -30,11 +30,11 @@ impl Session {
                 }
                 self.known.set_state(State::Absent, &mut self.dialogue);
             }
-            // One that is away stays so, whatever is done about it.
+            // A modem that is absent stays absent, whatever is done about it.
             Closing::Reopen | Closing::Cure(_) if was_closed => {}
             Closing::Reopen => self.known.set_state(State::Recovering, &mut self.dialogue),
             Closing::Cure(_) => {
-                self.known.pin.device_began_anew();
+                self.known.pin.device_restarted();
                 self.known.set_state(State::Recovering, &mut self.dialogue);
             }
         }
@@ -49,15 +49,15 @@ impl Session {
 
     pub(super) fn port_opened(&mut self, port: &Path, usb: Option<(u16, u16)>, now: Instant) -> Next {
         self.known.on_usb(usb);
-        self.with(now, |_, cx| cx.keep_manners());
-        self.known.seen.snapshot.port = port.display().to_string();
+        self.with(now, |_, cx| cx.keep_line_settings());
+        self.known.view.snapshot.port = port.display().to_string();
         self.dialogue.recorder().note(Direction::Note, format_args!("its port is open"));
         if std::mem::replace(&mut self.opened_before, true) {
-            self.known.seen.snapshot.counters.reopens += 1;
+            self.known.view.snapshot.counters.reopens += 1;
         }
         self.known.changed();
         self.enter_closed();
-        self.known.pin.device_began_anew();
+        self.known.pin.device_restarted();
         self.known.storage.sim_unknown();
         self.known.ladder.here();
         if let Some(until) = self.known.ladder.rests_until(now) {
@@ -67,7 +67,7 @@ impl Session {
         let state = if trouble { State::Recovering } else { State::Starting };
         self.known.set_state(state, &mut self.dialogue);
         self.doing = bring_up::first();
-        // The first dialogue of a port is not found again.
+        // The first dialogue of a port is not a resynchronisation.
         self.dialogue.find(Open::Perhaps, now);
         Next::Stay
     }

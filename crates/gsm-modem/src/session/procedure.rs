@@ -1,5 +1,5 @@
-//! What a session does at a moment: one procedure, which owns its state and is thrown away whole; what it works with, and
-//! what follows when it has heard something.
+//! What a session does at a moment: one procedure, which owns its state and is dropped as a whole; what the
+//! procedure works with, and what follows after an event.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -10,51 +10,51 @@ use super::known::Known;
 use crate::at::{Command, Domain, LineEnd, Registration, ResultCode};
 use crate::dialogue::{Dialogue, Ended, Open, Outstanding};
 
-/// What sort of procedure is under way.
+/// The kind of procedure in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Activity {
     /// There is no port.
     Closed,
-    /// The modem is brought up.
+    /// The modem is being brought up.
     BringUp,
-    /// It waits for work.
+    /// The session waits for work.
     Idle,
-    /// A message is sent.
+    /// A message is being sent.
     Sending,
-    /// A storage is read or emptied.
+    /// A storage is being read or emptied.
     Reading,
-    /// The network is asked.
+    /// A USSD request is in progress.
     Ussd,
-    /// The modem is asked whether it lives, or told that a message was taken.
+    /// The modem is asked whether it answers, or a message is acknowledged.
     Checking,
-    /// The radio or the device begins anew.
+    /// The radio or the device is being restarted.
     Curing,
-    /// Nothing helped: the modem is left alone for a while.
+    /// No recovery step helped: the modem is left alone for a while.
     Resting,
 }
 
-/// What follows when a procedure has heard something.
+/// What follows after an event.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// It goes on: it waits for the end of a command, for its timer or for somebody.
+    /// The procedure goes on: it waits for the end of a command, for its timer or for an event.
     Stay,
-    /// It is done.
+    /// The procedure is done.
     Done,
-    /// It is done, and this follows.
+    /// The procedure is done, and this one follows.
     Then(Box<dyn Procedure>),
-    /// It goes on when the dialogue was found again.
+    /// The procedure goes on when the dialogue is resynchronised.
     Resync(Open),
-    /// It is done, and the session is idle when the dialogue was found again.
+    /// The procedure is done, and the session is idle when the dialogue is resynchronised.
     Idle(Open),
-    /// It is done, and this follows when the dialogue was found again.
+    /// The procedure is done, and this one follows when the dialogue is resynchronised.
     Find(Open, Box<dyn Procedure>),
-    /// It is done, and the modem is brought up anew.
-    Anew(Open),
-    /// It is done, since the modem is of no use as it is: the next rung of the ladder.
+    /// The procedure is done, and the modem is brought up again.
+    BringUp(Open),
+    /// The procedure is done, because the modem does not work as it is: the next rung is climbed.
     Cure(Fault),
-    /// It is done, and the modem is left alone until then.
+    /// The procedure is done, and the modem is left alone until this instant.
     Rest(Instant),
-    /// It is done, and the port is closed.
+    /// The procedure is done, and the port is closed.
     Close(Closing),
 }
 
@@ -65,19 +65,19 @@ impl Next {
     }
 }
 
-/// One procedure. Each call is for one thing that was heard, and says what follows. Whoever asks a command in a call
-/// hears of its end by [`Procedure::ended`], unless the procedure is abandoned before.
+/// One procedure. Each call is for one event, and returns what follows. A procedure that asks a command in a
+/// call gets the command's end by [`Procedure::ended`], unless the procedure is abandoned before.
 pub(super) trait Procedure: Debug + Send {
-    /// What sort it is.
+    /// The kind of this procedure.
     fn activity(&self) -> Activity;
 
-    /// It begins. Nothing is outstanding.
+    /// The procedure begins. Nothing is outstanding.
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next;
 
-    /// Its command ended, or got no answer in time.
+    /// The procedure's command ended, or got no answer in time.
     fn ended(&mut self, ended: Ended, cx: &mut Cx<'_>) -> Next;
 
-    /// Whether a line is the procedure's own before it is classified: somebody's text, or part of one.
+    /// Whether a line belongs to the procedure before it is classified: it is a text, or part of one.
     fn claims(
         &mut self,
         _line: &str,
@@ -93,32 +93,32 @@ pub(super) trait Procedure: Debug + Send {
         Next::Stay
     }
 
-    /// An information line of its command.
+    /// An information line of the procedure's command.
     fn answer(&mut self, _body: &str, _cx: &mut Cx<'_>) -> Next {
         Next::Stay
     }
 
-    /// The prompt of its command.
+    /// The prompt of the procedure's command.
     fn prompt(&mut self, _cx: &mut Cx<'_>) -> Next {
         Next::Stay
     }
 
-    /// Its timer.
+    /// The procedure's timer expired.
     fn timer(&mut self, _cx: &mut Cx<'_>) -> Next {
         Next::Stay
     }
 
-    /// A part of the modem became ready, or something that waits for an idle session came.
-    fn roused(&mut self, _cx: &mut Cx<'_>) -> Next {
+    /// A part of the modem became ready, or there is work for an idle session.
+    fn wake(&mut self, _cx: &mut Cx<'_>) -> Next {
         Next::Stay
     }
 
-    /// The dialogue was found again.
+    /// The dialogue is resynchronised.
     fn found(&mut self, _cx: &mut Cx<'_>) -> Next {
         Next::Done
     }
 
-    /// A command came back. Whether that is as it should be.
+    /// The modem echoed a command. Returns whether that is expected.
     fn echoed(&mut self) -> bool {
         false
     }
@@ -128,38 +128,38 @@ pub(super) trait Procedure: Debug + Send {
         Next::Stay
     }
 
-    /// `+CMGS: n` came while no command awaits it.
+    /// `+CMGS: n` came while no command awaited it.
     fn late_reference(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
         cx.late_reference(body);
         Next::Stay
     }
 
-    /// The modem began anew without a word: no setting can be relied upon.
-    fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {
-        cx.known.wishes.bring_up = true;
+    /// The modem restarted without saying so: no setting can be relied upon.
+    fn restarted_silently(&mut self, cx: &mut Cx<'_>) -> Next {
+        cx.known.pending.bring_up = true;
         Next::Stay
     }
 
-    /// The modem said by itself where it is registered.
+    /// An unsolicited code gave the registration.
     fn registration_said(&mut self, _domain: Domain, _registration: Registration) {}
 
-    /// The network said this, behind `+CUSD:`.
+    /// The network sent this, after `+CUSD:`.
     fn network_said(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
-        cx.known.menu.network_said(body);
+        cx.known.ussd_dialogue.network_said(body);
         Next::Stay
     }
 
-    /// The gate of its order opened, or will never open.
+    /// The gate of the procedure's order opened, or will never open.
     fn gate(&mut self, _open: bool, _cx: &mut Cx<'_>) -> Next {
         Next::Stay
     }
 
-    /// Whether its order waits for its gate.
+    /// Whether the procedure's order waits for its gate.
     fn awaits_gate(&self) -> bool {
         false
     }
 
-    /// Not one octet of the body that it wrote left.
+    /// No octet of the body that the procedure wrote has left.
     fn body_unsent(&mut self) {}
 
     /// Whether a prompt is open, or will be.
@@ -167,12 +167,12 @@ pub(super) trait Procedure: Debug + Send {
         false
     }
 
-    /// Whether the PIN may be tried: it is noted on disk that it is, and it was not noted before.
+    /// Whether the PIN may be tried: the try is noted on disk, and was not noted before.
     fn pin_noted(&mut self, _noted: Result<bool, String>, _cx: &mut Cx<'_>) -> Next {
         Next::Stay
     }
 
-    /// It is thrown away. Whoever waits for its end is told.
+    /// The procedure is dropped. It reports the end to whoever waits for it.
     fn abandon(&mut self, _why: &Fault, _cx: &mut Cx<'_>) {}
 }
 
@@ -184,15 +184,15 @@ pub(super) struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// Asks a command, whose end the procedure hears of. One that is refused, since another one is outstanding, is a
-    /// fault of this program: the modem is brought up anew, so that no answer is taken for another's.
+    /// Asks a command, whose end the procedure gets. A command that is refused because another one is outstanding is a
+    /// fault of this program: the modem is brought up again, so that no answer is taken for another command's.
     pub(super) fn ask(&mut self, command: Command, limit: Duration) -> Next {
         if self.dialogue.ask(command, limit, self.now) {
             return Next::Stay;
         }
         debug_assert!(false, "a command is outstanding");
         tracing::error!(modem = %self.known.settings.name, "a command was refused, since another one is outstanding");
-        Next::Anew(Open::Perhaps)
+        Next::BringUp(Open::Perhaps)
     }
 
     /// Wakes the procedure after `wait`.
@@ -201,12 +201,12 @@ impl Cx<'_> {
         Next::Stay
     }
 
-    /// Pauses and line ends as the family wants them; what was found out stays.
-    pub(super) fn keep_manners(&mut self) {
-        let (profile, manners) = (&self.known.profile, self.dialogue.manners_mut());
-        manners.pause = manners.pause.max(profile.line.command_pause);
+    /// Sets pauses and line ends as the family wants them; values that were found out stay.
+    pub(super) fn keep_line_settings(&mut self) {
+        let (profile, settings) = (&self.known.profile, self.dialogue.settings_mut());
+        settings.pause = settings.pause.max(profile.line.command_pause);
         if profile.line.line_end != LineEnd::default() {
-            manners.line_end = profile.line.line_end;
+            settings.line_end = profile.line.line_end;
         }
     }
 

@@ -8,27 +8,27 @@ use crate::at::{Charset, Kind, Usage, first_text, storage, usages};
 use crate::secret::Secret;
 use crate::snapshot::Place;
 
-/// Places that wait to be read or emptied; what finds no room is found again by a listing.
+/// How many places may wait to be read or emptied; a listing finds again those that have no room.
 pub(super) const QUEUE: usize = 256;
-/// A code that names nothing has the storages listed, not more often than this.
+/// The shortest time between two listings that are caused by codes without a place.
 const LISTING_GAP: Duration = Duration::from_secs(10);
 
-/// One command of the storage.
+/// One command about a storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Errand {
-    /// In text mode: this alphabet comes into force.
+    /// In text mode: sets this alphabet.
     Charset(Charset),
-    /// mem1 becomes this one.
+    /// Makes this storage mem1.
     Select(String),
-    /// How full is it?
+    /// Asks how full the storage is.
     Usage,
-    /// All of mem1.
+    /// Lists all of mem1.
     List,
-    /// One place that a code named, or that was not read as a whole.
+    /// Reads one place that a code named, or that was not read completely.
     Read(Place, Kind),
-    /// One place after the other, where there is no list, or the list lacks some.
+    /// Reads one place after the other, where there is no list or the list lacks some.
     Walk(Place),
-    /// The subscriber has it.
+    /// Deletes a message that the subscriber has stored.
     Delete(Place),
 }
 
@@ -37,45 +37,45 @@ pub(super) enum Errand {
 pub(super) struct Storage {
     pub(super) memories: Memories,
     pub(super) work: Work,
-    /// Messages that the subscriber has in hand, since when.
+    /// Messages that the subscriber holds, and since when.
     pub(super) announced: Vec<(Place, Instant)>,
-    /// Messages of the modem's own, and places that hold none: in the way when the storage is full.
+    /// Messages of the modem's own, and places that hold none, which are in the way when the storage is full.
     pub(super) own: Vec<Place>,
-    /// Octets that were not as many as the line before them said, and how often such were read there.
+    /// Octets that were not as many as announced, and how often such octets were read there.
     pub(super) suspects: Vec<(Place, Secret<Vec<u8>>, u8)>,
-    /// The SIM whose messages are read; nothing while its names are not known.
+    /// The SIM whose messages are read; `None` while its names are unknown.
     pub(super) sim: Option<SimNames>,
     /// The SIM whose messages were announced.
     announced_of: Option<SimNames>,
     /// Messages that were handed over before the SIM's names were known.
     pub(super) early: VecDeque<(Kind, Secret<Vec<u8>>)>,
     pub(super) codes: Codes,
-    /// Times that the modem gave text where PDUs belong.
+    /// How often the modem wrote text instead of PDUs.
     pub(super) texts: u8,
 }
 
 /// Which storages there are.
 #[derive(Debug, Default)]
 pub(super) struct Memories {
-    /// All that are listed, that of new messages first; none when the modem does not say.
+    /// All storages that are listed, the one for new messages first; empty when the modem does not name them.
     pub(super) known: Vec<String>,
-    /// mem1, from which is read and deleted; nothing when the modem does not say.
+    /// mem1, from which messages are read and deleted; `None` when the modem does not name it.
     pub(super) current: Option<String>,
     /// mem2 and mem3 as they are in use.
     others: Vec<String>,
-    /// Those that could not be chosen, or are not read, until the next listing.
+    /// Storages that could not be chosen, or are not read, until the next listing.
     pub(super) barred: Vec<String>,
-    /// Those of which the modem gives no list.
+    /// Storages that the modem does not list.
     pub(super) unlisted: Vec<String>,
-    /// The modem wants mem2 and mem3 said along with mem1.
+    /// The modem wants mem2 and mem3 to be given along with mem1.
     pub(super) wants_all: bool,
     /// Messages in mem1, and how many it holds.
     pub(super) usage: Option<(u32, u32)>,
-    /// So many were counted and so many listed when the places were read one by one.
+    /// How many messages were counted and how many listed when the places were read one by one.
     pub(super) walked: Option<(u32, u32)>,
 }
 
-/// What waits.
+/// The work that waits.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     pub(super) reads: VecDeque<(Place, Kind)>,
@@ -84,29 +84,29 @@ pub(super) struct Work {
     listed_at: Option<Instant>,
     /// When the next listing is due.
     pub(super) due: Option<Instant>,
-    /// Nothing before this.
+    /// Nothing is done before this instant.
     pub(super) hold: Option<Instant>,
-    /// Times that the SIM was busy, in a row.
+    /// How often in a row the SIM was busy.
     pub(super) busy: u8,
     /// A place that a code named could not be read.
     pub(super) missed: bool,
-    /// There was more than the subscriber can hold.
+    /// There were more messages than the subscriber can hold.
     pub(super) more: bool,
-    /// No room is left.
+    /// A storage is full.
     pub(super) full: bool,
 }
 
-/// How the modem tells of new messages.
+/// How the modem reports new messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Codes {
-    /// By a code, as far as is known.
+    /// By an unsolicited code, as far as is known.
     #[default]
     Told,
-    /// It refuses while its storage is full.
+    /// The modem refuses to while its storage is full.
     WaitForRoom,
-    /// It refused every way: asked again some time later.
+    /// The modem refused every way, and is asked again some time later.
     Refused {
-        /// When it did.
+        /// When it refused.
         at: Instant,
     },
 }
@@ -132,12 +132,12 @@ pub(super) struct Walk {
 }
 
 impl Storage {
-    /// The device began anew: which SIM is in it is unknown.
+    /// The device restarted: it is unknown which SIM is in it.
     pub(super) fn sim_unknown(&mut self) {
         self.sim = None;
     }
 
-    /// Forgets what a restart of the modem forgets. Messages of another SIM are other messages.
+    /// Forgets what a restart of the modem loses. Messages of another SIM are other messages.
     pub(super) fn begins(&mut self, now: Instant) {
         if self.sim != self.announced_of {
             self.announced.clear();
@@ -160,7 +160,7 @@ impl Storage {
         due.map(|due| work.hold.map_or(due, |hold| due.max(hold)))
     }
 
-    /// A listing soon: something was not where a code said that it was.
+    /// Lists the storages soon: something was not where a code said.
     pub(super) fn list_soon(&mut self, wait: Duration, now: Instant) {
         let work = &mut self.work;
         let soon = now + wait;
@@ -186,13 +186,13 @@ impl Storage {
         if work.listing.is_none() && work.due.is_some_and(|due| due <= now) {
             work.due = None;
             work.more = false;
-            // What could not be chosen before may be chosen now.
+            // A storage that could not be chosen before may be chosen now.
             self.memories.barred.clear();
             self.memories.unlisted.clear();
             self.suspects.iter_mut().for_each(|(.., times)| *times = 0);
             let mut left: VecDeque<_> = self.memories.known.iter().cloned().collect();
             if left.is_empty() {
-                // Whatever it is, it is listed.
+                // The storage is listed even when its name is unknown.
                 left.push_back(self.memories.current.clone().unwrap_or_default());
             }
             work.listing = Some(Listing { left, stage: Stage::Usage });
@@ -204,7 +204,7 @@ impl Storage {
         loop {
             let listing = self.work.listing.as_ref()?;
             let Some(storage) = listing.left.front().cloned() else {
-                // What a code names next lies most likely where new messages go.
+                // The next message that a code names lies most likely in the storage for new messages.
                 let new = self.memories.known.first();
                 let new = new.filter(|new| !self.memories.barred.contains(*new))?;
                 return self.memories.to_select(new);
@@ -230,7 +230,7 @@ impl Storage {
         }
     }
 
-    /// The listing ended, if one was under way. Whether the storage was full, and gave nothing.
+    /// Ends the listing, if one was in progress. Returns whether the storage was full and gave nothing.
     pub(super) fn end_listing(&mut self, next: Duration, now: Instant) -> bool {
         if self.work.listing.take().is_none() {
             return false;
@@ -259,7 +259,7 @@ impl Storage {
         })
     }
 
-    /// The storage that is listed without a name has got one.
+    /// The storage that was listed without a name now has one.
     pub(super) fn name_the_listing(&mut self) {
         if let (Some(listing), Some(current)) = (&mut self.work.listing, &self.memories.current)
             && let Some(front) = listing.left.front_mut()
@@ -268,7 +268,7 @@ impl Storage {
         }
     }
 
-    /// The next storage of the listing. What the modem stored itself goes where room is short.
+    /// Goes on to the next storage of the listing. The modem's own messages are deleted where room is short.
     pub(super) fn storage_done(&mut self) {
         let own = std::mem::take(&mut self.own);
         if self.work.full || self.memories.is_short() {
@@ -280,7 +280,7 @@ impl Storage {
         }
     }
 
-    /// It cannot be chosen now.
+    /// The storage cannot be chosen now.
     pub(super) fn bar(&mut self, storage: &str) {
         self.memories.barred.push(storage.to_owned());
         let before = self.work.reads.len();
@@ -289,7 +289,7 @@ impl Storage {
         self.work.missed |= self.work.reads.len() < before;
     }
 
-    /// Nothing more is read until the next listing; what was read is still deleted.
+    /// Nothing more is read until the next listing; messages that were read are still deleted.
     pub(super) fn bar_all(&mut self) {
         let reads = std::mem::take(&mut self.work.reads).into_iter().map(|((storage, _), _)| storage);
         let memories = &mut self.memories;
@@ -298,7 +298,7 @@ impl Storage {
         memories.barred.extend(names.collect::<Vec<_>>());
     }
 
-    /// A place to read; without room, a listing finds it.
+    /// Adds a place to read; when there is no room for it, a listing finds it.
     pub(super) fn read_soon(&mut self, place: Place, kind: Kind) {
         let work = &mut self.work;
         work.reads.retain(|(known, _)| *known != place);
@@ -315,7 +315,7 @@ impl Memories {
         Self { known, current, others, ..Self::default() }
     }
 
-    /// mem1, mem2 and mem3, as a modem says them that had not said them before.
+    /// mem1, mem2 and mem3, from a modem that had not named them before.
     pub(super) fn learn(&mut self, in_use: &[String]) {
         let new = in_use.get(2).or_else(|| in_use.first());
         self.known = new.into_iter().cloned().collect();
@@ -326,10 +326,10 @@ impl Memories {
         self.others = in_use.iter().skip(1).cloned().collect();
     }
 
-    /// The errand that has to come first; nothing when that storage is read already.
+    /// The errand that has to come first; `None` when that storage is mem1 already.
     fn to_select(&self, storage: &str) -> Option<Errand> {
         let there = self.current.as_deref() == Some(storage);
-        // A modem that knows no `+CPMS` has one storage, whatever its codes call it.
+        // A modem that has no `+CPMS` has one storage, whatever name its codes use.
         (!there && self.current.is_some()).then(|| Errand::Select(storage.to_owned()))
     }
 
@@ -353,13 +353,13 @@ impl Memories {
         self.usage.is_some_and(|(used, total)| total > 0 && used >= total)
     }
 
-    /// Little room is left: three quarters are taken.
+    /// Whether little room is left: three quarters are taken.
     fn is_short(&self) -> bool {
         self.usage.is_some_and(|(used, total)| used.saturating_mul(4) >= total.saturating_mul(3))
     }
 }
 
-/// mem1, mem2 and mem3 as `+CPMS:` says them; of a modem that does not say how full they are, the first.
+/// mem1, mem2 and mem3 as `+CPMS:` gives them; when the modem does not say how full they are, the first one.
 pub(super) fn storages_in_use(body: &str) -> Vec<String> {
     let in_use: Vec<_> = usages(body).into_iter().filter_map(|usage| usage.storage).collect();
     let first = || storage(first_text(body)).filter(|_| body.contains(','));
@@ -370,11 +370,11 @@ impl Storage {
     pub(super) fn usage_known(&mut self, usage: Option<&Usage>) {
         self.memories.usage = usage.map(|usage| (usage.used, usage.total));
         self.work.full |= self.memories.is_full();
-        // Some count none although there are some: the list tells.
+        // Some modems count none although there are some: the list shows them.
         self.set_stage(Stage::List);
     }
 
-    /// The list ended. Where the modem counts more than it lists, the places are read one by one.
+    /// The list ended. If the modem counts more messages than it lists, the places are read one by one.
     pub(super) fn listed(&mut self, heads: u32) {
         let lacking = self.memories.usage.filter(|(used, _)| *used > heads);
         match lacking {

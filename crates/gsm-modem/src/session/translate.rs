@@ -1,7 +1,7 @@
-//! A PDU in the words of text mode (3GPP TS 27.005 clause 3), and what comes in those words as a PDU, so that nobody
-//! beyond the session sees a difference.
+//! PDUs converted to text mode (3GPP TS 27.005 clause 3), and text mode converted to PDUs, so that nothing
+//! outside the session sees a difference.
 //!
-//! Text mode carries no user data header: each part of a long message leaves as a message of its own.
+//! Text mode carries no user data header: each part of a long message is sent as a message of its own.
 
 use std::fmt::Write as _;
 
@@ -14,29 +14,29 @@ use gsm_sms::{
 use crate::Secret;
 use crate::at::{Charset, Command, Line, TextReport};
 
-/// `<vp>` where the message has none, which TP-VPF says: the default of clause 3.1, 24 hours.
+/// `<vp>` for a message without one, according to TP-VPF: the default of clause 3.1, 24 hours.
 const NO_VALIDITY: u8 = 167;
 /// TP-VPF: relative.
 const RELATIVE: u8 = 0x10;
 const VPF: u8 = 0x18;
 const UDHI: u8 = 0x40;
-/// Characters of UCS-2 in a message.
+/// How many UCS-2 characters a message holds.
 const UCS2_ROOM: usize = 70;
 
-/// A SUBMIT as text mode says it.
+/// A SUBMIT in the form of text mode.
 pub(super) struct Message {
     /// `<fo>`, `<vp>`, `<pid>`, `<dcs>`.
     pub(super) parameters: [u8; 4],
     /// The number, and its type of address.
     pub(super) to: (String, u8),
-    /// In this alphabet are number and body.
+    /// The alphabet of the number and the body.
     pub(super) charset: Charset,
     /// What follows the prompt, without SUB.
     pub(super) body: Secret<String>,
 }
 
 impl Message {
-    /// From SMSC field and TPDU, for a modem that speaks `plain`. The error is a sentence for a person.
+    /// Converts SMSC field and TPDU, for a modem whose alphabet is `plain`. The error is a sentence for a person.
     pub(super) fn of(pdu: &[u8], plain: Charset) -> Result<Self, &'static str> {
         let decoded = decode(pdu, Direction::Mo, Framing::SmscFirst, Strictness::Strict);
         let Ok(Tpdu::Submit(submit)) = decoded.map(|decoded| decoded.tpdu) else {
@@ -49,7 +49,7 @@ impl Message {
         let (coding, charset, body) = match data.to_text().filter(|_| data.alphabet() == Alphabet::Gsm7) {
             Some(text) if is_plain(&text, plain) => (submit.coding, plain, text),
             Some(text) => {
-                // Where there is room the network carries UCS-2: not every modem makes septets of it.
+                // Where there is room the text is sent in UCS-2: not every modem converts it to septets.
                 let (coding, charset) = if text.encode_utf16().count() <= UCS2_ROOM {
                     (DataCodingScheme::plain(Alphabet::Ucs2, submit.coding.class()), plain)
                 } else {
@@ -81,8 +81,8 @@ pub(super) fn ucs2_digits(text: &str) -> String {
     hex(&text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>())
 }
 
-/// Whether the text stands on the wire as it is: the same in ASCII and in the GSM 7 bit default alphabet (to a modem
-/// that speaks ASCII `@`, `$` and `_` as well), and no line of it passes for an answer.
+/// Whether the text can be written as it is: it is the same in ASCII and in the GSM 7 bit default alphabet
+/// (for a modem that uses ASCII also with `@`, `$` and `_`), and no line of it passes for an answer.
 fn is_plain(text: &str, charset: Charset) -> bool {
     let same = |c: char| match c {
         '\n' | ' '..='#' | '%'..='?' | 'A'..='Z' | 'a'..='z' => true,
@@ -102,13 +102,13 @@ pub(super) fn as_read(line: &str) -> &str {
 /// Octets as text mode and PDU mode write them.
 pub(super) fn hex(octets: &[u8]) -> String {
     octets.iter().fold(String::with_capacity(2 * octets.len() + 1), |mut digits, octet| {
-        // Into a String nothing fails.
+        // Writing into a String cannot fail.
         let _ = write!(digits, "{octet:02X}");
         digits
     })
 }
 
-/// SMSC field and TPDU of a received message; nothing when its sender cannot be one.
+/// SMSC field and TPDU of a received message; `None` when its sender is not possible.
 pub(super) fn deliver(from: &str, timestamp: &str, text: &str) -> Option<Secret<Vec<u8>>> {
     let (alphabet, user_data) = carried(&characters(text))?;
     let from = number(from);
@@ -123,8 +123,8 @@ pub(super) fn deliver(from: &str, timestamp: &str, text: &str) -> Option<Secret<
     }))
 }
 
-/// The text in one message. One that has no room, such as parts that the modem has joined, is written with stand-ins
-/// or ends with a mark.
+/// The text in one message. A text that has no room, such as parts that the modem has joined, is
+/// transliterated or ends with a mark.
 fn carried(text: &str) -> Option<(Alphabet, UserData)> {
     let fit = |text: &str| {
         [Alphabet::Gsm7, Alphabet::Ucs2].into_iter().find_map(|alphabet| {
@@ -168,15 +168,15 @@ fn characters(written: &str) -> String {
     }
 }
 
-/// The same for a number or a name; what in digits would be no such thing stands as it is.
+/// The same for a number or a name; digits that do not decode to one stay as they are.
 fn number(written: &str) -> String {
     let read = characters(written);
     let sound = |c: char| c.is_ascii_graphic() || c == ' ';
     if read.is_empty() || !read.chars().all(sound) { written.to_owned() } else { read }
 }
 
-/// `yy/MM/dd,hh:mm:ss±zz`, the zone in quarters of an hour and 0 when it is left out; octets that are no time when
-/// nothing is said.
+/// `yy/MM/dd,hh:mm:ss±zz`, where the zone is in quarters of an hour and 0 when it is left out; without a
+/// time, octets that are not a time.
 fn stamp(written: &str) -> Timestamp {
     let read = characters(written);
     let digits: Vec<u8> = read.bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0').collect();

@@ -1,5 +1,6 @@
-//! Questions to the network (3GPP TS 27.007 clause 7.15), and dialogues of several steps. The reply is an unsolicited
-//! code that may come before the command's own OK; how texts stand on the wire is the family's, or found out.
+//! USSD requests to the network (3GPP TS 27.007 clause 7.15), and dialogues of several steps. The reply is an
+//! unsolicited code that may come before the command's own OK. The family says how texts are written, or the
+//! session finds it out.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -7,18 +8,18 @@ use std::time::{Duration, Instant};
 use super::fault::Fault;
 use super::input::{Output, UssdAnswer};
 use super::known::Known;
-use super::menu::Request;
 use super::procedure::{Activity, Cx, Next, Procedure};
+use super::ussd_dialogue::Request;
 use super::ussd_text::{Found, decoded, encoded, is_placeholder};
 use crate::at::{Charset, Command, Failure, Line, ResultCode, ussd};
 use crate::dialogue::{Ended, Open, Outstanding};
 use crate::profiles::UssdCoding;
 use crate::secret::Secret;
 
-/// Lines of one answer.
+/// The most lines of one answer.
 const LINES: usize = 40;
 
-/// A request under way.
+/// A request in progress.
 #[derive(Debug)]
 pub(super) struct Ussd {
     request: Option<Request>,
@@ -26,7 +27,7 @@ pub(super) struct Ussd {
     timeout: Duration,
     /// An answer whose quote is not closed yet: a text of several lines.
     open: Option<Secret<String>>,
-    /// An answer that is whole now.
+    /// An answer that is complete now.
     whole: Option<Secret<String>>,
 }
 
@@ -34,29 +35,29 @@ pub(super) struct Ussd {
 enum Stage {
     /// It has not begun.
     New,
-    /// `AT+CUSD=2` is out; this is asked next.
+    /// `AT+CUSD=2` is outstanding; this request is next.
     Ending(Option<Secret<String>>),
-    /// The same, of a dialogue that nobody answered: nobody waits for its end.
+    /// The same for a dialogue that nobody answered: nobody waits for its end.
     Abandoning,
-    /// Asked in this coding; those that are left may be tried when the modem refuses the text.
-    /// What the first refusal said is kept for a person.
+    /// The request was sent in this coding. Those that are left may be tried when the modem refuses the text.
+    /// The sentence of the first refusal is kept for a person.
     Asked { code: Secret<String>, coding: UssdCoding, left: VecDeque<UssdCoding>, refusal: Option<Failure> },
-    /// The answer came, the command's end did not.
+    /// The answer came, and the command is not over.
     Answered,
 }
 
 impl Known {
-    /// The device begins anew: no dialogue outlives that, and who waits for one is told.
+    /// The device restarts: no dialogue outlives that, and whoever waits for one is told.
     pub(super) fn end_dialogue(&mut self, why: &Fault) {
-        self.menu.close();
-        if self.wishes.ussd.take().is_some() {
+        self.ussd_dialogue.close();
+        if self.pending.ussd.take().is_some() {
             self.push(Output::Ussd(Err(why.to_string())));
         }
     }
 
-    /// The family's coding, the one that worked before, else those that modems want, the commonest first.
+    /// The family's coding, the one that worked before, or else those that modems use, the most common first.
     fn codings(&self) -> VecDeque<UssdCoding> {
-        let worked = self.menu.worked.as_ref().filter(|(family, _)| *family == self.profile.name);
+        let worked = self.ussd_dialogue.worked.as_ref().filter(|(family, _)| *family == self.profile.name);
         match (self.profile.ussd, worked) {
             (UssdCoding::Auto, Some((_, worked))) => VecDeque::from([*worked]),
             (UssdCoding::Auto, None) => VecDeque::from([UssdCoding::Plain, UssdCoding::PackedHex]),
@@ -85,7 +86,7 @@ impl Ussd {
             Some((left, refusal)) => (left, Some(refusal)),
             None => (cx.known.codings(), None),
         };
-        // A text that the next coding cannot write is left to the one behind it.
+        // A text that this coding cannot write is left to the next one.
         let written = loop {
             let Some(coding) = left.pop_front() else { break None };
             if let Some(text) = encoded(code.expose(), coding) {
@@ -101,7 +102,7 @@ impl Ussd {
         cx.ask(Command::Ussd(Secret::new(text)), self.timeout)
     }
 
-    /// It is over.
+    /// Ends the request.
     fn end(&mut self, answer: Result<UssdAnswer, String>, cx: &mut Cx<'_>) -> Next {
         self.stage = Stage::Answered;
         cx.known.timer = None;
@@ -115,9 +116,9 @@ impl Ussd {
             cx.dialogue.count_dropped();
             return Next::Stay;
         };
-        let answered = cx.known.menu.is_open();
+        let answered = cx.known.ussd_dialogue.is_open();
         let answer = match (reply.status, reply.text) {
-            // Words of the modem's own; the network's come behind them.
+            // These are words of the modem; the network's words follow.
             (2 | 3, Some(text)) if is_placeholder(&text) => return Next::Stay,
             (status, Some(text)) => {
                 let auto = cx.known.profile.ussd == UssdCoding::Auto;
@@ -130,14 +131,14 @@ impl Ussd {
             (2, None) => Err(String::from("the network ended the dialogue without an answer")),
             (4, None) => Err(String::from("the network does not support this request")),
             (5, None) => Err(String::from("the network did not answer in time")),
-            // 0: done, and nothing to say yet; 3: another device of this SIM answered.
+            // 0: done, and there is no text yet; 3: another device of this SIM answered.
             _ => return Next::Stay,
         };
         if answer.is_ok() {
-            cx.known.menu.worked = Some((cx.known.profile.name.clone(), coding));
+            cx.known.ussd_dialogue.worked = Some((cx.known.profile.name.clone(), coding));
         }
         let open = answer.as_ref().is_ok_and(|answer| answer.open);
-        cx.known.menu.set_open(open, cx.now);
+        cx.known.ussd_dialogue.set_open(open, cx.now);
         let over = self.end(answer, cx);
         if cx.dialogue.outstanding().is_none() {
             return over;
@@ -148,28 +149,28 @@ impl Ussd {
 
     fn give_up(&mut self, cx: &mut Cx<'_>) -> Next {
         if let Some(text) = self.open.take() {
-            // What came of a text that was never closed is better than nothing.
+            // An incomplete text is better than none.
             let _ = self.text(text.expose(), cx);
         }
         cx.known.timer = None;
         match self.stage {
             Stage::Answered => {}
             Stage::Asked { .. } => {
-                cx.known.menu.close();
+                cx.known.ussd_dialogue.close();
                 let _ = self.end(Err(String::from("the network did not answer in time")), cx);
             }
             Stage::Ending(_) => {
-                cx.known.menu.close();
+                cx.known.ussd_dialogue.close();
                 let _ = self.end(Err(String::from("the modem did not end the dialogue in time")), cx);
             }
-            Stage::Abandoning | Stage::New => cx.known.menu.close(),
+            Stage::Abandoning | Stage::New => cx.known.ussd_dialogue.close(),
         }
         Next::Idle(Open::No)
     }
 }
 
 impl Known {
-    /// The alphabet in which the modem writes texts; nothing when none was ever taken.
+    /// The alphabet in which the modem writes texts; `None` when it never accepted one.
     fn charset(&self) -> Option<Charset> {
         let text = &self.format.text;
         if text.on { text.charset } else { text.switches.then_some(Charset::Gsm) }
@@ -187,8 +188,8 @@ impl Procedure for Ussd {
         let Some(Request { code, .. }) = self.request.take() else {
             return cx.ask(Command::UssdCancel, command);
         };
-        let open = cx.known.menu.is_open();
-        // `*100#` in the midst of a menu begins anew; `1`, `0` or `#` answers it.
+        let open = cx.known.ussd_dialogue.is_open();
+        // `*100#` in the middle of a dialogue begins a new one; `1`, `0` or `#` answers it.
         let anew = |code: &str| code.len() > 2 && code.starts_with(['*', '#']) && code.ends_with('#');
         match code {
             None if !open => self.end(Err(String::from("no dialogue with the network is open")), cx),
@@ -200,7 +201,7 @@ impl Procedure for Ussd {
         }
     }
 
-    /// A line of an answer that has several.
+    /// Claims a line of an answer that has several.
     fn claims(
         &mut self,
         line: &str,
@@ -210,7 +211,7 @@ impl Procedure for Ussd {
     ) -> bool {
         let Some(text) = self.open.take() else { return false };
         if outstanding.is_some() && matches!(Line::of(line, None), Line::Final(_)) {
-            // The command's end: the quote was never closed.
+            // The command ended: the quote was never closed.
             self.whole = Some(text);
             return false;
         }
@@ -234,18 +235,18 @@ impl Procedure for Ussd {
         if ended.result.is_none() {
             return self.give_up(cx);
         }
-        // The command's end may close a text.
+        // The command's end may complete a text.
         if let Some(text) = self.whole.take() {
             let _ = self.text(text.expose(), cx);
         }
         match &mut self.stage {
             Stage::Answered | Stage::New => Next::Done,
             Stage::Abandoning => {
-                cx.known.menu.close();
+                cx.known.ussd_dialogue.close();
                 Next::Done
             }
             Stage::Ending(next) => {
-                cx.known.menu.close();
+                cx.known.ussd_dialogue.close();
                 match next.take() {
                     Some(code) => self.ask_network(code, None, cx),
                     None => self.end(Ok(UssdAnswer::default()), cx),
@@ -260,7 +261,7 @@ impl Procedure for Ussd {
                     // Nothing has gone to the network.
                     return self.ask_network(code, Some((left, failure)), cx);
                 }
-                cx.known.menu.close();
+                cx.known.ussd_dialogue.close();
                 let told = first.filter(|first| failure.code.is_none() && first.code.is_some());
                 self.end(Err(told.unwrap_or(failure).sentence), cx)
             }
@@ -273,7 +274,7 @@ impl Procedure for Ussd {
 
     fn network_said(&mut self, body: &str, cx: &mut Cx<'_>) -> Next {
         if !matches!(self.stage, Stage::Asked { .. }) {
-            cx.known.menu.network_said(body);
+            cx.known.ussd_dialogue.network_said(body);
             return Next::Stay;
         }
         if is_closed(body) {
@@ -290,8 +291,8 @@ impl Procedure for Ussd {
     }
 }
 
-/// Whether the modem refused the form of the request and not the request: `ERROR`, "operation not allowed", "not
-/// supported", "invalid characters", "incorrect parameters" (27.007 clause 9.2).
+/// Whether the modem refused the form of the request rather than the request: `ERROR`, "operation not
+/// allowed", "not supported", "invalid characters", "incorrect parameters" (27.007 clause 9.2).
 fn is_of_the_text(result: &ResultCode) -> bool {
     match result {
         ResultCode::Error | ResultCode::NotSupported => true,
@@ -300,7 +301,7 @@ fn is_of_the_text(result: &ResultCode) -> bool {
     }
 }
 
-/// Whether the text is whole: without a quote, or with the one that closes it, perhaps with a scheme behind.
+/// Whether the text is complete: without a quote, or with the one that closes it, perhaps with a scheme after it.
 fn is_closed(body: &str) -> bool {
     let Some((_, text)) = body.split_once(',') else { return true };
     let Some(text) = text.trim_start().strip_prefix('"') else { return true };

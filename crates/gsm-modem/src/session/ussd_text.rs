@@ -1,5 +1,5 @@
-//! How a USSD text stands on the wire: characters, packed septets or UCS-2 in hexadecimal digits, or octets so, whatever
-//! the data coding scheme says. Modems of one family differ, so that an answer is also judged by its looks.
+//! How a USSD text is written on the wire: characters, packed septets, UCS-2 or octets in hexadecimal digits, whatever
+//! the data coding scheme says. Modems of one family differ, so an answer is also judged by its content.
 
 use gsm_sms::{Alphabet, ussd};
 
@@ -7,7 +7,7 @@ use super::translate::{hex, ucs2_digits};
 use crate::at::{Charset, Line};
 use crate::profiles::UssdCoding;
 
-/// Who says how an answer is written.
+/// What decides how an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// The scheme and the text itself.
@@ -16,7 +16,7 @@ pub(super) enum Found {
     Told(UssdCoding),
 }
 
-/// What stands between the quotes of `AT+CUSD=1,"…"`; nothing when the coding cannot write it.
+/// The text between the quotes of `AT+CUSD=1,"…"`; `None` when the coding cannot write it.
 pub(super) fn encoded(text: &str, coding: UssdCoding) -> Option<String> {
     match coding {
         UssdCoding::Auto | UssdCoding::Plain => Some(text.to_owned()),
@@ -25,7 +25,7 @@ pub(super) fn encoded(text: &str, coding: UssdCoding) -> Option<String> {
     }
 }
 
-/// The text of an answer, while characters come in `charset`, if that is known.
+/// The text of an answer. Characters are in `charset`, if that is known.
 pub(super) fn decoded(text: &str, scheme: Option<u8>, found: Found, charset: Option<Charset>) -> String {
     let scheme = scheme.map(ussd::CodingScheme);
     let alphabet = scheme.map_or(Alphabet::Gsm7, ussd::CodingScheme::alphabet);
@@ -43,7 +43,7 @@ pub(super) fn decoded(text: &str, scheme: Option<u8>, found: Found, charset: Opt
             if alphabet == Alphabet::Ucs2 && ucs2(body) {
                 ussd::ucs2(body)
             } else if octets.len() >= 4 && ucs2(&octets) && octets.chunks(2).all(is_unit) {
-                // Said to be seven-bit, and is not: every high octet is one of a few.
+                // The scheme says seven-bit, and the text is not: every high octet is one of a few.
                 ussd::ucs2(&octets)
             } else if octets.len() >= 4 && octets.iter().all(|b| is_printable(*b)) && has_letters(text) {
                 octets.iter().map(|&b| char::from(b)).collect()
@@ -56,16 +56,16 @@ pub(super) fn decoded(text: &str, scheme: Option<u8>, found: Found, charset: Opt
     }
 }
 
-/// Characters that came while `AT+CSCS="GSM"` was in force (3GPP TS 27.007 clause 5.5): each octet is a septet of the default
-/// alphabet, so that `w{hlen` is "wählen". Modems that write ASCII all the same are many; where the two readings differ
-/// and no control octet shows that it is the alphabet, each character is judged by those beside it.
+/// Characters that came while `AT+CSCS="GSM"` was in force (3GPP TS 27.007 clause 5.5): each octet is a septet of the
+/// default alphabet, so that `w{hlen` is "wählen". Many modems write ASCII all the same. Where the two readings differ
+/// and no control octet shows that it is the default alphabet, each character is judged by its neighbours.
 ///
-/// What the line took cannot come back: ESC and SUB end a line there, so that a euro sign (ESC, e) comes as a new line
-/// and an `e`, and Ξ as a new line; `@` is a NUL, which is lost at the ends of a line.
+/// What the line lost cannot be restored: ESC and SUB end a line there, so that a euro sign (ESC, e) comes as
+/// a new line and an `e`, and Ξ as a new line; `@` is a NUL, which is lost at the ends of a line.
 fn from_gsm(text: &str) -> String {
     let octets = text.as_bytes();
     let Some(read) = ussd::gsm7(octets) else { return text.to_owned() };
-    // No text in ASCII has these.
+    // No ASCII text contains these octets.
     if octets.iter().any(|octet| matches!(octet, 0..=8 | 0x0b | 0x0c | 0x0e..=0x1f)) {
         return read;
     }
@@ -76,7 +76,7 @@ fn from_gsm(text: &str) -> String {
         .collect()
 }
 
-/// Whether the octet at `at` is what the default alphabet makes of it rather than ASCII's sign, by its neighbours.
+/// Whether the octet at `at` is a character of the default alphabet rather than of ASCII, judged by its neighbours.
 fn is_letter_here(octets: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|at| octets.get(at)).copied().unwrap_or(b' ');
     let after = octets.get(at + 1).copied().unwrap_or(b' ');
@@ -84,24 +84,24 @@ fn is_letter_here(octets: &[u8], at: usize) -> bool {
     let in_a_word = beside(u8::is_ascii_alphabetic) && !beside(u8::is_ascii_digit);
     let begins_a_word = !before.is_ascii_alphanumeric() && after.is_ascii_alphabetic();
     match octets.get(at) {
-        // Ä and Ñ, ä and ñ: signs when each that opens is closed.
+        // Ä and Ñ, ä and ñ; they are brackets when each one that opens is closed.
         Some(b'[' | b']') => in_a_word && !is_balanced(octets, b'[', b']'),
         Some(b'{' | b'}') => in_a_word && !is_balanced(octets, b'{', b'}'),
         // Ö, Ü, ö, ü.
         Some(b'\\' | b'^' | b'|' | b'~') => in_a_word,
-        // ¡ and ¿ stand before a word; `@` in an address of mail does not.
+        // ¡ and ¿ stand before a word; the `@` of an e-mail address does not.
         Some(b'@' | b'`') => begins_a_word,
         // § stands before a number.
         Some(b'_') => !before.is_ascii_alphanumeric() && after.is_ascii_digit(),
         Some(b'\t') => before.is_ascii_alphabetic() && after.is_ascii_alphabetic(),
-        // The sign of any currency, which nobody uses.
+        // ¤, the currency sign, which is not in use.
         Some(b'$') => false,
-        // à, and what is the same in both.
+        // à, and the characters that are the same in both.
         _ => true,
     }
 }
 
-/// Whether there are such brackets, and every one has its other.
+/// Whether there are such brackets, and all of them are in pairs.
 fn is_balanced(octets: &[u8], open: u8, close: u8) -> bool {
     let depth = octets.iter().try_fold(0_usize, |depth, octet| match *octet {
         octet if octet == open => Some(depth + 1),
@@ -111,19 +111,19 @@ fn is_balanced(octets: &[u8], open: u8, close: u8) -> bool {
     depth == Some(0)
 }
 
-/// What a modem says of the dialogue before or behind the network's own words.
+/// What a modem says about the dialogue before or after the network's own words.
 pub(super) fn is_placeholder(text: &str) -> bool {
     ["Initiating Release", "Other local client responded"]
         .iter()
         .any(|words| text.eq_ignore_ascii_case(words))
 }
 
-/// A number of an account has no letters, the octets of a text nearly always do.
+/// An account number has no letters, the octets of a text nearly always do.
 fn has_letters(digits: &str) -> bool {
     digits.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
-/// A unit of Latin, Greek, Cyrillic, Hebrew, Arabic or their signs, and no control character.
+/// A unit of Latin, Greek, Cyrillic, Hebrew or Arabic, or of their signs, and not a control character.
 fn is_unit(unit: &[u8]) -> bool {
     match *unit {
         [0, low] => matches!(low, b'\n' | b'\r' | b' '..),
@@ -136,7 +136,7 @@ const fn is_printable(octet: u8) -> bool {
     matches!(octet, b' '..=b'~' | b'\n' | b'\r')
 }
 
-/// Most of it is what people write: septets that are none read as signs.
+/// Whether most of it is what people write: octets that are not septets read as signs.
 fn reads_well(text: &str) -> bool {
     let usual = |c: char| c.is_alphanumeric() || c.is_whitespace() || ".,:;!?*#+-/()'\"%=@$".contains(c);
     let count = text.chars().count();
@@ -155,18 +155,18 @@ mod tests {
 
     #[test]
     fn answers_as_they_were_recorded() {
-        // gammu tests/at-ussd 01-E160: packed, no scheme; the reporter wrote 6 over his number.
+        // gammu tests/at-ussd 01-E160: packed, no scheme; the reporter wrote 6 over the number.
         let packed = "49B41C74ACD3D16171D90D66666666666666666666B45CAC76C3CD6CB41B2D060389CB74F9FE4C07DD5CB91AA85897BF1B";
         let text = read(packed, None);
         assert!(text.starts_with("Ihr Guthaben") && text.ends_with("beträgt 7.95 Euro"), "{text}");
         // issue109-E3276: UCS-2, scheme 72.
         assert_eq!(read("0414043B044F00200441043F04400430", Some(72)), "Для спра");
-        // issue358-Quectel_M35: UCS-2, and the scheme says seven-bit.
+        // issue358-Quectel_M35: UCS-2, although the scheme says seven-bit.
         assert_eq!(
             read("00480061007600690020006B0065007200650074003A002000300046", Some(15)),
             "Havi keret: 0F"
         );
-        // issue377-HE910-D: scheme 17, a language's name before it, the modem's memory behind it.
+        // issue377-HE910-D: scheme 17, a language's name before the text, octets of the modem's memory after it.
         assert_eq!(
             read("613906310635064A062F0643002000310030002E00390000FFFF60B16260EEEE", Some(17)),
             "رصيدك 10.9"
@@ -214,7 +214,7 @@ mod tests {
             "mail info@example.org",
             "user_name",
             "[1] Balance [2] Top-up",
-            "[Menu] {more}",
+            "[UssdDialogue] {more}",
             "1 | 2 | 3",
             "2^3 ~ 8",
             "C:\\ ~5 MB",
@@ -223,7 +223,7 @@ mod tests {
         ] {
             assert_eq!(read(text, Some(15)), text);
         }
-        // The characters are said to be others.
+        // Another alphabet is known to be in force.
         for charset in [Some(Charset::Ira), Some(Charset::Ucs2), None] {
             assert_eq!(decoded("w{hlen", Some(15), Found::ByLooks, charset), "w{hlen");
         }

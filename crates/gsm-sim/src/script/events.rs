@@ -8,29 +8,30 @@ use super::{CardState, Delay, Hex};
 use crate::faults::{Fault, FaultKind, Point};
 use crate::hang::Cure;
 
-/// An answer that comes before the built-in one.
+/// An answer that is tried before the built-in one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
-    /// The command with its `AT`, in any case; with `*` as its last character, every command that begins so.
+    /// The command with its `AT`, in upper or lower case. With `*` as the last character, it is every command
+    /// that begins so.
     pub command: String,
     /// Information lines.
     #[serde(default)]
     pub lines: Vec<String>,
-    /// The final result; empty: none, `AT+CPIN?` of a Wavecom.
+    /// The final result. Empty means none, as for `AT+CPIN?` of a Wavecom.
     #[serde(default = "ok")]
     pub result: String,
-    /// How long it takes.
+    /// How long the answer takes.
     #[serde(default)]
     pub delay_ms: Delay,
-    /// Only the first so many times.
+    /// How often this answer is given at most.
     pub times: Option<u32>,
     /// Only as long as this mark is not set.
     pub unless: Option<String>,
     /// What changes.
     #[serde(default)]
     pub set: Change,
-    /// The change happens and the built-in answer follows instead of these lines.
+    /// The change happens, and the built-in answer follows instead of these lines.
     #[serde(default)]
     pub usual: bool,
 }
@@ -59,24 +60,24 @@ pub struct Change {
     pub restart: bool,
 }
 
-/// Lines nobody asked for.
+/// Unsolicited lines.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "RawUnsolicited")]
 pub struct Unsolicited {
     /// When they come.
     pub at: Moment,
-    /// The lines, each framed for itself.
+    /// The lines, each framed on its own.
     pub lines: Vec<String>,
     /// How often: 1 is always.
     pub probability: f64,
-    /// At most so many times.
+    /// At most this many times.
     pub times: Option<u32>,
 }
 
 /// When unsolicited lines come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// At power-on, and so long after it.
+    /// At power-on, this long after it.
     Start(Delay),
     /// Before the first octet of a command is echoed.
     BeforeEcho,

@@ -1,7 +1,7 @@
-//! A modem's dialogue as data: a TOML file that says who the modem is, how it frames its lines, what it answers
-//! and what goes wrong. The fields below are the format; `scripts/default.toml` spells every default out.
+//! A modem's dialogue as data: a TOML file that says who the modem is, how it frames its lines, what it answers and
+//! what goes wrong. The fields below are the format; `scripts/default.toml` spells every default out.
 //!
-//! Lines may name what the modem knows of itself: `{manufacturer}`, `{model}`, `{firmware}`, `{imei}`, `{imsi}`,
+//! Lines may contain the modem's own data: `{manufacturer}`, `{model}`, `{firmware}`, `{imei}`, `{imsi}`,
 //! `{iccid}`, `{number}`, `{smsc}`, `{operator}`, `{csq}`.
 
 use std::path::Path;
@@ -17,8 +17,8 @@ mod tests;
 
 pub use events::{Answer, Change, Moment, Unsolicited};
 pub use sections::{
-    Card, CardState, Delay, Hex, Identity, Line, Meanwhile, Network, Registration, Sending, Storage,
-    StoredMessage, Timing,
+    Card, CardState, Delay, Hex, Identity, Line, Network, Registration, Sending, Storage, StoredMessage,
+    Timing, WhileSending,
 };
 
 /// A modem's whole behaviour.
@@ -43,12 +43,12 @@ pub struct Script {
     pub sending: Sending,
     /// The final result for a command that the modem does not know.
     pub unknown: String,
-    /// Commands (without `AT`, as `+CEREG`) that it does not know although the built-in modem does.
+    /// Commands (without `AT`, as `+CEREG`) that the modem does not know although the built-in modem does.
     pub refused: Vec<String>,
-    /// Answers that come before the built-in ones.
+    /// Answers that are tried before the built-in ones.
     #[serde(rename = "answer")]
     pub answers: Vec<Answer>,
-    /// Lines nobody asked for.
+    /// Unsolicited lines.
     pub unsolicited: Vec<Unsolicited>,
     /// What goes wrong.
     #[serde(rename = "fault")]
@@ -75,7 +75,7 @@ impl Default for Script {
     }
 }
 
-/// A script that cannot be used: where, and what to put right.
+/// A script that cannot be used: where the fault is, and what to put right.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ScriptError {
     /// The file cannot be read.
@@ -86,7 +86,7 @@ pub enum ScriptError {
         /// What the system says.
         reason: String,
     },
-    /// The text is no script.
+    /// The text is not a script.
     #[error("{file}:{line}:{column}: {reason}")]
     Invalid {
         /// The file.
@@ -141,7 +141,7 @@ impl Script {
         script.checked(file)
     }
 
-    /// What the types cannot say. These faults belong to no single line.
+    /// Checks what the types cannot express. These faults belong to no single line.
     fn checked(self, file: &str) -> Result<Self, ScriptError> {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let identity = &self.identity;

@@ -1,5 +1,5 @@
-//! The parts of a script that describe: identity, framing, times, SIM, network, memories, sending; and the
-//! well-mannered modem that their defaults make.
+//! The parts of a script that describe: identity, framing, times, SIM, network, memories, sending. Their
+//! defaults make a modem that follows the standards.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::unhex;
 
-/// Who the modem and its SIM are. Of several modems on one script each gets its own IMEI, IMSI and ICCID,
-/// counted up from these with their check digits made right.
+/// Who the modem and its SIM are. When several modems have one script, each gets an IMEI, IMSI and ICCID of
+/// its own, counted up from these with correct check digits.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)] // The names say it all.
@@ -23,7 +23,7 @@ pub struct Identity {
     pub iccid: String,
     /// The SIM's own number.
     pub number: String,
-    /// The service centre on the SIM; empty: none.
+    /// The service centre on the SIM. Empty means none.
     pub smsc: String,
 }
 
@@ -33,7 +33,7 @@ pub struct Identity {
 pub struct Line {
     /// Whether the modem echoes at power-on.
     pub echo: bool,
-    /// `ATE0` is answered with `OK` and the echo goes on.
+    /// `ATE0` is answered with `OK`, and the echo goes on.
     pub echo_stays: bool,
     /// What stands before a result or the first line of an answer.
     pub before: String,
@@ -51,21 +51,21 @@ pub struct Line {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timing {
-    /// Before any answer.
+    /// The time before any answer.
     pub answer_ms: Delay,
-    /// From `AT+CMGS` to its prompt.
+    /// The time from `AT+CMGS` to its prompt.
     pub prompt_ms: Delay,
-    /// From Ctrl-Z to the network's answer.
+    /// The time from Ctrl-Z to the network's answer.
     pub air_ms: Delay,
-    /// From a sent message to its delivery report.
+    /// The time from a sent message to its delivery report.
     pub report_ms: Delay,
-    /// From a USSD request to its answer.
+    /// The time from a USSD request to its answer.
     pub ussd_ms: Delay,
     /// How long the port is gone when the modem restarts itself.
     pub restart_ms: Delay,
 }
 
-/// A time, or a range to throw dice for.
+/// A time, or a range from which a time is drawn at random.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(try_from = "RawDelay")]
 pub struct Delay {
@@ -112,15 +112,15 @@ impl TryFrom<RawDelay> for Delay {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Card {
-    /// How the SIM is at power-on.
+    /// The SIM's state at power-on.
     pub state: CardState,
     /// Its PIN.
     pub pin: String,
     /// Its PUK.
     pub puk: String,
-    /// Wrong PINs before it asks for the PUK.
+    /// How many wrong PINs the SIM takes before it asks for the PUK.
     pub tries: u8,
-    /// For how long it is busy after the PIN: `+CME ERROR: 14`, `+CMS ERROR: 314`.
+    /// How long the SIM is busy after the PIN: `+CME ERROR: 14`, `+CMS ERROR: 314`.
     pub busy_ms: Delay,
 }
 
@@ -134,7 +134,7 @@ pub enum CardState {
     Pin,
     /// Its PUK.
     Puk,
-    /// There is none.
+    /// There is no SIM.
     Absent,
 }
 
@@ -144,17 +144,17 @@ pub enum CardState {
 pub struct Network {
     /// The operator's name.
     pub operator: String,
-    /// `AT+CSQ`'s first value: 0 to 31, 99 unknown.
+    /// The first value of `AT+CSQ`: 0 to 31, or 99 for unknown.
     pub csq: u8,
     /// The registration after power-on, step by step (3GPP TS 27.007 clause 7.2).
     pub registration: Vec<Registration>,
-    /// The domains it reports: of `CREG`, `CGREG`, `CEREG`.
+    /// The domains that the modem reports: of `CREG`, `CGREG`, `CEREG`.
     pub domains: Vec<String>,
-    /// Location area and cell.
+    /// The location area.
     pub lac: String,
     /// The cell.
     pub cell: String,
-    /// Whether the two stand in quotes.
+    /// Whether the location area and the cell stand in quotes.
     pub quoted: bool,
     /// Blanks after the commas of an unsolicited `+CREG`.
     pub blanks: bool,
@@ -168,7 +168,7 @@ pub struct Network {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registration {
-    /// Since power-on.
+    /// The time since power-on.
     #[serde(default)]
     pub after_ms: Delay,
     /// 0 not searching, 1 home, 2 searching, 3 denied, 5 roaming, 11 emergency only.
@@ -183,11 +183,11 @@ pub struct Storage {
     pub memories: Vec<String>,
     /// The answer to `AT+CPMS=?` when it is not the regular one.
     pub test: Option<String>,
-    /// Messages that each holds.
+    /// How many messages each memory holds.
     pub capacity: u32,
-    /// The first place of each.
+    /// The first index of each memory.
     pub first_index: u32,
-    /// What they hold at the start.
+    /// What the memories hold at the start.
     #[serde(rename = "message")]
     pub messages: Vec<StoredMessage>,
 }
@@ -224,11 +224,11 @@ impl TryFrom<String> for Hex {
 pub struct Sending {
     /// The values that each place of `AT+CNMI` takes.
     pub cnmi: [Vec<u8>; 5],
-    /// `AT+CNMI` values it lists and then refuses with `+CMS ERROR: 303`, as `2,1,2,1,0`, or all that begin so:
-    /// `2,*`.
+    /// `AT+CNMI` values that the modem lists and then refuses with `+CMS ERROR: 303`, as `2,1,2,1,0`, or all
+    /// that begin so: `2,*`.
     pub cnmi_refused: Vec<String>,
-    /// Other commands while a message is on air.
-    pub meanwhile: Meanwhile,
+    /// What becomes of other commands while a message is on air.
+    pub meanwhile: WhileSending,
     /// `AT+CSMP` clears the service centre.
     pub csmp_clears_smsc: bool,
     /// TP-ST of delivery reports (3GPP TS 23.040 clause 9.2.3.15).
@@ -246,12 +246,12 @@ pub struct Sending {
 /// What becomes of a command while a message is on air.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Meanwhile {
-    /// It is answered afterwards.
+pub enum WhileSending {
+    /// The command is answered afterwards.
     Wait,
-    /// It is answered at once with `+CMS ERROR: 302`.
+    /// The command is answered at once with `+CMS ERROR: 302`.
     Refuse,
-    /// It is lost.
+    /// The command is lost.
     Ignore,
 }
 
@@ -344,7 +344,7 @@ impl Default for Sending {
         Self {
             cnmi: [vec![0, 1, 2], vec![0, 1, 2, 3], vec![0, 2], vec![0, 1, 2], vec![0, 1]],
             cnmi_refused: Vec::new(),
-            meanwhile: Meanwhile::Wait,
+            meanwhile: WhileSending::Wait,
             csmp_clears_smsc: false,
             report_status: 0,
             cds: "{length}".to_owned(),

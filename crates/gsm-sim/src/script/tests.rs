@@ -28,7 +28,7 @@ fn the_examples_in_the_default_script_are_valid() {
         .lines()
         .filter_map(|line| {
             let line = line.trim_start_matches('#').trim();
-            // A remark stands behind a run of blanks.
+            // A remark stands after a run of blanks.
             line.split("  ").next().filter(|entry| entry.starts_with("[[") || entry.contains(" = "))
         })
         .map(str::to_owned)

@@ -135,8 +135,8 @@ impl Address {
     ///
     /// # Errors
     ///
-    /// In [`Field::To`], with the octet of the character in `text`: [`Reason::NotInAlphabet`] for one that the alphabet
-    /// has not; [`Reason::TooLong`] for the one that has no room any more.
+    /// In [`Field::To`], with the octet of the character in `text`: [`Reason::NotInAlphabet`] for one that is
+    /// not in the alphabet; [`Reason::TooLong`] for the first one that has no room.
     pub fn alphanumeric(text: &str) -> Result<Self, SmsError> {
         let mut value = Vec::with_capacity(16);
         let mut packer = Packer::new(&mut value, 0);
@@ -210,9 +210,9 @@ impl Address {
             .map_while(|semi_octet| DIGITS.get(usize::from(semi_octet)).map(|d| char::from(*d)))
     }
 
-    /// The septets of a name. Seven of them leave seven bits of their last octet empty, and who counts octets, two
-    /// semi-octets each, gives eight: a last septet of zeros that needs no octet of its own is no `@`. A name of eight
-    /// that does end in `@` cannot be told from it.
+    /// The septets of a name. Seven of them leave seven bits of their last octet empty, and a sender that
+    /// counts octets, as two semi-octets each, gives eight: a last septet of zeros that needs no octet of its
+    /// own is not an `@`. A name of eight that does end in `@` looks the same.
     fn septets(&self) -> usize {
         let count = usize::from(self.semi_octets) * 4 / 7;
         match count.checked_sub(1) {
@@ -274,13 +274,13 @@ impl Address {
         Ok((rest, address))
     }
 
-    /// Writes it as a TPDU has it.
+    /// Writes the address as a TPDU has it.
     pub(crate) fn write(&self, to: &mut Vec<u8>) {
         to.extend([self.semi_octets, self.type_octet]);
         to.extend(self.value());
     }
 
-    /// Writes it as the SMSC field.
+    /// Writes the address as the SMSC field.
     pub(crate) fn write_smsc(smsc: Option<&Self>, to: &mut Vec<u8>) {
         let Some(address) = smsc else {
             to.push(0);
@@ -358,9 +358,9 @@ mod tests {
 
     #[test]
     fn seven_bits_that_fill_an_octet_are_no_character() {
-        // libosmocore, tests/sms: seven septets, of which the sender counts the octets.
+        // libosmocore, tests/sms: seven septets, for which the sender counted the octets.
         assert_eq!(read(b"\x0e\xd0\x4f\x78\xd9\x2d\x9c\x0e\x01").to_string(), "OpenBSC");
-        // The same as the standard counts.
+        // The same name, counted as the standard says.
         assert_eq!(read(b"\x0d\xd0\x4f\x78\xd9\x2d\x9c\x0e\x01").to_string(), "OpenBSC");
         assert_eq!(Address::alphanumeric("OpenBSC").unwrap().to_string(), "OpenBSC");
         // A character that has its own octet stays.

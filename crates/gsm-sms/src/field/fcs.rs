@@ -2,7 +2,7 @@
 //!
 //! 3GPP TS 23.040 clause 9.2.3.22.
 
-/// TP-FCS as it stands. Octets below 80 hex are none, and are refused when a report is written.
+/// TP-FCS as it stands. Octets below 80 hex are not causes, and are refused when a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FailureCause(pub u8);
 

@@ -1,6 +1,6 @@
 //! TP-PI: which of the optional fields at a report's end are there, and those fields.
 //!
-//! 3GPP TS 23.040 clause 9.2.3.27. Reserved bits are passed over and kept.
+//! 3GPP TS 23.040 clause 9.2.3.27. Reserved bits are ignored and kept.
 
 use super::super::error::{Field, Reason, SmsError};
 use super::super::parse::{Parsed, Reading, octet};

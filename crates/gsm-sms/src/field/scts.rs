@@ -79,7 +79,7 @@ impl Timestamp {
         })
     }
 
-    /// What the stamp says; `None` when its semi-octets are no date and time.
+    /// What the stamp says; `None` when its semi-octets are not a date and time.
     pub fn local_time(&self) -> Option<LocalTime> {
         let [year, month, day, hour, minute, second, zone] = self.octets;
         let year = u16::from(swapped_bcd(year)?);
@@ -98,7 +98,7 @@ impl Timestamp {
         time.is_valid().then_some(time)
     }
 
-    /// The instant in seconds since 1970-01-01T00:00:00Z; `None` when the semi-octets are no date and time.
+    /// The instant in seconds since 1970-01-01T00:00:00Z; `None` when the semi-octets are not a date and time.
     pub fn unix_seconds(&self) -> Option<i64> {
         let time = self.local_time()?;
         let days = days_from_civil(i64::from(time.year), i64::from(time.month), i64::from(time.day));
@@ -106,7 +106,7 @@ impl Timestamp {
         Some(days * 86_400 + in_day - i64::from(time.offset_quarters) * 900)
     }
 
-    /// Reads one; strict mode wants a date and a time.
+    /// Reads a time stamp; strict mode wants a date and a time.
     pub(crate) fn parse<'a>(field: Field, input: &'a [u8], reading: &mut Reading) -> Parsed<'a, Self> {
         let (rest, octets) = seven(field)(input)?;
         let stamp = Self { octets };
@@ -132,8 +132,8 @@ impl LocalTime {
     }
 }
 
-/// RFC 3339 with the stamp's zone, such as `2026-12-21T12:52:00+02:00`; the octets in hexadecimal digits when they are no
-/// date and time.
+/// RFC 3339 with the stamp's zone, such as `2026-12-21T12:52:00+02:00`; the octets in hexadecimal digits when
+/// they are not a date and time.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(t) = self.local_time() else {

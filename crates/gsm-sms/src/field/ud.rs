@@ -48,7 +48,7 @@ pub enum Fragment {
     Septets(Vec<u8>, ShiftTables),
     /// UTF-16 units of UCS-2.
     Units(Vec<u16>),
-    /// Octets that are no text.
+    /// Octets that are not text.
     Octets(Vec<u8>),
 }
 
@@ -80,7 +80,7 @@ impl fmt::Debug for Fragment {
 }
 
 impl UserData {
-    /// The text `text` behind the header `header`: in septets with `tables`, in UCS-2, or as octets of UTF-8 for
+    /// The text `text` after the header `header`: in septets with `tables`, in UCS-2, or as octets of UTF-8 for
     /// [`Alphabet::Data`]. The elements that name the tables are the caller's to put into `header`.
     ///
     /// # Errors
@@ -99,7 +99,7 @@ impl UserData {
             Alphabet::Gsm7 => {
                 let begin = septets::after(octets.len());
                 let fill_bits = begin * 7 - octets.len() * 8;
-                // Fewer than seven by the meaning of `after`.
+                // There are fewer than seven fill bits, as `after` is defined.
                 let mut packer = Packer::new(&mut octets, u32::try_from(fill_bits).unwrap_or(0));
                 let mut count = begin;
                 for (offset, character) in text.char_indices() {
@@ -126,7 +126,7 @@ impl UserData {
         Self::checked(alphabet, !header.is_empty(), length, octets)
     }
 
-    /// The octets `data` behind the header `header`.
+    /// The octets `data` after the header `header`.
     ///
     /// # Errors
     ///
@@ -148,7 +148,7 @@ impl UserData {
             let reason = Reason::TooLong { length: octets.len(), most: MOST_OCTETS };
             return Err(SmsError::new(Field::UserData, 0, reason));
         }
-        // 160 at most: 140 octets hold no more septets.
+        // At most 160: 140 octets hold no more septets.
         let length = u8::try_from(length).unwrap_or(u8::MAX);
         Ok(Self { alphabet, has_header, length, octets })
     }
@@ -189,7 +189,7 @@ impl UserData {
         if self.has_header { 1 + self.header().octets().len() } else { 0 }
     }
 
-    /// The octets behind the header: the data of an 8-bit message. A GSM 7 bit text does not begin with an octet; see
+    /// The octets after the header: the data of an 8-bit message. A GSM 7 bit text does not begin with an octet; see
     /// [`Self::to_text`].
     pub fn body(&self) -> &[u8] {
         self.octets.get(self.header_octets()..).unwrap_or_default()
@@ -226,7 +226,7 @@ impl UserData {
         }
     }
 
-    /// Which septets are text: from behind the header to the length, or as far as there are octets.
+    /// Which septets are text: from after the header to the length, or as far as there are octets.
     fn septet_range(&self) -> (usize, usize) {
         let from = septets::after(self.header_octets());
         let to = usize::from(self.length).min(septets::whole_in(self.octets.len()));
@@ -272,7 +272,7 @@ impl UserData {
         Ok((rest, user_data))
     }
 
-    /// Sees that the header keeps to its own length and to that of the user data.
+    /// Checks that the header keeps to its own length and to that of the user data.
     fn check_header(
         &mut self,
         input: &[u8],
@@ -325,7 +325,7 @@ fn write_header(elements: &[Element<'_>], to: &mut Vec<u8>) {
     for element in elements {
         element.write(to);
     }
-    // What is too long for an octet is too long for a message, and refused by its length.
+    // A header that is too long for an octet is too long for a message, and is refused by its length.
     to[0] = u8::try_from(to.len() - 1).unwrap_or(u8::MAX);
 }
 

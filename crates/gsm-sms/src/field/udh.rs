@@ -70,8 +70,8 @@ pub enum Element<'a> {
     SingleShift(u8),
     /// 25 hex: the locking shift table of a language (clause 9.2.3.24.16), by the same identifier.
     LockingShift(u8),
-    /// Another element, or one of the above with a length that is not its own: a receiver passes it over. A later version
-    /// may have a variant for it.
+    /// Another element, or one of the above with a wrong length: a receiver ignores it. A later version may
+    /// have a variant for it.
     Other {
         /// The element's identifier.
         identifier: u8,
@@ -155,7 +155,7 @@ pub struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// The header of these octets, TP-UDHL not among them.
+    /// The header of these octets, which do not include TP-UDHL.
     pub(crate) const fn new(octets: &'a [u8]) -> Self {
         Self { octets }
     }
@@ -165,13 +165,13 @@ impl<'a> Header<'a> {
         Walk { rest: self.octets }.map_while(Result::ok)
     }
 
-    /// The header's octets, TP-UDHL not among them.
+    /// The header's octets, without TP-UDHL.
     pub const fn octets(&self) -> &'a [u8] {
         self.octets
     }
 
-    /// Which part of which message this is; `None` when no element says so. An element that numbers a part 0 or beyond the
-    /// total is passed over (clause 9.2.3.24.1).
+    /// Which part of which message this is; `None` when no element says so. An element that numbers a part 0
+    /// or beyond the total is ignored (clause 9.2.3.24.1).
     pub fn concatenation(&self) -> Option<Concatenation> {
         self.elements()
             .filter_map(|element| match element {
@@ -289,7 +289,7 @@ mod tests {
             ]
         );
         assert_eq!(elements(&[]), []);
-        // A wrong length of its own, but an honest one: kept, not understood.
+        // The element has a wrong length that stays within the header: it is kept, and not understood.
         assert_eq!(elements(b"\x00\x02\x17\x03"), [Element::Other { identifier: 0, data: &[0x17, 3] }]);
     }
 
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_that_lie() {
+    fn elements_with_a_wrong_length() {
         assert_eq!(
             Header::new(b"\x24\x01\x01\x00\x03\x17").fault(),
             Some((3, Field::Element(2), Reason::ElementTooLong { length: 3, left: 1 }))

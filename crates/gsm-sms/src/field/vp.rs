@@ -19,7 +19,7 @@ pub enum ValidityPeriod {
     Relative(RelativeValidity),
     /// An instant, in seven octets.
     Absolute(Timestamp),
-    /// A span in finer steps, or no span but other wishes, in seven octets.
+    /// A span in finer steps, or other requests without a span, in seven octets.
     Enhanced(EnhancedValidity),
 }
 
@@ -54,7 +54,7 @@ pub enum EnhancedSpan {
     Seconds(u8),
     /// Format 3: hours, minutes and seconds, each 0 to 99.
     HoursMinutesSeconds(u8, u8, u8),
-    /// A reserved format, with its number, 4 to 7; or 3, whose semi-octets are no decimal digits.
+    /// A reserved format, with its number, 4 to 7; or 3 with semi-octets that are not decimal digits.
     Reserved(u8),
 }
 
@@ -103,7 +103,7 @@ impl EnhancedValidity {
         Self([0x01, span.0, 0, 0, 0, 0, 0])
     }
 
-    /// A span of hours, minutes and seconds, each 0 to 99; of a greater number the hundreds are lost.
+    /// A span of hours, minutes and seconds, each 0 to 99. The hundreds of a greater number are lost.
     pub const fn hours_minutes_seconds(hours: u8, minutes: u8, seconds: u8) -> Self {
         Self([0x03, to_swapped_bcd(hours), to_swapped_bcd(minutes), to_swapped_bcd(seconds), 0, 0, 0])
     }
@@ -113,7 +113,7 @@ impl EnhancedValidity {
         Self([0; 7])
     }
 
-    /// The same with the wish that the service centre tries once only.
+    /// The same, asking the service centre to try once only.
     #[must_use]
     pub const fn with_single_shot(mut self) -> Self {
         self.0[0] |= 0x40;
@@ -125,7 +125,7 @@ impl EnhancedValidity {
         self.0[0] & 0x40 != 0
     }
 
-    /// What it says of time. Each further functionality indicator octet moves the span by one octet.
+    /// What the period says of time. Each further functionality indicator octet moves the span by one octet.
     pub fn span(self) -> EnhancedSpan {
         let [first, ..] = self.0;
         let extensions = self.0.iter().take_while(|octet| **octet & 0x80 != 0).count();
@@ -156,8 +156,8 @@ impl ValidityPeriod {
         }
     }
 
-    /// How long after the service centre took the message it keeps trying; `None` for the absolute form, and where no span is
-    /// said.
+    /// How long the service centre keeps trying after it took the message; `None` for the absolute form, and
+    /// where no span is given.
     pub fn span(self) -> Option<Duration> {
         match self {
             Self::Absent | Self::Absolute(_) => None,
@@ -201,7 +201,7 @@ impl ValidityPeriod {
         }
     }
 
-    /// Writes it.
+    /// Writes the period.
     pub(crate) fn write(self, to: &mut Vec<u8>) {
         match self {
             Self::Absent => {}

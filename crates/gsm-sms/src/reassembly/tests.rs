@@ -1,4 +1,4 @@
-//! Parts in every disorder.
+//! Parts in every order.
 
 use super::super::compose::{Submission, compose};
 use super::super::decode::{Framing, decode};
@@ -81,7 +81,7 @@ fn a_missing_part_times_out() {
     let just_before = START + Duration::new(59, 999_999_999);
     assert_eq!(expiry, START + limits.timeout);
     assert!(parts.expire(just_before).is_empty());
-    // Whoever sleeps until then finds something to do.
+    // A caller that sleeps until then finds something to do.
     let expired = parts.expire(expiry);
     assert_eq!(expired.len(), 1);
     assert_eq!((expired[0].missing(), expired[0].to_text().as_deref()), (vec![2], Some("ac")));
@@ -97,7 +97,7 @@ fn a_reference_that_went_round() {
     assert_eq!(gave_way[0].to_text().as_deref(), Some("old"));
     let (arrival, _) = parts.accept_part(START, "+1", place(1, 2, 2), units("er"));
     assert_eq!(text_of(&arrival), "newer");
-    // Another total, or a reference of another width, is another message.
+    // Another total, or a reference of another width, makes another message.
     parts.accept_part(START, "+1", place(1, 2, 1), units("x"));
     parts.accept_part(START, "+1", place(1, 3, 1), units("y"));
     let wide = Concatenation { reference: Reference::Sixteen(1), total: 2, sequence: 2 };

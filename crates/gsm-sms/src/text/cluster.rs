@@ -1,4 +1,4 @@
-//! Where a text may be cut without tearing what a reader sees as one character.
+//! Where a text may be cut without splitting what a reader sees as one character.
 //!
 //! A simple rule in the spirit of Unicode annex 29: marks, variation selectors, joiners, skin tones and tags stay
 //! with what is before them; what follows a joiner stays with it; regional indicators stay in pairs; a line feed

@@ -107,7 +107,7 @@ impl Language {
     }
 
     /// The language of an ISO 639-1 code or of an English name, in capitals or small letters; `None` for another one. A
-    /// region behind it, as in `tr-TR`, is passed over.
+    /// region after it, as in `tr-TR`, is passed over.
     pub fn from_name(name: &str) -> Option<Self> {
         let plain = name.split(['-', '_']).next().unwrap_or(name);
         Self::ALL
@@ -123,7 +123,7 @@ impl Language {
 pub struct ShiftTables {
     /// The language whose locking shift table takes the place of the default alphabet. Spanish has none and changes nothing.
     pub locking: Option<Language>,
-    /// The language whose single shift table takes the place of the extension table, behind an escape.
+    /// The language whose single shift table takes the place of the extension table, after an escape.
     pub single: Option<Language>,
 }
 
@@ -144,7 +144,7 @@ impl ShiftTables {
         }
     }
 
-    /// The table behind the escape.
+    /// The table after the escape.
     pub(super) const fn extension(self) -> &'static Table {
         single(self.single)
     }

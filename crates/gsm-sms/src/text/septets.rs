@@ -55,7 +55,7 @@ pub(crate) fn text_of(septets: impl Iterator<Item = u8>, count: usize, tables: S
     text
 }
 
-/// Writes septets behind what a buffer already has.
+/// Writes septets after what a buffer already has.
 pub(crate) struct Packer<'a> {
     octets: &'a mut Vec<u8>,
     pending: u64,

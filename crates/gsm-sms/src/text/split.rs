@@ -1,7 +1,7 @@
 //! How many units a text takes in a coding, and where it is cut into parts.
 //!
-//! 3GPP TS 23.040 clause 9.2.3.24.1: a part of several gives room to a header; no escape and no surrogate pair may
-//! be cut, and no cluster that fits a part.
+//! 3GPP TS 23.040 clause 9.2.3.24.1: a part of several leaves room for a header; no escape and no surrogate
+//! pair may be cut, and no cluster that fits a part.
 
 use super::super::field::dcs::Alphabet;
 use super::alphabet;
@@ -44,7 +44,7 @@ impl Coding {
         }
     }
 
-    /// Units of a text, or where the first character is that the coding has not.
+    /// Units of a text, or where the first character is that the coding does not have.
     pub(crate) fn measure(self, text: &str) -> Result<usize, usize> {
         if let Self::Ucs2 = self {
             return Ok(text.chars().map(char::len_utf16).sum());
@@ -78,7 +78,7 @@ pub(crate) enum Parts {
     Several,
 }
 
-/// The parts of `text`, each with its units. There is always one; a character that the coding has not counts 1.
+/// The parts of `text`, each with its units. There is always one; a character that the coding does not have counts 1.
 pub(crate) fn split(text: &str, coding: Coding) -> Vec<(&str, usize)> {
     let units = |text: &str| text.chars().map(|c| coding.units(c).unwrap_or(1)).sum::<usize>();
     split_measured(text, units(text), coding)

@@ -42,7 +42,8 @@ pub struct Survey {
     pub used: usize,
     /// How many units the last part has left.
     pub left: usize,
-    /// The first character that the GSM 7 bit default alphabet and its extension table have not; `None` when they have all.
+    /// The first character that is not in the GSM 7 bit default alphabet and its extension table; `None` when they have
+    /// all.
     pub forces_ucs2: Option<ForcingCharacter>,
 }
 

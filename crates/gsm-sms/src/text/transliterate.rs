@@ -1,6 +1,6 @@
-//! Characters that the GSM 7 bit default alphabet has not, written with those that it has.
+//! Characters that are not in the GSM 7 bit default alphabet, written with those that are.
 //!
-//! Off unless a caller asks for it: a text that was changed is another text, so every change is told.
+//! Transliteration is off unless a caller asks for it: a changed text is another text, so every change is reported.
 
 use super::language::ShiftTables;
 use super::split::Coding;

@@ -12,14 +12,14 @@ pub(crate) fn units(octets: &[u8]) -> impl Iterator<Item = u16> + '_ {
     })
 }
 
-/// The text, with U+FFFD where there is none.
+/// The text, with U+FFFD for units that are not a character.
 pub(crate) fn text(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len() * 3 / 2 + 3);
     text.extend(char::decode_utf16(units(octets)).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
     text
 }
 
-/// Where the octets are no UTF-16: the first bad octet, and why.
+/// Where the octets are not UTF-16: the first bad octet, and why.
 pub(crate) fn fault(octets: &[u8]) -> Option<(usize, Reason)> {
     let mut at = 0;
     for character in char::decode_utf16(units(&octets[..octets.len() & !1])) {

@@ -1,4 +1,4 @@
-//! SMS-COMMAND: a wish about an earlier message, from the phone to the service centre.
+//! SMS-COMMAND: a request about an earlier message, from the phone to the service centre.
 //!
 //! 3GPP TS 23.040 clause 9.2.2.4.
 
@@ -30,7 +30,7 @@ pub struct Command {
     pub message_number: u8,
     /// TP-DA of that message (clause 9.2.3.8).
     pub destination: Address,
-    /// TP-CD, at most 157 octets (clause 9.2.3.21); with TP-UDHI they begin with a header, which is not read here.
+    /// TP-CD, at most 157 octets (clause 9.2.3.21). With TP-UDHI they begin with a header, which is not read here.
     pub data: Vec<u8>,
 }
 

@@ -62,7 +62,7 @@ pub enum Tpdu {
     Deliver(Deliver),
     /// What became of a message, from the service centre to the phone (clause 9.2.2.3).
     StatusReport(StatusReport),
-    /// A wish about an earlier message, from the phone to the service centre (clause 9.2.2.4).
+    /// A request about an earlier message, from the phone to the service centre (clause 9.2.2.4).
     Command(Command),
     /// The service centre's answer to a SUBMIT or COMMAND (clause 9.2.2.2a).
     SubmitReport(SubmitReport),
@@ -95,7 +95,7 @@ impl Tpdu {
         }
     }
 
-    /// Writes the TPDU's octets behind what `to` already has. On an error `to` is as it was.
+    /// Writes the TPDU's octets after what `to` already has. On an error `to` is as it was.
     ///
     /// The bits of the first octet and of TP-PI that follow from other fields are written as these say, whatever they are
     /// in the value.
@@ -133,7 +133,7 @@ impl Tpdu {
         Ok(octets)
     }
 
-    /// The octets of the service centre's address and of the TPDU behind it, as `AT+CMGS` takes them (TS 27.005 clause 3.1).
+    /// The octets of the service centre's address and of the TPDU after it, as `AT+CMGS` takes them (TS 27.005 clause 3.1).
     /// `None` writes an empty address, by which a modem takes the one that its SIM holds.
     ///
     /// # Errors
@@ -176,7 +176,7 @@ fn wrap<T>(parsed: Parsed<'_, T>, tpdu: impl FnOnce(T) -> Tpdu) -> Parsed<'_, Tp
     parsed.map(|(rest, value)| (rest, tpdu(value)))
 }
 
-/// TP-FCS where it stands: no TP-PI that is not extended looks like one.
+/// TP-FCS, where there is one: a TP-PI that is not extended never looks like it.
 fn failure(input: &[u8]) -> (&[u8], Option<FailureCause>) {
     match input {
         [cause, rest @ ..] if *cause >= 0x80 => (rest, Some(FailureCause(*cause))),
@@ -205,7 +205,7 @@ fn write_report_head(
     parameters.write_indicator(to)
 }
 
-/// Fails when user data is not measured as the data coding scheme says.
+/// Fails when TP-DCS names another alphabet than that of the user data.
 fn agree(scheme: DataCodingScheme, user_data: &UserData) -> Result<(), SmsError> {
     if scheme.user_data_alphabet() == user_data.alphabet() {
         Ok(())
@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(taken.failure, None);
         let refused = read(Direction::Mo, b"\x00\xd3\x07\x00\x00\x02\xc8\x34");
         assert_eq!(refused.user_data().and_then(UserData::to_text).as_deref(), Some("Hi"));
-        // An extended indicator behind a cause: its second octet says nothing yet, and is kept.
+        // An extended indicator after a cause: its second octet says nothing yet, and is kept.
         let Tpdu::DeliverReport(longer) = read(Direction::Mo, b"\x00\xff\x81\x00\x40") else { panic!() };
         assert_eq!(longer.parameters.indicator, [0x81, 0x00]);
         assert_eq!(longer.parameters.protocol.map(|protocol| protocol.0), Some(0x40));
@@ -297,7 +297,7 @@ mod tests {
         report.parameters.coding = Some(DataCodingScheme(8));
         let mut octets = vec![1, 2];
         assert!(Tpdu::DeliverReport(report.clone()).write(&mut octets).is_err());
-        assert_eq!(octets, [1, 2], "half a message is none");
+        assert_eq!(octets, [1, 2], "a message is written as a whole or not at all");
         report.parameters.coding = Some(DataCodingScheme(0));
         report.parameters.indicator.clear();
         let error = Tpdu::DeliverReport(report).encode().unwrap_err();

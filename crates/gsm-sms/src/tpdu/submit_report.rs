@@ -1,7 +1,7 @@
 //! SMS-SUBMIT-REPORT: the service centre's answer to a SUBMIT or a COMMAND.
 //!
-//! 3GPP TS 23.040 clause 9.2.2.2a: (i) for RP-ERROR, with TP-FCS; (ii) for RP-ACK, without. A cause is 80 or more,
-//! and TP-PI is not as long as nothing extends it, so the second octet tells the two apart.
+//! 3GPP TS 23.040 clause 9.2.2.2a: (i) for RP-ERROR, with TP-FCS; (ii) for RP-ACK, without. A cause is 80 hex
+//! or more, which TP-PI is not as long as nothing extends it, so the second octet tells the two apart.
 
 use super::super::error::{Field, SmsError};
 use super::super::field::fcs::FailureCause;

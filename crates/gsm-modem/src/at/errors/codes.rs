@@ -1,4 +1,4 @@
-//! The numbers of the standards behind `+CMS ERROR` (3GPP TS 27.005 clause 3.2.5, with the causes of TS 24.011
+//! The numbers of the standards after `+CMS ERROR` (3GPP TS 27.005 clause 3.2.5, with the causes of TS 24.011
 //! annex E-2 below 128 and TP-FCS of TS 23.040 clause 9.2.3.22 up to 255) and `+CME ERROR` (TS 27.007 clause 9.2), in
 //! the standards' words where those are plain.
 
@@ -22,11 +22,11 @@ pub(super) const CMS: &[Row] = &[
     row(8, Sim, Refused, "operator determined barring"),
     row(10, Sim, Refused, "call barred"),
     row(17, Network, Later, "network failure"),
-    // The network does not say whose fault it is: often the SIM's, which has no credit or is locked out.
+    // The network does not say who is at fault: often it is the SIM, which has no credit or is locked.
     row(21, Message, Refused, "short message transfer rejected"),
     row(22, Network, Later, "congestion or memory capacity exceeded"),
     row(27, Recipient, Later, "destination out of service"),
-    // Annex E-2 of both: the subscriber who sends is not registered in the PLMN, or in the HLR.
+    // Annex E-2 for both: the subscriber who sends is not registered in the PLMN, or in the HLR.
     row(28, Sim, Refused, "unidentified subscriber: the network does not know the sender's SIM"),
     row(29, Sim, Refused, "facility rejected"),
     row(30, Sim, Refused, "unknown subscriber: the network does not know the sender's SIM"),
@@ -101,7 +101,8 @@ pub(super) const CMS: &[Row] = &[
     row(500, Modem, Later, "unknown error"),
 ];
 
-/// The standards' words for a `+CMS ERROR` where [`CMS`] has plainer ones: a modem with `AT+CMEE=2` writes these.
+/// The standards' words for a `+CMS ERROR` for which [`CMS`] has plainer ones: a modem with `AT+CMEE=2` writes
+/// these words.
 pub(super) const WORDS: &[(u16, &str)] = &[
     (1, "Unassigned (unallocated) number"),
     (28, "Unidentified subscriber"),
@@ -149,7 +150,7 @@ pub(super) const CME: &[Row] = &[
     row(21, Modem, Later, "invalid index"),
     row(22, Modem, Later, "not found"),
     row(23, Modem, Later, "memory failure"),
-    // As 304: this program writes the numbers and texts, and writes what the modem said that it takes.
+    // As with 304: this program writes the numbers and texts, and writes only what the modem says that it accepts.
     row(24, Modem, Later, "text string too long"),
     row(25, Modem, Later, "invalid characters in text string"),
     row(26, Modem, Later, "dial string too long"),

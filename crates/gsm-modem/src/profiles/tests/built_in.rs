@@ -1,5 +1,5 @@
-//! The families that come with the program, read for the tests of this package. It takes every file to be right: the faults
-//! of one, and those of an operator's, are told by whoever reads them for the program.
+//! The built-in families, read for the tests of this package. The reader assumes that every file is right:
+//! faults of these files, and of an operator's, are reported by the program's own reader.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(crate) fn profiles() -> Profiles {
     Profiles::new(BUILT_IN.iter().map(|(name, _)| profile(name)).collect())
 }
 
-/// A family; what its file leaves out it has of the one that it is like, and at last of the generic one.
+/// A family. Keys that its file leaves out come from the family that it is like, and in the end from the generic one.
 fn profile(name: &str) -> Profile {
     let text = BUILT_IN.iter().find(|(built_in, _)| *built_in == name).unwrap().1;
     let mut file: Table = text.parse().unwrap();

@@ -1,5 +1,5 @@
-//! What a person wants to know of a modem that can send: signal and the network's name (3GPP TS 27.007 clauses 7.3
-//! and 8.5).
+//! What a person wants to know about a modem that can send: its signal and the network's name (3GPP TS 27.007
+//! clauses 7.3 and 8.5).
 
 use std::time::Duration;
 
@@ -42,13 +42,13 @@ impl Script for Describe {
             }
             Step::OperatorFormat => Turn::Go(Step::Operator),
             Step::Operator => {
-                cx.known.seen.snapshot.operator = operator(answer.body());
+                cx.known.view.snapshot.operator = operator(answer.body());
                 self.skipped(step, cx)
             }
         }
     }
 
-    /// The modem is brought up: what is still wrong is what a person should know although it works.
+    /// The modem is brought up. A fault that remains is one that a person should know about although the modem works.
     fn skipped(&mut self, _step: Step, cx: &mut Cx<'_>) -> Turn<Step> {
         match cx.known.hint.clone() {
             Some(hint) => cx.set_fault(hint),

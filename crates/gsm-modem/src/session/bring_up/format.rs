@@ -1,4 +1,4 @@
-//! The form in which messages are said: the family's own settings, alphabet, PDU mode or text mode, service centre and
+//! The format of messages: the family's own settings, alphabet, PDU mode or text mode, service centre and
 //! message service (3GPP TS 27.005 clauses 3.2 and 3.3, TS 27.007 clause 5.5).
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::session::procedure::{Cx, Next};
 /// The third stage.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Format {
-    /// Which formats there are was asked.
+    /// The modem was asked which formats it has.
     asked: bool,
 }
 
@@ -124,7 +124,7 @@ fn refused(what: &'static str, answer: &Answer<'_>, cx: &Cx<'_>) -> Turn<Step> {
 }
 
 impl Format {
-    /// PDU mode, or text mode on a modem that knows nothing else.
+    /// PDU mode, or text mode on a modem that has nothing else.
     fn pdu_mode(&mut self, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
         if answer.is_ok() {
             cx.known.format.was_set(cx.now);
@@ -137,14 +137,14 @@ impl Format {
             return Turn::Again;
         }
         if cx.known.format.text.lists_pdu {
-            // Its SIM does not settle, rather.
+            // Rather, the SIM of this modem is not ready yet.
             return refused("PDU mode (AT+CMGF=0)", answer, cx);
         }
         Turn::Go(Step::TextMode)
     }
 }
 
-/// The service centre as the modem says it, against the configured one.
+/// Compares the service centre that the modem gives with the configured one.
 fn centre_read(body: &str, cx: &mut Cx<'_>) {
     let digits = |number: &str| number.trim_start_matches('+').to_owned();
     let read = first_text(body);

@@ -1,5 +1,5 @@
-//! Echo, results and errors as the session reads them (V.250 clause 6.2, 3GPP TS 27.007 clauses 5 and 9.1), who the modem
-//! is, and its radio (27.007 clause 8.2).
+//! Echo, results and errors in the form that the session reads (V.250 clause 6.2, 3GPP TS 27.007 clauses 5
+//! and 9.1), the identity of the modem, and its radio (27.007 clause 8.2).
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::session::known::Echo;
 use crate::session::procedure::{Cx, Next};
 use crate::settings::Timing;
 
-/// A modem that says so long that it is not ready is asked on: 40 s were seen after a restart.
+/// How often a modem is asked that says it is not ready: one needed 40 s after a restart.
 const PATIENCE: u32 = 60;
 
-/// For a modem that loses a command which comes right behind a result.
+/// The pause for a modem that loses a command which comes right after a result.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The first stage.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Greet {
-    /// A command came back since the echo was switched off.
+    /// A command was echoed after the echo was switched off.
     echoed: bool,
 }
 
@@ -46,7 +46,7 @@ impl Script for Greet {
     fn ask(&mut self, step: Step, cx: &mut Cx<'_>) -> Option<(Command, Duration)> {
         let Timing { command, slow_command, .. } = cx.known.settings.timing;
         if step == Step::EchoOff {
-            cx.known.begin_anew();
+            cx.known.forget_settings();
         }
         Some(match step {
             Step::Settled => return None,
@@ -65,8 +65,9 @@ impl Script for Greet {
     fn heard(&mut self, step: Step, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
         match step {
             Step::EchoOff | Step::Verbose | Step::NumericErrors if answer.silent && answer.tries == 0 => {
-                // Every modem knows these: one that answers `AT` and not them loses what follows too soon.
-                let pause = &mut cx.dialogue.manners_mut().pause;
+                // Every modem knows these commands. A modem that answers `AT` and not these loses a command
+                // that comes too soon.
+                let pause = &mut cx.dialogue.settings_mut().pause;
                 *pause = (*pause).max(PAUSE);
                 Turn::Again
             }
@@ -91,11 +92,11 @@ impl Script for Greet {
             Step::Revision => Self::identity(answer, Step::SerialNumber, cx),
             Step::SerialNumber => Self::identity(answer, Step::Function, cx),
             Step::Function => {
-                // 0, 4 and the makers' own: whatever it is, it is not full function.
+                // 0, 4 and the makers' own values: whatever it is, it is not full functionality.
                 let off = first_number(answer.body()).is_some_and(|number| number != 1);
                 if answer.is_ok() && off { Turn::Go(Step::RadioOn) } else { to_the_sim() }
             }
-            // Refused twice, taken the third time (gammu#395).
+            // One modem refused the command twice and accepted it the third time (gammu#395).
             Step::RadioOn if !answer.is_ok() && answer.tries < TRIES => Turn::Again,
             Step::RadioOn if !answer.is_ok() => {
                 cx.hint(Fault::RadioOff(answer.why(cx)));
@@ -122,10 +123,10 @@ fn to_the_sim() -> Turn<Step> {
 }
 
 impl Greet {
-    /// One of the answers that say who the modem is. A new maker or model may be of another family.
+    /// Takes one of the answers that identify the modem. A new maker or model may belong to another family.
     fn identity(answer: &Answer<'_>, next: Step, cx: &mut Cx<'_>) -> Turn<Step> {
         let said = answer.lines.iter().map(|line| unquoted(line)).find(|text| !text.is_empty());
-        let snapshot = &mut cx.known.seen.snapshot;
+        let snapshot = &mut cx.known.view.snapshot;
         let field = match next {
             Step::Model => &mut snapshot.equipment.manufacturer,
             Step::Revision => &mut snapshot.equipment.model,
@@ -138,7 +139,7 @@ impl Greet {
             text.clone_into(field);
             cx.known.changed();
             cx.known.choose_profile();
-            cx.keep_manners();
+            cx.keep_line_settings();
         }
         Turn::Go(next)
     }

@@ -1,6 +1,6 @@
-//! Which network, and whether it has the modem (3GPP TS 27.007 clauses 7.2, 7.3, 10.1.20, 10.1.22 and 10.1.47): automatic
-//! or the configured one, at home or as a guest where the configuration allows that. Whichever domain is registered is
-//! enough, and all that the modem has are asked.
+//! The choice of the network, and the registration in it (3GPP TS 27.007 clauses 7.2, 7.3, 10.1.20, 10.1.22
+//! and 10.1.47): automatic or the configured network, at home, or roaming where the configuration allows
+//! that. A registration in one domain is enough, and all domains of the modem are asked.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use crate::session::fault::Fault;
 use crate::session::procedure::{Cx, Next};
 use crate::settings::{Roaming, Timing};
 
-/// Polls without any network before the modem is told to choose one by itself.
+/// How many polls without any network pass before the modem is told to choose one itself.
 const POLLS_BEFORE_SELECTION: u32 = 5;
 
-/// Times that a domain is asked again because the modem is busy.
+/// How often a domain is asked again because the modem is busy.
 const BUSY_TRIES: u32 = 3;
 
 /// The fifth stage.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Network {
     polls: u32,
-    /// What stands in the way, as the domains say in this poll.
+    /// What stands in the way, according to the domains in this poll.
     heard: Option<Registration>,
-    /// What the modem said by itself since the last poll.
+    /// What an unsolicited code said since the last poll.
     reported: Option<(Domain, Registration)>,
     /// The modem was told to choose a network.
     selected: bool,
@@ -77,7 +77,7 @@ impl Script for Network {
         }
     }
 
-    /// Some answer the question in no other way (`GenPro`, gammu#91).
+    /// Some modems answer the question in no other way (`GenPro`, gammu#91).
     fn registration_said(&mut self, domain: Domain, registration: Registration) {
         self.reported = Some((domain, registration));
     }
@@ -97,19 +97,19 @@ fn to_the_description() -> Turn<Step> {
 }
 
 impl Network {
-    /// From the first poll on: the rest was said before.
+    /// From the first poll on: the steps before it were done earlier.
     pub(super) fn lost() -> Run<Self> {
         Run::at(Self::default(), Step::Poll)
     }
 
-    /// Who chooses the network, against who shall.
+    /// Compares who chooses the network with who should choose it.
     fn selection(answer: &Answer<'_>, cx: &Cx<'_>) -> Turn<Step> {
         match (&cx.known.settings.operator, selection(answer.body())) {
             (Some(wanted), Some(Selection::Manual(Some(now)))) if *wanted == now => {
                 Turn::Go(Step::ReportFirst)
             }
             (Some(_), _) => Turn::Go(Step::SelectOperator),
-            // A choice that an earlier configuration left behind.
+            // The choice was left behind by an earlier configuration.
             (None, Some(Selection::Manual(_))) => Turn::Go(Step::SelectBefore),
             (None, _) => Turn::Go(Step::ReportFirst),
         }
@@ -126,20 +126,20 @@ impl Network {
         Turn::Go(if self.polls > 0 { Step::Poll } else { Step::ReportFirst })
     }
 
-    /// All domains are asked, one after the other.
+    /// Asks all domains, one after the other.
     fn poll(&mut self, cx: &mut Cx<'_>) -> Turn<Step> {
         self.heard = None;
         if self.polls > 0
-            && let Some(rung) = cx.known.ladder.deaf(cx.now)
+            && let Some(rung) = cx.known.ladder.without_network(cx.now)
         {
-            let fault = cx.known.seen.fault.clone().unwrap_or(Fault::Deaf);
+            let fault = cx.known.view.fault.clone().unwrap_or(Fault::NoNetwork);
             return Turn::End(cx.attempt(rung, fault.cause()));
         }
         Turn::Go(Step::Domain(0))
     }
 
     fn registration(&mut self, at: usize, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
-        // A question that is refused, or answered by what is not understood, says nothing of the domain.
+        // A question that is refused, or whose answer is not understood, says nothing about the domain.
         if let Some(said) = registration(answer.body()).filter(|_| answer.is_ok()) {
             if let Some(turn) = self.learned(Domain::ALL[at], said, cx) {
                 return turn;
@@ -150,7 +150,7 @@ impl Network {
         Turn::Go(Step::Domain(at + 1))
     }
 
-    /// One domain's word: enough, or what stands in the way.
+    /// Takes the answer of one domain: it is enough, or it says what stands in the way.
     fn learned(&mut self, domain: Domain, said: Registration, cx: &mut Cx<'_>) -> Option<Turn<Step>> {
         if cx.known.may_send(said) {
             cx.known.domain = Some(domain);
@@ -165,7 +165,7 @@ impl Network {
         None
     }
 
-    /// No domain has the modem registered.
+    /// The modem is registered in no domain.
     fn polled(&mut self, cx: &mut Cx<'_>) -> Turn<Step> {
         if self.heard.is_none()
             && let Some((domain, said)) = self.reported.take()
@@ -175,12 +175,12 @@ impl Network {
         }
         let Some(heard) = self.heard else {
             if cx.known.settings.roaming == Roaming::Allowed {
-                // Nobody knows: the first message will tell.
+                // The registration is unknown: the first message will show it.
                 cx.known.domain = None;
                 cx.known.set_registration(Registration::Unknown);
                 return to_the_description();
             }
-            // What is unknown may be a foreign network.
+            // An unknown network may be a foreign one.
             return self.unregistered(Registration::Unknown, cx);
         };
         self.unregistered(heard, cx)
@@ -192,7 +192,7 @@ impl Network {
         let radio_off = cx.known.hint.clone().filter(|hint| matches!(hint, Fault::RadioOff(_)));
         cx.set_fault(match registration {
             // The cause that was found first.
-            _ if radio_off.is_some() => radio_off.unwrap_or(Fault::Deaf),
+            _ if radio_off.is_some() => radio_off.unwrap_or(Fault::NoNetwork),
             Registration::Denied => Fault::Denied,
             Registration::Searching => Fault::Searching,
             Registration::NotRegistered => Fault::NotRegistered,

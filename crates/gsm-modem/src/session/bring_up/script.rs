@@ -1,5 +1,5 @@
-//! How the commands of one stage are asked one after the other: tries and waits, a SIM that is busy, a command that gets no
-//! answer, a wait that something ends.
+//! How the commands of one stage are asked one after the other: tries and waits, a SIM that is busy, a
+//! command that gets no answer, a wait that an event ends.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -11,24 +11,24 @@ use crate::session::fault::Fault;
 use crate::session::procedure::{Activity, Cx, Next, Procedure};
 use crate::snapshot::State;
 
-/// Tries of a setting without which nothing can be sent (modems refuse it until their SIM has settled).
+/// How often a setting is tried without which nothing can be sent (modems refuse it until their SIM is ready).
 pub(super) const TRIES: u32 = 10;
 
 /// The commands of one stage.
 pub(in crate::session) trait Script: Debug + Send {
-    /// One command each.
+    /// One command for each step.
     type Step: Copy + PartialEq + Debug + Send;
 
-    /// The step it begins with.
+    /// The first step.
     const FIRST: Self::Step;
 
-    /// The command of a step and how long it may take; nothing: the step is passed over.
+    /// The command of a step and how long it may take; `None` skips the step.
     fn ask(&mut self, step: Self::Step, cx: &mut Cx<'_>) -> Option<(Command, Duration)>;
 
     /// What follows from the answer.
     fn heard(&mut self, step: Self::Step, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Self::Step>;
 
-    /// What follows a step that was passed over.
+    /// What follows a step that was skipped.
     fn skipped(&mut self, step: Self::Step, cx: &mut Cx<'_>) -> Turn<Self::Step>;
 
     /// See [`Procedure::pin_noted`].
@@ -54,9 +54,9 @@ pub(in crate::session) trait Script: Debug + Send {
 pub(in crate::session) struct Answer<'a> {
     pub(super) lines: &'a [String],
     pub(super) code: ResultCode,
-    /// Which try it was, from 0.
+    /// Which try it was, counted from 0.
     pub(super) tries: u32,
-    /// Nothing came at all.
+    /// The modem did not answer at all.
     pub(super) silent: bool,
 }
 
@@ -74,7 +74,7 @@ impl Answer<'_> {
         crate::at::Failure::is_busy(&self.code) && self.tries < TRIES
     }
 
-    /// Why it was refused, for a person.
+    /// Why the command was refused, for a person.
     pub(super) fn why(&self, cx: &Cx<'_>) -> String {
         cx.known.profile.failure(&self.code).sentence
     }
@@ -84,23 +84,23 @@ impl Answer<'_> {
 pub(in crate::session) enum Turn<S> {
     /// The next step.
     Go(S),
-    /// Another step, with the tries counted on.
+    /// Another step, whose tries are counted on.
     Aside(S),
     /// The same step again, after a while.
     Again,
     /// A step, with the tries counted on, after this wait.
     After(Duration, S),
-    /// A step after this wait, as the device needs it.
+    /// A step after this wait, which the device needs.
     Later(S, Duration),
-    /// A person is needed. This step is taken again from time to time.
+    /// A person is needed. This step is repeated from time to time.
     Blocked(Fault, S),
-    /// Somebody else goes on.
+    /// The stage waits for an event that continues it.
     Hold,
     /// The stage is over.
     End(Next),
 }
 
-/// A stage under way.
+/// A stage in progress.
 #[derive(Debug)]
 pub(in crate::session) struct Run<S: Script> {
     script: S,
@@ -113,7 +113,7 @@ impl<S: Script> Run<S> {
         Self { script, step: S::FIRST, tries: 0 }
     }
 
-    /// From `step` on.
+    /// The stage from `step` on.
     pub(super) fn at(script: S, step: S::Step) -> Self {
         Self { script, step, tries: 0 }
     }
@@ -130,7 +130,7 @@ impl<S: Script> Run<S> {
         match turn {
             Turn::Go(step) => {
                 (self.step, self.tries) = (step, 0);
-                if cx.known.seen.snapshot.state == State::Blocked {
+                if cx.known.view.snapshot.state == State::Blocked {
                     cx.known.set_state(State::Starting, cx.dialogue);
                 }
                 self.write(cx)
@@ -165,8 +165,8 @@ impl<S: Script> Run<S> {
         }
     }
 
-    /// A command without an end: some modems lack the OK behind an answer (Wavecom's `AT+CPIN?`), some hang on what they
-    /// do not know. The dialogue is found again and the work goes on.
+    /// A command had no final result: some modems leave out the OK after an answer (Wavecom's `AT+CPIN?`),
+    /// some hang on a command that they do not know. The dialogue is resynchronised and the work goes on.
     fn unanswered(&mut self, turn: Turn<S::Step>, cx: &mut Cx<'_>) -> Next {
         match turn {
             Turn::Go(step) | Turn::Later(step, _) => (self.step, self.tries) = (step, 0),
@@ -187,7 +187,7 @@ impl<S: Script> Procedure for Run<S> {
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
-        // That of the keep-alive would repeat a step whose answer is due.
+        // The timer of the keep-alive would repeat a step whose answer is outstanding.
         cx.known.timer = None;
         self.write(cx)
     }
@@ -195,8 +195,8 @@ impl<S: Script> Procedure for Run<S> {
     fn answer(&mut self, _body: &str, cx: &mut Cx<'_>) -> Next {
         let pin = cx.dialogue.outstanding().is_some_and(|o| o.command == Command::PinState);
         if pin && cx.known.profile.has(Quirk::PinWithoutOk) {
-            // An OK that comes all the same must not end the next command.
-            cx.dialogue.set_deadline(cx.now + cx.known.settings.timing.manners.quiet);
+            // An OK that comes after all must not end the next command.
+            cx.dialogue.set_deadline(cx.now + cx.known.settings.timing.dialogue.quiet);
         }
         Next::Stay
     }
@@ -212,8 +212,8 @@ impl<S: Script> Procedure for Run<S> {
         self.write(cx)
     }
 
-    /// A wait ends now.
-    fn roused(&mut self, cx: &mut Cx<'_>) -> Next {
+    /// Ends a wait now.
+    fn wake(&mut self, cx: &mut Cx<'_>) -> Next {
         if cx.dialogue.outstanding().is_none() && !cx.dialogue.is_lost() && cx.known.timer.take().is_some() {
             return self.write(cx);
         }
@@ -228,8 +228,8 @@ impl<S: Script> Procedure for Run<S> {
         self.script.echoed()
     }
 
-    fn began_anew(&mut self, _cx: &mut Cx<'_>) -> Next {
-        Next::Anew(Open::Perhaps)
+    fn restarted_silently(&mut self, _cx: &mut Cx<'_>) -> Next {
+        Next::BringUp(Open::Perhaps)
     }
 
     fn registration_said(&mut self, domain: Domain, registration: Registration) {

@@ -1,7 +1,8 @@
-//! The SIM: what it wants before it works, and its names (3GPP TS 27.007 clauses 5.6 and 8.3).
+//! The SIM: what it asks for before it works, and its names (3GPP TS 27.007 clauses 5.6 and 8.3).
 //!
-//! A SIM that is not there, or fails, is asked again for a while before a person is called: many say so while they boot.
-//! Where that lasts, the device begins anew once, rarely: some see their SIM only then.
+//! A SIM that is absent, or fails, is asked again for a while before a person is called, since many modems
+//! report that while they boot. If it lasts, the device is restarted once, at long intervals: some modems see
+//! their SIM only after that.
 
 use std::time::Duration;
 
@@ -15,22 +16,23 @@ use crate::session::known::PinState;
 use crate::session::procedure::{Cx, Next};
 use crate::settings::Timing;
 
-/// Times that a SIM which is not there, or fails, is asked again before a person is called.
+/// How often a SIM that is absent, or fails, is asked again before a person is called.
 const BOOTING: u32 = 15;
 
-/// Lost answers to the questions for its names, in all: a modem may hang on what it does not know.
+/// How many answers to the questions for the SIM's names may be lost in all: a modem may hang on a command
+/// that it does not know.
 const SILENCES: u8 = 3;
 
 /// The second stage.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Sim {
-    /// The SIM was not there or not open when it was asked first: whatever the modem refused then is asked once more.
+    /// The SIM was absent or locked when it was first asked: whatever the modem refused then is asked again.
     was_closed: bool,
-    /// The SIM's tries were asked for since it was last blocked.
+    /// The SIM's remaining tries were asked for since it was last blocked.
     pub(super) asked_tries: bool,
-    /// Questions for its names that got no answer.
+    /// How many questions for its names got no answer.
     silences: u8,
-    /// Times that no usable SIM was there, and a person was called.
+    /// How often no usable SIM was there, and a person was called.
     absences: u32,
     /// Its names, as they are answered now.
     pub(super) iccid: Option<String>,
@@ -42,10 +44,10 @@ pub(in crate::session) enum Step {
     Pin,
     PinTries(usize),
     LockedIccid(usize),
-    /// No command: the PIN's try is being noted down.
+    /// No command: the try of the PIN is being noted.
     RememberPin,
     EnterPin,
-    /// No command: the device gets its time, and is greeted once more.
+    /// No command: the device gets its time, and is greeted again.
     Settled,
     Iccid(usize),
     Subscriber,
@@ -64,7 +66,7 @@ impl Script for Sim {
                 (Command::Question(Self::ways_of_tries(cx).nth(at)?.command.into()), command)
             }
             Step::EnterPin => {
-                // Whatever becomes of it, it has been tried.
+                // Whatever the outcome is, the PIN has been tried.
                 cx.known.pin = PinState::Spent;
                 (Command::EnterPin(cx.known.settings.pin.clone()?), slow_command)
             }
@@ -84,7 +86,7 @@ impl Script for Sim {
                     self.iccid = Some(number);
                     Turn::Go(Step::RememberPin)
                 }
-                // The PIN is noted under this name too, once it is known.
+                // The PIN is noted under this name too, once the name is known.
                 None if self.may_know_later(answer) => Turn::Again,
                 None => Turn::Go(Step::LockedIccid(at + 1)),
             },
@@ -129,7 +131,7 @@ impl Script for Sim {
         match step {
             Step::LockedIccid(_) => Turn::Go(Step::RememberPin),
             Step::RememberPin => self.remember_pin(cx),
-            Step::Settled => Turn::End(Next::Anew(Open::No)),
+            Step::Settled => Turn::End(Next::BringUp(Open::No)),
             Step::Iccid(_) => Turn::Go(Step::Subscriber),
             _ => Turn::Go(Step::Pin),
         }
@@ -149,7 +151,7 @@ impl Sim {
             Some(Pin::SimPin) => self.pin_wanted(answer.tries, cx),
             Some(Pin::SimPuk) => self.blocked(Fault::Puk),
             Some(Pin::Device) => self.blocked(Fault::DeviceLocked),
-            // What is not understood is no SIM that is well.
+            // An answer that is not understood does not come from a SIM that works.
             Some(Pin::Absent | Pin::Other) => self.absent(answer, cx),
             None if Failure::is_busy(&answer.code) => {
                 if answer.tries >= TRIES {
@@ -158,18 +160,19 @@ impl Sim {
                 Turn::Again
             }
             Some(Pin::Ready | Pin::Second) | None => {
-                cx.known.seen.snapshot.pin_tries = None;
-                // What was accepted was right: a SIM that asks for it later has forgotten it.
-                cx.known.pin.device_began_anew();
+                cx.known.view.snapshot.pin_tries = None;
+                // The accepted PIN was right: a SIM that asks for it later has lost it.
+                cx.known.pin.device_restarted();
                 if self.was_closed {
-                    return Turn::End(Next::Anew(Open::No));
+                    return Turn::End(Next::BringUp(Open::No));
                 }
                 Turn::Go(Step::Iccid(0))
             }
         }
     }
 
-    /// Not there, or failing: many say so for seconds while they boot; and some until the device begins anew.
+    /// The SIM is absent, or fails: many modems report that for seconds while they boot, and some until the
+    /// device is restarted.
     fn absent(&mut self, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
         if answer.tries < BOOTING && self.absences == 0 {
             return Turn::Again;
@@ -188,7 +191,7 @@ impl Sim {
         Turn::Blocked(fault, Step::Pin)
     }
 
-    /// Whether the SIM is worth another question for one of its names: it is busy, or the answer was lost.
+    /// Whether it is worth asking the SIM again for one of its names: it is busy, or the answer was lost.
     fn may_know_later(&mut self, answer: &Answer<'_>) -> bool {
         if answer.silent {
             self.silences = self.silences.saturating_add(1);
@@ -197,10 +200,10 @@ impl Sim {
         answer.is_busy()
     }
 
-    /// Both names were asked for. What the SIM does not tell now is not known: it may be another one.
+    /// Both names were asked for. A name that the SIM does not give now is unknown, since it may be another SIM.
     fn names_are_known(&mut self, cx: &mut Cx<'_>) {
         let sim = SimNames::new(self.iccid.clone(), self.imsi.take());
-        cx.known.seen.snapshot.sim = sim.clone();
+        cx.known.view.snapshot.sim = sim.clone();
         cx.known.changed();
         cx.known.sim_is_known(sim);
     }

@@ -1,5 +1,6 @@
-//! Which storage new messages go to (3GPP TS 27.005 clause 3.2.2): the same for mem1, mem2 and mem3 where the modem lets
-//! us, so that what `+CMTI` names can be read without further ado. And how the modem tells of them (clause 3.4.1).
+//! The storage for new messages (3GPP TS 27.005 clause 3.2.2): the same for mem1, mem2 and mem3 where the
+//! modem allows that, so that a message that `+CMTI` names can be read at once. And the way in which the
+//! modem reports new messages (clause 3.4.1).
 //!
 //! A modem that does not say which storages it has is listed all the same, and asked again at each listing.
 
@@ -11,9 +12,10 @@ use crate::at::{Command, Failure, ResultCode, storages};
 use crate::session::procedure::{Cx, Next};
 use crate::session::storage::{Codes, Memories, storages_in_use};
 
-/// Storages in which messages or reports may lie. `MT` is the other two together.
+/// The storages in which messages or reports may lie. `MT` is the other two together.
 const LISTED: [&str; 3] = ["SM", "ME", "SR"];
-/// Storages for new messages, in the order they are tried where neither the modem's family nor the modem prefers one.
+/// Storages for new messages, in the order in which they are tried where neither the modem's family nor the modem
+/// prefers one.
 const USUAL: [&str; 3] = ["SM", "ME", "MT"];
 
 /// The fourth stage.
@@ -22,7 +24,7 @@ pub(in crate::session) struct Storages {
     in_use: Vec<String>,
     offered: Vec<Vec<String>>,
     candidates: Vec<Vec<String>>,
-    /// A full storage kept the modem from taking a way to tell of new messages.
+    /// The modem refused a way to report new messages because a storage was full.
     full: bool,
 }
 
@@ -90,7 +92,7 @@ impl Script for Storages {
         if let Step::Use(_) = step {
             return self.chosen(None, cx);
         }
-        // Asked again when there is room, or later.
+        // The modem is asked again when there is room, or later.
         cx.known.storage.codes = if self.full { Codes::WaitForRoom } else { Codes::Refused { at: cx.now } };
         to_the_network()
     }
@@ -101,7 +103,7 @@ fn to_the_network() -> Turn<Step> {
 }
 
 impl Storages {
-    /// These were taken; none: it stays as it was.
+    /// The modem accepted these storages; `None` leaves them as they were.
     fn chosen(&mut self, at: Option<usize>, cx: &mut Cx<'_>) -> Turn<Step> {
         let chosen = at.and_then(|at| self.candidates.get(at));
         let names = chosen.unwrap_or(&self.in_use);
@@ -111,11 +113,11 @@ impl Storages {
                 known.push(name.clone());
             }
         };
-        // mem3 holds what arrives; where only mem1 was chosen, it is what it was.
+        // mem3 holds what arrives; where only mem1 was chosen, mem3 is unchanged.
         let new = names.get(2).or_else(|| self.in_use.get(2)).or_else(|| names.first());
         new.into_iter().for_each(&mut add);
         let readable = self.offered.first().filter(|list| !list.is_empty()).unwrap_or(&self.in_use);
-        // What arrives where nothing can be read lies in both together as well.
+        // What arrives where nothing can be read also lies in both storages together.
         let both = new.is_some_and(|new| !readable.contains(new));
         let listed = |name: &&String| LISTED.contains(&name.as_str()) || both && *name == "MT";
         readable.iter().filter(listed).for_each(add);
@@ -138,7 +140,7 @@ impl Storages {
                 names.push(name);
             }
         }
-        // Some modems know fewer than three, Wavecom's Q2 only one.
+        // Some modems have fewer than three, Wavecom's Q2 only one.
         let count = if self.offered.is_empty() { 3 } else { self.offered.len().min(3) };
         let mut candidates: Vec<_> = names.iter().map(|name| vec![(*name).to_owned(); count]).collect();
         if count > 1 {

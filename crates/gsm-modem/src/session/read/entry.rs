@@ -1,6 +1,6 @@
-//! What stands in a listing: the line before a message, and the message (3GPP TS 27.005 clauses 4.1 and 4.2). Octets can
-//! be lost on the way, and line ends: a message is taken for what its own line before it announced, when its octets are
-//! as many as that line says, or when the same octets come twice.
+//! The entries of a listing: the line before a message, and the message (3GPP TS 27.005 clauses 4.1 and 4.2).
+//! Octets and line ends can be lost on the way: a message is accepted as the one that the line before it
+//! announced when it has as many octets as that line says, or when the same octets come twice.
 
 use std::time::Instant;
 
@@ -14,26 +14,26 @@ use crate::session::storage::{Errand, QUEUE, Storage};
 use crate::session::translate::{deliver, status_report};
 use crate::snapshot::{Notice, Place};
 
-/// Messages that the subscriber holds at a time. More are read when it has let go of these.
-const ANNOUNCED: usize = 64;
-/// Times that the settings are made again because a listing came as text.
-const TEXTS: u8 = 2;
-/// Times that a place is read again because its octets were not as many as they should be.
-const READ_AGAIN: u8 = 4;
+/// How many messages the subscriber holds at a time. More are read when it has discarded some of these.
+const MOST_ANNOUNCED: usize = 64;
+/// How often the settings are made again because a listing came as text.
+const MOST_TEXTS: u8 = 2;
+/// How often a place is read again because it did not give as many octets as announced.
+const MOST_REREADS: u8 = 4;
 
-/// "REC READ".
+/// The status "REC READ".
 const RECEIVED: u8 = 1;
 
-/// Whether a line was the text that was due.
-enum Came {
+/// Whether a line was the text that was awaited.
+enum TextLine {
     Not,
     Now,
-    /// The text was over before this line, having none.
+    /// The text was empty, and had ended before this line.
     Before,
 }
 
 impl Read {
-    /// The line before a message, or both on one line.
+    /// Takes the line before a message, or line and message in one.
     pub(super) fn entry(&mut self, body: &str, known: &mut Known, now: Instant) {
         let (place, header) = match &self.errand {
             Errand::List => (None, Header::listed(body)),
@@ -65,7 +65,7 @@ impl Read {
                 text_in_pdu_mode(known);
                 self.dropped += 1;
             }
-            // Perhaps of somebody's text.
+            // The line may be part of a text.
             Header::Text { .. } if known.storage.memories.is_barred() => self.dropped += 1,
             Header::Text { entry: TextEntry::Report(report), .. } => match status_report(&report) {
                 Some(pdu) => self.message_read(place, RECEIVED, pdu, known, now),
@@ -76,14 +76,14 @@ impl Read {
         }
     }
 
-    /// Another line before a message, or the end, came before the message: its place is read again.
+    /// Another line before a message, or the end of the listing, came before the message: its place is read again.
     pub(super) fn head_without_message(&mut self, known: &mut Known) {
         if let Some((place, Awaited::Pdu { .. })) = self.awaited.take() {
             known.storage.suspect(place, Secret::new(Vec::new()));
         }
     }
 
-    /// The message behind its line; whatever else comes between is looked at for itself.
+    /// Takes the message after its line; any other line in between is looked at separately.
     pub(super) fn message_line(
         &mut self,
         line: &str,
@@ -102,8 +102,8 @@ impl Read {
                 None => false,
             },
             Awaited::Text(entry) => match self.stored_text(&place, entry, line, outstanding, known, now) {
-                Came::Before => return false,
-                came => matches!(came, Came::Now),
+                TextLine::Before => return false,
+                line_was => matches!(line_was, TextLine::Now),
             },
         };
         if !taken {
@@ -125,11 +125,11 @@ impl Read {
             || is_empty(pdu.expose())
             || known.storage.is_the_same_again(&place, &pdu)
         {
-            known.storage.clear_of_suspicion(&place);
+            known.storage.forget_suspect(&place);
             return self.message_read(place, status, pdu, known, now);
         }
         self.dropped += 1;
-        // That something lies there is certain.
+        // It is certain that something lies there.
         self.found = kind(pdu.expose(), status);
         known.storage.suspect(place, pdu);
     }
@@ -152,7 +152,7 @@ impl Read {
         if storage.announced.iter().any(|(announced, _)| *announced == place) {
             return;
         }
-        if storage.announced.len() >= ANNOUNCED {
+        if storage.announced.len() >= MOST_ANNOUNCED {
             storage.work.more = true;
             return;
         }
@@ -165,7 +165,8 @@ impl Read {
         }));
     }
 
-    /// What follows the line before a text. Nothing: that is looked at for itself, and the text is still to come.
+    /// Takes what follows the line before a text. A line that is not the text is looked at separately, and the
+    /// text is still awaited.
     fn stored_text(
         &mut self,
         place: &Place,
@@ -174,33 +175,33 @@ impl Read {
         outstanding: Option<&Outstanding>,
         known: &mut Known,
         now: Instant,
-    ) -> Came {
+    ) -> TextLine {
         let meaning = Line::with(line, outstanding.map(|o| &o.expects), |_| false);
-        let (text, came) = match meaning {
-            Line::Unsolicited(_) | Line::Echo => return Came::Not,
-            // A text without a character leaves no line.
-            Line::Final(_) | Line::Answer(_) => ("", Came::Before),
-            Line::Unknown if Line::pdu(line).is_some() => (line, Came::Now),
+        let (text, line_was) = match meaning {
+            Line::Unsolicited(_) | Line::Echo => return TextLine::Not,
+            // An empty text has no line.
+            Line::Final(_) | Line::Answer(_) => ("", TextLine::Before),
+            Line::Unknown if Line::pdu(line).is_some() => (line, TextLine::Now),
             Line::Unknown => {
                 known.leave_unread("and writes texts as they are, whatever AT+CSCS says");
-                return Came::Now;
+                return TextLine::Now;
             }
         };
-        let TextEntry::Deliver { from, timestamp } = entry else { return came };
+        let TextEntry::Deliver { from, timestamp } = entry else { return line_was };
         match deliver(from, timestamp, text) {
             Some(pdu) => self.message_read(place.clone(), RECEIVED, pdu, known, now),
             None => self.dropped += 1,
         }
-        came
+        line_was
     }
 }
 
-/// PDU mode is lost, so everything else may be: the settings are made again. A modem that takes PDU mode and speaks text
-/// all the same is left alone until the next listing.
+/// PDU mode is lost, so all other settings may be lost too: they are made again. A modem that accepts PDU
+/// mode and still writes text is left alone until the next listing.
 fn text_in_pdu_mode(known: &mut Known) {
-    if known.storage.texts < TEXTS {
+    if known.storage.texts < MOST_TEXTS {
         known.storage.texts += 1;
-        known.wishes.bring_up = true;
+        known.pending.bring_up = true;
     } else {
         let current = known.storage.memories.current.clone().unwrap_or_default();
         known.storage.bar(&current);
@@ -208,7 +209,7 @@ fn text_in_pdu_mode(known: &mut Known) {
 }
 
 impl Storage {
-    /// The octets of a place were not as many as they should be: it is read again.
+    /// A place did not give as many octets as announced: it is read again.
     fn suspect(&mut self, place: Place, pdu: Secret<Vec<u8>>) {
         let known = self.suspects.iter_mut().find(|(suspect, ..)| *suspect == place);
         let times = known.as_ref().map_or(0, |(.., times)| *times).saturating_add(1);
@@ -219,14 +220,14 @@ impl Storage {
         if self.suspects.len() > QUEUE {
             self.suspects.remove(0);
         }
-        // Often enough for now: the next listing comes by again.
-        if times < READ_AGAIN {
+        // This is often enough for now: the next listing reads the place again.
+        if times < MOST_REREADS {
             self.read_soon(place, Kind::Deliver);
         }
     }
 
-    /// Its message was read as it should be: it need not be read again.
-    fn clear_of_suspicion(&mut self, place: &Place) {
+    /// The message was read correctly, and need not be read again.
+    fn forget_suspect(&mut self, place: &Place) {
         let before = self.suspects.len();
         self.suspects.retain(|(suspect, ..)| suspect != place);
         if self.suspects.len() < before {
@@ -234,7 +235,7 @@ impl Storage {
         }
     }
 
-    /// A message of the modem's own, or a place that holds none.
+    /// Notes a message of the modem's own, or a place that holds none.
     fn is_own(&mut self, place: Place) {
         if self.own.len() < QUEUE && !self.own.contains(&place) {
             self.own.push(place);
@@ -247,21 +248,21 @@ impl Storage {
     }
 }
 
-/// Whether a place only looks taken: some fill those with ones (`MC35i`).
+/// Whether a place only looks occupied: some modems fill empty places with ones (`MC35i`).
 fn is_empty(pdu: &[u8]) -> bool {
     pdu.split_first().is_some_and(|(_, tpdu)| !tpdu.is_empty() && tpdu.iter().all(|&octet| octet == 0xff))
 }
 
-/// What a stored PDU is; nothing for the modem's own messages and for places that only look taken.
+/// The kind of a stored PDU; `None` for the modem's own messages and for places that only look occupied.
 fn kind(pdu: &[u8], status: u8) -> Option<Kind> {
-    // The length of the service centre's address stands first; the TPDU's type is in the low bits behind it
-    // (3GPP TS 23.040 clause 9.2.3.1).
+    // The length of the service centre's address stands first; the TPDU's type is in the low bits after the
+    // address (3GPP TS 23.040 clause 9.2.3.1).
     let tpdu = pdu.get(1 + usize::from(*pdu.first()?)..)?;
     let first = *tpdu.first()?;
     match first & 0b11 {
         _ if is_empty(pdu) => None,
         0b01 => None,
-        // What was sent and is said to be so is never somebody's message, however its octets read.
+        // A message with a status of "stored" is never a received one, however its octets read.
         0b10 | 0b11 if status >= 2 => None,
         0b10 => Some(Kind::Report),
         _ => Some(Kind::Deliver),

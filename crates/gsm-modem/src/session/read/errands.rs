@@ -1,6 +1,6 @@
-//! When an idle session has to look at its storages, and for what. On a modem that is driven in text mode the alphabet
-//! comes into force first: received messages are read in UCS-2, as one line of digits, so that no text can pass for an
-//! answer of the modem.
+//! When an idle session has to look at its storages, and for what. On a modem that is driven in text mode the
+//! alphabet is set first: received messages are read in UCS-2, as one line of digits, so that no text can
+//! pass for an answer of the modem.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::session::known::Known;
 use crate::session::storage::{Codes, Errand, QUEUE};
 use crate::snapshot::Place;
 
-/// A modem that refused every way to tell of new messages is asked again after this.
+/// After this time, a modem that refused every way to report new messages is asked again.
 const CODES_AGAIN: Duration = Duration::from_secs(3600);
 
 impl Known {
@@ -25,15 +25,15 @@ impl Known {
         }
     }
 
-    /// A code named a place.
+    /// An unsolicited code named a place.
     pub(in crate::session) fn read_place(&mut self, place: Place, kind: Kind, now: Instant) {
         let reports = self.profile.receiving.report_storage.as_ref().filter(|_| kind == Kind::Report);
         let (named, index) = place;
-        // Some families name another storage for their reports.
+        // Some families store reports in another storage than the one they name.
         let really = reports.filter(|name| self.storage.memories.known.contains(name)).cloned();
         let place = (really.unwrap_or(named), index);
         let storage = &mut self.storage;
-        // Something new lies there: what lay there before has gone.
+        // Something new lies there: what lay there before is gone.
         storage.announced.retain(|(known, _)| *known != place);
         storage.suspects.retain(|(known, ..)| *known != place);
         storage.work.discards.retain(|known| *known != place);
@@ -44,19 +44,19 @@ impl Known {
         }
     }
 
-    /// A code told of something, and not of what.
+    /// An unsolicited code reported a message without its place.
     pub(in crate::session) fn look_for_messages(&mut self, now: Instant) {
         self.storage.list_soon(Duration::ZERO, now);
     }
 
-    /// No room is left: it is made at once, but a modem that says so again and again is not listed without end.
+    /// A storage is full. Room is made at once, but a modem that says so again and again is not listed without end.
     pub(in crate::session) fn storage_is_full(&mut self, now: Instant) {
         self.set_fault(Fault::StorageFull, now);
         self.storage.work.full = true;
         self.storage.list_soon(Duration::ZERO, now);
     }
 
-    /// When an idle session has to look at its storage.
+    /// When an idle session has to look at its storages.
     pub(in crate::session) fn storage_due(&self, now: Instant) -> Option<Instant> {
         match self.storage_charset(false) {
             Some(_) => Some(self.storage.work.hold.map_or(now, |hold| hold.max(now))),
@@ -64,15 +64,15 @@ impl Known {
         }
     }
 
-    /// Whether a modem that refused every way to tell of new messages is to be asked again.
+    /// Whether a modem that refused every way to report new messages is to be asked again.
     pub(in crate::session) fn codes_are_due(&mut self, now: Instant) -> bool {
         let Codes::Refused { at } = self.storage.codes else { return false };
         now.saturating_duration_since(at) >= CODES_AGAIN
     }
 
-    /// The next command about the storages, or nothing when there is nothing to do.
+    /// The next command about the storages, or `None` when there is nothing to do.
     pub(in crate::session) fn next_errand(&mut self, now: Instant) -> Option<Errand> {
-        self.due_errand(now).or_else(|| self.give_back(now))
+        self.due_errand(now).or_else(|| self.restore_charset(now))
     }
 
     fn due_errand(&mut self, now: Instant) -> Option<Errand> {
@@ -95,7 +95,7 @@ impl Known {
         Some(first)
     }
 
-    /// The alphabet for what the storage is about to do; nothing when it is in force.
+    /// The alphabet for what is about to be done with the storage; `None` when it is in force.
     fn storage_charset(&self, reads: bool) -> Option<Errand> {
         let text = &self.format.text;
         let wanted = if reads { Charset::Ucs2 } else { text.plain };
@@ -106,21 +106,21 @@ impl Known {
         if code.is_ok() {
             self.format.text.charset = Some(charset);
         } else if charset == self.format.text.plain {
-            // Which one is in force nobody knows: everything is set again.
-            self.wishes.bring_up = true;
+            // The alphabet in force is unknown: all settings are made again.
+            self.pending.bring_up = true;
         } else {
             self.leave_unread("and refuses AT+CSCS=\"UCS2\"");
         }
     }
 
-    /// Nothing is read that could pass for something else.
+    /// Leaves messages unread where a text could pass for something else.
     pub(super) fn leave_unread(&mut self, why: &str) {
         tracing::warn!(modem = %self.settings.name, "received messages stay unread: the modem knows text mode alone {why}");
         self.storage.bar_all();
     }
 
-    /// The alphabet that reading needed is left again.
-    fn give_back(&self, now: Instant) -> Option<Errand> {
+    /// Sets back the alphabet after reading.
+    fn restore_charset(&self, now: Instant) -> Option<Errand> {
         self.storage_charset(false).filter(|_| self.storage.work.hold.is_none_or(|hold| hold <= now))
     }
 }

@@ -1,5 +1,6 @@
-//! Messages that the modem hands over by itself (3GPP TS 27.005 clause 3.4.1). They lie nowhere and do not come again: they
-//! are kept until the SIM's names are known, so that each goes under the name of the SIM that it came to.
+//! Messages that the modem hands over (3GPP TS 27.005 clause 3.4.1). They are not stored in the modem and do
+//! not come again: they are kept until the SIM's names are known, so that each is delivered under the name of
+//! the SIM that received it.
 
 use gsm_sms::{Direction, Framing, Strictness, decode};
 
@@ -11,11 +12,12 @@ use crate::session::known::Known;
 use crate::session::procedure::Cx;
 use crate::snapshot::Notice;
 
-/// Messages that wait for the SIM's names.
-const EARLY: usize = 64;
+/// How many messages may wait for the SIM's names.
+const MOST_EARLY: usize = 64;
 
 impl Known {
-    /// Whether the message was taken: octets that are fewer than they should be are no message, unless they read as one.
+    /// Returns whether the message was accepted: fewer octets than announced are not a message, unless they read as
+    /// one.
     pub(in crate::session) fn handed_over(
         &mut self,
         kind: Kind,
@@ -29,16 +31,16 @@ impl Known {
             return false;
         }
         if self.format.acknowledges {
-            self.wishes.acknowledge += 1;
+            self.pending.acknowledge += 1;
         }
         self.storage.early.push_back((kind, pdu));
-        if self.storage.sim.is_some() || self.storage.early.len() >= EARLY {
+        if self.storage.sim.is_some() || self.storage.early.len() >= MOST_EARLY {
             self.hand_on();
         }
         true
     }
 
-    /// The names of the SIM were asked for: what is not known now cannot be known now.
+    /// The names of the SIM were asked for: a name that is not known now will not be known later.
     pub(in crate::session) fn sim_is_known(&mut self, sim: SimNames) {
         self.storage.sim = Some(sim);
         self.hand_on();
@@ -56,13 +58,13 @@ impl Known {
     }
 }
 
-/// Whether the octets read as a whole TPDU: some modems count wrongly (python-gsmmodem, `test_modem.py`: ZTE).
+/// Whether the octets read as a complete TPDU: some modems count wrongly (python-gsmmodem, `test_modem.py`: ZTE).
 fn reads(pdu: &[u8]) -> bool {
     decode(pdu, Direction::Mt, Framing::SmscFirst, Strictness::Strict).is_ok()
 }
 
 impl Cx<'_> {
-    /// A text or a report that a modem in text mode says whole on a line.
+    /// Takes a text or a report that a modem in text mode writes on one line.
     pub(in crate::session) fn text_report(&mut self, body: &str) {
         let report = crate::at::TextReport::parse(body);
         match report.as_ref().and_then(crate::session::translate::status_report) {

@@ -1,10 +1,10 @@
-//! The message storages of a modem (3GPP TS 27.005 clauses 3.2.2, 3.5.4, 4.1 and 4.2): what arrived is read, handed
-//! over with its place, and deleted once the subscriber has it for certain.
+//! The message storages of a modem (3GPP TS 27.005 clauses 3.2.2, 3.5.4, 4.1 and 4.2): messages that arrived
+//! are read, handed over with their place, and deleted once the subscriber has stored them for certain.
 //!
-//! All of it happens in errands of one command each, while nothing is sent; between two errands the session is
-//! idle, so that a waiting order never waits for more than one. A listing at the start and from time to time finds
-//! what no code told of. Nothing is handed over, or deleted, on one look that could have been wrong: the octets of a
-//! message must be as many as the line before it says, or the same must come twice.
+//! All of this happens in errands of one command each, while nothing is sent. Between two errands the session is idle,
+//! so that a waiting order never waits for more than one. A listing at the start and from time to time finds messages
+//! that no code reported. Nothing is handed over or deleted on a single reading that could be wrong: the octets of a
+//! message must be as many as the line before it says, or the same octets must come twice.
 
 mod entry;
 mod errands;
@@ -20,20 +20,20 @@ use crate::at::{Command, Failure, Kind, ResultCode, TextEntry, Usage, names_the_
 use crate::dialogue::{Ended, Open, Outstanding};
 use crate::snapshot::Place;
 
-/// Times that a busy SIM is asked again within one errand's turn.
+/// How often a busy SIM is asked again for one errand.
 const BUSY_TRIES: u8 = 10;
 
-/// An errand under way.
+/// An errand in progress.
 #[derive(Debug)]
 pub(super) struct Read {
     errand: Errand,
-    /// The line before a message was read; the message is due.
+    /// The line before a message was read; the message is awaited.
     awaited: Option<(Place, Awaited)>,
-    /// What was read last.
+    /// The kind of what was read last.
     found: Option<Kind>,
-    /// Lines that stand before a message, in this listing.
+    /// How many lines before a message this listing had.
     heads: u32,
-    /// Lines that were neither.
+    /// How many lines were neither that nor a message.
     dropped: u32,
 }
 
@@ -113,7 +113,7 @@ impl Procedure for Read {
         }
         storage.work.busy = 0;
         if names_the_sim(&code) && self.errand != Errand::Usage {
-            cx.known.wishes.bring_up |= cx.known.wishes.awakening_counts(cx.now);
+            cx.known.pending.bring_up |= cx.known.pending.ready_code_counts(cx.now);
         }
         let storage = &mut cx.known.storage;
         match self.errand.clone() {
@@ -123,7 +123,7 @@ impl Procedure for Read {
             Errand::List if code.is_ok() => storage.listed(self.heads),
             Errand::List => storage.list_refused(),
             Errand::Read(_, kind) => {
-                // Some name the wrong storage or an empty place, or the message is there a little later.
+                // Some modems name the wrong storage or an empty place, or the message is there a little later.
                 if self.found != Some(kind) {
                     storage.list_soon(cx.known.settings.timing.busy_retry, cx.now);
                 }
@@ -175,7 +175,7 @@ impl Cx<'_> {
         }
     }
 
-    /// How full the storage is; and, from a modem that had not said so, which storages it has.
+    /// Takes how full the storage is and, from a modem that had not said so, which storages it has.
     fn storage_used(&mut self, ended: &Ended) {
         let known: Vec<Usage> = usages(ended.answer());
         let storage = &mut self.known.storage;
@@ -187,7 +187,7 @@ impl Cx<'_> {
     }
 
     fn message_deleted(&mut self, place: &Place, code: &ResultCode) {
-        // Invalid index, not found: it went another way.
+        // Invalid index or not found: the message was deleted in another way.
         let gone = matches!(code, ResultCode::Cms(_) if Failure::number(code) == Some(321))
             || matches!(code, ResultCode::Cme(_) if matches!(Failure::number(code), Some(21 | 22)));
         if !code.is_ok() && !gone {
@@ -198,13 +198,13 @@ impl Cx<'_> {
         storage.announced.retain(|(known, _)| known != place);
         if storage.work.discards.is_empty() && storage.codes == Codes::WaitForRoom {
             storage.codes = Codes::Told;
-            self.known.wishes.bring_up = true;
+            self.known.pending.bring_up = true;
         }
         let storage = &mut self.known.storage;
         if storage.work.more && storage.announced.is_empty() {
             storage.work.due = Some(self.now);
         }
-        if self.known.seen.fault.as_ref().is_some_and(Fault::is_of_room) {
+        if self.known.view.fault.as_ref().is_some_and(Fault::is_of_room) {
             self.known.clear_fault();
         }
     }

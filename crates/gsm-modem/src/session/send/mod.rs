@@ -1,5 +1,5 @@
-//! Sending (3GPP TS 27.005 clauses 3.5.1 and 4.3): the format is made sure of, then `AT+CMGS=n`, the prompt, the gate, the
-//! PDU and SUB, then `+CMGS: n` and `OK`. One of four outcomes, and nothing in between.
+//! Sending (3GPP TS 27.005 clauses 3.5.1 and 4.3): the format is confirmed, then follow `AT+CMGS=n`, the
+//! prompt, the gate, the PDU and SUB, then `+CMGS: n` and `OK`. There are four outcomes and no others.
 //!
 //! Nothing is written while the result is outstanding: some modems abort a send at any character (Fibocom G510, Telit).
 
@@ -21,14 +21,15 @@ use crate::snapshot::{Notice, Outcome, Part, State};
 
 pub(super) const SUB: u8 = 0x1a;
 
-/// `<mr>` comes on success alone (27.005 clause 3.5.1): after so much quiet behind it the message counts as taken. Where
-/// a result came first that may be another's, its own is waited for as long.
+/// `<mr>` comes on success alone (27.005 clause 3.5.1): when nothing follows it for this long, the message
+/// counts as accepted. When a result came first that may belong to another message, the message's own result
+/// is awaited for as long.
 const QUIET_AROUND_REFERENCE: Duration = Duration::from_secs(3);
-/// The same where the result of a message that was given up is due: shorter, since its own comes behind it in most cases.
-/// A slow modem has as long as its answers take.
+/// The same while the result of a message that was given up may come: shorter, because the message's own
+/// result follows it in most cases. A slow modem has as long as its answers take.
 const QUIET_BEHIND_LATE: Duration = Duration::from_millis(2_500);
 
-/// An order under way.
+/// An order in progress.
 #[derive(Debug)]
 pub(super) struct Send {
     parts: Vec<Part>,
@@ -38,11 +39,11 @@ pub(super) struct Send {
     stage: Stage,
     /// When the body of the part on the air was written.
     written: Instant,
-    /// That the answer is overdue was told.
+    /// The overdue answer was reported.
     overdue_told: bool,
-    /// The dialogue is to be found again before the next command.
+    /// The dialogue has to be resynchronised before the next command.
     out_of_step: bool,
-    /// A result that may be another's: a reference, if there was one, and the final result.
+    /// A result that may belong to another message: a reference, if there was one, and the final result.
     doubted: Option<(Option<u8>, ResultCode)>,
 }
 
@@ -55,21 +56,21 @@ enum Gate {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// `AT+CMGF` is out.
+    /// `AT+CMGF` is outstanding.
     Format,
-    /// `AT+CMMS` is out.
+    /// `AT+CMMS` is outstanding.
     More,
-    /// A setting of text mode is out.
+    /// A setting of text mode is outstanding.
     Prepare,
-    /// `AT+CMGS` is out.
+    /// `AT+CMGS` is outstanding.
     Prompt,
     /// The prompt came; the gate is closed.
     Held,
     /// The prompt came; the body waits a moment.
     Pause,
-    /// The PDU left; `+CMGS:` was read with this reference.
+    /// The PDU was written; `+CMGS:` came with this reference.
     Body(Option<u8>),
-    /// The order was withdrawn before the prompt came, and settled; the prompt must be left when it comes.
+    /// The order was withdrawn and settled before the prompt came; the prompt has to be left when it comes.
     Withdrawn,
 }
 
@@ -88,14 +89,14 @@ impl Send {
         }
     }
 
-    /// The part under way. `index` counts taken parts and stays below their number: the last one ends the order.
+    /// The part in progress. `index` counts accepted parts and stays below their number: the last one ends the order.
     fn part(&self) -> Option<&Part> {
         self.parts.get(self.index)
     }
 
-    /// The format, unless nothing speaks against its being in force.
+    /// Sets the format, unless it is certainly in force.
     fn start(&mut self, cx: &mut Cx<'_>) -> Next {
-        if cx.known.format.is_sure(cx.now) {
+        if cx.known.format.is_certain(cx.now) {
             return self.more(cx);
         }
         let text = &mut cx.known.format.text;
@@ -110,7 +111,7 @@ impl Send {
         cx.ask(command, cx.known.settings.timing.command)
     }
 
-    /// The link is kept open for several parts.
+    /// Keeps the link open for several parts.
     fn more(&mut self, cx: &mut Cx<'_>) -> Next {
         let known = &cx.known;
         if self.parts.len() > 1 && !known.format.more_refused && !known.profile.has(Quirk::NoMoreMessages) {
@@ -166,7 +167,7 @@ impl Send {
         Next::Idle(Open::Perhaps)
     }
 
-    /// The modem does not say what it should before anything leaves: elsewhere the message may go.
+    /// The modem does not answer as it should before anything leaves: another modem may send the message.
     fn end_refused(&mut self, sentence: String, known: &mut Known, now: Instant) {
         let references = std::mem::take(&mut self.references);
         let error = Failure { subject: Subject::Modem, verdict: Verdict::Later, code: None, sentence };
@@ -186,13 +187,13 @@ impl Procedure for Send {
 
     fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
         cx.known.timer = None;
-        // Its result tells as much.
-        cx.known.wishes.keep_alive = None;
+        // The result of the message shows as much as a keep-alive.
+        cx.known.pending.keep_alive = None;
         cx.known.set_state(State::Busy, cx.dialogue);
         self.start(cx)
     }
 
-    /// The modem gives back what is written to it. None of it passes for an answer.
+    /// The modem echoes what is written to it. No part of that passes for an answer.
     fn claims(&mut self, line: &str, _: Option<&Outstanding>, known: &mut Known, _: Instant) -> bool {
         matches!(self.stage, Stage::Body(_)) && self.is_echo_of_the_body(line, known)
     }
@@ -204,7 +205,8 @@ impl Procedure for Send {
                 cx.dialogue.set_deadline(cx.now + QUIET_AROUND_REFERENCE);
             }
             (Stage::Body(_), _) => cx.dialogue.count_dropped(),
-            // `AT+CMGS` alone expects such a line; nothing of this message has left: the answer is to an earlier one.
+            // Only `AT+CMGS` expects such a line, and nothing of this message has left: the answer belongs to an
+            // earlier message.
             (Stage::Prompt | Stage::Held | Stage::Pause | Stage::Withdrawn, _) => {
                 cx.dialogue.count_late(cx.now);
                 cx.late_reference(body);
@@ -247,7 +249,7 @@ impl Procedure for Send {
         Next::Stay
     }
 
-    /// Between two parts: the one before was taken, as far as its reference tells.
+    /// This happens between two parts: the part before was accepted, as its reference shows.
     fn found(&mut self, cx: &mut Cx<'_>) -> Next {
         self.send_part(cx)
     }
@@ -257,9 +259,9 @@ impl Procedure for Send {
             None => return Next::Stay,
             Some(_) if code.is_ok() => return Next::Stay,
             Some((Some(_), _)) => return self.one_of_each(cx),
-            // An earlier command's: the error is the message's own.
+            // The first result belonged to an earlier command: the error is the message's own.
             Some((None, first)) if first.is_ok() => self.doubted = None,
-            // Of two errors nobody can tell which is whose either, and both are refusals.
+            // Of two errors it is unknown which belongs to which, and both are refusals.
             Some((None, _)) => {}
         }
         self.concluded(None, code, cx)
@@ -280,17 +282,17 @@ impl Procedure for Send {
         }
     }
 
-    fn began_anew(&mut self, cx: &mut Cx<'_>) -> Next {
+    fn restarted_silently(&mut self, cx: &mut Cx<'_>) -> Next {
         match self.stage {
             Stage::Body(_) => {
-                // What left did so in a format that was sure: its result counts.
-                cx.known.wishes.bring_up = true;
+                // The message left in a format that was certain: its result counts.
+                cx.known.pending.bring_up = true;
                 return Next::Stay;
             }
             Stage::Withdrawn => {}
             _ => self.end_unstarted(&Fault::BeganAnew.to_string(), cx.known, cx.now),
         }
-        Next::Anew(Open::Perhaps)
+        Next::BringUp(Open::Perhaps)
     }
 
     fn gate(&mut self, open: bool, cx: &mut Cx<'_>) -> Next {
@@ -324,7 +326,7 @@ impl Procedure for Send {
         matches!(self.stage, Stage::Held | Stage::Pause | Stage::Prompt | Stage::Withdrawn)
     }
 
-    /// The port is gone, the modem began anew, the daemon stops.
+    /// The port is gone, the modem restarted, or the daemon stops.
     fn abandon(&mut self, why: &Fault, cx: &mut Cx<'_>) {
         let reason = why.to_string();
         if let Stage::Body(Some(reference)) = self.stage {
@@ -344,7 +346,7 @@ impl Procedure for Send {
 }
 
 impl Known {
-    /// How long the result of a message may take: what the maker documents, where it does.
+    /// How long the result of a message may take: as the maker documents, where it does.
     pub(super) fn send_timeout(&self) -> Duration {
         self.profile.send_timeout.unwrap_or(self.settings.timing.sending.body)
     }
@@ -353,7 +355,7 @@ impl Known {
     pub(super) fn settle(&mut self, outcome: Outcome, now: Instant) {
         match outcome.fault() {
             Some(fault) => self.set_fault(Fault::Message(fault.to_owned()), now),
-            None if self.seen.fault.as_ref().is_some_and(Fault::is_of_a_message) => self.clear_fault(),
+            None if self.view.fault.as_ref().is_some_and(Fault::is_of_a_message) => self.clear_fault(),
             None => {}
         }
         self.push(Output::Settle(outcome));

@@ -1,5 +1,5 @@
-//! How a send ends: by a result, or without one. What the result is about decides what else is looked at: the SIM, the
-//! format, the storage, the service centre.
+//! How a send ends, with a result or without one. What the result is about decides what else is checked: the
+//! SIM, the format, the storage, the service centre.
 
 use super::{Gate, QUIET_AROUND_REFERENCE, QUIET_BEHIND_LATE, Send, Stage};
 use crate::at::{Command, Failure, ResultCode, Subject, Verdict, names_the_sim, send_reference};
@@ -8,7 +8,7 @@ use crate::session::input::Output;
 use crate::session::procedure::{Cx, Next};
 use crate::snapshot::{Notice, Outcome};
 
-/// A modem that refuses a sound PDU may have lost an octet of it: it gets this time behind the prompt from then on.
+/// A modem that refuses a sound PDU may have lost an octet of it: from then on it gets this time after the prompt.
 const PROMPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 impl Send {
@@ -36,15 +36,16 @@ impl Send {
             return self.more(cx);
         }
         // Nothing leaves before the format is known.
-        cx.known.format.is_doubtful();
+        cx.known.format.set_doubtful();
         let failure = Self::failure(code, cx);
-        cx.known.wishes.bring_up |= !Failure::is_busy(code);
+        cx.known.pending.bring_up |= !Failure::is_busy(code);
         self.end_refused(failure.sentence, cx.known, cx.now);
         Next::Done
     }
 
-    /// A result came, behind a reference or not. One may be another's: `OK` alone of an earlier command, and any while that
-    /// of a message is due which was given up. Its own may come yet, and the modem is left in peace for a moment.
+    /// A result came, after a reference or without one. The result may belong to another message: `OK` alone
+    /// to an earlier command, and any result to a message that was given up while its result may still come.
+    /// The message's own result may follow, so nothing is written for a moment.
     fn result(&mut self, reference: Option<u8>, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
         let late = cx.known.pace.doubts(cx.now);
         if late || reference.is_none() && code.is_ok() {
@@ -56,7 +57,7 @@ impl Send {
         self.concluded(reference, code, cx)
     }
 
-    /// The result that was doubted was that of the message before.
+    /// The result that was doubted belonged to the message before.
     pub(super) fn was_anothers(&mut self, cx: &mut Cx<'_>) {
         if let Some((Some(reference), _)) = self.doubted.take()
             && cx.known.pace.take_late(cx.now)
@@ -65,8 +66,8 @@ impl Send {
         }
     }
 
-    /// Of this message and the one that was given up before it, the modem took one and refused one. It need not answer in
-    /// order, so nobody can tell which: neither is credited.
+    /// Of this message and the one that was given up before it, the modem accepted one and refused one. It
+    /// need not answer in order, so it is unknown which: neither counts as accepted.
     pub(super) fn one_of_each(&mut self, cx: &mut Cx<'_>) -> Next {
         self.doubted = None;
         let reason = "the modem took one message and refused another, and does not say which";
@@ -74,13 +75,13 @@ impl Send {
         Next::Idle(Open::No)
     }
 
-    /// Nothing came behind a result that was doubted.
+    /// Nothing followed a result that was doubted.
     pub(super) fn nothing_else_came(&mut self, cx: &mut Cx<'_>) -> Next {
         let Some((reference, code)) = self.doubted.clone() else { return Next::Stay };
         self.concluded(reference, &code, cx)
     }
 
-    /// The result is that of this message, as far as can be told.
+    /// The result belongs to this message, as far as can be told.
     pub(super) fn concluded(&mut self, reference: Option<u8>, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
         let doubted = self.doubted.take().is_some();
         match reference {
@@ -98,7 +99,7 @@ impl Send {
             None => {
                 let mut error = Self::failure(code, cx);
                 if doubted && error.verdict == Verdict::Refused {
-                    // It was perhaps said of another message.
+                    // The error may have been about another message.
                     error.verdict = Verdict::Later;
                 }
                 let references = std::mem::take(&mut self.references);
@@ -116,7 +117,7 @@ impl Send {
         cx.known.ladder.notice(cx.now);
         let reason = match self.stage {
             Stage::Format => {
-                cx.known.format.is_doubtful();
+                cx.known.format.set_doubtful();
                 "the modem did not answer AT+CMGF in time"
             }
             Stage::More => {
@@ -130,7 +131,7 @@ impl Send {
             }
             Stage::Withdrawn => return Next::Idle(Open::Perhaps),
             Stage::Body(Some(reference)) => {
-                // Its OK was garbled or lost. The next command must not be ended by it.
+                // The OK was garbled or lost. It must not end the next command.
                 self.out_of_step = true;
                 return self.part_taken(reference, cx);
             }
@@ -152,13 +153,13 @@ impl Send {
     }
 
     pub(super) fn part_taken(&mut self, reference: u8, cx: &mut Cx<'_>) -> Next {
-        cx.known.format.has_sent(cx.now);
+        cx.known.format.was_used(cx.now);
         self.references.push(reference);
         self.index += 1;
         let out_of_step = std::mem::take(&mut self.out_of_step);
         if self.index < self.parts.len() {
             if out_of_step {
-                // What ends the order from here on ends it between two parts: nothing of the next one has left.
+                // Whatever ends the order from here on ends it between two parts: nothing of the next part has left.
                 self.stage = Stage::More;
                 return Next::Resync(Open::No);
             }
@@ -180,7 +181,7 @@ impl Send {
         }
         let references = std::mem::take(&mut self.references);
         cx.known.settle(Outcome::Rejected { references, error }, cx.now);
-        // The error may have been a late one, with a prompt still to come.
+        // The error may have been a late one, and the prompt may still come.
         if self.stage != Stage::Prompt || cx.known.pace.awaits_late(cx.now) {
             return Next::Idle(Open::Perhaps);
         }
@@ -193,21 +194,21 @@ impl Send {
         cx.known.pace.gave_up(self.written, cx.now + cx.known.settings.timing.sending.late);
     }
 
-    /// What an error says of the message; and what it names beside the message is looked at.
+    /// What an error says about the message. Whatever else the error names is checked as well.
     fn failure(code: &ResultCode, cx: &mut Cx<'_>) -> Failure {
         let mut error = cx.known.profile.failure(code);
         match code {
             _ if error.subject == Subject::Storage => cx.known.storage_is_full(cx.now),
             ResultCode::Cms(_) if matches!(error.code, Some(304 | 305)) => {
-                // The PDU is sound: an octet of it was lost, or the modem reads something else.
-                cx.known.format.is_doubtful();
+                // The PDU is sound: an octet of it was lost, or the modem is in another mode.
+                cx.known.format.set_doubtful();
                 cx.known.format.prompt_pause = PROMPT_PAUSE;
             }
             ResultCode::Cms(_) if error.code == Some(330) => {
                 error.sentence.push_str(": set smsc in this modem's configuration");
-                cx.known.wishes.bring_up |= cx.known.settings.smsc.is_some();
+                cx.known.pending.bring_up |= cx.known.settings.smsc.is_some();
             }
-            _ => cx.known.wishes.bring_up |= names_the_sim(code),
+            _ => cx.known.pending.bring_up |= names_the_sim(code),
         }
         error
     }
@@ -219,7 +220,7 @@ impl Send {
 }
 
 impl Cx<'_> {
-    /// `+CMGS: n` where no message awaits it: of the message whose result was given up.
+    /// Takes `+CMGS: n` that no message awaits: it belongs to the message whose result was given up.
     pub(in crate::session) fn late_reference(&mut self, body: &str) {
         if self.known.pace.take_late(self.now)
             && let Some(reference) = send_reference(body)

@@ -1,5 +1,5 @@
-//! Sending through a modem that knows no PDU mode (3GPP TS 27.005 clause 3): the alphabet and `+CSMP` come into force
-//! before each message that needs others.
+//! Sending through a modem that has no PDU mode (3GPP TS 27.005 clause 3): the alphabet and `+CSMP` are set
+//! before each message that needs other values.
 
 use super::{SUB, Send, Stage};
 use crate::at::{Command, ResultCode};
@@ -8,7 +8,7 @@ use crate::session::procedure::{Cx, Next};
 use crate::session::translate::{Message, as_read};
 
 impl Send {
-    /// Brings the alphabet and `+CSMP` into force for the next part, then asks for the prompt.
+    /// Sets the alphabet and `+CSMP` for the next part, then asks for the prompt.
     pub(super) fn send_text_part(&mut self, cx: &mut Cx<'_>) -> Next {
         let message = match self.text_message(cx.known) {
             Ok(message) => message,
@@ -39,13 +39,13 @@ impl Send {
         cx.ask(command, timing.command)
     }
 
-    /// What the next part says in text mode.
+    /// The next part in the form of text mode.
     pub(super) fn text_message(&self, known: &Known) -> Result<Message, &'static str> {
         let pdu = self.part().map_or(&[][..], |part| part.pdu.expose());
         Message::of(pdu, known.format.text.plain)
     }
 
-    /// Another modem may be able to send it.
+    /// The modem refuses what the text needs. Another modem may be able to send it.
     pub(super) fn text_refused(&mut self, command: &Command, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
         if self.is_withdrawn() {
             self.end_unstarted("the message was withdrawn", cx.known, cx.now);
@@ -58,7 +58,7 @@ impl Send {
         Next::Done
     }
 
-    /// Whether a line is what was written, given back: the digits of a PDU, or a line of the text.
+    /// Whether a line is the echo of what was written: the digits of a PDU, or a line of the text.
     pub(super) fn is_echo_of_the_body(&self, line: &str, known: &Known) -> bool {
         if !known.format.text.on {
             let digits = line.trim_end_matches("^Z");
@@ -71,7 +71,7 @@ impl Send {
 }
 
 impl TextMode {
-    /// A setting before a part was answered; whether the part can go on.
+    /// Takes the answer to a setting before a part. Returns whether the part can go on.
     pub(super) fn prepared(&mut self, command: &Command, code: &ResultCode) -> bool {
         match command {
             Command::Charset(charset) if code.is_ok() => self.charset = Some(*charset),
@@ -83,7 +83,7 @@ impl TextMode {
                 self.centre_due = code.is_ok();
                 self.parameters = Some(*parameters);
             }
-            // The network tells when there is none.
+            // The network reports when there is no service centre.
             Command::SetServiceCentre(_) => {}
             _ => return false,
         }

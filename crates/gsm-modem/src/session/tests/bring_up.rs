@@ -23,7 +23,7 @@ fn locked() -> Fake {
 }
 
 #[test]
-fn a_modem_by_the_book() {
+fn a_modem_that_follows_the_standards() {
     let bench = Bench::ready(Fake::new());
     let seen = bench.session.snapshot();
     assert_eq!(seen.equipment.manufacturer, "Acme");
@@ -52,7 +52,7 @@ fn the_order_that_modems_want() {
 }
 
 #[test]
-fn a_modem_that_knows_next_to_nothing() {
+fn a_modem_that_refuses_nearly_every_command() {
     for no in
         ["\r\nERROR\r\n", "\r\nCOMMAND NOT SUPPORT\r\n", "\r\n+CME ERROR: 4\r\n", "\r\n+CMS ERROR: 303\r\n"]
     {
@@ -114,7 +114,7 @@ fn silence_opens_the_port_again() {
     bench.modem.on("AT", "\r\nOK\r\n");
     bench.open();
     bench.assert_works();
-    assert!(bench.fault().contains("opening its port anew brought it back"), "{}", bench.fault());
+    assert!(bench.fault().contains("opening its port again brought it back"), "{}", bench.fault());
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn answers_to_several_calls_are_waited_for() {
     modem.on("AT", "");
     let mut bench = Bench::new(modem);
     bench.until(|b| b.heard("AT") == 2);
-    // The answer to the first call comes after its time, that to the second a second later.
+    // The answer to the first call comes after its time, the answer to the second a second later.
     bench.say("\r\nOK\r\n");
     bench.pass(Duration::from_millis(900));
     assert_eq!(bench.heard("ATE0"), 0);
@@ -171,7 +171,7 @@ fn the_right_pin_is_given_once() {
     bench.until(|b| b.state() == State::Ready);
     assert_eq!(bench.heard("AT+CPIN=\"1234\""), 1);
 
-    // The modem loses power and asks again: the PIN that was right is right.
+    // The modem loses power and asks again: the accepted PIN is entered again.
     bench.modem.in_turn("AT+CPIN?", &["\r\n+CPIN: SIM PIN\r\n\r\nOK\r\n", "\r\n+CPIN: READY\r\n\r\nOK\r\n"]);
     bench.say("\r\nRDY\r\n");
     bench.assert_works();
@@ -238,10 +238,10 @@ fn what_needs_a_person_blocks_until_a_person_came() {
         assert!(!bench.session.snapshot().ready);
         let asked = bench.heard("AT+CPIN?");
         bench.pass(Duration::from_secs(59));
-        assert_eq!(bench.heard("AT+CPIN?"), asked, "no need to hurry");
+        assert_eq!(bench.heard("AT+CPIN?"), asked, "it is not asked in a hurry");
         bench.pass(Duration::from_secs(2));
         assert_eq!(bench.heard("AT+CPIN?"), asked + 1);
-        // Without a SIM one more restart may help, once; nothing else would.
+        // Without a SIM one restart may help; nothing else would.
         let restarts = usize::from(sentence == "no usable SIM");
         assert_eq!((bench.heard("AT+CFUN=1,1"), bench.closings.len()), (restarts, restarts), "{answer:?}");
         if restarts > 0 {
@@ -254,7 +254,7 @@ fn what_needs_a_person_blocks_until_a_person_came() {
         bench.modem.on("AT+CPIN?", "\r\n+CPIN: READY\r\n\r\nOK\r\n");
         bench.say("\r\n+CPIN: READY\r\n");
         bench.assert_works();
-        // What a restart may have cured is told for a while.
+        // A fault that a restart may have removed is shown for a while.
         assert_eq!(bench.session.snapshot().last_error.is_none(), restarts == 0);
     }
 }
@@ -440,7 +440,7 @@ fn a_radio_that_is_off_is_switched_on() {
     let mut bench = Bench::new(modem);
     bench.until(|b| b.state() == State::Ready);
     assert_eq!(bench.heard("AT+CFUN=1"), 1);
-    // A question answered like a test is no answer.
+    // An answer of the form for a test is not an answer to a question.
     let mut modem = Fake::new();
     modem.on("AT+CFUN?", "\r\n+CFUN: (0-1,4-7),(0-1)\r\n\r\nOK\r\n");
     let mut bench = Bench::new(modem);
@@ -491,7 +491,7 @@ fn reports_are_acknowledged_only_where_they_must_be() {
 }
 
 #[test]
-fn a_part_that_wakes_ends_a_wait() {
+fn a_part_that_becomes_ready_ends_a_wait() {
     let mut modem = Fake::new();
     modem.in_turn("AT+CMGF=0", &["\r\n+CMS ERROR: 500\r\n", "\r\nOK\r\n"]);
     let mut bench = Bench::new(modem);

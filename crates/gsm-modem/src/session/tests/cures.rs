@@ -24,8 +24,8 @@ fn revive(bench: &mut Bench) {
     bench.modem.on("AT", OK);
 }
 
-/// Does as the task does, until it is ready or `seconds` are over; the rungs that were climbed. `cures`: what
-/// becomes of a rung that needs no port.
+/// Acts as the task does, until the modem is ready or `seconds` are over. Returns the rungs that were
+/// climbed. `cures` says whether a rung that needs no port works.
 fn climb(bench: &mut Bench, seconds: u64, mut cures: impl FnMut(&mut Bench, Rung) -> bool) -> Vec<Rung> {
     let until = bench.now + Duration::from_secs(seconds);
     let mut rungs = Vec::new();
@@ -91,7 +91,7 @@ fn each_rung_cures_what_it_should() {
         assert!(bench.fault().contains(&sentence), "{}", bench.fault());
         bench.assert_works();
         bench.until(|b| b.state() == State::Ready);
-        assert_eq!(recovered(&bench), [curing], "told once");
+        assert_eq!(recovered(&bench), [curing], "reported once");
     }
 }
 
@@ -103,25 +103,25 @@ fn a_call_that_is_answered_is_the_lowest_rung() {
     bench.pass(MINUTE + Duration::from_secs(10));
     assert_eq!((bench.state(), recovered(&bench)), (State::Ready, vec![Resync]));
     assert!(bench.closings.is_empty());
-    assert!(bench.fault().contains("calling it anew brought it back after 0."), "{}", bench.fault());
+    assert!(bench.fault().contains("calling it again brought it back after 0."), "{}", bench.fault());
 }
 
 #[test]
 fn what_nothing_cures_is_left_to_rest_and_asked_now_and_then() {
     let mut bench = silenced();
     bench.pass(MINUTE + Duration::from_secs(6));
-    // Without a USB device and without a command.
+    // There is no USB device and no command.
     let rungs = climb(&mut bench, 3600, |_, _| false);
     assert_eq!(rungs[..6], [Reopen, Restart, Reopen, Restart, Reopen, Reauthorise]);
     assert_eq!(rungs[6..8], [PowerCycle, Reopen], "at once after the other: neither was possible");
     assert_eq!(bench.state(), State::Recovering);
-    for what in ["nothing answers AT", "tried: ", "opening its port anew", "restarting it"] {
+    for what in ["nothing answers AT", "tried: ", "opening its port again", "restarting it"] {
         assert!(bench.fault().contains(what), "{}", bench.fault());
     }
     let restarts = bench.heard("AT+CFUN=1,1");
     assert!((8..=16).contains(&restarts), "rests of 1, 2, 4, 8 and 16 minutes in an hour: {restarts}");
-    assert!(bench.heard("AT") > 2 * restarts, "asked between");
-    // It wakes by itself, long before its rest is over.
+    assert!(bench.heard("AT") > 2 * restarts, "it is asked in between");
+    // The modem answers by itself, long before the rest is over.
     let before = bench.now;
     revive(&mut bench);
     climb(&mut bench, 3600, |_, _| false);
@@ -208,7 +208,7 @@ fn a_modem_whose_messages_fail_is_cured_once_an_hour() {
     assert_eq!(bench.heard("AT+CFUN=4"), 1);
     assert_eq!(bench.heard("AT+CFUN=1,1"), 1);
     assert!(rungs.contains(&Reauthorise) && rungs.contains(&PowerCycle), "{rungs:?}");
-    assert_eq!(recovered(&bench), [], "nothing cured it");
+    assert_eq!(recovered(&bench), [], "nothing has helped");
     bench.pass(MINUTE * 30);
     bench.send();
     cure(&mut bench);
@@ -259,7 +259,7 @@ fn without_a_network_the_radio_and_then_the_device_begin_anew() {
     assert_eq!((bench.heard("AT+CFUN=4"), bench.heard("AT+CFUN=1,1")), (1, 1));
     bench.modem.on("AT+CREG?", "\r\n+CREG: 1,1\r\n\r\nOK\r\n");
     bench.until(|b| b.state() == State::Ready);
-    // Some are denied until their radio was off (LilyGo-Modem-Series#474); it is rare all the same.
+    // Some modems are denied until their radio was off (LilyGo-Modem-Series#474); this is rare all the same.
     let mut modem = Fake::new();
     modem.on("AT+CREG?", "\r\n+CREG: 1,3\r\n\r\nOK\r\n");
     modem.on("AT+CFUN=4", OK);
@@ -277,7 +277,7 @@ fn nothing_is_begun_anew_while_a_result_is_outstanding() {
     for _ in 0..4 {
         bench.send();
     }
-    // The fifth is on the air until it is given up, and nothing answers then.
+    // The fifth message is on the air until it is given up, and nothing answers then.
     bench.modem.result("");
     for command in ["AT", "ATQ0V1", "AT+CFUN=1,1"] {
         bench.modem.on(command, "");
@@ -316,7 +316,7 @@ fn a_port_that_takes_nothing_is_climbed_for() {
             }
             Some(_) => {}
             None => {
-                // It rests, or what it wrote was not taken either.
+                // The modem rests, or what was written to it was not accepted either.
                 bench.now += Duration::from_secs(5);
                 continue;
             }

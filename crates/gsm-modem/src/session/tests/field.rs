@@ -1,5 +1,5 @@
-//! What the tests of the field's bad days share: a modem that begins anew without a word, one that stores messages,
-//! time as the task lets it pass, and whom an outcome blames.
+//! What the tests of reports from the field share: a modem that restarts without saying so, one that stores
+//! messages, time as the task lets it pass, and what an outcome says is at fault.
 
 use std::fmt::{Debug, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,8 +31,8 @@ pub(super) fn result(line: &str) -> String {
     format!("\r\n{line}\r\n")
 }
 
-/// The modem restarts without a word, as one with an automatic baud rate does: it echoes again and stands in text mode,
-/// as its saved profile has it.
+/// The modem restarts without saying so, as one with an automatic baud rate does: it echoes again and is in
+/// text mode, as its saved profile has it.
 pub(super) fn begins_anew(modem: &mut Fake) {
     modem.echo = true;
     modem.in_text_mode = true;
@@ -46,18 +46,18 @@ pub(super) fn obeys_formats(modem: &mut Fake) {
     modem.when("AT+CMGF=1", |modem| modem.in_text_mode = true);
 }
 
-/// What an outcome that is no acceptance says is at fault.
+/// What is at fault according to an outcome other than an acceptance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blamed {
     /// The message or its recipient: the same message fails again.
     Message,
-    /// The network or something else that passes.
+    /// The network, or another temporary cause.
     Network,
     Modem,
     Sim,
 }
 
-/// The fault of an order that was rejected; nothing for the other outcomes.
+/// What is at fault for an order that was rejected; `None` for the other outcomes.
 pub(super) fn blamed(outcome: &Outcome) -> Option<Blamed> {
     let Outcome::Rejected { error, .. } = outcome else { return None };
     Some(match error.subject {
@@ -69,7 +69,7 @@ pub(super) fn blamed(outcome: &Outcome) -> Option<Blamed> {
 }
 
 impl Bench {
-    /// Whether `what` comes true within `span`. Ports that are closed stay so.
+    /// Whether `what` becomes true within `span`. Ports that are closed stay closed.
     pub(super) fn within(&mut self, span: Duration, what: impl Fn(&Self) -> bool) -> bool {
         let end = self.now + span;
         loop {
@@ -84,8 +84,8 @@ impl Bench {
         }
     }
 
-    /// Lets `span` pass as the task does, and looks at every moment: a port that was closed is opened again two seconds
-    /// later, and of the cures none but those through the port is possible.
+    /// Lets `span` pass as the task does, and calls `look` at every step. A port that was closed is opened
+    /// again two seconds later; of the recovery steps only those through the port are possible.
     pub(super) fn live(&mut self, span: Duration, mut look: impl FnMut(&Self)) {
         let end = self.now + span;
         while self.now < end {
@@ -107,14 +107,14 @@ impl Bench {
         }
     }
 
-    /// Whether the modem was ready at every moment of `span`.
+    /// Whether the modem is ready at every step of `span`.
     pub(super) fn stays_ready(&mut self, span: Duration) -> bool {
         let mut ready = true;
         self.live(span, |bench| ready &= bench.session.snapshot().ready);
         ready
     }
 
-    /// The command was heard before the other one, each at its last time.
+    /// The place of the last time that a command was heard.
     pub(super) fn last_heard(&self, command: &str) -> Option<usize> {
         self.modem.heard.iter().rposition(|heard| heard == command)
     }
@@ -123,7 +123,7 @@ impl Bench {
         self.modem.heard.iter().position(|heard| heard == command)
     }
 
-    /// Commands that begin so.
+    /// How many commands begin with `head`.
     pub(super) fn heard_like(&self, head: &str) -> usize {
         self.modem.heard.iter().filter(|heard| heard.starts_with(head)).count()
     }
@@ -143,7 +143,7 @@ impl Bench {
         self.turn();
     }
 
-    /// Its port is gone.
+    /// The port is lost.
     pub(super) fn goes(&mut self) {
         self.session.lost("gone");
         self.turn();
@@ -154,7 +154,7 @@ impl Bench {
         self.turn();
     }
 
-    /// What was handed over out of a storage: its place and its octets, reports too.
+    /// The place and the octets of everything that was handed over from a storage, including reports.
     pub(super) fn read_from_storage(&self) -> Vec<(String, u32, Vec<u8>)> {
         let stored = |notice: &Notice| match notice {
             Notice::Delivered { pdu, storage: Some((name, index)), .. }
@@ -166,7 +166,7 @@ impl Bench {
         self.notices.iter().filter_map(stored).collect()
     }
 
-    /// The same without places that stand in it twice.
+    /// The places that were read, each once.
     pub(super) fn places_read(&self) -> Vec<(String, u32)> {
         let mut places: Vec<_> =
             self.read_from_storage().into_iter().map(|(name, index, _)| (name, index)).collect();
@@ -184,12 +184,12 @@ pub(super) fn settled(modem: Fake) -> Bench {
     bench
 }
 
-/// An SMS-DELIVER of twelve TPDU octets behind three of a service centre; `mark` tells it from others.
+/// An SMS-DELIVER of twelve TPDU octets after three of a service centre; `mark` distinguishes it from others.
 pub(super) fn message(mark: u8) -> Vec<u8> {
     vec![0x02, 0x91, 0x14, 0x04, 0x04, 0x91, 0x14, mark, 0, 0, 0x41, 0x20, 0x13, 0x01, mark]
 }
 
-/// The octets of its TPDU: the number in front of it.
+/// The length of its TPDU, which stands before the PDU.
 pub(super) const LENGTH: usize = 12;
 
 pub(super) fn digits(pdu: &[u8]) -> String {
@@ -200,7 +200,7 @@ pub(super) fn digits(pdu: &[u8]) -> String {
     digits
 }
 
-/// Its entry in a listing.
+/// The message's entry in a listing.
 pub(super) fn entry(index: u32, mark: u8) -> String {
     format!("\r\n+CMGL: {index},1,,{LENGTH}\r\n{}\r\n", digits(&message(mark)))
 }
@@ -210,12 +210,12 @@ pub(super) fn reading(mark: u8) -> String {
     reading_of(&digits(&message(mark)))
 }
 
-/// The answer to `AT+CMGR` with these digits, whatever their number.
+/// The answer to `AT+CMGR` with these digits, however many they are.
 pub(super) fn reading_of(digits: &str) -> String {
     format!("\r\n+CMGR: 1,,{LENGTH}\r\n{digits}\r\n\r\nOK\r\n")
 }
 
-/// A modem with one storage of ten places, said to hold so many messages, and this for a list.
+/// A modem with one storage of ten places, which reports so many messages and answers a listing with this text.
 pub(super) fn storing(used: u32, listing: &str) -> Fake {
     let mut modem = Fake::new();
     modem.on("AT+CPMS?", &usage(used));
@@ -233,12 +233,12 @@ pub(super) fn usage(used: u32) -> String {
     answer(&format!("+CPMS: \"SM\",{used},10,\"SM\",{used},10,\"SM\",{used},10"))
 }
 
-/// What is handed over when this message lies at that place.
+/// What is handed over when this message is at that place.
 pub(super) fn at(index: u32, mark: u8) -> (String, u32, Vec<u8>) {
     ("SM".into(), index, message(mark))
 }
 
-/// Tries every case and tells all that fail, so that one that does not hides none of the others.
+/// Runs every case and reports all that fail, so that one failure does not hide the others.
 #[track_caller]
 pub(super) fn each<T: Debug>(cases: impl IntoIterator<Item = T>, test: impl Fn(T)) {
     let mut tried = 0;

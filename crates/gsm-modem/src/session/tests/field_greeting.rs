@@ -1,5 +1,5 @@
-//! The first words of a modem: who answers is there, whatever the answer; what it refuses while its SIM is locked is
-//! asked again afterwards; and its radio is switched on with patience.
+//! The first answers of a modem: whatever it answers, it is there; what it refuses while its SIM is locked is
+//! asked again afterwards; and its radio is switched on patiently.
 
 use super::field::{OK, READY, answer, each, minutes, result, seconds};
 use super::{Bench, Fake, settings};
@@ -12,7 +12,7 @@ fn with_pin(modem: Fake) -> Bench {
     Bench::with(modem, Settings { pin, ..settings() })
 }
 
-/// Every command that the modem knows is answered so, but for these.
+/// Answers every command that the modem knows with `said`, except those in `but`.
 fn answers_all_with(modem: &mut Fake, said: &str, but: &[&str]) {
     for (command, answers) in &mut modem.answers {
         if !but.contains(&command.as_str()) {
@@ -21,10 +21,10 @@ fn answers_all_with(modem: &mut Fake, said: &str, but: &[&str]) {
     }
 }
 
-/// A telephone simulator, locked K3565-Z and M6280, Wavecoms that are busy: `ModemManager` takes any final result for an
-/// answer.
+/// A telephone simulator, locked K3565-Z and M6280, Wavecoms that are busy: `ModemManager` accepts any final
+/// result as an answer.
 #[test]
-fn whoever_refuses_the_call_is_there() {
+fn a_modem_that_refuses_the_call_is_there() {
     each(
         [
             "\r\nERROR\r\n",
@@ -59,7 +59,7 @@ fn whoever_refuses_the_call_is_there() {
     );
 }
 
-/// The answer to one call may be somebody's late word.
+/// The answer to one call may be the late answer to an earlier command.
 #[test]
 fn one_refusal_and_a_good_answer_are_as_good() {
     each([["\r\nERROR\r\n", OK], ["\r\n+CME ERROR: 515\r\n", OK], ["", "\r\nERROR\r\n"]], |answers| {
@@ -71,8 +71,8 @@ fn one_refusal_and_a_good_answer_are_as_good() {
     });
 }
 
-/// After `AT+CFUN=1` a Wavecom asks to wait, some for most of a minute: nothing is switched off for it, and nothing is
-/// opened anew.
+/// After `AT+CFUN=1` a Wavecom asks to wait, some for most of a minute: nothing is switched off for that, and
+/// the port is not opened again.
 #[test]
 fn a_modem_that_is_busy_at_first_is_waited_for_and_then_known() {
     each(["\r\n+CME ERROR: 515\r\n", "\r\n+CME ERROR: 14\r\n", "\r\n+CME ERROR: SIM busy\r\n"], |busy| {
@@ -105,7 +105,8 @@ fn a_modem_that_is_busy_at_first_is_waited_for_and_then_known() {
     });
 }
 
-/// Before its PIN a modem that is locked refuses all but `AT+CPIN`: afterwards everything is asked that was refused.
+/// Before its PIN a locked modem refuses everything but `AT+CPIN`: afterwards everything that was refused is asked
+/// again.
 fn locked(refusal: &str) -> Fake {
     let mut modem = Fake::new();
     answers_all_with(&mut modem, refusal, &["AT"]);
@@ -148,7 +149,7 @@ fn after_the_pin_everything_is_asked_that_was_refused_before() {
         "\r\n+CME ERROR: SIM PIN required\r\n",
         "\r\n+CMS ERROR: 311\r\n",
     ] {
-        // AT itself refused, and not.
+        // AT itself is refused in one case, and answered in the other.
         for call in [OK, refusal] {
             let mut modem = locked(refusal);
             modem.on("AT", call);
@@ -159,7 +160,7 @@ fn after_the_pin_everything_is_asked_that_was_refused_before() {
     }
 }
 
-/// Its PIN is entered in a telephone, or by another program.
+/// The PIN is entered in a telephone, or by another program.
 #[test]
 fn after_a_person_unlocked_it_everything_is_asked_that_was_refused_before() {
     each([true, false], |told| {
@@ -174,7 +175,7 @@ fn after_a_person_unlocked_it_everything_is_asked_that_was_refused_before() {
     });
 }
 
-/// The same without a SIM.
+/// The same for a modem without a SIM.
 #[test]
 fn after_a_sim_was_put_in_everything_is_asked_that_was_refused_before() {
     let mut modem = locked("\r\n+CME ERROR: 10\r\n");
@@ -187,7 +188,7 @@ fn after_a_sim_was_put_in_everything_is_asked_that_was_refused_before() {
     assert_known(&mut bench);
 }
 
-/// gammu#395: a radio that is off takes `AT+CFUN=1` the third time.
+/// gammu#395: a radio that is off accepts `AT+CFUN=1` the third time.
 #[test]
 fn the_radio_is_asked_for_until_it_is_on() {
     let error = result("ERROR");
@@ -229,7 +230,7 @@ fn the_radio_is_asked_for_until_it_is_on() {
     );
 }
 
-/// The cause that was found first stays told.
+/// The cause that was found first is shown.
 #[test]
 fn a_radio_that_stays_off_is_not_called_a_bad_antenna() {
     each(["+CREG: 1,0", "+CREG: 1,2"], |off| {

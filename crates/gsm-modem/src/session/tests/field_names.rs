@@ -1,5 +1,5 @@
-//! The names of a SIM and its device: a try of the PIN is noted under all that are known, and what was read carries the
-//! SIM that it was read from.
+//! The names of a SIM and its device: a try of the PIN is noted under all names that are known, and a message
+//! that was read carries the SIM that it was read from.
 
 use super::field::{OK, READY, answer, each, entry, minutes, seconds, storing};
 use super::{Bench, Fake, settings};
@@ -27,7 +27,8 @@ fn a_try_is_noted_under_every_name() {
     let busy = "\r\n+CME ERROR: 14\r\n";
     each(
         [
-            // What the SIM and the device answer to the questions for their numbers, and what is known then.
+            // The answers of the SIM and the device to the questions for their numbers, and which names are
+            // known afterwards.
             (vec![], vec![], (true, true)),
             (vec![busy; 3], vec![], (true, true)),
             (vec![busy; 60], vec![], (false, true)),
@@ -52,7 +53,7 @@ fn a_try_is_noted_under_every_name() {
     );
 }
 
-/// Three starts, in which now this name and now that one is known: the wrong PIN is given once.
+/// Three starts, in which different names are known: the wrong PIN is entered once.
 #[test]
 fn a_wrong_pin_is_given_once_whatever_is_known_at_which_start() {
     let busy = "\r\n+CME ERROR: 14\r\n";
@@ -68,7 +69,7 @@ fn a_wrong_pin_is_given_once_whatever_is_known_at_which_start() {
                 modem.on("AT+CGSN", "\r\n+CME ERROR: 11\r\n");
             }
             let mut bench = with_pin(modem);
-            // Whoever keeps the notes refuses a PIN that was tried under any of the names.
+            // The keeper of the notes refuses a PIN that was tried under any of the names.
             bench.noted = Ok(noted.is_empty());
             bench.live(minutes(5), |_| {});
             given += bench.heard("AT+CPIN=\"1234\"");
@@ -111,7 +112,7 @@ fn what_was_read_carries_its_sim() {
             }
             let mut bench = Bench::new(modem);
             bench.until(|b| b.heard("AT+CPIN?") > 0);
-            // Handed over before anybody knows whose it is.
+            // These are handed over before the SIM is known.
             bench.say("\r\n+CMT: ,2\r\n000102\r\n\r\n+CDS: 2\r\n000203\r\n");
             bench.live(minutes(1), |_| {});
             assert_eq!(bench.session.snapshot().sim, expected);

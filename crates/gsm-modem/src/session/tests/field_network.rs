@@ -1,5 +1,5 @@
-//! The network: any domain that has the modem is enough, what is not understood is no home, and a modem that is denied
-//! or deaf is climbed for now and then.
+//! The network: a registration in any domain is enough, an answer that is not understood is not the home
+//! network, and recovery steps are tried now and then for a modem that is denied or finds no network.
 
 use super::field::{OK, answer, each, minutes, seconds};
 use super::{Bench, Fake, settings};
@@ -10,7 +10,7 @@ use crate::snapshot::State;
 
 const QUESTIONS: [&str; 4] = ["AT+CREG?", "AT+CEREG?", "AT+CGREG?", "AT+C5GREG?"];
 
-/// The domains answer so, in the order of [`QUESTIONS`]; an empty one is refused.
+/// Sets the answers of the domains, in the order of [`QUESTIONS`]; an empty one is refused.
 fn registered(modem: &mut Fake, said: [&str; 4]) {
     for (question, line) in QUESTIONS.into_iter().zip(said) {
         let head = question.trim_start_matches("AT").trim_end_matches('?');
@@ -79,7 +79,7 @@ fn any_domain_that_has_the_modem_is_enough() {
         assert_eq!(bench.session.snapshot().registration, *registration, "{said:?}");
         assert_eq!(bench.session.snapshot().last_error, None, "{said:?}");
         bench.assert_works();
-        // And it stays so: a healthy radio is not switched off.
+        // And it stays so: a working radio is not switched off.
         assert!(bench.stays_ready(minutes(70)), "{said:?}: {}", bench.fault());
         for cure in ["AT+CFUN=4", "AT+CFUN=1,1", "AT+COPS=0"] {
             assert_eq!(bench.heard(cure), 0, "{said:?}: {cure}");
@@ -122,7 +122,7 @@ fn a_domain_that_is_lost_while_another_has_the_modem_changes_nothing() {
             (["1,1", "1,1", "", ""], "\r\n+CEREG: 0\r\n", ["1,1", "1,0", "", ""]),
             (["1,1", "", "", "1,1"], "\r\n+CREG: 3\r\n", ["1,3", "", "", "1,1"]),
             (["1,2", "1,1", "1,1", ""], "\r\n+CEREG: 2\r\n", ["1,2", "1,2", "1,1", ""]),
-            // Nobody said that it went.
+            // No code said that the network was lost.
             (["1,1", "1,1", "", ""], "", ["1,2", "1,1", "", ""]),
             (["1,2", "1,1", "1,1", ""], "", ["1,2", "1,3", "1,1", ""]),
         ],
@@ -174,7 +174,7 @@ fn a_modem_that_no_domain_has_any_more_waits_for_any_of_them() {
     );
 }
 
-/// What stands behind `+CREG:` as the answer to the question: shapes of `ModemManager`'s tests and of gammu's.
+/// What stands after `+CREG:` in answers to the question, from the tests of `ModemManager` and gammu.
 const SOLICITED: &[(&str, Option<Registration>)] = &[
     ("+CREG:002,001,\"18d8\",\"ffff\"", Some(Registration::Home)),
     ("+CREG:002,005,\"18d8\",\"ffff\"", Some(Registration::Roaming)),
@@ -199,7 +199,7 @@ const SOLICITED: &[(&str, Option<Registration>)] = &[
     ("+CREG: 2,2,\"0000\"", Some(Registration::Searching)),
     ("+CREG: 2,0,00,0", Some(Registration::NotRegistered)),
     ("+CREG: 2,3,\"5E25\"", Some(Registration::Denied)),
-    // Not understood: neither home nor a place to send from in spite of `roaming = false`.
+    // These are not understood: they are neither the home network nor one to send from despite `roaming = false`.
     ("+CREG: ", None),
     ("+CREG: x", None),
     ("+CREG: 0,15", None),
@@ -234,9 +234,9 @@ fn the_question_decides_how_an_answer_is_read() {
     });
 }
 
-/// Every domain refuses to say: the first message will tell, unless guests may not send.
+/// Every domain refuses to answer: the first message will show it, unless sending while roaming is forbidden.
 #[test]
-fn nobody_knows_is_no_home() {
+fn an_unknown_registration_is_not_the_home_network() {
     each([["", "", "", ""], ["x", "", "", ""], ["0,15", "(0-2),(1)", "", ""]], |said| {
         let mut bench = with(said, Roaming::Allowed);
         assert!(bench.within(seconds(20), |b| b.state() == State::Ready), "{said:?}: {}", bench.fault());
@@ -277,7 +277,7 @@ fn a_guest_that_may_not_send_does_not() {
     );
 }
 
-/// gammu#91: the `GenPro` answers the question with OK and says where it is behind it.
+/// gammu#91: the `GenPro` answers the question with OK and gives its registration afterwards.
 #[test]
 fn an_answer_that_comes_behind_its_ok_is_believed() {
     for (said, registration) in
@@ -295,7 +295,7 @@ fn an_answer_that_comes_behind_its_ok_is_believed() {
     }
 }
 
-/// A report between the question and its answer is a report still.
+/// A report between the question and its answer is still a report.
 #[test]
 fn a_report_before_the_answer_decides_nothing() {
     each(
@@ -316,7 +316,8 @@ fn a_report_before_the_answer_decides_nothing() {
     );
 }
 
-/// LilyGo-Modem-Series#474: denied until the radio is off and on, or the power is. Rare and bounded.
+/// LilyGo-Modem-Series#474: denied until the radio is switched off and on, or the power is. The steps are
+/// rare and limited.
 #[test]
 fn a_modem_that_is_denied_begins_anew_with_its_radio_and_then_with_itself() {
     each(
@@ -358,7 +359,7 @@ fn a_radio_that_was_off_and_on_ends_a_denial() {
     });
 }
 
-/// gammu#395 once more, in the midst of a cure: a radio that was switched off is switched on.
+/// gammu#395 again, in the middle of a recovery step: a radio that was switched off is switched on.
 #[test]
 fn a_cure_leaves_no_radio_off() {
     each(

@@ -1,5 +1,5 @@
-//! A message whose answer is late: that is told once, nothing is written meanwhile, and the modem is given up after a time
-//! that it taught itself. An answer that comes after all is credited.
+//! A message whose answer is late: that is reported once, nothing is written in the meantime, and the modem is given
+//! up after a time that follows from its earlier answers. An answer that comes after all is credited.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::Settings;
 use crate::at::Verdict;
 use crate::snapshot::{Notice, Outcome, State};
 
-/// A modem that took so long from Ctrl-Z to its answer, so often.
+/// A modem that took this long from Ctrl-Z to its answer, this many times.
 fn taught(count: usize, took: Duration) -> Bench {
     let mut bench = Bench::ready(Fake::new());
     teach(&mut bench, count, took);
@@ -44,11 +44,12 @@ fn late(bench: &Bench) -> Vec<u8> {
     bench.notices.iter().filter_map(late).collect()
 }
 
-/// How often, how slow, then how many seconds of patience, and after how many the modem is given up.
+/// The number of answers and how slow they were, then the seconds of patience, and after how many the modem
+/// is given up.
 const LEARNED: &[(usize, u64, u64, u64)] = &[
-    // Without history: thirty seconds, and the whole time-out.
+    // Without earlier answers: thirty seconds, and the whole time-out.
     (0, 0, 30, 180),
-    // Four times and eight times the slowest, at least 8 s and 30 s, and never more than the time-out.
+    // Four times and eight times the slowest answer, at least 8 s and 30 s, and never more than the time-out.
     (20, 0, 8, 30),
     (20, 1, 8, 30),
     (20, 2, 8, 30),
@@ -89,13 +90,13 @@ fn patience_is_learned() {
             "after {given_up} s: {:?}",
             bench.outcomes
         );
-        assert!(overdue(&bench) <= 1, "told once");
+        assert!(overdue(&bench) <= 1, "reported once");
         bench.assert_works();
-        assert!(overdue(&bench) <= 1, "told once");
+        assert!(overdue(&bench) <= 1, "reported once");
     });
 }
 
-/// The last twenty count: what was slow before is forgotten, and one slow one among them is not.
+/// The last twenty answers count: a slow one before them is forgotten, and a single slow one among them counts.
 #[test]
 fn the_slowest_of_the_last_twenty_counts() {
     let mut bench = taught(1, seconds(20));
@@ -132,7 +133,7 @@ fn patience_can_be_set() {
     }
 }
 
-/// What a maker documents is the longest wait, here too.
+/// The limit that a maker documents is the longest wait here too.
 #[test]
 fn a_makers_limit_is_the_last_word() {
     let mut modem = Fake::new();
@@ -146,7 +147,7 @@ fn a_makers_limit_is_the_last_word() {
     assert!(matches!(bench.outcomes[..], [Outcome::Unknown { .. }]));
 }
 
-/// G510 and Telit give a message up at any character.
+/// A G510 and a Telit abort a message at any character.
 #[test]
 fn nothing_is_written_while_an_answer_is_due() {
     let mut bench = taught(20, seconds(1));
@@ -189,8 +190,8 @@ fn an_answer_after_the_patience_is_an_answer() {
     }
 }
 
-/// Given up after half a minute, it is still credited: at once, while it is called, while it is ready, and in front of
-/// the next message's prompt.
+/// A message that was given up after half a minute is still credited: at once, while the modem is called,
+/// while it is ready, and before the next message's prompt.
 #[test]
 fn an_answer_after_the_modem_was_given_up_is_credited() {
     for after in [0, 50, 150, 1_000, 5_000, 60_000, 200_000] {
@@ -214,7 +215,7 @@ fn an_answer_after_the_modem_was_given_up_is_credited() {
     assert_eq!((late(&bench), bench.outcomes.last()), (vec![41], Some(&accepted(&[42]))));
 }
 
-/// Behind the next message's body it is not taken for that one's.
+/// After the next message's body, the late answer is not taken for that message's.
 #[test]
 fn a_late_answer_is_not_that_of_the_next_message() {
     let (reference, error) = ("\r\n+CMGS: 41\r\n\r\nOK\r\n", "\r\n+CMS ERROR: 1\r\n");
@@ -232,7 +233,7 @@ fn a_late_answer_is_not_that_of_the_next_message() {
         bench.live(Duration::from_millis(1_500), |_| {});
         assert!(bench.outcomes.is_empty());
         bench.say(second);
-        // A modem need not answer in order: one of each kind does not say which message it took.
+        // A modem need not answer in order: one result of each kind does not say which message it accepted.
         let credited = match &bench.outcomes[..] {
             [outcome] if (first, second) == (reference, own) => {
                 assert_eq!(*outcome, accepted(&[42]));
@@ -250,7 +251,7 @@ fn a_late_answer_is_not_that_of_the_next_message() {
     });
 }
 
-/// A slow modem's own answer is waited for as long as its answers take.
+/// A slow modem's own answer is awaited as long as its answers take.
 #[test]
 fn a_late_answer_is_not_that_of_the_next_message_of_a_slow_modem() {
     let mut bench = taught(20, seconds(6));
@@ -269,7 +270,7 @@ fn a_late_answer_is_not_that_of_the_next_message_of_a_slow_modem() {
     bench.assert_works();
 }
 
-/// `OK` alone is an earlier command's, and what is said behind it is said of the message.
+/// `OK` alone belongs to an earlier command, and what follows belongs to the message.
 #[test]
 fn an_error_behind_ok_alone_is_the_messages_own() {
     let mut bench = taught(20, seconds(1));
@@ -285,7 +286,8 @@ fn an_error_behind_ok_alone_is_the_messages_own() {
     }
 }
 
-/// Where nothing else comes, what came was its own; and an error that was perhaps another's ends no message for good.
+/// When nothing else comes, the result was the message's own. An error that may belong to another message ends no
+/// message for good.
 #[test]
 fn what_may_be_a_late_answer_counts_when_it_comes_alone() {
     each(["\r\n+CMGS: 42\r\n\r\nOK\r\n", "\r\n+CMS ERROR: 1\r\n"], |alone| {
@@ -304,11 +306,11 @@ fn what_may_be_a_late_answer_counts_when_it_comes_alone() {
             other => panic!("{other:?}"),
         }
         bench.assert_works();
-        assert_eq!(bench.outcomes.len(), 2, "and no other is doubted for it");
+        assert_eq!(bench.outcomes.len(), 2, "no other message is doubted because of it");
     });
 }
 
-/// A reference without its OK is no late one.
+/// A reference without its OK is not a late one.
 #[test]
 fn a_reference_ends_the_wait() {
     let mut bench = taught(20, seconds(1));

@@ -1,5 +1,5 @@
-//! Octets that are lost while messages are read: what does not fit its own length is read again, a header inside a line
-//! ends the wait, and a place is deleted only for the message that its own header announced.
+//! Octets that are lost while messages are read: a message that does not have its announced length is read again, a
+//! header inside a line ends the wait, and a place is deleted only for the message that its own header announced.
 
 use super::Bench;
 use super::field::{
@@ -8,12 +8,12 @@ use super::field::{
 };
 use crate::snapshot::State;
 
-/// The digits of a message as a bad line gives them.
+/// The digits of a message as a bad line changes them.
 fn hurt(mark: u8) -> Vec<String> {
     let whole = digits(&message(mark));
     let without = |from: usize, count: usize| format!("{}{}", &whole[..from], &whole[from + count..]);
     vec![
-        // Octets are lost in front, in the middle and at the end; half ones, and many.
+        // Octets are lost at the beginning, in the middle and at the end; half octets, and many.
         without(0, 2),
         without(10, 2),
         without(whole.len() - 2, 2),
@@ -22,7 +22,7 @@ fn hurt(mark: u8) -> Vec<String> {
         without(whole.len() - 1, 1),
         without(8, 16),
         without(2, whole.len() - 2),
-        // Too many, and what are none.
+        // Too many octets, and characters that are not digits.
         format!("{whole}00"),
         format!("{whole}{whole}"),
         format!("{}?{}", &whole[..7], &whole[8..]),
@@ -32,11 +32,11 @@ fn hurt(mark: u8) -> Vec<String> {
     ]
 }
 
-/// The answers to `AT+CMGR` that are not what the modem holds.
+/// Answers to `AT+CMGR` that differ from what the modem holds.
 fn hurt_readings(mark: u8) -> Vec<String> {
     let mut readings: Vec<_> = hurt(mark).iter().map(|digits| reading_of(digits)).collect();
     let whole = digits(&message(mark));
-    // A digit of the length is lost, and the head is hurt.
+    // A digit of the length is lost, and the head is damaged.
     for head in ["+CMGR: 1,,1", "+CMGR: 1,,2", "+CMGR: 1,,", "+CGR: 1,,12", "+CMGR 1,,12", "CMGR: 1,,12"] {
         readings.push(format!("\r\n{head}\r\n{whole}\r\n\r\nOK\r\n"));
     }
@@ -47,13 +47,13 @@ fn told_of(bench: &mut Bench, index: u32) {
     bench.say(&format!("\r\n+CMTI: \"SM\",{index}\r\n"));
 }
 
-/// genode-allwinner#30: `+CMGR: 0,,<n>` with fewer octets than n. 12 of 30 messages were gone for good.
+/// genode-allwinner#30: `+CMGR: 0,,<n>` with fewer octets than n. 12 of 30 messages were lost for good.
 #[test]
 fn what_does_not_fit_its_length_is_read_again() {
     each(hurt_readings(7), |hurt| {
         let mut bench = settled(storing(0, ""));
         bench.modem.in_turn("AT+CMGR=3", &[&hurt, &reading(7)]);
-        // Where the head is hurt a list will do as well.
+        // When the head is damaged, a list is good enough as well.
         bench.modem.on("AT+CMGL=4", &format!("{}{OK}", entry(3, 7)));
         told_of(&mut bench, 3);
         assert!(
@@ -95,7 +95,7 @@ fn an_entry_of_a_list_that_does_not_fit_its_length_is_read_again_by_itself() {
     });
 }
 
-/// ZTE's reports, and whoever counts the service centre's octets as well: the modem has it so.
+/// The reports of a ZTE, and modems that count the service centre's octets as well: this is what the modem holds.
 #[test]
 fn what_comes_twice_the_same_is_what_the_modem_holds() {
     let whole = digits(&message(7));
@@ -108,12 +108,12 @@ fn what_comes_twice_the_same_is_what_the_modem_holds() {
         let read = bench.read_from_storage();
         assert_eq!(read.len(), 1, "{answer:?}: {:?}", bench.modem.heard);
         assert_eq!(super::field::digits(&read[0].2), digits);
-        assert!(bench.heard("AT+CMGR=3") >= 2, "it was made sure of");
+        assert!(bench.heard("AT+CMGR=3") >= 2, "the place was read twice");
         bench.discard("SM", 3);
         bench.live(seconds(1), |_| {});
         assert_eq!(bench.heard("AT+CMGD=3"), 1);
 
-        // The same in a list and by itself.
+        // The same octets come in a list and in a reading of the place.
         let listing = format!("\r\n+CMGL: 3,1,,{length}\r\n{digits}\r\n");
         let mut modem = storing(1, &listing);
         modem.on("AT+CMGR=3", &answer);
@@ -122,7 +122,7 @@ fn what_comes_twice_the_same_is_what_the_modem_holds() {
     });
 }
 
-/// Another fault each time: nothing is believed, nothing is deleted, and the good copy is read when the line is well.
+/// With another fault each time nothing is accepted or deleted, and the good copy is read when the line works again.
 #[test]
 fn what_is_hurt_otherwise_each_time_is_neither_believed_nor_deleted() {
     let readings: Vec<_> = hurt(7).iter().map(|digits| reading_of(digits)).collect();
@@ -132,7 +132,7 @@ fn what_is_hurt_otherwise_each_time_is_neither_believed_nor_deleted() {
     bench.modem.in_turn("AT+CMGR=3", &readings);
     bench.modem.on("AT+CMGL=4", &format!("\r\n+CMGL: 3,1,,{LENGTH}\r\n{}\r\n{OK}", &whole[3..]));
     told_of(&mut bench, 3);
-    // Not for ever without a break either: others wait for the port.
+    // The place is not read without a pause either, since others wait for the port.
     let read = |b: &Bench| b.heard("AT+CMGR=3");
     bench.live(seconds(10), |_| {});
     assert!((2..=readings.len()).contains(&read(&bench)), "{}", read(&bench));
@@ -143,7 +143,7 @@ fn what_is_hurt_otherwise_each_time_is_neither_believed_nor_deleted() {
     bench.discard("SM", 3);
     bench.live(seconds(10), |_| {});
     assert_eq!(bench.heard_like("AT+CMGD="), 0);
-    // The line is well.
+    // The line works again.
     bench.modem.on("AT+CMGR=3", &reading(7));
     bench.modem.on("AT+CMGL=4", &format!("{}{OK}", entry(3, 7)));
     bench.live(minutes(11), |_| {});
@@ -153,14 +153,15 @@ fn what_is_hurt_otherwise_each_time_is_neither_believed_nor_deleted() {
     assert_eq!(bench.heard("AT+CMGD=3"), 1);
 }
 
-/// gammu b9bd902a0: the end of a line is lost before `+CMGL:`. Message 2 went to place 1, and place 1 was deleted unread.
+/// gammu b9bd902a0: the end of a line is lost before `+CMGL:`. Message 2 was assigned to place 1, and place 1 was
+/// deleted unread.
 #[test]
 fn a_header_behind_the_digits_begins_the_next_entry() {
     let [one, two, three] = [1, 2, 3].map(|mark| digits(&message(mark)));
     let head = |index: u32| format!("+CMGL: {index},1,,{LENGTH}\r\n");
     each(
         [
-            // Between each two of three, and between all of them.
+            // The end is lost between each two of three messages, and between all of them.
             format!("\r\n{}{one}{}{two}\r\n\r\n{}{three}\r\n", head(1), head(2), head(3)),
             format!("\r\n{}{one}\r\n\r\n{}{two}{}{three}\r\n", head(1), head(2), head(3)),
             format!("\r\n{}{one}{}{two}{}{three}\r\n", head(1), head(2), head(3)),
@@ -182,23 +183,23 @@ fn a_header_behind_the_digits_begins_the_next_entry() {
     );
 }
 
-/// More is lost than the end of a line: each message comes from the place where it lies, and from no other.
+/// More is lost than the end of a line: each message is assigned to the place where it lies, and to no other.
 #[test]
 fn no_message_is_credited_to_a_place_that_did_not_announce_it() {
     let [one, two, three] = [1, 2, 3].map(|mark| digits(&message(mark)));
     let head = |index: u32| format!("+CMGL: {index},1,,{LENGTH}\r\n");
     each(
         [
-            // The digits of one are lost, or some of them along with the line's end.
+            // The digits of one message are lost, or some of them along with the line's end.
             format!("\r\n{}\r\n{}{two}\r\n{}{three}\r\n", head(1), head(2), head(3)),
             format!("\r\n{}{}{}{two}\r\n{}{three}\r\n", head(1), &one[..20], head(2), head(3)),
             format!("\r\n{}{one}\r\n{}{}\r\n{}{three}\r\n", head(1), head(2), &two[..21], head(3)),
-            // A header is lost, or hurt.
+            // A header is lost, or damaged.
             format!("\r\n{}{one}\r\n{two}\r\n{}{three}\r\n", head(1), head(3)),
             format!("\r\n{}{one}\r\n+CGL: 2,1,,{LENGTH}\r\n{two}\r\n{}{three}\r\n", head(1), head(3)),
             format!("\r\n{}{one}\r\n+CMGL: ,1,,{LENGTH}\r\n{two}\r\n{}{three}\r\n", head(1), head(3)),
             format!("\r\n{}{one}+CMG: 2,1,,{LENGTH}\r\n{two}\r\n{}{three}\r\n", head(1), head(3)),
-            // A header and an end, so that two stand on one line; and all of one.
+            // A header and an end are lost, so that two messages stand on one line; and all of one message.
             format!("\r\n{}{one}{two}\r\n{}{three}\r\n", head(1), head(3)),
             format!("\r\n{}{one}\r\n{}{three}\r\n", head(1), head(3)),
             format!("\r\n{}{three}\r\n", head(3)),
@@ -242,7 +243,7 @@ fn a_code_behind_the_digits_is_a_code() {
     );
 }
 
-/// The end of the last line before the result.
+/// The end of the last line before the result is lost.
 #[test]
 fn a_result_behind_the_digits_costs_no_message() {
     let [one, two] = [1, 2].map(|mark| digits(&message(mark)));
@@ -266,7 +267,7 @@ fn a_result_behind_the_digits_costs_no_message() {
     bench.assert_works();
 }
 
-/// What the modem says by itself between the header and the digits stays what it is, and so does the count.
+/// An unsolicited code between the header and the digits stays a code, and the count of octets stays right.
 #[test]
 fn a_count_that_is_met_has_nothing_read_twice() {
     let mut modem = storing(2, &format!("{}{}", entry(1, 1), entry(2, 2)));

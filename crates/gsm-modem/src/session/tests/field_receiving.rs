@@ -1,5 +1,5 @@
-//! What a modem says by itself: a code of any shape leads to a reading, a report is acknowledged at once, a stranger's
-//! text says nothing, and what the network answers is read in the alphabet that was chosen.
+//! Unsolicited codes: a code of any shape leads to a reading, a report is acknowledged at once, a text from
+//! outside changes nothing, and the network's answers are read in the alphabet that was chosen.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Bench, Fake, accepted};
 use crate::at::Registration;
 use crate::snapshot::{Notice, Outcome, State};
 
-/// serialport-gsm#60 (SIM900: a part of an MMS notice) and what else stands behind `+CMTI:`.
+/// serialport-gsm#60 (SIM900: a part of an MMS notice) and other forms of `+CMTI:`.
 const STORED: &[&str] = &[
     "+CMTI: \"SM\",4",
     "+CMTI: \"SM\",4,\"MMS PUSH\",2,1",
@@ -60,7 +60,7 @@ fn a_code_of_any_shape_leads_to_a_reading_within_seconds() {
     });
 }
 
-/// Two right behind each other, and while something is on the air.
+/// Two codes come right after each other, and while a message is on the air.
 #[test]
 fn a_code_of_an_odd_shape_is_not_forgotten_meanwhile() {
     each(STORED, |code| {
@@ -110,7 +110,7 @@ fn what_is_handed_over_is_acknowledged_at_once_and_each_by_itself() {
         bench.say(MESSAGE);
         assert_eq!(bench.heard("AT+CNMA"), 2, "{cnma:?}");
         bench.live(seconds(2), |_| {});
-        // Three in one breath.
+        // Three messages come at once.
         bench.say(&format!("{REPORT}{MESSAGE}{REPORT}"));
         bench.live(seconds(2), |_| {});
         assert_eq!(bench.heard("AT+CNMA"), 5, "{cnma:?}: one for each");
@@ -131,7 +131,7 @@ fn an_acknowledgement_waits_for_the_message_on_the_air_and_for_nothing_else() {
     bench.say("\r\n+CMGS: 9\r\n\r\nOK\r\n");
     bench.live(seconds(1), |_| {});
     assert_eq!(bench.heard("AT+CNMA"), 2);
-    // Other commands are short: behind the one that is out.
+    // Other commands are short: the acknowledgement follows the outstanding one.
     bench.modem.on("AT+CSQ", &format!("{REPORT}\r\n+CSQ: 20,99\r\n{MESSAGE}\r\nOK\r\n"));
     assert!(bench.within(seconds(70), |b| b.heard("AT+CSQ") > 0));
     bench.live(seconds(1), |_| {});
@@ -148,7 +148,7 @@ fn an_acknowledgement_without_an_answer_holds_nothing_up() {
     bench.assert_works();
 }
 
-/// Nobody waits for one where messages are stored, or where `AT+CSMS=0` was taken.
+/// No acknowledgement is awaited where messages are stored, or where `AT+CSMS=0` was accepted.
 #[test]
 fn nothing_is_acknowledged_that_wants_none() {
     let mut bench = acknowledging(OK);
@@ -164,7 +164,7 @@ fn nothing_is_acknowledged_that_wants_none() {
 const HEAD: &str = "\r\n+CMT: \"+41790000001\",,\"25/01/01,10:00:00+04\"\r\n";
 const BROADCAST: &str = "\r\n+CBM: 271,1034,1,1,1\r\n";
 
-/// Texts that a stranger may write, of one line and of several.
+/// Texts that a sender may write, of one line and of several.
 const TEXTS: &[&str] = &[
     "Hello",
     "RDY",
@@ -200,7 +200,7 @@ fn in_text_mode() -> Bench {
 }
 
 #[test]
-fn a_strangers_text_changes_nothing() {
+fn an_incoming_text_changes_nothing() {
     each([HEAD, BROADCAST], |head| {
         for text in TEXTS {
             for piece in [1, usize::MAX] {
@@ -219,9 +219,9 @@ fn a_strangers_text_changes_nothing() {
     });
 }
 
-/// It comes in pieces, as a slow line gives it.
+/// The text comes in pieces, as on a slow line.
 #[test]
-fn a_strangers_text_that_comes_slowly_is_one_text() {
+fn an_incoming_text_that_comes_slowly_is_one_text() {
     each(TEXTS, |text| {
         let mut bench = in_text_mode();
         for piece in format!("{HEAD}{text}\r\n").split_inclusive('\n') {
@@ -240,9 +240,9 @@ fn a_strangers_text_that_comes_slowly_is_one_text() {
     });
 }
 
-/// A refused message was `sent`.
+/// A refused message was reported as `sent`.
 #[test]
-fn a_strangers_text_is_no_result() {
+fn an_incoming_text_is_no_result() {
     each(TEXTS, |text| {
         for (own, refused) in [("\r\n+CMS ERROR: 38\r\n", true), ("\r\n+CMGS: 5\r\n\r\nOK\r\n", false)] {
             let mut bench = in_text_mode();
@@ -262,9 +262,9 @@ fn a_strangers_text_is_no_result() {
     });
 }
 
-/// In the midst of a dialogue: what belongs to it comes after a pause and counts.
+/// In the middle of a dialogue: what belongs to the dialogue comes after a pause and counts.
 #[test]
-fn a_strangers_text_ends_no_command_and_is_no_prompt() {
+fn an_incoming_text_ends_no_command_and_is_no_prompt() {
     each(TEXTS, |text| {
         let mut bench = in_text_mode();
         bench.modem.prompt = String::new();
@@ -290,9 +290,9 @@ fn a_strangers_text_ends_no_command_and_is_no_prompt() {
     });
 }
 
-/// The same of a modem that began anew without a word, so that PDUs were expected of it.
+/// The same for a modem that restarted without saying so, so that PDUs were expected.
 #[test]
-fn a_strangers_text_is_no_result_where_pdus_were_expected() {
+fn an_incoming_text_is_no_result_where_pdus_were_expected() {
     each(TEXTS, |text| {
         let mut bench = Bench::ready(Fake::new());
         bench.modem.result("");
@@ -311,8 +311,8 @@ fn a_strangers_text_is_no_result_where_pdus_were_expected() {
     });
 }
 
-/// 27.007 clause 5.5: under `AT+CSCS="GSM"` characters are those of the default alphabet (3GPP TS 23.038). gammu,
-/// at-ussd/03-unknown.
+/// 27.007 clause 5.5: under `AT+CSCS="GSM"` characters are those of the default alphabet (3GPP TS 23.038).
+/// gammu, at-ussd/03-unknown.
 const GSM: &[(&str, &str)] = &[
     (
         "Kontostand: 3.00 EUR Bitte w{hlen Sie: 1 Konto aufladen 2 CallNow Transfer",
@@ -356,7 +356,7 @@ fn characters_of_the_default_alphabet_are_read_as_such() {
     });
 }
 
-/// One that refuses the alphabet writes as it likes, and what stands in digits is read as before.
+/// A modem that refuses the alphabet writes as it likes, and digits are read as before.
 #[test]
 fn other_alphabets_are_left_alone() {
     each(["\r\nERROR\r\n", "\r\n+CME ERROR: 4\r\n"], |refusal| {
@@ -383,7 +383,7 @@ fn other_alphabets_are_left_alone() {
     );
 }
 
-/// A place that a code named and that gives nothing is looked for in a list, soon.
+/// A place that a code named and that gives nothing is soon looked for in a list.
 #[test]
 fn a_place_that_cannot_be_read_is_listed_soon() {
     each(

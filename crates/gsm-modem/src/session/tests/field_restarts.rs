@@ -1,4 +1,4 @@
-//! A modem that began anew without a word: it is noticed from what it says next, at the latest before the next message,
+//! A modem that restarted without saying so: its next lines show that, at the latest before the next message,
 //! and nothing leaves before its format is known.
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn ready() -> Bench {
     bench
 }
 
-/// It was set up again, and what follows goes out as PDUs.
+/// The modem was set up again, and messages leave as PDUs.
 #[track_caller]
 fn assert_set_up_again(bench: &mut Bench) {
     assert!(bench.within(seconds(15), |b| b.state() == State::Ready), "{:?}", bench.modem.heard);
@@ -30,8 +30,8 @@ fn assert_set_up_again(bench: &mut Bench) {
     assert!(!bench.modem.echo);
 }
 
-/// arduino-sim808#23, TinyGSM#608: no RDY with an automatic baud rate. The echo comes back and the text mode of the
-/// saved profile; `AT+CMGS=15` then asks for a text to the number 15.
+/// arduino-sim808#23, TinyGSM#608: no RDY with an automatic baud rate. The echo comes back, and so does the
+/// text mode of the saved profile; `AT+CMGS=15` then asks for a text to the number 15.
 #[test]
 fn an_echo_before_the_prompt_lets_nothing_leave() {
     each(["\r\n> ", "\n\r\n> ", "\n> "], |prompt| {
@@ -39,7 +39,7 @@ fn an_echo_before_the_prompt_lets_nothing_leave() {
             let mut bench = Bench::ready(Fake::new());
             prompt.clone_into(&mut bench.modem.prompt);
             bench.modem.piece = piece;
-            // A moment after it was last heard.
+            // The modem was last heard a moment ago.
             begins_anew(&mut bench.modem);
             bench.send();
             bench.within(seconds(1), |b| !b.outcomes.is_empty());
@@ -51,7 +51,7 @@ fn an_echo_before_the_prompt_lets_nothing_leave() {
     });
 }
 
-/// However long it was left alone: the format is known before anything leaves.
+/// However long the modem was left alone, its format is known before anything leaves.
 #[test]
 fn a_message_after_a_rest_goes_out_in_the_format_that_was_made_sure_of() {
     each([Duration::from_millis(150), seconds(1), seconds(30), minutes(5)], |rest| {
@@ -109,14 +109,14 @@ fn an_echo_of_any_command_has_it_set_up_again() {
         } else {
             bench.say(said);
         }
-        // The keep-alive after a minute at the latest.
+        // The keep-alive shows it after a minute at the latest.
         assert!(bench.within(seconds(100), |b| b.heard("ATE0") > 0), "{said:?}: {:?}", bench.modem.heard);
         assert_set_up_again(&mut bench);
         assert_eq!(bench.outcomes.len(), 1, "{said:?}");
     });
 }
 
-/// The first calls after a start teach it the baud rate and get no answer, or a broken one.
+/// The first calls after a start teach the modem the baud rate, and get no answer or a broken one.
 #[test]
 fn a_call_that_is_echoed_after_a_time_out_has_it_set_up_again() {
     each(["", "\u{1}\u{2}", "\0\0\0"], |lost| {
@@ -164,7 +164,7 @@ fn a_message_in_the_words_of_text_mode_has_it_set_up_again() {
     );
 }
 
-/// The text of it is a stranger's, whatever it says.
+/// The text comes from outside, whatever it says.
 #[test]
 fn a_message_in_the_words_of_text_mode_lets_nothing_leave_and_ends_nothing() {
     each(["Hello", "RDY", "OK", "+CMGS: 77\r\n\r\nOK", "\r\n+CMS ERROR: 1", "> ", "x\r\n\r\n> "], |text| {
@@ -174,7 +174,7 @@ fn a_message_in_the_words_of_text_mode_lets_nothing_leave_and_ends_nothing() {
             let mut bench = ready();
             begins_anew(&mut bench.modem);
             bench.modem.echo = false;
-            // It took its format a moment ago, and restarted since.
+            // The modem accepted its format a moment ago, and restarted since.
             bench.modem.when("AT+CMGF=0", |_| {});
             bench.modem.in_turn("AT+CMGS=15", &[if held { "\r\n> " } else { "" }]);
             bench.submit(1);
@@ -192,7 +192,7 @@ fn a_message_in_the_words_of_text_mode_lets_nothing_leave_and_ends_nothing() {
             assert!(matches!(bench.outcomes[..], [Outcome::NotStarted { .. }]), "{:?}", bench.outcomes);
             assert_set_up_again(&mut bench);
         }
-        // While a message is on the air: its own result still comes.
+        // While a message is on the air, its own result still comes.
         let mut bench = ready();
         bench.modem.result("");
         bench.send();
@@ -206,7 +206,7 @@ fn a_message_in_the_words_of_text_mode_lets_nothing_leave_and_ends_nothing() {
     });
 }
 
-/// `ATV0` in the saved profile: results are numbers again.
+/// `ATV0` is in the saved profile: results are numbers again.
 #[test]
 fn results_as_numbers_have_it_set_up_again() {
     let mut bench = ready();
@@ -226,7 +226,7 @@ fn results_as_numbers_have_it_set_up_again() {
     bench.assert_works();
 }
 
-/// SIMs and families that echo whatever `ATE0` says: nothing began anew.
+/// SIMs and families that echo whatever `ATE0` says: nothing has restarted.
 #[test]
 fn a_modem_that_always_echoes_is_left_alone() {
     each([OK, "\r\nERROR\r\n", "\r\n+CME ERROR: 11\r\n", "\r\nCOMMAND NOT SUPPORT\r\n"], |echo_off| {
@@ -246,7 +246,7 @@ fn a_modem_that_always_echoes_is_left_alone() {
     });
 }
 
-/// In its own words: a modem that knows text mode alone is not taken for one that began anew.
+/// A modem that has only text mode is not taken for one that restarted.
 #[test]
 fn text_mode_is_no_restart_where_it_is_wanted() {
     let mut bench = Bench::ready(text_only());
@@ -258,7 +258,7 @@ fn text_mode_is_no_restart_where_it_is_wanted() {
     bench.assert_ready();
 }
 
-/// A PIN that was accepted is given again to a SIM that a restart locked.
+/// A PIN that was accepted is entered again into a SIM that a restart locked.
 #[test]
 fn a_locked_sim_behind_the_restart_is_unlocked() {
     let pin = Some(crate::Secret::new(String::from("1234")));
@@ -281,10 +281,10 @@ fn a_locked_sim_behind_the_restart_is_unlocked() {
     assert!(!bench.notices.iter().any(|notice| matches!(notice, Notice::LateAccepted { .. })));
 }
 
-/// A modem that starts says much by itself, before and after.
+/// A modem that starts sends many unsolicited codes, before and after.
 #[test]
 fn what_it_says_by_itself_is_no_proof_that_it_did_not_begin_anew() {
-    // The last one has it asked something, and what answers then is the modem that began anew.
+    // After the last code the modem is asked something, and the one that answers has restarted.
     each(["^RSSI: 17", "+CREG: 1", "+CSQN: 12,99", "+CMTI: \"SM\",1"], |said| {
         let mut bench = ready();
         bench.pass(seconds(1));

@@ -1,4 +1,4 @@
-//! What a modem answers to a message: whose fault an error is, and what a reference without its OK is worth.
+//! What a modem answers to a message: what an error is about, and what a reference without its OK counts.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Bench, Fake, accepted};
 use crate::session::Closing;
 use crate::snapshot::{Outcome, State};
 
-/// The outcome of a message that is answered so, before or behind its prompt.
+/// The outcome of a message that is answered with this, before or after its prompt.
 fn outcome_of(mut bench: Bench, said: &str, early: bool) -> Outcome {
     let said = result(said);
     if early {
@@ -20,7 +20,7 @@ fn outcome_of(mut bench: Bench, said: &str, early: bool) -> Outcome {
     bench.within(seconds(2), |b| !b.outcomes.is_empty());
     assert_eq!(bench.outcomes.len(), 1, "{said:?}");
     let outcome = bench.outcomes[0].clone();
-    // Nothing of it stays.
+    // Nothing of the message remains.
     bench.modem.prompt = String::from("\r\n> ");
     bench.modem.result("\r\n+CMGS: 99\r\n\r\nOK\r\n");
     assert!(bench.within(seconds(5), |b| b.state() == State::Ready), "{said:?}: {:?}", bench.fault());
@@ -36,11 +36,11 @@ fn of_maker(maker: &str) -> Bench {
     Bench::ready(modem)
 }
 
-/// gammu#1221: the numbers from 512 are the makers' own, and so are those of u-blox from 350.
+/// gammu#1221: the numbers from 512 on are the makers' own, and so are those of u-blox from 350 on.
 #[test]
 fn a_number_of_the_makers_own_ends_no_message() {
     let all: &[u16] = &[512, 513, 514, 515, 516, 517, 518, 519, 520, 532, 549, 553, 600, 999];
-    // What these makers define of them ends no message either.
+    // These are defined by the makers, and end no message either.
     let defined: &[u16] = &[515, 600, 999];
     each(
         [
@@ -74,7 +74,7 @@ fn a_number_of_the_makers_own_ends_no_message() {
     });
 }
 
-/// Siemens', whose table it is.
+/// This is Siemens' own table.
 #[test]
 fn a_bad_character_is_the_messages_where_the_maker_says_so() {
     each([("SIEMENS", 515), ("Cinterion", 517), ("Cinterion", 549)], |(maker, code)| {
@@ -83,8 +83,8 @@ fn a_bad_character_is_the_messages_where_the_maker_says_so() {
     });
 }
 
-/// An octet of the line or of the length was lost, the modem stands in text mode, or it is confused (gogsmmodem#2, the
-/// Quectel M08R): the codec is ours.
+/// An octet of the line or of the length was lost, the modem is in text mode, or it is confused
+/// (gogsmmodem#2, the Quectel M08R): the codec is this program's.
 #[test]
 fn a_bad_parameter_is_the_modems() {
     each(
@@ -166,7 +166,7 @@ fn on_the_air(parts: usize) -> Bench {
     bench
 }
 
-/// 27.005 clause 3.5.1: a reference comes on success alone. python-gsmmodem#65: noise ate the OK.
+/// 27.005 clause 3.5.1: a reference comes on success alone. python-gsmmodem#65: the OK was lost in noise.
 #[test]
 fn a_reference_counts_after_three_quiet_seconds() {
     each(
@@ -190,7 +190,7 @@ fn a_reference_counts_after_three_quiet_seconds() {
             assert_eq!(bench.modem.heard.len(), 1, "nothing is written meanwhile: {:?}", bench.modem.heard);
             bench.live(Duration::from_millis(700), |_| {});
             assert_eq!(bench.outcomes, [accepted(&[41])], "{rest:?}");
-            // The dialogue is found again before anything else is said.
+            // The dialogue is resynchronised before anything else is written.
             bench.modem.result("\r\n+CMGS: 99\r\n\r\nOK\r\n");
             assert!(bench.within(seconds(5), |b| b.state() == State::Ready), "{rest:?}");
             bench.send();
@@ -203,7 +203,7 @@ fn a_reference_counts_after_three_quiet_seconds() {
     );
 }
 
-/// Some say something every second or two for ever (`^BOOT` on an E1752).
+/// Some modems send a code every second or two for ever (`^BOOT` on an E1752).
 #[test]
 fn a_modem_that_talks_all_the_time_is_not_waited_for() {
     each(
@@ -235,7 +235,7 @@ fn an_ok_that_comes_late_is_taken_at_once_or_harms_nothing() {
     });
 }
 
-/// Each part by itself.
+/// Each part is treated separately.
 #[test]
 fn a_part_whose_ok_is_lost_is_followed_by_the_next() {
     for lost in 0..3 {
@@ -251,7 +251,7 @@ fn a_part_whose_ok_is_lost_is_followed_by_the_next() {
     }
 }
 
-/// What ends the dialogue takes nothing from a reference that was given.
+/// The end of the dialogue does not cancel a reference that was given.
 #[test]
 fn a_reference_counts_when_the_modem_goes() {
     each(["lost", "stop", "\r\nRDY\r\n", "\r\n^SYSSTART\r\n"], |end| {
@@ -271,7 +271,7 @@ fn a_reference_counts_when_the_modem_goes() {
     });
 }
 
-/// A failure behind a reference leaves it open, and a reference that is none is none.
+/// An error after a reference leaves the outcome open, and an invalid reference does not count.
 #[test]
 fn what_is_no_success_is_not_taken_for_one() {
     each(

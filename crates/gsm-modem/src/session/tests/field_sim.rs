@@ -1,12 +1,12 @@
-//! The SIM: an error that names it has it looked at, one that fails at boot is waited for, one that stays away is climbed
-//! for now and then, and nothing is read before its number is known.
+//! The SIM: after an error that names it the SIM is checked, one that fails at boot is awaited, one that
+//! stays absent leads to a recovery step now and then, and nothing is read before its number is known.
 
 use super::field::{Blamed, OK, READY, answer, blamed, each, entry, minutes, result, seconds, storing};
 use super::{Bench, Fake, accepted, settings};
 use crate::snapshot::{Notice, State};
 use crate::{Secret, Settings};
 
-/// Every way of saying that there is no SIM that works.
+/// Every way in which modems report that there is no usable SIM.
 const ABSENT: &[&str] = &[
     "\r\n+CME ERROR: 10\r\n",
     "\r\n+CME ERROR: 13\r\n",
@@ -25,7 +25,7 @@ fn with_pin(modem: Fake) -> Bench {
     Bench::with(modem, Settings { pin, ..settings() })
 }
 
-/// gammu#345: a SIM loses contact. A silent restart locks it.
+/// gammu#345: a SIM loses contact. A restart without a word locks it.
 #[test]
 fn an_error_that_names_the_sim_has_it_looked_at_and_blames_no_message() {
     each(
@@ -76,7 +76,7 @@ fn an_error_that_names_the_sim_has_it_looked_at_and_blames_no_message() {
     );
 }
 
-/// The SIM is well whatever the answers say: it is looked at once for each, and the modem goes on.
+/// The SIM works whatever the answers say: it is checked once for each error, and the modem goes on.
 #[test]
 fn a_sim_that_is_well_is_looked_at_once_for_each_error() {
     each(["+CMS ERROR: 310", "+CMS ERROR: 313", "+CME ERROR: 15"], |said| {
@@ -92,7 +92,7 @@ fn a_sim_that_is_well_is_looked_at_once_for_each_error() {
     });
 }
 
-/// The PIN that was right is given again, at once.
+/// The PIN that was accepted is entered again at once.
 #[test]
 fn a_sim_that_is_locked_again_is_unlocked_at_once() {
     each(
@@ -136,7 +136,7 @@ fn a_wrong_pin_is_not_given_again_because_a_message_names_the_sim() {
     modem.on("AT+CPIN=\"1234\"", "\r\n+CME ERROR: 16\r\n");
     let mut bench = with_pin(modem);
     assert!(bench.within(seconds(30), |b| b.state() == State::Blocked));
-    // A person unlocks it, and it locks itself.
+    // A person unlocks it, and it is locked again.
     bench.modem.on("AT+CPIN?", READY);
     bench.assert_ready();
     bench.modem.on("AT+CPIN?", &answer("+CPIN: SIM PIN"));
@@ -147,7 +147,7 @@ fn a_wrong_pin_is_not_given_again_because_a_message_names_the_sim() {
     assert!(!bench.session.snapshot().ready);
 }
 
-/// The same word as the answer to another command.
+/// The same words as the answer to another command.
 #[test]
 fn an_error_that_names_the_sim_while_messages_are_read_has_it_looked_at() {
     each(["\r\n+CMS ERROR: 310\r\n", "\r\n+CMS ERROR: 311\r\n", "\r\n+CME ERROR: 10\r\n"], |said| {
@@ -193,7 +193,7 @@ fn a_sim_that_fails_at_boot_is_waited_for() {
     });
 }
 
-/// TinyGSM#374: it restarts while it is asked.
+/// TinyGSM#374: the modem restarts while it is asked.
 #[test]
 fn a_boot_as_it_was_recorded() {
     let mut modem = Fake::new();
@@ -218,7 +218,7 @@ fn a_boot_as_it_was_recorded() {
     bench.assert_works();
 }
 
-/// kura#2820: `CME 10` until the device is reset once more. A person is called when it lasted, and one restart is tried.
+/// kura#2820: `CME 10` until the device is reset again. A person is called when it lasts, and one restart is tried.
 #[test]
 fn a_sim_that_stays_away_is_asked_for_told_and_restarted_for() {
     each(ABSENT, |said| {
@@ -270,7 +270,7 @@ fn a_restart_that_brings_the_sim_back_ends_it() {
     });
 }
 
-/// A SIM that goes while the modem works, pulled or out of contact.
+/// A SIM that is removed or loses contact while the modem works.
 #[test]
 fn a_sim_that_is_lost_is_asked_for_told_and_restarted_for() {
     each(
@@ -300,7 +300,7 @@ fn a_sim_that_is_lost_is_asked_for_told_and_restarted_for() {
     );
 }
 
-/// What only a person can end is not restarted for.
+/// A fault that only a person can end leads to no restart.
 #[test]
 fn a_sim_that_wants_a_person_is_not_restarted_for() {
     each(["+CPIN: SIM PIN", "+CPIN: SIM PUK", "+CPIN: PH-NET PIN", "+CPIN: PH-SIM PIN"], |said| {
@@ -316,7 +316,7 @@ fn a_sim_that_wants_a_person_is_not_restarted_for() {
     });
 }
 
-/// LilyGo-Modem-Series#496: `+CPIN: SIM CRASH`. What is not understood is no SIM that is well.
+/// LilyGo-Modem-Series#496: `+CPIN: SIM CRASH`. An answer that is not understood does not come from a SIM that works.
 #[test]
 fn a_state_of_the_sim_that_nobody_knows_is_not_well() {
     let mut modem = Fake::new();
@@ -331,7 +331,7 @@ fn a_state_of_the_sim_that_nobody_knows_is_not_well() {
     bench.assert_works();
 }
 
-/// A wrong PIN was tried twice, once under each name: who is busy is asked again before it is tried.
+/// A wrong PIN was tried twice, once under each name: a busy SIM is asked again before the PIN is tried.
 #[test]
 fn a_sim_that_is_busy_is_asked_for_its_number_again_before_its_pin_is_tried() {
     each(["\r\n+CME ERROR: 14\r\n", "\r\n+CME ERROR: SIM busy\r\n", "\r\n+CME ERROR: 515\r\n"], |busy| {
@@ -352,7 +352,7 @@ fn a_sim_that_is_busy_is_asked_for_its_number_again_before_its_pin_is_tried() {
     });
 }
 
-/// A SIM or a device whose numbers are refused for good has its PIN all the same.
+/// A SIM or a device whose numbers are refused for good gets its PIN all the same.
 #[test]
 fn numbers_that_stay_refused_keep_no_pin_back() {
     each(["\r\n+CME ERROR: 14\r\n", "\r\n+CME ERROR: 11\r\n", "\r\nERROR\r\n"], |refusal| {
@@ -369,7 +369,8 @@ fn numbers_that_stay_refused_keep_no_pin_back() {
     });
 }
 
-/// A message carries the SIM that it was read from: nothing is read before that is known, or known to be unknowable.
+/// A message carries the SIM that it was read from: nothing is read before the SIM is known, or known to be
+/// unknowable.
 #[test]
 fn nothing_is_read_before_the_sims_number_is_known() {
     each(["\r\n+CME ERROR: 14\r\n", "\r\n+CMS ERROR: 314\r\n", "\r\n+CME ERROR: 515\r\n", ""], |busy| {
@@ -423,7 +424,7 @@ fn what_was_read_from_one_sim_is_not_deleted_from_the_next() {
     assert_eq!(bench.session.snapshot().sim.iccid.as_deref(), Some("8941030000000000019"));
 }
 
-/// What was handed over on the way is not lost while the SIM's number is asked for.
+/// A message that is handed over in the meantime is not lost while the SIM's number is asked for.
 #[test]
 fn what_is_handed_over_before_the_number_is_known_is_not_lost() {
     let mut modem = Fake::new();

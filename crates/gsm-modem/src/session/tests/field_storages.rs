@@ -1,5 +1,5 @@
-//! Storages: they are listed whatever the count says, what could not be asked or chosen is asked and chosen again, and
-//! whatever can be read is read.
+//! Storages: they are listed whatever their count says, a question or choice that failed is repeated, and
+//! everything that can be read is read.
 
 use super::field::{
     OK, answer, at, each, entry, message, minutes, reading, seconds, settled, storing, usage,
@@ -7,7 +7,7 @@ use super::field::{
 use super::{Bench, Fake};
 use crate::snapshot::State;
 
-/// python-gsmmodem#119: a W880i says 0 and lists.
+/// python-gsmmodem#119: a W880i reports 0 messages and lists some.
 #[test]
 fn a_storage_that_is_said_to_be_empty_is_listed_all_the_same() {
     each(
@@ -24,7 +24,7 @@ fn a_storage_that_is_said_to_be_empty_is_listed_all_the_same() {
             modem.on("AT+CPMS?", &answer(used));
             let mut bench = settled(modem);
             assert_eq!(bench.read_from_storage(), [at(1, 1), at(2, 2)], "{used}: {:?}", bench.modem.heard);
-            // And later, when no code told of it.
+            // The same happens later, when no code reported it.
             bench.discard("SM", 1);
             bench.discard("SM", 2);
             bench.modem.on("AT+CMGL=4", &format!("{}{OK}", entry(4, 4)));
@@ -58,7 +58,7 @@ fn another_storage_that_is_said_to_be_empty_is_listed_all_the_same() {
     );
 }
 
-/// gammu 56126fb30: the list lacks what the count has.
+/// gammu 56126fb30: the list lacks messages that are counted.
 #[test]
 fn places_that_the_list_lacks_are_read_one_by_one() {
     each(
@@ -91,7 +91,7 @@ fn places_that_the_list_lacks_are_read_one_by_one() {
     );
 }
 
-/// A list that is refused once, whatever the count says.
+/// A list is refused once, whatever the count says.
 #[test]
 fn a_list_that_is_refused_once_is_asked_for_again() {
     each(
@@ -119,7 +119,8 @@ fn a_list_that_is_refused_once_is_asked_for_again() {
     );
 }
 
-/// A count that no place accounts for: the modem counts what it hides, and is not walked through without end.
+/// A count that no place accounts for: the modem counts messages that it hides, and its places are not read
+/// without end.
 #[test]
 fn a_count_that_nothing_accounts_for_is_no_reason_to_read_for_ever() {
     let mut bench = settled(storing(3, &entry(1, 1)));
@@ -144,7 +145,7 @@ const UNASKED: &[&str] = &[
     "\r\n+CPMS: \"SM\r\n\r\nOK\r\n",
 ];
 
-/// A question that once goes wrong: the list is read at once, and the storages are chosen when it goes right.
+/// A question that fails once: the list is read at once, and the storages are chosen when the question succeeds.
 #[test]
 fn a_question_for_the_storages_that_goes_wrong_once_switches_nothing_off() {
     each(UNASKED, |first| {
@@ -158,7 +159,7 @@ fn a_question_for_the_storages_that_goes_wrong_once_switches_nothing_off() {
             bench.modem.heard
         );
         assert!(bench.within(minutes(11), |b| b.heard("AT+CPMS?") > 1), "{first:?}: {:?}", bench.modem.heard);
-        // What a code names is read, with its name or without.
+        // A message that a code names is read, with or without the storage's name.
         bench.modem.on("AT+CMGR=4", &reading(4));
         bench.say("\r\n+CMTI: \"SM\",4\r\n");
         assert!(bench.within(seconds(15), |b| b.places_read().contains(&("SM".into(), 4))), "{first:?}");
@@ -169,7 +170,7 @@ fn a_question_for_the_storages_that_goes_wrong_once_switches_nothing_off() {
     });
 }
 
-/// Simulators of telephones and an E3372: it always goes wrong.
+/// Telephone simulators and an E3372: the question always fails.
 #[test]
 fn a_modem_that_never_says_which_storages_it_has_is_read_all_the_same() {
     each(UNASKED, |always| {
@@ -181,7 +182,7 @@ fn a_modem_that_never_says_which_storages_it_has_is_read_all_the_same() {
         let places = |b: &Bench| b.places_read().iter().map(|(_, index)| *index).collect::<Vec<_>>();
         assert!(bench.within(minutes(1), |b| places(b) == [1, 2]), "{always:?}: {:?}", bench.modem.heard);
         bench.within(seconds(30), |b| b.state() == State::Ready);
-        // On a code, and when it is full.
+        // On a code, and when the storage is full.
         bench.modem.on("AT+CMGR=4", &reading(4));
         bench.say("\r\n+CMTI: \"SM\",4\r\n");
         assert!(bench.within(seconds(15), |b| places(b) == [1, 2, 4]), "{always:?}: {:?}", bench.modem.heard);
@@ -196,14 +197,14 @@ fn a_modem_that_never_says_which_storages_it_has_is_read_all_the_same() {
         bench.modem.on("AT+CMGL=4", &format!("{}{OK}", entry(5, 5)));
         bench.say("\r\n^SMMEMFULL: \"SM\"\r\n");
         assert!(bench.within(seconds(15), |b| places(b) == [5]), "{always:?}: {:?}", bench.modem.heard);
-        // And by itself after a while.
+        // Without a cause, after a while.
         bench.modem.on("AT+CMGL=4", &format!("{}{OK}", entry(6, 6)));
         assert!(bench.within(minutes(11), |b| places(b).contains(&6)), "{always:?}: {:?}", bench.modem.heard);
         bench.assert_works();
     });
 }
 
-/// The same of a modem that has none: it is not asked without end.
+/// The same for a modem without storages: it is not asked without end.
 #[test]
 fn a_modem_without_storages_is_left_in_peace() {
     let mut bench = settled(Fake::new());
@@ -216,7 +217,8 @@ fn a_modem_without_storages_is_left_in_peace() {
     bench.assert_works();
 }
 
-/// A modem with this list of storages; each keeps one message, named by the storage. `refused` are not read from.
+/// A modem with this list of storages, each of which holds one message, named after the storage. Those in
+/// `refused` cannot be read.
 fn listing_modem(in_use: &str, offered: &str, refused: &[&str]) -> Fake {
     let mut modem = Fake::new();
     modem.on("AT+CPMS?", &answer(in_use));
@@ -246,7 +248,7 @@ fn listing_modem(in_use: &str, offered: &str, refused: &[&str]) -> Fake {
 
 const NAMES: [&str; 4] = ["SM", "ME", "MT", "SR"];
 
-/// That storage is read from now on.
+/// This storage is read from now on.
 fn holds(modem: &mut Fake, name: &str) {
     let place = NAMES.iter().position(|known| *known == name).map_or(9, |at| at + 1);
     let mark = u8::try_from(place).unwrap();
@@ -257,12 +259,12 @@ fn holds(modem: &mut Fake, name: &str) {
     }
 }
 
-/// Cinterion (`ModemManager`'s test, gammu#1207), mixed brackets (`ModemManager`'s test), none, and some of a kind.
+/// Cinterion (`ModemManager`'s test, gammu#1207), mixed brackets (`ModemManager`'s test), no brackets, and others.
 #[test]
 fn whatever_can_be_chosen_is_read() {
     each(
         [
-            // SM cannot be read from, but it is a part of MT.
+            // SM cannot be read, but it is a part of MT.
             (
                 "+CPMS: \"ME\",0,25,\"ME\",0,25,\"SM\",1,20",
                 "+CPMS: (\"ME\",\"MT\"),(\"ME\",\"SM\",\"MT\"),(\"SM\",\"MT\")",
@@ -325,7 +327,7 @@ fn whatever_can_be_chosen_is_read() {
             for name in read {
                 let index = NAMES.iter().position(|known| known == &name).unwrap() + 1;
                 let index = u32::try_from(index).unwrap();
-                // What lies in a part of MT may come out of either.
+                // A message in a part of MT may be read from either.
                 assert!(
                     places.iter().any(|(_, read)| *read == index),
                     "{offered}: no {name}: {:?}",
@@ -352,7 +354,7 @@ fn what_a_code_names_is_found_where_its_storage_cannot_be_chosen() {
     bench.modem.on("AT+CMGL=4", &format!("{}{OK}", entry(3, 3)));
     bench.modem.on("AT+CMGR=3", &reading(3));
     bench.say("\r\n+CMTI: \"SM\",3\r\n");
-    // It lies in MT as well.
+    // It is in MT as well.
     assert!(
         bench.within(seconds(15), |b| b.places_read().iter().any(|(_, index)| *index == 3)),
         "{:?}",
@@ -396,7 +398,7 @@ fn a_storage_that_could_not_be_chosen_once_is_tried_again() {
     );
 }
 
-/// While it is brought up no choice is taken; later one is.
+/// No choice is accepted during the bring-up; later one is.
 #[test]
 fn storages_that_could_not_be_chosen_at_the_start_are_chosen_at_the_next_listing() {
     each(["\r\n+CMS ERROR: 302\r\n", "\r\n+CMS ERROR: 500\r\n", "\r\nERROR\r\n"], |refusal| {

@@ -1,6 +1,6 @@
-//! A line that nobody asked for at every place between two lines of every exchange: it changes nothing. A message in the
-//! words of text mode is no such line: in PDU mode it says that the modem began anew, and in text mode everything that
-//! comes within a breath behind it may be its text.
+//! An unsolicited line at every place between two lines of every exchange: it changes nothing. A message in
+//! text mode is not such a line: in PDU mode it shows that the modem restarted, and in text mode everything
+//! that comes right after it may be its text.
 
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ const INTRUDERS: &[&str] = &[
 ];
 
 impl Bench {
-    /// What is said, with the intruder in its place: before the first line, behind each one, behind the echo and
-    /// behind the prompt.
+    /// The modem's output, with the intruder at its place: before the first line, after each one, after the
+    /// echo and after the prompt.
     pub(super) fn intruded(&mut self, said: &str) -> Option<String> {
         let (at, intruder) = self.intruder?;
         let mut with = String::new();
@@ -60,9 +60,9 @@ impl Bench {
     }
 }
 
-/// What came of an exchange, as a caller sees it.
+/// The result of an exchange, as a caller sees it.
 #[derive(Debug, PartialEq)]
-struct Came {
+struct Exchanged {
     outcomes: Vec<crate::Outcome>,
     answers: Vec<Result<String, String>>,
     pdus: Vec<String>,
@@ -72,10 +72,10 @@ struct Came {
     signal: Option<i32>,
 }
 
-fn came(bench: &Bench) -> Came {
+fn exchanged(bench: &Bench) -> Exchanged {
     let s = bench.session.snapshot();
     assert!(bench.closings.is_empty());
-    Came {
+    Exchanged {
         outcomes: bench.outcomes.clone(),
         answers: bench.answers.clone(),
         pdus: bench.modem.pdus.clone(),
@@ -94,7 +94,7 @@ fn modem(echo: bool, piece: usize) -> Fake {
     modem
 }
 
-/// Runs `exchange` without an intruder, and then with each one at each place.
+/// Runs `exchange` without an intruder, and then with each intruder at each place.
 fn at_every_place(from_the_start: bool, exchange: impl Fn(&mut Bench)) -> usize {
     at_every_place_of(modem, from_the_start, exchange)
 }
@@ -122,8 +122,8 @@ fn at_every_place_of(
         }
         exchange(&mut bench);
         bench.until(|b| b.state() == State::Ready);
-        let (came, places) = (came(&bench), bench.places);
-        // And what follows goes through.
+        let (came, places) = (exchanged(&bench), bench.places);
+        // The next message is sent as well.
         bench.intruder = None;
         bench.assert_works();
         (came, places)

@@ -1,4 +1,4 @@
-//! The session's inputs as calls, so that a test reads as what happens.
+//! The session's inputs as functions, so that a test reads as what happens.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

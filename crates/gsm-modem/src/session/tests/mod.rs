@@ -1,4 +1,4 @@
-//! Both ends of a dialogue without a port and without a clock: a scripted modem, and time that jumps.
+//! Both ends of a dialogue without a port and without a clock: a scripted modem, and time that is moved by hand.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -39,29 +39,29 @@ mod text_mode;
 mod trace;
 mod ussd;
 
-/// More steps than any dialogue here needs: a loop without end fails instead of hanging.
+/// More steps than any dialogue here needs: an endless loop fails instead of hanging.
 const STEPS: usize = 5_000;
 
-/// A modem that answers by a table. What stands in the table is what goes over the wire, behind the echo.
+/// A modem that answers from a table. The text in the table is what goes over the wire, after the echo.
 pub(super) struct Fake {
     /// The next answers to a command; the last one stays.
     answers: HashMap<String, VecDeque<String>>,
     pub(super) echo: bool,
-    /// Octets a read.
+    /// How many octets a read gives.
     pub(super) piece: usize,
-    /// Said before every echo.
+    /// Text before every echo.
     pub(super) before: String,
     pub(super) prompt: String,
-    /// What follows a PDU, one a message, the last one stays.
+    /// What follows a PDU, one text for each message; the last one stays.
     pub(super) results: VecDeque<String>,
     /// Commands and PDUs as they were read.
     pub(super) heard: Vec<String>,
     pub(super) pdus: Vec<String>,
-    /// What becomes of the modem once it has answered a command.
+    /// What happens to the modem once it has answered a command.
     changes: HashMap<String, fn(&mut Fake)>,
-    /// It stands in text mode, so that a PDU goes out as a text to whatever number its length makes.
+    /// The modem is in text mode, so that a PDU is sent as a text to whatever number its length gives.
     pub(super) in_text_mode: bool,
-    /// PDUs that went out so.
+    /// PDUs that were sent in that way.
     pub(super) disclosed: Vec<String>,
     in_prompt: bool,
     line: Vec<u8>,
@@ -111,17 +111,17 @@ impl Fake {
         fake
     }
 
-    /// `command` is answered so from now on.
+    /// Answers `command` with this from now on.
     pub(super) fn on(&mut self, command: &str, answer: &str) {
         self.in_turn(command, &[answer]);
     }
 
-    /// `command` is answered so, one after the other; the last one stays.
+    /// Answers `command` with these, one after the other; the last one stays.
     pub(super) fn in_turn(&mut self, command: &str, answers: &[&str]) {
         self.answers.insert(command.to_owned(), answers.iter().map(|&a| a.to_owned()).collect());
     }
 
-    /// `change` happens to the modem each time that it has answered `command`.
+    /// Applies `change` to the modem each time that it has answered `command`.
     pub(super) fn when(&mut self, command: &str, change: fn(&mut Self)) {
         self.changes.insert(command.to_owned(), change);
     }
@@ -196,7 +196,7 @@ fn next(answers: &mut VecDeque<String>) -> String {
     if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0].clone() }
 }
 
-/// A session, its modem, and all that came out.
+/// A session, its modem, and everything that came out.
 pub(super) struct Bench {
     pub(super) session: Session,
     pub(super) modem: Fake,
@@ -204,14 +204,14 @@ pub(super) struct Bench {
     pub(super) outcomes: Vec<Outcome>,
     pub(super) notices: Vec<Notice>,
     pub(super) answers: Vec<Result<String, String>>,
-    /// Whether the network waits for more, of each answer.
+    /// For each answer, whether the network waits for more.
     pub(super) open: Vec<bool>,
     pub(super) closings: Vec<Closing>,
-    /// Said at this one of the places between two lines.
+    /// A line at this one of the places between two lines.
     pub(super) intruder: Option<(usize, &'static str)>,
-    /// Places seen so far.
+    /// The places that were passed so far.
     pub(super) places: usize,
-    /// Whose PIN was tried and not accepted, and what is said of a further try.
+    /// The names for each PIN that was tried and not accepted, and the answer to a further try.
     pub(super) tried: Vec<Owners>,
     pub(super) noted: Result<bool, String>,
 }
@@ -261,7 +261,7 @@ impl Bench {
     pub(super) fn ready(modem: Fake) -> Self {
         let mut bench = Self::new(modem);
         bench.until(|b| b.session.snapshot().state == State::Ready);
-        // A modem that does not tell its storages is listed all the same.
+        // A modem that does not name its storages is listed all the same.
         if !bench.modem.answers.contains_key("AT+CPMS?") {
             bench.pass(Duration::from_millis(5));
             bench.until(|b| b.session.takes_orders());
@@ -276,13 +276,13 @@ impl Bench {
         bench
     }
 
-    /// Jumps until the order under way has its outcome.
+    /// Moves time until the order in progress has its outcome.
     pub(super) fn until_settled(&mut self) {
         let before = self.outcomes.len();
         self.until(|b| b.outcomes.len() > before);
     }
 
-    /// Carries octets both ways until neither has anything to say.
+    /// Passes octets both ways until neither side has anything to write.
     pub(super) fn turn(&mut self) {
         for _ in 0..STEPS {
             let Some(output) = self.session.poll() else { return };
@@ -312,7 +312,7 @@ impl Bench {
         panic!("no end: {:?}", self.modem.heard);
     }
 
-    /// The modem says this by itself.
+    /// The modem writes this without being asked.
     pub(super) fn say(&mut self, octets: &str) {
         self.says(octets);
         self.turn();
@@ -326,7 +326,7 @@ impl Bench {
         }
     }
 
-    /// Jumps to the next deadline.
+    /// Moves time to the next deadline.
     pub(super) fn jump(&mut self) {
         let deadline = self.session.deadline().expect("something to wait for");
         self.now = self.now.max(deadline);
@@ -334,7 +334,7 @@ impl Bench {
         self.turn();
     }
 
-    /// Jumps until `done`.
+    /// Moves time until `done`.
     pub(super) fn until(&mut self, done: impl Fn(&Self) -> bool) {
         for _ in 0..STEPS {
             if done(self) {
@@ -345,7 +345,7 @@ impl Bench {
         panic!("never: {:?} heard {:?}", self.session.snapshot(), self.modem.heard);
     }
 
-    /// Lets `span` pass, with every deadline in it kept.
+    /// Lets `span` pass, and keeps every deadline in it.
     pub(super) fn pass(&mut self, span: Duration) {
         let until = self.now + span;
         while self.session.deadline().is_some_and(|deadline| deadline <= until) {
@@ -371,13 +371,13 @@ impl Bench {
         self.turn();
     }
 
-    /// A rung that needs no port was climbed, or could not be; the one that follows.
+    /// A rung that needs no port was climbed, or could not be. Returns the rung that follows.
     pub(super) fn climbed(&mut self, rung: Rung, done: Result<(), Option<String>>) -> Option<Rung> {
         self.session.climb_done(rung, done, self.now);
         self.next_rung()
     }
 
-    /// There is no port; what is to be done about it.
+    /// There is no port. Returns what is to be done about that.
     pub(super) fn missing(&mut self) -> Option<Rung> {
         self.session.handle(Input::Missing, self.now);
         self.next_rung()
@@ -407,12 +407,12 @@ impl Bench {
         self.session.snapshot().last_error.as_deref().unwrap_or("")
     }
 
-    /// It waits for work.
+    /// Asserts that the session waits for work.
     pub(super) fn assert_ready(&mut self) {
         self.until(|b| b.state() == State::Ready && b.session.takes_orders());
     }
 
-    /// The next message goes through: the dialogue is in step.
+    /// Asserts that the next message is sent: the dialogue is in step.
     pub(super) fn assert_works(&mut self) {
         self.assert_ready();
         let before = self.outcomes.len();

@@ -1,4 +1,4 @@
-//! The network as the configuration wants it, the radio, the service centre.
+//! The network as configured, the radio, the service centre.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn a_guest_sends_only_where_that_is_allowed() {
         bench.assert_works();
         assert_eq!(bench.session.snapshot().registration, Registration::Home);
 
-        // It crosses the border.
+        // The modem crosses the border.
         bench.modem.on("AT+CREG?", ROAMING);
         bench.say("\r\n+CREG: 5\r\n");
         let after = if roaming == Roaming::Allowed { State::Ready } else { State::Recovering };
@@ -72,7 +72,7 @@ fn a_network_that_cannot_be_had_is_named() {
     bench.until(|b| b.state() == State::Ready);
     assert!(bench.fault().contains("22801"), "{}", bench.fault());
 
-    // In no network at all the modem is not left to choose another.
+    // Without any network the modem is not left to choose another.
     let mut modem = Fake::new();
     modem.on("AT+CREG?", "\r\n+CREG: 1,0\r\n\r\nOK\r\n");
     modem.on("AT+COPS=1,2,\"22801\"", "\r\nOK\r\n");

@@ -1,4 +1,5 @@
-//! `OK` without a reference behind a message: some modems end a failure so, and on others it is of an earlier command.
+//! `OK` without a reference after a message: some modems end a failure so, and on others the OK belongs to an earlier
+//! command.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The PIN: how many tries are left, what is on disk before it leaves, and that it leaves once.
+//! The PIN: how many tries are left, what is on disk before the PIN is written, and that it is written once.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn a_sim_with_one_try_left_is_not_put_at_risk() {
                 let told =
                     if left == 1 { String::from("(1 try left)") } else { format!("({left} tries left)") };
                 assert!(bench.fault().contains(&told), "{}", bench.fault());
-                assert_eq!(bench.tried, [], "nothing to remember");
+                assert_eq!(bench.tried, [], "there is nothing to remember");
             }
         }
     }

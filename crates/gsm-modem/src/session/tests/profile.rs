@@ -1,4 +1,4 @@
-//! What the session honours of a family: its codes, quirks, waits and limits, and how many tries the SIM has left.
+//! What the session takes from a family: its codes, quirks, waits and limits, and how many tries the SIM has left.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::profiles::{
 };
 use crate::snapshot::{Outcome, State};
 
-/// A modem of Acme's, and what its family says.
+/// A modem of Acme, with this family.
 fn bench(modem: Fake, family: Profile) -> Bench {
     let rule = Rule { maker: Some("acme".to_owned()), ..Rule::default() };
     let family = Profile {
@@ -33,10 +33,10 @@ fn a_code_of_the_familys_own_is_dropped_with_all_its_lines_and_nothing_else() {
     modem.on("AT+CGMM", "NOTE of the day\r\nfirst\r\nsecond\r\nRocket 1\r\nOK\r\n");
     let mut bench = bench(modem, Profile { unsolicited: vec![code], ..Profile::default() });
     ready(&mut bench);
-    // The maker was known before the model was asked for, so that its codes were as well.
+    // The maker was known before the model was asked for, and so were its codes.
     assert_eq!(bench.session.snapshot().equipment.model, "Rocket 1");
     assert_eq!(bench.session.snapshot().counters.dropped_lines, 0);
-    // A code that is cut short swallows no result.
+    // A code that is cut short hides no result.
     bench.modem.result("\r\n+CMGS: 8\r\nNOTE\r\nOK\r\n");
     bench.send();
     assert_eq!(bench.outcomes, [accepted(&[8])]);
@@ -54,7 +54,7 @@ fn a_pin_answer_without_ok_costs_no_time_out() {
         ready(&mut bench);
         assert_eq!(bench.now - began < Duration::from_secs(2), quick);
     }
-    // One that does say OK is not put out of step.
+    // A modem that does write OK is not put out of step.
     let mut bench = bench(Fake::new(), Profile { quirks: vec![Quirk::PinWithoutOk], ..Profile::default() });
     ready(&mut bench);
     assert_eq!(bench.session.snapshot().counters.late_lines, 0);
@@ -151,7 +151,7 @@ fn the_tries_left_are_told_to_a_person() {
         bench.fault(),
         "the SIM asks for its PIN (3 tries left): set pin_file in this modem's configuration"
     );
-    // A modem that does not know is no worse off.
+    // A modem that does not give the number works as before.
     let (modem, family) = locked("\r\nERROR\r\n");
     let mut bench = self::bench(modem, family);
     bench.until(|b| b.state() == State::Blocked);

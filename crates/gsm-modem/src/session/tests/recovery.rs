@@ -1,4 +1,4 @@
-//! Between messages: keep-alive, lost network, lost SIM, reset, questions to the network, noise.
+//! Between messages: keep-alive, lost network, lost SIM, reset, USSD requests, noise.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[test]
 fn an_idle_modem_is_asked_once_a_minute_and_left_alone_else() {
     let mut bench = Bench::ready(Fake::new());
-    // It is asked for messages first, whatever it says of its storages.
+    // The modem is asked for messages first, whatever it says about its storages.
     bench.pass(Duration::from_secs(1));
     bench.modem.heard.clear();
     bench.pass(Duration::from_millis(58_900));
@@ -55,7 +55,7 @@ fn the_time_of_a_fault_that_comes_again_is_told() {
     bench.pass(Duration::from_secs(1));
     bench.session.take_dirty();
     let now = bench.now;
-    bench.session.known.set_fault(bench.session.known.seen.fault.clone().unwrap(), now);
+    bench.session.known.set_fault(bench.session.known.view.fault.clone().unwrap(), now);
     assert!(bench.session.take_dirty(), "who looks is told");
     assert_eq!(bench.session.snapshot().last_error_at, Some(now));
 }
@@ -124,7 +124,7 @@ fn a_sim_that_is_pulled_blocks() {
 }
 
 #[test]
-fn a_modem_that_wakes_at_every_setting_is_not_set_up_for_ever() {
+fn a_modem_that_becomes_ready_at_every_setting_is_not_set_up_for_ever() {
     let mut modem = Fake::new();
     modem.on("AT+COPS?", "\r\n+COPS: 0\r\n\r\nOK\r\n\r\nSMS Ready\r\n");
     let mut bench = Bench::new(modem);
@@ -150,7 +150,7 @@ fn a_reset_waits_for_the_message_on_the_air() {
     bench.assert_works();
 }
 
-/// While the dialogue is being found no command can be asked, whatever is heard and whoever wishes it.
+/// While the dialogue is being resynchronised no command can be asked, whatever is heard or wanted.
 #[test]
 fn a_second_reset_waits_until_the_dialogue_is_found() {
     let mut modem = Fake::new();
@@ -253,8 +253,8 @@ fn a_question_waits_for_the_message_and_never_smuggles_a_command() {
 }
 
 proptest! {
-    /// Whatever a modem says, and whenever: no panic, at most one outcome an order, and no acceptance without
-    /// `+CMGS`.
+    /// Whatever a modem writes, at any time: no panic, at most one outcome for an order, and no acceptance
+    /// without `+CMGS`.
     #[test]
     fn noise_breaks_nothing(
         before in proptest::collection::vec(piece(), 0..6),

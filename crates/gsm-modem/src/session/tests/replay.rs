@@ -1,16 +1,14 @@
 //! Dialogues that were recorded from real modems or printed in their manuals, played in time. Each file of
-//! `tests/data/at/` names its source; its directives are, a line each:
+//! `tests/data/at/` names its source; its directives are, one for each line:
 //!
-//! `source WHERE`, `family NAME`, `echo on`, `smsc NUMBER`;
-//! `on COMMAND => OCTETS` and further `=> OCTETS`: the modem's answers in turn, in place of the common ones;
-//! `ready SECONDS`: the modem is so within this time, and was never called blocked; `fact FIELD VALUE`: what must be
-//! known then, `blocked TEXT` when it must not become so;
-//! `prompt SECONDS OCTETS` and `result SECONDS OCTETS`: said so long after what went before, as the answer to
-//! `AT+CMGS` and to the PDU; `later SECONDS OCTETS`: after the outcome;
-//! `outcome accepted N | rejected CLASS CODE | unknown | not-started`, `notice late N | report |
-//! message MEMORY N | report MEMORY N`;
-//! `heard COMMAND`: it must have been sent, `soon COMMAND`: within a second, `times COUNT COMMAND`: so often. Octets are
-//! written with `\r`, `\n`, `\e`, `\z` (SUB) and `\0`.
+//! `source WHERE`, `family NAME`, `echo on`, `smsc NUMBER`; `on COMMAND => OCTETS` and further `=> OCTETS`:
+//! the modem's answers in turn, in place of the common ones; `ready SECONDS`: the modem is ready within this
+//! time, and was never blocked; `fact FIELD VALUE`: what must be known then, `blocked TEXT` when it must not
+//! become ready; `prompt SECONDS OCTETS` and `result SECONDS OCTETS`: written this long after what went
+//! before, as the answer to `AT+CMGS` and to the PDU; `later SECONDS OCTETS`: written after the outcome;
+//! `outcome accepted N | rejected CLASS CODE | unknown | not-started`, `notice late N | report | message
+//! MEMORY N | report MEMORY N`; `heard COMMAND`: it must have been sent, `soon COMMAND`: within a second,
+//! `times COUNT COMMAND`: this often. Octets are written with `\r`, `\n`, `\e`, `\z` (SUB) and `\0`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,7 +18,7 @@ use super::field::each;
 use super::{Bench, Fake, settings};
 use crate::snapshot::{Notice, Outcome, State};
 
-/// Families that must be among the recordings.
+/// How many families must be among the recordings.
 const FAMILIES: usize = 12;
 
 #[test]

@@ -1,4 +1,4 @@
-//! One message and its four outcomes, with everything that a modem puts between.
+//! One message and its four outcomes, with everything that a modem writes in between.
 
 use std::time::Duration;
 
@@ -191,7 +191,7 @@ fn a_reference_and_quiet_is_an_acceptance() {
     assert!(bench.outcomes.is_empty());
     bench.pass(Duration::from_millis(200));
     assert_eq!(only(&bench), &accepted(&[7]));
-    // The OK that comes at last ends nothing.
+    // The OK that comes in the end belongs to no command.
     bench.say("\r\nOK\r\n");
     bench.assert_works();
 
@@ -214,7 +214,7 @@ fn errors_by_what_they_are_about() {
         ("ERROR", Subject::Network, None),
         ("COMMAND NOT SUPPORT", Subject::Modem, None),
     ] {
-        // Before the prompt, and after the PDU.
+        // The error comes before the prompt, and after the PDU.
         for early in [true, false] {
             let mut modem = Fake::new();
             let answer = format!("\r\n{result}\r\n");
@@ -301,7 +301,7 @@ fn a_prompt_nobody_asked_for_is_left() {
 fn silence_after_the_pdu_is_unknown_and_a_late_answer_finishes_nothing() {
     let mut modem = Fake::new();
     modem.result("");
-    // Busy with the message, the modem does not answer AT at first.
+    // While the modem is busy with the message, it does not answer AT at first.
     let mut bench = Bench::ready(modem);
     bench.modem.in_turn("AT", &["", "", "\r\nOK\r\n"]);
     bench.send();
@@ -425,7 +425,7 @@ fn a_restart_in_the_middle() {
 }
 
 #[test]
-fn a_part_that_woke_late_waits_for_the_message() {
+fn a_part_that_became_ready_late_waits_for_the_message() {
     let mut modem = Fake::new();
     modem.result("\r\nSMS Ready\r\n\r\n+CMGS: 7\r\n\r\nOK\r\n");
     let mut bench = Bench::ready(modem);
@@ -473,7 +473,7 @@ fn a_refused_link_is_remembered() {
 #[test]
 fn what_ends_between_two_parts_leaves_the_second_unstarted() {
     let mut modem = Fake::new();
-    // The OK behind the first reference is lost, and the dialogue is found again before the next part.
+    // The OK after the first reference is lost, and the dialogue is resynchronised before the next part.
     modem.result("\r\n+CMGS: 7\r\n");
     let mut bench = Bench::ready(modem);
     bench.modem.on("AT", "");

@@ -1,5 +1,5 @@
-//! Messages that lie in the modem: found, read, handed over, deleted; between messages to be sent, whatever else the
-//! modem says meanwhile.
+//! Messages that are stored in the modem: found, read, handed over, deleted; between messages to be sent,
+//! whatever else the modem writes in the meantime.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::{Bench, Fake, accepted, settings, sim};
 use crate::Secret;
 use crate::snapshot::{Notice, State};
 
-/// SMS-DELIVER, SMS-STATUS-REPORT and SMS-SUBMIT as they lie in a storage, told apart by their last octet.
+/// SMS-DELIVER, SMS-STATUS-REPORT and SMS-SUBMIT as they are in a storage, distinguished by their last octet.
 fn pdu(first: u8, mark: u8) -> Vec<u8> {
     vec![0x02, 0x91, 0x14, first, 0x0b, 0x91, mark]
 }
@@ -53,7 +53,7 @@ fn reported(index: u32) -> Notice {
     Notice::Report { pdu, storage: Some(("SM".into(), index)), sim: sim() }
 }
 
-/// What was handed over.
+/// The messages that were handed over.
 fn messages(bench: &Bench) -> Vec<Notice> {
     let message = |notice: &&Notice| matches!(notice, Notice::Delivered { .. } | Notice::Report { .. });
     bench.notices.iter().filter(message).cloned().collect()
@@ -72,12 +72,12 @@ fn discard(bench: &mut Bench, storage: &str, index: u32) {
 }
 
 #[test]
-fn what_lies_there_at_the_start_is_handed_over_and_let_go() {
+fn what_lies_there_at_the_start_is_handed_over_and_discarded() {
     let mut bench = settled(with_storages());
     assert_eq!(messages(&bench), [delivered(1), reported(2)]);
     assert_eq!(bench.heard("AT+CMGL=4"), 1);
     bench.pass(Duration::from_secs(60));
-    assert_eq!(messages(&bench).len(), 2, "not again while the subscriber has it in hand");
+    assert_eq!(messages(&bench).len(), 2, "it does not come again while the subscriber holds it");
     discard(&mut bench, "SM", 1);
     discard(&mut bench, "SM", 2);
     discard(&mut bench, "SM", 3);
@@ -93,7 +93,7 @@ fn what_lies_there_at_the_start_is_handed_over_and_let_go() {
 }
 
 #[test]
-fn what_is_not_let_go_comes_again() {
+fn what_is_not_discarded_comes_again() {
     let mut bench = settled(with_storages());
     bench.pass(Duration::from_secs(620));
     assert_eq!(bench.heard("AT+CMGL=4"), 2, "every ten minutes");
@@ -183,7 +183,7 @@ fn a_waiting_order_comes_between_two_errands() {
     let mut modem = with_storages();
     modem.on("AT+CMGL=4", "\r\nERROR\r\n");
     let mut bench = Bench::ready(modem);
-    // Usage, the list that is refused, then place by place; after each the session takes orders.
+    // First the usage, then the list, which is refused, then place by place; after each the session takes orders.
     for sent in 1..=8 {
         bench.jump();
         assert!(bench.session.takes_orders());
@@ -234,7 +234,7 @@ fn a_report_in_another_storage() {
     bench.pass(Duration::from_secs(1));
     let pdu = Secret::new(pdu(0x06, 3));
     assert_eq!(messages(&bench)[2], Notice::Report { pdu, storage: Some(("SR".into(), 3)), sim: sim() });
-    // What lies in the storage that is in use now goes first.
+    // The storage that is in use now is read first.
     discard(&mut bench, "SM", 1);
     discard(&mut bench, "SR", 3);
     bench.pass(Duration::from_secs(1));
@@ -244,7 +244,7 @@ fn a_report_in_another_storage() {
 
 #[test]
 fn a_code_that_names_the_wrong_storage_has_all_of_them_listed() {
-    // An EC25 says SM and 0, while the report lies in SR.
+    // An EC25 names SM and 0, while the report is in SR.
     let mut modem = with_storages();
     modem.on("AT+CPMS=?", "\r\n+CPMS: (\"SM\",\"SR\"),(\"SM\"),(\"SM\")\r\n\r\nOK\r\n");
     modem.in_turn(
@@ -288,7 +288,7 @@ fn what_the_modem_stored_itself_goes_when_it_is_in_the_way() {
 
 #[test]
 fn a_full_storage_is_emptied_at_once() {
-    // What the modem says by itself, or to a message: the standard's numbers, and one of two makers.
+    // An unsolicited code, or the result of a message: the standard's numbers, and one of two makers.
     let full = ["208", "211", "322", "531"].map(|code| format!("\r\n+CMS ERROR: {code}\r\n"));
     let by_itself = String::from("\r\n^SMMEMFULL: \"SM\"\r\n");
     for trigger in full.into_iter().chain([by_itself]) {
@@ -357,7 +357,7 @@ fn a_busy_sim_and_a_silent_one_are_asked_again() {
     discard(&mut bench, "SM", 1);
     bench.pass(Duration::from_secs(5));
     assert_eq!(bench.heard("AT+CMGD=1"), 2);
-    // No answer at all: the dialogue is found again, and the place is announced again later.
+    // When there is no answer at all, the dialogue is resynchronised, and the place is announced again later.
     bench.modem.on("AT+CMGR=4", "");
     bench.say("\r\n+CMTI: \"SM\",4\r\n");
     bench.pass(Duration::from_secs(30));
@@ -379,7 +379,7 @@ fn another_sim_holds_other_messages() {
     bench.pass(Duration::from_secs(5));
     assert_eq!(bench.heard("AT+CMGD=1"), 0);
 
-    // The same one, after a hang-up: what is let go late still goes.
+    // The same SIM, after a hang-up: a late discard still deletes the message.
     let mut bench = settled(with_storages());
     bench.session.lost("gone");
     bench.turn();
@@ -435,8 +435,8 @@ fn a_full_storage_is_told_until_there_is_room() {
 }
 
 proptest! {
-    /// Whatever comes between the lines of a listing and of what follows: no panic, nothing is deleted that was not
-    /// announced and let go, and the next message goes out.
+    /// Whatever comes between the lines of a listing and of what follows: no panic, nothing is deleted that
+    /// was not announced and discarded, and the next message is sent.
     #[test]
     fn noise_deletes_nothing(
         noise in proptest::collection::vec(piece(), 0..8),

@@ -1,4 +1,4 @@
-//! A modem that knows text mode alone: the same messages, said in its words.
+//! A modem that has only text mode: the same messages, converted to it.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn text(text: &str) -> Submission<'_> {
     Submission::new("+41791234567", text).with_validity(Duration::from_secs(300))
 }
 
-/// Sends it; what was heard since.
+/// Sends the message. Returns the commands since then.
 fn send(bench: &mut Bench, submission: &Submission<'_>) -> Vec<String> {
     bench.modem.heard.clear();
     bench.modem.pdus.clear();
@@ -49,7 +49,7 @@ fn send(bench: &mut Bench, submission: &Submission<'_>) -> Vec<String> {
     bench.modem.heard.clone()
 }
 
-/// Who wrote or was told of, when, and the text or the status.
+/// The sender or recipient, the time, and the text or the status of each message.
 fn messages(bench: &Bench) -> Vec<(String, String, String)> {
     let read = |notice: &Notice| {
         let (Notice::Delivered { pdu, .. } | Notice::Report { pdu, .. }) = notice else { return None };
@@ -74,16 +74,16 @@ fn messages(bench: &Bench) -> Vec<(String, String, String)> {
 fn it_is_found_out_by_what_the_modem_says() {
     let bench = Bench::ready(text_only());
     assert!(bench.session.known.format.text.on);
-    // One that does not say what it knows.
+    // A modem that does not say what it knows.
     let mut silent = text_only();
     silent.on("AT+CMGF=?", "\r\nERROR\r\n");
     assert!(Bench::ready(silent).session.known.format.text.on);
-    // One whose SIM was only not ready.
+    // A modem whose SIM was only not ready.
     let mut settling = text_only();
     settling.on("AT+CMGF=?", "\r\n+CMGF: (0,1)\r\n\r\nOK\r\n");
     settling.in_turn("AT+CMGF=0", &["\r\n+CMS ERROR: 303\r\n", "\r\n+CMS ERROR: 303\r\n", "\r\nOK\r\n"]);
     assert!(!Bench::ready(settling).session.known.format.text.on);
-    // One that is told.
+    // A modem whose configured family has only text mode.
     let mut lying = text_only();
     lying.on("AT+CMGF=0", "\r\nOK\r\n");
     let profiles = settings().profiles.only("text-mode-only").unwrap();
@@ -118,7 +118,8 @@ fn plain_texts_go_as_they_are() {
 #[test]
 fn others_go_in_digits() {
     let mut bench = Bench::ready(text_only());
-    // In the GSM 7 bit alphabet and not in ASCII, in neither, and what would pass for an answer when it is echoed.
+    // Texts in the GSM 7 bit alphabet and not in ASCII, in neither, and one that would pass for an answer when it
+    // is echoed.
     for (written, digits) in
         [("5 €", "0035002020AC"), ("Ж", "0416"), ("OK", "004F004B"), ("{", "007B"), ("a\n+CREG: 2", "0061")]
     {
@@ -128,7 +129,7 @@ fn others_go_in_digits() {
         bench.assert_ready();
     }
     assert_eq!(send(&mut bench, &text("Ж").with_class(MessageClass::Flash))[0], "AT+CSMP=17,0,0,24");
-    // Without an alphabet of ASCII, fewer are the same.
+    // Without an ASCII alphabet, fewer characters are the same.
     let mut modem = text_only();
     modem.on("AT+CSCS=\"IRA\"", "\r\nERROR\r\n");
     let mut bench = Bench::ready(modem);
@@ -163,10 +164,10 @@ fn long_texts_beyond_ascii_need_ucs2_for_their_characters() {
     );
     assert_eq!(bench.modem.pdus, ["00E9".repeat(71)]);
     bench.pass(Duration::from_millis(50));
-    assert_eq!(bench.modem.heard.last().unwrap(), "AT+CSCS=\"IRA\"", "given back");
+    assert_eq!(bench.modem.heard.last().unwrap(), "AT+CSCS=\"IRA\"", "the alphabet is set back");
     assert_eq!(send(&mut bench, &text("Hi")), ["AT+CMGS=\"+41791234567\",145"]);
     assert_eq!(bench.outcomes, vec![accepted(&[7]); 2]);
-    // Where it is refused the modem is sound, and the message may go through another one.
+    // Where the alphabet is refused, the modem works, and another one may send the message.
     assert_eq!(send(&mut bench, &text(&"é".repeat(71))), ["AT+CSCS=\"UCS2\""]);
     let Some(Outcome::Rejected { error, .. }) = bench.outcomes.last() else { panic!("{:?}", bench.outcomes) };
     assert_eq!(error.subject, Subject::Modem);
@@ -191,7 +192,7 @@ fn the_echo_of_a_text_is_no_answer() {
 
 #[test]
 fn settings_that_are_refused_or_unanswered() {
-    // Without +CSMP: what needs none goes, the rest is refused and may go through another modem.
+    // Without +CSMP: a text that does not need it is sent, the rest is refused and may be sent through another modem.
     let mut modem = text_only();
     for parameters in ["17,0,0,0", "17,0,0,8"] {
         modem.on(&format!("AT+CSMP={parameters}"), "\r\nERROR\r\n");
@@ -202,7 +203,7 @@ fn settings_that_are_refused_or_unanswered() {
     send(&mut bench, &text("Ж"));
     assert!(matches!(bench.outcomes[..], [_, Outcome::Rejected { .. }]), "{:?}", bench.outcomes);
     bench.assert_ready();
-    // No answer: nothing was begun.
+    // Without an answer, nothing was begun.
     let mut modem = text_only();
     modem.on("AT+CSMP=17,0,0,0", "");
     let mut bench = Bench::ready(modem);
@@ -210,7 +211,7 @@ fn settings_that_are_refused_or_unanswered() {
     bench.until(|b| !b.outcomes.is_empty());
     assert!(matches!(bench.outcomes[..], [Outcome::Rejected { .. }]), "{:?}", bench.outcomes);
     bench.assert_ready();
-    // Withdrawn meanwhile.
+    // The message is withdrawn in the meantime.
     let mut bench = Bench::ready(text_only());
     bench.modem.on("AT+CSMP=17,0,0,0", "");
     bench.session.submit_parts(parts(&text("Hi")), bench.now);
@@ -248,7 +249,7 @@ fn what_lies_there_is_read_in_digits() {
     assert_eq!(
         charsets,
         ["AT+CSCS=\"GSM\"", "AT+CSCS=\"IRA\"", "AT+CSCS=\"UCS2\"", "AT+CSCS=\"IRA\""],
-        "given back at once"
+        "the alphabet is set back at once"
     );
     assert_eq!(
         send(&mut bench, &text("Hi")),
@@ -297,7 +298,7 @@ fn recovers(mut bench: Bench) {
     let heard = send(&mut bench, &text("12345678"));
     bench.until(|b| !b.modem.pdus.is_empty());
     assert_eq!(bench.modem.pdus, ["12345678"]);
-    assert!(heard.iter().any(|command| command == "AT+CSMP=17,0,0,0"), "said once more: {heard:?}");
+    assert!(heard.iter().any(|command| command == "AT+CSMP=17,0,0,0"), "it is set again: {heard:?}");
 }
 
 #[test]
@@ -328,7 +329,7 @@ fn an_alphabet_that_cannot_be_left_again_is_found_out() {
         bench.until(|b| b.heard("AT+CSCS=\"UCS2\"") == 1);
         recovers(bench);
     }
-    // One that was never set is never left.
+    // An alphabet that was never set is never left.
     let mut modem = with_storages("\r\nOK\r\n");
     modem.on("AT+CSCS=\"IRA\"", "\r\nERROR\r\n");
     modem.on("AT+CSCS=\"GSM\"", "\r\nERROR\r\n");
@@ -357,7 +358,7 @@ fn no_line_of_an_own_text_passes_for_a_result() {
         assert_eq!(bench.outcomes, [accepted(&[7])], "{written}");
         assert!(bench.modem.pdus[0].bytes().all(|b| b.is_ascii_hexdigit()), "{written}");
     }
-    // Blanks at the edges come back without them.
+    // Blanks at the ends are missing in the echo.
     let mut modem = text_only();
     modem.echo = true;
     let mut bench = Bench::ready(modem);

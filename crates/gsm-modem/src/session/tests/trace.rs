@@ -1,4 +1,4 @@
-//! The flight recorder: what it tells of a dialogue, and that it tells nobody's secrets, whichever way they came.
+//! The flight recorder: what it shows of a dialogue, and that it shows no secrets, in whatever form they came.
 
 use std::time::Duration;
 
@@ -32,12 +32,12 @@ fn a_message_can_be_followed() {
     );
     assert_eq!(trace.last().unwrap().ago, Duration::from_secs(3));
     assert!(told(&bench).contains("= ready"));
-    // A hang up is noted, and the recorder outlives it.
+    // A hang-up is noted, and the recorder outlives it.
     bench.session.lost("gone");
     assert!(told(&bench).ends_with("= absent\n"));
 }
 
-/// Every way by which something of somebody's comes to the port, in both directions.
+/// Every way in which personal data passes the port, in both directions.
 #[test]
 fn no_secret_is_in_it() {
     let secrets = [

@@ -47,7 +47,7 @@ fn a_request_is_written_as_the_family_wants_it() {
     }
 }
 
-/// An E1752 refuses characters, an E160 knows nothing but packed digits: the next form is tried, and kept.
+/// An E1752 refuses characters, an E160 accepts only packed digits: the next form is tried, and kept.
 #[test]
 fn a_text_that_is_refused_is_written_otherwise() {
     let mut modem = Fake::new();
@@ -67,7 +67,7 @@ fn a_text_that_is_refused_is_written_otherwise() {
 
 #[test]
 fn a_text_of_several_lines_is_one_answer() {
-    // python-gsmmodem, test_modem.py: a menu as it came.
+    // python-gsmmodem, test_modem.py: a menu as it was recorded.
     let menu = "+CUSD: 1,\"Bal:$100.00 *\r\nExp 01 Jan 2013\r\n1. Recharge\r\n2. Balance\r\n00. Home\r\n*charges can take \
                 48hrs\",15\r\n";
     for late in [false, true] {
@@ -98,11 +98,11 @@ fn a_quote_that_is_never_closed_ends_with_the_command() {
     bench.modem.on("AT+CUSD=1,\"*100#\",15", "\r\nOK\r\n+CUSD: 0,\"one\r\n");
     ask(&mut bench, "*100#");
     bench.pass(LIMIT + Duration::from_secs(1));
-    assert_eq!(bench.answers[1], Ok("one".to_owned()), "better than nothing");
+    assert_eq!(bench.answers[1], Ok("one".to_owned()), "an incomplete text is better than none");
     bench.assert_works();
 }
 
-/// Seen with python-gsmmodem: words of the modem's own, before or behind the network's.
+/// Seen with python-gsmmodem: words of the modem, before or after the network's.
 #[test]
 fn words_about_the_dialogue_are_no_answer() {
     for answer in [
@@ -147,13 +147,13 @@ fn menu() -> Bench {
 #[test]
 fn a_menu_is_answered_and_the_answer_ends_it() {
     let mut bench = menu();
-    // Messages go on in between.
+    // Messages are sent in between.
     bench.assert_works();
     ask(&mut bench, "1");
     assert_eq!(bench.answers[1], Ok("5.00".to_owned()));
     assert_eq!(bench.open, [true, false]);
     assert_eq!(bench.heard("AT+CUSD=2"), 0);
-    // Nothing is open any more: words cannot be answers.
+    // No dialogue is open any more: words cannot be answers.
     ask(&mut bench, "yes");
     assert!(bench.answers[2].as_ref().unwrap_err().contains("no dialogue"));
     bench.session.ask_network(None, LIMIT, bench.now);
@@ -179,11 +179,11 @@ fn a_dialogue_that_nobody_answers_is_ended() {
     let mut bench = menu();
     bench.pass(Duration::from_secs(300));
     assert_eq!(bench.heard("AT+CUSD=2"), 1);
-    assert_eq!(bench.answers.len(), 1, "nobody asked");
+    assert_eq!(bench.answers.len(), 1, "no request was made");
     ask(&mut bench, "yes");
     assert!(bench.answers[1].is_err());
     bench.assert_works();
-    // Nor is one that the network ended by itself.
+    // A dialogue that the network ended is not open either.
     let mut bench = menu();
     bench.say("\r\n+CUSD: 2\r\n");
     bench.pass(Duration::from_secs(300));

@@ -1,27 +1,27 @@
-//! How long a port is waited for while it is asked, and at which speeds.
+//! How long a probe waits for a port, and the speeds that it tries.
 
 use std::path::Path;
 use std::time::Duration;
 
 use super::{Candidate, obstacle};
 
-/// How long a port is waited for.
+/// How long a probe waits for a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Patience {
-    /// The answer to `AT`, at each speed.
+pub struct ProbeTiming {
+    /// The time limit for the answer to `AT`, at each speed.
     pub attention: Duration,
-    /// The answer to a question.
+    /// The time limit for the answer to a question.
     pub command: Duration,
-    /// Before a busy SIM is asked again.
+    /// The wait before a busy SIM is asked again.
     pub again: Duration,
-    /// Speeds to try, in this order.
+    /// The speeds to try, in this order.
     pub bauds: Vec<u32>,
 }
 
-/// The speed that USB modems ignore and that most others have.
+/// The speed that USB modems ignore and that most others use.
 const BAUD: u32 = 115_200;
 
-impl Patience {
+impl ProbeTiming {
     /// For a port whose speed does not matter.
     pub fn usb() -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Dialogues with the network by USSD (3GPP TS 27.007 clause 7.15): whether one is open, and what may be asked.
+//! USSD dialogues with the network (3GPP TS 27.007 clause 7.15): whether one is open, and which request is possible.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,10 @@ use crate::at::ussd;
 use crate::profiles::UssdCoding;
 use crate::secret::Secret;
 
-/// 3GPP TS 23.038 clause 5: what 160 octets hold.
+/// 3GPP TS 23.038 clause 5: 160 octets hold this many characters.
 const LONGEST: usize = 182;
-/// A dialogue in which nobody answers the network is ended, so that it does not stand in the way of calls and of the
-/// next one.
+/// A dialogue in which nobody answers the network is ended, so that it does not block calls and the next
+/// dialogue.
 const DIALOGUE: Duration = Duration::from_secs(120);
 
 /// A request; without a code it ends the dialogue.
@@ -19,22 +19,22 @@ pub(super) struct Request {
     pub(super) timeout: Duration,
 }
 
-/// What is known of dialogues with the network.
+/// What is known of USSD dialogues.
 #[derive(Debug, Default)]
-pub(super) struct Menu {
-    /// The network waits for an answer, until then.
+pub(super) struct UssdDialogue {
+    /// The network waits for an answer until this instant.
     until: Option<Instant>,
-    /// The coding that this modem took, and the family it belonged to then.
+    /// The coding that this modem accepted, and its family at that time.
     pub(super) worked: Option<(String, UssdCoding)>,
 }
 
-impl Menu {
+impl UssdDialogue {
     /// Whether the network waits for an answer.
     pub(super) fn is_open(&self) -> bool {
         self.until.is_some()
     }
 
-    /// The network waits for an answer, or does not.
+    /// Sets whether the network waits for an answer.
     pub(super) fn set_open(&mut self, open: bool, now: Instant) {
         self.until = open.then(|| now + DIALOGUE);
     }
@@ -44,19 +44,20 @@ impl Menu {
         self.until = None;
     }
 
-    /// Nobody answered the network in time.
+    /// Whether nobody answered the network in time.
     pub(super) fn is_stale(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
 
-    /// A reply of the network that nobody asked for: it ended a dialogue by itself, or answers to its end.
+    /// Takes a reply of the network that no request awaits: the network ended a dialogue itself, or confirms
+    /// the end of one.
     pub(super) fn network_said(&mut self, body: &str) {
         if ussd(body).is_some_and(|reply| reply.status != 1) {
             self.close();
         }
     }
 
-    /// Whether the network may be asked this.
+    /// Whether this request is possible now.
     pub(super) fn may_ask(&self, code: &str) -> Result<(), String> {
         let dialable = |c: char| c.is_ascii_digit() || "*#+".contains(c);
         let simple = |c: char| c.is_ascii_alphanumeric() || "*#+.,:;-/()!?".contains(c);

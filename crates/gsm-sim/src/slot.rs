@@ -1,63 +1,63 @@
-//! Where a modem is plugged in, whatever its port is made of: the orders it gets, the plug that is pulled and put
-//! back, and what is due.
+//! The place where a modem is plugged in, whatever its port is made of: the orders that the modem gets,
+//! plugging and unplugging, and what is due.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::log::Seen;
+use super::log::LoggedCommand;
 use super::modem::Modem;
 
-/// Something that happens to a modem at an instant.
-pub(super) type Happening = Box<dyn FnOnce(&mut Modem, Instant) + Send>;
+/// A change of a modem at an instant.
+pub(super) type Action = Box<dyn FnOnce(&mut Modem, Instant) + Send>;
 
 /// What a simulation tells one of its modems while it runs.
 pub(super) enum Order {
     Unplug,
     Plug,
-    Do(Happening),
+    Do(Action),
     Stop,
 }
 
-/// Whoever passes orders on to a modem; they are done when the call returns.
-pub(super) trait Obey: Send + Sync {
+/// Passes orders on to a modem. An order is carried out when the call returns.
+pub(super) trait Controlled: Send + Sync {
     fn order(&self, order: Order) -> io::Result<()>;
-    fn commands(&self) -> Vec<Seen>;
+    fn commands(&self) -> Vec<LoggedCommand>;
 }
 
 /// What a modem is plugged into.
 pub(super) trait Socket {
     fn plugged(&self) -> bool;
     fn plug(&mut self) -> io::Result<()>;
-    /// The port hangs up, and what was not read yet is lost.
+    /// Hangs up the port. Octets that were not read yet are lost.
     fn unplug(&mut self);
-    /// Writes what the modem said, and what is left of what it said before.
+    /// Writes what the modem said, after what is left of its earlier output.
     fn write(&mut self, said: Vec<u8>, modem: &mut Modem, now: Instant);
-    /// The modem hangs until nobody has the port open.
+    /// The modem hangs until no program has the port open.
     fn await_close(&mut self, modem: &mut Modem);
 }
 
-/// For the other end to read what was written before the plug was pulled.
+/// How long the other end may read what was written before the plug was pulled.
 const READ_TIME: Duration = Duration::from_millis(20);
 
-/// Output that nobody reads is kept up to here; the rest is lost, as on a wire.
+/// Output that no program reads is kept up to this many octets; the rest is lost, as on a wire.
 pub(super) const PENDING_LIMIT: usize = 64 * 1024;
 
 /// A modem and its socket.
-pub(super) struct Bay<S> {
+pub(super) struct Slot<S> {
     pub(super) modem: Modem,
     pub(super) socket: S,
-    /// It is plugged in again then.
+    /// When the modem is plugged in again.
     back_at: Option<Instant>,
-    /// The plug is pulled then: what was written before is read first.
+    /// When the plug is pulled. The other end reads what was written before that.
     cut_at: Option<Instant>,
 }
 
-impl<S: Socket> Bay<S> {
+impl<S: Socket> Slot<S> {
     pub(super) const fn new(modem: Modem, socket: S) -> Self {
         Self { modem, socket, back_at: None, cut_at: None }
     }
 
-    /// When [`Bay::work`] is due.
+    /// When [`Slot::work`] is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let due = if self.socket.plugged() { self.modem.next_due() } else { self.back_at };
         [due, self.cut_at].into_iter().flatten().min()
@@ -99,17 +99,17 @@ impl<S: Socket> Bay<S> {
         self.modem.power_off();
     }
 
-    /// Whether the modem is here, or would be if it were not restarting.
+    /// Whether a modem is plugged in, or would be if it were not restarting.
     pub(super) fn occupied(&self) -> bool {
         self.socket.plugged() || self.back_at.is_some()
     }
 
-    /// Does what is due, and writes what was said.
+    /// Carries out what is due, and writes what the modem said.
     pub(super) fn work(&mut self, now: Instant) {
         if self.socket.plugged() {
             self.modem.expire(now);
         } else if self.back_at.is_some_and(|at| at <= now) && self.plug(now).is_err() {
-            // No port is free now; try again rather than lose the modem.
+            // No port is free now: another try is better than losing the modem.
             self.back_at = Some(now + Duration::from_millis(100));
         }
         self.flush(now);
@@ -119,15 +119,15 @@ impl<S: Socket> Bay<S> {
         if self.cut_at.is_some_and(|at| at <= now) {
             self.unplug();
         }
-        if let Some(leave) = self.modem.take_leave() {
+        if let Some(disconnect) = self.modem.take_disconnect() {
             self.unplug();
-            self.back_at = leave.back_after.map(|after| now + after);
+            self.back_at = disconnect.back_after.map(|after| now + after);
         }
     }
 
     fn flush(&mut self, now: Instant) {
         let said = self.modem.take_output();
-        if self.modem.severed && self.cut_at.is_none() {
+        if self.modem.plug_pulled && self.cut_at.is_none() {
             self.cut_at = Some(now + READ_TIME);
         }
         if self.socket.plugged() {

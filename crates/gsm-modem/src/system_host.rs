@@ -1,43 +1,43 @@
-//! What there is, beside its port, to bring a modem back: its USB device in sysfs, and a command of the operator's.
-//! Neither holds up the task that asks for it.
+//! What this machine can do, besides the port, to bring a modem back: its USB device in sysfs, and a command
+//! of the operator. Neither blocks the task that asks for it.
 
 use std::time::Duration;
 
-use super::host::Patient;
+use super::host::RecoveryTarget;
 use super::ladder::Rung;
 use super::ports::Root;
 use super::{power_cycle, reauthorise};
 
-/// How a modem can be cured without its port.
+/// This machine as a [`Host`](super::Host).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Means {
+pub struct SystemHost {
     /// Where `sys`, `dev` and `proc` are.
     pub root: Root,
-    /// A program, by its whole path, and its arguments; empty: none.
+    /// A program, by its absolute path, and its arguments. Empty means none.
     pub power_cycle: Vec<String>,
 }
 
-impl Default for Means {
+impl Default for SystemHost {
     fn default() -> Self {
         Self { root: Root::system(), power_cycle: Vec::new() }
     }
 }
 
-impl Means {
+impl SystemHost {
     /// See [`Host::climb`](super::Host::climb).
     pub(super) async fn climb(
         self,
         rung: Rung,
-        patient: Patient,
+        target: RecoveryTarget,
         limit: Duration,
     ) -> Result<(), Option<String>> {
         let begun = match rung {
             Rung::Reauthorise => {
-                let device = patient.device.ok_or(None)?;
+                let device = target.device.ok_or(None)?;
                 tokio::task::spawn_blocking(move || reauthorise::reauthorise(&device))
             }
-            Rung::PowerCycle => tokio::spawn(power_cycle::run(self.power_cycle, patient, limit)),
-            // The others are the session's own.
+            Rung::PowerCycle => tokio::spawn(power_cycle::run(self.power_cycle, target, limit)),
+            // The session carries out the others itself.
             Rung::Resync | Rung::Reopen | Rung::Radio | Rung::Restart => return Err(None),
         };
         begun.await.unwrap_or_else(|e| Err(Some(format!("{} broke off: {e}", rung.words()))))
