@@ -49,6 +49,9 @@ struct Arguments {
     /// Kinds of faults that are left out, as they are called in `tests/whole/sim/plan.rs`.
     #[arg(long, value_delimiter = ',', value_parser = kind)]
     without: Vec<Kind>,
+    /// Goes on after a seed that does not hold, and tells each in a line.
+    #[arg(long)]
+    all: bool,
     /// Prints the steps of the run.
     #[arg(long)]
     steps: bool,
@@ -116,7 +119,11 @@ impl Arguments {
                 }
                 let plan = self.plan(seed);
                 let outcome = run(&plan);
-                if outcome.broken.is_some() {
+                if let Some(why) = &outcome.broken {
+                    if self.all {
+                        println!("seed {seed}: {why}");
+                        continue;
+                    }
                     failed.lock().unwrap().get_or_insert_with(|| report(&plan, &outcome));
                     return;
                 }

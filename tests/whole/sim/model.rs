@@ -67,6 +67,8 @@ pub(crate) struct Model {
     /// When each trouble began, and when it was over.
     troubles: Vec<(Instant, Option<Instant>)>,
     pub(crate) crashes: u32,
+    /// Numbers with a message whose client had no answer: nobody knows of it.
+    unanswered: BTreeSet<String>,
     /// Numbers that opted out, and the daemon said so.
     opted_out: BTreeSet<String>,
     pub(crate) broken: Option<String>,
@@ -130,9 +132,17 @@ impl Model {
         self.promises.push(Promise { id, to: to.to_owned(), asked });
     }
 
+    /// A client asked for a message to this number and had no answer.
+    pub(crate) fn unanswered(&mut self, to: &str) {
+        self.unanswered.insert(to.to_owned());
+    }
+
     /// A code that was asked for counts in its limits, or perhaps does.
     pub(crate) fn count(&mut self, to: &str, asked: Instant, answered: Option<Instant>) {
-        self.counted.retain(|c| c.answered.is_none() || c.asked.elapsed() <= 2 * TOTAL.per);
+        self.counted.retain(|c| c.asked.elapsed() <= 2 * TOTAL.per);
+        if answered.is_none() {
+            self.unanswered(to);
+        }
         self.counted.push(Counted { to: to.to_owned(), asked, answered });
         if self.clock_set {
             return;
@@ -237,8 +247,7 @@ impl Model {
         self.must(sent <= copies, || {
             format!("{to}: {sent} messages are sent, and {copies} were taken: {taken:?}")
         });
-        // Nobody knows of a message whose client had no answer.
-        if self.counted.iter().any(|c| c.to == to && c.answered.is_none()) {
+        if self.unanswered.contains(to) {
             return;
         }
         let attempts: usize = messages.iter().map(|m| m.attempts as usize).sum();

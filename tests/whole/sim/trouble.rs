@@ -66,7 +66,11 @@ impl World {
             Kind::StorageFull => rack.fill(place, "SM"),
             Kind::Unplugged => rack.unplug(place),
             Kind::Swapped => {
-                rack.swap(place, usize::try_from(dice.below(self.plan().modems as u64)).unwrap());
+                let other = usize::try_from(dice.below(self.plan().modems as u64)).unwrap();
+                // What a modem has goes with it, and is ended at its place.
+                well(rack, place);
+                well(rack, other);
+                rack.swap(place, other);
             }
             Kind::DiskFull => self.machine().full.store(true, Ordering::SeqCst),
             Kind::ClockSet => {

@@ -203,6 +203,8 @@ impl Send {
                 // The PDU is sound: an octet of it was lost, or the modem is in another mode.
                 cx.known.format.set_doubtful();
                 cx.known.format.prompt_pause = PROMPT_PAUSE;
+                // A modem that ends its lines at CR takes the LF behind it for the first octet of the PDU.
+                cx.dialogue.settings_mut().line_end = cx.known.profile.line.line_end;
             }
             ResultCode::Cms(_) if error.code == Some(330) => {
                 error.sentence.push_str(": set smsc in this modem's configuration");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::field::{Blamed, OK, answer, blamed, each, result, seconds};
 use super::text_mode::text_only;
 use super::{Bench, Fake, accepted};
+use crate::at::LineEnd;
 use crate::session::Closing;
 use crate::snapshot::{Outcome, State};
 
@@ -124,6 +125,20 @@ fn after_a_bad_parameter_the_format_is_set_again_and_the_pdu_waits_behind_the_pr
             .collect();
         assert_eq!(sends, ["AT+CMGS=15", "AT+CMGF=0", "AT+CMGS=15"], "{code}");
     });
+}
+
+/// A modem that hung and answered again just when it was called with CR and LF needs no LF: it takes the LF for the
+/// first octet of each PDU.
+#[test]
+fn after_a_bad_parameter_a_line_end_that_was_found_out_is_given_up() {
+    for code in [304, 305] {
+        let mut bench = Bench::ready(Fake::new());
+        bench.session.dialogue.settings_mut().line_end = LineEnd::CrLf;
+        bench.modem.results = [result(&format!("+CMS ERROR: {code}"))].into();
+        bench.send();
+        assert!(bench.within(seconds(1), |b| b.state() == State::Ready));
+        assert_eq!(bench.session.dialogue.settings_mut().line_end, LineEnd::Cr, "{code}");
+    }
 }
 
 #[test]
