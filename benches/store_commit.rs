@@ -68,7 +68,7 @@ async fn sequential(store: &Store) -> Vec<Duration> {
                     tx.put_message(&step(m, ended, start, &retry).expect("it is on the air"))?;
                 }
                 let m = tx.message(next)?.expect("it was queued");
-                let claimed = Event::Claimed { modem: "stick1".to_owned(), whole: false };
+                let claimed = Event::Claimed { modem: "stick1".to_owned() };
                 tx.put_message(&step(m, claimed, start, &retry).expect("it is queued"))?;
                 tx.put_ledger("8941000000000000001", &Ledger::default())
             })

@@ -118,6 +118,30 @@ impl Clock {
         }
     }
 
+    /// The boot that the machine is in, by a name that no other boot has; empty where the system tells none.
+    pub fn boot(&self) -> String {
+        match &self.0 {
+            Source::System => {
+                let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+                id.trim().to_owned()
+            }
+            Source::Manual(_) | Source::Simulated(_) => "simulated".to_owned(),
+        }
+    }
+
+    /// The time since that boot, of which the machine may have slept a part. Nobody sets this clock, and it goes on
+    /// while the daemon is not running.
+    pub fn boot_time(&self) -> Duration {
+        match &self.0 {
+            Source::System => {
+                let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+                Duration::try_from(since).unwrap_or_default()
+            }
+            Source::Manual(m) => Duration::from_millis(m.millis.load(Ordering::SeqCst)),
+            Source::Simulated(s) => monotonic().saturating_duration_since(s.began),
+        }
+    }
+
     /// The present of a clock that is never set, for spans that a change of the wall clock must not affect.
     pub fn monotonic(&self) -> Instant {
         monotonic()

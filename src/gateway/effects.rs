@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::error::{GatewayError, Result};
 use super::inner::{Inner, Slot};
 use super::lock::locked;
+use super::log::Line;
 use super::settings::Settings;
 use super::view::{EventKind, InboxView, MessageView, VerificationView};
 use crate::clock::Timestamp;
@@ -45,6 +46,8 @@ pub(super) enum Effect {
     CodeEnded(String, Observation),
     /// A message came in.
     Received(InboxView),
+    /// The log tells this.
+    Log(Line),
 }
 
 /// A running move.
@@ -56,6 +59,8 @@ pub(super) struct Move<'a, 't> {
     pub(super) key: &'a Key,
     pub(super) settings: &'a Settings,
     pub(super) now: Timestamp,
+    /// The same by the clock that nobody sets.
+    pub(super) steady: Timestamp,
     effects: Vec<Effect>,
 }
 
@@ -93,21 +98,36 @@ impl Move<'_, '_> {
     }
 }
 
+/// Takes to its end what has begun, though whoever asked goes away meanwhile, so that what is on disk is also queued,
+/// told and counted.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    begun: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let broken = |_| Err(GatewayError::Internal("the request broke off".to_owned()));
+    tokio::spawn(begun).await.unwrap_or_else(broken)
+}
+
 impl Inner {
-    /// Has a move made; answers when it is on disk and its effects have happened. They happen though whoever asked has
-    /// gone meanwhile, so that what is on disk is also queued, told and counted.
+    /// Has a move made; answers when it is on disk and its effects have happened. Both happen though whoever asked has
+    /// gone meanwhile.
     pub(super) async fn perform<R: Send + 'static>(
         self: &Arc<Self>,
         now: Timestamp,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let inner = Arc::clone(self);
-        let made = tokio::spawn(async move {
-            let (answer, effects) = inner.store.transact(inner.noting(now, work)).await??;
-            inner.apply(effects);
-            Ok(answer)
-        });
-        made.await.unwrap_or_else(|_| Err(GatewayError::Internal("the request broke off".to_owned())))
+        to_its_end(async move { inner.make(now, work).await }).await
+    }
+
+    /// The same as a step of something that is taken to its end.
+    pub(super) async fn make<R: Send + 'static>(
+        self: &Arc<Self>,
+        now: Timestamp,
+        work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let (answer, effects) = self.store.transact(self.noting(now, work)).await??;
+        self.apply(effects);
+        Ok(answer)
     }
 
     /// A move for the store. It gives its answer, and the effects that whoever hands it over applies.
@@ -117,9 +137,10 @@ impl Inner {
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> impl FnOnce(&mut Tx<'_>) -> Result<(R, Vec<Effect>)> + Send + 'static {
         let (inner, settings) = (Arc::clone(self), self.settings());
+        let steady = self.steady.now(&self.clock);
         move |tx| {
             let (inner, settings) = (&*inner, &*settings);
-            let mut mv = Move { tx, inner, key: &inner.key, settings, now, effects: Vec::new() };
+            let mut mv = Move { tx, inner, key: &inner.key, settings, now, steady, effects: Vec::new() };
             work(&mut mv).map(|answer| (answer, mv.effects))
         }
     }
@@ -164,6 +185,7 @@ impl Inner {
                     locked(&self.queue).observe(index, observation, now);
                 }
             }
+            Effect::Log(line) => line.write(),
             Effect::Received(view) => {
                 self.metrics.received();
                 tracing::info!(inbox = %view.id, from = view.from.masked(), modem = view.modem,

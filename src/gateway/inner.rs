@@ -14,6 +14,7 @@ use super::lock::locked;
 use super::metrics::Metrics;
 use super::moment::Moment;
 use super::settings::Settings;
+use super::steady::Steady;
 use super::submit::Submit;
 use super::view::{EventKind, ModemView};
 use crate::clock::{Clock, Timestamp};
@@ -33,6 +34,8 @@ pub(super) struct Inner {
     pub(super) ids: Ids,
     pub(super) clock: Clock,
     pub(super) started_at: Timestamp,
+    /// By which limits are counted.
+    pub(super) steady: Steady,
     pub(super) settings: RwLock<Arc<Settings>>,
     /// What waits, and the modems by their place in `slots`.
     pub(super) queue: Mutex<Pool>,

@@ -7,6 +7,7 @@ use gsm_sms::{Arrival, Concatenation, Limits, Pending, Reassembler};
 
 use super::effects::{Effect, Move};
 use super::error::Result;
+use super::log::Line;
 use super::piece::{self, Handed, Piece};
 use super::sims::Source;
 use super::view::InboxView;
@@ -305,8 +306,7 @@ impl Move<'_, '_> {
         let text = std::str::from_utf8(text).ok();
         let Some(keyword) = text.and_then(|text| self.settings.opt_out.keyword(text)) else { return Ok(()) };
         let Some(phone) = self.number_of(from)? else {
-            let from = from.masked();
-            tracing::warn!(from, "opted out or in, but the sender is no number that messages go to");
+            self.then(Effect::Log(Line::UnknownSender(from.masked())));
             return Ok(());
         };
         self.apply_keyword(&phone, keyword, Some(id))

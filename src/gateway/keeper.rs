@@ -110,7 +110,10 @@ impl Inner {
             for id in &over {
                 mv.tx.delete_message(*id)?;
             }
-            let stale = mv.tx.sweep_expired(now, SWEEP_AT_ONCE)?;
+            // Limits expire by the one clock, all else by the other.
+            let stale = mv.tx.sweep_expired(now.min(mv.steady), SWEEP_AT_ONCE)?;
+            let (name, seen) = mv.inner.steady.seen(&mv.inner.clock);
+            mv.tx.put_meta(name, seen.as_bytes());
             let served = mv.tx.sweep_recipients(Periods::of(now).month, SWEEP_AT_ONCE)?;
             Ok(ended.len().max(over.len()).max(stale).max(served))
         };

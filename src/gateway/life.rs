@@ -11,6 +11,7 @@ use super::inner::{Gateway, Inner, Slot};
 use super::lock::locked;
 use super::metrics::Metrics;
 use super::settings::Settings;
+use super::steady::Steady;
 use super::submit::Submit;
 use crate::clock::Clock;
 use crate::id::Ids;
@@ -29,6 +30,7 @@ impl Gateway {
         modems: Vec<Arc<dyn Submit>>,
     ) -> Result<Self> {
         let now = clock.now();
+        let steady = Steady::resume(&store, &clock).await?;
         let rules = modems.iter().map(|m| (m.name().to_owned(), settings.rules(m.name())));
         let pool = Pool::new(settings.min_life, settings.breaker, rules);
         let slots = modems.into_iter().map(Slot::new).collect();
@@ -39,6 +41,7 @@ impl Gateway {
             ids: Ids::new(key.random().clone()),
             key,
             started_at: now,
+            steady,
             slots,
             expiries: Mutex::default(),
             keeper: Notify::new(),

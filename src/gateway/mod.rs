@@ -15,6 +15,7 @@ mod keeper;
 mod life;
 mod lint;
 mod lock;
+mod log;
 mod message;
 mod metrics;
 mod modems;
@@ -29,6 +30,7 @@ mod request;
 mod sends;
 mod settings;
 mod sims;
+mod steady;
 mod submit;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gsm_modem::{Recorded, State as ModemState, UssdAnswer};
 use tokio::sync::mpsc;
 
+use super::effects::to_its_end;
 use super::error::{GatewayError, Result};
 use super::inner::Gateway;
 use super::lock::locked;
@@ -61,17 +62,20 @@ impl Gateway {
 
     /// An operator's command to a modem; the network's answer to a USSD request comes back.
     pub async fn control(&self, name: &str, control: Control) -> Result<Option<UssdAnswer>> {
-        let index = self.0.index(name)?;
+        let (index, inner) = (self.0.index(name)?, Arc::clone(&self.0));
         let seen_to = matches!(control, Control::Resume | Control::Reset);
-        let answer = self.0.slots[index].modem.control(control);
-        let answer = answer.await.map_err(|e| match e {
-            ControlError::Conflict(why) | ControlError::Failed(why) => GatewayError::Conflict(why),
-        })?;
-        if seen_to {
-            locked(&self.0.queue).try_now(index, self.0.clock.now());
-            self.0.keeper.notify_one();
-        }
-        Ok(answer)
+        to_its_end(async move {
+            let answer = inner.slots[index].modem.control(control);
+            let answer = answer.await.map_err(|e| match e {
+                ControlError::Conflict(why) | ControlError::Failed(why) => GatewayError::Conflict(why),
+            })?;
+            if seen_to {
+                locked(&inner.queue).try_now(index, inner.clock.now());
+                inner.keeper.notify_one();
+            }
+            Ok(answer)
+        })
+        .await
     }
 
     /// A modem's state or facts changed: tells those who follow.

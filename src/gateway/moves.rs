@@ -129,8 +129,8 @@ impl Move<'_, '_> {
         let mut full: Option<(Timestamp, String)> = None;
         for (name, rate, limit) in windows {
             let mut window = self.tx.window(name)?;
-            match window.count(*rate, self.now) {
-                Ok(()) => counted.push((name.as_str(), window, self.now.plus(rate.per))),
+            match window.count(*rate, self.steady) {
+                Ok(()) => counted.push((name.as_str(), window, self.steady.plus(rate.per))),
                 Err(e) if full.as_ref().is_none_or(|(until, _)| e.retry_at > *until) => {
                     full = Some((e.retry_at, format!("{limit} = \"{rate}\"")));
                 }
@@ -139,7 +139,7 @@ impl Move<'_, '_> {
         }
         match full {
             Some((until, limit)) => {
-                Err(GatewayError::RateLimited { limit, retry_after: until.since(self.now) })
+                Err(GatewayError::RateLimited { limit, retry_after: until.since(self.steady) })
             }
             None => Ok(counted),
         }
@@ -291,7 +291,7 @@ impl Move<'_, '_> {
         let Some(m) = self.tx.message(id)? else { return Ok(MessageStatus::Expired) };
         let status = m.status;
         let Some(m) = self.withdraw_for(m, None)? else { return Ok(status) };
-        self.then(Effect::Message(m));
+        self.withdrawn(m);
         Ok(MessageStatus::Cancelled)
     }
 

@@ -3,9 +3,10 @@
 //! A number on the list gets neither plain texts nor codes. What waits for it is withdrawn, a message on the air is
 //! not; a verification stays as it is, since its code may have arrived before.
 
-use super::effects::Move;
+use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
 use super::inner::Gateway;
+use super::log::Line;
 use super::verify::number;
 use super::view::{OptOutView, Page};
 use crate::id::InboxId;
@@ -96,7 +97,7 @@ impl Move<'_, '_> {
             if m.to == *phone
                 && let Some(m) = self.withdraw_for(m, Some(OPTED_OUT))?
             {
-                tracing::info!(message = %m.id, to = m.to.masked(), "withdrawn: the recipient opted out");
+                self.then(Effect::Log(Line::OptedOut(m.clone())));
                 self.withdrawn(m);
             }
         }

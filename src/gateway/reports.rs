@@ -242,7 +242,7 @@ impl Move<'_, '_> {
         };
         let mut best: Option<Message> = None;
         for id in ids {
-            let Some(m) = self.tx.message(id)?.filter(|m| tells_of(report, m)) else { continue };
+            let Some(m) = self.tx.message(id)?.filter(|m| m.report && tells_of(report, m)) else { continue };
             if best.as_ref().is_none_or(|known| distance(&m) <= distance(known)) {
                 best = Some(m);
             }

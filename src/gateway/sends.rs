@@ -2,6 +2,7 @@
 
 use super::effects::{Effect, Move};
 use super::error::Result;
+use super::log::Line;
 use super::opt_out;
 use super::reports::Settled;
 use crate::clock::Timestamp;
@@ -78,13 +79,13 @@ impl Move<'_, '_> {
             End::NotStarted { .. } => {}
         }
         if m.status == was {
-            tracing::debug!(message = %m.id, to = m.to.masked(), modem, "one of its two sends ended");
+            self.then(Effect::Log(Line::OneOfTwoEnded(m.clone(), modem.clone())));
             // The other one may be silent as well.
             if m.status == MessageStatus::Sending && goes_elsewhere(&end) {
                 self.then(Effect::OfferTwin(m.clone(), avoid_with_twin));
             }
         } else {
-            log(m, &modem);
+            self.then(Effect::Log(Line::Ended(m.clone(), modem.clone())));
             self.then(Effect::Message(m.clone()));
             if m.status == MessageStatus::Queued && later.is_empty() {
                 self.then(Effect::Enqueue(m.clone(), avoid));
@@ -96,11 +97,18 @@ impl Move<'_, '_> {
 
     /// A modem takes a message that waits, or sends one as well that another modem has.
     fn claim(&mut self, claim: Claim) -> Result<Option<Message>> {
-        let Claim { id, modem, sim, twin_of, .. } = claim;
+        let Claim { id, modem, sim, twin_of, avoid } = claim;
         let Some(m) = self.tx.message(id)? else { return Ok(None) };
         let twin = twin_of.is_some();
         let event = match twin_of {
-            None => Event::Claimed { whole: !self.began(&m, &modem, sim.as_deref())?, modem },
+            None if !self.began(&m, &modem, sim.as_deref())? => {
+                // All of it goes out again, through whatever modem may send as much.
+                if let Some(m) = self.happened_to(m, Event::SenderGone, self.now)? {
+                    self.then(Effect::Enqueue(m, avoid));
+                }
+                return Ok(None);
+            }
+            None => Event::Claimed { modem },
             Some(_) if self.unwanted(&m)?.is_some() => return Ok(None),
             Some(of) => Event::TwinClaimed { modem, of },
         };
@@ -172,18 +180,6 @@ impl Move<'_, '_> {
             matches!(v.status, Approved | Cancelled | Exhausted) || v.message != m.id
         };
         Ok(self.tx.verification(id)?.as_ref().is_some_and(ended).then_some(ENDED))
-    }
-}
-
-/// What a person wants to know of a message whose send ended.
-fn log(m: &Message, modem: &str) {
-    let (message, to, attempts) = (m.id, m.to.masked(), m.attempts);
-    let error = m.error.as_deref().unwrap_or_default();
-    match m.status {
-        MessageStatus::Sent => tracing::debug!(%message, to, modem, "sent"),
-        MessageStatus::Failed => tracing::warn!(%message, to, modem, attempts, error, "failed for good"),
-        MessageStatus::Queued => tracing::info!(%message, to, modem, attempts, error, "goes out again"),
-        _ => {}
     }
 }
 

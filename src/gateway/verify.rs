@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::effects::{Effect, Move};
+use super::effects::{Effect, Move, to_its_end};
 use super::error::{GatewayError, Result};
 use super::inner::{Gateway, Inner};
 use super::moves::{Attempt, Once, Tracked};
@@ -75,9 +75,13 @@ impl Gateway {
         id: VerificationId,
         code: &Secret<String>,
     ) -> Result<CheckView> {
-        let answer = self.0.check(caller.clone(), id, code).await?;
-        self.0.metrics.check(answer.approved);
-        Ok(answer)
+        let (inner, caller, code) = (Arc::clone(&self.0), caller.clone(), code.clone());
+        to_its_end(async move {
+            let answer = inner.check(caller, id, &code).await?;
+            inner.metrics.check(answer.approved);
+            Ok(answer)
+        })
+        .await
     }
 
     /// Checks a code against the newest verification of a number and service.
@@ -147,7 +151,7 @@ impl Inner {
             let tracked = visible(&caller, mv.tracked(id)?)?;
             mv.attempt(tracked)
         };
-        let tracked = match self.perform(now, attempt).await? {
+        let tracked = match self.make(now, attempt).await? {
             Attempt::Counted(tracked) => tracked,
             Attempt::Refused(tracked) => {
                 return Ok(CheckView { approved: false, verification: tracked.view(now) });
@@ -159,7 +163,7 @@ impl Inner {
         let typed = Code::typed(code.expose(), alphabet);
         let right = typed.hash(&self.key, v.id, &v.service, &v.to) == v.hash;
         if right || v.attempts_left() == 0 {
-            return self.perform(now, move |mv| mv.compared(id, right)).await;
+            return self.make(now, move |mv| mv.compared(id, right)).await;
         }
         let verification = tracked.view(now);
         self.apply(vec![Effect::Verification("attempted", verification.clone())]);

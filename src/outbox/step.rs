@@ -22,9 +22,9 @@ pub enum Event {
     Claimed {
         /// The modem's name.
         modem: String,
-        /// All of it goes out, whatever part of it went out before.
-        whole: bool,
     },
+    /// The SIM that took a part of it is in that modem no more.
+    SenderGone,
     /// Another modem takes it as well, since the one that has it is silent.
     TwinClaimed {
         /// The other modem's name.
@@ -123,11 +123,9 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
     use MessageStatus::{Cancelled, Delivered, Expired, Failed, Queued, Sending, Sent, Undelivered};
     let refused = Err(Refusal(m.status));
     match (m.status, event) {
-        (Queued, Event::Claimed { modem, whole }) => {
+        (Queued, Event::SenderGone) => m.parts_done = 0,
+        (Queued, Event::Claimed { modem }) => {
             m.status = Sending;
-            if whole {
-                m.parts_done = 0;
-            }
             m.attempts += 1;
             m.modem = Some(modem);
         }

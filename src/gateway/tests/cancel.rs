@@ -1,4 +1,4 @@
-//! Withdrawing what was withdrawn, and what cannot be withdrawn any more.
+//! Withdrawing what was withdrawn, and what cannot be withdrawn any more; clients that go away before their answer.
 
 use super::*;
 
@@ -78,4 +78,31 @@ async fn why_a_message_cannot_be_withdrawn_is_said_in_the_contracts_words() {
     release.send(()).unwrap();
     world.until(m.id, MessageStatus::Sent).await;
     assert_eq!(world.gateway.cancel_message(&Caller::default(), m.id).await.unwrap_err(), conflict("sent"));
+}
+
+/// What was begun is taken to its end: the attempt is on disk.
+#[tokio::test]
+async fn a_right_code_counts_though_whoever_asked_has_gone() {
+    let mut world = World::new(1).await;
+    let view = world.issue("+41791234567").await.unwrap();
+    let code = code_of(&world.aired().await);
+    tokio::select! {
+        biased;
+        _ = world.check(view.id, &code) => panic!("the store answers later"),
+        () = std::future::ready(()) => {}
+    }
+    world.at_rest().await;
+    let now = world.gateway.verification(&Caller::default(), view.id).await.unwrap();
+    assert_eq!(now.status, VerificationStatus::Approved);
+}
+
+#[tokio::test]
+async fn a_code_goes_out_though_whoever_asked_for_it_has_gone() {
+    let mut world = World::new(1).await;
+    tokio::select! {
+        biased;
+        _ = world.issue("+41791234567") => panic!("the store answers later"),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(world.aired().await.to, "+41791234567");
 }

@@ -583,14 +583,3 @@ async fn old_records_are_forgotten() {
     let missing = world.gateway.verification(&Caller::default(), view.id).await.unwrap_err();
     assert_eq!(missing, GatewayError::NotFound("verification"));
 }
-
-#[tokio::test]
-async fn a_code_goes_out_though_whoever_asked_for_it_has_gone() {
-    let mut world = World::new(1).await;
-    tokio::select! {
-        biased;
-        _ = world.issue("+41791234567") => panic!("the store answers later"),
-        () = std::future::ready(()) => {}
-    }
-    assert_eq!(world.aired().await.to, "+41791234567");
-}

@@ -56,7 +56,7 @@ fn claim() -> Event {
 }
 
 fn claim_by(modem: &str) -> Event {
-    Event::Claimed { modem: modem.to_owned(), whole: false }
+    Event::Claimed { modem: modem.to_owned() }
 }
 
 /// `b` sends the message that `a` has.
@@ -415,7 +415,7 @@ proptest! {
             m = next;
             let name = |modem: &str| *MODEMS.iter().find(|known| **known == modem).unwrap();
             match &event {
-                Event::Claimed { modem, .. } => {
+                Event::Claimed { modem } => {
                     prop_assert!(has_it.is_empty());
                     has_it.push(name(modem));
                 }

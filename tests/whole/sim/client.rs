@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use smsotpd::gateway::{Caller, GatewayError, IssueRequest, SendRequest, VerificationView};
+use smsotpd::gateway::{Caller, Gateway, GatewayError, IssueRequest, SendRequest, VerificationView};
 use smsotpd::id::VerificationId;
 use smsotpd::secret::Secret;
 use tokio::time::{Instant, sleep, timeout};
@@ -21,6 +21,11 @@ pub(super) fn prefix(client: u64) -> String {
 
 /// The numbers that more than one code is asked for.
 const AGAIN: u64 = 3;
+
+/// How long a client waits for its answer: some leave early.
+fn patience(dice: &mut Dice) -> Duration {
+    if dice.one_in(20) { dice.millis(30) } else { Duration::MAX }
+}
 
 impl World {
     /// Issues codes and has them checked, right and wrong, once and again; sends texts.
@@ -70,9 +75,9 @@ impl World {
             idempotency_key: key.clone(),
         };
         let asked = Instant::now();
-        let leaves = if dice.one_in(10) { dice.millis(30) } else { Duration::MAX };
-        let mut first =
-            self.ask_for(leaves, |g| async move { g.issue(&Caller::default(), request(None)).await }).await;
+        let mut first = self
+            .ask_for(patience(dice), |g| async move { g.issue(&Caller::default(), request(None)).await })
+            .await;
         if first.is_none() {
             self.model(|model| model.count(to, asked, None));
             if key.is_some() {
@@ -184,17 +189,17 @@ impl World {
             let wrongs = usize::try_from(dice.below(7)).unwrap();
             let tries = (0..wrongs).map(|_| (wrong.as_str(), Some(false)));
             let tries: Vec<_> = tries.chain([(code.as_str(), once.then_some(true)); 2]).collect();
-            join_all(tries.into_iter().map(|(code, right)| self.check(id, code, right))).await;
+            join_all(tries.into_iter().map(|(code, right)| self.check(id, code, right, Duration::MAX))).await;
             return;
         }
         for _ in 0..dice.below(8) {
-            self.check(id, &wrong, Some(false)).await;
+            self.check(id, &wrong, Some(false), patience(dice)).await;
         }
         let Some(code) = self.code_of(to).await else { return };
         let most = if dice.one_in(5) { 400_000 } else { 9_000 };
         sleep(dice.millis(most)).await;
         for _ in 0..=dice.below(3) {
-            self.check(id, &code, once.then_some(true)).await;
+            self.check(id, &code, once.then_some(true), patience(dice)).await;
         }
     }
 
@@ -204,9 +209,10 @@ impl World {
         timeout(Duration::from_secs(120), found).await.ok()
     }
 
-    async fn check(&self, id: VerificationId, code: &str, right: Option<bool>) {
+    async fn check(&self, id: VerificationId, code: &str, right: Option<bool>, patience: Duration) {
         let (typed, asked) = (Secret::new(code.to_owned()), Instant::now());
-        match self.ask(|g| async move { g.check(&Caller::default(), id, &typed).await }).await {
+        let check = |g: Gateway| async move { g.check(&Caller::default(), id, &typed).await };
+        match self.ask_for(patience, check).await {
             Some(Ok(answer)) => {
                 self.step(&format!("{id}: a code that is right {right:?} is {}", answer.approved));
                 self.hear(&answer);

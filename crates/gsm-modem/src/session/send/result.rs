@@ -1,6 +1,8 @@
 //! How a send ends, with a result or without one. What the result is about decides what else is checked: the
 //! SIM, the format, the storage, the service centre.
 
+use std::time::Instant;
+
 use super::{Gate, QUIET_AROUND_REFERENCE, QUIET_BEHIND_LATE, Send, Stage};
 use crate::at::{Command, Failure, ResultCode, Subject, Verdict, names_the_sim, send_reference};
 use crate::dialogue::Open;
@@ -24,8 +26,9 @@ impl Send {
             Stage::Withdrawn => Next::Done,
             Stage::Prompt | Stage::Held | Stage::Pause => self.refused_before_body(code, cx),
             Stage::Body(reference) => {
+                let expected = cx.known.pace.expected_until(self.written);
                 cx.known.pace.record(cx.now.saturating_duration_since(self.written));
-                self.result(reference, code, cx)
+                self.result(reference, code, expected, cx)
             }
         }
     }
@@ -46,12 +49,18 @@ impl Send {
     /// A result came, after a reference or without one. The result may belong to another message: `OK` alone
     /// to an earlier command, and any result to a message that was given up while its result may still come.
     /// The message's own result may follow, so nothing is written for a moment.
-    fn result(&mut self, reference: Option<u8>, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
+    fn result(
+        &mut self,
+        reference: Option<u8>,
+        code: &ResultCode,
+        expected: Instant,
+        cx: &mut Cx<'_>,
+    ) -> Next {
         let late = cx.known.pace.doubts(cx.now);
         if late || reference.is_none() && code.is_ok() {
             self.doubted = Some((reference, code.clone()));
             self.stage = Stage::Body(None);
-            let expected = cx.known.pace.expected_until(self.written).saturating_duration_since(cx.now);
+            let expected = expected.saturating_duration_since(cx.now);
             return cx.wake_in(if late { QUIET_BEHIND_LATE.max(expected) } else { QUIET_AROUND_REFERENCE });
         }
         self.concluded(reference, code, cx)
