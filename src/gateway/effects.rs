@@ -130,6 +130,17 @@ impl Inner {
         Ok(answer)
     }
 
+    /// The same for the daemon's own tasks: the move waits for its turn when many do, and is never refused.
+    pub(super) async fn make_in_turn<R: Send + 'static>(
+        self: &Arc<Self>,
+        now: Timestamp,
+        work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let (answer, effects) = self.store.begin_in_turn(self.noting(now, work)).await.done().await??;
+        self.apply(effects);
+        Ok(answer)
+    }
+
     /// A move for the store. It gives its answer, and the effects that whoever hands it over applies.
     pub(super) fn noting<R>(
         self: &Arc<Self>,

@@ -83,7 +83,7 @@ impl Inner {
     pub(super) async fn sweep_inbox(self: &Arc<Self>, now: Timestamp) -> Result<bool> {
         let cutoff = now.minus(self.settings().keep_inbox);
         let too_long = now.minus(intake::limits().timeout);
-        self.perform(self.clock.now(), move |mv| mv.give_up_before(too_long)).await?;
+        self.make_in_turn(self.clock.now(), move |mv| mv.give_up_before(too_long)).await?;
         let forget = move |mv: &mut Move<'_, '_>| {
             let old = mv.tx.inbox_before(cutoff, SWEEP_AT_ONCE)?;
             for id in &old {
@@ -91,7 +91,7 @@ impl Inner {
             }
             Ok(old.len())
         };
-        Ok(self.perform(now, forget).await? >= SWEEP_AT_ONCE)
+        Ok(self.make_in_turn(now, forget).await? >= SWEEP_AT_ONCE)
     }
 
     fn inbox_view(&self, entry: &Entry) -> Result<InboxView> {

@@ -56,13 +56,13 @@ impl Inner {
             self.slots[modem].wake.notify_one();
         }
         for id in overdue {
-            self.perform(self.clock.now(), move |mv| mv.run_out(id)).await?;
+            self.make_in_turn(self.clock.now(), move |mv| mv.run_out(id)).await?;
         }
         loop {
             let first = locked(&self.expiries).first().copied();
             let Some((at, id)) = first.filter(|&(at, _)| at <= now) else { break };
             locked(&self.expiries).remove(&(at, id));
-            self.perform(now, move |mv| mv.expire(id)).await?;
+            self.make_in_turn(now, move |mv| mv.expire(id)).await?;
         }
         if now >= self.sweep_at(swept.as_ref()) {
             *swept = Some(Swept { at: now, more: self.sweep(now).await? });
@@ -117,7 +117,7 @@ impl Inner {
             let served = mv.tx.sweep_recipients(Periods::of(now).month, SWEEP_AT_ONCE)?;
             Ok(ended.len().max(over.len()).max(stale).max(served))
         };
-        let forgotten = self.perform(now, forget).await?;
+        let forgotten = self.make_in_turn(now, forget).await?;
         Ok(self.sweep_inbox(now).await? || forgotten >= SWEEP_AT_ONCE)
     }
 }

@@ -147,25 +147,24 @@ impl Store {
         (Self(Arc::new(Shared { jobs, engine: RwLock::new(Some(engine)), reads, failed })), committer)
     }
 
-    /// Hands a move to the committer.
+    /// Hands a move to the committer; it is refused when too many wait.
     pub fn begin<R: Send + 'static>(&self, f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static) -> Ticket<R> {
-        let (executed, result) = oneshot::channel();
-        let (answer, durable) = oneshot::channel();
-        let refusal = self.0.jobs.try_send(Job::Move {
-            run: Box::new(move |over| {
-                let done = over.and_then(|(engine, group)| execute(engine, group, f));
-                let outcome = done.as_ref().map(|_| ()).map_err(Clone::clone);
-                // Nobody waits any more: the move holds all the same.
-                let _ = executed.send(done);
-                outcome
-            }),
-            answer,
-        });
-        let refusal = refusal.err().map(|e| match e {
+        let (job, mut ticket) = job(f);
+        ticket.refusal = self.0.jobs.try_send(job).err().map(|e| match e {
             mpsc::error::TrySendError::Full(_) => StoreError::Full,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
         });
-        Ticket { result, durable, refusal }
+        ticket
+    }
+
+    /// The same for the daemon's own work, which has nobody to tell to come back: it waits until there is room.
+    pub async fn begin_in_turn<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
+    ) -> Ticket<R> {
+        let (job, mut ticket) = job(f);
+        ticket.refusal = self.0.jobs.send(job).await.err().map(|_| StoreError::Closed);
+        ticket
     }
 
     /// A move, and its durability.
@@ -173,11 +172,7 @@ impl Store {
         &self,
         f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
     ) -> Result<R, StoreError> {
-        let (executed, durable) = self.begin(f).split();
-        // The later answer first: the task wakes once instead of twice.
-        let durable = durable.await;
-        let result = executed.await?;
-        durable.map(|()| result)
+        self.begin(f).done().await
     }
 
     /// Reads what is committed; from a disk on a thread that may block.
@@ -238,7 +233,30 @@ pub struct Ticket<R> {
     refusal: Option<StoreError>,
 }
 
+/// A move for the committer, and its ticket.
+fn job<R: Send + 'static>(f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static) -> (Job, Ticket<R>) {
+    let (executed, result) = oneshot::channel();
+    let (answer, durable) = oneshot::channel();
+    let run = Box::new(move |over: Result<(&dyn Engine, &mut Overlay), StoreError>| {
+        let done = over.and_then(|(engine, group)| execute(engine, group, f));
+        let outcome = done.as_ref().map(|_| ()).map_err(Clone::clone);
+        // Nobody waits any more: the move holds all the same.
+        let _ = executed.send(done);
+        outcome
+    });
+    (Job::Move { run, answer }, Ticket { result, durable, refusal: None })
+}
+
 impl<R: Send + 'static> Ticket<R> {
+    /// What the move gave, when it is durable.
+    pub async fn done(self) -> Result<R, StoreError> {
+        let (executed, durable) = self.split();
+        // The later answer first: the task wakes once instead of twice.
+        let durable = durable.await;
+        let result = executed.await?;
+        durable.map(|()| result)
+    }
+
     /// The two halves: what the move gave, right after it ran and before it is durable, and the moment at which
     /// it is. Nothing of the first may leave the daemon before the second.
     pub fn split(

@@ -58,6 +58,25 @@ impl World {
     }
 }
 
+/// A message that wants no report leaves the reports of others alone, though its reference is the same.
+#[tokio::test]
+async fn an_early_report_waits_for_the_message_that_asked_for_it() {
+    let mut world = World::new(1).await;
+    let parts = Outcome::Accepted { references: vec![40, 41] };
+    locked(&world.modems[0].plan).push_back(Plan::End(parts));
+    let (m, _) = world.gateway.send(&Caller::default(), text(PHONE, &"x".repeat(200))).await.unwrap();
+    world.until(m.id, MessageStatus::Sent).await;
+    world.clock.advance(Duration::from_secs(10));
+    let (release, until) = oneshot::channel();
+    let accepted = Outcome::Accepted { references: vec![41] };
+    locked(&world.modems[0].plan).push_back(Plan::HoldThen(until, accepted));
+    let m = world.send_reported("b").await;
+    world.until(m.id, MessageStatus::Sending).await;
+    world.report(41, PHONE, 0, 10).await;
+    release.send(()).unwrap();
+    world.until(m.id, MessageStatus::Delivered).await;
+}
+
 #[tokio::test]
 async fn delivered_failed_and_still_tried() {
     let mut world = World::new(1).await;

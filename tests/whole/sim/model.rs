@@ -228,12 +228,13 @@ impl Model {
         };
         let last = taken.iter().map(|t| t.at).max();
         let troubles = self.troubles_between(began, last.map_or_else(Instant::now, Instant::from_std));
+        let ever = self.troubles_between(began, Instant::now());
         for m in messages {
             let (id, status) = (m.id, m.status);
             self.must(!matches!(status, Queued | Sending), || {
                 format!("{id} has not ended: {}", status.as_str())
             });
-            self.must(status != Failed || troubles > 0, || format!("{id} failed, and no modem had trouble"));
+            self.must(status != Failed || ever > 0, || format!("{id} failed, and no modem had trouble"));
             self.must(status != Delivered || !off, || format!("{id} is delivered to a phone that is off"));
             self.must(status != Undelivered || off, || format!("{id} is undelivered, and its phone is on"));
         }
