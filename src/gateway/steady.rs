@@ -34,13 +34,24 @@ impl Steady {
 
     fn after(known: Option<(Self, Timestamp)>, boot: String, since: Duration, wall: Timestamp) -> Self {
         match known {
-            Some((known, _)) if known.boot == boot && !boot.is_empty() => known,
+            Some((known, seen)) if known.is_of(&boot, since, seen) => known,
             known => {
                 let from = known.map_or(wall, |(_, seen)| seen.max(wall));
                 let ahead = i64::try_from(from.as_millis()).unwrap_or(i64::MAX).saturating_sub(millis(since));
                 Self { boot, ahead }
             }
         }
+    }
+
+    /// Whether it is of this boot. Where a boot has no name (the unit hides `/proc/sys`), it is one in which no less time
+    /// has passed than when it was seen last: a machine that was booted again, with the daemon started much later, loses the time
+    /// that it was off, so that limits last longer.
+    fn is_of(&self, boot: &str, since: Duration, seen: Timestamp) -> bool {
+        if boot.is_empty() || self.boot.is_empty() {
+            let then = i64::try_from(seen.as_millis()).unwrap_or(i64::MAX).saturating_sub(self.ahead);
+            return millis(since) >= then;
+        }
+        self.boot == boot
     }
 
     /// The present.
@@ -87,7 +98,10 @@ mod tests {
         assert_eq!(after("a", 1), first, "the same boot, whatever the wall clock shows");
         assert_eq!(after("b", 90_000).ahead, 89_500, "another boot, long after");
         assert_eq!(after("b", 1).ahead, 10_500, "another boot, and the wall clock has no battery");
-        assert_eq!(after("", 1).ahead, 10_500, "a boot without a name is another one");
+        // It was seen 1,400 ms after that boot.
+        assert_eq!(after("", 1).ahead, 10_500, "a boot without a name, in which less time has passed");
+        let later = Steady::after(Some((first.clone(), at(11_000))), String::new(), span(1_500), at(1));
+        assert_eq!(later, first, "a boot without a name, in which no less time has passed");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Limits: which of several refuses, and when to come back.
 
 use super::*;
+use crate::store::Memory;
 
 fn limited(rates: &[&str]) -> Settings {
     let mut settings = settings();
@@ -58,4 +59,26 @@ async fn rates_count_codes_alone_and_prefixes_bind_texts_too() {
     world.issue("+41791234567").await.unwrap_err();
     let refused = world.gateway.send(&Caller::default(), text("+41901234567", "x")).await.unwrap_err();
     assert!(matches!(refused, GatewayError::DestinationBlocked(_)), "{refused}");
+}
+
+/// Whatever the wall clock is set to, and over a restart.
+#[tokio::test(start_paused = true)]
+async fn a_limit_lasts_as_long_as_it_says_whatever_the_clock_shows() {
+    let (memory, clock) = (Arc::new(Memory::default()), Clock::simulated(START));
+    let start = || {
+        let store = Store::over(memory.clone(), Duration::ZERO);
+        World::with(1, limited(&["1/1h"]), store, clock.clone())
+    };
+    let world = start().await;
+    world.issue("+41791234567").await.unwrap();
+    for clock_shows in [START.plus(Duration::from_hours(9_000)), START.minus(Duration::from_hours(9_000))] {
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        clock.set(clock_shows);
+        for world in [&world, &start().await] {
+            let refused = world.issue("+41791234567").await.unwrap_err();
+            assert!((2_300..=3_000).contains(&wait_of(&refused).0), "{refused}");
+        }
+    }
+    tokio::time::sleep(Duration::from_mins(41)).await;
+    world.issue("+41791234567").await.unwrap();
 }
