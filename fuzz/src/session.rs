@@ -157,6 +157,7 @@ impl Bench {
             17 => self.body_unsent(script.octet()),
             18 => self.handle(Input::Pause, 0),
             19 => self.handle(Input::Resume, 0),
+            20 if script.octet() % 2 == 0 => self.handle(Input::ExpectLate, 0),
             20 => self.handle(Input::Reset, 0),
             21 => self.handle(Input::Cure(String::from("five messages in a row failed")), 0),
             22 => {

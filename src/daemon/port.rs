@@ -162,6 +162,7 @@ impl Submit for Port {
                 Control::Resume => modem.resume().await,
                 Control::Reset => modem.reset().await,
                 Control::Cure { why } => modem.cure(why).await,
+                Control::ExpectLate => modem.expect_late().await,
                 Control::Ussd { code, timeout } => {
                     return modem.ussd(code, timeout).await.map(Some).map_err(ControlError::Failed);
                 }

@@ -12,10 +12,10 @@ use super::lock::locked;
 use super::metrics::Metrics;
 use super::settings::Settings;
 use super::steady::Steady;
-use super::submit::Submit;
+use super::submit::{Control, Submit};
 use crate::clock::Clock;
 use crate::id::Ids;
-use crate::outbox::{Event, MessageStatus, Pool};
+use crate::outbox::{Event, Message, MessageStatus, Pool};
 use crate::secret::Key;
 use crate::store::{Records as _, Store, View};
 
@@ -96,6 +96,7 @@ impl Inner {
         let mut doubtful = 0;
         for mut m in live {
             if m.status == MessageStatus::Sending {
+                self.expect_late(&m).await;
                 let id = m.id;
                 let settle = self.noting(now, move |mv| mv.settle(id, &Event::FoundSending, None));
                 let (mut settled, _) = self.store.transact(settle).await??;
@@ -126,5 +127,15 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// The results of what was on the air when the daemon stopped may still come.
+    async fn expect_late(&self, m: &Message) {
+        let modems = m.modem.iter().chain(m.twins.iter().map(|twin| &twin.modem));
+        for slot in modems.filter_map(|name| self.slot(name).ok()) {
+            locked(&slot.doubt).arises(m.id, m.first_part(slot.modem.name()));
+            // One that cannot be told expects nothing.
+            let _ = slot.modem.control(Control::ExpectLate).await;
+        }
     }
 }

@@ -60,6 +60,8 @@ pub enum Control {
         /// How long to wait for the network.
         timeout: Duration,
     },
+    /// It had a message on the air when the daemon stopped, whose result may still come. No operator asks for it.
+    ExpectLate,
     /// Its messages fail: do what may help, as far as that was not done of late. No operator asks for it.
     Cure {
         /// The last failure, for a person.

@@ -159,6 +159,12 @@ impl Modem {
         self.control(|done| Control::Cure(why, done)).await;
     }
 
+    /// The program stopped while this modem had a message on the air, whose result may still come: the next result may
+    /// be that one, and is not believed at once.
+    pub async fn expect_late(&self) {
+        self.control(Control::ExpectLate).await;
+    }
+
     /// Finishes the message on the air, within `grace`, closes the port and ends the task.
     pub async fn stop(&self, grace: Duration) {
         self.control(|done| Control::Stop(grace, done)).await;

@@ -37,6 +37,7 @@ pub(super) enum Control {
     Resume(oneshot::Sender<()>),
     Reset(oneshot::Sender<()>),
     Cure(String, oneshot::Sender<()>),
+    ExpectLate(oneshot::Sender<()>),
     Discard(Place, oneshot::Sender<()>),
     Stop(Duration, oneshot::Sender<()>),
     Trace(oneshot::Sender<Vec<Recorded>>),
@@ -259,6 +260,7 @@ impl Driver {
             Some(Control::Resume(done)) => (Input::Resume, done),
             Some(Control::Reset(done)) => (Input::Reset, done),
             Some(Control::Cure(why, done)) => (Input::Cure(why), done),
+            Some(Control::ExpectLate(done)) => (Input::ExpectLate, done),
             Some(Control::Discard(place, done)) => (Input::Discard(place), done),
             Some(Control::Trace(reply)) => {
                 let _ = reply.send(self.session.trace(now));

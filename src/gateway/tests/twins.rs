@@ -429,3 +429,19 @@ async fn a_late_answer_is_never_credited_to_another_message() {
         world.until(id, MessageStatus::Sent).await;
     }
 }
+
+/// The modem answers after the daemon was started again.
+#[tokio::test]
+async fn a_late_answer_is_credited_over_a_restart() {
+    let (store, clock) = (Store::in_memory(), Clock::manual(START));
+    let mut world = World::with(1, settings(), store.clone(), clock.clone()).await;
+    let _held = world.hold(0, unknown());
+    let id = world.issue(PHONE).await.unwrap().message.0;
+    world.aired().await;
+    // The first gateway is left as a crash leaves it; the store alone is taken over.
+    let mut world = World::with(1, settings(), store, clock).await;
+    world.gateway.late_accepted("m0", 40).await.unwrap();
+    world.until(id, MessageStatus::Sent).await;
+    world.at_rest().await;
+    assert!(world.air.try_recv().is_err(), "no twin goes out");
+}

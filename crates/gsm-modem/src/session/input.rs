@@ -46,6 +46,8 @@ pub enum Input {
     /// Messages through this modem fail, and the sentence says how: climb the ladder for that, if the ladder
     /// allows it now.
     Cure(String),
+    /// A message that was on the air before this session began may still be answered.
+    ExpectLate,
     /// Finish the message on the air within this time, then close the port for good.
     Stop(Duration),
     /// Delete a message that was announced with this place.

@@ -101,6 +101,10 @@ impl Session {
                 self.known.pending.cure = Some(why);
                 self.wake_idle(now)
             }
+            Input::ExpectLate => {
+                self.known.pace.gave_up(now, now + self.known.settings.timing.sending.late);
+                Next::Stay
+            }
             Input::Stop(grace) => {
                 self.known.pending.stop = Some(now + grace);
                 if self.doing.activity() == Activity::Sending {

@@ -7,6 +7,7 @@ use super::field::{OK, answer, each, minutes, seconds};
 use super::{Bench, Fake, accepted, settings};
 use crate::Settings;
 use crate::at::Verdict;
+use crate::session::Input;
 use crate::snapshot::{Notice, Outcome, State};
 
 /// A modem that took this long from Ctrl-Z to its answer, this many times.
@@ -249,6 +250,22 @@ fn a_late_answer_is_not_that_of_the_next_message() {
         assert_eq!(late(&bench), credited);
         bench.assert_works();
     });
+}
+
+/// The program was stopped and started again while a message was on the air.
+#[test]
+fn a_late_answer_to_a_message_of_an_earlier_run_is_not_that_of_the_next_one() {
+    let mut bench = Bench::ready(Fake::new());
+    bench.session.handle(Input::ExpectLate, bench.now);
+    bench.modem.result("");
+    bench.send();
+    bench.live(Duration::from_millis(500), |_| {});
+    bench.say("\r\n+CMGS: 41\r\n\r\nOK\r\n");
+    bench.live(Duration::from_secs(1), |_| {});
+    assert!(bench.outcomes.is_empty(), "the message is still on the air: {:?}", bench.outcomes);
+    bench.say("\r\n+CMS ERROR: 1\r\n");
+    assert!(matches!(&bench.outcomes[..], [Outcome::Unknown { .. }]), "{:?}", bench.outcomes);
+    bench.assert_works();
 }
 
 /// A slow modem's own answer is awaited as long as its answers take.
