@@ -122,18 +122,25 @@ impl Modem {
         parts: Vec<Part>,
         gate: oneshot::Receiver<()>,
     ) -> impl Future<Output = Outcome> + Send + 'static + use<> {
-        let (reply, outcome) = oneshot::channel();
+        let (reply, mut outcome) = oneshot::channel();
+        let orders = self.orders.clone();
         let refused = match self.orders.try_send(Order { parts, gate, reply }) {
             Ok(()) => None,
             Err(TrySendError::Full(_)) => Some(Outcome::not_started("the modem has orders enough")),
             Err(TrySendError::Closed(_)) => Some(Outcome::not_started("the modem was stopped")),
         };
         async move {
-            match refused {
-                Some(outcome) => outcome,
-                // The task answers every order, but may end before it reads one.
-                None => outcome.await.unwrap_or_else(|_| Outcome::not_started("the modem was stopped")),
+            if let Some(outcome) = refused {
+                return outcome;
             }
+            // The task answers every order that it reads. One that was sent while the task ended may lie in the channel
+            // as long as there are senders.
+            let answered = tokio::select! {
+                biased;
+                answered = &mut outcome => answered.ok(),
+                () = orders.closed() => outcome.try_recv().ok(),
+            };
+            answered.unwrap_or_else(|| Outcome::not_started("the modem was stopped"))
         }
     }
 
