@@ -37,7 +37,7 @@ pub(crate) enum Kind {
     CardBusy,
     /// The modem fails every message.
     FailsAll,
-    /// The modem fails the messages to one client's numbers.
+    /// The modem fails the messages to some numbers.
     FailsSome,
     /// The modem has no network.
     NetworkLost,

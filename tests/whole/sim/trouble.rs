@@ -38,7 +38,7 @@ impl World {
         let lost = |point, times| fault(FaultKind::LoseResult, times).at(point);
         let mut restart = |announce| Restart { announce, text_mode: dice.one_in(2) };
         match kind {
-            // They have actors of their own.
+            // The daemon's own actor counts its steps.
             Kind::Crash => {}
             Kind::ResultLost => rack.fault(place, lost(Point::Accepted, 1)),
             Kind::ResultLate => rack.fault(place, fault(FaultKind::LateResult(dice.millis(50_000)), 1)),
@@ -92,6 +92,7 @@ impl World {
             Kind::Flood => self.flood(false),
             Kind::DiskFull => self.machine().full.store(false, Ordering::SeqCst),
             Kind::ClockSet => self.right_clock(),
+            Kind::Crash | Kind::Reloaded => {}
             _ => well(rack, place),
         }
     }

@@ -107,7 +107,8 @@ impl World {
         for client in 0..world.plan().clients {
             actors.spawn(world.clone().client(client));
         }
-        for (kind, mean) in world.plan().faults.clone() {
+        let faults = world.plan().faults.clone().into_iter();
+        for (kind, mean) in faults.filter(|(kind, _)| *kind != Kind::Crash) {
             actors.spawn(world.clone().trouble(kind, mean));
         }
         let ends = world.0.began + world.plan().unrest;
