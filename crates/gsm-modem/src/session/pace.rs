@@ -89,13 +89,14 @@ impl Pace {
         self.late.is_some_and(|late| now < late.until)
     }
 
-    /// Whether a result that comes for another message may belong to the message that was given up. This is
-    /// asked once: a modem that answers only the next message also answers those after it.
-    pub(super) fn doubts(&mut self, now: Instant) -> bool {
-        self.late
-            .as_mut()
-            .filter(|late| now < late.until)
-            .is_some_and(|late| !std::mem::replace(&mut late.doubted, true))
+    /// Whether a result that comes for another message may belong to the message that was given up. That holds until the
+    /// first acceptance, and no longer: a modem that accepts another message does not answer the earlier one any more.
+    pub(super) fn doubts(&mut self, accepted: bool, now: Instant) -> bool {
+        let Some(late) = self.late.as_mut().filter(|late| now < late.until && !late.doubted) else {
+            return false;
+        };
+        late.doubted = accepted;
+        true
     }
 
     /// The modem restarted: it will not answer for earlier messages.

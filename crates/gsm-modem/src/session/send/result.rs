@@ -56,7 +56,7 @@ impl Send {
         expected: Instant,
         cx: &mut Cx<'_>,
     ) -> Next {
-        let late = cx.known.pace.doubts(cx.now);
+        let late = cx.known.pace.doubts(code.is_ok(), cx.now);
         if late || reference.is_none() && code.is_ok() {
             self.doubted = Some((reference, code.clone()));
             self.stage = Stage::Body(None);

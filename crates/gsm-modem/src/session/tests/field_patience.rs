@@ -252,6 +252,28 @@ fn a_late_answer_is_not_that_of_the_next_message() {
     });
 }
 
+/// The modem refuses the messages after the one that was given up, and then accepts that one.
+#[test]
+fn a_late_answer_is_not_that_of_a_message_after_one_that_was_refused() {
+    let mut bench = Bench::ready(Fake::new());
+    bench.session.handle(Input::ExpectLate, bench.now);
+    for refused in 1..=2 {
+        bench.modem.result("\r\n+CMS ERROR: 38\r\n");
+        bench.send();
+        assert!(bench.within(seconds(5), |b| b.outcomes.len() == refused && b.state() == State::Ready));
+    }
+    bench.outcomes.clear();
+    bench.modem.result("");
+    bench.send();
+    bench.live(Duration::from_millis(500), |_| {});
+    bench.say("\r\n+CMGS: 41\r\n\r\nOK\r\n");
+    bench.live(Duration::from_secs(1), |_| {});
+    assert!(bench.outcomes.is_empty(), "the message is still on the air: {:?}", bench.outcomes);
+    bench.say("\r\n+CMS ERROR: 38\r\n");
+    assert!(matches!(&bench.outcomes[..], [Outcome::Unknown { .. }]), "{:?}", bench.outcomes);
+    bench.assert_works();
+}
+
 /// The program was stopped and started again while a message was on the air.
 #[test]
 fn a_late_answer_to_a_message_of_an_earlier_run_is_not_that_of_the_next_one() {
