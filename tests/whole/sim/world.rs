@@ -240,10 +240,16 @@ impl World {
         let disk = Disk { memory, full, life: Arc::clone(life) };
         let store = Store::over(Arc::new(disk), dice.millis(15));
         let key = Key::from_bytes([7; 32]).with_random(Random::seeded(dice.roll()));
+        // Without the families' files nobody asks a modem for reports.
+        let profiles = smsotpd::config::profiles();
         let plugged = (0..plan.modems).map(|place| {
             let (opened, life) = (Arc::clone(&machine.opened), Arc::clone(life));
             let ports = Ports { rack: Arc::clone(rack), place, life, opened };
-            (gsm_modem::Settings::new(format!("m{place}"), port(place)), Arc::new(ports) as Arc<dyn Host>)
+            let settings = gsm_modem::Settings {
+                profiles: profiles.clone(),
+                ..gsm_modem::Settings::new(format!("m{place}"), port(place))
+            };
+            (settings, Arc::new(ports) as Arc<dyn Host>)
         });
         Core::start(store, key, clock.clone(), self.settings(), plugged.collect()).await
     }
