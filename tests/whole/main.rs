@@ -1,7 +1,7 @@
 //! Deterministic simulation of the whole daemon: seeds that must hold. What is simulated stands in `sim/mod.rs`.
 //!
-//! `SMSOTP_SEED=n cargo test --test whole -- --nocapture one_seed` runs one seed and prints its steps. Longer runs are
-//! `cargo run --release --example whole -- --seed 1 --hours 24`; the gate runs as many seeds so as fit a minute.
+//! `cargo run --release --example whole -- --seed N --steps` runs one seed and prints its steps; the same program makes
+//! longer runs, and the gate has it run as many seeds as fit a minute.
 
 mod sim;
 
@@ -43,15 +43,4 @@ fn a_plan_is_made_smaller_as_long_as_it_fails() {
     plan.faults = Kind::ALL.map(|kind| (kind, std::time::Duration::from_secs(60))).into();
     let least = shrink(plan, |plan| plan.has(Kind::Crash) && plan.clients >= 2);
     assert_eq!((least.faults.len(), least.clients, least.modems), (1, 3, 1));
-}
-
-#[test]
-fn one_seed() {
-    let seed = std::env::var("SMSOTP_SEED").ok().and_then(|seed| seed.parse().ok());
-    if let Some(seed) = seed {
-        let plan = Plan::of(seed);
-        let run = run(&plan);
-        println!("{plan:?}\n{}", run.steps.join("\n"));
-        assert_eq!(run.broken, None);
-    }
 }

@@ -231,10 +231,15 @@ impl Model {
         let ever = self.troubles_between(began, Instant::now());
         for m in messages {
             let (id, status) = (m.id, m.status);
-            self.must(!matches!(status, Queued | Sending), || {
+            // What was queued while the clock was ahead waits for that time.
+            self.must(!matches!(status, Queued | Sending) || self.clock_set, || {
                 format!("{id} has not ended: {}", status.as_str())
             });
             self.must(status != Failed || ever > 0, || format!("{id} failed, and no modem had trouble"));
+            // Every code asks for a report, and nothing held it up.
+            self.must(status != Sent || !m.otp || ever > 0, || {
+                format!("the report for {id} came to nothing")
+            });
             self.must(status != Delivered || !off, || format!("{id} is delivered to a phone that is off"));
             self.must(status != Undelivered || off, || format!("{id} is undelivered, and its phone is on"));
         }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use gsm_sim::script::CardState;
 use gsm_sim::{Fault, FaultKind, Point, Rack, Reports, Restart};
-use smsotpd::clock::Timestamp;
 use tokio::time::sleep;
 
 use super::client::prefix;
@@ -77,9 +76,7 @@ impl World {
                 let most =
                     [60_000, 12 * 3_600_000, 400 * 86_400_000][usize::try_from(dice.below(3)).unwrap()];
                 let (now, by) = (self.clock().now(), dice.millis(most));
-                let to = if dice.one_in(2) { now.plus(by) } else { now.minus(by) };
-                self.step(&format!("the clock shows {to}"));
-                self.clock().set(to);
+                self.set_clock(if dice.one_in(2) { now.plus(by) } else { now.minus(by) });
             }
             Kind::Reloaded => self.reload(dice.below(3)),
             Kind::Flood => self.flood(true),
@@ -110,9 +107,7 @@ impl World {
     /// Sets the wall clock right.
     fn right_clock(&self) {
         if self.plan().has(Kind::ClockSet) {
-            let to: Timestamp = self.right_time();
-            self.step(&format!("the clock shows {to}"));
-            self.clock().set(to);
+            self.set_clock(self.right_time());
         }
     }
 }

@@ -14,7 +14,7 @@ use smsotpd::clock::{Clock, Timestamp};
 use smsotpd::daemon::Core;
 use smsotpd::gateway::{Caller, Gateway, GatewayError, MessageView, SendRequest, Settings};
 use smsotpd::otp::{Limits, Policy, Service, Template};
-use smsotpd::outbox::{Circuit, ModemRules};
+use smsotpd::outbox::{Circuit, MessageStatus, ModemRules};
 use smsotpd::random::Random;
 use smsotpd::secret::{Key, Secret};
 use smsotpd::store::{Memory, Store};
@@ -53,6 +53,8 @@ struct Inner {
     codes: Mutex<BTreeMap<String, String>>,
     delivered: Notify,
     flooded: AtomicBool,
+    /// The wall clock was far off once.
+    far_off: AtomicBool,
     /// Nothing goes wrong any more.
     calm: AtomicBool,
     /// Which settings the daemon was given last.
@@ -89,6 +91,7 @@ impl World {
             codes: Mutex::default(),
             delivered: Notify::new(),
             flooded: AtomicBool::new(false),
+            far_off: AtomicBool::new(false),
             calm: AtomicBool::new(false),
             settings: AtomicU64::new(0),
             plan,
@@ -158,9 +161,20 @@ impl World {
         START.plus(self.0.began.elapsed())
     }
 
-    /// Whether records may be forgotten because a clock was set far ahead.
+    /// Whether records may be forgotten: the clock was set further than they are kept for, ahead or back and then right
+    /// again, or the run is as long.
     pub(super) fn forgets(&self) -> bool {
-        self.plan().has(Kind::ClockSet) || self.plan().unrest > Duration::from_secs(20 * 3600)
+        self.0.far_off.load(Ordering::SeqCst) || self.plan().unrest > Duration::from_secs(20 * 3600)
+    }
+
+    /// Sets the wall clock.
+    pub(super) fn set_clock(&self, to: Timestamp) {
+        self.step(&format!("the clock shows {to}"));
+        let right = self.right_time();
+        if to.since(right).max(right.since(to)) > Duration::from_secs(12 * 3600) {
+            self.0.far_off.store(true, Ordering::SeqCst);
+        }
+        self.0.clock.set(to);
     }
 
     pub(super) fn step(&self, what: &str) {
@@ -388,24 +402,29 @@ impl World {
                 idempotency_key: None,
             };
             let sent = gateway.send(&Caller::default(), request).await.map(|(m, _)| m.id);
+            let mut sends = false;
             // A breaker rests for half an hour at most.
             for _ in 0..32 {
                 sleep(MINUTE).await;
                 let Ok(id) = sent else { break };
-                let now = gateway.message(&Caller::default(), id).await.map(|m| m.status.as_str());
-                if now == Ok("sent") {
+                let now = gateway.message(&Caller::default(), id).await.map(|m| m.status);
+                sends = now == Ok(MessageStatus::Sent);
+                if sends {
                     break;
                 }
             }
             let view = gateway.modem(&modem.name).map(|m| m.condition.circuit);
+            // A breaker that opened while the clock was ahead rests until that time.
+            let opened_ahead = self.plan().has(Kind::ClockSet);
             self.model(|m| {
-                let opened_ahead = self.plan().has(Kind::ClockSet);
+                m.must(sends || opened_ahead, || format!("{} does not send", modem.name));
                 m.must(view == Ok(Circuit::Closed) || opened_ahead, || {
                     format!("the breaker of {}: {view:?}", modem.name)
                 });
             });
         }
-        let what = disorder(gateway, self.plan().has(Kind::ClockSet)).filter(|_| !self.forgets());
+        let opened_ahead = self.plan().has(Kind::ClockSet);
+        let what = disorder(gateway, opened_ahead).filter(|_| !opened_ahead);
         self.model(|m| m.must(what.is_none(), || format!("after the calm {what:?}")));
     }
 
@@ -437,7 +456,8 @@ impl World {
     }
 
     fn look_at_ledgers(&self, gateway: &Gateway, taken: &[Submitted]) {
-        if self.forgets() || self.plan().has(Kind::Swapped) {
+        // A day of the ledger is one of the wall clock.
+        if self.forgets() || self.plan().has(Kind::Swapped) || self.plan().has(Kind::ClockSet) {
             return;
         }
         for (place, modem) in gateway.modems().into_iter().enumerate() {
