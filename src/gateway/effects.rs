@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::outbox::{Avoid, Message, MessageStatus, Observation};
 use crate::secret::Key;
-use crate::store::Tx;
+use crate::store::{Ticket, Tx};
 
 /// What is to happen when a move is on disk.
 #[derive(Debug)]
@@ -125,9 +125,7 @@ impl Inner {
         now: Timestamp,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let (answer, effects) = self.store.transact(self.noting(now, work)).await??;
-        self.apply(effects);
-        Ok(answer)
+        self.finish(self.store.begin(self.noting(now, work))).await
     }
 
     /// The same for the daemon's own tasks: the move waits for its turn when many do, and is never refused.
@@ -136,7 +134,11 @@ impl Inner {
         now: Timestamp,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let (answer, effects) = self.store.begin_in_turn(self.noting(now, work)).await.done().await??;
+        self.finish(self.store.begin_in_turn(self.noting(now, work)).await).await
+    }
+
+    async fn finish<R: Send + 'static>(&self, begun: Ticket<Result<(R, Vec<Effect>)>>) -> Result<R> {
+        let (answer, effects) = begun.done().await??;
         self.apply(effects);
         Ok(answer)
     }
@@ -205,6 +207,7 @@ impl Inner {
             }
         }
     }
+
     /// Counts one more of what this modem did.
     fn count(&self, modem: &str, counter: impl Fn(&Slot) -> &AtomicU64) {
         if let Ok(slot) = self.slot(modem) {

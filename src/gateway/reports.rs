@@ -97,13 +97,13 @@ impl Move<'_, '_> {
         let Some(m) = self.happened_to(before.clone(), event.clone(), self.now)? else {
             return Ok(Settled { was, ..nothing });
         };
+        if m.report || m.parts > 1 {
+            self.remember_sender(id, event, sim)?;
+        }
         if !m.report {
-            if m.parts > 1 {
-                self.remember_sender(&before, event, sim)?;
-            }
             return Ok(Settled { was, states: vec![m] });
         }
-        self.expect_reports(&before, event, sim)?;
+        self.expect_reports(&before, event)?;
         let of_it: Vec<_> = self.tx.held()?.into_iter().filter(|(_, report)| tells_of(report, &m)).collect();
         let mut states = vec![m];
         for (key, report) in of_it {
@@ -122,23 +122,23 @@ impl Move<'_, '_> {
         Ok(Settled { was, states })
     }
 
-    /// Writes down which SIM took parts of a message, so that all of it goes through one.
-    fn remember_sender(&mut self, m: &Message, event: &Event, sim: Option<&str>) -> Result<()> {
-        let references = match event {
-            Event::Ended { end, .. } => end.references(),
-            Event::LateAccepted { reference, .. } => std::slice::from_ref(reference),
+    /// Writes down which SIM took parts of a message under which references: its reports name them, and the rest of it
+    /// goes through the same SIM.
+    fn remember_sender(&mut self, id: MessageId, event: &Event, sim: Option<&str>) -> Result<()> {
+        let (modem, references) = match event {
+            Event::Ended { modem, end } => (modem, end.references()),
+            Event::LateAccepted { modem, reference, .. } => (modem, std::slice::from_ref(reference)),
             _ => return Ok(()),
         };
-        let (Event::Ended { modem, .. } | Event::LateAccepted { modem, .. }) = event else { return Ok(()) };
         for &reference in references {
             let until = self.now.plus(AWAITED);
-            self.tx.put_expected(sim.unwrap_or(modem), Some(reference), m.id, until)?;
+            self.tx.put_expected(sim.unwrap_or(modem), Some(reference), id, until)?;
         }
         Ok(())
     }
 
-    /// Writes down under which references reports may come, after an event of a message that stood as `m` before it.
-    fn expect_reports(&mut self, m: &Message, event: &Event, sim: Option<&str>) -> Result<()> {
+    /// Writes down of which parts reports may come, after an event of a message that stood as `m` before it.
+    fn expect_reports(&mut self, m: &Message, event: &Event) -> Result<()> {
         let until = self.now.plus(AWAITED);
         let mut awaited = self.tx.awaited(m.id)?.unwrap_or_else(|| Awaited::new(m.id));
         let known = awaited.clone();
@@ -149,17 +149,13 @@ impl Move<'_, '_> {
                 let mut part = m.first_part(modem);
                 for &reference in end.references() {
                     awaited.sent(part, reference);
-                    self.tx.put_expected(sim.unwrap_or(modem), Some(reference), m.id, until)?;
                     part = part.saturating_add(1);
                 }
                 if matches!(end, End::Unknown { .. }) {
                     doubts.push((modem, part));
                 }
             }
-            Event::LateAccepted { modem, part, reference } => {
-                awaited.sent_after_all(*part, *reference);
-                self.tx.put_expected(sim.unwrap_or(modem), Some(*reference), m.id, until)?;
-            }
+            Event::LateAccepted { part, reference, .. } => awaited.sent_after_all(*part, *reference),
             Event::FoundSending => {
                 doubts.push((m.modem.as_deref().unwrap_or_default(), m.parts_done));
                 doubts.extend(m.twins.iter().map(|twin| (twin.modem.as_str(), twin.first)));

@@ -126,10 +126,10 @@ impl Move<'_, '_> {
     /// and another SIM may be in the modem by now.
     fn began(&self, m: &Message, modem: &str, sim: Option<&str>) -> Result<bool> {
         let Some(&last) = m.modem_references.last().filter(|_| m.parts_done > 0) else { return Ok(true) };
-        let mut sent = self.tx.expected(modem, Some(last))?;
-        if let Some(sim) = sim {
-            sent = self.tx.expected_of_sim(sim, last)?;
-        }
+        let sent = match sim {
+            Some(sim) => self.tx.expected_of_sim(sim, last)?,
+            None => self.tx.expected(modem, Some(last))?,
+        };
         Ok(sent.contains(&m.id))
     }
 

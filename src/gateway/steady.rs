@@ -27,8 +27,8 @@ impl Steady {
         let known = store.read(|view| view.meta(NAME)).await??;
         let known = known.as_deref().and_then(read);
         let steady = Self::after(known, clock.boot(), clock.boot_time(), clock.now());
-        let line = steady.line(clock);
-        store.transact(move |tx| tx.put_meta(NAME, line.as_bytes())).await?;
+        let (name, line) = steady.seen(clock);
+        store.transact(move |tx| tx.put_meta(name, line.as_bytes())).await?;
         Ok(steady)
     }
 
@@ -44,8 +44,8 @@ impl Steady {
     }
 
     /// Whether it is of this boot. Where a boot has no name (the unit hides `/proc/sys`), it is one in which no less time
-    /// has passed than when it was seen last: a machine that was booted again, with the daemon started much later, loses the time
-    /// that it was off, so that limits last longer.
+    /// has passed than when it was seen last. A machine that was booted again and started the daemon much later then
+    /// loses the time that it was off: limits last longer, and nobody gets more.
     fn is_of(&self, boot: &str, since: Duration, seen: Timestamp) -> bool {
         if boot.is_empty() || self.boot.is_empty() {
             let then = i64::try_from(seen.as_millis()).unwrap_or(i64::MAX).saturating_sub(self.ahead);
@@ -62,11 +62,7 @@ impl Steady {
 
     /// What is written down of it now and then, and its name there.
     pub(super) fn seen(&self, clock: &Clock) -> (&'static str, String) {
-        (NAME, self.line(clock))
-    }
-
-    fn line(&self, clock: &Clock) -> String {
-        format!("{} {} {}", self.boot, self.ahead, self.now(clock).as_millis())
+        (NAME, format!("{} {} {}", self.boot, self.ahead, self.now(clock).as_millis()))
     }
 }
 
@@ -108,7 +104,7 @@ mod tests {
     fn what_was_written_reads_back_and_what_was_not_is_nothing() {
         let clock = Clock::manual(Timestamp::from_millis(50));
         let steady = Steady { boot: "a-b".to_owned(), ahead: -5 };
-        assert_eq!(read(steady.line(&clock).as_bytes()), Some((steady, Timestamp::from_millis(45))));
+        assert_eq!(read(steady.seen(&clock).1.as_bytes()), Some((steady, Timestamp::from_millis(45))));
         for damaged in [&b""[..], b"a", b"a b 7", b"a 1 x", b"\xff 1 1"] {
             assert_eq!(read(damaged), None);
         }

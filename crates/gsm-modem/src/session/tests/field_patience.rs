@@ -252,6 +252,28 @@ fn a_late_answer_is_not_that_of_the_next_message() {
     });
 }
 
+/// An earlier message is accepted half a second after the next one was written; its own refusal comes so much later.
+fn is_in_doubt(mut bench: Bench, own_after: Duration) {
+    bench.outcomes.clear();
+    bench.modem.result("");
+    bench.send();
+    bench.live(Duration::from_millis(500), |_| {});
+    bench.say("\r\n+CMGS: 41\r\n\r\nOK\r\n");
+    bench.live(own_after, |_| {});
+    assert!(bench.outcomes.is_empty(), "the message is still on the air: {:?}", bench.outcomes);
+    bench.say("\r\n+CMS ERROR: 1\r\n");
+    assert!(matches!(&bench.outcomes[..], [Outcome::Unknown { .. }]), "{:?}", bench.outcomes);
+    bench.assert_works();
+}
+
+/// The program was stopped and started again while a message was on the air.
+#[test]
+fn a_late_answer_to_a_message_of_an_earlier_run_is_not_that_of_the_next_one() {
+    let mut bench = Bench::ready(Fake::new());
+    bench.session.handle(Input::ExpectLate, bench.now);
+    is_in_doubt(bench, seconds(1));
+}
+
 /// The modem refuses the messages after the one that was given up, and then accepts that one.
 #[test]
 fn a_late_answer_is_not_that_of_a_message_after_one_that_was_refused() {
@@ -262,32 +284,7 @@ fn a_late_answer_is_not_that_of_a_message_after_one_that_was_refused() {
         bench.send();
         assert!(bench.within(seconds(5), |b| b.outcomes.len() == refused && b.state() == State::Ready));
     }
-    bench.outcomes.clear();
-    bench.modem.result("");
-    bench.send();
-    bench.live(Duration::from_millis(500), |_| {});
-    bench.say("\r\n+CMGS: 41\r\n\r\nOK\r\n");
-    bench.live(Duration::from_secs(1), |_| {});
-    assert!(bench.outcomes.is_empty(), "the message is still on the air: {:?}", bench.outcomes);
-    bench.say("\r\n+CMS ERROR: 38\r\n");
-    assert!(matches!(&bench.outcomes[..], [Outcome::Unknown { .. }]), "{:?}", bench.outcomes);
-    bench.assert_works();
-}
-
-/// The program was stopped and started again while a message was on the air.
-#[test]
-fn a_late_answer_to_a_message_of_an_earlier_run_is_not_that_of_the_next_one() {
-    let mut bench = Bench::ready(Fake::new());
-    bench.session.handle(Input::ExpectLate, bench.now);
-    bench.modem.result("");
-    bench.send();
-    bench.live(Duration::from_millis(500), |_| {});
-    bench.say("\r\n+CMGS: 41\r\n\r\nOK\r\n");
-    bench.live(Duration::from_secs(1), |_| {});
-    assert!(bench.outcomes.is_empty(), "the message is still on the air: {:?}", bench.outcomes);
-    bench.say("\r\n+CMS ERROR: 1\r\n");
-    assert!(matches!(&bench.outcomes[..], [Outcome::Unknown { .. }]), "{:?}", bench.outcomes);
-    bench.assert_works();
+    is_in_doubt(bench, seconds(1));
 }
 
 /// A slow modem's own answer is awaited as long as its answers take.
@@ -298,15 +295,7 @@ fn a_late_answer_is_not_that_of_the_next_message_of_a_slow_modem() {
     bench.send();
     assert!(bench.within(seconds(49), |b| !b.outcomes.is_empty()), "the first is given up");
     assert!(bench.within(seconds(5), |b| b.state() == State::Ready));
-    bench.outcomes.clear();
-    bench.send();
-    bench.live(Duration::from_millis(500), |_| {});
-    bench.say("\r\n+CMGS: 41\r\n\r\nOK\r\n");
-    bench.live(Duration::from_millis(5_500), |_| {});
-    assert!(bench.outcomes.is_empty(), "the message is still on the air: {:?}", bench.outcomes);
-    bench.say("\r\n+CMS ERROR: 1\r\n");
-    assert!(matches!(&bench.outcomes[..], [Outcome::Unknown { .. }]), "{:?}", bench.outcomes);
-    bench.assert_works();
+    is_in_doubt(bench, Duration::from_millis(5_500));
 }
 
 /// `OK` alone belongs to an earlier command, and what follows belongs to the message.
