@@ -30,6 +30,7 @@ mod request;
 mod sends;
 mod settings;
 mod sims;
+mod source;
 mod steady;
 mod submit;
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! Verifications: issue, check, resend, cancel.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::effects::{Effect, Move, to_its_end};
 use super::error::{GatewayError, Result};
 use super::inner::{Gateway, Inner};
 use super::moves::{Attempt, Once, Tracked};
 use super::request::{Caller, IssueRequest};
+use super::source::{Source, check_values};
 use super::view::{CheckView, VerificationView};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
@@ -17,8 +16,6 @@ use crate::outbox::{Encoding, Kind, Message, MessageStatus};
 use crate::phone::PhoneNumber;
 use crate::secret::{Sealed, Secret};
 
-/// A value of a template is a name or an amount, not a text.
-const VALUE_CHARS: usize = 200;
 /// Parts of one message: 1530 characters of the default alphabet.
 const MAX_PARTS: usize = 10;
 
@@ -239,48 +236,6 @@ impl Inner {
     }
 }
 
-/// What a code's text is rendered from; kept sealed for a resend.
-struct Source {
-    code: Code,
-    locale: Option<String>,
-    values: BTreeMap<String, String>,
-}
-
-/// Parts the fields of a packed source; refused in values.
-const SEPARATOR: char = '\u{1f}';
-
-impl Source {
-    fn render(&self, name: &str, service: &Service, life: Duration) -> Result<Secret<String>> {
-        service
-            .render(name, &self.code, self.locale.as_deref(), &self.values, life)
-            .map_err(|missing| GatewayError::InvalidRequest(format!("the template needs values.{missing}")))
-    }
-
-    fn pack(&self) -> Secret<String> {
-        let mut packed = self.code.expose().to_owned();
-        packed.push(SEPARATOR);
-        packed.push_str(self.locale.as_deref().unwrap_or_default());
-        for (name, value) in &self.values {
-            packed.push(SEPARATOR);
-            packed.push_str(name);
-            packed.push(SEPARATOR);
-            packed.push_str(value);
-        }
-        Secret::new(packed)
-    }
-
-    fn unpack(packed: &[u8]) -> Option<Self> {
-        let mut fields = std::str::from_utf8(packed).ok()?.split(SEPARATOR);
-        let code = Code::restored(fields.next()?.to_owned());
-        let locale = Some(fields.next()?).filter(|l| !l.is_empty()).map(str::to_owned);
-        let mut values = BTreeMap::new();
-        while let Some(name) = fields.next() {
-            values.insert(name.to_owned(), fields.next()?.to_owned());
-        }
-        Some(Self { code, locale, values })
-    }
-}
-
 /// The coding and the parts of a text, or why it does not fit.
 fn measure(text: &Secret<String>) -> Result<(Encoding, u8)> {
     let survey = gsm_sms::survey(text.expose());
@@ -308,24 +263,6 @@ fn allowed(caller: &Caller, service: &str) -> Result<()> {
 /// A verification of a service that the client may not use does not exist for it.
 fn visible(caller: &Caller, tracked: Tracked) -> Result<Tracked> {
     if caller.may_use(&tracked.v.service) { Ok(tracked) } else { Err(GatewayError::NotFound("verification")) }
-}
-
-fn check_values(service: &Service, locale: Option<&str>, values: &BTreeMap<String, String>) -> Result<()> {
-    let template = service.template(locale);
-    if let Some(missing) = template.wanted().find(|name| !values.contains_key(*name)) {
-        return Err(GatewayError::InvalidRequest(format!("the template needs values.{missing}")));
-    }
-    // An unknown name is taken: another locale's template may want it. A value that could fake lines or a link
-    // target is not.
-    match values.iter().find(|(_, v)| v.chars().count() > VALUE_CHARS || v.chars().any(char::is_control)) {
-        Some((name, _)) => Err(GatewayError::InvalidRequest(format!(
-            "values.{name} has control characters or more than {VALUE_CHARS} characters"
-        ))),
-        None if locale.is_some_and(|l| l.len() > 35 || l.chars().any(char::is_control)) => {
-            Err(GatewayError::InvalidRequest("locale is no language tag".to_owned()))
-        }
-        None => Ok(()),
-    }
 }
 
 /// What makes two issue requests the same.

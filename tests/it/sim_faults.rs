@@ -1,6 +1,7 @@
 //! The faults of the simulated modem, over a real pty.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 use gsm_sim::{Fault, FaultKind, Options, Point, Script, ScriptError, Sim};
@@ -116,6 +117,21 @@ fn a_modem_is_pulled_out_and_plugged_in() {
     wire.hello("+CMGS: 1\r\n");
     drop(sim);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "no link is left behind");
+}
+
+#[test]
+fn a_port_is_never_that_of_another_modem() {
+    let sim = Sim::start(Options::default()).unwrap();
+    let port = sim.port(0);
+    sim.unplug(0);
+    // The kernel gives these ptys the numbers that are free now.
+    let others = Sim::start(Options { modems: 3, ..Options::default() }).unwrap();
+    assert!(File::open(&port).is_err(), "nothing is there before the modem is back");
+    sim.plug(0).unwrap();
+    assert_eq!(std::fs::canonicalize(&port).ok(), sim.device(0));
+    let folder = port.parent().unwrap();
+    drop((sim, others));
+    assert!(!folder.exists(), "its own folder ends with it");
 }
 
 #[test]

@@ -36,12 +36,7 @@ pub(super) struct Handle {
 
 impl Handle {
     /// Opens the port, switches the modem on and starts its thread.
-    pub(super) fn start(
-        modem: Modem,
-        name: String,
-        link: Option<PathBuf>,
-        log: Arc<CommandLog>,
-    ) -> io::Result<Self> {
+    pub(super) fn start(modem: Modem, name: String, link: PathBuf, log: Arc<CommandLog>) -> io::Result<Self> {
         let (orders, inbox) = channel();
         let (waker, wakened) = UnixStream::pair()?;
         wakened.set_nonblocking(true)?;
@@ -91,9 +86,9 @@ struct Port {
 
 /// A pty with its link.
 struct Tty {
-    link: Option<PathBuf>,
+    link: PathBuf,
     /// The link is removed before the port that it points to.
-    plugged: Option<(Option<Link>, Pty)>,
+    plugged: Option<(Link, Pty)>,
     device: Device,
     pending: Vec<u8>,
 }
@@ -176,10 +171,7 @@ impl Socket for Tty {
 
     fn plug(&mut self) -> io::Result<()> {
         let pty = Pty::open()?;
-        let link = match &self.link {
-            Some(path) => Some(Link::place(path, pty.path())?),
-            None => None,
-        };
+        let link = Link::place(&self.link, pty.path())?;
         *self.device.lock().unwrap_or_else(PoisonError::into_inner) = Some(pty.path().to_owned());
         self.plugged = Some((link, pty));
         self.pending.clear();

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::controls::Controls;
@@ -17,8 +18,8 @@ use super::slot::Controlled;
 /// What a simulation consists of.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The folder of the links `modem0`, `modem1` … to the ports. Without one, [`Sim::port`] gives the ptys
-    /// themselves.
+    /// The folder of the links `modem0`, `modem1` … to the ports. Without one, the simulation makes its own among
+    /// the temporary files.
     pub dir: Option<PathBuf>,
     /// How many modems there are.
     pub modems: usize,
@@ -40,7 +41,48 @@ impl Default for Options {
 pub struct Sim {
     controls: Controls,
     handles: Vec<Arc<Handle>>,
-    dir: Option<PathBuf>,
+    /// Dropped after the handles, which remove their links from it.
+    links: Links,
+}
+
+/// The folder of the links to the ports.
+///
+/// A pty's own name is no name for a modem: when a modem is unplugged, the kernel gives its number to whoever opens
+/// the next pty, and a program that opens the modem's port again would talk to a stranger.
+struct Links {
+    dir: PathBuf,
+    /// Whether the folder ends with the simulation.
+    own: bool,
+}
+
+impl Links {
+    fn make(wanted: Option<PathBuf>) -> io::Result<Self> {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let own = wanted.is_none();
+        let dir = wanted.unwrap_or_else(|| {
+            let count = MADE.fetch_add(1, Ordering::Relaxed);
+            std::env::temp_dir().join(format!("gsm-sim-{}-{count}", std::process::id()))
+        });
+        std::fs::create_dir_all(&dir)?;
+        Ok(Self { dir, own })
+    }
+
+    fn to(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        if self.own {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+/// What a modem's link and its thread are called.
+fn name(modem: usize) -> String {
+    format!("modem{modem}")
 }
 
 impl Deref for Sim {
@@ -60,9 +102,7 @@ impl Sim {
 
     /// Starts one modem for each script.
     pub fn start_each(dir: Option<PathBuf>, scripts: Vec<Script>, seed: u64) -> io::Result<Self> {
-        if let Some(dir) = &dir {
-            std::fs::create_dir_all(dir)?;
-        }
+        let links = Links::make(dir)?;
         let network = Arc::new(Network::default());
         let handles = scripts
             .into_iter()
@@ -70,22 +110,16 @@ impl Sim {
             .map(|(index, script)| {
                 let log = Arc::new(CommandLog::default());
                 let modem = Modem::new(Arc::new(script), index, seed, Arc::clone(&network), Arc::clone(&log));
-                let name = format!("modem{index}");
-                let link = dir.as_ref().map(|dir| dir.join(&name));
-                Handle::start(modem, name, link, log).map(Arc::new)
+                Handle::start(modem, name(index), links.to(&name(index)), log).map(Arc::new)
             })
             .collect::<io::Result<Vec<_>>>()?;
         let modems = handles.iter().map(|handle| Arc::clone(handle) as Arc<dyn Controlled>).collect();
-        Ok(Self { controls: Controls::new(modems, network), handles, dir })
+        Ok(Self { controls: Controls::new(modems, network), handles, links })
     }
 
-    /// The path to open: the link when there is a folder of links, else the pty. Without a folder, a modem
-    /// that is unplugged has an empty path.
+    /// The path to open: a link to the modem's pty, which is there while the modem is plugged in.
     pub fn port(&self, modem: usize) -> PathBuf {
-        match &self.dir {
-            Some(dir) => dir.join(format!("modem{modem}")),
-            None => self.device(modem).unwrap_or_default(),
-        }
+        self.links.to(&name(modem))
     }
 
     /// The pty itself, while the modem is plugged in.
