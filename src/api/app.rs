@@ -8,13 +8,12 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 
 use crate::gateway::{
-    Caller, CheckView, Control, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest, MessageFilter,
-    MessageView, ModemView, OptOutView, Page, Recorded, SendRequest, StatusView, Subscription, UssdAnswer,
-    VerificationView,
+    Caller, CheckRequest, CheckView, Control, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest,
+    MessageFilter, MessageView, ModemView, OptOutView, Page, Recorded, SendRequest, StatusView, Subscription,
+    UssdAnswer, VerificationView,
 };
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::Tag;
-use crate::secret::Secret;
 
 /// Time limits and sizes that keep one client from harming the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,18 +100,19 @@ macro_rules! service {
 
 service! {
     later {
-        /// Makes a verification and queues its message. True means that the idempotency key was known, the
-        /// verification is the one that the key stands for, and nothing was sent again.
+        /// Makes a verification and queues its message. True means that the verification is not new: it was pending and
+        /// its code is sent again, or the idempotency key stands for it and nothing is sent.
         issue(caller: Caller, request: IssueRequest) -> (VerificationView, bool) = (&caller, request);
         /// Compares a code with a verification.
-        check(caller: Caller, id: VerificationId, code: Secret<String>) -> CheckView = (&caller, id, &code);
+        check(caller: Caller, id: VerificationId, request: CheckRequest) -> CheckView = (&caller, id, request);
         /// Compares a code with the newest verification of a number and service.
-        check_newest(caller: Caller, to: String, service: Option<String>, code: Secret<String>) -> CheckView
-            = (&caller, &to, service.as_deref(), &code);
+        check_newest(caller: Caller, to: String, service: Option<String>, request: CheckRequest) -> CheckView
+            = (&caller, &to, service.as_deref(), request);
         /// A verification.
         verification(caller: Caller, id: VerificationId) -> VerificationView = (&caller, id);
         /// Sends the same code again.
-        resend(caller: Caller, id: VerificationId) -> VerificationView = (&caller, id);
+        resend(caller: Caller, id: VerificationId, idempotency_key: Option<String>) -> VerificationView
+            = (&caller, id, idempotency_key);
         /// Withdraws a verification.
         cancel(caller: Caller, id: VerificationId) -> VerificationView = (&caller, id);
         /// Queues a plain message. True means that the idempotency key was known, the message is the one that

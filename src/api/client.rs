@@ -170,6 +170,7 @@ impl Reply {
             return None;
         }
         Some(self.parse().unwrap_or_else(|_| wire::Problem {
+            verification: None,
             r#type: "about:blank".to_owned(),
             title: self.status.canonical_reason().unwrap_or("not done").to_owned(),
             status: self.status.as_u16(),

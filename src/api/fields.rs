@@ -48,6 +48,16 @@ impl Fields {
         })
     }
 
+    /// A text of at most `most` characters.
+    pub(super) fn short_text(&mut self, name: &'static str, most: usize) -> Option<String> {
+        let text = self.text(name)?;
+        if text.chars().count() > most {
+            let too_long = || Problem::malformed(format!("`{name}` has more than {most} characters"));
+            self.wrong.get_or_insert_with(too_long);
+        }
+        Some(text)
+    }
+
     /// A text that is required.
     pub(super) fn wanted_text(&mut self, name: &'static str) -> String {
         self.text(name).unwrap_or_else(|| {

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::reply::{json, with};
 use super::wire;
 use crate::gateway::{GatewayError, seconds};
+use crate::id::VerificationId;
 
 /// A request that was refused, and why. `detail` never repeats what the client sent in confidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Problem {
     pub detail: String,
     /// When to try again.
     pub retry_after: Option<Duration>,
+    /// The verification that is in the way.
+    pub verification: Option<VerificationId>,
 }
 
 /// Every code that a problem may have, with its title.
@@ -46,7 +49,7 @@ pub const CODES: &[(&str, &str)] = &[
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after: None }
+        Self { status, code, detail: detail.into(), retry_after: None, verification: None }
     }
 
     /// 400: the request is not valid for this path.
@@ -90,7 +93,11 @@ impl From<GatewayError> for Problem {
     fn from(error: GatewayError) -> Self {
         use GatewayError as E;
         let retry_after = match &error {
-            E::Cooldown { retry_after } | E::RateLimited { retry_after, .. } => Some(*retry_after),
+            E::Cooldown { retry_after, .. } | E::RateLimited { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        };
+        let verification = match &error {
+            E::Cooldown { verification, .. } => Some(*verification),
             _ => None,
         };
         let (status, code) = match &error {
@@ -110,7 +117,7 @@ impl From<GatewayError> for Problem {
             E::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
             E::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
-        Self { status, code, detail: error.to_string(), retry_after }
+        Self { status, code, detail: error.to_string(), retry_after, verification }
     }
 }
 
@@ -126,6 +133,7 @@ impl IntoResponse for Problem {
             status: self.status.as_u16(),
             detail: self.detail,
             code: self.code.to_owned(),
+            verification: self.verification.map(|id| id.to_string()),
         };
         let mut response = with(json(self.status, &body), header::CONTENT_TYPE, "application/problem+json");
         if let Some(span) = self.retry_after {
@@ -150,6 +158,7 @@ mod tests {
         let s = || "why".to_owned();
         let minute = Duration::from_millis(59_001);
         let limit = "per_number".to_owned();
+        let verification = VerificationId::from_bytes([7; 16]);
         for (error, status, code) in [
             (E::InvalidRequest(s()), 400, "invalid_request"),
             (E::NotAllowed(s()), 403, "not_allowed"),
@@ -160,7 +169,7 @@ mod tests {
             (E::TextTooLong(s()), 422, "text_too_long"),
             (E::UnknownService, 422, "unknown_service"),
             (E::IdempotencyMismatch, 422, "idempotency_mismatch"),
-            (E::Cooldown { retry_after: minute }, 429, "cooldown"),
+            (E::Cooldown { retry_after: minute, verification }, 429, "cooldown"),
             (E::RateLimited { limit, retry_after: minute }, 429, "rate_limited"),
             (E::QueueFull, 503, "queue_full"),
             (E::Storage(s()), 503, "storage"),

@@ -7,9 +7,9 @@ use super::fields::Fields;
 use super::reply::{json, with};
 use super::request::{Authorised, Reply};
 use super::wire;
-use crate::gateway::{EventKind, IssueRequest, VerificationView};
+use crate::gateway::{CheckRequest, EventKind, IssueRequest, VerificationView};
 use crate::id::VerificationId;
-use crate::otp::VerificationStatus;
+use crate::otp::{BindingHash, VerificationStatus};
 use crate::secret::Secret;
 
 /// `POST /v1/verifications`.
@@ -20,11 +20,13 @@ pub(super) async fn issue(mut request: Authorised) -> Reply {
         service: fields.text("service"),
         locale: fields.text("locale"),
         values: fields.texts("values"),
+        binding: fields.short_text("binding", BindingHash::MOST_CHARS).map(Secret::new),
+        metadata: fields.texts("metadata"),
         idempotency_key,
     };
     let wanted = request.fields(take).await?;
-    let (view, replayed) = request.app.service.issue(request.caller, wanted).await?;
-    let status = if replayed { StatusCode::OK } else { StatusCode::CREATED };
+    let (view, known) = request.app.service.issue(request.caller, wanted).await?;
+    let status = if known { StatusCode::OK } else { StatusCode::CREATED };
     let place = format!("/v1/verifications/{}", view.id);
     Ok(with(json(status, &wire::Verification::from(&view)), header::LOCATION, &place))
 }
@@ -47,26 +49,37 @@ pub(super) async fn show(request: Authorised) -> Reply {
 /// `POST /v1/verifications/{id}/check`.
 pub(super) async fn check(mut request: Authorised) -> Reply {
     let id = request.id("verification")?;
-    let code = request.fields(|fields| Secret::new(fields.wanted_text("code"))).await?;
-    let check = request.app.service.check(request.caller, id, code).await?;
+    let idempotency_key = request.idempotency_key()?;
+    let typed = request.fields(|fields| typed(fields, idempotency_key)).await?;
+    let check = request.app.service.check(request.caller, id, typed).await?;
     Ok(json(StatusCode::OK, &wire::Check::from(&check)))
 }
 
 /// `POST /v1/check`.
 pub(super) async fn check_newest(mut request: Authorised) -> Reply {
+    let idempotency_key = request.idempotency_key()?;
     let take = |fields: &mut Fields| {
-        (fields.wanted_text("to"), fields.text("service"), Secret::new(fields.wanted_text("code")))
+        (fields.wanted_text("to"), fields.text("service"), typed(fields, idempotency_key))
     };
-    let (to, service, code) = request.fields(take).await?;
-    let check = request.app.service.check_newest(request.caller, to, service, code).await?;
+    let (to, service, typed) = request.fields(take).await?;
+    let check = request.app.service.check_newest(request.caller, to, service, typed).await?;
     Ok(json(StatusCode::OK, &wire::Check::from(&check)))
+}
+
+fn typed(fields: &mut Fields, idempotency_key: Option<String>) -> CheckRequest {
+    CheckRequest {
+        code: Secret::new(fields.wanted_text("code")),
+        binding: fields.short_text("binding", BindingHash::MOST_CHARS).map(Secret::new),
+        idempotency_key,
+    }
 }
 
 /// `POST /v1/verifications/{id}/resend`.
 pub(super) async fn resend(mut request: Authorised) -> Reply {
     let id = request.id("verification")?;
+    let idempotency_key = request.idempotency_key()?;
     request.no_fields().await?;
-    let view = request.app.service.resend(request.caller, id).await?;
+    let view = request.app.service.resend(request.caller, id, idempotency_key).await?;
     Ok(json(StatusCode::ACCEPTED, &wire::Verification::from(&view)))
 }
 

@@ -24,6 +24,7 @@ impl From<&gateway::VerificationView> for Verification {
             expires_at: v.expires_at.to_string(),
             resend_at: v.resend_at.to_string(),
             message: MessageRef { id: message.to_string(), status: status.as_str().to_owned() },
+            metadata: v.metadata.clone(),
         }
     }
 }

@@ -26,6 +26,9 @@ pub struct Verification {
     pub resend_at: String,
     /// The newest message that carries the code.
     pub message: MessageRef,
+    /// The notes that its client gave; left out when it gave none, and of events.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// A message's id and status.
@@ -175,6 +178,9 @@ pub struct Problem {
     pub detail: String,
     /// The code in the API's contract.
     pub code: String,
+    /// Of `cooldown`: the verification that is pending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<String>,
 }
 
 /// A received message. `Debug` shows no text.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::reader::{Item, Table, is_name};
-use crate::otp::{Policy, PolicyError, Service, Template};
+use crate::otp::{OnReissue, Policy, PolicyError, Service, Template};
 
 const SERVICE: &[&str] = &[
     "digits",
@@ -13,12 +13,15 @@ const SERVICE: &[&str] = &[
     "max_attempts",
     "cooldown",
     "max_sends",
+    "on_reissue",
     "template",
     "webotp_domain",
     "android_app_hash",
     "report",
     "locales",
 ];
+
+const ON_REISSUE: &[(&str, OnReissue)] = &[("same", OnReissue::Same), ("new", OnReissue::New)];
 
 /// All services; `default` exists even when the file has no section for it.
 pub(super) fn services(root: &Table<'_>) -> BTreeMap<String, Service> {
@@ -71,6 +74,10 @@ fn policy(table: &Table<'_>, inherited: &Policy) -> Policy {
         max_attempts: number("max_attempts", inherited.max_attempts),
         cooldown: span("cooldown", inherited.cooldown),
         max_sends: number("max_sends", inherited.max_sends),
+        on_reissue: table
+            .item("on_reissue")
+            .and_then(|i| i.one_of(ON_REISSUE))
+            .unwrap_or(inherited.on_reissue),
     };
     // A policy that is inherited unchanged was checked at its own place.
     if policy == *inherited {

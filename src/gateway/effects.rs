@@ -2,6 +2,7 @@
 //! the store it notes while it runs. Once it is on disk these effects happen in the order in which they were noted,
 //! here and nowhere else.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -38,6 +39,8 @@ pub(super) enum Effect {
     Failed(String),
     /// A verification changed, by this word: that is told and counted.
     Verification(&'static str, VerificationView),
+    /// A code was checked, and this is whether it was approved.
+    Checked(bool),
     /// A verification ends at this time.
     ExpectExpiry(Timestamp, VerificationId),
     /// It ended before.
@@ -184,8 +187,11 @@ impl Inner {
             Effect::Failed(modem) => self.count(&modem, |slot| &slot.failed),
             Effect::Verification(what, view) => {
                 self.metrics.verification(what);
+                // An application's notes are for the application.
+                let view = VerificationView { metadata: BTreeMap::new(), ..view };
                 self.events.publish(now, EventKind::Verification(what, view));
             }
+            Effect::Checked(approved) => self.metrics.check(approved),
             Effect::ExpectExpiry(at, id) => {
                 locked(&self.expiries).insert((at, id));
                 self.keep_by(Some(at));

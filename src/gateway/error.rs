@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::id::VerificationId;
 use crate::store::StoreError;
 
 /// What a use case answers.
@@ -42,6 +43,8 @@ pub enum GatewayError {
     Cooldown {
         /// How long until it passes.
         retry_after: Duration,
+        /// The verification that is pending.
+        verification: VerificationId,
     },
     /// A limit would be exceeded.
     #[error("the limit {limit} is used up; try again in {} s", seconds(.retry_after))]

@@ -10,7 +10,7 @@ use super::effects::Move;
 use super::error::Result;
 use super::inner::Inner;
 use super::lock::locked;
-use super::moves::IDEMPOTENCY;
+use super::once::HONOURED;
 use crate::clock::Timestamp;
 use crate::outbox::{Kind, Periods};
 use crate::store::Records as _;
@@ -88,7 +88,7 @@ impl Inner {
         let verifications = now.minus(settings.keep_verifications);
         let messages = now.minus(settings.keep_messages);
         // What a key names is given back to whoever repeats the request. Older things have no key any more.
-        let keyed = settings.keep_verifications.min(settings.keep_messages) < IDEMPOTENCY;
+        let keyed = settings.keep_verifications.min(settings.keep_messages) < HONOURED;
         // Not in a move: what has to stay may be much to look at.
         let (ended, over) = self
             .store

@@ -117,15 +117,7 @@ impl Inner {
             );
         }
         let pending = self.store.read(View::pending_verifications).await??;
-        for (expires_at, id) in pending {
-            let (tracked, _) = self.store.transact(self.noting(now, move |mv| mv.tracked(id))).await??;
-            if tracked.v.attempts_left() == 0 {
-                // Counted, and the daemon stopped before it was compared: it is used up.
-                self.store.transact(self.noting(now, move |mv| mv.compared(id, false))).await??;
-            } else {
-                locked(&self.expiries).insert((expires_at, id));
-            }
-        }
+        locked(&self.expiries).extend(pending);
         Ok(())
     }
 

@@ -3,8 +3,9 @@
 use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::inner::Gateway;
+use super::once::Once;
 use super::request::{Caller, MessageFilter, SendRequest};
-use super::verify::{fingerprint, number, once};
+use super::verify::number;
 use super::view::{MessageView, Page};
 use crate::id::MessageId;
 use crate::outbox::{Kind, Message};
@@ -14,7 +15,6 @@ impl Gateway {
     /// Queues a plain message; answers when it is on disk. The flag tells a replay.
     pub async fn send(&self, caller: &Caller, request: SendRequest) -> Result<(MessageView, bool)> {
         let inner = &self.0;
-        inner.admit()?;
         let settings = inner.settings();
         let to = number(&request.to)?;
         settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked)?;
@@ -41,9 +41,11 @@ impl Gateway {
             deadline: request.valid_for.map(|span| due_at.plus(span)),
             ..blank
         };
-        let once = once(caller, request.idempotency_key.as_ref(), digest(&request));
+        let fields = fields(&request, m.to.as_str());
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        let once = Once::of(caller, "POST /v1/messages", request.idempotency_key.as_ref(), &fields);
         let made = inner.perform(now, move |mv| mv.send(m, once.as_ref())).await?;
-        Ok((MessageView::from(&made.subject), made.replayed))
+        Ok((MessageView::from(&made.subject), made.known))
     }
 
     /// One message.
@@ -91,19 +93,11 @@ fn visible(caller: &Caller, m: &Message) -> bool {
 }
 
 /// What makes two send requests the same.
-fn digest(request: &SendRequest) -> [u8; 32] {
-    fingerprint(&[
-        "send",
-        &request.to,
-        request.text.expose(),
-        &format!(
-            "{} {} {} {:?} {:?} {:?}",
-            request.flash,
-            request.priority,
-            request.report,
-            request.valid_for,
-            request.send_at,
-            request.modem
-        ),
-    ])
+fn fields(request: &SendRequest, to: &str) -> [String; 3] {
+    let SendRequest { flash, priority, report, valid_for, send_at, modem, .. } = request;
+    [
+        to.to_owned(),
+        request.text.expose().clone(),
+        format!("{flash} {priority} {report} {valid_for:?} {send_at:?} {modem:?}"),
+    ]
 }

@@ -5,12 +5,14 @@
 //! `gateway/tests/mod.rs`: a gateway over a store in memory and a modem that is a few lines of test.
 
 mod air;
+mod check;
 mod effects;
 mod error;
 mod events;
 mod inbound;
 mod inner;
 mod intake;
+mod issue;
 mod keeper;
 mod life;
 mod lint;
@@ -21,6 +23,7 @@ mod metrics;
 mod modems;
 mod moment;
 mod moves;
+mod once;
 mod opt_out;
 mod piece;
 mod prometheus;
@@ -46,7 +49,7 @@ pub(crate) use error::seconds;
 pub use gsm_modem::{Counters, Part, Recorded, Snapshot, State as ModemState, UssdAnswer};
 pub use inner::Gateway;
 pub use lint::lint;
-pub use request::{Caller, InboxFilter, IssueRequest, MessageFilter, SendRequest};
+pub use request::{Caller, CheckRequest, InboxFilter, IssueRequest, MessageFilter, SendRequest};
 pub use settings::Settings;
 pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
 pub use view::{

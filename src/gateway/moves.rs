@@ -1,39 +1,20 @@
 //! The moves that a client asks for: a code or a text is made, checked, sent again, withdrawn. Each is one transaction
 //! and decides nothing that a pure step could decide.
 
-use std::str::FromStr;
-use std::time::Duration;
-
 use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
-use super::view::{CheckView, VerificationView};
+use super::once::{Made, Once};
+use super::request::Caller;
+use super::view::VerificationView;
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, Rate, Verification, VerificationStatus, Window};
 use crate::outbox::{Message, MessageStatus, Observation};
 use crate::phone::PhoneNumber;
-use crate::store::{Idempotency, Records as _};
-
-/// How long an `Idempotency-Key` is honoured.
-pub(super) const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
-
-/// Under which idempotency key something is made, and from which request.
-#[derive(Debug, Clone)]
-pub(super) struct Once {
-    pub(super) client: String,
-    pub(super) key: String,
-    pub(super) digest: [u8; 32],
-}
-
-/// What a request made.
-pub(super) struct Made<T> {
-    pub(super) subject: T,
-    /// An earlier request with the same key had made it.
-    pub(super) replayed: bool,
-}
+use crate::store::Records as _;
 
 /// The windows that a new code counts in.
-pub(super) type Windows = Vec<(String, Rate, &'static str)>;
+type Windows = Vec<(String, Rate, &'static str)>;
 
 /// A verification, and where its newest message stands.
 pub(super) struct Tracked {
@@ -47,76 +28,25 @@ impl Tracked {
     }
 }
 
-/// A check, before anything is compared.
-pub(super) enum Attempt {
-    /// It is counted.
-    Counted(Tracked),
-    /// None was left.
-    Refused(Tracked),
-}
-
 impl Move<'_, '_> {
-    /// A new verification with its message, counted in its windows.
-    pub(super) fn issue(
-        &mut self,
-        v: Verification,
-        m: &Message,
-        windows: &Windows,
-        once: Option<&Once>,
-    ) -> Result<Made<VerificationView>> {
-        if let Some(id) = self.made_before(once)? {
-            return Ok(Made { subject: self.tracked(id)?.view(self.now), replayed: true });
-        }
-        self.permits(&v.to)?;
-        self.count(windows)?;
-        self.remember(once, &v.id)?;
-        self.tx.put_message(m)?;
-        self.tx.put_verification(&v)?;
-        self.then(Effect::ExpectExpiry(v.expires_at, v.id));
-        let view = self.tell("pending", &Tracked { v, message: m.status });
-        self.queued(m);
-        Ok(Made { subject: view, replayed: false })
-    }
-
     /// A new plain message.
     pub(super) fn send(&mut self, m: Message, once: Option<&Once>) -> Result<Made<Message>> {
         if let Some(id) = self.made_before(once)? {
             let subject = self.tx.message(id)?.ok_or(GatewayError::NotFound("message"))?;
-            return Ok(Made { subject, replayed: true });
+            return Ok(Made { subject, known: true });
         }
+        self.inner.admit()?;
         self.permits(&m.to)?;
         self.remember(once, &m.id)?;
         self.tx.put_message(&m)?;
         self.queued(&m);
-        Ok(Made { subject: m, replayed: false })
-    }
-
-    /// What `once` made before, if its body was the same.
-    fn made_before<I: FromStr>(&self, once: Option<&Once>) -> Result<Option<I>> {
-        let Some(once) = once else { return Ok(None) };
-        match self.tx.idempotency(&once.client, &once.key)? {
-            Some(known) if known.expires_at <= self.now => Ok(None),
-            Some(known) if known.digest != once.digest => Err(GatewayError::IdempotencyMismatch),
-            Some(known) => {
-                let damaged = |_| GatewayError::Internal("idempotency record".to_owned());
-                known.subject.parse().map(Some).map_err(damaged)
-            }
-            None => Ok(None),
-        }
-    }
-
-    fn remember(&mut self, once: Option<&Once>, subject: &impl ToString) -> Result<()> {
-        if let Some(once) = once {
-            let expires_at = self.now.plus(IDEMPOTENCY);
-            let record = Idempotency { digest: once.digest, subject: subject.to_string(), expires_at };
-            self.tx.put_idempotency(&once.client, &once.key, &record)?;
-        }
-        Ok(())
+        Ok(Made { subject: m, known: false })
     }
 
     /// Counts one more code in its windows.
-    fn count(&mut self, windows: &Windows) -> Result<()> {
-        for (name, window, expires_at) in self.counted(windows)? {
+    pub(super) fn count(&mut self, caller: &Caller, to: &PhoneNumber) -> Result<()> {
+        let windows = self.settings.limits.windows(to, caller.client.as_deref());
+        for (name, window, expires_at) in self.counted(&windows)? {
             self.tx.put_window(name, &window, expires_at)?;
         }
         Ok(())
@@ -153,88 +83,32 @@ impl Move<'_, '_> {
         Ok(Tracked { v, message })
     }
 
-    /// The newest verification of a number and service.
-    pub(super) fn newest(&self, to: &PhoneNumber, service: &str) -> Result<VerificationId> {
-        let newest = self.tx.newest_verification(to, service)?;
+    /// The same, for an answer: an end by time that is told is on disk, so that no clock that is set takes it back.
+    pub(super) fn settled(&mut self, id: VerificationId) -> Result<Tracked> {
+        self.expire(id)?;
+        self.tracked(id)
+    }
+
+    /// The newest verification of a number, a service and a client.
+    pub(super) fn newest(
+        &self,
+        to: &PhoneNumber,
+        service: &str,
+        client: Option<&str>,
+    ) -> Result<VerificationId> {
+        let newest = self.tx.newest_verification(to, service, client)?;
         newest.ok_or(GatewayError::NotFound("verification of this number and service"))
     }
 
-    /// Counts an attempt, if one is left.
-    pub(super) fn attempt(&mut self, Tracked { v, message }: Tracked) -> Result<Attempt> {
-        match otp::step(v.clone(), otp::Event::Attempt, self.now) {
-            Ok(v) => {
-                self.tx.put_verification(&v)?;
-                Ok(Attempt::Counted(Tracked { v, message }))
-            }
-            Err(_) => Ok(Attempt::Refused(Tracked { v, message })),
-        }
-    }
-
-    /// Writes down what the comparison of a counted attempt gave; when that ends the verification, its queued message
-    /// is withdrawn.
-    pub(super) fn compared(&mut self, id: VerificationId, right: bool) -> Result<CheckView> {
-        let mut tracked = self.tracked(id)?;
-        let mut end = None;
-        if let Ok(v) = otp::step(tracked.v.clone(), otp::Event::Compared { right }, self.now) {
-            self.tx.put_verification(&v)?;
-            end = match v.status {
-                VerificationStatus::Approved => Some("approved"),
-                VerificationStatus::Exhausted => Some("exhausted"),
-                _ => None,
-            };
-            tracked.v = v;
-        }
-        if end.is_some() {
-            tracked.message = self.withdraw(tracked.v.message)?;
-        }
-        if tracked.v.status != VerificationStatus::Pending {
-            self.inner.not_wanted(tracked.v.message);
-            self.then(Effect::ForgetExpiry(tracked.v.expires_at, id));
-        }
-        let approved = right && end.is_some();
-        if approved {
-            self.code_ended(tracked.v.message, Observation::CodeUsed)?;
-        }
-        let verification = match end {
-            Some(end) => self.tell(end, &tracked),
-            None => tracked.view(self.now),
-        };
-        Ok(CheckView { approved, verification })
-    }
-
-    /// Sends the same code again in `m`; an older message of it that still waits is withdrawn.
-    pub(super) fn resend(
-        &mut self,
-        id: VerificationId,
-        m: &Message,
-        windows: &Windows,
-    ) -> Result<VerificationView> {
-        let Tracked { v, .. } = self.tracked(id)?;
-        self.permits(&v.to)?;
-        let older = v.message;
-        let v = match otp::step(v, otp::Event::Resend { message: m.id }, self.now) {
-            Ok(v) => v,
-            Err(otp::Refusal::Cooldown { until }) => return Err(self.cooling(windows, until)),
-            Err(refusal) => return Err(GatewayError::Conflict(refusal.to_string())),
-        };
-        self.count(windows)?;
-        self.withdraw(older)?;
-        self.tx.put_message(m)?;
-        self.tx.put_verification(&v)?;
-        self.inner.not_wanted(older);
-        let view = self.tell("resent", &Tracked { v, message: m.status });
-        self.queued(m);
-        Ok(view)
-    }
-
-    /// The refusal of a resend inside its cool-down: a full window may outlast that.
-    fn cooling(&self, windows: &Windows, until: Timestamp) -> GatewayError {
-        let cooldown = until.since(self.now);
-        match self.counted(windows) {
+    /// The refusal of another send of `v` inside its cool-down: a full window may outlast that.
+    pub(super) fn cooling(&self, caller: &Caller, v: &Verification) -> GatewayError {
+        let cooldown = v.resend_at.since(self.now);
+        let windows = self.settings.limits.windows(&v.to, caller.client.as_deref());
+        match self.counted(&windows) {
             Err(GatewayError::RateLimited { limit, retry_after }) if retry_after > cooldown => {
                 GatewayError::RateLimited { limit, retry_after }
             }
-            _ => GatewayError::Cooldown { retry_after: cooldown },
+            _ => GatewayError::Cooldown { retry_after: cooldown, verification: v.id },
         }
     }
 
@@ -271,7 +145,7 @@ impl Move<'_, '_> {
     }
 
     /// The code that a message carried was entered, or nobody did: an observation of how good the modem is that sent it.
-    fn code_ended(&mut self, id: MessageId, observation: Observation) -> Result<()> {
+    pub(super) fn code_ended(&mut self, id: MessageId, observation: Observation) -> Result<()> {
         let carried = |m: &Message| matches!(m.status, MessageStatus::Sent | MessageStatus::Delivered);
         if let Some(modem) = self.tx.message(id)?.filter(carried).and_then(|m| m.modem) {
             self.then(Effect::CodeEnded(modem, observation));
@@ -280,14 +154,14 @@ impl Move<'_, '_> {
     }
 
     /// A verification changed.
-    fn tell(&mut self, what: &'static str, tracked: &Tracked) -> VerificationView {
+    pub(super) fn tell(&mut self, what: &'static str, tracked: &Tracked) -> VerificationView {
         let view = tracked.view(self.now);
         self.then(Effect::Verification(what, view.clone()));
         view
     }
 
     /// Withdraws the message of a verification if it waits; answers its status.
-    fn withdraw(&mut self, id: MessageId) -> Result<MessageStatus> {
+    pub(super) fn withdraw(&mut self, id: MessageId) -> Result<MessageStatus> {
         let Some(m) = self.tx.message(id)? else { return Ok(MessageStatus::Expired) };
         let status = m.status;
         let Some(m) = self.withdraw_for(m, None)? else { return Ok(status) };

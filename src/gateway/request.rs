@@ -32,7 +32,7 @@ impl Caller {
 }
 
 /// `POST /v1/verifications`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct IssueRequest {
     /// The number, as it came.
     pub to: String,
@@ -42,8 +42,30 @@ pub struct IssueRequest {
     pub locale: Option<String>,
     /// Values for the template.
     pub values: BTreeMap<String, String>,
+    /// What the code is for: a check has to repeat it.
+    pub binding: Option<Secret<String>>,
+    /// The caller's own notes, which are given back.
+    pub metadata: BTreeMap<String, String>,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
+}
+
+/// A code that somebody typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRequest {
+    /// The code.
+    pub code: Secret<String>,
+    /// What it is for, as it was said when it was issued.
+    pub binding: Option<Secret<String>>,
+    /// The `Idempotency-Key` header.
+    pub idempotency_key: Option<String>,
+}
+
+impl CheckRequest {
+    /// This code, and nothing else said.
+    pub fn of(code: &str) -> Self {
+        Self { code: Secret::new(code.to_owned()), binding: None, idempotency_key: None }
+    }
 }
 
 /// `POST /v1/messages`.

@@ -1,17 +1,15 @@
-//! Verifications: issue, check, resend, cancel.
+//! Verifications: looked at and cancelled; and what an issue and a check have in common.
 
-use std::sync::Arc;
-
-use super::effects::{Effect, Move, to_its_end};
+use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::inner::{Gateway, Inner};
-use super::moves::{Attempt, Once, Tracked};
-use super::request::{Caller, IssueRequest};
-use super::source::{Source, check_values};
-use super::view::{CheckView, VerificationView};
+use super::moves::Tracked;
+use super::request::Caller;
+use super::source::Source;
+use super::view::VerificationView;
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
-use crate::otp::{Code, Service, Verification, VerificationStatus};
+use crate::otp::{Service, Verification};
 use crate::outbox::{Encoding, Kind, Message, MessageStatus};
 use crate::phone::PhoneNumber;
 use crate::secret::{Sealed, Secret};
@@ -20,116 +18,18 @@ use crate::secret::{Sealed, Secret};
 const MAX_PARTS: usize = 10;
 
 impl Gateway {
-    /// Makes a code and queues its message; answers when both are on disk. The flag tells that an
-    /// `Idempotency-Key` gave back an earlier verification.
-    pub async fn issue(&self, caller: &Caller, request: IssueRequest) -> Result<(VerificationView, bool)> {
-        let inner = &self.0;
-        inner.admit()?;
-        let settings = inner.settings();
-        let to = number(&request.to)?;
-        let name = request.service.clone().unwrap_or_else(|| Service::DEFAULT.to_owned());
-        let service = settings.services.get(&name).ok_or(GatewayError::UnknownService)?;
-        allowed(caller, &name)?;
-        settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked)?;
-        check_values(service, request.locale.as_deref(), &request.values)?;
-
-        let now = inner.clock.now();
-        let (id, message) = (inner.ids.next(now), inner.ids.next(now));
-        let code = Code::draw(&service.policy, inner.key.random());
-        let source = Source { code, locale: request.locale.clone(), values: request.values.clone() };
-        let text = source.render(&name, service, service.policy.ttl)?;
-        let hash = source.code.hash(&inner.key, id, &name, &to);
-        let sealed = inner.key.seal(&id.to_bytes(), source.pack().expose().as_bytes());
-        let v = Verification::new(
-            id,
-            name,
-            to.clone(),
-            caller.client.clone(),
-            &service.policy,
-            now,
-            hash,
-            sealed,
-            message,
-        );
-        let m = inner.carry(message, &v, service, caller, &text, now)?;
-        let windows = settings.limits.windows(&to, caller.client.as_deref());
-        let once = once(caller, request.idempotency_key.as_ref(), digest(&request));
-        let made = inner.perform(now, move |mv| mv.issue(v, &m, &windows, once.as_ref())).await?;
-        Ok((made.subject, made.replayed))
-    }
-
     /// One verification.
     pub async fn verification(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
         let now = self.0.clock.now();
-        let tracked = self.0.perform(now, move |mv| mv.tracked(id)).await?;
+        let tracked = self.0.perform(now, move |mv| mv.settled(id)).await?;
         Ok(visible(caller, tracked)?.view(now))
-    }
-
-    /// Checks a code: the attempt is on disk before it is compared, and an approval before it is told.
-    pub async fn check(
-        &self,
-        caller: &Caller,
-        id: VerificationId,
-        code: &Secret<String>,
-    ) -> Result<CheckView> {
-        let (inner, caller, code) = (Arc::clone(&self.0), caller.clone(), code.clone());
-        to_its_end(async move {
-            let answer = inner.check(caller, id, &code).await?;
-            inner.metrics.check(answer.approved);
-            Ok(answer)
-        })
-        .await
-    }
-
-    /// Checks a code against the newest verification of a number and service.
-    pub async fn check_newest(
-        &self,
-        caller: &Caller,
-        to: &str,
-        service: Option<&str>,
-        code: &Secret<String>,
-    ) -> Result<CheckView> {
-        let to = number(to)?;
-        let service = service.unwrap_or(Service::DEFAULT).to_owned();
-        allowed(caller, &service)?;
-        if !self.0.settings().services.contains_key(&service) {
-            return Err(GatewayError::UnknownService);
-        }
-        let id = self.0.perform(self.0.clock.now(), move |mv| mv.newest(&to, &service)).await?;
-        self.check(caller, id, code).await
-    }
-
-    /// Sends the same code again.
-    pub async fn resend(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
-        let inner = &self.0;
-        inner.admit()?;
-        let settings = inner.settings();
-        let now = inner.clock.now();
-        let tracked = inner.perform(now, move |mv| mv.tracked(id)).await?;
-        let Tracked { v, .. } = visible(caller, tracked)?;
-        let ended = || GatewayError::Conflict("the verification has ended".to_owned());
-        let sealed = v.sealed.as_ref().filter(|_| v.status_at(now) == VerificationStatus::Pending);
-        let sealed = sealed.ok_or_else(ended)?;
-        let life = v.expires_at.since(now);
-        if life < settings.min_life {
-            return Err(GatewayError::Conflict(
-                "too little of its life is left for another message; issue a new verification".to_owned(),
-            ));
-        }
-        let service = settings.services.get(&v.service).ok_or(GatewayError::UnknownService)?;
-        settings.limits.permits(&v.to).map_err(GatewayError::DestinationBlocked)?;
-        let source = inner.unpack(&id.to_bytes(), sealed)?;
-        let text = source.render(&v.service, service, life)?;
-        let m = inner.carry(inner.ids.next(now), &v, service, caller, &text, now)?;
-        let windows = settings.limits.windows(&v.to, caller.client.as_deref());
-        inner.perform(now, move |mv| mv.resend(id, &m, &windows)).await
     }
 
     /// Withdraws a verification and its queued message.
     pub async fn cancel(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
         let who = caller.clone();
         let cancel = move |mv: &mut Move<'_, '_>| {
-            let tracked = visible(&who, mv.tracked(id)?)?;
+            let tracked = visible(&who, mv.settled(id)?)?;
             mv.cancel(tracked)
         };
         self.0.perform(self.0.clock.now(), cancel).await
@@ -137,38 +37,8 @@ impl Gateway {
 }
 
 impl Inner {
-    async fn check(
-        self: &Arc<Self>,
-        caller: Caller,
-        id: VerificationId,
-        code: &Secret<String>,
-    ) -> Result<CheckView> {
-        let now = self.clock.now();
-        let attempt = move |mv: &mut Move<'_, '_>| {
-            let tracked = visible(&caller, mv.tracked(id)?)?;
-            mv.attempt(tracked)
-        };
-        let tracked = match self.make(now, attempt).await? {
-            Attempt::Counted(tracked) => tracked,
-            Attempt::Refused(tracked) => {
-                return Ok(CheckView { approved: false, verification: tracked.view(now) });
-            }
-        };
-        let (v, settings) = (&tracked.v, self.settings());
-        // A service that is gone from the configuration leaves its codes as they were drawn.
-        let alphabet = settings.services.get(&v.service).map_or("", |service| &service.policy.alphabet);
-        let typed = Code::typed(code.expose(), alphabet);
-        let right = typed.hash(&self.key, v.id, &v.service, &v.to) == v.hash;
-        if right || v.attempts_left() == 0 {
-            return self.make(now, move |mv| mv.compared(id, right)).await;
-        }
-        let verification = tracked.view(now);
-        self.apply(vec![Effect::Verification("attempted", verification.clone())]);
-        Ok(CheckView { approved: false, verification })
-    }
-
     /// The message that carries the code of `v`.
-    fn carry(
+    pub(super) fn carry(
         &self,
         id: MessageId,
         v: &Verification,
@@ -229,7 +99,7 @@ impl Inner {
         })
     }
 
-    fn unpack(&self, owner: &[u8], sealed: &Sealed) -> Result<Source> {
+    pub(super) fn unpack(&self, owner: &[u8], sealed: &Sealed) -> Result<Source> {
         let plain = self.key.unseal(owner, sealed).map_err(|e| GatewayError::Internal(e.to_string()))?;
         Source::unpack(plain.expose())
             .ok_or_else(|| GatewayError::Internal("sealed code is damaged".to_owned()))
@@ -253,7 +123,7 @@ pub(super) fn number(text: &str) -> Result<PhoneNumber> {
     text.parse().map_err(|e: crate::phone::PhoneError| GatewayError::InvalidNumber(e.to_string()))
 }
 
-fn allowed(caller: &Caller, service: &str) -> Result<()> {
+pub(super) fn allowed(caller: &Caller, service: &str) -> Result<()> {
     if caller.may_use(service) {
         return Ok(());
     }
@@ -261,34 +131,6 @@ fn allowed(caller: &Caller, service: &str) -> Result<()> {
 }
 
 /// A verification of a service that the client may not use does not exist for it.
-fn visible(caller: &Caller, tracked: Tracked) -> Result<Tracked> {
+pub(super) fn visible(caller: &Caller, tracked: Tracked) -> Result<Tracked> {
     if caller.may_use(&tracked.v.service) { Ok(tracked) } else { Err(GatewayError::NotFound("verification")) }
-}
-
-/// What makes two issue requests the same.
-fn digest(request: &IssueRequest) -> [u8; 32] {
-    let mut fields: Vec<&str> = vec![
-        "issue",
-        &request.to,
-        request.service.as_deref().unwrap_or_default(),
-        request.locale.as_deref().unwrap_or_default(),
-    ];
-    fields.extend(request.values.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]));
-    fingerprint(&fields)
-}
-
-/// Under which key a client makes something once, if it gave one.
-pub(super) fn once(caller: &Caller, key: Option<&String>, digest: [u8; 32]) -> Option<Once> {
-    Some(Once { client: caller.client.clone().unwrap_or_default(), key: key?.clone(), digest })
-}
-
-/// SHA-256 over fields, each preceded by its length.
-pub(super) fn fingerprint(fields: &[&str]) -> [u8; 32] {
-    use sha2::Digest as _;
-    let mut hash = sha2::Sha256::new();
-    for field in fields {
-        hash.update((field.len() as u64).to_be_bytes());
-        hash.update(field.as_bytes());
-    }
-    hash.finalize().into()
 }

@@ -1,5 +1,6 @@
 //! What the use cases answer: values without secrets, in the contract's terms.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gsm_modem::{Snapshot, State as ModemState};
@@ -34,6 +35,8 @@ pub struct VerificationView {
     pub resend_at: Timestamp,
     /// The newest message of it, and where that stands.
     pub message: (MessageId, MessageStatus),
+    /// The notes of its client; left out of events.
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl VerificationView {
@@ -49,6 +52,7 @@ impl VerificationView {
             expires_at: v.expires_at,
             resend_at: v.resend_at,
             message: (v.message, message),
+            metadata: v.metadata.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! This room does not know that modems, a store or a clock exist: time is a parameter, and randomness comes
 //! from the generator that is passed in where a code is made.
 
+mod binding;
 mod code;
 mod limits;
 mod policy;
@@ -12,9 +13,10 @@ mod template;
 mod verification;
 mod window;
 
+pub use binding::BindingHash;
 pub use code::{Code, CodeHash};
 pub use limits::Limits;
-pub use policy::{Policy, PolicyError};
+pub use policy::{OnReissue, Policy, PolicyError};
 pub use service::Service;
 pub use template::{Template, TemplateError};
 pub use verification::{Event, Refusal, Verification, VerificationStatus, step};

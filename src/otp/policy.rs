@@ -2,6 +2,16 @@
 
 use std::time::Duration;
 
+/// What a service does when a code is asked for while one is pending, once that one's cool-down is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnReissue {
+    /// It sends the pending one's code again.
+    #[default]
+    Same,
+    /// It cancels the pending one and makes a new code.
+    New,
+}
+
 /// The rules of one service's codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -17,6 +27,8 @@ pub struct Policy {
     pub cooldown: Duration,
     /// How many messages a verification allows.
     pub max_sends: u32,
+    /// What happens when a code is asked for while one is pending.
+    pub on_reissue: OnReissue,
 }
 
 impl Default for Policy {
@@ -28,6 +40,7 @@ impl Default for Policy {
             max_attempts: 5,
             cooldown: Duration::from_secs(30),
             max_sends: 3,
+            on_reissue: OnReissue::default(),
         }
     }
 }

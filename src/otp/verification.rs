@@ -1,8 +1,9 @@
 //! The state of one verification and the one function that changes it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{CodeHash, Policy};
+use super::{BindingHash, CodeHash, Policy};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::phone::PhoneNumber;
@@ -58,15 +59,17 @@ pub struct Verification {
     pub sealed: Option<Sealed>,
     /// The newest message that carries the code.
     pub message: MessageId,
+    /// What the code is for, when the application said so: a check has to repeat it.
+    pub binding: Option<BindingHash>,
+    /// The application's own notes.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// An event of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// A code was entered: the attempt is counted, before anything is compared.
-    Attempt,
-    /// The counted code was compared.
-    Compared {
+    /// A code was entered and compared.
+    Entered {
         /// Whether it was the right one.
         right: bool,
     },
@@ -129,6 +132,8 @@ impl Verification {
             hash,
             sealed: Some(sealed),
             message,
+            binding: None,
+            metadata: BTreeMap::new(),
         }
     }
 
@@ -147,26 +152,24 @@ impl Verification {
     }
 }
 
-/// The verification after `event` at `now`. The rules: an ended verification never changes; an attempt is
-/// counted while any is left; a right comparison approves, the last wrong one exhausts.
+/// The verification after `event` at `now`. The rules: an ended verification never changes; every code that is entered
+/// counts as an attempt; the right one approves, the last wrong one exhausts.
 pub fn step(mut v: Verification, event: Event, now: Timestamp) -> Result<Verification, Refusal> {
     if v.status != VerificationStatus::Pending {
         return Err(Refusal::Ended);
     }
-    // The result of a counted attempt stands even if the time ran out between the count and the comparison.
-    if now >= v.expires_at && !matches!(event, Event::Compared { .. } | Event::Tick) {
+    if now >= v.expires_at && event != Event::Tick {
         return Err(Refusal::Ended);
     }
     match event {
-        Event::Attempt => {
+        Event::Entered { right } => {
             if v.attempts_left() == 0 {
                 return Err(Refusal::Ended);
             }
             v.attempts_used += 1;
-        }
-        Event::Compared { right: true } => end(&mut v, VerificationStatus::Approved),
-        Event::Compared { right: false } => {
-            if v.attempts_left() == 0 {
+            if right {
+                end(&mut v, VerificationStatus::Approved);
+            } else if v.attempts_left() == 0 {
                 end(&mut v, VerificationStatus::Exhausted);
             }
         }
@@ -232,12 +235,14 @@ mod tests {
         )
     }
 
+    const RIGHT: Event = Event::Entered { right: true };
+    const WRONG: Event = Event::Entered { right: false };
+
     #[test]
     fn approved_once_and_never_again() {
-        let v = step(new(), Event::Attempt, after(1)).unwrap();
-        let v = step(v, Event::Compared { right: true }, after(1)).unwrap();
+        let v = step(new(), RIGHT, after(1)).unwrap();
         assert_eq!((v.status, v.sealed.is_none()), (VerificationStatus::Approved, true));
-        for event in [Event::Attempt, Event::Compared { right: true }, Event::Cancel, Event::Tick] {
+        for event in [RIGHT, WRONG, Event::Cancel, Event::Tick] {
             assert_eq!(step(v.clone(), event, after(2)), Err(Refusal::Ended));
         }
     }
@@ -246,30 +251,28 @@ mod tests {
     fn the_last_wrong_code_exhausts_and_a_sixth_is_not_even_counted() {
         let mut v = new();
         for left in (0..5).rev() {
-            v = step(v, Event::Attempt, after(1)).unwrap();
+            v = step(v, WRONG, after(1)).unwrap();
             assert_eq!(v.attempts_left(), left);
-            v = step(v, Event::Compared { right: false }, after(1)).unwrap();
         }
         assert_eq!(v.status, VerificationStatus::Exhausted);
-        let mut counted = new();
-        for _ in 0..5 {
-            counted = step(counted, Event::Attempt, after(1)).unwrap();
+        assert_eq!(step(v, RIGHT, after(1)), Err(Refusal::Ended));
+        let mut v = new();
+        for _ in 0..4 {
+            v = step(v, WRONG, after(1)).unwrap();
         }
-        assert_eq!(step(counted.clone(), Event::Attempt, after(1)), Err(Refusal::Ended));
-        let right = step(counted, Event::Compared { right: true }, after(1)).unwrap();
-        assert_eq!(right.status, VerificationStatus::Approved, "a counted attempt keeps its answer");
+        assert_eq!(step(v, RIGHT, after(1)).unwrap().status, VerificationStatus::Approved);
+        let v = Verification { max_attempts: 0, ..new() };
+        assert_eq!(step(v, RIGHT, after(1)), Err(Refusal::Ended));
     }
 
     #[test]
     fn time_ends_it() {
         assert_eq!(new().status_at(after(299)), VerificationStatus::Pending);
         assert_eq!(new().status_at(after(300)), VerificationStatus::Expired);
-        assert_eq!(step(new(), Event::Attempt, after(300)), Err(Refusal::Ended));
+        assert_eq!(step(new(), RIGHT, after(299)).unwrap().status, VerificationStatus::Approved);
+        assert_eq!(step(new(), RIGHT, after(300)), Err(Refusal::Ended));
         assert_eq!(step(new(), Event::Tick, after(299)).unwrap().status, VerificationStatus::Pending);
         assert_eq!(step(new(), Event::Tick, after(300)).unwrap().status, VerificationStatus::Expired);
-        let counted = step(new(), Event::Attempt, after(299)).unwrap();
-        let late = step(counted, Event::Compared { right: true }, after(301)).unwrap();
-        assert_eq!(late.status, VerificationStatus::Approved, "it was entered in time");
     }
 
     #[test]
@@ -286,34 +289,23 @@ mod tests {
         /// In any order of events there is at most one approval, none after another end, never more attempts
         /// than allowed, and the sealed code is removed at the end.
         #[test]
-        fn the_rules_hold_in_any_order(events in prop::collection::vec((0_u8..6, 0_u64..40), 0..40)) {
+        fn the_rules_hold_in_any_order(events in prop::collection::vec((0_u8..5, 0_u64..40), 0..40)) {
             let mut v = new();
             let mut now = START;
-            let mut open = 0_u32;
             for (event, seconds) in events {
                 now = now.plus(Duration::from_secs(seconds));
                 let event = match event {
-                    0 => Event::Attempt,
-                    1 | 2 if open == 0 => continue,
-                    1 => Event::Compared { right: true },
-                    2 => Event::Compared { right: false },
-                    3 => Event::Resend { message: v.message },
-                    4 => Event::Cancel,
+                    0 => RIGHT,
+                    1 => WRONG,
+                    2 => Event::Resend { message: v.message },
+                    3 => Event::Cancel,
                     _ => Event::Tick,
                 };
                 let before = v.status;
-                match step(v.clone(), event, now) {
-                    Ok(after) => {
-                        prop_assert_eq!(before, VerificationStatus::Pending);
-                        match event {
-                            Event::Attempt => open += 1,
-                            Event::Compared { .. } => open -= 1,
-                            _ => {}
-                        }
-                        v = after;
-                    }
-                    Err(_) if matches!(event, Event::Compared { .. }) => open -= 1,
-                    Err(_) => {}
+                if let Ok(after) = step(v.clone(), event, now) {
+                    prop_assert_eq!(before, VerificationStatus::Pending);
+                    prop_assert_eq!(after.status == VerificationStatus::Approved, event == RIGHT);
+                    v = after;
                 }
                 prop_assert!(v.attempts_used <= v.max_attempts && v.sends <= v.max_sends);
                 prop_assert_eq!(v.sealed.is_some(), v.status == VerificationStatus::Pending);

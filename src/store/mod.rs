@@ -54,7 +54,7 @@ pub use inbound::InboxRecords;
 pub use memory::Memory;
 pub use names::{KnownSim, NameRecords};
 pub use open::{OpenError, Options};
-pub use records::{Idempotency, Records};
+pub use records::{Answered, Idempotency, Records};
 pub use reports::{HeldKey, ReportRecords};
 pub use tx::{Tx, View};
 

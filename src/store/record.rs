@@ -1,18 +1,18 @@
 //! Records as they stand on disk: a format octet, a postcard body, a CRC-32 of both. The structs here are the
 //! only ones that are serialised; a new shape gets a new format octet and keeps the old decoder.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use super::records::Idempotency;
+use super::records::{Answered, Idempotency};
 use crate::clock::Timestamp;
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Assembly, Content, Entry, OptOut, Sender};
-use crate::otp::{Bucket, CodeHash, Verification, VerificationStatus, Window};
+use crate::otp::{BindingHash, Bucket, CodeHash, Verification, VerificationStatus, Window};
 use crate::outbox::{self, Encoding, Kind, MessageStatus, PartReport, PartState, Refused, Report, Twin};
 use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
@@ -138,7 +138,7 @@ macro_rules! choice {
     };
 }
 
-stored! { bool, u8, u16, u32, u64, String, [u8; 16], [u8; 32], SimName as they are }
+stored! { bool, u8, u16, u32, u64, String, [u8; 16], [u8; 32], SimName, BTreeMap<String, String> as they are }
 
 stored! {
     Timestamp as u64: |at| at.as_millis(), |at| Ok(Self::from_millis(at));
@@ -149,6 +149,7 @@ stored! {
     MessageId as [u8; 16]: |id| id.to_bytes(), |id| Ok(Self::from_bytes(id));
     InboxId as [u8; 16]: |id| id.to_bytes(), |id| Ok(Self::from_bytes(id));
     CodeHash as [u8; 32]: |hash| *hash.as_bytes(), |hash| Ok(Self::from_bytes(hash));
+    BindingHash as [u8; 32]: |hash| *hash.as_bytes(), |hash| Ok(Self::from_bytes(hash));
     Sealed as Vec<u8>: |sealed| sealed.as_bytes().to_vec(), |octets| Ok(Self::from_bytes(octets));
     PhoneNumber as String: |to| to.as_str().to_owned(), |to| to.parse().map_err(|_| "its number is none");
     Sender as String: |from| from.as_str().to_owned(), |from| Ok(Self::new(from));
@@ -240,11 +241,33 @@ fn word_of<T: Copy>(words: &[T], number: u8) -> Result<T, &'static str> {
     words.get(usize::from(number)).copied().ok_or("its status is of a newer version")
 }
 
+// Format 1 of a verification.
 record! {
     VerificationRecord of Verification {
         id: [u8; 16], service: String, to: String, client: Option<String>, status: u8, attempts_used: u32,
         max_attempts: u32, created_at: u64, expires_at: u64, resend_at: u64, cooldown: u64, sends: u32,
         max_sends: u32, hash: [u8; 32], sealed: Option<Vec<u8>>, message: [u8; 16],
+    } and binding, metadata
+}
+
+/// Frames a verification. Format 2 has what its code is for and the application's notes behind format 1.
+pub(super) fn encode_verification(v: &Verification) -> Result<Vec<u8>, StoreError> {
+    if v.binding.is_none() && v.metadata.is_empty() {
+        return encode(v);
+    }
+    encode_as(2, &(v.stored(), (v.binding.stored(), &v.metadata)))
+}
+
+/// A framed verification of either format, or what is wrong with it.
+pub(super) fn decode_verification(bytes: &[u8]) -> Result<Verification, &'static str> {
+    type Said = (Option<BindingHash>, BTreeMap<String, String>);
+    match unframed(bytes)? {
+        (1, body) => fields(body),
+        (2, body) => {
+            let (v, (binding, metadata)) = fields::<(Verification, Said)>(body)?;
+            Ok(Verification { binding, metadata, ..v })
+        }
+        _ => Err(NEWER),
     }
 }
 
@@ -311,6 +334,12 @@ pub(super) fn decode_ledger(bytes: &[u8]) -> Result<outbox::Ledger, &'static str
 }
 
 record! { IdempotencyRecord of Idempotency { digest: [u8; 32], subject: String, expires_at: u64 } }
+record! {
+    AnsweredRecord of Answered {
+        digest: [u8; 32], id: [u8; 16], approved: bool, status: u8, attempts_left: u32, resend_at: u64,
+        message: [u8; 16], message_status: u8, expires_at: u64,
+    }
+}
 record! { BucketRecord of Bucket { first: u64, last: u64, count: u32 } }
 record! { WindowRecord of Window { buckets: Vec<BucketRecord> } }
 

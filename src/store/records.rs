@@ -8,13 +8,13 @@ use super::engine::{Order, Pair, Visit, walk};
 use super::keys::hash;
 use super::table::{AGES, hour};
 use super::tables::{
-    EXPIRIES, IDEMPOTENCY, LEDGERS, LIVE, MESSAGES, META, NEWEST, RECIPIENTS, VERIFICATIONS, WINDOWS,
+    ANSWERS, EXPIRIES, IDEMPOTENCY, LEDGERS, LIVE, MESSAGES, META, NEWEST, RECIPIENTS, VERIFICATIONS, WINDOWS,
 };
 use super::{StoreError, Tx};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{Verification, VerificationStatus, Window};
-use crate::outbox::{Ledger, Message};
+use crate::outbox::{Ledger, Message, MessageStatus};
 use crate::phone::PhoneNumber;
 
 /// What an idempotency key stands for.
@@ -24,6 +24,29 @@ pub struct Idempotency {
     pub digest: [u8; 32],
     /// The id of what was made.
     pub subject: String,
+    /// When the key is free again.
+    pub expires_at: Timestamp,
+}
+
+/// What a check or a resend with an idempotency key answered: what of the verification may have changed since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// Of the request that came with the key.
+    pub digest: [u8; 32],
+    /// The verification.
+    pub id: VerificationId,
+    /// Whether that request approved it.
+    pub approved: bool,
+    /// Its status then.
+    pub status: VerificationStatus,
+    /// How many checks it had left.
+    pub attempts_left: u32,
+    /// The earliest moment of a resend, as it was then.
+    pub resend_at: Timestamp,
+    /// Its newest message then.
+    pub message: MessageId,
+    /// The status of that message then.
+    pub message_status: MessageStatus,
     /// When the key is free again.
     pub expires_at: Timestamp,
 }
@@ -55,13 +78,14 @@ pub trait Records {
         VERIFICATIONS.get(self, &id)
     }
 
-    /// The newest verification of a number and service.
+    /// The newest verification of a number, a service and a client.
     fn newest_verification(
         &self,
         to: &PhoneNumber,
         service: &str,
+        client: Option<&str>,
     ) -> Result<Option<VerificationId>, StoreError> {
-        NEWEST.pointer(self, &hash(&[to.as_str(), service]))
+        NEWEST.pointer(self, &newest(to, service, client))
     }
 
     /// When each pending verification ends, soonest first.
@@ -147,11 +171,20 @@ pub trait Records {
         IDEMPOTENCY.get(self, &hash(&[client, key]))
     }
 
+    /// What a check or a resend with a client's idempotency key answered.
+    fn answered(&self, client: &str, key: &str) -> Result<Option<Answered>, StoreError> {
+        ANSWERS.get(self, &hash(&[client, key]))
+    }
+
     /// What the idempotency keys that are not free yet stand for.
     fn keyed_subjects(&self, now: Timestamp) -> Result<HashSet<String>, StoreError> {
         let mut found = HashSet::new();
         IDEMPOTENCY.scan(self, IDEMPOTENCY.all(), Order::Ascending, |_, value| {
             found.extend((value.expires_at > now).then_some(value.subject));
+            Ok(true)
+        })?;
+        ANSWERS.scan(self, ANSWERS.all(), Order::Ascending, |_, value| {
+            found.extend((value.expires_at > now).then(|| value.id.to_string()));
             Ok(true)
         })?;
         Ok(found)
@@ -180,6 +213,12 @@ pub trait Records {
     }
 }
 
+/// Under what the newest verification of a number, a service and a client stands.
+fn newest(to: &PhoneNumber, service: &str, client: Option<&str>) -> [u8; 16] {
+    let names = [to.as_str(), service, client.unwrap_or_default()];
+    hash(&names[..if client.is_some() { 3 } else { 2 }])
+}
+
 impl Tx<'_> {
     /// Writes a verification, its place among those that expire, and that it is the newest of its number.
     pub fn put_verification(&mut self, v: &Verification) -> Result<(), StoreError> {
@@ -188,7 +227,7 @@ impl Tx<'_> {
             EXPIRIES.delete(self, &expiry)?;
         } else if self.verification(v.id)?.is_none() {
             EXPIRIES.mark(self, &expiry);
-            NEWEST.put(self, &hash(&[v.to.as_str(), &v.service]), &v.id.to_bytes().into())?;
+            NEWEST.put(self, &newest(&v.to, &v.service, v.client.as_deref()), &v.id.to_bytes().into())?;
         }
         VERIFICATIONS.put(self, &v.id, v)
     }
@@ -197,8 +236,11 @@ impl Tx<'_> {
     pub fn delete_verification(&mut self, id: VerificationId) -> Result<(), StoreError> {
         let Some(v) = self.verification(id)? else { return Ok(()) };
         EXPIRIES.delete(self, &(v.expires_at, id))?;
-        if self.newest_verification(&v.to, &v.service)? == Some(id) {
-            NEWEST.delete(self, &hash(&[v.to.as_str(), &v.service]))?;
+        // Before clients were told apart, the newest of all clients stood where now that of no client stands.
+        for client in [None, v.client.as_deref()] {
+            if self.newest_verification(&v.to, &v.service, client)? == Some(id) {
+                NEWEST.delete(self, &newest(&v.to, &v.service, client))?;
+            }
         }
         VERIFICATIONS.delete(self, &id)
     }
@@ -227,6 +269,11 @@ impl Tx<'_> {
         value: &Idempotency,
     ) -> Result<(), StoreError> {
         IDEMPOTENCY.put(self, &hash(&[client, key]), value)
+    }
+
+    /// Remembers what a check or a resend with an idempotency key answered.
+    pub fn put_answered(&mut self, client: &str, key: &str, value: &Answered) -> Result<(), StoreError> {
+        ANSWERS.put(self, &hash(&[client, key]), value)
     }
 
     /// Writes a limit's window; `expires_at`: when nothing in it counts any more.

@@ -5,7 +5,7 @@ use super::StoreError;
 use super::engine::Order;
 use super::keys::Key;
 use super::record::{self, SimName};
-use super::records::{Idempotency, Records as _};
+use super::records::{Answered, Idempotency, Records as _};
 use super::reports::HeldKey;
 use super::table::{AGES, Checked, Octets, Table, points};
 use super::tree::Tree;
@@ -19,11 +19,14 @@ use crate::secret::Sealed;
 /// A hash of what names a person, a SIM, a client or a limit.
 type Hash = [u8; 16];
 
-pub(super) static VERIFICATIONS: Table<VerificationId, Verification> = Table::records(b'V', "verification")
-    .sound(|tree, _, v| {
-        let fits = EXPIRIES.has(tree, &(v.expires_at, v.id))? == (v.status == VerificationStatus::Pending);
-        Ok((!fits).then_some("its place among those that expire does not fit"))
-    });
+pub(super) static VERIFICATIONS: Table<VerificationId, Verification> =
+    Table::new(b'V', "verification", record::encode_verification, record::decode_verification).sound(
+        |tree, _, v| {
+            let fits =
+                EXPIRIES.has(tree, &(v.expires_at, v.id))? == (v.status == VerificationStatus::Pending);
+            Ok((!fits).then_some("its place among those that expire does not fit"))
+        },
+    );
 
 pub(super) static MESSAGES: Table<MessageId, Message> =
     Table::new(b'M', "message", record::encode_message, record::decode_message).sound(|tree, _, m| {
@@ -39,12 +42,14 @@ pub(super) static LIVE: Table<MessageId, Octets> =
 pub(super) static EXPIRIES: Table<(Timestamp, VerificationId), Octets> = Table::octets(b'E', "expiry")
     .sound(|tree, key, _| points(tree, &VERIFICATIONS, [EXPIRIES.key_in(key).map(|(_, id)| id)]));
 
-/// The id of the newest verification of a number and a service.
+/// The id of the newest verification of a number, a service and a client.
 pub(super) static NEWEST: Table<Hash, Octets> = Table::octets(b'N', "newest verification")
     .sound(|tree, _, id| points(tree, &VERIFICATIONS, [Key::parse(id)]));
 
 pub(super) static IDEMPOTENCY: Table<Hash, Idempotency> =
     Table::expiring(b'I', "idempotency", |v| v.expires_at);
+
+pub(super) static ANSWERS: Table<Hash, Answered> = Table::expiring(b'C', "answer", |v| v.expires_at);
 
 pub(super) static WINDOWS: Table<Hash, (Window, Timestamp)> = Table::expiring(b'W', "limit", |v| v.1);
 
@@ -103,7 +108,7 @@ pub(super) static HELD: Table<HeldKey, (Report, Timestamp)> = Table::expiring(b'
 pub(super) static META: Table<Octets, Octets> = Table::octets(b'Z', "named");
 
 /// All of them; a fault of the first one is told first.
-pub(super) static ALL: [&dyn Checked; 22] = [
+pub(super) static ALL: [&dyn Checked; 23] = [
     &VERIFICATIONS,
     &MESSAGES,
     &LIVE,
@@ -111,6 +116,7 @@ pub(super) static ALL: [&dyn Checked; 22] = [
     &NEWEST,
     &AGES,
     &IDEMPOTENCY,
+    &ANSWERS,
     &WINDOWS,
     &RECIPIENTS,
     &LEDGERS,

@@ -89,8 +89,8 @@ async fn records_come_back_as_they_were() {
             .read(move |view| {
                 assert_eq!(view.message(m.id).unwrap().as_ref(), Some(&m));
                 assert_eq!(view.verification(v.id).unwrap().as_ref(), Some(&v));
-                assert_eq!(view.newest_verification(&v.to, "login").unwrap(), Some(v.id));
-                assert_eq!(view.newest_verification(&v.to, "pay").unwrap(), None);
+                assert_eq!(view.newest_verification(&v.to, "login", None).unwrap(), Some(v.id));
+                assert_eq!(view.newest_verification(&v.to, "pay", None).unwrap(), None);
                 assert_eq!(view.pending_verifications().unwrap(), [(v.expires_at, v.id)]);
                 assert_eq!(view.live_messages().unwrap(), [m]);
                 assert_eq!(view.window("number").unwrap(), window);

@@ -9,6 +9,7 @@ use smsotpd::api::access::{Access, Client, Matcher, Right};
 use smsotpd::api::{Limits, client::Call};
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{EventKind, GatewayError, InboxView, ModemState};
+use smsotpd::id::VerificationId;
 use smsotpd::inbox::{Content, Sender};
 use smsotpd::outbox::MessageStatus;
 use smsotpd::secret::Secret;
@@ -74,7 +75,7 @@ async fn every_refusal_has_its_exit_code() {
         (GatewayError::NotFound("such verification"), 66),
         (GatewayError::Conflict("it ended".to_owned()), 73),
         (GatewayError::UnknownService, 73),
-        (GatewayError::Cooldown { retry_after: span }, 73),
+        (GatewayError::Cooldown { retry_after: span, verification: VerificationId::from_bytes([7; 16]) }, 73),
         (GatewayError::ShuttingDown, 69),
         (GatewayError::Internal("oops".to_owned()), 70),
     ] {

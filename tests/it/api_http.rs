@@ -9,6 +9,7 @@ use smsotpd::api::client::{Call, Reply};
 use smsotpd::api::{Limits, wire};
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{GatewayError, InboxView};
+use smsotpd::id::VerificationId;
 use smsotpd::inbox::{Content, Sender};
 use smsotpd::outbox::MessageStatus;
 use smsotpd::secret::Secret;
@@ -242,7 +243,11 @@ async fn refusals_of_the_service_reach_the_client() {
         (GatewayError::TextTooLong("11 parts".to_owned()), 422, "text_too_long"),
         (GatewayError::UnknownService, 422, "unknown_service"),
         (GatewayError::IdempotencyMismatch, 422, "idempotency_mismatch"),
-        (GatewayError::Cooldown { retry_after: span }, 429, "cooldown"),
+        (
+            GatewayError::Cooldown { retry_after: span, verification: VerificationId::from_bytes([7; 16]) },
+            429,
+            "cooldown",
+        ),
         (GatewayError::QueueFull, 503, "queue_full"),
         (GatewayError::Storage("disk full".to_owned()), 503, "storage"),
         (GatewayError::ShuttingDown, 503, "shutting_down"),

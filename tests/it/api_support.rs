@@ -10,9 +10,9 @@ use smsotpd::api::client::{Call, Client, Reply};
 use smsotpd::api::{Access, Answer, Limits, Listener, Service, serve_within};
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
-    Caller, CheckView, Condition, Control, Counters, Event, EventKind, Gap, GatewayError, InboxFilter,
-    InboxView, IssueRequest, MessageFilter, MessageView, ModemState, ModemView, OptOutView, Page, QueueView,
-    Recorded, SendRequest, Snapshot, StatusView, Subscription, UssdAnswer, VerificationView,
+    Caller, CheckRequest, CheckView, Condition, Control, Counters, Event, EventKind, Gap, GatewayError,
+    InboxFilter, InboxView, IssueRequest, MessageFilter, MessageView, ModemState, ModemView, OptOutView,
+    Page, QueueView, Recorded, SendRequest, Snapshot, StatusView, Subscription, UssdAnswer, VerificationView,
 };
 use smsotpd::id::{Ids, InboxId, MessageId, VerificationId};
 use smsotpd::inbox::Tag;
@@ -181,6 +181,7 @@ impl Service for Fake {
                 expires_at: now().plus(Duration::from_secs(300)),
                 resend_at: now().plus(Duration::from_secs(30)),
                 message: (message.id, message.status),
+                metadata: request.metadata.clone(),
             };
             state.verifications.insert(view.id, view.clone());
             state.issued.push(request);
@@ -188,9 +189,9 @@ impl Service for Fake {
         }))
     }
 
-    fn check(&self, caller: Caller, id: VerificationId, code: Secret<String>) -> Answer<'_, CheckView> {
+    fn check(&self, caller: Caller, id: VerificationId, request: CheckRequest) -> Answer<'_, CheckView> {
         answer(self.enter(caller, |state| {
-            Ok(compare(state.verifications.get_mut(&id).ok_or(NO_VERIFICATION)?, &code))
+            Ok(compare(state.verifications.get_mut(&id).ok_or(NO_VERIFICATION)?, &request.code))
         }))
     }
 
@@ -199,12 +200,12 @@ impl Service for Fake {
         caller: Caller,
         to: String,
         service: Option<String>,
-        code: Secret<String>,
+        request: CheckRequest,
     ) -> Answer<'_, CheckView> {
         answer(self.enter(caller, |state| {
             let (to, service) = (number(&to)?, service.unwrap_or_else(|| "default".to_owned()));
             let newest = state.verifications.values_mut().rev().find(|v| v.to == to && v.service == service);
-            Ok(compare(newest.ok_or(NO_VERIFICATION)?, &code))
+            Ok(compare(newest.ok_or(NO_VERIFICATION)?, &request.code))
         }))
     }
 
@@ -212,7 +213,7 @@ impl Service for Fake {
         answer(self.enter(caller, |state| state.verifications.get(&id).cloned().ok_or(NO_VERIFICATION)))
     }
 
-    fn resend(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView> {
+    fn resend(&self, caller: Caller, id: VerificationId, _: Option<String>) -> Answer<'_, VerificationView> {
         self.verification(caller, id)
     }
 

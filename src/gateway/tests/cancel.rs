@@ -4,7 +4,7 @@ use super::*;
 
 impl World {
     /// The events so far that `wanted` takes.
-    fn count(&mut self, wanted: impl Fn(&EventKind) -> bool) -> usize {
+    pub(super) fn count(&mut self, wanted: impl Fn(&EventKind) -> bool) -> usize {
         std::iter::from_fn(|| self.events.try_recv().ok()).filter(|event| wanted(&event.kind)).count()
     }
 }
@@ -41,7 +41,7 @@ async fn a_message_that_goes_with_its_verification_is_told_too() {
     // A resend takes the place of what still waits.
     let view = world.issue("+41791234568").await.unwrap();
     world.clock.advance(Duration::from_secs(60));
-    world.gateway.resend(&Caller::default(), view.id).await.unwrap();
+    world.gateway.resend(&Caller::default(), view.id, None).await.unwrap();
     assert_eq!(world.count(cancelled), 1);
 }
 

@@ -283,7 +283,7 @@ async fn stop_ends_everything_and_start_begins_again() {
     assert!(world.blocked(PHONE).await && !world.blocked("+41791234569").await);
     assert!(matches!(world.issue(PHONE).await, Err(GatewayError::DestinationBlocked(_))));
     world.clock.advance(Duration::from_secs(60));
-    let resent = world.gateway.resend(&caller, verification.id).await;
+    let resent = world.gateway.resend(&caller, verification.id, None).await;
     assert!(matches!(resent, Err(GatewayError::DestinationBlocked(_))));
     assert!(world.check(verification.id, &code).await.approved, "the code had arrived before");
 

@@ -1,10 +1,14 @@
 //! Limits: which of several refuses, and when to come back.
 
 use super::*;
+use crate::otp::OnReissue;
 use crate::store::Memory;
 
+/// Each code is a new one.
 fn limited(rates: &[&str]) -> Settings {
     let mut settings = settings();
+    let policy = &mut settings.services.get_mut("default").unwrap().policy;
+    (policy.cooldown, policy.on_reissue) = (Duration::ZERO, OnReissue::New);
     settings.limits.per_number = rates.iter().map(|rate| rate.parse().unwrap()).collect();
     settings
 }
@@ -12,7 +16,7 @@ fn limited(rates: &[&str]) -> Settings {
 fn wait_of(refused: &GatewayError) -> (u64, &str) {
     match refused {
         GatewayError::RateLimited { retry_after, limit } => (retry_after.as_secs(), limit),
-        GatewayError::Cooldown { retry_after } => (retry_after.as_secs(), "cooldown"),
+        GatewayError::Cooldown { retry_after, .. } => (retry_after.as_secs(), "cooldown"),
         other => panic!("{other}"),
     }
 }
@@ -37,9 +41,11 @@ async fn the_longest_wait_of_all_full_windows_is_told() {
 
 #[tokio::test]
 async fn a_resend_is_told_the_longer_of_cool_down_and_limit() {
-    let world = World::with(1, limited(&["2/10m"]), Store::in_memory(), Clock::manual(START)).await;
+    let mut settings = limited(&["2/10m"]);
+    settings.services.get_mut("default").unwrap().policy.cooldown = Duration::from_secs(30);
+    let world = World::with(1, settings, Store::in_memory(), Clock::manual(START)).await;
     let view = world.issue("+41791234567").await.unwrap();
-    let resend = async || world.gateway.resend(&Caller::default(), view.id).await;
+    let resend = async || world.gateway.resend(&Caller::default(), view.id, None).await;
     assert_eq!(wait_of(&resend().await.unwrap_err()), (30, "cooldown"), "the window has room");
     world.clock.advance(Duration::from_secs(30));
     resend().await.expect("the refused one was not counted");

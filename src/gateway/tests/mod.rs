@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::lock::locked;
 use super::*;
 use crate::clock::{Clock, Timestamp};
-use crate::id::MessageId;
+use crate::id::{MessageId, VerificationId};
 use crate::otp::{Limits, Rate, Service, Template, VerificationStatus};
 use crate::outbox::{Fault, FaultClass, Message, MessageStatus, ModemRules};
 use crate::secret::{Key, Secret};
@@ -24,6 +24,7 @@ mod inbound;
 mod limits;
 mod modems;
 mod names;
+mod pending;
 mod pool;
 mod reports;
 mod retention;
@@ -195,8 +196,8 @@ impl World {
         self.gateway.issue(&Caller::default(), request(to)).await.map(|(view, _)| view)
     }
 
-    async fn check(&self, id: crate::id::VerificationId, code: &str) -> CheckView {
-        self.gateway.check(&Caller::default(), id, &Secret::new(code.to_owned())).await.unwrap()
+    async fn check(&self, id: VerificationId, code: &str) -> CheckView {
+        self.gateway.check(&Caller::default(), id, CheckRequest::of(code)).await.unwrap()
     }
 
     async fn aired(&mut self) -> Aired {
@@ -251,13 +252,7 @@ impl World {
 }
 
 fn request(to: &str) -> IssueRequest {
-    IssueRequest {
-        to: to.to_owned(),
-        service: None,
-        locale: None,
-        values: BTreeMap::new(),
-        idempotency_key: None,
-    }
+    IssueRequest { to: to.to_owned(), ..IssueRequest::default() }
 }
 
 fn code_of(aired: &Aired) -> String {
@@ -304,8 +299,8 @@ async fn sixty_four_right_answers_approve_once() {
     let code = code_of(&world.aired().await);
     let checks: Vec<_> = (0..64)
         .map(|_| {
-            let (gateway, code) = (world.gateway.clone(), Secret::new(code.clone()));
-            tokio::spawn(async move { gateway.check(&Caller::default(), view.id, &code).await.unwrap() })
+            let (gateway, code) = (world.gateway.clone(), CheckRequest::of(&code));
+            tokio::spawn(async move { gateway.check(&Caller::default(), view.id, code).await.unwrap() })
         })
         .collect();
     let mut approved = 0;
@@ -326,7 +321,7 @@ async fn time_ends_a_code_and_its_waiting_message() {
     world.clock.advance(Duration::from_secs(20));
     let answer = world.check(view.id, "000000").await;
     assert_eq!((answer.approved, answer.verification.status), (false, VerificationStatus::Expired));
-    let refused = world.gateway.resend(&Caller::default(), view.id).await.unwrap_err();
+    let refused = world.gateway.resend(&Caller::default(), view.id, None).await.unwrap_err();
     assert!(matches!(refused, GatewayError::Conflict(_)));
 }
 
@@ -336,10 +331,10 @@ async fn a_resend_brings_the_same_code() {
     let view = world.issue("+41791234567").await.unwrap();
     let first = world.aired().await;
     world.until(view.message.0, MessageStatus::Sent).await;
-    let early = world.gateway.resend(&Caller::default(), view.id).await.unwrap_err();
-    assert_eq!(early, GatewayError::Cooldown { retry_after: Duration::from_secs(30) });
+    let early = world.gateway.resend(&Caller::default(), view.id, None).await.unwrap_err();
+    assert_eq!(early, GatewayError::Cooldown { retry_after: Duration::from_secs(30), verification: view.id });
     world.clock.advance(Duration::from_secs(30));
-    let again = world.gateway.resend(&Caller::default(), view.id).await.unwrap();
+    let again = world.gateway.resend(&Caller::default(), view.id, None).await.unwrap();
     assert_ne!(again.message.0, view.message.0);
     assert_eq!(code_of(&world.aired().await), code_of(&first));
 }

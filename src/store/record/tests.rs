@@ -121,3 +121,38 @@ fn a_ledger_comes_back_as_it_was() {
     let newer = encode_as(3, &7_u8).unwrap();
     assert_eq!(decode_ledger(&newer), Err("its format is of a newer version"));
 }
+
+#[test]
+fn a_verification_of_either_format_comes_back_as_it_was() {
+    let at = Timestamp::from_millis(7);
+    let v = Verification {
+        id: VerificationId::first_at(at),
+        service: "login".to_owned(),
+        to: "+41791234567".parse().unwrap(),
+        client: Some("web".to_owned()),
+        status: VerificationStatus::Pending,
+        attempts_used: 1,
+        max_attempts: 5,
+        created_at: at,
+        expires_at: at,
+        resend_at: at,
+        cooldown: Duration::from_secs(30),
+        sends: 1,
+        max_sends: 3,
+        hash: CodeHash::from_bytes([1; 32]),
+        sealed: Some(Sealed::from_bytes(vec![5])),
+        message: MessageId::first_at(at),
+        binding: None,
+        metadata: BTreeMap::new(),
+    };
+    let older = encode(&v).unwrap();
+    assert_eq!(encode_verification(&v).unwrap(), older);
+    assert_eq!(decode_verification(&older), Ok(v.clone()));
+    for v in [
+        Verification { binding: Some(BindingHash::from_bytes([2; 32])), ..v.clone() },
+        Verification { metadata: [("a".to_owned(), "b".to_owned())].into(), ..v.clone() },
+    ] {
+        assert_eq!(decode_verification(&encode_verification(&v).unwrap()), Ok(v));
+    }
+    assert_eq!(decode_verification(&encode_as(3, &7_u8).unwrap()), Err(NEWER));
+}

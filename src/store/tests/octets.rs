@@ -88,6 +88,20 @@ fn once(at: Timestamp) -> Idempotency {
     Idempotency { digest: [7; 32], subject: "subject".to_owned(), expires_at: at }
 }
 
+fn answered(at: Timestamp) -> Answered {
+    Answered {
+        digest: [7; 32],
+        id: issued(1).id,
+        approved: true,
+        status: otp::VerificationStatus::Approved,
+        attempts_left: 3,
+        resend_at: START,
+        message: numbered(1),
+        message_status: MessageStatus::Delivered,
+        expires_at: at,
+    }
+}
+
 fn opted() -> OptOut {
     OptOut { phone: Sealed::from_bytes(vec![9]), since: START, message: Some(received(1, 3).id) }
 }
@@ -147,6 +161,15 @@ const WRITES: &[Move] = &[
     |tx| tx.put_expected("sim", Some(7), numbered(1), LATER),
     |tx| tx.put_expected("a", None, numbered(1), LATER),
     |tx| tx.put_held(&report(7), &TAG, LATER),
+    |tx| {
+        tx.put_verification(&Verification {
+            client: Some("web".to_owned()),
+            binding: Some(otp::BindingHash::from_bytes([7; 32])),
+            metadata: [("order".to_owned(), "7".to_owned())].into(),
+            ..issued(3)
+        })
+    },
+    |tx| tx.put_answered("web", "key", &answered(LATER)),
 ];
 
 /// What changes or forgets what is there.
@@ -184,7 +207,7 @@ fn count<T>(found: Result<impl IntoIterator<Item = T>, StoreError>) -> Result<St
 
 const LOOKS: &[(&str, Look)] = &[
     ("verification", |view| count(view.verification(issued(1).id))),
-    ("newest", |view| count(view.newest_verification(&phone(), "login"))),
+    ("newest", |view| count(view.newest_verification(&phone(), "login", None))),
     ("pending", |view| count(view.pending_verifications())),
     ("ended", |view| count(view.ended_verifications_before(FAR, 9, |_| true))),
     ("message", |view| count(view.message(numbered(1)))),
@@ -192,6 +215,7 @@ const LOOKS: &[(&str, Look)] = &[
     ("messages", |view| count(view.messages(9, None, |_| true))),
     ("over", |view| count(view.over_messages_before(FAR, 9, |_| true))),
     ("idempotency", |view| count(view.idempotency("web", "key"))),
+    ("answered", |view| count(view.answered("web", "key"))),
     ("subjects", |view| count(view.keyed_subjects(START))),
     ("window", |view| count(view.window("number").map(|window| window.buckets))),
     ("ledger", |view| count(view.ledger("sim").map(|ledger| vec![(); ledger.minute.1 as usize]))),
@@ -356,7 +380,7 @@ fn what_is_on_disk_stays_as_it_is() {
         .unwrap();
     let mut last = 0;
     for pair in &pairs {
-        let (kind, several) = (pair.0[0], [b'M', b'J']);
+        let (kind, several) = (pair.0[0], [b'M', b'J', b'V']);
         if std::mem::replace(&mut last, kind) == kind && !several.contains(&kind) {
             continue;
         }

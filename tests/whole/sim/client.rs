@@ -1,10 +1,11 @@
 //! Who asks: applications that issue codes and send texts, and the persons who type them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use smsotpd::gateway::{Caller, Gateway, GatewayError, IssueRequest, SendRequest, VerificationView};
+use smsotpd::gateway::{
+    Caller, CheckRequest, Gateway, GatewayError, IssueRequest, SendRequest, VerificationView,
+};
 use smsotpd::id::VerificationId;
 use smsotpd::secret::Secret;
 use tokio::time::{Instant, sleep, timeout};
@@ -69,10 +70,9 @@ impl World {
     async fn issue(&self, to: &str, key: Option<String>, dice: &mut Dice) -> Option<VerificationView> {
         let request = |locale: Option<&str>| IssueRequest {
             to: to.to_owned(),
-            service: None,
             locale: locale.map(str::to_owned),
-            values: BTreeMap::new(),
             idempotency_key: key.clone(),
+            ..IssueRequest::default()
         };
         let asked = Instant::now();
         let mut first = self
@@ -85,16 +85,16 @@ impl World {
                 first = self.ask(|g| async move { g.issue(&Caller::default(), request(None)).await }).await;
             }
         }
-        let v = match first? {
-            Ok((v, _)) => v,
+        let (v, known) = match first? {
+            Ok(answer) => answer,
             Err(e) => {
                 self.refused(to, &e);
                 return None;
             }
         };
-        self.step(&format!("{} was issued to {to}", v.id));
+        self.step(&format!("{} was issued to {to}, known {known}", v.id));
         self.hear(&v);
-        self.model(|model| model.issued(&v, asked));
+        self.model(|model| model.issued(&v, known, asked));
         if key.is_some() && dice.one_in(3) {
             let again = self.ask(|g| async move { g.issue(&Caller::default(), request(None)).await }).await;
             if let Some(Ok((again, replayed))) = again {
@@ -119,15 +119,20 @@ impl World {
     }
 
     async fn cancel(&self, id: VerificationId) {
-        if let Some(Ok(v)) = self.ask(|g| async move { g.cancel(&Caller::default(), id).await }).await {
-            self.step(&format!("{id} was cancelled"));
-            self.model(|model| model.cancelled(&v));
+        let cancelled = self.ask(|g| async move { g.cancel(&Caller::default(), id).await }).await;
+        match cancelled {
+            Some(Ok(v)) => {
+                self.step(&format!("{id} was cancelled"));
+                self.model(|model| model.cancelled(&v));
+            }
+            Some(Err(_)) => {}
+            None => self.model(|model| model.perhaps_ended(id)),
         }
     }
 
     async fn resend(&self, v: &VerificationView) {
         let (id, to, asked) = (v.id, v.to.as_str(), Instant::now());
-        match self.ask(|g| async move { g.resend(&Caller::default(), id).await }).await {
+        match self.ask(|g| async move { g.resend(&Caller::default(), id, None).await }).await {
             Some(Ok(v)) => {
                 self.step(&format!("{id} was sent again as {}", v.message.0));
                 self.hear(&v);
@@ -210,8 +215,8 @@ impl World {
     }
 
     async fn check(&self, id: VerificationId, code: &str, right: Option<bool>, patience: Duration) {
-        let (typed, asked) = (Secret::new(code.to_owned()), Instant::now());
-        let check = |g: Gateway| async move { g.check(&Caller::default(), id, &typed).await };
+        let (typed, asked) = (CheckRequest::of(code), Instant::now());
+        let check = |g: Gateway| async move { g.check(&Caller::default(), id, typed).await };
         match self.ask_for(patience, check).await {
             Some(Ok(answer)) => {
                 self.step(&format!("{id}: a code that is right {right:?} is {}", answer.approved));
@@ -221,7 +226,8 @@ impl World {
             Some(Err(GatewayError::NotFound(_))) if !self.forgets() => {
                 self.model(|m| m.must(false, || format!("{id} was promised and is lost")));
             }
-            Some(Err(_)) | None => {}
+            Some(Err(_)) => {}
+            None => self.model(|model| model.perhaps_ended(id)),
         }
     }
 }

@@ -15,6 +15,10 @@ use tokio::time::Instant;
 
 /// How long a code is accepted.
 pub(crate) const TTL: Duration = Duration::from_secs(300);
+/// The pause between two messages of one verification.
+pub(crate) const COOLDOWN: Duration = Duration::from_secs(30);
+/// How long it has to live for its message to be sent.
+const MIN_LIFE: Duration = Duration::from_secs(20);
 /// Checks of one verification that may be wrong before it is over.
 pub(crate) const ATTEMPTS: u32 = 5;
 /// Messages of one verification.
@@ -29,6 +33,7 @@ const GRAIN: Duration = Duration::from_millis(2);
 /// A verification, as its client knows it.
 #[derive(Debug)]
 struct Known {
+    to: String,
     /// When the answer came.
     issued: Instant,
     approvals: u32,
@@ -36,6 +41,8 @@ struct Known {
     wrong: u32,
     sends: u32,
     ended: bool,
+    /// Something that ends it may have happened, and its client had no answer.
+    perhaps_ended: bool,
 }
 
 /// A message that somebody was promised.
@@ -60,6 +67,8 @@ struct Counted {
 pub(crate) struct Model {
     /// The wall clock is set now and then: lives, which it measures, are shorter or longer.
     clock_set: bool,
+    /// A code that is asked for while one is pending is a new one.
+    replaces: bool,
     verifications: BTreeMap<VerificationId, Known>,
     promises: Vec<Promise>,
     unreachable: BTreeSet<String>,
@@ -75,8 +84,8 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(clock_set: bool) -> Self {
-        Self { clock_set, ..Self::default() }
+    pub(crate) fn new(clock_set: bool, replaces: bool) -> Self {
+        Self { clock_set, replaces, ..Self::default() }
     }
 
     pub(crate) fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
@@ -101,16 +110,54 @@ impl Model {
         self.unreachable.insert(number.to_owned());
     }
 
-    pub(crate) fn issued(&mut self, v: &VerificationView, asked: Instant) {
+    /// A code was issued: a new one, or that of a verification that was known.
+    pub(crate) fn issued(&mut self, v: &VerificationView, known: bool, asked: Instant) {
+        if known && self.verifications.contains_key(&v.id) {
+            return self.resent(v, asked);
+        }
         let now = Instant::now();
-        let known = Known { issued: now, approvals: 0, wrong: 0, sends: 1, ended: false };
-        let twice = self.verifications.insert(v.id, known).is_some();
-        self.must(!twice, || format!("{} was issued twice", v.id));
         let to = v.to.as_str().to_owned();
+        self.one_is_pending(v, asked);
+        let new = Known {
+            to: to.clone(),
+            issued: now,
+            approvals: 0,
+            wrong: 0,
+            sends: 1,
+            ended: false,
+            perhaps_ended: false,
+        };
+        let twice = self.verifications.insert(v.id, new).is_some();
+        self.must(!twice, || format!("{} was issued twice", v.id));
         let stopped = self.opted_out.contains(&to);
         self.must(!stopped, || format!("{} was issued to a number that opted out", v.id));
         self.promised(v.message.0, &to, asked);
         self.count(&to, asked, Some(now));
+    }
+
+    /// Of the verifications of a number only the newest is pending. One is replaced after its cool-down where the service
+    /// says so, else when its life is too short for another message.
+    fn one_is_pending(&mut self, newest: &VerificationView, asked: Instant) {
+        let mut early = None;
+        for (id, known) in &mut self.verifications {
+            if known.to != newest.to.as_str() || *id == newest.id || known.ended {
+                continue;
+            }
+            let lived = asked.saturating_duration_since(known.issued);
+            let least = if self.replaces { COOLDOWN } else { TTL - MIN_LIFE - Duration::from_secs(5) };
+            if lived + GRAIN < least && !known.perhaps_ended && !self.clock_set {
+                early = Some(*id);
+            }
+            known.ended = true;
+        }
+        self.must(early.is_none(), || format!("{} was issued while {early:?} is pending", newest.id));
+    }
+
+    /// What ends this verification was asked for, and there was no answer.
+    pub(crate) fn perhaps_ended(&mut self, id: VerificationId) {
+        if let Some(known) = self.verifications.get_mut(&id) {
+            known.perhaps_ended = true;
+        }
     }
 
     /// A message of this verification was sent once more.

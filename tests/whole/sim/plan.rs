@@ -106,6 +106,11 @@ pub(crate) struct Plan {
 pub(crate) const MODEMS: usize = 4;
 
 impl Plan {
+    /// Whether a code that is asked for while one is pending is a new one.
+    pub(crate) const fn replaces(&self) -> bool {
+        self.seed % 4 == 0
+    }
+
     /// An hour with all that may go wrong, as the seed has it: some kinds often, some rarely, some never.
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = Dice::new(seed, 0);

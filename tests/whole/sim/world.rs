@@ -13,7 +13,7 @@ use gsm_sim::{Rack, Submitted};
 use smsotpd::clock::{Clock, Timestamp};
 use smsotpd::daemon::Core;
 use smsotpd::gateway::{Caller, Gateway, GatewayError, MessageView, SendRequest, Settings};
-use smsotpd::otp::{Limits, Policy, Service, Template};
+use smsotpd::otp::{Limits, OnReissue, Policy, Service, Template};
 use smsotpd::outbox::{Circuit, MessageStatus, ModemRules};
 use smsotpd::random::Random;
 use smsotpd::secret::{Key, Secret};
@@ -78,7 +78,7 @@ impl World {
             (script.line.pieces, script.line.piece_gap_us) = (Some([1, 9]), 500);
         }
         let rack = Arc::new(Rack::new(vec![script; plan.modems], plan.seed));
-        let model = Model::new(plan.has(Kind::ClockSet));
+        let model = Model::new(plan.has(Kind::ClockSet), plan.replaces());
         let world = Self(Arc::new(Inner {
             began: Instant::now(),
             rack,
@@ -215,8 +215,9 @@ impl World {
             alphabet: "BCDEFGHJKLMNPQRSTUVWXYZ".to_owned(),
             ttl: model::TTL,
             max_attempts: model::ATTEMPTS,
-            cooldown: Duration::from_secs(30),
+            cooldown: model::COOLDOWN,
             max_sends: model::SENDS,
+            on_reissue: if self.plan().replaces() { OnReissue::New } else { OnReissue::Same },
         };
         let template = Template::parse(&format!("{MARK} {{code}}")).unwrap();
         let service = Service { policy, template, report: true, ..Service::default() };

@@ -70,6 +70,8 @@ enum Stage {
     Pause,
     /// The PDU was written; `+CMGS:` came with this reference.
     Body(Option<u8>),
+    /// `AT` is outstanding, after an acceptance that may be that of an earlier message.
+    Proof,
     /// The order was withdrawn and settled before the prompt came; the prompt has to be left when it comes.
     Withdrawn,
 }
@@ -249,9 +251,9 @@ impl Procedure for Send {
         Next::Stay
     }
 
-    /// This happens between two parts: the part before was accepted, as its reference shows.
+    /// This happens behind a doubt, and between two parts: the part before was accepted, as its reference shows.
     fn found(&mut self, cx: &mut Cx<'_>) -> Next {
-        self.send_part(cx)
+        if self.stage == Stage::Proof { self.proven(cx) } else { self.send_part(cx) }
     }
 
     fn late(&mut self, code: &ResultCode, cx: &mut Cx<'_>) -> Next {
@@ -284,7 +286,7 @@ impl Procedure for Send {
 
     fn restarted_silently(&mut self, cx: &mut Cx<'_>) -> Next {
         match self.stage {
-            Stage::Body(_) => {
+            Stage::Body(_) | Stage::Proof => {
                 // The message left in a format that was certain: its result counts.
                 cx.known.pending.bring_up = true;
                 return Next::Stay;
@@ -338,7 +340,7 @@ impl Procedure for Send {
         let outcome = match self.stage {
             Stage::Withdrawn => return,
             _ if references.len() == self.parts.len() => Outcome::Accepted { references },
-            Stage::Body(_) => Outcome::Unknown { references, reason },
+            Stage::Body(_) | Stage::Proof => Outcome::Unknown { references, reason },
             _ => Outcome::NotStarted { references, reason },
         };
         cx.known.settle(outcome, cx.now);

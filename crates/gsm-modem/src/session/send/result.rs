@@ -24,6 +24,8 @@ impl Send {
             Stage::Prepare if cx.known.format.text.prepared(command, code) => self.send_part(cx),
             Stage::Prepare => self.text_refused(command, code, cx),
             Stage::Withdrawn => Next::Done,
+            // The calls are the dialogue's own.
+            Stage::Proof => Next::Stay,
             Stage::Prompt | Stage::Held | Stage::Pause => self.refused_before_body(code, cx),
             Stage::Body(reference) => {
                 let expected = cx.known.pace.expected_until(self.written);
@@ -84,10 +86,32 @@ impl Send {
         Next::Idle(Open::No)
     }
 
-    /// Nothing followed a result that was doubted.
+    /// Nothing followed a result that was doubted. An acceptance is this message's own unless the modem restarted in
+    /// that time, which ended the message without a word: calling the modem again shows that.
     pub(super) fn nothing_else_came(&mut self, cx: &mut Cx<'_>) -> Next {
-        let Some((reference, code)) = self.doubted.clone() else { return Next::Stay };
-        self.concluded(reference, &code, cx)
+        match self.doubted.clone() {
+            None => Next::Stay,
+            Some((Some(_), code)) if code.is_ok() => {
+                self.stage = Stage::Proof;
+                Next::Resync(Open::No)
+            }
+            Some((reference, code)) => self.concluded(reference, &code, cx),
+        }
+    }
+
+    /// The modem was called again after an acceptance that was doubted.
+    pub(super) fn proven(&mut self, cx: &mut Cx<'_>) -> Next {
+        match self.doubted.clone() {
+            Some((reference, code)) if !cx.known.pending.bring_up => {
+                self.out_of_step = true;
+                self.concluded(reference, &code, cx)
+            }
+            _ => {
+                let reason = "the modem restarted behind an answer that may be that of an earlier message";
+                self.end_unknown(String::from(reason), cx);
+                Next::Idle(Open::No)
+            }
+        }
     }
 
     /// The result belongs to this message, as far as can be told.
@@ -139,6 +163,7 @@ impl Send {
                 return self.withdraw_at_prompt("the message was not released in time", cx);
             }
             Stage::Withdrawn => return Next::Idle(Open::Perhaps),
+            Stage::Proof => return Next::Stay,
             Stage::Body(Some(reference)) => {
                 // The OK was garbled or lost. It must not end the next command.
                 self.out_of_step = true;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::field::{OK, answer, each, minutes, seconds};
+use super::field::{OK, answer, begins_anew, each, minutes, seconds};
 use super::{Bench, Fake, accepted, settings};
 use crate::Settings;
 use crate::at::Verdict;
@@ -336,6 +336,33 @@ fn what_may_be_a_late_answer_counts_when_it_comes_alone() {
         bench.assert_works();
         assert_eq!(bench.outcomes.len(), 2, "no other message is doubted because of it");
     });
+}
+
+/// The modem restarts without a word behind an answer that may be a late one: nobody knows whether it took the message.
+#[test]
+fn what_may_be_a_late_answer_does_not_count_when_the_modem_restarts_behind_it() {
+    for restarts in [false, true] {
+        let mut bench = taught(20, seconds(1));
+        bench.modem.result("");
+        bench.send();
+        bench.within(seconds(31), |b| !b.outcomes.is_empty());
+        assert!(bench.within(seconds(5), |b| b.state() == State::Ready));
+        bench.outcomes.clear();
+        bench.modem.result("");
+        bench.send();
+        bench.live(Duration::from_millis(500), |_| {});
+        bench.say("\r\n+CMGS: 41\r\n\r\nOK\r\n");
+        if restarts {
+            begins_anew(&mut bench.modem);
+        }
+        assert!(bench.within(seconds(60), |b| !b.outcomes.is_empty()), "restarts {restarts}");
+        match &bench.outcomes[..] {
+            [Outcome::Accepted { .. }] if !restarts => {}
+            [Outcome::Unknown { .. }] if restarts => {}
+            other => panic!("restarts {restarts}: {other:?}"),
+        }
+        bench.assert_works();
+    }
 }
 
 /// A reference without its OK is not a late one.

@@ -1,0 +1,115 @@
+//! A code is checked: one move counts the attempt, compares the code and writes down what came of it. What came of it is
+//! told once it is on disk.
+
+use super::effects::{Effect, Move};
+use super::error::{GatewayError, Result};
+use super::inner::Gateway;
+use super::moves::Tracked;
+use super::once::Once;
+use super::request::{Caller, CheckRequest};
+use super::verify::{allowed, number, visible};
+use super::view::CheckView;
+use crate::id::VerificationId;
+use crate::otp::{self, BindingHash, Code, Service, Verification, VerificationStatus};
+use crate::outbox::Observation;
+
+impl Gateway {
+    /// Checks a code.
+    pub async fn check(
+        &self,
+        caller: &Caller,
+        id: VerificationId,
+        request: CheckRequest,
+    ) -> Result<CheckView> {
+        let route = format!("POST /v1/verifications/{id}/check");
+        let once = once(caller, &route, &request, &[]);
+        let who = caller.clone();
+        let check = move |mv: &mut Move<'_, '_>| {
+            let tracked = visible(&who, mv.settled(id)?)?;
+            match mv.answered_before(once.as_ref())? {
+                Some(answer) => Ok(answer),
+                None => mv.check(tracked, &request, once.as_ref()),
+            }
+        };
+        self.0.perform(self.0.clock.now(), check).await
+    }
+
+    /// Checks a code against the newest verification of a number and service.
+    pub async fn check_newest(
+        &self,
+        caller: &Caller,
+        to: &str,
+        service: Option<&str>,
+        request: CheckRequest,
+    ) -> Result<CheckView> {
+        let to = number(to)?;
+        let service = service.unwrap_or(Service::DEFAULT).to_owned();
+        allowed(caller, &service)?;
+        if !self.0.settings().services.contains_key(&service) {
+            return Err(GatewayError::UnknownService);
+        }
+        let once = once(caller, "POST /v1/check", &request, &[to.as_str(), &service]);
+        let who = caller.clone();
+        let check = move |mv: &mut Move<'_, '_>| {
+            if let Some(answer) = mv.answered_before(once.as_ref())? {
+                return Ok(answer);
+            }
+            let id = mv.newest(&to, &service, who.client.as_deref())?;
+            let tracked = visible(&who, mv.settled(id)?)?;
+            mv.check(tracked, &request, once.as_ref())
+        };
+        self.0.perform(self.0.clock.now(), check).await
+    }
+}
+
+/// What makes two checks the same.
+fn once(caller: &Caller, route: &str, request: &CheckRequest, of: &[&str]) -> Option<Once> {
+    let said = [Some(&request.code), request.binding.as_ref()];
+    let fields: Vec<&str> =
+        of.iter().copied().chain(said.into_iter().flatten().map(|secret| secret.expose().as_str())).collect();
+    Once::of(caller, route, request.idempotency_key.as_ref(), &fields)
+}
+
+impl Move<'_, '_> {
+    fn check(&mut self, tracked: Tracked, request: &CheckRequest, once: Option<&Once>) -> Result<CheckView> {
+        let right = self.is_right(&tracked.v, request);
+        let answer = match otp::step(tracked.v.clone(), otp::Event::Entered { right }, self.now) {
+            Ok(v) => self.entered(Tracked { v, ..tracked })?,
+            Err(_) => CheckView { approved: false, verification: tracked.view(self.now) },
+        };
+        self.then(Effect::Checked(answer.approved));
+        self.remember_answer(once, &answer)?;
+        Ok(answer)
+    }
+
+    /// Whether this is the code, and it is for what it was issued for.
+    fn is_right(&self, v: &Verification, request: &CheckRequest) -> bool {
+        // A service that is gone from the configuration leaves its codes as they were drawn.
+        let alphabet = self.settings.services.get(&v.service).map_or("", |service| &service.policy.alphabet);
+        let typed = Code::typed(request.code.expose(), alphabet);
+        let binding = request.binding.as_ref().map(|b| BindingHash::of(b.expose(), self.key, v.id));
+        // Both are always looked at, so that the time tells nothing.
+        (typed.hash(self.key, v.id, &v.service, &v.to) == v.hash) & (binding == v.binding)
+    }
+
+    /// Writes down a verification that a code was entered for. One that has ended needs its queued message no more.
+    fn entered(&mut self, mut tracked: Tracked) -> Result<CheckView> {
+        self.tx.put_verification(&tracked.v)?;
+        let (what, message) = match tracked.v.status {
+            VerificationStatus::Approved => ("approved", tracked.v.message),
+            VerificationStatus::Exhausted => ("exhausted", tracked.v.message),
+            _ => {
+                let verification = self.tell("attempted", &tracked);
+                return Ok(CheckView { approved: false, verification });
+            }
+        };
+        tracked.message = self.withdraw(message)?;
+        self.inner.not_wanted(message);
+        self.then(Effect::ForgetExpiry(tracked.v.expires_at, tracked.v.id));
+        let approved = tracked.v.status == VerificationStatus::Approved;
+        if approved {
+            self.code_ended(message, Observation::CodeUsed)?;
+        }
+        Ok(CheckView { approved, verification: self.tell(what, &tracked) })
+    }
+}

@@ -1,0 +1,233 @@
+//! A code goes out: with a new verification, or once more while its verification is pending. For a number, a service and
+//! a client no more than one verification is pending.
+
+use std::collections::BTreeMap;
+
+use super::effects::{Effect, Move};
+use super::error::{GatewayError, Result};
+use super::inner::Gateway;
+use super::moves::Tracked;
+use super::once::{Made, Once};
+use super::request::{Caller, IssueRequest};
+use super::source::{Source, check_values};
+use super::verify::{allowed, number, visible};
+use super::view::{CheckView, VerificationView};
+use crate::id::{MessageId, VerificationId};
+use crate::otp::{self, BindingHash, Code, OnReissue, Service, Verification, VerificationStatus};
+use crate::outbox::Message;
+use crate::secret::Secret;
+use crate::store::Records as _;
+
+/// The most notes of a client on one verification, and the most octets of their names and values together.
+const MOST_NOTES: (usize, usize) = (16, 1024);
+
+/// What an issue makes, unless a verification is pending.
+struct New {
+    v: Verification,
+    m: Message,
+    source: Source,
+    binding: Option<Secret<String>>,
+    on_reissue: OnReissue,
+}
+
+impl Gateway {
+    /// Makes a code and queues its message, or queues the pending one's code again; answers when all of that is on disk.
+    /// The flag tells that the verification was there before, pending or under its `Idempotency-Key`.
+    pub async fn issue(&self, caller: &Caller, request: IssueRequest) -> Result<(VerificationView, bool)> {
+        let inner = &self.0;
+        let settings = inner.settings();
+        let to = number(&request.to)?;
+        let name = request.service.clone().unwrap_or_else(|| Service::DEFAULT.to_owned());
+        let service = settings.services.get(&name).ok_or(GatewayError::UnknownService)?;
+        allowed(caller, &name)?;
+        settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked)?;
+        check_values(service, request.locale.as_deref(), &request.values)?;
+        check_notes(&request.metadata)?;
+        let fields = fields(&request, to.as_str(), &name);
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        let once = Once::of(caller, "POST /v1/verifications", request.idempotency_key.as_ref(), &fields);
+
+        let now = inner.clock.now();
+        let (id, message) = (inner.ids.next(now), inner.ids.next(now));
+        let code = Code::draw(&service.policy, inner.key.random());
+        let source = Source { code, locale: request.locale, values: request.values };
+        let text = source.render(&name, service, service.policy.ttl)?;
+        let hash = source.code.hash(&inner.key, id, &name, &to);
+        let sealed = inner.key.seal(&id.to_bytes(), source.pack().expose().as_bytes());
+        let client = caller.client.clone();
+        let v = Verification {
+            binding: request.binding.as_ref().map(|b| BindingHash::of(b.expose(), &inner.key, id)),
+            metadata: request.metadata,
+            ..Verification::new(id, name, to, client, &service.policy, now, hash, sealed, message)
+        };
+        let m = inner.carry(message, &v, service, caller, &text, now)?;
+        let new = New { v, m, source, binding: request.binding, on_reissue: service.policy.on_reissue };
+        let who = caller.clone();
+        let made = inner.perform(now, move |mv| mv.issue(&who, new, once.as_ref())).await?;
+        Ok((made.subject, made.known))
+    }
+
+    /// Sends the same code again.
+    pub async fn resend(
+        &self,
+        caller: &Caller,
+        id: VerificationId,
+        idempotency_key: Option<String>,
+    ) -> Result<VerificationView> {
+        let inner = &self.0;
+        let route = format!("POST /v1/verifications/{id}/resend");
+        let once = Once::of(caller, &route, idempotency_key.as_ref(), &[]);
+        let now = inner.clock.now();
+        let (who, message) = (caller.clone(), inner.ids.next(now));
+        inner.perform(now, move |mv| mv.resend(&who, id, message, once.as_ref())).await
+    }
+}
+
+impl Move<'_, '_> {
+    fn issue(&mut self, caller: &Caller, new: New, once: Option<&Once>) -> Result<Made<VerificationView>> {
+        if let Some(id) = self.made_before(once)? {
+            return Ok(Made { subject: self.settled(id)?.view(self.now), known: true });
+        }
+        self.inner.admit()?;
+        self.permits(&new.v.to)?;
+        let pending = self.pending(&new.v)?;
+        if let Some(v) = &pending
+            && self.now < v.resend_at
+        {
+            return Err(self.cooling(caller, v));
+        }
+        match pending {
+            Some(v) if self.goes_on(&v, &new) => {
+                let code = self.kept_source(&v)?.code;
+                let source = Source { code, ..new.source };
+                let sealed = self.key.seal(&v.id.to_bytes(), source.pack().expose().as_bytes());
+                let v = Verification { sealed: Some(sealed), ..v };
+                let id = v.id;
+                let subject = self.send_again(caller, v, &source, new.m.id)?;
+                self.remember(once, &id)?;
+                Ok(Made { subject, known: true })
+            }
+            older => {
+                self.count(caller, &new.v.to)?;
+                if let Some(older) = older {
+                    let older = self.tracked(older.id)?;
+                    self.cancel(older)?;
+                }
+                self.remember(once, &new.v.id)?;
+                Ok(Made { subject: self.begin(new.v, &new.m)?, known: false })
+            }
+        }
+    }
+
+    /// The verification of the same number, service and client that is pending.
+    fn pending(&mut self, like: &Verification) -> Result<Option<Verification>> {
+        let newest = self.tx.newest_verification(&like.to, &like.service, like.client.as_deref())?;
+        let Some(id) = newest else { return Ok(None) };
+        self.expire(id)?;
+        let v = self.tx.verification(id)?;
+        Ok(v.filter(|v| v.status == VerificationStatus::Pending))
+    }
+
+    /// Whether a pending verification is what is asked for now: its service says so, it lives long enough for another
+    /// message, and it is for the same thing.
+    fn goes_on(&self, v: &Verification, new: &New) -> bool {
+        let binding = new.binding.as_ref().map(|b| BindingHash::of(b.expose(), self.key, v.id));
+        new.on_reissue == OnReissue::Same
+            && v.expires_at.since(self.now) >= self.settings.min_life
+            && v.binding == binding
+    }
+
+    /// A new verification and its message, which are counted already.
+    fn begin(&mut self, v: Verification, m: &Message) -> Result<VerificationView> {
+        self.tx.put_message(m)?;
+        self.tx.put_verification(&v)?;
+        self.then(Effect::ExpectExpiry(v.expires_at, v.id));
+        let view = self.tell("pending", &Tracked { v, message: m.status });
+        self.queued(m);
+        Ok(view)
+    }
+
+    fn resend(
+        &mut self,
+        caller: &Caller,
+        id: VerificationId,
+        message: MessageId,
+        once: Option<&Once>,
+    ) -> Result<VerificationView> {
+        let Tracked { v, .. } = visible(caller, self.settled(id)?)?;
+        if let Some(answer) = self.answered_before(once)? {
+            return Ok(answer.verification);
+        }
+        self.inner.admit()?;
+        if v.status != VerificationStatus::Pending {
+            return Err(GatewayError::Conflict("the verification has ended".to_owned()));
+        }
+        if v.expires_at.since(self.now) < self.settings.min_life {
+            return Err(GatewayError::Conflict(
+                "too little of its life is left for another message; issue a new verification".to_owned(),
+            ));
+        }
+        self.settings.limits.permits(&v.to).map_err(GatewayError::DestinationBlocked)?;
+        self.permits(&v.to)?;
+        let source = self.kept_source(&v)?;
+        let view = self.send_again(caller, v, &source, message)?;
+        self.remember_answer(once, &CheckView { approved: false, verification: view.clone() })?;
+        Ok(view)
+    }
+
+    /// Sends the code of a pending verification in one more message; an older message of it that still waits is
+    /// withdrawn.
+    fn send_again(
+        &mut self,
+        caller: &Caller,
+        v: Verification,
+        source: &Source,
+        message: MessageId,
+    ) -> Result<VerificationView> {
+        let service = self.settings.services.get(&v.service).ok_or(GatewayError::UnknownService)?;
+        let older = v.message;
+        let v = match otp::step(v.clone(), otp::Event::Resend { message }, self.now) {
+            Ok(v) => v,
+            Err(otp::Refusal::Cooldown { .. }) => return Err(self.cooling(caller, &v)),
+            Err(refusal) => return Err(GatewayError::Conflict(refusal.to_string())),
+        };
+        let text = source.render(&v.service, service, v.expires_at.since(self.now))?;
+        let m = self.inner.carry(message, &v, service, caller, &text, self.now)?;
+        self.count(caller, &v.to)?;
+        self.withdraw(older)?;
+        self.tx.put_message(&m)?;
+        self.tx.put_verification(&v)?;
+        self.inner.not_wanted(older);
+        let view = self.tell("resent", &Tracked { v, message: m.status });
+        self.queued(&m);
+        Ok(view)
+    }
+
+    /// What the text of a pending verification was rendered from.
+    fn kept_source(&self, v: &Verification) -> Result<Source> {
+        let ended = || GatewayError::Conflict("the verification has ended".to_owned());
+        self.inner.unpack(&v.id.to_bytes(), v.sealed.as_ref().ok_or_else(ended)?)
+    }
+}
+
+fn check_notes(notes: &BTreeMap<String, String>) -> Result<()> {
+    let (most, octets) = MOST_NOTES;
+    let size: usize = notes.iter().map(|(name, note)| name.len() + note.len()).sum();
+    if notes.len() <= most && size <= octets {
+        return Ok(());
+    }
+    Err(GatewayError::InvalidRequest(format!(
+        "metadata has at most {most} strings, and their names and values together at most {octets} octets"
+    )))
+}
+
+/// What makes two issue requests the same. A list is preceded by its length.
+fn fields(request: &IssueRequest, to: &str, service: &str) -> Vec<String> {
+    let mut fields = vec![to.to_owned(), service.to_owned(), request.locale.clone().unwrap_or_default()];
+    for list in [&request.values, &request.metadata] {
+        fields.push(list.len().to_string());
+        fields.extend(list.iter().flat_map(|(name, value)| [name.clone(), value.clone()]));
+    }
+    fields.extend(request.binding.as_ref().map(|binding| binding.expose().clone()));
+    fields
+}
