@@ -53,7 +53,7 @@ impl Authorised {
     ) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let body = UnreadBody::new(&parts, body, app.limits.body);
-        let caller = match parts.extensions.get::<Grant>() {
+        let caller = match parts.extensions.get::<Arc<Grant>>() {
             Some(grant) if grant.meets(any_of) => grant.caller.clone(),
             _ => return Err(Problem::not_allowed(format!("this client needs {}", named(any_of)))),
         };

@@ -46,7 +46,7 @@ pub(crate) use error::seconds;
 pub use gsm_modem::{Counters, Part, Recorded, Snapshot, State as ModemState, UssdAnswer};
 pub use inner::Gateway;
 pub use lint::lint;
-pub use request::{Caller, InboxFilter, IssueRequest, MessageFilter, SendRequest};
+pub use request::{Caller, InboxFilter, IssueRequest, MessageFilter, Origin, Reach, SendRequest};
 pub use settings::Settings;
 pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
 pub use view::{

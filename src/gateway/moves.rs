@@ -153,9 +153,14 @@ impl Move<'_, '_> {
         Ok(Tracked { v, message })
     }
 
-    /// The newest verification of a number and service.
-    pub(super) fn newest(&self, to: &PhoneNumber, service: &str) -> Result<VerificationId> {
-        let newest = self.tx.newest_verification(to, service)?;
+    /// The newest verification that a client made for a number and service.
+    pub(super) fn newest(
+        &self,
+        to: &PhoneNumber,
+        service: &str,
+        client: Option<&str>,
+    ) -> Result<VerificationId> {
+        let newest = self.tx.newest_verification(to, service, client)?;
         newest.ok_or(GatewayError::NotFound("verification of this number and service"))
     }
 

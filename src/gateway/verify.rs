@@ -81,7 +81,7 @@ impl Gateway {
         .await
     }
 
-    /// Checks a code against the newest verification of a number and service.
+    /// Checks a code against the newest verification that the caller made for a number and service.
     pub async fn check_newest(
         &self,
         caller: &Caller,
@@ -95,7 +95,9 @@ impl Gateway {
         if !self.0.settings().services.contains_key(&service) {
             return Err(GatewayError::UnknownService);
         }
-        let id = self.0.perform(self.0.clock.now(), move |mv| mv.newest(&to, &service)).await?;
+        let client = caller.client.clone();
+        let newest = move |mv: &mut Move<'_, '_>| mv.newest(&to, &service, client.as_deref());
+        let id = self.0.perform(self.0.clock.now(), newest).await?;
         self.check(caller, id, code).await
     }
 
@@ -106,7 +108,7 @@ impl Gateway {
         let settings = inner.settings();
         let now = inner.clock.now();
         let tracked = inner.perform(now, move |mv| mv.tracked(id)).await?;
-        let Tracked { v, .. } = visible(caller, tracked)?;
+        let Tracked { v, .. } = own(caller, tracked)?;
         let ended = || GatewayError::Conflict("the verification has ended".to_owned());
         let sealed = v.sealed.as_ref().filter(|_| v.status_at(now) == VerificationStatus::Pending);
         let sealed = sealed.ok_or_else(ended)?;
@@ -129,7 +131,7 @@ impl Gateway {
     pub async fn cancel(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
         let who = caller.clone();
         let cancel = move |mv: &mut Move<'_, '_>| {
-            let tracked = visible(&who, mv.tracked(id)?)?;
+            let tracked = own(&who, mv.tracked(id)?)?;
             mv.cancel(tracked)
         };
         self.0.perform(self.0.clock.now(), cancel).await
@@ -145,7 +147,7 @@ impl Inner {
     ) -> Result<CheckView> {
         let now = self.clock.now();
         let attempt = move |mv: &mut Move<'_, '_>| {
-            let tracked = visible(&caller, mv.tracked(id)?)?;
+            let tracked = own(&caller, mv.tracked(id)?)?;
             mv.attempt(tracked)
         };
         let tracked = match self.make(now, attempt).await? {
@@ -167,7 +169,7 @@ impl Inner {
         Ok(CheckView { approved: false, verification })
     }
 
-    /// The message that carries the code of `v`.
+    /// The message that carries the code of `v`: it belongs to the client that made `v`, whoever sends it again.
     fn carry(
         &self,
         id: MessageId,
@@ -178,6 +180,7 @@ impl Inner {
         now: Timestamp,
     ) -> Result<Message> {
         Ok(Message {
+            client: v.client.clone(),
             kind: Kind::Otp(v.id),
             service: Some(v.service.clone()),
             deadline: Some(v.expires_at),
@@ -260,9 +263,16 @@ fn allowed(caller: &Caller, service: &str) -> Result<()> {
     Err(GatewayError::NotAllowed("this client may not use this service".to_owned()))
 }
 
-/// A verification of a service that the client may not use does not exist for it.
+/// A verification, when it exists for this client.
 fn visible(caller: &Caller, tracked: Tracked) -> Result<Tracked> {
-    if caller.may_use(&tracked.v.service) { Ok(tracked) } else { Err(GatewayError::NotFound("verification")) }
+    caller.see("verification", &tracked.v)?;
+    Ok(tracked)
+}
+
+/// A verification, when this client may change it: check its code, send it again, withdraw it.
+fn own(caller: &Caller, tracked: Tracked) -> Result<Tracked> {
+    caller.change("verification", &tracked.v)?;
+    Ok(tracked)
 }
 
 /// What makes two issue requests the same.

@@ -18,6 +18,8 @@ use crate::secret::Secret;
 pub struct VerificationView {
     /// Its name.
     pub id: VerificationId,
+    /// The client that asked for it, unless none was known by a name.
+    pub client: Option<String>,
     /// The service.
     pub service: String,
     /// The number.
@@ -41,6 +43,7 @@ impl VerificationView {
     pub fn new(v: &Verification, message: MessageStatus, now: Timestamp) -> Self {
         Self {
             id: v.id,
+            client: v.client.clone(),
             service: v.service.clone(),
             to: v.to.clone(),
             status: v.status_at(now),
@@ -67,6 +70,8 @@ pub struct CheckView {
 pub struct MessageView {
     /// Its name.
     pub id: MessageId,
+    /// The client that asked for it, unless none was known by a name.
+    pub client: Option<String>,
     /// The recipient.
     pub to: PhoneNumber,
     /// Whether it carries a code.
@@ -97,6 +102,7 @@ impl From<&Message> for MessageView {
     fn from(m: &Message) -> Self {
         Self {
             id: m.id,
+            client: m.client.clone(),
             to: m.to.clone(),
             otp: matches!(m.kind, crate::outbox::Kind::Otp(_)),
             service: m.service.clone(),

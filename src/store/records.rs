@@ -55,13 +55,23 @@ pub trait Records {
         VERIFICATIONS.get(self, &id)
     }
 
-    /// The newest verification of a number and service.
+    /// The newest verification that a client made for a number and service; without a client, the newest of those that
+    /// no client of a name made.
     fn newest_verification(
         &self,
         to: &PhoneNumber,
         service: &str,
+        client: Option<&str>,
     ) -> Result<Option<VerificationId>, StoreError> {
-        NEWEST.pointer(self, &hash(&[to.as_str(), service]))
+        // Before clients had places of their own, the newest of all of them stood in the place without a client.
+        for place in [client, None] {
+            if let Some(id) = NEWEST.pointer(self, &newest_key(to, service, place))?
+                && self.verification(id)?.is_some_and(|v| v.client.as_deref() == client)
+            {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// When each pending verification ends, soonest first.
@@ -180,15 +190,25 @@ pub trait Records {
     }
 }
 
+/// Where the newest verification of a number, a service and a client has its place.
+fn newest_key(to: &PhoneNumber, service: &str, client: Option<&str>) -> [u8; 16] {
+    match client {
+        Some(client) => hash(&[to.as_str(), service, client]),
+        None => hash(&[to.as_str(), service]),
+    }
+}
+
 impl Tx<'_> {
-    /// Writes a verification, its place among those that expire, and that it is the newest of its number.
+    /// Writes a verification, its place among those that expire, and that it is the newest of its
+    /// number, service and client.
     pub fn put_verification(&mut self, v: &Verification) -> Result<(), StoreError> {
         let expiry = (v.expires_at, v.id);
         if v.status != VerificationStatus::Pending {
             EXPIRIES.delete(self, &expiry)?;
         } else if self.verification(v.id)?.is_none() {
             EXPIRIES.mark(self, &expiry);
-            NEWEST.put(self, &hash(&[v.to.as_str(), &v.service]), &v.id.to_bytes().into())?;
+            let place = newest_key(&v.to, &v.service, v.client.as_deref());
+            NEWEST.put(self, &place, &v.id.to_bytes().into())?;
         }
         VERIFICATIONS.put(self, &v.id, v)
     }
@@ -197,8 +217,11 @@ impl Tx<'_> {
     pub fn delete_verification(&mut self, id: VerificationId) -> Result<(), StoreError> {
         let Some(v) = self.verification(id)? else { return Ok(()) };
         EXPIRIES.delete(self, &(v.expires_at, id))?;
-        if self.newest_verification(&v.to, &v.service)? == Some(id) {
-            NEWEST.delete(self, &hash(&[v.to.as_str(), &v.service]))?;
+        for client in [v.client.as_deref(), None] {
+            let place = newest_key(&v.to, &v.service, client);
+            if NEWEST.pointer(self, &place)? == Some(id) {
+                NEWEST.delete(self, &place)?;
+            }
         }
         VERIFICATIONS.delete(self, &id)
     }

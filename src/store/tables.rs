@@ -39,7 +39,7 @@ pub(super) static LIVE: Table<MessageId, Octets> =
 pub(super) static EXPIRIES: Table<(Timestamp, VerificationId), Octets> = Table::octets(b'E', "expiry")
     .sound(|tree, key, _| points(tree, &VERIFICATIONS, [EXPIRIES.key_in(key).map(|(_, id)| id)]));
 
-/// The id of the newest verification of a number and a service.
+/// The id of the newest verification of a number, a service and a client.
 pub(super) static NEWEST: Table<Hash, Octets> = Table::octets(b'N', "newest verification")
     .sound(|tree, _, id| points(tree, &VERIFICATIONS, [Key::parse(id)]));
 

@@ -125,6 +125,7 @@ fn answer<'a, T: Send + 'a>(result: Result<T, GatewayError>) -> Answer<'a, T> {
 fn message(state: &mut State, to: PhoneNumber, otp: bool) -> MessageView {
     let view = MessageView {
         id: IDS.next(now()),
+        client: None,
         to,
         otp,
         service: otp.then(|| "default".to_owned()),
@@ -173,6 +174,7 @@ impl Service for Fake {
             let message = message(state, to.clone(), true);
             let view = VerificationView {
                 id: IDS.next(now()),
+                client: None,
                 service: request.service.clone().unwrap_or_else(|| "default".to_owned()),
                 to,
                 status: VerificationStatus::Pending,

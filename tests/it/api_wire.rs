@@ -322,6 +322,7 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
     let at = Timestamp::from_millis(1);
     let view = |status| VerificationView {
         id: id::VerificationId::first_at(at),
+        client: None,
         service: String::new(),
         to: NUMBER.parse().unwrap(),
         status,
@@ -336,6 +337,7 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
     let message = |otp, encoding| {
         wire::Message::from(&MessageView {
             id: id::MessageId::first_at(at),
+            client: None,
             to: NUMBER.parse().unwrap(),
             otp,
             service: None,

@@ -172,6 +172,9 @@ const MOVES: &[(&str, Move)] = &[
     ("delete opt-out", |tx| tx.delete_opt_out(&phone()).map(drop)),
     ("put awaited", |tx| tx.put_awaited(&awaited(), FAR)),
     ("put expected", |tx| tx.put_expected("sim", Some(7), numbered(1), FAR)),
+    ("issue for a client", |tx| {
+        tx.put_verification(&Verification { client: Some("web".to_owned()), ..issued(3) })
+    }),
     ("delete held", |tx| {
         let held = tx.held()?;
         held.iter().try_for_each(|(key, _)| tx.delete_held(key))
@@ -184,7 +187,7 @@ fn count<T>(found: Result<impl IntoIterator<Item = T>, StoreError>) -> Result<St
 
 const LOOKS: &[(&str, Look)] = &[
     ("verification", |view| count(view.verification(issued(1).id))),
-    ("newest", |view| count(view.newest_verification(&phone(), "login"))),
+    ("newest", |view| count(view.newest_verification(&phone(), "login", None))),
     ("pending", |view| count(view.pending_verifications())),
     ("ended", |view| count(view.ended_verifications_before(FAR, 9, |_| true))),
     ("message", |view| count(view.message(numbered(1)))),
