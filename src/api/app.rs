@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use crate::gateway::{
     Caller, CheckView, Control, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest, MessageFilter,
     MessageView, ModemView, OptOutView, Page, Recorded, SendRequest, StatusView, Subscription, UssdAnswer,
-    VerificationView,
+    VerificationFilter, VerificationView,
 };
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::Tag;
@@ -111,6 +111,8 @@ service! {
             = (&caller, &to, service.as_deref(), &code);
         /// A verification.
         verification(caller: Caller, id: VerificationId) -> VerificationView = (&caller, id);
+        /// Verifications, newest first.
+        verifications(caller: Caller, filter: VerificationFilter) -> Page<VerificationView> = (&caller, filter);
         /// Sends the same code again.
         resend(caller: Caller, id: VerificationId) -> VerificationView = (&caller, id);
         /// Withdraws a verification.

@@ -50,6 +50,8 @@ macro_rules! routes {
 
 routes! {
     POST "/v1/verifications" [Issue] [] |r| verifications::issue(r).await;
+    GET "/v1/verifications" [Issue, Check, Read] ["to", "service", "status", "limit", "cursor"]
+        |r| verifications::list(r).await;
     GET "/v1/verifications/{id}" [Issue, Check, Read] ["wait"] |r| verifications::show(r).await;
     DELETE "/v1/verifications/{id}" [Issue] [] |r| verifications::cancel(r).await;
     POST "/v1/verifications/{id}/check" [Check] [] |r| verifications::check(r).await;

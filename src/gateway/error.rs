@@ -23,7 +23,9 @@ pub enum GatewayError {
     #[error("there is no {0}")]
     Hidden(&'static str),
     /// Another client made it, and the caller may know of it but not change it.
-    #[error("there is no {0} of this client under this id: another client made it, and only that one may change it")]
+    #[error(
+        "there is no {0} of this client under this id: another client made it, and only that one may change it"
+    )]
     NotOwn(&'static str),
     /// Its state does not allow it.
     #[error("{0}")]

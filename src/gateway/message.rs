@@ -69,10 +69,7 @@ impl Gateway {
                 })
             })
             .await??;
-        let more = found.len() > limit;
-        let items: Vec<_> = found.iter().take(limit).map(MessageView::from).collect();
-        let next = if more { items.last().map(|m| m.id.to_string()) } else { None };
-        Ok(Page { items, next })
+        Ok(Page::cut(found.iter().map(MessageView::from).collect(), limit, |m| m.id.to_string()))
     }
 
     /// Withdraws a message that no modem has yet.

@@ -14,6 +14,7 @@ mod intake;
 mod keeper;
 mod life;
 mod lint;
+mod listing;
 mod lock;
 mod log;
 mod message;
@@ -46,7 +47,9 @@ pub(crate) use error::seconds;
 pub use gsm_modem::{Counters, Part, Recorded, Snapshot, State as ModemState, UssdAnswer};
 pub use inner::Gateway;
 pub use lint::lint;
-pub use request::{Caller, InboxFilter, IssueRequest, MessageFilter, Origin, Reach, SendRequest};
+pub use request::{
+    Caller, InboxFilter, IssueRequest, MessageFilter, Origin, Reach, SendRequest, VerificationFilter,
+};
 pub use settings::Settings;
 pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
 pub use view::{

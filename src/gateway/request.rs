@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::error::{GatewayError, Result};
 use super::view::{MessageView, VerificationView};
 use crate::clock::Timestamp;
-use crate::id::{InboxId, MessageId};
-use crate::otp::Verification;
+use crate::id::{InboxId, MessageId, VerificationId};
+use crate::otp::{Verification, VerificationStatus};
 use crate::outbox::{Kind, Message, MessageStatus};
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
@@ -119,6 +119,21 @@ pub struct IssueRequest {
     pub values: BTreeMap<String, String>,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
+}
+
+/// `GET /v1/verifications`: newest first.
+#[derive(Debug, Clone, Default)]
+pub struct VerificationFilter {
+    /// Only of this service.
+    pub service: Option<String>,
+    /// Only in this status.
+    pub status: Option<VerificationStatus>,
+    /// Only of this number.
+    pub to: Option<PhoneNumber>,
+    /// At most so many, 1 to 1000.
+    pub limit: usize,
+    /// Only older than this.
+    pub before: Option<VerificationId>,
 }
 
 /// `POST /v1/messages`.

@@ -188,6 +188,16 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// A page of what was found; the cursor is the id of its last entry, when more was found than it holds.
+    pub(super) fn cut(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> String) -> Self {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(id);
+        Self { items, next }
+    }
+}
+
 /// A modem as a client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModemView {

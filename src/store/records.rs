@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::engine::{Order, Pair, Visit, walk};
-use super::keys::hash;
-use super::table::{AGES, hour};
+use super::keys::{Key, hash};
+use super::table::{AGES, Table, hour};
 use super::tables::{
     EXPIRIES, IDEMPOTENCY, LEDGERS, LIVE, MESSAGES, META, NEWEST, RECIPIENTS, VERIFICATIONS, WINDOWS,
 };
@@ -100,13 +100,20 @@ pub trait Records {
     where
         Self: Sized,
     {
-        let range = before.map_or_else(|| MESSAGES.all(), |id| MESSAGES.before(&id));
-        let mut found = Vec::new();
-        MESSAGES.scan(self, range, Order::Descending, |_, m| {
-            found.extend(Some(m).filter(&wanted));
-            Ok(found.len() < limit)
-        })?;
-        Ok(found)
+        newest_first(self, &MESSAGES, limit, before, wanted)
+    }
+
+    /// At most `limit` verifications that `wanted` takes, newest first, older than `before`.
+    fn verifications(
+        &self,
+        limit: usize,
+        before: Option<VerificationId>,
+        wanted: impl Fn(&Verification) -> bool,
+    ) -> Result<Vec<Verification>, StoreError>
+    where
+        Self: Sized,
+    {
+        newest_first(self, &VERIFICATIONS, limit, before, wanted)
     }
 
     /// At most `limit` ended verifications that were issued before `cutoff` and that `wanted` takes.
@@ -188,6 +195,23 @@ pub trait Records {
     fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         META.get(self, &name.into())
     }
+}
+
+/// At most `limit` records that `wanted` takes, in the reverse order of their ids, which sort by time.
+fn newest_first<K: Key, V>(
+    from: &impl Records,
+    table: &Table<K, V>,
+    limit: usize,
+    before: Option<K>,
+    wanted: impl Fn(&V) -> bool,
+) -> Result<Vec<V>, StoreError> {
+    let range = before.map_or_else(|| table.all(), |id| table.before(&id));
+    let mut found = Vec::new();
+    table.scan(from, range, Order::Descending, |_, value| {
+        found.extend(Some(value).filter(&wanted));
+        Ok(found.len() < limit)
+    })?;
+    Ok(found)
 }
 
 /// Where the newest verification of a number, a service and a client has its place.
