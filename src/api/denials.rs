@@ -121,6 +121,49 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::access::{Program, Right};
+    use crate::gateway::Caller;
+
+    /// What a log writes.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(octets);
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_a_line_and_its_count() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _log = tracing::subscriber::set_default(log);
+        let peer = Peer { uid: 33, gids: vec![33], pid: Some(7), program: Program::Gone };
+        let caller = Caller { client: Some("web".to_owned()), ..Caller::default() };
+        let grant = Grant { peer, caller, may: vec![Right::Issue] };
+        let denials = Denials::default();
+        for _ in 0..1000 {
+            denials.tell(&Denial::new(&grant, "GET", "/v1/messages/{id}", 404));
+        }
+        tokio::time::sleep(2 * SPAN).await;
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let said: Vec<_> = text.lines().map(|line| line.split_once("denials: ").unwrap().1).collect();
+        let what = r#"client="web" method="GET" route="/v1/messages/{id}" status=404"#;
+        assert_eq!(
+            said,
+            [
+                format!("a request was denied uid=33 pid=7 program=gone {what}"),
+                format!("requests were denied uid=33 {what} more=999"),
+            ]
+        );
+    }
 
     fn kind(uid: u32, route: &'static str) -> Kind {
         Kind { uid, client: None, method: "GET", route, status: 403 }
