@@ -1,7 +1,7 @@
 //! Who was denied what: the one place through which every denial goes, and its lines in the log.
 //!
 //! Whoever may open the socket can be denied without end, and must not fill the log: the first denial of a kind is
-//! logged at once, those of the next minute are counted, and the count is logged when the minute is over.
+//! logged at once, those of the next ten minutes are counted, and the count is logged when they are over.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use super::access::Grant;
 use super::peer::Peer;
 
 /// How long denials of a kind are counted after one was logged.
-const SPAN: Duration = Duration::from_secs(60);
+const SPAN: Duration = Duration::from_secs(600);
 /// How many kinds are told apart at a time; whatever is beyond them counts as one kind.
 const MOST: usize = 64;
 
@@ -52,7 +52,7 @@ struct Kind {
     status: u16,
 }
 
-/// The denials of the last minute.
+/// The denials of late.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Denials(Arc<Mutex<Book>>);
 
@@ -100,7 +100,7 @@ struct Book {
 }
 
 impl Book {
-    /// Notes one. The first of a kind is to be logged, and its place to be closed when its minute is over.
+    /// Notes one. The first of a kind is to be logged, and its place to be closed when its span is over.
     fn note(&mut self, kind: Kind) -> Option<Place> {
         let kind = Some(kind);
         let place = if self.open.len() < MOST || self.open.contains_key(&kind) { kind } else { None };
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_a_kind_is_logged_and_the_rest_of_its_minute_is_counted() {
+    fn the_first_of_a_kind_is_logged_and_the_rest_of_its_span_is_counted() {
         let mut book = Book::default();
         let (web, shop) = (kind(33, "/v1/status"), kind(34, "/v1/status"));
         let place = book.note(web.clone()).expect("a line");
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(book.note(shop.clone()), Some(Some(shop.clone())), "another kind has a line of its own");
         assert_eq!(book.close(&place), 1000);
         assert_eq!(book.close(&Some(shop)), 0);
-        assert_eq!(book.note(web.clone()), Some(Some(web)), "the next minute begins with a line");
+        assert_eq!(book.note(web.clone()), Some(Some(web)), "the next span begins with a line");
         assert_eq!(book.open.len(), 1);
     }
 
