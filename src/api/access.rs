@@ -1,24 +1,32 @@
 //! Who may do what: clients are identified by what the kernel says about the peer of a Unix socket (`SO_PEERCRED`).
 //!
-//! The first client in the list that matches a peer decides. Without any client in the configuration, every peer that
-//! may open the socket may do everything but [`Right::Admin`].
+//! - An operator (root, and the daemon's own user) may do everything, whatever the configuration says.
+//! - For every other peer the first client in the list that matches it decides. A client sees and changes what it made;
+//!   with [`Right::Read`] it sees what others made as well, of the services that it may use. [`Right::Admin`] is about
+//!   modems, opt-outs and the daemon, and adds nothing here.
+//! - Without any client in the configuration, every peer that may open the socket may do everything but what needs
+//!   [`Right::Admin`], and nothing is hidden from it.
+//!
+//! Limits, idempotency keys and checks by number go by a client's name. An operator acts under the name of the first
+//! client that matches it, and under none when no client does; a peer without configured clients acts under none. What
+//! was made under no name belongs to no client: beside configured clients only `read` sees it, and only an operator
+//! changes it.
 
 use std::fmt;
 
-use nix::unistd::{Gid, Uid, User, getgrouplist};
-
-use crate::gateway::Caller;
+pub use super::peer::{Peer, Program};
+use crate::gateway::{Caller, Reach};
 
 /// A right that is named in `may` of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Right {
-    /// Issue, resend and cancel verifications.
+    /// Issue, resend and cancel verifications, and list one's own.
     Issue,
-    /// Check codes.
+    /// Check codes, and list one's own verifications.
     Check,
-    /// Send and withdraw plain messages.
+    /// Send and withdraw plain messages, and list one's own.
     Send,
-    /// Listings, the inbox, modems, status, events.
+    /// What others made as well, the inbox, modems, status, events.
     Read,
     /// Pause, resume, reset a modem; USSD; opt-outs.
     Admin,
@@ -69,16 +77,23 @@ pub struct Client<M = Matcher> {
     pub services: Option<Vec<String>>,
 }
 
-/// The list of clients.
+/// The list of clients, and the operators.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Access {
     clients: Vec<Client>,
+    operators: Vec<u32>,
 }
 
 impl Access {
     /// Access for these clients, in this order; for every peer when there are none.
     pub fn new(clients: Vec<Client>) -> Self {
-        Self { clients }
+        Self { clients, operators: Vec::new() }
+    }
+
+    /// The same, with users who may do everything.
+    #[must_use]
+    pub fn with_operators(self, operators: Vec<u32>) -> Self {
+        Self { operators, ..self }
     }
 
     /// Whether a peer's groups make a difference.
@@ -87,28 +102,22 @@ impl Access {
     }
 
     /// What a peer may do.
-    pub fn grant(&self, peer: &Peer) -> Grant {
+    pub fn grant(&self, peer: Peer) -> Grant {
+        let client = self.clients.iter().find(|client| peer.is(client.matcher));
+        let name = client.map(|client| client.name.clone());
+        if self.operators.contains(&peer.uid) {
+            let caller = Caller { client: name, services: None, reach: Reach::Changes };
+            return Grant { peer, caller, may: Right::ALL.to_vec() };
+        }
         if self.clients.is_empty() {
-            let all_but_admin = Right::ALL.into_iter().filter(|&right| right != Right::Admin).collect();
-            return Grant { caller: Caller::default(), may: all_but_admin };
+            let may = Right::ALL.into_iter().filter(|&right| right != Right::Admin).collect();
+            return Grant { peer, caller: Caller { reach: Reach::Changes, ..Caller::default() }, may };
         }
-        match self.clients.iter().find(|client| peer.is(client.matcher)) {
-            Some(client) => Grant {
-                caller: Caller { client: Some(client.name.clone()), services: client.services.clone() },
-                may: client.may.clone(),
-            },
-            None => Grant { caller: Caller::default(), may: Vec::new() },
-        }
+        let may = client.map(|client| client.may.clone()).unwrap_or_default();
+        let reach = if may.contains(&Right::Read) { Reach::Sees } else { Reach::Own };
+        let services = client.and_then(|client| client.services.clone());
+        Grant { peer, caller: Caller { client: name, services, reach }, may }
     }
-}
-
-/// The process at the other end of a connection, as it was when it connected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// Its effective user.
-    pub uid: u32,
-    /// Its effective group, and the groups of its user once they were looked up.
-    pub gids: Vec<u32>,
 }
 
 impl Peer {
@@ -118,24 +127,13 @@ impl Peer {
             Matcher::Gid(gid) => self.gids.contains(&gid),
         }
     }
-
-    /// Adds the groups that the user database has for the peer's user. This asks the name service, which may block.
-    pub(super) fn look_up_groups(&mut self) {
-        let Ok(Some(user)) = User::from_uid(Uid::from_raw(self.uid)) else {
-            return;
-        };
-        let Ok(name) = std::ffi::CString::new(user.name) else {
-            return;
-        };
-        if let Ok(groups) = getgrouplist(&name, Gid::from_raw(user.gid.as_raw())) {
-            self.gids.extend(groups.into_iter().map(Gid::as_raw));
-        }
-    }
 }
 
 /// What the peer of one connection may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
+    /// The peer.
+    pub peer: Peer,
     /// The caller in whose name the peer asks.
     pub caller: Caller,
     /// Its rights.
@@ -166,11 +164,15 @@ mod tests {
         Client { name: name.to_owned(), matcher, may: may.to_vec(), services: None }
     }
 
+    fn peer(uid: u32, gids: &[u32]) -> Peer {
+        Peer { uid, gids: gids.to_vec(), pid: None, program: Program::Unseen }
+    }
+
     #[test]
     fn without_clients_everybody_may_all_but_admin() {
-        let grant = Access::default().grant(&Peer { uid: 0, gids: vec![0] });
+        let grant = Access::default().grant(peer(0, &[0]));
         assert_eq!(grant.may, [Right::Issue, Right::Check, Right::Send, Right::Read]);
-        assert_eq!(grant.caller, Caller::default());
+        assert_eq!(grant.caller, Caller { reach: Reach::Changes, ..Caller::default() });
     }
 
     #[test]
@@ -180,13 +182,35 @@ mod tests {
             client("staff", Matcher::Gid(50), &[Right::Read, Right::Admin]),
         ]);
         assert!(access.needs_groups());
-        let web = access.grant(&Peer { uid: 33, gids: vec![33, 50] });
+        let web = access.grant(peer(33, &[33, 50]));
         assert_eq!((web.caller.client.as_deref(), web.may), (Some("web"), vec![Right::Issue]));
-        let staff = access.grant(&Peer { uid: 1000, gids: vec![1000, 50] });
+        assert_eq!(web.caller.reach, Reach::Own);
+        let staff = access.grant(peer(1000, &[1000, 50]));
         assert_eq!(staff.caller.client.as_deref(), Some("staff"));
-        let stranger = access.grant(&Peer { uid: 1000, gids: vec![1000] });
+        assert_eq!(staff.caller.reach, Reach::Sees, "an admin changes no more than it made");
+        let stranger = access.grant(peer(1000, &[1000]));
         assert!(stranger.may.is_empty());
         assert!(!stranger.meets(&[Right::Read]) && stranger.meets(&[]));
+    }
+
+    #[test]
+    fn an_operator_may_everything_under_the_name_of_its_client() {
+        let operators = vec![0, 991];
+        let root = Client {
+            services: Some(vec!["login".to_owned()]),
+            ..client("cron", Matcher::Uid(0), &[Right::Issue])
+        };
+        let everything = |name: Option<&str>, uid: u32| Grant {
+            peer: peer(uid, &[0]),
+            caller: Caller { client: name.map(str::to_owned), services: None, reach: Reach::Changes },
+            may: Right::ALL.to_vec(),
+        };
+        for (clients, name) in [(vec![], None), (vec![root], Some("cron"))] {
+            let access = Access::new(clients).with_operators(operators.clone());
+            assert_eq!(access.grant(peer(0, &[0])), everything(name, 0));
+            assert_eq!(access.grant(peer(991, &[0])), everything(None, 991));
+            assert!(!access.grant(peer(1000, &[0, 991])).meets(&[Right::Admin]));
+        }
     }
 
     #[test]

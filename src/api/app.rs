@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use crate::gateway::{
     Caller, CheckRequest, CheckView, Control, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest,
     MessageFilter, MessageView, ModemView, OptOutView, Page, Recorded, SendRequest, StatusView, Subscription,
-    UssdAnswer, VerificationView,
+    UssdAnswer, VerificationFilter, VerificationView,
 };
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::Tag;
@@ -110,6 +110,8 @@ service! {
             = (&caller, &to, service.as_deref(), request);
         /// A verification.
         verification(caller: Caller, id: VerificationId) -> VerificationView = (&caller, id);
+        /// Verifications, newest first.
+        verifications(caller: Caller, filter: VerificationFilter) -> Page<VerificationView> = (&caller, filter);
         /// Sends the same code again.
         resend(caller: Caller, id: VerificationId, idempotency_key: Option<String>) -> VerificationView
             = (&caller, id, idempotency_key);

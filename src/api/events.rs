@@ -77,11 +77,11 @@ impl Follower {
     }
 }
 
-/// A client that is bound to services sees neither the verifications of other services nor their messages.
+/// A client hears of the verifications and messages that exist for it.
 fn may_see(caller: &Caller, kind: &EventKind) -> bool {
     match kind {
-        EventKind::Verification(_, v) => caller.may_use(&v.service),
-        EventKind::Message(m) => caller.may_see(m.otp, m.service.as_deref()),
+        EventKind::Verification(_, v) => caller.may_see(v),
+        EventKind::Message(m) => caller.may_see(m),
         EventKind::Modem(_) | EventKind::Recovered(..) | EventKind::Inbox(_) => true,
     }
 }

@@ -23,6 +23,8 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
     /// The verification that is in the way.
     pub verification: Option<VerificationId>,
+    /// A 404 because another client made the thing.
+    pub hides: bool,
 }
 
 /// Every code that a problem may have, with its title.
@@ -49,7 +51,12 @@ pub const CODES: &[(&str, &str)] = &[
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after: None, verification: None }
+        Self { status, code, detail: detail.into(), retry_after: None, verification: None, hides: false }
+    }
+
+    /// Whether the client asked for what it may not have: a 403, or a 404 that hides what another client made.
+    pub fn is_denial(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN || self.hides
     }
 
     /// 400: the request is not valid for this path.
@@ -103,7 +110,7 @@ impl From<GatewayError> for Problem {
         let (status, code) = match &error {
             E::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             E::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed"),
-            E::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            E::NotFound(_) | E::Hidden(_) | E::NotOwn(_) => (StatusCode::NOT_FOUND, "not_found"),
             E::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
             E::InvalidNumber(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_number"),
             E::DestinationBlocked(_) => (StatusCode::UNPROCESSABLE_ENTITY, "destination_blocked"),
@@ -117,7 +124,8 @@ impl From<GatewayError> for Problem {
             E::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
             E::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
-        Self { status, code, detail: error.to_string(), retry_after, verification }
+        let hides = matches!(error, E::Hidden(_) | E::NotOwn(_));
+        Self { status, code, detail: error.to_string(), retry_after, verification, hides }
     }
 }
 
@@ -163,6 +171,8 @@ mod tests {
             (E::InvalidRequest(s()), 400, "invalid_request"),
             (E::NotAllowed(s()), 403, "not_allowed"),
             (E::NotFound("message"), 404, "not_found"),
+            (E::Hidden("message"), 404, "not_found"),
+            (E::NotOwn("message"), 404, "not_found"),
             (E::Conflict(s()), 409, "conflict"),
             (E::InvalidNumber(s()), 422, "invalid_number"),
             (E::DestinationBlocked(s()), 422, "destination_blocked"),
@@ -176,7 +186,9 @@ mod tests {
             (E::ShuttingDown, 503, "shutting_down"),
             (E::Internal(s()), 500, "internal"),
         ] {
+            let denied = matches!(error, E::NotAllowed(_) | E::Hidden(_) | E::NotOwn(_));
             let problem = Problem::from(error);
+            assert_eq!(problem.is_denial(), denied);
             assert_eq!((problem.status.as_u16(), problem.code), (status, code));
             assert!(CODES.iter().any(|(known, _)| *known == code));
             let response = problem.into_response();

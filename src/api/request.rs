@@ -15,7 +15,8 @@ use super::access::{Grant, Right, named};
 use super::app::App;
 use super::fields::{Fields, must_be, unknown};
 use super::problem::Problem;
-use crate::gateway::Caller;
+use crate::gateway::{Caller, GatewayError};
+use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 
 /// The longest time that `?wait=` waits.
@@ -53,7 +54,7 @@ impl Authorised {
     ) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let body = UnreadBody::new(&parts, body, app.limits.body);
-        let caller = match parts.extensions.get::<Grant>() {
+        let caller = match parts.extensions.get::<Arc<Grant>>() {
             Some(grant) if grant.meets(any_of) => grant.caller.clone(),
             _ => return Err(Problem::not_allowed(format!("this client needs {}", named(any_of)))),
         };
@@ -105,6 +106,12 @@ impl Authorised {
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
         self.query(name).map(|value| read(value).ok_or_else(|| must_be(name, what))).transpose()
+    }
+
+    /// A number in the query, in which an unescaped + is a blank.
+    pub(super) fn number(&self, name: &str) -> Result<Option<PhoneNumber>, Problem> {
+        let number = self.query(name).map(|number| number.replacen(' ', "+", 1).parse::<PhoneNumber>());
+        Ok(number.transpose().map_err(|e| GatewayError::InvalidNumber(e.to_string()))?)
     }
 
     /// How long `?wait=` waits: `30s` or a number of seconds, at most five minutes; `None` without the parameter.

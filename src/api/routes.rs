@@ -10,8 +10,10 @@ use axum::response::IntoResponse as _;
 use axum::routing::{MethodFilter, on};
 use futures_util::future::BoxFuture;
 
+use super::access::Grant;
 use super::access::Right::{self, Admin, Check, Issue, Read, Send};
 use super::app::App;
+use super::denials::{Denial, Denials};
 use super::problem::Problem;
 use super::request::{Authorised, Reply, UnreadBody};
 use super::{about, events, inbox, messages, modems, verifications};
@@ -48,13 +50,15 @@ macro_rules! routes {
 
 routes! {
     POST "/v1/verifications" [Issue] [] |r| verifications::issue(r).await;
+    GET "/v1/verifications" [Issue, Check, Read] ["to", "service", "status", "limit", "cursor"]
+        |r| verifications::list(r).await;
     GET "/v1/verifications/{id}" [Issue, Check, Read] ["wait"] |r| verifications::show(r).await;
     DELETE "/v1/verifications/{id}" [Issue] [] |r| verifications::cancel(r).await;
     POST "/v1/verifications/{id}/check" [Check] [] |r| verifications::check(r).await;
     POST "/v1/verifications/{id}/resend" [Issue] [] |r| verifications::resend(r).await;
     POST "/v1/check" [Check] [] |r| verifications::check_newest(r).await;
     POST "/v1/messages" [Send] [] |r| messages::send(r).await;
-    GET "/v1/messages" [Read] ["status", "to", "limit", "cursor"] |r| messages::list(r).await;
+    GET "/v1/messages" [Send, Read] ["status", "to", "limit", "cursor"] |r| messages::list(r).await;
     GET "/v1/messages/{id}" [Send, Read] ["wait"] |r| messages::show(r).await;
     DELETE "/v1/messages/{id}" [Send] [] |r| messages::cancel(r).await;
     GET "/v1/inbox" [Read] ["limit", "cursor"] |r| inbox::list(r).await;
@@ -82,15 +86,22 @@ routes! {
 /// The router of the table.
 pub(super) fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new();
+    let denials = Denials::default();
     for route in ROUTES {
-        let app = Arc::clone(app);
+        let (app, denials) = (Arc::clone(app), denials.clone());
         let handler = async move |params: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
             let params = params.ok();
+            let grant = request.extensions().get::<Arc<Grant>>().cloned();
             let admitted = Authorised::admit(app, request, params.as_ref(), route.any_of, route.query);
             let reply = match admitted {
                 Ok(request) => (route.answer)(request).await,
                 Err(problem) => Err(problem),
             };
+            if let (Err(problem), Some(grant)) = (&reply, grant)
+                && problem.is_denial()
+            {
+                denials.tell(&Denial::new(&grant, route.method, route.path, problem.status.as_u16()));
+            }
             reply.into_response()
         };
         router = router.route(route.path, on(route.filter, handler));

@@ -122,7 +122,7 @@ impl Shared {
         let gone = connection::gone(&stream).inspect_err(warn)?;
         let (stream, timer) = connection::watched(stream, self.app.limits);
         let service = service_fn(|mut request: Request<Incoming>| {
-            request.extensions_mut().insert::<Grant>(grant.clone());
+            request.extensions_mut().insert::<Arc<Grant>>(Arc::clone(&grant));
             self.router.clone().oneshot(request.map(Body::new))
         });
         let mut http = http1::Builder::new();
@@ -143,9 +143,9 @@ impl Shared {
         }
     }
 
-    async fn grant(&self, stream: &UnixStream) -> io::Result<Grant> {
+    async fn grant(&self, stream: &UnixStream) -> io::Result<Arc<Grant>> {
         let credentials = stream.peer_cred()?;
-        let mut peer = Peer { uid: credentials.uid(), gids: vec![credentials.gid()] };
+        let mut peer = Peer::new(credentials.uid(), credentials.gid(), credentials.pid());
         if self.access.needs_groups() {
             peer = tokio::task::spawn_blocking(move || {
                 peer.look_up_groups();
@@ -153,6 +153,6 @@ impl Shared {
             })
             .await?;
         }
-        Ok(self.access.grant(&peer))
+        Ok(Arc::new(self.access.grant(peer)))
     }
 }

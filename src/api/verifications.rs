@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::reply::{json, with};
 use super::request::{Authorised, Reply};
 use super::wire;
-use crate::gateway::{CheckRequest, EventKind, IssueRequest, VerificationView};
+use crate::gateway::{CheckRequest, EventKind, IssueRequest, VerificationFilter, VerificationView};
 use crate::id::VerificationId;
 use crate::otp::{BindingHash, VerificationStatus};
 use crate::secret::Secret;
@@ -29,6 +29,20 @@ pub(super) async fn issue(mut request: Authorised) -> Reply {
     let status = if known { StatusCode::OK } else { StatusCode::CREATED };
     let place = format!("/v1/verifications/{}", view.id);
     Ok(with(json(status, &wire::Verification::from(&view)), header::LOCATION, &place))
+}
+
+/// `GET /v1/verifications`.
+pub(super) async fn list(request: Authorised) -> Reply {
+    let named = |word: &str| VerificationStatus::ALL.into_iter().find(|status| status.as_str() == word);
+    let filter = VerificationFilter {
+        service: request.query("service").map(str::to_owned),
+        status: request.read("status", "a status of a verification", named)?,
+        to: request.number("to")?,
+        limit: request.limit()?,
+        before: request.cursor(|cursor| cursor.parse().ok())?,
+    };
+    let page = request.app.service.verifications(request.caller, filter).await?;
+    Ok(json(StatusCode::OK, &wire::Verifications::from(&page)))
 }
 
 /// `GET /v1/verifications/{id}`, at once or when its message is over.

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use super::wire::{
     Check, Counters, Event, Gap, Inbox, InboxMessage, Message, MessageRef, Messages, Modem, Modems, OptOut,
-    OptOuts, Ports, QueueDepths, Recovery, Status, Trace, TraceLine, Verification,
+    OptOuts, Ports, QueueDepths, Recovery, Status, Trace, TraceLine, Verification, Verifications,
 };
 use crate::gateway::{self, EventKind, ModemState};
 use crate::hex;
 use crate::inbox::Content;
-use crate::otp::VerificationStatus;
 
 impl From<&gateway::VerificationView> for Verification {
     fn from(v: &gateway::VerificationView) -> Self {
@@ -18,7 +17,7 @@ impl From<&gateway::VerificationView> for Verification {
             id: v.id.to_string(),
             service: v.service.clone(),
             to: v.to.as_str().to_owned(),
-            status: verification_status(v.status).to_owned(),
+            status: v.status.as_str().to_owned(),
             attempts_left: v.attempts_left,
             created_at: v.created_at.to_string(),
             expires_at: v.expires_at.to_string(),
@@ -26,6 +25,13 @@ impl From<&gateway::VerificationView> for Verification {
             message: MessageRef { id: message.to_string(), status: status.as_str().to_owned() },
             metadata: v.metadata.clone(),
         }
+    }
+}
+
+impl From<&gateway::Page<gateway::VerificationView>> for Verifications {
+    fn from(page: &gateway::Page<gateway::VerificationView>) -> Self {
+        let verifications = page.items.iter().map(Verification::from).collect();
+        Self { verifications, next_cursor: page.next.clone() }
     }
 }
 
@@ -114,16 +120,6 @@ impl From<&gateway::Event> for Event {
         };
         let at = event.at.to_string();
         Self { id: event.id, r#type, at, verification, message, modem, recovery, inbox }
-    }
-}
-
-const fn verification_status(status: VerificationStatus) -> &'static str {
-    match status {
-        VerificationStatus::Pending => "pending",
-        VerificationStatus::Approved => "approved",
-        VerificationStatus::Expired => "expired",
-        VerificationStatus::Cancelled => "cancelled",
-        VerificationStatus::Exhausted => "exhausted",
     }
 }
 

@@ -40,6 +40,16 @@ pub struct MessageRef {
     pub status: String,
 }
 
+/// A page of verifications, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verifications {
+    /// The verifications.
+    pub verifications: Vec<Verification>,
+    /// The `cursor` of the next page, when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
 /// The answer to a check: the result, and the verification's own fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::exit::{Exit, Failure};
 use super::output::{self, Session, verdict};
-use super::verification::{is_over, number, settled, without_nulls};
+use super::verification::{is_over, listing, number, settled, there_are_more, without_nulls};
 use crate::api::client::{Call, escape};
 use crate::api::wire;
 
@@ -63,9 +63,6 @@ pub(super) async fn send(session: &Session, send: Send) -> Result<Exit, Failure>
     Ok(if send.wait { verdict(&message.status) } else { Exit::Done })
 }
 
-/// The largest page that the API gives.
-const MOST: u32 = 1000;
-
 /// `smsotp messages`.
 pub(super) async fn list(
     session: &Session,
@@ -76,11 +73,8 @@ pub(super) async fn list(
 ) -> Result<Exit, Failure> {
     let to = to.map(|to| number(&to));
     let limit = limit.map(|limit| limit.to_string());
-    let query: Vec<String> = [("status", status), ("to", to), ("limit", limit), ("cursor", cursor)]
-        .into_iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}", escape(&value?))))
-        .collect();
-    let reply = session.ask(Call::get(format!("/v1/messages?{}", query.join("&")))).await?;
+    let query = [("status", status), ("to", to), ("limit", limit), ("cursor", cursor)];
+    let reply = session.ask(listing("/v1/messages", query)).await?;
     let page = session.show(&reply, |page: &wire::Messages, format| {
         let mut rows =
             vec![["ID", "STATUS", "TO", "KIND", "PARTS", "MODEM", "CREATED"].map(str::to_owned).to_vec()];
@@ -91,9 +85,7 @@ pub(super) async fn list(
         }));
         output::table(&rows, 1, format)
     })?;
-    if let Some(next) = page.next_cursor.filter(|_| session.is_for_people()) {
-        output::note(&format!("there are more: --limit {MOST}, or --cursor {next}"));
-    }
+    there_are_more(session, page.next_cursor);
     Ok(Exit::Done)
 }
 

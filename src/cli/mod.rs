@@ -121,6 +121,8 @@ enum DaemonCommand {
         /// The verification.
         id: String,
     },
+    /// List verifications, newest first.
+    Verifications(verification::List),
     /// Send a plain message.
     Send(message::Send),
     /// List messages, newest first.
@@ -230,6 +232,7 @@ async fn ask(session: &output::Session, question: DaemonCommand) -> Result<Exit,
             verification::one(session, Call::delete(verification::path(&id))).await
         }
         DaemonCommand::Show { id } => verification::one(session, Call::get(verification::path(&id))).await,
+        DaemonCommand::Verifications(list) => verification::list(session, list).await,
         DaemonCommand::Send(send) => message::send(session, send).await,
         DaemonCommand::Messages { status, to, limit, cursor } => {
             message::list(session, status, to, limit, cursor).await

@@ -1,4 +1,4 @@
-//! `issue`, `check`, `resend`, `cancel`, `show`.
+//! `issue`, `check`, `resend`, `cancel`, `show`, `verifications`.
 
 use std::time::Duration;
 
@@ -12,6 +12,29 @@ use crate::clock::Clock;
 
 /// The time of one request of a long wait, which is the longest that the daemon holds a request.
 const WAIT: Duration = Duration::from_secs(60);
+
+/// The largest page that the API gives.
+const MOST: u32 = 1000;
+
+/// The arguments of `smsotp verifications`.
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// Only of this number.
+    #[arg(long, value_name = "PHONE")]
+    to: Option<String>,
+    /// Only of this service.
+    #[arg(long)]
+    service: Option<String>,
+    /// Only in this status, such as pending.
+    #[arg(long)]
+    status: Option<String>,
+    /// At most this many.
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Those that follow a page.
+    #[arg(long)]
+    cursor: Option<String>,
+}
 
 /// `smsotp issue`.
 pub(super) async fn issue(
@@ -71,6 +94,44 @@ pub(super) async fn one(session: &Session, call: Call) -> Result<Exit, Failure> 
     let reply = session.ask(call).await?;
     session.show(&reply, output::verification)?;
     Ok(Exit::Done)
+}
+
+/// `smsotp verifications`.
+pub(super) async fn list(session: &Session, list: List) -> Result<Exit, Failure> {
+    let (to, limit) = (list.to.map(|to| number(&to)), list.limit.map(|limit| limit.to_string()));
+    let query = [
+        ("to", to),
+        ("service", list.service),
+        ("status", list.status),
+        ("limit", limit),
+        ("cursor", list.cursor),
+    ];
+    let reply = session.ask(listing("/v1/verifications", query)).await?;
+    let page = session.show(&reply, |page: &wire::Verifications, format| {
+        let mut rows =
+            vec![["ID", "STATUS", "TO", "SERVICE", "LEFT", "MESSAGE", "CREATED"].map(str::to_owned).to_vec()];
+        rows.extend(page.verifications.iter().map(|v| {
+            let (id, status, to) = (v.id.clone(), v.status.clone(), v.to.clone());
+            let (left, message) = (v.attempts_left.to_string(), v.message.status.clone());
+            vec![id, status, to, v.service.clone(), left, message, v.created_at.clone()]
+        }));
+        output::table(&rows, 1, format)
+    })?;
+    there_are_more(session, page.next_cursor);
+    Ok(Exit::Done)
+}
+
+/// A request for a page, with those parameters that were given.
+pub(super) fn listing<const N: usize>(path: &str, query: [(&str, Option<String>); N]) -> Call {
+    let given = query.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", escape(&value?))));
+    Call::get(format!("{path}?{}", given.collect::<Vec<_>>().join("&")))
+}
+
+/// Says how a person gets what follows a page, if anything does.
+pub(super) fn there_are_more(session: &Session, next: Option<String>) {
+    if let Some(next) = next.filter(|_| session.is_for_people()) {
+        output::note(&format!("there are more: --limit {MOST}, or --cursor {next}"));
+    }
 }
 
 /// The path of a verification.

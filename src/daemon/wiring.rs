@@ -31,7 +31,7 @@ pub(super) fn missing(config: &Config) -> Vec<String> {
     clients.chain(group).chain(key).chain(pins).collect()
 }
 
-/// Who may use the socket.
+/// Who may use the socket. The operators are root and the daemon's own user, who can read its state anyway.
 pub(super) fn access(config: &Config) -> Result<Access, StartError> {
     let clients = config.clients.iter().map(|c| {
         Ok(Client {
@@ -41,7 +41,8 @@ pub(super) fn access(config: &Config) -> Result<Access, StartError> {
             services: c.services.clone(),
         })
     });
-    Ok(Access::new(clients.collect::<Result<_, StartError>>()?))
+    let operators = vec![0, nix::unistd::geteuid().as_raw()];
+    Ok(Access::new(clients.collect::<Result<_, StartError>>()?).with_operators(operators))
 }
 
 fn matcher(who: &Who) -> Result<Matcher, StartError> {

@@ -7,7 +7,7 @@ use super::inner::Gateway;
 use super::moves::Tracked;
 use super::once::Once;
 use super::request::{Caller, CheckRequest};
-use super::verify::{allowed, number, visible};
+use super::verify::{allowed, number, own};
 use super::view::CheckView;
 use crate::id::VerificationId;
 use crate::otp::{self, BindingHash, Code, Service, Verification, VerificationStatus};
@@ -25,7 +25,7 @@ impl Gateway {
         let once = once(caller, &route, &request, &[]);
         let who = caller.clone();
         let check = move |mv: &mut Move<'_, '_>| {
-            let tracked = visible(&who, mv.settled(id)?)?;
+            let tracked = own(&who, mv.settled(id)?)?;
             match mv.answered_before(once.as_ref())? {
                 Some(answer) => Ok(answer),
                 None => mv.check(tracked, &request, once.as_ref()),
@@ -55,7 +55,7 @@ impl Gateway {
                 return Ok(answer);
             }
             let id = mv.newest(&to, &service, who.client.as_deref())?;
-            let tracked = visible(&who, mv.settled(id)?)?;
+            let tracked = own(&who, mv.settled(id)?)?;
             mv.check(tracked, &request, once.as_ref())
         };
         self.0.perform(self.0.clock.now(), check).await

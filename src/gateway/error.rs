@@ -20,6 +20,14 @@ pub enum GatewayError {
     /// There is no such thing.
     #[error("there is no {0}")]
     NotFound(&'static str),
+    /// Another client made it, and the caller may not know of it: told in the words for what there is not.
+    #[error("there is no {0}")]
+    Hidden(&'static str),
+    /// Another client made it, and the caller may know of it but not change it.
+    #[error(
+        "there is no {0} of this client under this id: another client made it, and only that one may change it"
+    )]
+    NotOwn(&'static str),
     /// Its state does not allow it.
     #[error("{0}")]
     Conflict(String),

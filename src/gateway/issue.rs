@@ -10,7 +10,7 @@ use super::moves::Tracked;
 use super::once::{Made, Once};
 use super::request::{Caller, IssueRequest};
 use super::source::{Source, check_values};
-use super::verify::{allowed, number, visible};
+use super::verify::{allowed, number, own};
 use super::view::{CheckView, VerificationView};
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, BindingHash, Code, OnReissue, Service, Verification, VerificationStatus};
@@ -154,7 +154,7 @@ impl Move<'_, '_> {
         message: MessageId,
         once: Option<&Once>,
     ) -> Result<VerificationView> {
-        let Tracked { v, .. } = visible(caller, self.settled(id)?)?;
+        let Tracked { v, .. } = own(caller, self.settled(id)?)?;
         if let Some(answer) = self.answered_before(once)? {
             return Ok(answer.verification);
         }

@@ -8,7 +8,7 @@ use super::request::{Caller, MessageFilter, SendRequest};
 use super::verify::number;
 use super::view::{MessageView, Page};
 use crate::id::MessageId;
-use crate::outbox::{Kind, Message};
+use crate::outbox::Message;
 use crate::store::Records as _;
 
 impl Gateway {
@@ -51,8 +51,9 @@ impl Gateway {
     /// One message.
     pub async fn message(&self, caller: &Caller, id: MessageId) -> Result<MessageView> {
         let m = self.0.store.read(move |view| view.message(id)).await??;
-        let m = m.filter(|m| visible(caller, m));
-        m.as_ref().map(MessageView::from).ok_or(GatewayError::NotFound("message"))
+        let m = m.ok_or(GatewayError::NotFound("message"))?;
+        caller.see("message", &m)?;
+        Ok(MessageView::from(&m))
     }
 
     /// Messages, newest first.
@@ -64,32 +65,26 @@ impl Gateway {
             .store
             .read(move |view| {
                 view.messages(limit + 1, filter.before, |m| {
-                    visible(&who, m)
+                    who.may_see(m)
                         && filter.status.is_none_or(|status| m.status == status)
                         && filter.to.as_ref().is_none_or(|to| m.to == *to)
                 })
             })
             .await??;
-        let more = found.len() > limit;
-        let items: Vec<_> = found.iter().take(limit).map(MessageView::from).collect();
-        let next = if more { items.last().map(|m| m.id.to_string()) } else { None };
-        Ok(Page { items, next })
+        Ok(Page::cut(found.iter().map(MessageView::from).collect(), limit, |m| m.id.to_string()))
     }
 
     /// Withdraws a message that no modem has yet.
     pub async fn cancel_message(&self, caller: &Caller, id: MessageId) -> Result<MessageView> {
         let who = caller.clone();
         let cancel = move |mv: &mut Move<'_, '_>| {
-            let m = mv.tx.message(id)?.filter(|m| visible(&who, m));
-            mv.cancel_message(m.ok_or(GatewayError::NotFound("message"))?)
+            let m = mv.tx.message(id)?.ok_or(GatewayError::NotFound("message"))?;
+            who.change("message", &m)?;
+            mv.cancel_message(m)
         };
         let m = self.0.perform(self.0.clock.now(), cancel).await?;
         Ok(MessageView::from(&m))
     }
-}
-
-fn visible(caller: &Caller, m: &Message) -> bool {
-    caller.may_see(matches!(m.kind, Kind::Otp(_)), m.service.as_deref())
 }
 
 /// What makes two send requests the same.

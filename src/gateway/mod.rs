@@ -16,6 +16,7 @@ mod issue;
 mod keeper;
 mod life;
 mod lint;
+mod listing;
 mod lock;
 mod log;
 mod message;
@@ -49,7 +50,10 @@ pub(crate) use error::seconds;
 pub use gsm_modem::{Counters, Part, Recorded, Snapshot, State as ModemState, UssdAnswer};
 pub use inner::Gateway;
 pub use lint::lint;
-pub use request::{Caller, CheckRequest, InboxFilter, IssueRequest, MessageFilter, SendRequest};
+pub use request::{
+    Caller, CheckRequest, InboxFilter, IssueRequest, MessageFilter, Origin, Reach, SendRequest,
+    VerificationFilter,
+};
 pub use settings::Settings;
 pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
 pub use view::{

@@ -89,7 +89,7 @@ impl Move<'_, '_> {
         self.tracked(id)
     }
 
-    /// The newest verification of a number, a service and a client.
+    /// The newest verification that a client made for a number and service.
     pub(super) fn newest(
         &self,
         to: &PhoneNumber,

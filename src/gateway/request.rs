@@ -3,19 +3,47 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::error::{GatewayError, Result};
+use super::view::{MessageView, VerificationView};
 use crate::clock::Timestamp;
-use crate::id::{InboxId, MessageId};
-use crate::outbox::MessageStatus;
+use crate::id::{InboxId, MessageId, VerificationId};
+use crate::otp::{Verification, VerificationStatus};
+use crate::outbox::{Kind, Message, MessageStatus};
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 
 /// Who asks: an authorised client.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Caller {
-    /// The client's name, when clients are configured.
+    /// The client's name, when the peer is a configured client.
     pub client: Option<String>,
     /// The services it may use; all when there is no list.
     pub services: Option<Vec<String>>,
+    /// What it may do with the verifications and messages that others made.
+    pub reach: Reach,
+}
+
+/// What a caller may do with the verifications and messages that others made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Reach {
+    /// Nothing: they do not exist for it.
+    #[default]
+    Own,
+    /// See them.
+    Sees,
+    /// See and change them.
+    Changes,
+}
+
+/// Who made a verification or a message, and for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The client, unless no client was known by a name then.
+    pub client: Option<&'a str>,
+    /// Whether it is about a code.
+    pub otp: bool,
+    /// The service of that code, as far as it is known.
+    pub service: Option<&'a str>,
 }
 
 impl Caller {
@@ -24,10 +52,57 @@ impl Caller {
         self.services.as_ref().is_none_or(|services| services.iter().any(|known| known == service))
     }
 
-    /// Whether a message exists for it: plain text, or a code of a service that it may use. Of a code whose service
-    /// is not known only a client that is bound to none may know.
-    pub fn may_see(&self, otp: bool, service: Option<&str>) -> bool {
-        !otp || service.map_or(self.services.is_none(), |service| self.may_use(service))
+    /// Whether a verification or message exists for it: it made that itself or may see what others made, and that is
+    /// plain text or about a code of a service that it may use. Of a code whose service is not known only a client that
+    /// is bound to none may know.
+    pub fn may_see<'a>(&self, thing: impl Into<Origin<'a>>) -> bool {
+        let Origin { client, otp, service } = thing.into();
+        let in_scope = !otp || service.map_or(self.services.is_none(), |service| self.may_use(service));
+        in_scope && (self.made(client) || self.reach >= Reach::Sees)
+    }
+
+    /// Refuses what does not exist for it, in the words for what does not exist at all.
+    pub(super) fn see<'a>(&self, what: &'static str, thing: impl Into<Origin<'a>>) -> Result<()> {
+        if self.may_see(thing) { Ok(()) } else { Err(GatewayError::Hidden(what)) }
+    }
+
+    /// Refuses what it may not change: what does not exist for it, and what another client made.
+    pub(super) fn change<'a>(&self, what: &'static str, thing: impl Into<Origin<'a>>) -> Result<()> {
+        let origin = thing.into();
+        self.see(what, origin)?;
+        if self.made(origin.client) || self.reach >= Reach::Changes {
+            return Ok(());
+        }
+        Err(GatewayError::NotOwn(what))
+    }
+
+    fn made(&self, client: Option<&str>) -> bool {
+        self.client.as_deref() == client
+    }
+}
+
+impl<'a> From<&'a Verification> for Origin<'a> {
+    fn from(v: &'a Verification) -> Self {
+        Self { client: v.client.as_deref(), otp: true, service: Some(&v.service) }
+    }
+}
+
+impl<'a> From<&'a VerificationView> for Origin<'a> {
+    fn from(v: &'a VerificationView) -> Self {
+        Self { client: v.client.as_deref(), otp: true, service: Some(&v.service) }
+    }
+}
+
+impl<'a> From<&'a Message> for Origin<'a> {
+    fn from(m: &'a Message) -> Self {
+        let otp = matches!(m.kind, Kind::Otp(_));
+        Self { client: m.client.as_deref(), otp, service: m.service.as_deref() }
+    }
+}
+
+impl<'a> From<&'a MessageView> for Origin<'a> {
+    fn from(m: &'a MessageView) -> Self {
+        Self { client: m.client.as_deref(), otp: m.otp, service: m.service.as_deref() }
     }
 }
 
@@ -66,6 +141,21 @@ impl CheckRequest {
     pub fn of(code: &str) -> Self {
         Self { code: Secret::new(code.to_owned()), binding: None, idempotency_key: None }
     }
+}
+
+/// `GET /v1/verifications`: newest first.
+#[derive(Debug, Clone, Default)]
+pub struct VerificationFilter {
+    /// Only of this service.
+    pub service: Option<String>,
+    /// Only in this status.
+    pub status: Option<VerificationStatus>,
+    /// Only of this number.
+    pub to: Option<PhoneNumber>,
+    /// At most so many, 1 to 1000.
+    pub limit: usize,
+    /// Only older than this.
+    pub before: Option<VerificationId>,
 }
 
 /// `POST /v1/messages`.

@@ -29,7 +29,7 @@ impl Gateway {
     pub async fn cancel(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
         let who = caller.clone();
         let cancel = move |mv: &mut Move<'_, '_>| {
-            let tracked = visible(&who, mv.settled(id)?)?;
+            let tracked = own(&who, mv.settled(id)?)?;
             mv.cancel(tracked)
         };
         self.0.perform(self.0.clock.now(), cancel).await
@@ -37,7 +37,7 @@ impl Gateway {
 }
 
 impl Inner {
-    /// The message that carries the code of `v`.
+    /// The message that carries the code of `v`: it belongs to the client that made `v`, whoever sends it again.
     pub(super) fn carry(
         &self,
         id: MessageId,
@@ -48,6 +48,7 @@ impl Inner {
         now: Timestamp,
     ) -> Result<Message> {
         Ok(Message {
+            client: v.client.clone(),
             kind: Kind::Otp(v.id),
             service: Some(v.service.clone()),
             deadline: Some(v.expires_at),
@@ -130,7 +131,14 @@ pub(super) fn allowed(caller: &Caller, service: &str) -> Result<()> {
     Err(GatewayError::NotAllowed("this client may not use this service".to_owned()))
 }
 
-/// A verification of a service that the client may not use does not exist for it.
+/// A verification, when it exists for this client.
 pub(super) fn visible(caller: &Caller, tracked: Tracked) -> Result<Tracked> {
-    if caller.may_use(&tracked.v.service) { Ok(tracked) } else { Err(GatewayError::NotFound("verification")) }
+    caller.see("verification", &tracked.v)?;
+    Ok(tracked)
+}
+
+/// A verification, when this client may change it: check its code, send it again, withdraw it.
+pub(super) fn own(caller: &Caller, tracked: Tracked) -> Result<Tracked> {
+    caller.change("verification", &tracked.v)?;
+    Ok(tracked)
 }

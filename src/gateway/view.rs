@@ -19,6 +19,8 @@ use crate::secret::Secret;
 pub struct VerificationView {
     /// Its name.
     pub id: VerificationId,
+    /// The client that asked for it, unless none was known by a name.
+    pub client: Option<String>,
     /// The service.
     pub service: String,
     /// The number.
@@ -44,6 +46,7 @@ impl VerificationView {
     pub fn new(v: &Verification, message: MessageStatus, now: Timestamp) -> Self {
         Self {
             id: v.id,
+            client: v.client.clone(),
             service: v.service.clone(),
             to: v.to.clone(),
             status: v.status_at(now),
@@ -71,6 +74,8 @@ pub struct CheckView {
 pub struct MessageView {
     /// Its name.
     pub id: MessageId,
+    /// The client that asked for it, unless none was known by a name.
+    pub client: Option<String>,
     /// The recipient.
     pub to: PhoneNumber,
     /// Whether it carries a code.
@@ -101,6 +106,7 @@ impl From<&Message> for MessageView {
     fn from(m: &Message) -> Self {
         Self {
             id: m.id,
+            client: m.client.clone(),
             to: m.to.clone(),
             otp: matches!(m.kind, crate::outbox::Kind::Otp(_)),
             service: m.service.clone(),
@@ -184,6 +190,16 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Ask with this cursor for what comes after them.
     pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page of what was found; the cursor is the id of its last entry, when more was found than it holds.
+    pub(super) fn cut(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> String) -> Self {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(id);
+        Self { items, next }
+    }
 }
 
 /// A modem as a client sees it.

@@ -24,6 +24,23 @@ pub enum VerificationStatus {
     Exhausted,
 }
 
+impl VerificationStatus {
+    /// Every status.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Approved, Self::Expired, Self::Cancelled, Self::Exhausted];
+
+    /// The word of the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Exhausted => "exhausted",
+        }
+    }
+}
+
 /// One code for one number and service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::engine::{Order, Pair, Visit, walk};
-use super::keys::hash;
-use super::table::{AGES, hour};
+use super::keys::{Key, hash};
+use super::table::{AGES, Table, hour};
 use super::tables::{
     ANSWERS, EXPIRIES, IDEMPOTENCY, LEDGERS, LIVE, MESSAGES, META, NEWEST, RECIPIENTS, VERIFICATIONS, WINDOWS,
 };
@@ -78,14 +78,23 @@ pub trait Records {
         VERIFICATIONS.get(self, &id)
     }
 
-    /// The newest verification of a number, a service and a client.
+    /// The newest verification that a client made for a number and service; without a client, the newest of those that
+    /// no client of a name made.
     fn newest_verification(
         &self,
         to: &PhoneNumber,
         service: &str,
         client: Option<&str>,
     ) -> Result<Option<VerificationId>, StoreError> {
-        NEWEST.pointer(self, &newest(to, service, client))
+        // Before clients had places of their own, the newest of all of them stood in the place without a client.
+        for place in [client, None] {
+            if let Some(id) = NEWEST.pointer(self, &newest_key(to, service, place))?
+                && self.verification(id)?.is_some_and(|v| v.client.as_deref() == client)
+            {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// When each pending verification ends, soonest first.
@@ -114,13 +123,20 @@ pub trait Records {
     where
         Self: Sized,
     {
-        let range = before.map_or_else(|| MESSAGES.all(), |id| MESSAGES.before(&id));
-        let mut found = Vec::new();
-        MESSAGES.scan(self, range, Order::Descending, |_, m| {
-            found.extend(Some(m).filter(&wanted));
-            Ok(found.len() < limit)
-        })?;
-        Ok(found)
+        newest_first(self, &MESSAGES, limit, before, wanted)
+    }
+
+    /// At most `limit` verifications that `wanted` takes, newest first, older than `before`.
+    fn verifications(
+        &self,
+        limit: usize,
+        before: Option<VerificationId>,
+        wanted: impl Fn(&Verification) -> bool,
+    ) -> Result<Vec<Verification>, StoreError>
+    where
+        Self: Sized,
+    {
+        newest_first(self, &VERIFICATIONS, limit, before, wanted)
     }
 
     /// At most `limit` ended verifications that were issued before `cutoff` and that `wanted` takes.
@@ -213,21 +229,42 @@ pub trait Records {
     }
 }
 
-/// Under what the newest verification of a number, a service and a client stands.
-fn newest(to: &PhoneNumber, service: &str, client: Option<&str>) -> [u8; 16] {
-    let names = [to.as_str(), service, client.unwrap_or_default()];
-    hash(&names[..if client.is_some() { 3 } else { 2 }])
+/// At most `limit` records that `wanted` takes, in the reverse order of their ids, which sort by time.
+fn newest_first<K: Key, V>(
+    from: &impl Records,
+    table: &Table<K, V>,
+    limit: usize,
+    before: Option<K>,
+    wanted: impl Fn(&V) -> bool,
+) -> Result<Vec<V>, StoreError> {
+    let range = before.map_or_else(|| table.all(), |id| table.before(&id));
+    let mut found = Vec::new();
+    table.scan(from, range, Order::Descending, |_, value| {
+        found.extend(Some(value).filter(&wanted));
+        Ok(found.len() < limit)
+    })?;
+    Ok(found)
+}
+
+/// Where the newest verification of a number, a service and a client has its place.
+fn newest_key(to: &PhoneNumber, service: &str, client: Option<&str>) -> [u8; 16] {
+    match client {
+        Some(client) => hash(&[to.as_str(), service, client]),
+        None => hash(&[to.as_str(), service]),
+    }
 }
 
 impl Tx<'_> {
-    /// Writes a verification, its place among those that expire, and that it is the newest of its number.
+    /// Writes a verification, its place among those that expire, and that it is the newest of its
+    /// number, service and client.
     pub fn put_verification(&mut self, v: &Verification) -> Result<(), StoreError> {
         let expiry = (v.expires_at, v.id);
         if v.status != VerificationStatus::Pending {
             EXPIRIES.delete(self, &expiry)?;
         } else if self.verification(v.id)?.is_none() {
             EXPIRIES.mark(self, &expiry);
-            NEWEST.put(self, &newest(&v.to, &v.service, v.client.as_deref()), &v.id.to_bytes().into())?;
+            let place = newest_key(&v.to, &v.service, v.client.as_deref());
+            NEWEST.put(self, &place, &v.id.to_bytes().into())?;
         }
         VERIFICATIONS.put(self, &v.id, v)
     }
@@ -236,10 +273,10 @@ impl Tx<'_> {
     pub fn delete_verification(&mut self, id: VerificationId) -> Result<(), StoreError> {
         let Some(v) = self.verification(id)? else { return Ok(()) };
         EXPIRIES.delete(self, &(v.expires_at, id))?;
-        // Before clients were told apart, the newest of all clients stood where now that of no client stands.
-        for client in [None, v.client.as_deref()] {
-            if self.newest_verification(&v.to, &v.service, client)? == Some(id) {
-                NEWEST.delete(self, &newest(&v.to, &v.service, client))?;
+        for client in [v.client.as_deref(), None] {
+            let place = newest_key(&v.to, &v.service, client);
+            if NEWEST.pointer(self, &place)? == Some(id) {
+                NEWEST.delete(self, &place)?;
             }
         }
         VERIFICATIONS.delete(self, &id)

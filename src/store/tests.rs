@@ -105,6 +105,68 @@ async fn records_come_back_as_they_were() {
 }
 
 #[tokio::test]
+async fn the_newest_verification_is_that_of_its_client() {
+    for (store, _dir) in stores() {
+        let issued = |n: u8, client: Option<&str>| Verification {
+            id: VerificationId::from_bytes([n; 16]),
+            client: client.map(str::to_owned),
+            ..verification(START, MessageId::first_at(START))
+        };
+        let made = [issued(1, Some("web")), issued(2, Some("shop")), issued(3, None), issued(4, Some("web"))];
+        let to = made[0].to.clone();
+        let all = made.clone();
+        let put = store.transact(move |tx| all.iter().try_for_each(|v| tx.put_verification(v)));
+        put.await.unwrap().unwrap();
+        let newest = async || {
+            let to = to.clone();
+            let of = move |view: &View| {
+                [Some("web"), Some("shop"), None, Some("other")]
+                    .map(|client| view.newest_verification(&to, "login", client).unwrap())
+            };
+            store.read(of).await.unwrap()
+        };
+        assert_eq!(newest().await, [Some(made[3].id), Some(made[1].id), Some(made[2].id), None]);
+        let (first, last) = (made[0].id, made[3].id);
+        store.transact(move |tx| tx.delete_verification(first)).await.unwrap().unwrap();
+        assert_eq!(newest().await[0], Some(last));
+        store.transact(move |tx| tx.delete_verification(last)).await.unwrap().unwrap();
+        assert_eq!(newest().await, [None, Some(made[1].id), Some(made[2].id), None]);
+    }
+}
+
+/// Before clients had places of their own, the place without a client had the newest verification of all of them.
+#[tokio::test]
+async fn a_store_from_before_clients_were_apart_is_read_and_left_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let of_web = Some("web".to_owned());
+    let v = Verification { client: of_web, ..verification(START, MessageId::first_at(START)) };
+    let (id, put, to) = (v.id, v.clone(), v.to.clone());
+    let change = move |tx: &mut Tx<'_>| {
+        tx.put_verification(&put)?;
+        let name = |names: &[&str]| keys::hash(names);
+        tables::NEWEST.delete(tx, &name(&[put.to.as_str(), "login", "web"]))?;
+        tables::NEWEST.put(tx, &name(&[put.to.as_str(), "login"]), &put.id.to_bytes().into())
+    };
+    store.transact(change).await.unwrap().unwrap();
+    let newest = async |store: &Store| {
+        let to = to.clone();
+        let of = move |view: &View| {
+            [Some("web"), Some("shop"), None].map(|c| view.newest_verification(&to, "login", c).unwrap())
+        };
+        store.read(of).await.unwrap()
+    };
+    assert_eq!(newest(&store).await, [Some(id), None, None]);
+    store.close().await;
+    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    store.transact(move |tx| tx.delete_verification(id)).await.unwrap().unwrap();
+    assert_eq!(newest(&store).await, [None; 3]);
+    store.close().await;
+    let store = Store::open(dir.path(), &Options::default()).expect("nothing points to what is forgotten");
+    store.close().await;
+}
+
+#[tokio::test]
 async fn recipients_belong_to_a_sim_and_a_month() {
     for (store, _dir) in stores() {
         let gone = store

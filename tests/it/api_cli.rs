@@ -11,6 +11,7 @@ use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{EventKind, GatewayError, InboxView, ModemState};
 use smsotpd::id::VerificationId;
 use smsotpd::inbox::{Content, Sender};
+use smsotpd::otp::VerificationStatus;
 use smsotpd::outbox::MessageStatus;
 use smsotpd::secret::Secret;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -175,6 +176,28 @@ async fn messages_are_sent_listed_and_shown() {
     assert_eq!(before.map(|id| id.to_string()).as_deref(), Some(cursor));
     assert_eq!(api.fake.state.lock().unwrap().filters[0].limit, 5);
     assert_eq!(run(&api, &["messages", "--status", "lost"]).await.0, 2);
+}
+
+#[tokio::test]
+async fn verifications_are_listed() {
+    let api = served();
+    for _ in 0..2 {
+        api.issue().await;
+    }
+    let filters = ["--status", "pending", "--to", "+41 79 123 45 67", "--service", "login", "--limit", "5"];
+    let (exit, out, err) = run(&api, &[&["verifications"], &filters[..]].concat()).await;
+    assert_eq!((exit, out.lines().count(), err.as_str()), (0, 3, ""), "{out}");
+    assert!(out.lines().skip(1).all(|line| line.starts_with("ver_") && line.contains("pending")), "{out}");
+    let (_, first, err) = run(&api, &["verifications", "--limit", "1"]).await;
+    let cursor = err.trim_end().rsplit(' ').next().unwrap();
+    assert!(first.lines().count() == 2 && err.contains("there are more"), "{err}");
+    assert_eq!(run(&api, &["verifications", "--limit", "1", "--cursor", cursor]).await.0, 0);
+    let state = api.fake.state.lock().unwrap();
+    let filter = &state.verification_filters[0];
+    assert_eq!((filter.limit, filter.status), (5, Some(VerificationStatus::Pending)));
+    assert_eq!((filter.to.as_ref().unwrap().as_str(), filter.service.as_deref()), (NUMBER, Some("login")));
+    let before = state.verification_filters.last().unwrap().before;
+    assert_eq!(before.map(|id| id.to_string()).as_deref(), Some(cursor));
 }
 
 #[tokio::test]

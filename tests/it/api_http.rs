@@ -11,6 +11,7 @@ use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{GatewayError, InboxView};
 use smsotpd::id::VerificationId;
 use smsotpd::inbox::{Content, Sender};
+use smsotpd::otp::VerificationStatus;
 use smsotpd::outbox::MessageStatus;
 use smsotpd::secret::Secret;
 
@@ -140,18 +141,34 @@ async fn listings_are_filtered_and_paged() {
         assert_eq!(filter.to.as_ref().unwrap().as_str(), NUMBER, "a bare + in a query is a blank");
         assert_eq!(filter.before.unwrap().to_string(), cursor);
     }
+    let page: Value = api.call(Call::get("/v1/verifications?limit=2")).await.parse().unwrap();
+    assert_eq!(page["verifications"].as_array().unwrap().len(), 2);
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let query = format!("/v1/verifications?status=pending&service=login&to={NUMBER}&cursor={cursor}");
+    let all: Value = api.call(Call::get(query)).await.parse().unwrap();
+    assert!(all.get("next_cursor").is_none());
+    {
+        let state = api.fake.state.lock().unwrap();
+        let filter = &state.verification_filters[1];
+        assert_eq!((filter.status, filter.limit), (Some(VerificationStatus::Pending), 50));
+        assert_eq!(filter.service.as_deref(), Some("login"));
+        assert_eq!(filter.to.as_ref().unwrap().as_str(), NUMBER, "a bare + in a query is a blank");
+        assert_eq!(filter.before.unwrap().to_string(), cursor);
+    }
     for (query, status, code) in [
         ("limit=0", 400, "invalid_request"),
         ("limit=1001", 400, "invalid_request"),
         ("limit=many", 400, "invalid_request"),
         ("status=lost", 400, "invalid_request"),
-        ("cursor=ver_1", 400, "invalid_request"),
+        ("cursor=in_1", 400, "invalid_request"),
         ("colour=red", 422, "invalid_request"),
         ("limit=1&limit=2", 400, "invalid_request"),
         ("to=0791234567", 422, "invalid_number"),
     ] {
-        let detail = refused(&api.call(Call::get(format!("/v1/messages?{query}"))).await, status, code);
-        assert!(!detail.contains("0791234567"), "{detail}");
+        for path in ["/v1/messages", "/v1/verifications"] {
+            let detail = refused(&api.call(Call::get(format!("{path}?{query}"))).await, status, code);
+            assert!(!detail.contains("0791234567"), "{detail}");
+        }
     }
 }
 

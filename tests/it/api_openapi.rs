@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use smsotpd::api::access::{Access, Client, Matcher, Right};
 use smsotpd::api::client::{Call, escape};
 use smsotpd::api::{Limits, ROUTES, Route, openapi};
+use smsotpd::otp::VerificationStatus;
 use smsotpd::outbox::MessageStatus;
 
 use crate::api_support::{NUMBER, Served, served, served_within};
@@ -281,6 +282,10 @@ async fn a_parameter_is_taken_when_it_is_as_described() {
     }
     for status in MessageStatus::ALL {
         let reply = api.call(Call::get(format!("/v1/messages?status={}", status.as_str()))).await;
+        assert_eq!(reply.status, 200, "{}", status.as_str());
+    }
+    for status in VerificationStatus::ALL {
+        let reply = api.call(Call::get(format!("/v1/verifications?status={}", status.as_str()))).await;
         assert_eq!(reply.status, 200, "{}", status.as_str());
     }
     let key = &description["components"]["parameters"]["IdempotencyKey"]["schema"];

@@ -12,7 +12,8 @@ use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
     Caller, CheckRequest, CheckView, Condition, Control, Counters, Event, EventKind, Gap, GatewayError,
     InboxFilter, InboxView, IssueRequest, MessageFilter, MessageView, ModemState, ModemView, OptOutView,
-    Page, QueueView, Recorded, SendRequest, Snapshot, StatusView, Subscription, UssdAnswer, VerificationView,
+    Page, QueueView, Recorded, SendRequest, Snapshot, StatusView, Subscription, UssdAnswer,
+    VerificationFilter, VerificationView,
 };
 use smsotpd::id::{Ids, InboxId, MessageId, VerificationId};
 use smsotpd::inbox::Tag;
@@ -45,6 +46,7 @@ pub(crate) struct State {
     pub(crate) issued: Vec<IssueRequest>,
     pub(crate) sent: Vec<SendRequest>,
     pub(crate) filters: Vec<MessageFilter>,
+    pub(crate) verification_filters: Vec<VerificationFilter>,
     pub(crate) controls: Vec<(String, Control)>,
     pub(crate) inbox: BTreeMap<InboxId, InboxView>,
     pub(crate) inbox_filters: Vec<InboxFilter>,
@@ -125,6 +127,7 @@ fn answer<'a, T: Send + 'a>(result: Result<T, GatewayError>) -> Answer<'a, T> {
 fn message(state: &mut State, to: PhoneNumber, otp: bool) -> MessageView {
     let view = MessageView {
         id: IDS.next(now()),
+        client: None,
         to,
         otp,
         service: otp.then(|| "default".to_owned()),
@@ -173,6 +176,7 @@ impl Service for Fake {
             let message = message(state, to.clone(), true);
             let view = VerificationView {
                 id: IDS.next(now()),
+                client: None,
                 service: request.service.clone().unwrap_or_else(|| "default".to_owned()),
                 to,
                 status: VerificationStatus::Pending,
@@ -211,6 +215,20 @@ impl Service for Fake {
 
     fn verification(&self, caller: Caller, id: VerificationId) -> Answer<'_, VerificationView> {
         answer(self.enter(caller, |state| state.verifications.get(&id).cloned().ok_or(NO_VERIFICATION)))
+    }
+
+    fn verifications(
+        &self,
+        caller: Caller,
+        filter: VerificationFilter,
+    ) -> Answer<'_, Page<VerificationView>> {
+        answer(self.enter(caller, |state| {
+            let items: Vec<_> = state.verifications.values().rev().take(filter.limit).cloned().collect();
+            let next =
+                (items.len() < state.verifications.len()).then(|| items.last().unwrap().id.to_string());
+            state.verification_filters.push(filter);
+            Ok(Page { items, next })
+        }))
     }
 
     fn resend(&self, caller: Caller, id: VerificationId, _: Option<String>) -> Answer<'_, VerificationView> {

@@ -238,6 +238,10 @@ fn every_member_of_every_answer_is_described() {
     let [full, bare] = [full, bare].map(|verification| wire::Check { approved: true, verification });
     held.hold("/components/responses/Check/content/application~1json/schema", &full, &bare);
 
+    let full = wire::Verifications { verifications: vec![verification()], next_cursor: next_cursor.clone() };
+    let bare = wire::Verifications { next_cursor: None, ..full.clone() };
+    held.hold(&answer("~1v1~1verifications/get"), &full, &bare);
+
     let full = message();
     let bare = wire::Message { modem: None, sent_at: None, delivered_at: None, error: None, ..message() };
     held.hold(&schema("Message"), &full, &bare);
@@ -326,6 +330,7 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
     let at = Timestamp::from_millis(1);
     let view = |status| VerificationView {
         id: id::VerificationId::first_at(at),
+        client: None,
         service: String::new(),
         to: NUMBER.parse().unwrap(),
         status,
@@ -341,6 +346,7 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
     let message = |otp, encoding| {
         wire::Message::from(&MessageView {
             id: id::MessageId::first_at(at),
+            client: None,
             to: NUMBER.parse().unwrap(),
             otp,
             service: None,
@@ -380,7 +386,7 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
     let circuits = [Circuit::Closed, Circuit::Open { until: at }, Circuit::HalfOpen].map(Circuit::as_str);
     let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<_>>();
     for (place, words) in [
-        ("Verification/properties/status", verification.into()),
+        ("VerificationStatus", verification.into()),
         ("Message/properties/kind", messages.iter().map(|m| m.kind.clone()).collect()),
         ("Message/properties/encoding", messages.iter().map(|m| m.encoding.clone()).collect()),
         ("InboxMessage/properties/kind", received.map(|m| m.kind).into()),

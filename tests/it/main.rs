@@ -1,6 +1,7 @@
 //! The tests of the whole project: the daemon over real sockets and ports, and the rules of the source itself.
 
 mod api_access;
+mod api_apart;
 mod api_cli;
 mod api_events;
 mod api_http;
@@ -12,6 +13,7 @@ mod check_config;
 mod cli_pdu;
 mod config_shipped;
 mod daemon_backup;
+mod daemon_clients;
 mod daemon_codes;
 mod daemon_inbox;
 mod daemon_modems;

@@ -17,6 +17,7 @@ use crate::outbox::{Fault, FaultClass, Message, MessageStatus, ModemRules};
 use crate::secret::{Key, Secret};
 use crate::store::{InboxRecords, ReportRecords, Store};
 
+mod apart;
 mod backlog;
 mod cancel;
 mod faults;

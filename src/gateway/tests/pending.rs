@@ -163,7 +163,7 @@ async fn a_check_with_a_key_counts_once_and_is_answered_again_word_for_word() {
     // A key belongs to the path, and to the client.
     let newest = world.gateway.check_newest(&Caller::default(), NUMBER, None, keyed(&code, "a")).await;
     assert_eq!(newest.map(|answer| answer.approved), Ok(false));
-    let client = Caller { client: Some("web".to_owned()), services: None };
+    let client = Caller { client: Some("web".to_owned()), ..Caller::default() };
     let other = world.gateway.check(&client, view.id, keyed(&code, "a")).await;
     assert_ne!(other, Err(GatewayError::IdempotencyMismatch));
 }

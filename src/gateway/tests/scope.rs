@@ -4,7 +4,7 @@ use super::*;
 use crate::id::VerificationId;
 
 fn bound_to(service: &str) -> Caller {
-    Caller { client: Some("web".to_owned()), services: Some(vec![service.to_owned()]) }
+    Caller { services: Some(vec![service.to_owned()]), ..Caller::default() }
 }
 
 impl World {
@@ -28,7 +28,7 @@ async fn a_client_bound_to_services_sees_and_withdraws_no_codes_of_others() {
     let (pay, other) = (world.issue_for("pay").await.1, world.issue_for("default").await.1);
     let (text, _) = world.gateway.send(&Caller::default(), text("+41791234567", "x")).await.unwrap();
     let caller = bound_to("pay");
-    let none = GatewayError::NotFound("message");
+    let none = GatewayError::Hidden("message");
     assert_eq!(world.gateway.message(&caller, other).await.unwrap_err(), none);
     assert_eq!(world.gateway.cancel_message(&caller, other).await.unwrap_err(), none);
     assert_eq!(world.listed(&Caller::default(), 10).await, [text.id, other, pay]);

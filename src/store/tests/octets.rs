@@ -195,6 +195,9 @@ const MOVES: &[(&str, Move)] = &[
     ("delete opt-out", |tx| tx.delete_opt_out(&phone()).map(drop)),
     ("put awaited", |tx| tx.put_awaited(&awaited(), FAR)),
     ("put expected", |tx| tx.put_expected("sim", Some(7), numbered(1), FAR)),
+    ("issue for a client", |tx| {
+        tx.put_verification(&Verification { client: Some("web".to_owned()), ..issued(3) })
+    }),
     ("delete held", |tx| {
         let held = tx.held()?;
         held.iter().try_for_each(|(key, _)| tx.delete_held(key))
