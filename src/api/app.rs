@@ -8,9 +8,9 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 
 use crate::gateway::{
-    Caller, CheckView, Control, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest, MessageFilter,
-    MessageView, ModemView, OptOutView, Page, Recorded, SendRequest, StatusView, Subscription, UssdAnswer,
-    VerificationView,
+    Caller, CheckView, Control, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest, LimitsRequest,
+    LimitsView, MessageFilter, MessageView, ModemView, OptOutView, Page, Recorded, SendRequest, StatusView,
+    Subscription, UssdAnswer, VerificationView,
 };
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::Tag;
@@ -104,6 +104,8 @@ service! {
         /// Makes a verification and queues its message. True means that the idempotency key was known, the
         /// verification is the one that the key stands for, and nothing was sent again.
         issue(caller: Caller, request: IssueRequest) -> (VerificationView, bool) = (&caller, request);
+        /// What an issue would meet; it is counted nowhere.
+        limits(caller: Caller, request: LimitsRequest) -> LimitsView = (&caller, request);
         /// Compares a code with a verification.
         check(caller: Caller, id: VerificationId, code: Secret<String>) -> CheckView = (&caller, id, &code);
         /// Compares a code with the newest verification of a number and service.

@@ -23,6 +23,7 @@ mod connection;
 mod events;
 mod fields;
 mod inbox;
+mod limits;
 mod listen;
 mod messages;
 mod modems;

@@ -20,6 +20,7 @@ pub(super) async fn issue(mut request: Authorised) -> Reply {
         service: fields.text("service"),
         locale: fields.text("locale"),
         values: fields.texts("values"),
+        keys: fields.texts("keys"),
         idempotency_key,
     };
     let wanted = request.fields(take).await?;

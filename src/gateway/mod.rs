@@ -8,11 +8,13 @@ mod air;
 mod effects;
 mod error;
 mod events;
+mod explain;
 mod inbound;
 mod inner;
 mod intake;
 mod keeper;
 mod life;
+mod limits;
 mod lint;
 mod lock;
 mod log;
@@ -46,10 +48,10 @@ pub(crate) use error::seconds;
 pub use gsm_modem::{Counters, Part, Recorded, Snapshot, State as ModemState, UssdAnswer};
 pub use inner::Gateway;
 pub use lint::lint;
-pub use request::{Caller, InboxFilter, IssueRequest, MessageFilter, SendRequest};
+pub use request::{Caller, InboxFilter, IssueRequest, LimitsRequest, MessageFilter, SendRequest};
 pub use settings::Settings;
 pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
 pub use view::{
-    CheckView, Event, EventKind, Gap, InboxView, MessageView, ModemView, OptOutView, Page, QueueView,
-    RecoveryView, StatusView, Subscription, VerificationView,
+    CheckView, Event, EventKind, Gap, InboxView, LimitsView, MessageView, ModemView, OptOutView, Page,
+    QueueView, RecoveryView, StatusView, Subscription, VerificationView, WindowView,
 };

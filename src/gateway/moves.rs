@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
+use super::limits::Asked;
 use super::view::{CheckView, VerificationView};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
-use crate::otp::{self, Rate, Verification, VerificationStatus, Window};
+use crate::otp::{self, Verification, VerificationStatus};
 use crate::outbox::{Message, MessageStatus, Observation};
 use crate::phone::PhoneNumber;
 use crate::store::{Idempotency, Records as _};
@@ -32,9 +33,6 @@ pub(super) struct Made<T> {
     pub(super) replayed: bool,
 }
 
-/// The windows that a new code counts in.
-pub(super) type Windows = Vec<(String, Rate, &'static str)>;
-
 /// A verification, and where its newest message stands.
 pub(super) struct Tracked {
     pub(super) v: Verification,
@@ -49,9 +47,9 @@ impl Tracked {
 
 /// A check, before anything is compared.
 pub(super) enum Attempt {
-    /// It is counted.
-    Counted(Tracked),
-    /// None was left.
+    /// It is counted, as a wrong code of its number too, at this time of the clock that nobody sets.
+    Counted(Tracked, Timestamp),
+    /// None was left, to the verification or to its number.
     Refused(Tracked),
 }
 
@@ -59,16 +57,16 @@ impl Move<'_, '_> {
     /// A new verification with its message, counted in its windows.
     pub(super) fn issue(
         &mut self,
-        v: Verification,
+        mut v: Verification,
         m: &Message,
-        windows: &Windows,
+        asked: &Asked,
         once: Option<&Once>,
     ) -> Result<Made<VerificationView>> {
         if let Some(id) = self.made_before(once)? {
             return Ok(Made { subject: self.tracked(id)?.view(self.now), replayed: true });
         }
-        self.permits(&v.to)?;
-        self.count(windows)?;
+        // It has no more attempts than its number may have wrong codes: so attempts_left is true.
+        v.max_attempts = v.max_attempts.min(self.count(asked)?);
         self.remember(once, &v.id)?;
         self.tx.put_message(m)?;
         self.tx.put_verification(&v)?;
@@ -114,37 +112,6 @@ impl Move<'_, '_> {
         Ok(())
     }
 
-    /// Counts one more code in its windows.
-    fn count(&mut self, windows: &Windows) -> Result<()> {
-        for (name, window, expires_at) in self.counted(windows)? {
-            self.tx.put_window(name, &window, expires_at)?;
-        }
-        Ok(())
-    }
-
-    /// The windows with one more code, which none of them has until it is written. When any is full the refusal is
-    /// that of the one that stays full the longest: who comes back then is let in.
-    fn counted<'w>(&self, windows: &'w Windows) -> Result<Vec<(&'w str, Window, Timestamp)>> {
-        let mut counted = Vec::with_capacity(windows.len());
-        let mut full: Option<(Timestamp, String)> = None;
-        for (name, rate, limit) in windows {
-            let mut window = self.tx.window(name)?;
-            match window.count(*rate, self.steady) {
-                Ok(()) => counted.push((name.as_str(), window, self.steady.plus(rate.per))),
-                Err(e) if full.as_ref().is_none_or(|(until, _)| e.retry_at > *until) => {
-                    full = Some((e.retry_at, format!("{limit} = \"{rate}\"")));
-                }
-                Err(_) => {}
-            }
-        }
-        match full {
-            Some((until, limit)) => {
-                Err(GatewayError::RateLimited { limit, retry_after: until.since(self.steady) })
-            }
-            None => Ok(counted),
-        }
-    }
-
     /// A verification and where its newest message stands.
     pub(super) fn tracked(&self, id: VerificationId) -> Result<Tracked> {
         let v = self.tx.verification(id)?.ok_or(GatewayError::NotFound("verification"))?;
@@ -159,13 +126,15 @@ impl Move<'_, '_> {
         newest.ok_or(GatewayError::NotFound("verification of this number and service"))
     }
 
-    /// Counts an attempt, if one is left.
+    /// Counts an attempt, if one is left to the verification and to its number.
     pub(super) fn attempt(&mut self, Tracked { v, message }: Tracked) -> Result<Attempt> {
         match otp::step(v.clone(), otp::Event::Attempt, self.now) {
-            Ok(v) => {
+            Ok(v) if self.guess(&v.to)? => {
                 self.tx.put_verification(&v)?;
-                Ok(Attempt::Counted(Tracked { v, message }))
+                Ok(Attempt::Counted(Tracked { v, message }, self.steady))
             }
+            // The verification stays as it is: one that is compared right now may be right, and make room again.
+            Ok(v) => Ok(Attempt::Refused(Tracked { v: v.without_attempts(), message })),
             Err(_) => Ok(Attempt::Refused(Tracked { v, message })),
         }
     }
@@ -207,17 +176,17 @@ impl Move<'_, '_> {
         &mut self,
         id: VerificationId,
         m: &Message,
-        windows: &Windows,
+        asked: &Asked,
     ) -> Result<VerificationView> {
         let Tracked { v, .. } = self.tracked(id)?;
         self.permits(&v.to)?;
         let older = v.message;
         let v = match otp::step(v, otp::Event::Resend { message: m.id }, self.now) {
             Ok(v) => v,
-            Err(otp::Refusal::Cooldown { until }) => return Err(self.cooling(windows, until)),
+            Err(otp::Refusal::Cooldown { until }) => return Err(self.cooling(asked, until)?),
             Err(refusal) => return Err(GatewayError::Conflict(refusal.to_string())),
         };
-        self.count(windows)?;
+        self.count(asked)?;
         self.withdraw(older)?;
         self.tx.put_message(m)?;
         self.tx.put_verification(&v)?;
@@ -228,14 +197,14 @@ impl Move<'_, '_> {
     }
 
     /// The refusal of a resend inside its cool-down: a full window may outlast that.
-    fn cooling(&self, windows: &Windows, until: Timestamp) -> GatewayError {
+    fn cooling(&self, asked: &Asked, until: Timestamp) -> Result<GatewayError> {
         let cooldown = until.since(self.now);
-        match self.counted(windows) {
-            Err(GatewayError::RateLimited { limit, retry_after }) if retry_after > cooldown => {
+        Ok(match self.judge(asked)?.refused {
+            Some(GatewayError::RateLimited { limit, retry_after }) if retry_after > cooldown => {
                 GatewayError::RateLimited { limit, retry_after }
             }
             _ => GatewayError::Cooldown { retry_after: cooldown },
-        }
+        })
     }
 
     /// Cancels a verification and withdraws its queued message.

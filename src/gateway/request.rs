@@ -42,8 +42,21 @@ pub struct IssueRequest {
     pub locale: Option<String>,
     /// Values for the template.
     pub values: BTreeMap<String, String>,
+    /// The caller's own keys of `[limits.keys]`, such as the address of who asks.
+    pub keys: BTreeMap<String, String>,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
+}
+
+/// `POST /v1/limits`.
+#[derive(Debug, Clone)]
+pub struct LimitsRequest {
+    /// The number, as it came.
+    pub to: String,
+    /// The service; `default` when left out.
+    pub service: Option<String>,
+    /// As in [`IssueRequest::keys`].
+    pub keys: BTreeMap<String, String>,
 }
 
 /// `POST /v1/messages`.

@@ -1,23 +1,29 @@
 //! Verifications: issue, check, resend, cancel.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::effects::{Effect, Move, to_its_end};
 use super::error::{GatewayError, Result};
 use super::inner::{Gateway, Inner};
+use super::limits::Asked;
 use super::moves::{Attempt, Once, Tracked};
 use super::request::{Caller, IssueRequest};
+use super::settings::Settings;
 use super::source::{Source, check_values};
 use super::view::{CheckView, VerificationView};
 use crate::clock::Timestamp;
+use crate::hex;
 use crate::id::{MessageId, VerificationId};
-use crate::otp::{Code, Service, Verification, VerificationStatus};
+use crate::otp::{Code, Limits, Service, Verification, VerificationStatus};
 use crate::outbox::{Encoding, Kind, Message, MessageStatus};
 use crate::phone::PhoneNumber;
 use crate::secret::{Sealed, Secret};
 
 /// Parts of one message: 1530 characters of the default alphabet.
 const MAX_PARTS: usize = 10;
+/// Octets of a value among the caller's own keys.
+const KEY_OCTETS: usize = 200;
 
 impl Gateway {
     /// Makes a code and queues its message; answers when both are on disk. The flag tells that an
@@ -26,11 +32,11 @@ impl Gateway {
         let inner = &self.0;
         inner.admit()?;
         let settings = inner.settings();
-        let to = number(&request.to)?;
         let name = request.service.clone().unwrap_or_else(|| Service::DEFAULT.to_owned());
+        let asked = inner.weigh(caller, &settings, &request.to, &name, &request.keys)?;
+        asked.refused.clone().map_or(Ok(()), Err)?;
+        let to = asked.to.clone();
         let service = settings.services.get(&name).ok_or(GatewayError::UnknownService)?;
-        allowed(caller, &name)?;
-        settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked)?;
         check_values(service, request.locale.as_deref(), &request.values)?;
 
         let now = inner.clock.now();
@@ -52,9 +58,8 @@ impl Gateway {
             message,
         );
         let m = inner.carry(message, &v, service, caller, &text, now)?;
-        let windows = settings.limits.windows(&to, caller.client.as_deref());
         let once = once(caller, request.idempotency_key.as_ref(), digest(&request));
-        let made = inner.perform(now, move |mv| mv.issue(v, &m, &windows, once.as_ref())).await?;
+        let made = inner.perform(now, move |mv| mv.issue(v, &m, &asked, once.as_ref())).await?;
         Ok((made.subject, made.replayed))
     }
 
@@ -121,8 +126,9 @@ impl Gateway {
         let source = inner.unpack(&id.to_bytes(), sealed)?;
         let text = source.render(&v.service, service, life)?;
         let m = inner.carry(inner.ids.next(now), &v, service, caller, &text, now)?;
-        let windows = settings.limits.windows(&v.to, caller.client.as_deref());
-        inner.perform(now, move |mv| mv.resend(id, &m, &windows)).await
+        let (to, client) = (v.to.clone(), caller.client.clone());
+        let asked = Asked { to, client, keys: Vec::new(), refused: None };
+        inner.perform(now, move |mv| mv.resend(id, &m, &asked)).await
     }
 
     /// Withdraws a verification and its queued message.
@@ -137,6 +143,26 @@ impl Gateway {
 }
 
 impl Inner {
+    /// What a client asks a code for, as an issue is judged: here by all but the store.
+    pub(super) fn weigh(
+        &self,
+        caller: &Caller,
+        settings: &Settings,
+        to: &str,
+        service: &str,
+        keys: &BTreeMap<String, String>,
+    ) -> Result<Asked> {
+        let to = number(to)?;
+        if !settings.services.contains_key(service) {
+            return Err(GatewayError::UnknownService);
+        }
+        allowed(caller, service)?;
+        let keys = self.hashed(&settings.limits, keys)?;
+        let destination = || settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked);
+        let refused = self.admit().and_then(|()| destination()).err();
+        Ok(Asked { to, client: caller.client.clone(), keys, refused })
+    }
+
     async fn check(
         self: &Arc<Self>,
         caller: Caller,
@@ -148,8 +174,8 @@ impl Inner {
             let tracked = visible(&caller, mv.tracked(id)?)?;
             mv.attempt(tracked)
         };
-        let tracked = match self.make(now, attempt).await? {
-            Attempt::Counted(tracked) => tracked,
+        let (tracked, counted_at) = match self.make(now, attempt).await? {
+            Attempt::Counted(tracked, at) => (tracked, at),
             Attempt::Refused(tracked) => {
                 return Ok(CheckView { approved: false, verification: tracked.view(now) });
             }
@@ -160,7 +186,14 @@ impl Inner {
         let typed = Code::typed(code.expose(), alphabet);
         let right = typed.hash(&self.key, v.id, &v.service, &v.to) == v.hash;
         if right || v.attempts_left() == 0 {
-            return self.make(now, move |mv| mv.compared(id, right)).await;
+            let to = v.to.clone();
+            let compared = move |mv: &mut Move<'_, '_>| {
+                if right {
+                    mv.not_a_guess(&to, counted_at)?;
+                }
+                mv.compared(id, right)
+            };
+            return self.make(now, compared).await;
         }
         let verification = tracked.view(now);
         self.apply(vec![Effect::Verification("attempted", verification.clone())]);
@@ -229,11 +262,37 @@ impl Inner {
         })
     }
 
+    /// The caller's own keys, each with a keyed hash for its value: what a value names, such as a person's address, is
+    /// kept nowhere.
+    fn hashed(&self, limits: &Limits, keys: &BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
+        let hashed = |(name, value): (&String, &String)| {
+            if !limits.keys.contains_key(name) {
+                return Err(unknown_key(limits));
+            }
+            if value.len() > KEY_OCTETS {
+                let why = format!("keys.{name} has more than {KEY_OCTETS} octets");
+                return Err(GatewayError::InvalidRequest(why));
+            }
+            let hash = self.key.hash(&[b"limit", name.as_bytes(), value.as_bytes()]);
+            Ok((name.clone(), hex::encode(&hash[..16])))
+        };
+        keys.iter().map(hashed).collect()
+    }
+
     fn unpack(&self, owner: &[u8], sealed: &Sealed) -> Result<Source> {
         let plain = self.key.unseal(owner, sealed).map_err(|e| GatewayError::Internal(e.to_string()))?;
         Source::unpack(plain.expose())
             .ok_or_else(|| GatewayError::Internal("sealed code is damaged".to_owned()))
     }
+}
+
+/// The unknown name is not repeated: it may be a value in the wrong place.
+fn unknown_key(limits: &Limits) -> GatewayError {
+    let known: Vec<_> = limits.keys.keys().map(String::as_str).collect();
+    GatewayError::InvalidRequest(match known[..] {
+        [] => "keys has a name that is not in [limits.keys] of the configuration, which has none".to_owned(),
+        _ => format!("keys has a name that is not in [limits.keys]; it takes {}", known.join(", ")),
+    })
 }
 
 /// The coding and the parts of a text, or why it does not fit.
@@ -267,13 +326,16 @@ fn visible(caller: &Caller, tracked: Tracked) -> Result<Tracked> {
 
 /// What makes two issue requests the same.
 fn digest(request: &IssueRequest) -> [u8; 32] {
+    // Their number first, so that keys and values do not run together.
+    let what = if request.keys.is_empty() { "issue" } else { &format!("issue with {} keys", request.keys.len()) };
     let mut fields: Vec<&str> = vec![
-        "issue",
+        what,
         &request.to,
         request.service.as_deref().unwrap_or_default(),
         request.locale.as_deref().unwrap_or_default(),
     ];
-    fields.extend(request.values.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]));
+    let pairs = request.values.iter().chain(&request.keys);
+    fields.extend(pairs.flat_map(|(k, v)| [k.as_str(), v.as_str()]));
     fingerprint(&fields)
 }
 

@@ -13,9 +13,9 @@ mod verification;
 mod window;
 
 pub use code::{Code, CodeHash};
-pub use limits::Limits;
+pub use limits::{Limits, Place};
 pub use policy::{Policy, PolicyError};
 pub use service::Service;
 pub use template::{Template, TemplateError};
 pub use verification::{Event, Refusal, Verification, VerificationStatus, step};
-pub use window::{Bucket, LimitExceeded, NotARate, Rate, Window};
+pub use window::{Bucket, NotARate, Rate, Standing, Window};

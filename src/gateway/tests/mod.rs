@@ -20,6 +20,7 @@ use crate::store::{InboxRecords, ReportRecords, Store};
 mod backlog;
 mod cancel;
 mod faults;
+mod guesses;
 mod inbound;
 mod limits;
 mod modems;
@@ -256,6 +257,7 @@ fn request(to: &str) -> IssueRequest {
         service: None,
         locale: None,
         values: BTreeMap::new(),
+        keys: BTreeMap::new(),
         idempotency_key: None,
     }
 }

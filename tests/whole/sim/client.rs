@@ -72,6 +72,7 @@ impl World {
             service: None,
             locale: locale.map(str::to_owned),
             values: BTreeMap::new(),
+            keys: BTreeMap::new(),
             idempotency_key: key.clone(),
         };
         let asked = Instant::now();
@@ -221,7 +222,7 @@ impl World {
             Some(Err(GatewayError::NotFound(_))) if !self.forgets() => {
                 self.model(|m| m.must(false, || format!("{id} was promised and is lost")));
             }
-            Some(Err(_)) | None => {}
+            Some(Err(_)) | None => self.model(|model| model.unchecked(id, asked)),
         }
     }
 }
