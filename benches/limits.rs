@@ -65,7 +65,12 @@ async fn measured(dir: &Path, numbers: u64) -> (Vec<Duration>, Vec<Duration>) {
         assert!(!check.expect("it exists").approved);
     }
     for (what, took) in [("issue", &issues), ("check", &checks)] {
-        println!("  {what}: median {:?}, 99 % within {:?}, all within {:?}", at(took, 50), at(took, 99), at(took, 100));
+        println!(
+            "  {what}: median {:?}, 99 % within {:?}, all within {:?}",
+            at(took, 50),
+            at(took, 99),
+            at(took, 100)
+        );
     }
     println!("  resident after {} of each: {} MiB", issues.len(), resident() / 1024);
     gateway.stop();
@@ -89,12 +94,8 @@ fn settings() -> Settings {
 async fn fill(dir: &Path, numbers: u64, limits: &Limits) {
     let store = Store::open(dir, &Options::default()).expect("a store");
     let now = Clock::system().now();
-    let only_numbers = Limits {
-        per_client: Vec::new(),
-        per_prefix: Vec::new(),
-        total: Vec::new(),
-        ..limits.clone()
-    };
+    let only_numbers =
+        Limits { per_client: Vec::new(), per_prefix: Vec::new(), total: Vec::new(), ..limits.clone() };
     for first in (0..numbers).step_by(usize::try_from(AT_ONCE).expect("small")) {
         let limits = only_numbers.clone();
         let write = move |tx: &mut smsotpd::store::Tx<'_>| {

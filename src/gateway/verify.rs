@@ -327,7 +327,8 @@ fn visible(caller: &Caller, tracked: Tracked) -> Result<Tracked> {
 /// What makes two issue requests the same.
 fn digest(request: &IssueRequest) -> [u8; 32] {
     // Their number first, so that keys and values do not run together.
-    let what = if request.keys.is_empty() { "issue" } else { &format!("issue with {} keys", request.keys.len()) };
+    let what =
+        if request.keys.is_empty() { "issue" } else { &format!("issue with {} keys", request.keys.len()) };
     let mut fields: Vec<&str> = vec![
         what,
         &request.to,

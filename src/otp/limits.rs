@@ -114,7 +114,8 @@ mod tests {
             Limits { keys: BTreeMap::from([("ip".to_owned(), rates(&["10/1h"]))]), ..Limits::default() };
         let to = "+41791234567".parse().unwrap();
         let given = [("ip".to_owned(), "c0ffee".to_owned()), ("gone".to_owned(), "ab".to_owned())];
-        let places: Vec<_> = limits.codes(&to, Some("web"), &given).into_iter().chain(limits.guesses(&to)).collect();
+        let places: Vec<_> =
+            limits.codes(&to, Some("web"), &given).into_iter().chain(limits.guesses(&to)).collect();
         let told: Vec<_> = places.iter().map(|p| (p.limit.as_str(), p.key.as_str())).collect();
         assert_eq!(
             told,

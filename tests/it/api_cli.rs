@@ -67,7 +67,8 @@ async fn a_code_is_issued_and_checked() {
 #[tokio::test]
 async fn limits_are_told_and_a_refusal_is_73() {
     let api = served();
-    let (exit, out, err) = run(&api, &["limits", "+41 79 123 45 67", "--key", "ip=::1", "--key", "x=a=b"]).await;
+    let (exit, out, err) =
+        run(&api, &["limits", "+41 79 123 45 67", "--key", "ip=::1", "--key", "x=a=b"]).await;
     assert_eq!((exit, err.as_str()), (0, ""));
     assert_eq!(
         out,

@@ -14,6 +14,7 @@ mod config_shipped;
 mod daemon_backup;
 mod daemon_codes;
 mod daemon_inbox;
+mod daemon_limits;
 mod daemon_modems;
 mod daemon_names;
 mod daemon_pool;

@@ -261,8 +261,10 @@ async fn a_thousand_clients_race_a_limit_and_get_exactly_that() {
 async fn the_callers_own_keys_are_counted_each_and_kept_as_hashes() {
     let mut settings = settings();
     let rates = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Rate>>();
-    settings.limits.keys =
-        BTreeMap::from([("ip".to_owned(), rates(&["2/1h", "3/1d"])), ("device".to_owned(), rates(&["1/1h"]))]);
+    settings.limits.keys = BTreeMap::from([
+        ("ip".to_owned(), rates(&["2/1h", "3/1d"])),
+        ("device".to_owned(), rates(&["1/1h"])),
+    ]);
     let world = World::with(1, settings, Store::in_memory(), Clock::manual(START)).await;
     let issue = async |n: u32, pairs: &[(&str, &str)]| {
         let request = IssueRequest { keys: keys(pairs), ..request(&format!("+4179123456{n}")) };
@@ -285,7 +287,9 @@ async fn the_callers_own_keys_are_counted_each_and_kept_as_hashes() {
     assert_eq!(refusal(&[("ip", &"x".repeat(201))]).await, "keys.ip has more than 200 octets");
     issue(4, &[("ip", &"x".repeat(200))]).await.unwrap();
 
-    let explained = world.explained(LimitsRequest { keys: keys(&[("ip", "203.0.113.7")]), ..judged("+41791234560") }).await;
+    let explained = world
+        .explained(LimitsRequest { keys: keys(&[("ip", "203.0.113.7")]), ..judged("+41791234560") })
+        .await;
     let told: Vec<_> = explained.windows.iter().map(|w| (w.name.as_str(), w.used)).collect();
     assert_eq!(told[..2], [("keys.ip 2/1h", 2), ("keys.ip 3/1day", 2)]);
     let unhashed = world.store.read(|view| view.window("key ip 203.0.113.7 3600")).await.unwrap().unwrap();

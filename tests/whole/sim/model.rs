@@ -175,7 +175,9 @@ impl Model {
             // One may have been counted a while after it was asked.
             let since = GUESSES.per + Duration::from_secs(60);
             let perhaps = self.guesses.iter().filter(|g| g.to == to && g.asked.elapsed() <= since).count();
-            self.must(perhaps >= GUESSES.count as usize, || format!("refused by {limit} after {perhaps} guesses"));
+            self.must(perhaps >= GUESSES.count as usize, || {
+                format!("refused by {limit} after {perhaps} guesses")
+            });
             return;
         }
         let (rate, all) = if limit.starts_with("limits.total") { (TOTAL, true) } else { (PER_NUMBER, false) };
