@@ -51,20 +51,20 @@ async fn measured(dir: &Path, numbers: u64) -> (Vec<Duration>, Vec<Duration>) {
     let key = Key::from_bytes([7; 32]);
     let gateway = Gateway::open(store.clone(), key, Clock::system(), settings, Vec::new());
     let gateway = gateway.await.expect("a gateway");
-    let (mut issues, mut checks) = (Vec::new(), Vec::new());
+    let (mut issue_times, mut check_times) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS.min(numbers) {
         // A stride without a common factor with the count visits them all over, none twice.
         let to = number(round * 611_953 % numbers);
         let began = Instant::now();
         let issued = gateway.issue(&Caller::default(), request(&to)).await;
-        issues.push(began.elapsed());
+        issue_times.push(began.elapsed());
         let (view, _) = issued.expect("no limit is in the way");
         let began = Instant::now();
         let check = gateway.check(&Caller::default(), view.id, &Secret::new("wrong".to_owned())).await;
-        checks.push(began.elapsed());
+        check_times.push(began.elapsed());
         assert!(!check.expect("it exists").approved);
     }
-    for (what, took) in [("issue", &issues), ("check", &checks)] {
+    for (what, took) in [("issue", &issue_times), ("check", &check_times)] {
         println!(
             "  {what}: median {:?}, 99 % within {:?}, all within {:?}",
             at(took, 50),
@@ -72,10 +72,10 @@ async fn measured(dir: &Path, numbers: u64) -> (Vec<Duration>, Vec<Duration>) {
             at(took, 100)
         );
     }
-    println!("  resident after {} of each: {} MiB", issues.len(), resident() / 1024);
+    println!("  resident after {} of each: {} MiB", issue_times.len(), resident() / 1024);
     gateway.stop();
     store.close().await;
-    (issues, checks)
+    (issue_times, check_times)
 }
 
 /// The defaults, with room for what is measured.
