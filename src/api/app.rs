@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::gateway::{
     Caller, CheckRequest, CheckView, Control, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest,
-    MessageFilter, MessageView, ModemView, OptOutView, Page, Recorded, SendRequest, StatusView, Subscription,
-    UssdAnswer, VerificationFilter, VerificationView,
+    LimitsRequest, LimitsView, MessageFilter, MessageView, ModemView, OptOutView, Page, Recorded,
+    SendRequest, StatusView, Subscription, UssdAnswer, VerificationFilter, VerificationView,
 };
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::Tag;
@@ -103,6 +103,8 @@ service! {
         /// Makes a verification and queues its message. True means that the verification is not new: it was pending and
         /// its code is sent again, or the idempotency key stands for it and nothing is sent.
         issue(caller: Caller, request: IssueRequest) -> (VerificationView, bool) = (&caller, request);
+        /// What an issue would meet; it is counted nowhere.
+        limits(caller: Caller, request: LimitsRequest) -> LimitsView = (&caller, request);
         /// Compares a code with a verification.
         check(caller: Caller, id: VerificationId, request: CheckRequest) -> CheckView = (&caller, id, request);
         /// Compares a code with the newest verification of a number and service.

@@ -24,6 +24,7 @@ mod denials;
 mod events;
 mod fields;
 mod inbox;
+mod limits;
 mod listen;
 mod messages;
 mod modems;

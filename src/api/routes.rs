@@ -16,7 +16,7 @@ use super::app::App;
 use super::denials::{Denial, Denials};
 use super::problem::Problem;
 use super::request::{Authorised, Reply, UnreadBody};
-use super::{about, events, inbox, messages, modems, verifications};
+use super::{about, events, inbox, limits, messages, modems, verifications};
 use crate::gateway::Control;
 
 /// One line of the table.
@@ -57,6 +57,8 @@ routes! {
     POST "/v1/verifications/{id}/check" [Check] [] |r| verifications::check(r).await;
     POST "/v1/verifications/{id}/resend" [Issue] [] |r| verifications::resend(r).await;
     POST "/v1/check" [Check] [] |r| verifications::check_newest(r).await;
+    // What it tells is what an issue by the same client meets: no more than the issue would.
+    POST "/v1/limits" [Issue] [] |r| limits::show(r).await;
     POST "/v1/messages" [Send] [] |r| messages::send(r).await;
     GET "/v1/messages" [Send, Read] ["status", "to", "limit", "cursor"] |r| messages::list(r).await;
     GET "/v1/messages/{id}" [Send, Read] ["wait"] |r| messages::show(r).await;

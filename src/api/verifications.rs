@@ -22,6 +22,7 @@ pub(super) async fn issue(mut request: Authorised) -> Reply {
         values: fields.texts("values"),
         binding: fields.short_text("binding", BindingHash::MOST_CHARS).map(Secret::new),
         metadata: fields.texts("metadata"),
+        keys: fields.texts("keys"),
         idempotency_key,
     };
     let wanted = request.fields(take).await?;

@@ -60,6 +60,34 @@ pub struct Check {
     pub verification: Verification,
 }
 
+/// What an issue would meet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// `issue` or `refuse`.
+    pub would: String,
+    /// The code of the problem that an issue would be refused with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Its sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The windows that an issue is judged by.
+    pub windows: Vec<LimitWindow>,
+}
+
+/// A window of a limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitWindow {
+    /// The key of `[limits]` and the rate: `per_number 3/10m`.
+    pub name: String,
+    /// How much of it is used.
+    pub used: u32,
+    /// How much may be.
+    pub limit: u32,
+    /// When a full one has room again, and any other one less in it.
+    pub resets_at: String,
+}
+
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {

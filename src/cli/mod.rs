@@ -23,6 +23,7 @@ mod daemon;
 pub mod demo;
 mod exit;
 mod inbox;
+mod limits;
 mod message;
 mod modem_view;
 mod output;
@@ -123,6 +124,9 @@ enum DaemonCommand {
     },
     /// List verifications, newest first.
     Verifications(verification::List),
+    /// What a code to a number would meet, limit by limit; nothing is sent or counted. Exit 0, or 73 when it would be
+    /// refused.
+    Limits(limits::Limits),
     /// Send a plain message.
     Send(message::Send),
     /// List messages, newest first.
@@ -233,6 +237,7 @@ async fn ask(session: &output::Session, question: DaemonCommand) -> Result<Exit,
         }
         DaemonCommand::Show { id } => verification::one(session, Call::get(verification::path(&id))).await,
         DaemonCommand::Verifications(list) => verification::list(session, list).await,
+        DaemonCommand::Limits(asked) => limits::limits(session, asked).await,
         DaemonCommand::Send(send) => message::send(session, send).await,
         DaemonCommand::Messages { status, to, limit, cursor } => {
             message::list(session, status, to, limit, cursor).await

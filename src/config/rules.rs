@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use super::reader::{Item, Table};
+use super::reader::{Item, Table, is_name};
 use crate::gateway::Settings;
 use crate::inbox::Words;
 use crate::otp::{Limits, Service};
@@ -78,15 +78,32 @@ pub(super) fn settings(
 }
 
 fn limits(root: &Table<'_>) -> Limits {
-    let known = &["per_number", "per_client", "per_prefix", "total", "allow_prefixes", "deny_prefixes"];
+    let known = &[
+        "per_number",
+        "per_client",
+        "per_prefix",
+        "total",
+        "guesses_per_number",
+        "keys",
+        "allow_prefixes",
+        "deny_prefixes",
+    ];
     let table = root.table("limits", known);
     let rates = |key, default| table.item(key).and_then(|i| i.list(Item::parse)).unwrap_or(default);
+    let key = |(name, rates): (String, Item<'_>)| {
+        if !is_name(&name) {
+            rates.fault("is under a key that is not a name: use 1 to 64 letters, digits, _ and -");
+        }
+        Some((name, rates.list(Item::parse)?))
+    };
     let default = Limits::default();
     Limits {
         per_number: rates("per_number", default.per_number),
         per_client: rates("per_client", default.per_client),
         per_prefix: rates("per_prefix", default.per_prefix),
         total: rates("total", default.total),
+        guesses_per_number: rates("guesses_per_number", default.guesses_per_number),
+        keys: table.named("keys").into_iter().filter_map(key).collect(),
         allow_prefixes: table.item("allow_prefixes").and_then(|i| i.some(Item::prefix)),
         deny_prefixes: table.item("deny_prefixes").and_then(|i| i.list(Item::prefix)).unwrap_or_default(),
     }

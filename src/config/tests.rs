@@ -100,6 +100,9 @@ fn every_key_is_read() {
     assert_eq!(config.gateway.limits.per_client, ["2/1m".parse().unwrap()]);
     assert_eq!(config.gateway.limits.per_prefix, ["3/1m".parse().unwrap()]);
     assert_eq!(config.gateway.limits.total, []);
+    assert_eq!(config.gateway.limits.guesses_per_number, ["9/1d".parse().unwrap()]);
+    let keys = [("device", vec![]), ("ip", vec!["10/1h".parse().unwrap(), "50/1d".parse().unwrap()])];
+    assert_eq!(config.gateway.limits.keys, keys.map(|(name, rates)| (name.to_owned(), rates)).into());
     assert_eq!(config.gateway.limits.allow_prefixes.as_deref(), Some(&["+41".to_owned()][..]));
     assert_eq!(config.gateway.limits.deny_prefixes, ["+4190"]);
     assert_eq!((config.gateway.max_pending, config.gateway.min_life.as_secs()), (7, 5));
@@ -176,7 +179,7 @@ fn each_fault_has_its_place_and_its_cure() {
             "[[modem]]\nport='p'\npin='1234'",
             "3:1: modem[0].pin: unknown key; a PIN stands in a file of its own: use pin_file",
         ),
-        ("[limits]\nspeed = 1", "2:1: limits.speed: unknown key; the nearest known key is total, of "),
+        ("[limits]\nspeed = 1", "2:1: limits.speed: unknown key; the nearest known key is keys, of "),
         (
             "[[modem]]\nname = 'a'",
             "1:1: modem[0]: a modem needs a port, or an imei, iccid, usb or serial to be found by",
@@ -246,6 +249,8 @@ fn each_fault_has_its_place_and_its_cure() {
         ("[service.'a/b']", "1:1: service.a/b: is not a name of a service"),
         ("service = 1", "1:11: service: is a TOML integer; write a table"),
         ("[limits]\ntotal = ['5/1h', '5']", "2:18: limits.total[1]: a rate is a count and a span"),
+        ("[limits.keys]\nip = ['10']", "2:7: limits.keys.ip[0]: a rate is a count and a span"),
+        ("[limits.keys]\n'a b' = []", "2:9: limits.keys.a b: is under a key that is not a name"),
         ("[limits]\ntotal = '5/1h'", "2:9: limits.total: is a TOML string; write a list in [ ]"),
         ("[limits]\ndeny_prefixes = ['+0']", "2:18: limits.deny_prefixes[0]: is not a prefix"),
         ("[queue]\nretry = { attempts = 0 }", "2:22: queue.retry.attempts: must be 1 to 100"),

@@ -74,7 +74,12 @@ impl Move<'_, '_> {
     fn check(&mut self, tracked: Tracked, request: &CheckRequest, once: Option<&Once>) -> Result<CheckView> {
         let right = self.is_right(&tracked.v, request);
         let answer = match otp::step(tracked.v.clone(), otp::Event::Entered { right }, self.now) {
-            Ok(v) => self.entered(Tracked { v, ..tracked })?,
+            Ok(v) if self.guess(&v.to, !right)? => self.entered(Tracked { v, ..tracked })?,
+            // The number had too many wrong codes: not even a right one is compared.
+            Ok(_) => {
+                let v = tracked.v.without_attempts();
+                CheckView { approved: false, verification: Tracked { v, ..tracked }.view(self.now) }
+            }
             Err(_) => CheckView { approved: false, verification: tracked.view(self.now) },
         };
         self.then(Effect::Checked(answer.approved));

@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
 use super::inner::Gateway;
+use super::limits::{Asked, Judged};
 use super::moves::Tracked;
 use super::once::{Made, Once};
 use super::request::{Caller, IssueRequest};
 use super::source::{Source, check_values};
-use super::verify::{allowed, number, own};
+use super::verify::own;
 use super::view::{CheckView, VerificationView};
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, BindingHash, Code, OnReissue, Service, Verification, VerificationStatus};
 use crate::outbox::Message;
+use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 use crate::store::Records as _;
 
@@ -36,11 +38,10 @@ impl Gateway {
     pub async fn issue(&self, caller: &Caller, request: IssueRequest) -> Result<(VerificationView, bool)> {
         let inner = &self.0;
         let settings = inner.settings();
-        let to = number(&request.to)?;
         let name = request.service.clone().unwrap_or_else(|| Service::DEFAULT.to_owned());
+        let asked = inner.weigh(caller, &settings, &request.to, &name, &request.keys)?;
+        let to = asked.to.clone();
         let service = settings.services.get(&name).ok_or(GatewayError::UnknownService)?;
-        allowed(caller, &name)?;
-        settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked)?;
         check_values(service, request.locale.as_deref(), &request.values)?;
         check_notes(&request.metadata)?;
         let fields = fields(&request, to.as_str(), &name);
@@ -63,7 +64,7 @@ impl Gateway {
         let m = inner.carry(message, &v, service, caller, &text, now)?;
         let new = New { v, m, source, binding: request.binding, on_reissue: service.policy.on_reissue };
         let who = caller.clone();
-        let made = inner.perform(now, move |mv| mv.issue(&who, new, once.as_ref())).await?;
+        let made = inner.perform(now, move |mv| mv.issue(&who, &asked, new, once.as_ref())).await?;
         Ok((made.subject, made.known))
     }
 
@@ -84,18 +85,19 @@ impl Gateway {
 }
 
 impl Move<'_, '_> {
-    fn issue(&mut self, caller: &Caller, new: New, once: Option<&Once>) -> Result<Made<VerificationView>> {
+    fn issue(
+        &mut self,
+        caller: &Caller,
+        asked: &Asked,
+        new: New,
+        once: Option<&Once>,
+    ) -> Result<Made<VerificationView>> {
         if let Some(id) = self.made_before(once)? {
             return Ok(Made { subject: self.settled(id)?.view(self.now), known: true });
         }
-        self.inner.admit()?;
-        self.permits(&new.v.to)?;
-        let pending = self.pending(&new.v)?;
-        if let Some(v) = &pending
-            && self.now < v.resend_at
-        {
-            return Err(self.cooling(caller, v));
-        }
+        let pending = self.pending(&asked.to, &new.v.service, asked.client.as_deref())?;
+        let judged = self.judge(asked, pending.as_ref())?;
+        judged.admit()?;
         match pending {
             Some(v) if self.goes_on(&v, &new) => {
                 let code = self.kept_source(&v)?.code;
@@ -103,25 +105,33 @@ impl Move<'_, '_> {
                 let sealed = self.key.seal(&v.id.to_bytes(), source.pack().expose().as_bytes());
                 let v = Verification { sealed: Some(sealed), ..v };
                 let id = v.id;
-                let subject = self.send_again(caller, v, &source, new.m.id)?;
+                let subject = self.send_again(caller, v, &source, new.m.id, judged)?;
                 self.remember(once, &id)?;
                 Ok(Made { subject, known: true })
             }
             older => {
-                self.count(caller, &new.v.to)?;
+                // It has no more attempts than its number may have wrong codes: so attempts_left is true.
+                let max_attempts = new.v.max_attempts.min(judged.guesses_left());
+                self.count(judged)?;
                 if let Some(older) = older {
                     let older = self.tracked(older.id)?;
                     self.cancel(older)?;
                 }
                 self.remember(once, &new.v.id)?;
-                Ok(Made { subject: self.begin(new.v, &new.m)?, known: false })
+                let v = Verification { max_attempts, ..new.v };
+                Ok(Made { subject: self.begin(v, &new.m)?, known: false })
             }
         }
     }
 
-    /// The verification of the same number, service and client that is pending.
-    fn pending(&mut self, like: &Verification) -> Result<Option<Verification>> {
-        let newest = self.tx.newest_verification(&like.to, &like.service, like.client.as_deref())?;
+    /// The verification of a number, a service and a client that is pending.
+    pub(super) fn pending(
+        &mut self,
+        to: &PhoneNumber,
+        service: &str,
+        client: Option<&str>,
+    ) -> Result<Option<Verification>> {
+        let newest = self.tx.newest_verification(to, service, client)?;
         let Some(id) = newest else { return Ok(None) };
         self.expire(id)?;
         let v = self.tx.verification(id)?;
@@ -158,7 +168,6 @@ impl Move<'_, '_> {
         if let Some(answer) = self.answered_before(once)? {
             return Ok(answer.verification);
         }
-        self.inner.admit()?;
         if v.status != VerificationStatus::Pending {
             return Err(GatewayError::Conflict("the verification has ended".to_owned()));
         }
@@ -167,10 +176,13 @@ impl Move<'_, '_> {
                 "too little of its life is left for another message; issue a new verification".to_owned(),
             ));
         }
-        self.settings.limits.permits(&v.to).map_err(GatewayError::DestinationBlocked)?;
-        self.permits(&v.to)?;
+        let destination = || self.settings.limits.permits(&v.to).map_err(GatewayError::DestinationBlocked);
+        let refused = self.inner.admit().and_then(|()| destination()).err();
+        let asked = Asked { to: v.to.clone(), client: caller.client.clone(), keys: Vec::new(), refused };
+        let judged = self.judge(&asked, Some(&v))?;
+        judged.admit()?;
         let source = self.kept_source(&v)?;
-        let view = self.send_again(caller, v, &source, message)?;
+        let view = self.send_again(caller, v, &source, message, judged)?;
         self.remember_answer(once, &CheckView { approved: false, verification: view.clone() })?;
         Ok(view)
     }
@@ -183,17 +195,15 @@ impl Move<'_, '_> {
         v: Verification,
         source: &Source,
         message: MessageId,
+        judged: Judged,
     ) -> Result<VerificationView> {
         let service = self.settings.services.get(&v.service).ok_or(GatewayError::UnknownService)?;
         let older = v.message;
-        let v = match otp::step(v.clone(), otp::Event::Resend { message }, self.now) {
-            Ok(v) => v,
-            Err(otp::Refusal::Cooldown { .. }) => return Err(self.cooling(caller, &v)),
-            Err(refusal) => return Err(GatewayError::Conflict(refusal.to_string())),
-        };
+        let v = otp::step(v, otp::Event::Resend { message }, self.now)
+            .map_err(|refusal| GatewayError::Conflict(refusal.to_string()))?;
         let text = source.render(&v.service, service, v.expires_at.since(self.now))?;
         let m = self.inner.carry(message, &v, service, caller, &text, self.now)?;
-        self.count(caller, &v.to)?;
+        self.count(judged)?;
         self.withdraw(older)?;
         self.tx.put_message(&m)?;
         self.tx.put_verification(&v)?;
@@ -224,7 +234,7 @@ fn check_notes(notes: &BTreeMap<String, String>) -> Result<()> {
 /// What makes two issue requests the same. A list is preceded by its length.
 fn fields(request: &IssueRequest, to: &str, service: &str) -> Vec<String> {
     let mut fields = vec![to.to_owned(), service.to_owned(), request.locale.clone().unwrap_or_default()];
-    for list in [&request.values, &request.metadata] {
+    for list in [&request.values, &request.metadata, &request.keys] {
         fields.push(list.len().to_string());
         fields.extend(list.iter().flat_map(|(name, value)| [name.clone(), value.clone()]));
     }

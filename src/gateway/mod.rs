@@ -9,12 +9,14 @@ mod check;
 mod effects;
 mod error;
 mod events;
+mod explain;
 mod inbound;
 mod inner;
 mod intake;
 mod issue;
 mod keeper;
 mod life;
+mod limits;
 mod lint;
 mod listing;
 mod lock;
@@ -51,12 +53,12 @@ pub use gsm_modem::{Counters, Part, Recorded, Snapshot, State as ModemState, Uss
 pub use inner::Gateway;
 pub use lint::lint;
 pub use request::{
-    Caller, CheckRequest, InboxFilter, IssueRequest, MessageFilter, Origin, Reach, SendRequest,
-    VerificationFilter,
+    Caller, CheckRequest, InboxFilter, IssueRequest, LimitsRequest, MessageFilter, Origin, Reach,
+    SendRequest, VerificationFilter,
 };
 pub use settings::Settings;
 pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
 pub use view::{
-    CheckView, Event, EventKind, Gap, InboxView, MessageView, ModemView, OptOutView, Page, QueueView,
-    RecoveryView, StatusView, Subscription, VerificationView,
+    CheckView, Event, EventKind, Gap, InboxView, LimitsView, MessageView, ModemView, OptOutView, Page,
+    QueueView, RecoveryView, StatusView, Subscription, VerificationView, WindowView,
 };

@@ -4,17 +4,13 @@
 use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
 use super::once::{Made, Once};
-use super::request::Caller;
 use super::view::VerificationView;
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
-use crate::otp::{self, Rate, Verification, VerificationStatus, Window};
+use crate::otp::{self, Verification, VerificationStatus};
 use crate::outbox::{Message, MessageStatus, Observation};
 use crate::phone::PhoneNumber;
 use crate::store::Records as _;
-
-/// The windows that a new code counts in.
-type Windows = Vec<(String, Rate, &'static str)>;
 
 /// A verification, and where its newest message stands.
 pub(super) struct Tracked {
@@ -43,38 +39,6 @@ impl Move<'_, '_> {
         Ok(Made { subject: m, known: false })
     }
 
-    /// Counts one more code in its windows.
-    pub(super) fn count(&mut self, caller: &Caller, to: &PhoneNumber) -> Result<()> {
-        let windows = self.settings.limits.windows(to, caller.client.as_deref());
-        for (name, window, expires_at) in self.counted(&windows)? {
-            self.tx.put_window(name, &window, expires_at)?;
-        }
-        Ok(())
-    }
-
-    /// The windows with one more code, which none of them has until it is written. When any is full the refusal is
-    /// that of the one that stays full the longest: who comes back then is let in.
-    fn counted<'w>(&self, windows: &'w Windows) -> Result<Vec<(&'w str, Window, Timestamp)>> {
-        let mut counted = Vec::with_capacity(windows.len());
-        let mut full: Option<(Timestamp, String)> = None;
-        for (name, rate, limit) in windows {
-            let mut window = self.tx.window(name)?;
-            match window.count(*rate, self.steady) {
-                Ok(()) => counted.push((name.as_str(), window, self.steady.plus(rate.per))),
-                Err(e) if full.as_ref().is_none_or(|(until, _)| e.retry_at > *until) => {
-                    full = Some((e.retry_at, format!("{limit} = \"{rate}\"")));
-                }
-                Err(_) => {}
-            }
-        }
-        match full {
-            Some((until, limit)) => {
-                Err(GatewayError::RateLimited { limit, retry_after: until.since(self.steady) })
-            }
-            None => Ok(counted),
-        }
-    }
-
     /// A verification and where its newest message stands.
     pub(super) fn tracked(&self, id: VerificationId) -> Result<Tracked> {
         let v = self.tx.verification(id)?.ok_or(GatewayError::NotFound("verification"))?;
@@ -98,18 +62,6 @@ impl Move<'_, '_> {
     ) -> Result<VerificationId> {
         let newest = self.tx.newest_verification(to, service, client)?;
         newest.ok_or(GatewayError::NotFound("verification of this number and service"))
-    }
-
-    /// The refusal of another send of `v` inside its cool-down: a full window may outlast that.
-    pub(super) fn cooling(&self, caller: &Caller, v: &Verification) -> GatewayError {
-        let cooldown = v.resend_at.since(self.now);
-        let windows = self.settings.limits.windows(&v.to, caller.client.as_deref());
-        match self.counted(&windows) {
-            Err(GatewayError::RateLimited { limit, retry_after }) if retry_after > cooldown => {
-                GatewayError::RateLimited { limit, retry_after }
-            }
-            _ => GatewayError::Cooldown { retry_after: cooldown, verification: v.id },
-        }
     }
 
     /// Cancels a verification and withdraws its queued message.

@@ -121,6 +121,8 @@ pub struct IssueRequest {
     pub binding: Option<Secret<String>>,
     /// The caller's own notes, which are given back.
     pub metadata: BTreeMap<String, String>,
+    /// The caller's own keys of `[limits.keys]`, such as the address of who asks.
+    pub keys: BTreeMap<String, String>,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
 }
@@ -156,6 +158,17 @@ pub struct VerificationFilter {
     pub limit: usize,
     /// Only older than this.
     pub before: Option<VerificationId>,
+}
+
+/// `POST /v1/limits`.
+#[derive(Debug, Clone)]
+pub struct LimitsRequest {
+    /// The number, as it came.
+    pub to: String,
+    /// The service; `default` when left out.
+    pub service: Option<String>,
+    /// As in [`IssueRequest::keys`].
+    pub keys: BTreeMap<String, String>,
 }
 
 /// `POST /v1/messages`.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use gsm_modem::{Snapshot, State as ModemState};
 use tokio::sync::broadcast;
 
+use super::error::GatewayError;
 use crate::clock::Timestamp;
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Content, Entry, Sender};
@@ -67,6 +68,28 @@ pub struct CheckView {
     pub approved: bool,
     /// The verification after it.
     pub verification: VerificationView,
+}
+
+/// What an issue would meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitsView {
+    /// Why it would be refused, if it would.
+    pub refused: Option<GatewayError>,
+    /// The windows that it would be counted in, then those of wrong codes; none where it would be no issue at all.
+    pub windows: Vec<WindowView>,
+}
+
+/// A window of a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowView {
+    /// The key of `[limits]` and the rate: `per_number 3/10m`.
+    pub name: String,
+    /// How much of it is used.
+    pub used: u32,
+    /// How much may be.
+    pub limit: u32,
+    /// When a full one has room again, and any other one less in it; the present when it is empty.
+    pub resets_at: Timestamp,
 }
 
 /// A message as a client sees it.

@@ -1,5 +1,6 @@
 //! Where codes may be sent and how many may be issued.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Rate;
@@ -16,6 +17,10 @@ pub struct Limits {
     pub per_prefix: Vec<Rate>,
     /// For all codes together.
     pub total: Vec<Rate>,
+    /// Wrong codes for each number, over all of its verifications.
+    pub guesses_per_number: Vec<Rate>,
+    /// By the name of a key that a caller gives with an issue: for each value of that key.
+    pub keys: BTreeMap<String, Vec<Rate>>,
     /// If there are any, only numbers with these prefixes are allowed.
     pub allow_prefixes: Option<Vec<String>>,
     /// Numbers with these prefixes are refused.
@@ -30,6 +35,8 @@ impl Default for Limits {
             per_client: vec![rate(600, 60)],
             per_prefix: vec![rate(100, 600)],
             total: vec![rate(5000, 3600)],
+            guesses_per_number: vec![rate(15, 86_400)],
+            keys: BTreeMap::new(),
             allow_prefixes: None,
             deny_prefixes: Vec::new(),
         }
@@ -51,28 +58,78 @@ impl Limits {
         }
     }
 
-    /// The windows in which one more code to `to` for `client` counts: the key of each window, the rate, and
-    /// the limit's name for a person.
-    pub fn windows(&self, to: &PhoneNumber, client: Option<&str>) -> Vec<(String, Rate, &'static str)> {
+    /// The windows in which one more code to `to` for `client` counts. Of each key that the caller gave there is its
+    /// name, and a hash in place of its value.
+    pub fn codes(&self, to: &PhoneNumber, client: Option<&str>, keys: &[(String, String)]) -> Vec<Place> {
         let prefix: String = to.digits().chars().take(7).collect();
-        let groups = [
-            (&self.per_number, format!("number {}", to.as_str()), "limits.per_number"),
-            (&self.per_client, format!("client {}", client.unwrap_or_default()), "limits.per_client"),
-            (&self.per_prefix, format!("prefix {prefix}"), "limits.per_prefix"),
-            (&self.total, "total".to_owned(), "limits.total"),
-        ];
-        groups
-            .into_iter()
-            .flat_map(|(rates, key, limit)| {
-                rates.iter().map(move |&rate| (format!("{key} {}", rate.per.as_secs()), rate, limit))
-            })
-            .collect()
+        let mut places = Vec::new();
+        let mut add = |rates: &[Rate], limit: &str, subject: String| {
+            places.extend(rates.iter().map(|&rate| Place::new(limit, &subject, rate)));
+        };
+        add(&self.per_number, "per_number", format!("number {}", to.as_str()));
+        add(&self.per_client, "per_client", format!("client {}", client.unwrap_or_default()));
+        add(&self.per_prefix, "per_prefix", format!("prefix {prefix}"));
+        add(&self.total, "total", "total".to_owned());
+        for (name, hash) in keys {
+            let rates = self.keys.get(name).map(Vec::as_slice).unwrap_or_default();
+            add(rates, &format!("keys.{name}"), format!("key {name} {hash}"));
+        }
+        places
+    }
+
+    /// The windows in which a wrong code for `to` counts.
+    pub fn guesses(&self, to: &PhoneNumber) -> Vec<Place> {
+        let subject = format!("guesses {}", to.as_str());
+        let place = |&rate| Place::new("guesses_per_number", &subject, rate);
+        self.guesses_per_number.iter().map(place).collect()
+    }
+}
+
+/// A window: where it stands in the store, and against which rate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its name in the store, which is kept as a hash: it may have a number in it.
+    pub key: String,
+    /// The rate.
+    pub rate: Rate,
+    /// The key of `[limits]` that the rate stands under, such as `per_number`.
+    pub limit: String,
+}
+
+impl Place {
+    fn new(limit: &str, subject: &str, rate: Rate) -> Self {
+        Self { key: format!("{subject} {}", rate.per.as_secs()), rate, limit: limit.to_owned() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is counted goes on under these keys over an update of the program.
+    #[test]
+    fn each_window_has_a_key_of_its_own_and_keeps_it() {
+        let rates = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Rate>>();
+        let limits =
+            Limits { keys: BTreeMap::from([("ip".to_owned(), rates(&["10/1h"]))]), ..Limits::default() };
+        let to = "+41791234567".parse().unwrap();
+        let given = [("ip".to_owned(), "c0ffee".to_owned()), ("gone".to_owned(), "ab".to_owned())];
+        let places: Vec<_> =
+            limits.codes(&to, Some("web"), &given).into_iter().chain(limits.guesses(&to)).collect();
+        let told: Vec<_> = places.iter().map(|p| (p.limit.as_str(), p.key.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                ("per_number", "number +41791234567 600"),
+                ("per_number", "number +41791234567 86400"),
+                ("per_client", "client web 60"),
+                ("per_prefix", "prefix 4179123 600"),
+                ("total", "total 3600"),
+                ("keys.ip", "key ip c0ffee 3600"),
+                ("guesses_per_number", "guesses +41791234567 86400"),
+            ]
+        );
+    }
 
     #[test]
     fn denied_goes_before_allowed() {

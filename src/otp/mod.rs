@@ -15,9 +15,9 @@ mod window;
 
 pub use binding::BindingHash;
 pub use code::{Code, CodeHash};
-pub use limits::Limits;
+pub use limits::{Limits, Place};
 pub use policy::{OnReissue, Policy, PolicyError};
 pub use service::Service;
 pub use template::{Template, TemplateError};
 pub use verification::{Event, Refusal, Verification, VerificationStatus, step};
-pub use window::{Bucket, LimitExceeded, NotARate, Rate, Window};
+pub use window::{Bucket, NotARate, Rate, Standing, Window};

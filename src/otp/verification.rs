@@ -163,9 +163,22 @@ impl Verification {
         }
     }
 
+    /// How long until the code may be sent again; nothing when it may. No cool-down lasts longer than its own length: one
+    /// that would was begun before the clock was set back.
+    pub fn cools_for(&self, now: Timestamp) -> Option<Duration> {
+        let left = self.resend_at.since(now);
+        (now < self.resend_at && left <= self.cooldown).then_some(left)
+    }
+
     /// How many checks are left.
     pub fn attempts_left(&self) -> u32 {
         self.max_attempts.saturating_sub(self.attempts_used)
+    }
+
+    /// The same to somebody whose checks are no longer compared.
+    #[must_use]
+    pub fn without_attempts(self) -> Self {
+        Self { attempts_used: self.max_attempts, ..self }
     }
 }
 
@@ -197,7 +210,7 @@ pub fn step(mut v: Verification, event: Event, now: Timestamp) -> Result<Verific
             if v.sends >= v.max_sends {
                 return Err(Refusal::NoSendsLeft);
             }
-            if now < v.resend_at {
+            if v.cools_for(now).is_some() {
                 return Err(Refusal::Cooldown { until: v.resend_at });
             }
             v.sends += 1;
@@ -296,6 +309,8 @@ mod tests {
     fn resends_wait_and_end() {
         let again = Event::Resend { message: MessageId::first_at(after(1)) };
         assert_eq!(step(new(), again, after(29)), Err(Refusal::Cooldown { until: after(30) }));
+        let set_back = Verification { resend_at: after(31), ..new() };
+        assert!(step(set_back, again, after(0)).is_ok(), "no cool-down lasts longer than its own length");
         let v = step(new(), again, after(30)).unwrap();
         assert_eq!((v.sends, v.resend_at), (2, after(60)));
         let v = step(v, again, after(60)).unwrap();

@@ -62,29 +62,37 @@ pub struct Bucket {
 /// Up to this count a window keeps each event separately.
 const EXACT: u32 = 60;
 
-/// A limit that the next event would exceed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("more than {rate}")]
-pub struct LimitExceeded {
-    /// The rate.
-    pub rate: Rate,
-    /// When the next event would be allowed.
-    pub retry_at: Timestamp,
+/// How a window stands against its rate at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// How many events count.
+    pub used: u32,
+    /// When the window has room for one more event; none: it has room now.
+    pub retry_at: Option<Timestamp>,
+    /// When fewer count so that it matters: when a full window has room, else when the oldest event leaves.
+    pub resets_at: Timestamp,
 }
 
 impl Window {
-    /// Counts one more event at `now`, unless that would exceed `rate`.
-    pub fn count(&mut self, rate: Rate, now: Timestamp) -> Result<(), LimitExceeded> {
+    /// How the window stands at `now`; nothing is counted.
+    pub fn standing(&self, rate: Rate, now: Timestamp) -> Standing {
         let from = now.minus(rate.per);
-        self.buckets.retain(|b| b.last > from);
-        let mut count = 0_u32;
+        let (mut used, mut retry_at, mut resets_at) = (0_u32, None, now);
         // The buckets are visited from the newest back: the one that reaches the rate has to leave the span.
-        for bucket in self.buckets.iter().rev() {
-            count = count.saturating_add(bucket.count);
-            if count >= rate.count {
-                return Err(LimitExceeded { rate, retry_at: bucket.last.plus(rate.per) });
+        for bucket in self.buckets.iter().rev().filter(|b| b.last > from) {
+            used = used.saturating_add(bucket.count);
+            resets_at = bucket.last.plus(rate.per);
+            if used >= rate.count {
+                retry_at.get_or_insert(resets_at);
             }
         }
+        Standing { used, retry_at, resets_at: retry_at.unwrap_or(resets_at) }
+    }
+
+    /// Counts one more event at `now`, for which the window has room.
+    pub fn add(&mut self, rate: Rate, now: Timestamp) {
+        let from = now.minus(rate.per);
+        self.buckets.retain(|b| b.last > from);
         let grain = if rate.count <= EXACT { Duration::ZERO } else { rate.per / 60 };
         match self.buckets.back_mut() {
             Some(newest) if now.since(newest.first) < grain => {
@@ -93,7 +101,6 @@ impl Window {
             }
             _ => self.buckets.push_back(Bucket { first: now, last: now, count: 1 }),
         }
-        Ok(())
     }
 }
 
@@ -102,6 +109,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Counts one more event, or says when there is room for it.
+    fn count_one(window: &mut Window, rate: Rate, now: Timestamp) -> Result<(), Timestamp> {
+        if let Some(retry_at) = window.standing(rate, now).retry_at {
+            return Err(retry_at);
+        }
+        window.add(rate, now);
+        Ok(())
+    }
 
     #[test]
     fn rates_as_people_write_them() {
@@ -117,13 +133,29 @@ mod tests {
         let rate = Rate { count: 3, per: Duration::from_secs(600) };
         let start = Timestamp::from_millis(1_000_000);
         let mut window = Window::default();
+        let empty = Standing { used: 0, retry_at: None, resets_at: start };
+        assert_eq!(window.standing(rate, start), empty);
         for minute in 0..3 {
-            window.count(rate, start.plus(Duration::from_secs(60 * minute))).unwrap();
+            count_one(&mut window, rate, start.plus(Duration::from_secs(60 * minute))).unwrap();
         }
-        let refused = window.count(rate, start.plus(Duration::from_secs(180))).unwrap_err();
-        assert_eq!(refused.retry_at, start.plus(Duration::from_secs(600)));
-        window.count(rate, refused.retry_at).unwrap();
-        assert!(window.count(rate, refused.retry_at).is_err());
+        let retry_at = count_one(&mut window, rate, start.plus(Duration::from_secs(180))).unwrap_err();
+        assert_eq!(retry_at, start.plus(Duration::from_secs(600)));
+        count_one(&mut window, rate, retry_at).unwrap();
+        let fifth = count_one(&mut window, rate, retry_at).unwrap_err();
+        assert_eq!(fifth, start.plus(Duration::from_secs(660)));
+    }
+
+    /// As after a reload that lowered the rate.
+    #[test]
+    fn a_window_with_more_than_its_rate_has_room_when_enough_have_left() {
+        let (five, two) = ("5/10m".parse::<Rate>().unwrap(), "2/10m".parse::<Rate>().unwrap());
+        let at = |minute: u64| Timestamp::from_millis(1_000_000).plus(Duration::from_secs(60 * minute));
+        let mut window = Window::default();
+        (0..4).for_each(|minute| window.add(five, at(minute)));
+        let full = |used, at| Standing { used, retry_at: Some(at), resets_at: at };
+        assert_eq!(window.standing(two, at(4)), full(4, at(12)), "the third of the four has to leave");
+        assert_eq!(window.standing(five, at(4)), Standing { used: 4, retry_at: None, resets_at: at(10) });
+        assert_eq!(window.standing(two, at(12)), Standing { used: 1, retry_at: None, resets_at: at(13) });
     }
 
     proptest! {
@@ -141,15 +173,17 @@ mod tests {
             for gap in gaps {
                 now += gap;
                 let recent = passed.iter().filter(|&&t| t + 60_000 > now).count();
-                match window.count(rate, Timestamp::from_millis(now)) {
+                let used = window.standing(rate, Timestamp::from_millis(now)).used;
+                prop_assert!(used as usize >= recent && used <= count);
+                match count_one(&mut window, rate, Timestamp::from_millis(now)) {
                     Ok(()) => {
                         prop_assert!(recent < count as usize);
                         passed.push(now);
                     }
-                    Err(e) => {
+                    Err(retry_at) => {
                         let with_grain = passed.iter().filter(|&&t| t + 61_000 > now).count();
                         prop_assert!(with_grain >= count as usize);
-                        prop_assert!(e.retry_at.as_millis() > now);
+                        prop_assert!(retry_at.as_millis() > now);
                     }
                 }
                 prop_assert!(window.buckets.len() <= 62);

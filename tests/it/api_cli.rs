@@ -67,6 +67,37 @@ async fn a_code_is_issued_and_checked() {
 }
 
 #[tokio::test]
+async fn limits_are_told_and_a_refusal_is_73() {
+    let api = served();
+    let (exit, out, err) =
+        run(&api, &["limits", "+41 79 123 45 67", "--key", "ip=::1", "--key", "x=a=b"]).await;
+    assert_eq!((exit, err.as_str()), (0, ""));
+    assert_eq!(
+        out,
+        "a code would be issued\n\
+         LIMIT             STATE  USED  OF    RESETS\n\
+         per_number 3/10m  full   3     3     2027-01-15T08:01:00.000Z\n\
+         total 5000/1h     open   7     5000  2027-01-15T08:01:00.000Z\n"
+    );
+    let limit = "limits.per_number = \"3/10m\"".to_owned();
+    api.fake.refuse(GatewayError::RateLimited { limit, retry_after: Duration::from_secs(60) });
+    let (exit, out, err) = run(&api, &["limits", NUMBER, "--service", "login"]).await;
+    assert_eq!((exit, err.as_str()), (73, ""));
+    let verdict = "a code would be refused, rate_limited: the limit limits.per_number = \"3/10m\" is used up; try \
+                   again in 60 s";
+    assert_eq!(out.lines().next(), Some(verdict));
+    let (exit, out, _) = run(&api, &["--json", "limits", "+4"]).await;
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((exit, &told["would"], &told["code"]), (73, &"refuse".into(), &"invalid_number".into()));
+    assert_eq!(told["windows"], serde_json::json!([]));
+    assert_eq!(run(&api, &["limits", NUMBER, "--key", "ip"]).await.0, 2);
+    let state = api.fake.state.lock().unwrap();
+    let keys = [("ip", "::1"), ("x", "a=b")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!((state.judged[0].to.as_str(), &state.judged[0].keys), (NUMBER, &keys.into()));
+    assert_eq!(state.judged[1].service.as_deref(), Some("login"));
+}
+
+#[tokio::test]
 async fn every_refusal_has_its_exit_code() {
     let api = served();
     let span = Duration::from_secs(30);

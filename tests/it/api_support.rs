@@ -11,9 +11,9 @@ use smsotpd::api::{Access, Answer, Limits, Listener, Service, serve_within};
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
     Caller, CheckRequest, CheckView, Condition, Control, Counters, Event, EventKind, Gap, GatewayError,
-    InboxFilter, InboxView, IssueRequest, MessageFilter, MessageView, ModemState, ModemView, OptOutView,
-    Page, QueueView, Recorded, SendRequest, Snapshot, StatusView, Subscription, UssdAnswer,
-    VerificationFilter, VerificationView,
+    InboxFilter, InboxView, IssueRequest, LimitsRequest, LimitsView, MessageFilter, MessageView, ModemState,
+    ModemView, OptOutView, Page, QueueView, Recorded, SendRequest, Snapshot, StatusView, Subscription,
+    UssdAnswer, VerificationFilter, VerificationView, WindowView,
 };
 use smsotpd::id::{Ids, InboxId, MessageId, VerificationId};
 use smsotpd::inbox::Tag;
@@ -44,6 +44,7 @@ pub(crate) struct State {
     pub(crate) forgotten: u64,
     pub(crate) callers: Vec<Caller>,
     pub(crate) issued: Vec<IssueRequest>,
+    pub(crate) judged: Vec<LimitsRequest>,
     pub(crate) sent: Vec<SendRequest>,
     pub(crate) filters: Vec<MessageFilter>,
     pub(crate) verification_filters: Vec<VerificationFilter>,
@@ -191,6 +192,23 @@ impl Service for Fake {
             state.issued.push(request);
             Ok((view, replayed))
         }))
+    }
+
+    fn limits(&self, caller: Caller, request: LimitsRequest) -> Answer<'_, LimitsView> {
+        let mut state = self.state.lock().unwrap();
+        state.callers.push(caller);
+        state.judged.push(request.clone());
+        if let Err(e) = number(&request.to) {
+            return answer(Ok(LimitsView { refused: Some(e), windows: Vec::new() }));
+        }
+        let window = |name: &str, used, limit| WindowView {
+            name: name.to_owned(),
+            used,
+            limit,
+            resets_at: now().plus(Duration::from_secs(60)),
+        };
+        let windows = vec![window("per_number 3/10m", 3, 3), window("total 5000/1h", 7, 5000)];
+        answer(Ok(LimitsView { refused: state.refuse.take(), windows }))
     }
 
     fn check(&self, caller: Caller, id: VerificationId, request: CheckRequest) -> Answer<'_, CheckView> {

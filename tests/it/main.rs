@@ -16,6 +16,7 @@ mod daemon_backup;
 mod daemon_clients;
 mod daemon_codes;
 mod daemon_inbox;
+mod daemon_limits;
 mod daemon_modems;
 mod daemon_names;
 mod daemon_pool;

@@ -100,7 +100,7 @@ async fn who_may_change_everything_leaves_it_to_the_client_that_made_it() {
 
 #[tokio::test]
 async fn a_check_by_number_finds_the_newest_of_the_client_that_asks() {
-    let world = World::new(1).await;
+    let world = World::with(1, renewing(settings()), Store::in_memory(), Clock::manual(START)).await;
     let (web, shop, root) = (client("web", Reach::Own), client("shop", Reach::Own), Caller::default());
     let mut made = Vec::new();
     for caller in [&web, &shop, &root] {

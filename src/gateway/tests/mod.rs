@@ -12,7 +12,7 @@ use super::lock::locked;
 use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::id::{MessageId, VerificationId};
-use crate::otp::{Limits, Rate, Service, Template, VerificationStatus};
+use crate::otp::{Limits, OnReissue, Rate, Service, Template, VerificationStatus};
 use crate::outbox::{Fault, FaultClass, Message, MessageStatus, ModemRules};
 use crate::secret::{Key, Secret};
 use crate::store::{InboxRecords, ReportRecords, Store};
@@ -21,6 +21,7 @@ mod apart;
 mod backlog;
 mod cancel;
 mod faults;
+mod guesses;
 mod inbound;
 mod limits;
 mod modems;
@@ -153,6 +154,14 @@ fn settings() -> Settings {
         max_pending: 1000,
         ..Settings::default()
     }
+}
+
+/// Each code is a new one, at any time.
+fn renewing(mut settings: Settings) -> Settings {
+    for service in settings.services.values_mut() {
+        (service.policy.cooldown, service.policy.on_reissue) = (Duration::ZERO, OnReissue::New);
+    }
+    settings
 }
 
 impl World {

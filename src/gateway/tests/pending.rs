@@ -1,7 +1,6 @@
 //! No more than one verification is pending for a number, a service and a client; and what a client asks once counts once.
 
 use super::*;
-use crate::otp::OnReissue;
 
 const NUMBER: &str = "+41791234567";
 

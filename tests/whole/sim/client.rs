@@ -227,7 +227,7 @@ impl World {
                 self.model(|m| m.must(false, || format!("{id} was promised and is lost")));
             }
             Some(Err(_)) => {}
-            None => self.model(|model| model.perhaps_ended(id)),
+            None => self.model(|model| model.unchecked(id, asked)),
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) const SENDS: u32 = 3;
 pub(crate) const PER_NUMBER: Rate = Rate { count: 4, per: Duration::from_secs(600) };
 /// Codes in all.
 pub(crate) const TOTAL: Rate = Rate { count: 400, per: Duration::from_secs(3600) };
+/// Wrong codes for one number.
+pub(crate) const GUESSES: Rate = Rate { count: 8, per: Duration::from_secs(1200) };
 /// What one millisecond more or less may change.
 const GRAIN: Duration = Duration::from_millis(2);
 
@@ -62,6 +64,15 @@ struct Counted {
     answered: Option<Instant>,
 }
 
+/// A wrong code that counts for its number.
+#[derive(Debug)]
+struct Guess {
+    to: String,
+    asked: Instant,
+    /// None where it only perhaps counts.
+    answered: Option<Instant>,
+}
+
 /// What a seed has that changes what must hold.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
@@ -73,6 +84,7 @@ pub(crate) struct Model {
     promises: Vec<Promise>,
     unreachable: BTreeSet<String>,
     counted: Vec<Counted>,
+    guesses: Vec<Guess>,
     /// When each trouble began, and when it was over.
     troubles: Vec<(Instant, Option<Instant>)>,
     pub(crate) crashes: u32,
@@ -205,12 +217,41 @@ impl Model {
 
     /// A code was refused because of this limit.
     pub(crate) fn limited(&mut self, to: &str, limit: &str) {
+        if limit.starts_with("limits.guesses_per_number") {
+            // One may have been counted a while after it was asked.
+            let since = GUESSES.per + Duration::from_secs(60);
+            let perhaps = self.guesses.iter().filter(|g| g.to == to && g.asked.elapsed() <= since).count();
+            self.must(perhaps >= GUESSES.count as usize, || {
+                format!("refused by {limit} after {perhaps} guesses")
+            });
+            return;
+        }
         let (rate, all) = if limit.starts_with("limits.total") { (TOTAL, true) } else { (PER_NUMBER, false) };
         let since = rate.per + rate.per / 60 + GRAIN;
         let recent =
             |c: &&Counted| c.answered.unwrap_or(c.asked + Duration::from_secs(60)).elapsed() <= since;
         let known = self.counted.iter().filter(|c| all || c.to == to).filter(recent).count();
         self.must(known >= rate.count as usize, || format!("refused by {limit} after {known} codes"));
+    }
+
+    /// A code was asked to be checked, and there was no answer.
+    pub(crate) fn unchecked(&mut self, id: VerificationId, asked: Instant) {
+        self.perhaps_ended(id);
+        self.guessed(id, asked, None);
+    }
+
+    fn guessed(&mut self, id: VerificationId, asked: Instant, answered: Option<Instant>) {
+        let Some(Known { to, .. }) = self.verifications.get(&id) else { return };
+        let to = to.clone();
+        self.guesses.retain(|g| g.asked.elapsed() <= 2 * GUESSES.per);
+        self.guesses.push(Guess { to: to.clone(), asked, answered });
+        let mut of: Vec<_> = self.guesses.iter().filter(|g| g.to == to && g.answered.is_some()).collect();
+        of.sort_by_key(|g| g.asked);
+        let too_many = of.windows(GUESSES.count as usize + 1).any(|some| {
+            let (first, last) = (some.first(), some.iter().filter_map(|g| g.answered).max());
+            first.zip(last).is_some_and(|(first, last)| last - first.asked + GRAIN < GUESSES.per)
+        });
+        self.must(!too_many, || format!("more than {GUESSES} wrong codes for {to} were compared"));
     }
 
     /// A check was answered. `right` is whether the code was that of the text, where that is known.
@@ -222,12 +263,18 @@ impl Model {
         answer: &CheckView,
     ) {
         let clock_set = self.clock_set;
+        let left = answer.verification.attempts_left;
+        // Where no attempt is left, to it or to its number, nothing is compared.
+        let open = answer.verification.status == VerificationStatus::Pending && left > 0;
+        if !answer.approved {
+            self.guessed(id, asked, (right == Some(false) && open).then(Instant::now));
+        }
         let Some(known) = self.verifications.get_mut(&id) else { return };
         let was_over = known.ended;
         let late = asked.saturating_duration_since(known.issued) > TTL && !clock_set;
         known.approvals += u32::from(answer.approved);
         let status = answer.verification.status;
-        let compared = matches!(status, VerificationStatus::Pending | VerificationStatus::Exhausted);
+        let compared = open || status == VerificationStatus::Exhausted;
         known.wrong += u32::from(right == Some(false) && compared);
         known.ended |= status != VerificationStatus::Pending;
         let (approvals, wrong) = (known.approvals, known.wrong);
@@ -237,7 +284,6 @@ impl Model {
         self.must(!approved || !was_over || clock_set, || format!("{id} was approved after its end"));
         self.must(!approved || !late, || format!("{id} was approved after its time"));
         self.must(!approved || wrong < ATTEMPTS, || format!("{id} was approved after {wrong} wrong codes"));
-        let left = answer.verification.attempts_left;
         let counted = !compared || left <= ATTEMPTS.saturating_sub(wrong);
         self.must(counted, || format!("{id}: {left} attempts left after {wrong} wrong codes"));
     }

@@ -224,6 +224,7 @@ impl World {
         let limits = Limits {
             per_number: vec![model::PER_NUMBER],
             total: vec![model::TOTAL],
+            guesses_per_number: vec![model::GUESSES],
             per_client: Vec::new(),
             per_prefix: Vec::new(),
             ..Limits::default()

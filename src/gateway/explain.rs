@@ -1,0 +1,38 @@
+//! What an issue would meet, told without one: the judgement of an issue, counted nowhere.
+
+use super::effects::Move;
+use super::error::{GatewayError, Result};
+use super::inner::Gateway;
+use super::limits::{Judged, Seen};
+use super::request::{Caller, LimitsRequest};
+use super::view::{LimitsView, WindowView};
+use crate::otp::Service;
+
+impl Gateway {
+    /// What an issue by this caller would meet at this moment. Nothing is counted and nothing is sent.
+    pub async fn limits(&self, caller: &Caller, request: LimitsRequest) -> Result<LimitsView> {
+        let inner = &self.0;
+        let settings = inner.settings();
+        let service = request.service.unwrap_or_else(|| Service::DEFAULT.to_owned());
+        let asked = match inner.weigh(caller, &settings, &request.to, &service, &request.keys) {
+            Ok(asked) => asked,
+            // Such a request would be no issue.
+            Err(e @ GatewayError::InvalidRequest(_)) => return Err(e),
+            Err(e) => return Ok(LimitsView { refused: Some(e), windows: Vec::new() }),
+        };
+        let look = move |mv: &mut Move<'_, '_>| {
+            let pending = mv.pending(&asked.to, &service, asked.client.as_deref())?;
+            let Judged { refused, codes, guesses } = mv.judge(&asked, pending.as_ref())?;
+            let (now, steady) = (mv.now, mv.steady);
+            let view = |Seen { place, standing, .. }: &Seen| WindowView {
+                name: format!("{} {}", place.limit, place.rate),
+                used: standing.used,
+                limit: place.rate.count,
+                // Windows run by a clock that nobody sets; people read the other one.
+                resets_at: now.plus(standing.resets_at.since(steady)),
+            };
+            Ok(LimitsView { refused, windows: codes.iter().chain(&guesses).map(view).collect() })
+        };
+        inner.perform(inner.clock.now(), look).await
+    }
+}

@@ -1,0 +1,183 @@
+//! The limits of codes. One judgement says what an issue meets: the issue is refused by it and counted in the windows
+//! that it looked at, and whoever asks what an issue would meet is shown the same judgement, counted in none.
+//!
+//! Wrong codes are counted here too, in the move that compares them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::effects::Move;
+use super::error::{GatewayError, Result};
+use super::inner::Inner;
+use super::request::Caller;
+use super::settings::Settings;
+use super::verify::{allowed, number};
+use crate::hex;
+use crate::otp::{Limits, Place, Standing, Verification, Window};
+use crate::phone::PhoneNumber;
+use crate::store::Records as _;
+
+/// Octets of a value among the caller's own keys.
+const KEY_OCTETS: usize = 200;
+
+/// A code that is asked for, as far as limits are concerned.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) to: PhoneNumber,
+    /// The client that asks.
+    pub(super) client: Option<String>,
+    /// The caller's own keys: the name of each, and a keyed hash of its value.
+    pub(super) keys: Vec<(String, String)>,
+    /// Why it is refused whatever the store has.
+    pub(super) refused: Option<GatewayError>,
+}
+
+/// What an issue meets.
+pub(super) struct Judged {
+    /// Why it is refused, if it is.
+    pub(super) refused: Option<GatewayError>,
+    /// The windows of the code itself, in which it is counted.
+    pub(super) codes: Vec<Seen>,
+    /// Those of wrong codes for its number, in which it is not.
+    pub(super) guesses: Vec<Seen>,
+}
+
+/// A window that was looked at.
+pub(super) struct Seen {
+    pub(super) place: Place,
+    pub(super) standing: Standing,
+    window: Window,
+}
+
+impl Judged {
+    /// Refuses what is refused.
+    pub(super) fn admit(&self) -> Result<()> {
+        self.refused.clone().map_or(Ok(()), Err)
+    }
+
+    /// How many wrong codes the number may still have.
+    pub(super) fn guesses_left(&self) -> u32 {
+        let left = |seen: &Seen| seen.place.rate.count.saturating_sub(seen.standing.used);
+        self.guesses.iter().map(left).min().unwrap_or(u32::MAX)
+    }
+}
+
+impl Move<'_, '_> {
+    /// What an issue or a resend meets: all that may refuse it stands here, the first that does is told; of a cool-down
+    /// and a full window the one that lasts longer. `pending` is the verification whose code would go out again.
+    pub(super) fn judge(&self, asked: &Asked, pending: Option<&Verification>) -> Result<Judged> {
+        let opted_out = match self.permits(&asked.to) {
+            Err(e @ GatewayError::DestinationBlocked(_)) => Some(e),
+            permitted => permitted.map(|()| None)?,
+        };
+        let limits = &self.settings.limits;
+        let codes = self.look(limits.codes(&asked.to, asked.client.as_deref(), &asked.keys))?;
+        let guesses = self.look(limits.guesses(&asked.to))?;
+        let full = self.full(codes.iter().chain(&guesses));
+        let cooling = pending.and_then(|v| {
+            let retry_after = v.cools_for(self.now)?;
+            Some(GatewayError::Cooldown { retry_after, verification: v.id })
+        });
+        let waits = [cooling, full].into_iter().flatten().max_by_key(wait_of);
+        Ok(Judged { refused: asked.refused.clone().or(opted_out).or(waits), codes, guesses })
+    }
+
+    /// Counts one more code in the windows of its judgement.
+    pub(super) fn count(&mut self, judged: Judged) -> Result<()> {
+        self.add(judged.codes)
+    }
+
+    /// Counts a code that is wrong; false when its number may have no more of them, and nothing is compared.
+    pub(super) fn guess(&mut self, to: &PhoneNumber, wrong: bool) -> Result<bool> {
+        let guesses = self.look(self.settings.limits.guesses(to))?;
+        let room = self.full(&guesses).is_none();
+        if room && wrong {
+            self.add(guesses)?;
+        }
+        Ok(room)
+    }
+
+    fn look(&self, places: Vec<Place>) -> Result<Vec<Seen>> {
+        let look = |place: Place| {
+            let window = self.tx.window(&place.key)?;
+            let standing = window.standing(place.rate, self.steady);
+            Ok(Seen { place, standing, window })
+        };
+        places.into_iter().map(look).collect()
+    }
+
+    fn add(&mut self, seen: Vec<Seen>) -> Result<()> {
+        for Seen { place, mut window, .. } in seen {
+            window.add(place.rate, self.steady);
+            self.tx.put_window(&place.key, &window, self.steady.plus(place.rate.per))?;
+        }
+        Ok(())
+    }
+
+    /// The refusal when any of these windows is full: that of the one that stays full the longest, so that who comes
+    /// back then is let in.
+    fn full<'s>(&self, seen: impl IntoIterator<Item = &'s Seen>) -> Option<GatewayError> {
+        let full = seen.into_iter().filter_map(|seen| Some((seen.standing.retry_at?, seen)));
+        let (until, Seen { place, .. }) = full.reduce(|a, b| if b.0 > a.0 { b } else { a })?;
+        let limit = format!("limits.{} = \"{}\"", place.limit, place.rate);
+        Some(GatewayError::RateLimited { limit, retry_after: until.since(self.steady) })
+    }
+}
+
+/// How long a refusal lasts.
+fn wait_of(refused: &GatewayError) -> Duration {
+    match refused {
+        GatewayError::Cooldown { retry_after, .. } | GatewayError::RateLimited { retry_after, .. } => {
+            *retry_after
+        }
+        _ => Duration::ZERO,
+    }
+}
+
+impl Inner {
+    /// What a client asks a code for, as an issue is judged: here by all but the store.
+    pub(super) fn weigh(
+        &self,
+        caller: &Caller,
+        settings: &Settings,
+        to: &str,
+        service: &str,
+        keys: &BTreeMap<String, String>,
+    ) -> Result<Asked> {
+        let to = number(to)?;
+        if !settings.services.contains_key(service) {
+            return Err(GatewayError::UnknownService);
+        }
+        allowed(caller, service)?;
+        let keys = self.hashed(&settings.limits, keys)?;
+        let destination = || settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked);
+        let refused = self.admit().and_then(|()| destination()).err();
+        Ok(Asked { to, client: caller.client.clone(), keys, refused })
+    }
+
+    /// The caller's own keys, each with a keyed hash for its value: what a value names, such as a person's address, is
+    /// kept nowhere.
+    fn hashed(&self, limits: &Limits, keys: &BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
+        let hashed = |(name, value): (&String, &String)| {
+            if !limits.keys.contains_key(name) {
+                return Err(unknown_key(limits));
+            }
+            if value.len() > KEY_OCTETS {
+                let why = format!("keys.{name} has more than {KEY_OCTETS} octets");
+                return Err(GatewayError::InvalidRequest(why));
+            }
+            let hash = self.key.hash(&[b"limit", name.as_bytes(), value.as_bytes()]);
+            Ok((name.clone(), hex::encode(&hash[..16])))
+        };
+        keys.iter().map(hashed).collect()
+    }
+}
+
+/// The unknown name is not repeated: it may be a value in the wrong place.
+fn unknown_key(limits: &Limits) -> GatewayError {
+    let known: Vec<_> = limits.keys.keys().map(String::as_str).collect();
+    GatewayError::InvalidRequest(match known[..] {
+        [] => "keys has a name that is not in [limits.keys] of the configuration, which has none".to_owned(),
+        _ => format!("keys has a name that is not in [limits.keys]; it takes {}", known.join(", ")),
+    })
+}
