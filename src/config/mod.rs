@@ -197,9 +197,20 @@ impl Config {
         }
         for (name, service) in &self.gateway.services {
             let policy = &service.policy;
+            // Rules that are inherited unchanged are doubted at their own place.
+            let default = self.gateway.services.get(Service::DEFAULT).filter(|_| name != Service::DEFAULT);
+            if default.is_none_or(|default| default.policy != *policy) {
+                warnings.extend(policy.doubts().into_iter().map(|doubt| format!("service.{name}: {doubt}")));
+            }
             if policy.ttl <= self.gateway.min_life {
                 warnings.push(format!(
                     "service.{name}: ttl is not longer than queue.min_life, so that no code is sent; raise ttl or lower min_life"
+                ));
+            }
+            if service.flash && (service.android_app_hash.is_some() || service.webotp_domain.is_some()) {
+                warnings.push(format!(
+                    "service.{name}: a phone may show a flash message and hand it to no app and no browser; leave out \
+                     flash, or android_app_hash and webotp_domain"
                 ));
             }
             if policy.cooldown >= policy.ttl && policy.max_sends > 1 {

@@ -39,7 +39,7 @@ impl Gateway {
         let source = Source { code, locale: request.locale.clone(), values: request.values.clone() };
         let text = source.render(&name, service, service.policy.ttl)?;
         let hash = source.code.hash(&inner.key, id, &name, &to);
-        let sealed = inner.key.seal(&id.to_bytes(), source.pack().expose().as_bytes());
+        let sealed = inner.key.seal(&id.to_bytes(), source.pack().expose());
         let v = Verification::new(
             id,
             name,
@@ -182,6 +182,7 @@ impl Inner {
             service: Some(v.service.clone()),
             deadline: Some(v.expires_at),
             report: service.report,
+            flash: service.flash,
             ..self.blank(id, v.to.clone(), caller, text, now)?
         })
     }
@@ -231,8 +232,9 @@ impl Inner {
 
     fn unpack(&self, owner: &[u8], sealed: &Sealed) -> Result<Source> {
         let plain = self.key.unseal(owner, sealed).map_err(|e| GatewayError::Internal(e.to_string()))?;
-        Source::unpack(plain.expose())
-            .ok_or_else(|| GatewayError::Internal("sealed code is damaged".to_owned()))
+        Source::unpack(plain.expose()).ok_or_else(|| {
+            GatewayError::Conflict("the code cannot be sent again; issue a new verification".to_owned())
+        })
     }
 }
 

@@ -4,18 +4,22 @@
 //! This room does not know that modems, a store or a clock exist: time is a parameter, and randomness comes
 //! from the generator that is passed in where a code is made.
 
+mod alphabet;
 mod code;
 mod limits;
 mod policy;
 mod service;
 mod template;
+mod unfit;
 mod verification;
 mod window;
 
+pub use alphabet::{ALPHABETS, alphabet};
 pub use code::{Code, CodeHash};
 pub use limits::Limits;
 pub use policy::{Policy, PolicyError};
-pub use service::Service;
-pub use template::{Template, TemplateError};
+pub use service::{RenderError, Service};
+pub use template::{Template, TemplateError, is_value_name};
+pub use unfit::Unfit;
 pub use verification::{Event, Refusal, Verification, VerificationStatus, step};
 pub use window::{Bucket, LimitExceeded, NotARate, Rate, Window};

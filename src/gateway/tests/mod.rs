@@ -28,6 +28,7 @@ mod pool;
 mod reports;
 mod retention;
 mod scope;
+mod texts;
 mod twins;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);

@@ -214,6 +214,7 @@ impl World {
             digits: LETTERS,
             alphabet: "BCDEFGHJKLMNPQRSTUVWXYZ".to_owned(),
             ttl: model::TTL,
+            allow_long_ttl: false,
             max_attempts: model::ATTEMPTS,
             cooldown: Duration::from_secs(30),
             max_sends: model::SENDS,
