@@ -61,6 +61,7 @@ pub(super) fn settings(
     let keep =
         |key, default| retention.item(key).and_then(|i| i.span(Duration::from_secs(60))).unwrap_or(default);
     let default = Settings::default();
+    let opt_outs = root.table("opt_out", &["stop", "start", "codes"]);
     let max_pending = queue.item("max_pending").and_then(|i| i.number(1, 10_000_000));
     Settings {
         services,
@@ -72,7 +73,8 @@ pub(super) fn settings(
         keep_verifications: keep("verifications", default.keep_verifications),
         keep_messages: keep("messages", default.keep_messages),
         keep_inbox: keep("inbox", default.keep_inbox),
-        opt_out: opt_out(root),
+        opt_out: opt_out(&opt_outs),
+        stop_codes: opt_outs.item("codes").and_then(|i| i.yes_or_no()).unwrap_or(default.stop_codes),
         modems,
     }
 }
@@ -165,8 +167,7 @@ fn level(item: &Item<'_>) -> Option<String> {
 }
 
 /// The words by which a recipient opts out and in again; an empty list switches that off.
-fn opt_out(root: &Table<'_>) -> Words {
-    let table = root.table("opt_out", &["stop", "start"]);
+fn opt_out(table: &Table<'_>) -> Words {
     let words = |key| table.item(key).and_then(|i| i.list(|i| i.word().map(str::to_owned)));
     let default = Words::default();
     let (stop, start) = (words("stop"), words("start"));

@@ -115,6 +115,7 @@ fn every_key_is_read() {
             .map(|d| d.as_secs() / 86_400);
     assert_eq!(days, [2, 3, 4]);
     assert_eq!(config.gateway.opt_out, Words::new(["HALT"], [""; 0]));
+    assert!(config.gateway.stop_codes);
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Move<'_, '_> {
         if let Some(id) = self.made_before(once)? {
             return Ok(Made { subject: self.tracked(id)?.view(self.now), replayed: true });
         }
-        self.permits(&v.to)?;
+        self.permits(m)?;
         self.count(windows)?;
         self.remember(once, &v.id)?;
         self.tx.put_message(m)?;
@@ -84,7 +84,7 @@ impl Move<'_, '_> {
             let subject = self.tx.message(id)?.ok_or(GatewayError::NotFound("message"))?;
             return Ok(Made { subject, replayed: true });
         }
-        self.permits(&m.to)?;
+        self.permits(&m)?;
         self.remember(once, &m.id)?;
         self.tx.put_message(&m)?;
         self.queued(&m);
@@ -210,7 +210,7 @@ impl Move<'_, '_> {
         windows: &Windows,
     ) -> Result<VerificationView> {
         let Tracked { v, .. } = self.tracked(id)?;
-        self.permits(&v.to)?;
+        self.permits(m)?;
         let older = v.message;
         let v = match otp::step(v, otp::Event::Resend { message: m.id }, self.now) {
             Ok(v) => v,

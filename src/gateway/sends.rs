@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::otp::{Verification, VerificationStatus};
 use crate::outbox::{self, Accounting, Avoid, End, Event, FaultClass, Message, MessageStatus};
-use crate::store::{InboxRecords as _, Records as _, ReportRecords as _};
+use crate::store::{Records as _, ReportRecords as _};
 
 /// Why a message whose code is of no use is withdrawn.
 const ENDED: &str = "its code was used, withdrawn or sent in a newer message";
@@ -170,7 +170,7 @@ impl Move<'_, '_> {
 
     /// Why a message is not to go out once more, if it is not: its recipient opted out, or its code is of no use.
     fn unwanted(&self, m: &Message) -> Result<Option<&'static str>> {
-        if self.tx.opt_out(&m.to)?.is_some() {
+        if self.stopped(&m.to, m.kind)? {
             return Ok(Some(opt_out::OPTED_OUT));
         }
         let outbox::Kind::Otp(id) = m.kind else { return Ok(None) };

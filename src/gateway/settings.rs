@@ -30,6 +30,8 @@ pub struct Settings {
     pub keep_inbox: Duration,
     /// By which words a recipient opts out.
     pub opt_out: Words,
+    /// Whether a stop word stops codes as well as texts.
+    pub stop_codes: bool,
     /// By modem name.
     pub modems: BTreeMap<String, ModemRules>,
 }
@@ -48,6 +50,7 @@ impl Default for Settings {
             keep_messages: days(7),
             keep_inbox: days(30),
             opt_out: Words::default(),
+            stop_codes: false,
             modems: BTreeMap::new(),
         }
     }

@@ -60,6 +60,8 @@ struct Counted {
 pub(crate) struct Model {
     /// The wall clock is set now and then: lives, which it measures, are shorter or longer.
     clock_set: bool,
+    /// A stop word stops codes as well as texts.
+    stop_codes: bool,
     verifications: BTreeMap<VerificationId, Known>,
     promises: Vec<Promise>,
     unreachable: BTreeSet<String>,
@@ -75,8 +77,8 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(clock_set: bool) -> Self {
-        Self { clock_set, ..Self::default() }
+    pub(crate) fn new(clock_set: bool, stop_codes: bool) -> Self {
+        Self { clock_set, stop_codes, ..Self::default() }
     }
 
     pub(crate) fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
@@ -107,7 +109,7 @@ impl Model {
         let twice = self.verifications.insert(v.id, known).is_some();
         self.must(!twice, || format!("{} was issued twice", v.id));
         let to = v.to.as_str().to_owned();
-        let stopped = self.opted_out.contains(&to);
+        let stopped = self.stop_codes && self.opted_out.contains(&to);
         self.must(!stopped, || format!("{} was issued to a number that opted out", v.id));
         self.promised(v.message.0, &to, asked);
         self.count(&to, asked, Some(now));
@@ -125,7 +127,14 @@ impl Model {
         self.count(&to, asked, Some(Instant::now()));
     }
 
-    /// A message was accepted.
+    /// A text was accepted.
+    pub(crate) fn accepted(&mut self, id: MessageId, to: &str, asked: Instant) {
+        let stopped = self.opted_out.contains(to);
+        self.must(!stopped, || format!("{id} was accepted for a number that opted out"));
+        self.promised(id, to, asked);
+    }
+
+    /// A message was accepted, or is that of a verification.
     pub(crate) fn promised(&mut self, id: MessageId, to: &str, asked: Instant) {
         let twice = self.promises.iter().any(|promise| promise.id == id);
         self.must(!twice, || format!("{id} was accepted twice"));

@@ -78,7 +78,7 @@ impl World {
             (script.line.pieces, script.line.piece_gap_us) = (Some([1, 9]), 500);
         }
         let rack = Arc::new(Rack::new(vec![script; plan.modems], plan.seed));
-        let model = Model::new(plan.has(Kind::ClockSet));
+        let model = Model::new(plan.has(Kind::ClockSet), plan.stop_codes);
         let world = Self(Arc::new(Inner {
             began: Instant::now(),
             rack,
@@ -235,6 +235,7 @@ impl World {
             max_pending: 500 - 50 * usize::try_from(which).unwrap(),
             min_life: Duration::from_secs(20 + 5 * which),
             modems: BTreeMap::from([("m0".to_owned(), limited)]),
+            stop_codes: self.plan().stop_codes,
             ..Settings::default()
         }
     }
