@@ -184,6 +184,11 @@ impl<'a> Item<'a> {
         self.faults.note(self.at, &self.field, what);
     }
 
+    /// The same value under another path: its own may have what no fault shows.
+    pub(super) fn shown_as(self, field: String) -> Self {
+        Self { field, ..self }
+    }
+
     /// The place of the value in the text.
     pub(super) fn place(&self) -> usize {
         self.at

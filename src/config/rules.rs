@@ -1,4 +1,4 @@
-//! `[limits]`, `[queue]`, `[log]`, `[retention]` and `[opt_out]`.
+//! `[limits]`, `[queue]`, `[log]`, `[retention]`, `[opt_out]` and `[testing]`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,8 +8,9 @@ use tracing_subscriber::EnvFilter;
 use super::reader::{Item, Table};
 use crate::gateway::Settings;
 use crate::inbox::Words;
-use crate::otp::{Limits, Service};
+use crate::otp::{Limits, Service, TestNumbers};
 use crate::outbox::{BreakerRules, ModemRules, Retry};
+use crate::phone::PhoneNumber;
 
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +51,8 @@ pub(super) fn patience(queue: &Table<'_>) -> Option<Duration> {
     item.span(Duration::from_secs(1))
 }
 
-/// The settings of the gateway: `[limits]`, `[queue]`, `[retention]` and `[opt_out]`, and what was read already.
+/// The settings of the gateway: `[limits]`, `[queue]`, `[retention]`, `[opt_out]` and `[testing]`, and what was read
+/// already.
 pub(super) fn settings(
     root: &Table<'_>,
     queue: &Table<'_>,
@@ -75,6 +77,7 @@ pub(super) fn settings(
         keep_inbox: keep("inbox", default.keep_inbox),
         opt_out: opt_out(&opt_outs),
         stop_codes: opt_outs.item("codes").and_then(|i| i.yes_or_no()).unwrap_or(default.stop_codes),
+        testing: testing(&root.table("testing", &["numbers"])),
         modems,
     }
 }
@@ -179,4 +182,25 @@ fn opt_out(table: &Table<'_>) -> Words {
         table.fault_at("start", format!("has {word}, which is in stop too"));
     }
     words
+}
+
+/// The numbers that nothing is sent to. A fault shows neither a whole number nor a code.
+fn testing(table: &Table<'_>) -> TestNumbers {
+    let mut numbers = TestNumbers::default();
+    for (text, item) in table.named("numbers") {
+        let number = text.parse::<PhoneNumber>();
+        let shown =
+            number.as_ref().map_or_else(|_| "numbers".to_owned(), |n| format!("numbers.{}", n.masked()));
+        let item = item.shown_as(format!("testing.{shown}"));
+        let Some(code) = item.text() else { continue };
+        match number {
+            Ok(number) => {
+                if let Err(e) = numbers.insert(number, code) {
+                    item.fault(e.to_string());
+                }
+            }
+            Err(e) => item.fault(format!("its key is no number: {e}")),
+        }
+    }
+    numbers
 }

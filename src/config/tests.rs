@@ -116,6 +116,30 @@ fn every_key_is_read() {
     assert_eq!(days, [2, 3, 4]);
     assert_eq!(config.gateway.opt_out, Words::new(["HALT"], [""; 0]));
     assert!(config.gateway.stop_codes);
+    let number = "+447700900123".parse().unwrap();
+    assert_eq!(config.gateway.testing.code(&number, "").unwrap().expose(), "000000");
+}
+
+#[test]
+fn test_numbers_are_told_and_neither_they_nor_their_codes_are_shown() {
+    let config = parse("[testing.numbers]\n'+447700900321' = '135799'\n").unwrap();
+    let told = config.warnings();
+    assert_eq!(told.iter().filter(|w| w.starts_with("testing.numbers has +4477******21: ")).count(), 1);
+    let shown = format!("{config:?} {config:#?} {told:?}");
+    assert!(!shown.contains("135799") && !shown.contains("7700900321"), "{shown}");
+    for (entry, why) in [
+        ("'+447700900321' = '135'", "2:19: testing.numbers.+4477******21: a code has 4 to 12 letters"),
+        ("'+447700900321' = '13579é'", "2:19: testing.numbers.+4477******21: a code has 4 to 12 letters"),
+        ("'+447700900321' = 135799", "2:19: testing.numbers.+4477******21: is a TOML integer"),
+        ("'+41798887766' = '135799'", "2:18: testing.numbers.+4179*****66: may be somebody's number"),
+        ("'07700900321' = '135799'", "2:17: testing.numbers: its key is no number: a number begins with +"),
+    ] {
+        let said = faults(&format!("[testing.numbers]\n{entry}\n"));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].starts_with(&format!("t.toml:{why}")), "{said:?}");
+        let digits = ["135", "7700900321", "98887766"];
+        assert!(!digits.iter().any(|secret| said[0].contains(secret)), "{said:?}");
+    }
 }
 
 #[test]

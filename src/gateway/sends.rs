@@ -5,6 +5,7 @@ use super::error::Result;
 use super::log::Line;
 use super::opt_out;
 use super::reports::Settled;
+use super::settings::TEST_NUMBER;
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::otp::{Verification, VerificationStatus};
@@ -99,6 +100,13 @@ impl Move<'_, '_> {
     fn claim(&mut self, claim: Claim) -> Result<Option<Message>> {
         let Claim { id, modem, sim, twin_of, avoid } = claim;
         let Some(m) = self.tx.message(id)? else { return Ok(None) };
+        // It may have become one since the message was queued.
+        if self.settings.testing.has(&m.to) {
+            if let Some(m) = self.withdraw_for(m, Some(TEST_NUMBER))? {
+                self.withdrawn(m);
+            }
+            return Ok(None);
+        }
         let twin = twin_of.is_some();
         let event = match twin_of {
             None if !self.began(&m, &modem, sim.as_deref())? => {
@@ -168,8 +176,12 @@ impl Move<'_, '_> {
         Ok(Some(m))
     }
 
-    /// Why a message is not to go out once more, if it is not: its recipient opted out, or its code is of no use.
+    /// Why a message is not to go out once more, if it is not: its recipient is none or opted out, or its code is of no
+    /// use.
     fn unwanted(&self, m: &Message) -> Result<Option<&'static str>> {
+        if self.settings.testing.has(&m.to) {
+            return Ok(Some(TEST_NUMBER));
+        }
         if self.stopped(&m.to, m.kind)? {
             return Ok(Some(opt_out::OPTED_OUT));
         }

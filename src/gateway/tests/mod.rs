@@ -28,6 +28,7 @@ mod pool;
 mod reports;
 mod retention;
 mod scope;
+mod testing;
 mod texts;
 mod twins;
 
