@@ -142,6 +142,9 @@ pub struct Status {
     pub queue: QueueDepths,
     /// How many modems there are in each state; `total` in all.
     pub modems: BTreeMap<String, usize>,
+    /// Numbers that nothing is sent to and whose codes are fixed, masked; left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test_numbers: Vec<String>,
 }
 
 /// How many messages wait.

@@ -62,6 +62,11 @@ pub(super) fn status_lines(status: &wire::Status, format: Format) -> String {
         .collect();
     let _ =
         writeln!(text, "modems  {total}{}{}", if counts.is_empty() { "" } else { ": " }, counts.join(", "));
+    if !status.test_numbers.is_empty() {
+        let numbers = status.test_numbers.join(", ");
+        let _ =
+            writeln!(text, "tests   nothing is sent to {numbers}, whose codes stand in the configuration");
+    }
     text
 }
 

@@ -2,8 +2,9 @@
 //! configuration file.
 //!
 //! This room must not know what the values are used for. It builds the values of the rooms that use them, so
-//! that each rule (what a policy, a rate, a template is) is in one place. It reads no secret: a PIN and the
-//! key stay in their files.
+//! that each rule (what a policy, a rate, a template is) is in one place. A PIN and the
+//! key stay in their files; the only secrets that it reads are the codes of test numbers, which no fault and
+//! no `Debug` shows.
 //!
 //! Every fault is reported with its line and column, and all faults at once:
 //!
@@ -75,7 +76,7 @@ pub struct Config {
     pub modems: Vec<Modem>,
     /// How long a modem's answer may take before it is overdue; `None` derives this from the modem's earlier answers.
     pub patience: Option<Duration>,
-    /// Services, limits, queue, retention, opt-outs and the rules of the modems.
+    /// Services, limits, queue, retention, opt-outs, test numbers and the rules of the modems.
     pub gateway: Settings,
     /// The settings of the log.
     pub log: Log,
@@ -94,6 +95,7 @@ const ROOT: &[&str] = &[
     "log",
     "retention",
     "opt_out",
+    "testing",
 ];
 
 /// The built-in families and those of the folder. A folder that is named has to exist, the default one need not.
@@ -195,11 +197,28 @@ impl Config {
                 self.api.mode
             ));
         }
+        warnings.extend(self.gateway.testing.masked().map(|number| {
+            format!(
+                "testing.numbers has {number}: nothing is sent to this number, and everybody who knows its code in \
+                 this file is approved for it"
+            )
+        }));
         for (name, service) in &self.gateway.services {
             let policy = &service.policy;
+            // Rules that are inherited unchanged are doubted at their own place.
+            let default = self.gateway.services.get(Service::DEFAULT).filter(|_| name != Service::DEFAULT);
+            if default.is_none_or(|default| default.policy != *policy) {
+                warnings.extend(policy.doubts().into_iter().map(|doubt| format!("service.{name}: {doubt}")));
+            }
             if policy.ttl <= self.gateway.min_life {
                 warnings.push(format!(
                     "service.{name}: ttl is not longer than queue.min_life, so that no code is sent; raise ttl or lower min_life"
+                ));
+            }
+            if service.flash && (service.android_app_hash.is_some() || service.webotp_domain.is_some()) {
+                warnings.push(format!(
+                    "service.{name}: a phone may show a flash message and hand it to no app and no browser; leave out \
+                     flash, or android_app_hash and webotp_domain"
                 ));
             }
             if policy.cooldown >= policy.ttl && policy.max_sends > 1 {

@@ -13,6 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::Fault;
+use crate::otp::Unfit;
 
 /// The longest span in a configuration, so that no sum with a span overflows.
 const LONGEST: Duration = Duration::from_secs(3660 * 86_400);
@@ -30,14 +31,16 @@ impl Faults {
     pub(super) fn into_list(self, text: &str) -> Vec<Fault> {
         let mut list = self.0.into_inner();
         list.sort_by_key(|&(at, _, _)| at);
-        list.into_iter().map(|(at, field, what)| place(text, at, field, what)).collect()
+        list.into_iter().map(|(at, field, what)| place(text, at, &field, what)).collect()
     }
 }
 
-fn place(text: &str, at: usize, field: String, what: String) -> Fault {
+fn place(text: &str, at: usize, field: &str, what: String) -> Fault {
     let before = text.get(..at.min(text.len())).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |i| i + 1);
     let line = before.matches('\n').count() + 1;
+    // A key is whatever stands in the file, and a fault is shown on a terminal.
+    let field = Unfit::escaped(field);
     Fault { line, column: before[line_start..].chars().count() + 1, field, what }
 }
 
@@ -179,6 +182,11 @@ impl<'a> Item<'a> {
     /// Notes a fault of this value.
     pub(super) fn fault(&self, what: impl Into<String>) {
         self.faults.note(self.at, &self.field, what);
+    }
+
+    /// The same value under another path: its own may have what no fault shows.
+    pub(super) fn shown_as(self, field: String) -> Self {
+        Self { field, ..self }
     }
 
     /// The place of the value in the text.

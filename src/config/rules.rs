@@ -1,4 +1,4 @@
-//! `[limits]`, `[queue]`, `[log]`, `[retention]` and `[opt_out]`.
+//! `[limits]`, `[queue]`, `[log]`, `[retention]`, `[opt_out]` and `[testing]`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,8 +8,9 @@ use tracing_subscriber::EnvFilter;
 use super::reader::{Item, Table, is_name};
 use crate::gateway::Settings;
 use crate::inbox::Words;
-use crate::otp::{Limits, Service};
+use crate::otp::{Limits, Service, TestNumbers};
 use crate::outbox::{BreakerRules, ModemRules, Retry};
+use crate::phone::PhoneNumber;
 
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +51,8 @@ pub(super) fn patience(queue: &Table<'_>) -> Option<Duration> {
     item.span(Duration::from_secs(1))
 }
 
-/// The settings of the gateway: `[limits]`, `[queue]`, `[retention]` and `[opt_out]`, and what was read already.
+/// The settings of the gateway: `[limits]`, `[queue]`, `[retention]`, `[opt_out]` and `[testing]`, and what was read
+/// already.
 pub(super) fn settings(
     root: &Table<'_>,
     queue: &Table<'_>,
@@ -61,6 +63,7 @@ pub(super) fn settings(
     let keep =
         |key, default| retention.item(key).and_then(|i| i.span(Duration::from_secs(60))).unwrap_or(default);
     let default = Settings::default();
+    let opt_outs = root.table("opt_out", &["stop", "start", "codes"]);
     let max_pending = queue.item("max_pending").and_then(|i| i.number(1, 10_000_000));
     Settings {
         services,
@@ -72,7 +75,9 @@ pub(super) fn settings(
         keep_verifications: keep("verifications", default.keep_verifications),
         keep_messages: keep("messages", default.keep_messages),
         keep_inbox: keep("inbox", default.keep_inbox),
-        opt_out: opt_out(root),
+        opt_out: opt_out(&opt_outs),
+        stop_codes: opt_outs.item("codes").and_then(|i| i.yes_or_no()).unwrap_or(default.stop_codes),
+        testing: testing(&root.table("testing", &["numbers"])),
         modems,
     }
 }
@@ -182,8 +187,7 @@ fn level(item: &Item<'_>) -> Option<String> {
 }
 
 /// The words by which a recipient opts out and in again; an empty list switches that off.
-fn opt_out(root: &Table<'_>) -> Words {
-    let table = root.table("opt_out", &["stop", "start"]);
+fn opt_out(table: &Table<'_>) -> Words {
     let words = |key| table.item(key).and_then(|i| i.list(|i| i.word().map(str::to_owned)));
     let default = Words::default();
     let (stop, start) = (words("stop"), words("start"));
@@ -195,4 +199,25 @@ fn opt_out(root: &Table<'_>) -> Words {
         table.fault_at("start", format!("has {word}, which is in stop too"));
     }
     words
+}
+
+/// The numbers that nothing is sent to. A fault shows neither a whole number nor a code.
+fn testing(table: &Table<'_>) -> TestNumbers {
+    let mut numbers = TestNumbers::default();
+    for (text, item) in table.named("numbers") {
+        let number = text.parse::<PhoneNumber>();
+        let shown =
+            number.as_ref().map_or_else(|_| "numbers".to_owned(), |n| format!("numbers.{}", n.masked()));
+        let item = item.shown_as(format!("testing.{shown}"));
+        let Some(code) = item.text() else { continue };
+        match number {
+            Ok(number) => {
+                if let Err(e) = numbers.insert(number, code) {
+                    item.fault(e.to_string());
+                }
+            }
+            Err(e) => item.fault(format!("its key is no number: {e}")),
+        }
+    }
+    numbers
 }

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::reader::{Item, Table, is_name};
-use crate::otp::{OnReissue, Policy, PolicyError, Service, Template};
+use crate::otp::{OnReissue, Policy, PolicyError, RenderError, Service, Template, alphabet};
 
 const SERVICE: &[&str] = &[
     "digits",
     "alphabet",
     "ttl",
+    "allow_long_ttl",
     "max_attempts",
     "cooldown",
     "max_sends",
@@ -18,6 +19,7 @@ const SERVICE: &[&str] = &[
     "webotp_domain",
     "android_app_hash",
     "report",
+    "flash",
     "locales",
 ];
 
@@ -34,7 +36,10 @@ pub(super) fn services(root: &Table<'_>) -> BTreeMap<String, Service> {
             item.fault("is not a name of a service: use 1 to 64 letters, digits, _ and -");
         }
         let inherited = services.get(Service::DEFAULT).cloned().unwrap_or_default();
-        services.insert(name, service(&item.table(SERVICE), inherited));
+        let table = item.table(SERVICE);
+        let service = service(&table, inherited);
+        fits_its_app(&table, &name, &service);
+        services.insert(name, service);
     }
     services.entry(Service::DEFAULT.to_owned()).or_default();
     services
@@ -58,6 +63,28 @@ fn service(table: &Table<'_>, inherited: Service) -> Service {
         webotp_domain: optional(table, "webotp_domain", inherited.webotp_domain, domain),
         android_app_hash: optional(table, "android_app_hash", inherited.android_app_hash, app_hash),
         report: table.item("report").and_then(|i| i.yes_or_no()).unwrap_or(inherited.report),
+        flash: table.item("flash").and_then(|i| i.yes_or_no()).unwrap_or(inherited.flash),
+    }
+}
+
+/// Each text can be read by the app it is for, as far as it is known before a request brings its values. What is
+/// inherited unchanged was checked at its own place, and the fault of another text is told at the key that makes it.
+fn fits_its_app(table: &Table<'_>, name: &str, service: &Service) {
+    let own: Vec<_> = table.named("locales").into_iter().collect();
+    for (tag, item) in &own {
+        if let Err(e @ RenderError::TooLong(_)) = service.sample(name, Some(tag)) {
+            item.fault(e.to_string());
+        }
+    }
+    let longer = ["template", "android_app_hash", "webotp_domain", "digits", "ttl"];
+    let Some(key) = longer.into_iter().find(|key| table.has(key)) else { return };
+    let others = service.locales.keys().filter(|tag| own.iter().all(|(own, _)| own != *tag));
+    let texts = std::iter::once(None).chain(others.map(|tag| Some(tag.as_str())));
+    for locale in texts {
+        if let Err(e @ RenderError::TooLong(_)) = service.sample(name, locale) {
+            let which = locale.map_or_else(String::new, |tag| format!("for {tag}: "));
+            table.fault_at(key, format!("{which}{e}"));
+        }
     }
 }
 
@@ -66,11 +93,13 @@ fn policy(table: &Table<'_>, inherited: &Policy) -> Policy {
     let span =
         |key, default| table.item(key).and_then(|i| i.span(std::time::Duration::ZERO)).unwrap_or(default);
     let digits = u32::try_from(inherited.digits).unwrap_or(u32::MAX);
-    let alphabet = table.item("alphabet").and_then(|i| Some(i.text()?.to_owned()));
+    let characters = |i: Item<'_>| Some(i.text().map(|text| alphabet(text).unwrap_or(text))?.to_owned());
+    let yes = |key, default| table.item(key).and_then(|i| i.yes_or_no()).unwrap_or(default);
     let policy = Policy {
         digits: usize::try_from(number("digits", digits)).unwrap_or(usize::MAX),
-        alphabet: alphabet.unwrap_or_else(|| inherited.alphabet.clone()),
+        alphabet: table.item("alphabet").and_then(characters).unwrap_or_else(|| inherited.alphabet.clone()),
         ttl: span("ttl", inherited.ttl),
+        allow_long_ttl: yes("allow_long_ttl", inherited.allow_long_ttl),
         max_attempts: number("max_attempts", inherited.max_attempts),
         cooldown: span("cooldown", inherited.cooldown),
         max_sends: number("max_sends", inherited.max_sends),
@@ -89,6 +118,8 @@ fn policy(table: &Table<'_>, inherited: &Policy) -> Policy {
             PolicyError::Alphabet(_) => "alphabet",
             PolicyError::Zero(key) => key,
             PolicyError::Ttl => "ttl",
+            PolicyError::LongTtl if table.has("ttl") => "ttl",
+            PolicyError::LongTtl => "allow_long_ttl",
             PolicyError::Guessable { .. } => {
                 let keys = ["max_attempts", "digits", "alphabet"];
                 keys.into_iter().find(|key| table.has(key)).unwrap_or("digits")

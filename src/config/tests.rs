@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::api::access::{Matcher, Right};
 use crate::inbox::Words;
-use crate::otp::Template;
+use crate::otp::{Template, Unfit};
 use crate::outbox::ModemRules;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -88,13 +88,13 @@ fn every_key_is_read() {
     assert_eq!((config.modems[1].session.baud, config.modems[1].profile.as_str()), (115_200, "auto"));
     let login = &config.gateway.services["login"];
     assert_eq!((login.policy.digits, login.policy.alphabet.as_str()), (8, "abcdef0123"));
-    assert_eq!(login.policy.ttl, Duration::from_secs(120));
+    assert_eq!((login.policy.ttl, login.policy.allow_long_ttl), (Duration::from_secs(720), true));
     assert_eq!((login.policy.max_attempts, login.policy.max_sends), (4, 2));
     assert_eq!(login.policy.cooldown, Duration::from_secs(10));
     assert_eq!(login.template, Template::parse("{code} {app}").unwrap());
     assert_eq!(login.webotp_domain.as_deref(), Some("example.com"));
     assert_eq!(login.android_app_hash.as_deref(), Some("FA+9qCX9VSu"));
-    assert!(login.report);
+    assert!(login.report && login.flash);
     assert_eq!(login.locales["de-CH"], Template::parse("Code {code}").unwrap());
     assert_eq!(config.gateway.limits.per_number, ["1/1m".parse().unwrap()]);
     assert_eq!(config.gateway.limits.per_client, ["2/1m".parse().unwrap()]);
@@ -118,6 +118,100 @@ fn every_key_is_read() {
             .map(|d| d.as_secs() / 86_400);
     assert_eq!(days, [2, 3, 4]);
     assert_eq!(config.gateway.opt_out, Words::new(["HALT"], [""; 0]));
+    assert!(config.gateway.stop_codes);
+    let number = "+447700900123".parse().unwrap();
+    assert_eq!(config.gateway.testing.code(&number, "").unwrap().expose(), "000000");
+}
+
+#[test]
+fn test_numbers_are_told_and_neither_they_nor_their_codes_are_shown() {
+    let config = parse("[testing.numbers]\n'+447700900321' = '135799'\n").unwrap();
+    let told = config.warnings();
+    assert_eq!(told.iter().filter(|w| w.starts_with("testing.numbers has +4477******21: ")).count(), 1);
+    let shown = format!("{config:?} {config:#?} {told:?}");
+    assert!(!shown.contains("135799") && !shown.contains("7700900321"), "{shown}");
+    for (entry, why) in [
+        ("'+447700900321' = '135'", "2:19: testing.numbers.+4477******21: a code has 4 to 12 letters"),
+        ("'+447700900321' = '13579é'", "2:19: testing.numbers.+4477******21: a code has 4 to 12 letters"),
+        ("'+447700900321' = 135799", "2:19: testing.numbers.+4477******21: is a TOML integer"),
+        ("'+41798887766' = '135799'", "2:18: testing.numbers.+4179*****66: may be somebody's number"),
+        ("'07700900321' = '135799'", "2:17: testing.numbers: its key is no number: a number begins with +"),
+    ] {
+        let said = faults(&format!("[testing.numbers]\n{entry}\n"));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].starts_with(&format!("t.toml:{why}")), "{said:?}");
+        let digits = ["135", "7700900321", "98887766"];
+        assert!(!digits.iter().any(|secret| said[0].contains(secret)), "{said:?}");
+    }
+}
+
+#[test]
+fn a_flash_that_no_app_may_read_is_doubted() {
+    let told = |more: &str| {
+        let config = parse(&format!("[service.default]\nflash = true\n{more}")).unwrap();
+        config.warnings().iter().any(|w| w.starts_with("service.default: a phone may show a flash message"))
+    };
+    assert!(!told("") && told("webotp_domain = 'a.example'") && told("android_app_hash = 'FA+9qCX9VSu'"));
+}
+
+#[test]
+fn an_alphabet_by_its_name_and_the_doubts_about_one() {
+    let config = parse(
+        "[service.default]\nalphabet = 'letters'\n[service.pin]\nalphabet = 'digits'\ndigits = 4\n\
+         [service.own]\nalphabet = '0123456789O'\n[service.same]\nreport = true",
+    )
+    .unwrap();
+    assert_eq!(config.gateway.services["default"].policy.alphabet, "CDFGHJKMNPQRTVWX");
+    assert_eq!(config.gateway.services["pin"].policy.alphabet, "0123456789");
+    let told = config.warnings().join("\n");
+    assert!(
+        told.contains("service.pin: 5 attempts on 10000 possible codes let a guess through once in 2000")
+    );
+    assert!(told.contains("service.own: alphabet has 0 and O, which people take for each other"), "{told}");
+    assert!(!told.contains("service.default:") && !told.contains("service.same:"), "{told}");
+    let said = faults("[service.default]\nalphabet = 'letter'");
+    assert!(said[0].ends_with("Or write a name: digits, letters or alphanumeric"), "{said:?}");
+}
+
+#[test]
+fn a_text_for_an_app_is_at_most_140_octets_long() {
+    let long = format!("'{} {{code}} {{name}}'", "x".repeat(120));
+    let app = "android_app_hash = 'FA+9qCX9VSu'";
+    for (text, places) in [
+        (format!("[service.default]\n{app}\ntemplate = {long}"), vec![]),
+        (
+            format!("[service.default]\n{app}\nwebotp_domain = 'a.example'\ntemplate = {long}"),
+            vec!["4:12: service.default.template: the text has 159 octets"],
+        ),
+        (
+            format!("[service.default]\ntemplate = {long}\n[service.x]\n{app}\ndigits = 7"),
+            vec!["4:20: service.x.android_app_hash: the text has 141 octets"],
+        ),
+        (
+            format!("[service.default]\n{app}\ndigits = 7\n[service.default.locales]\nde = {long}"),
+            vec!["5:6: service.default.locales.de: the text has 141 octets"],
+        ),
+        (
+            format!(
+                "[service.default]\n{app}\n[service.default.locales]\nde = {long}\n[service.x]\ndigits = 7"
+            ),
+            vec!["6:10: service.x.digits: for de: the text has 141 octets"],
+        ),
+    ] {
+        let said =
+            parse(&text).map_or_else(|e| e.to_string().lines().map(str::to_owned).collect(), |_| vec![]);
+        assert_eq!(said.len(), places.len(), "{text}: {said:#?}");
+        for (said, place) in said.iter().zip(places) {
+            assert!(said.starts_with(&format!("t.toml:{place}")), "{said}");
+        }
+    }
+    for hash in ["FA+9qCX9VS", "FA+9qCX9VSuu", "FA+9qCX9VS=", "FA-9qCX9VSu", "FA+9qCX9VSé"] {
+        let said = faults(&format!("[service.default]\nandroid_app_hash = '{hash}'"));
+        assert!(
+            said[0].starts_with("t.toml:2:20: service.default.android_app_hash: is not an app hash"),
+            "{said:?}"
+        );
+    }
 }
 
 #[test]
@@ -329,6 +423,47 @@ fn all_faults_are_told_in_the_order_of_the_file() {
     let all = faults("state_dir = 1\n[queue]\nmin_life = 'x'\nmaxpending = 1\n[log]\nlevel = 3");
     let lines: Vec<_> = all.iter().map(|f| f.split(':').nth(1).unwrap()).collect();
     assert_eq!(lines, ["1", "3", "4", "6"], "{all:#?}");
+}
+
+#[test]
+fn a_long_life_is_meant() {
+    told(&[
+        (
+            "[service.default]\nttl = '11m'",
+            "2:7: service.default.ttl: ttl is more than 10m: the longer a code",
+        ),
+        (
+            "[service.default]\nttl = '1h'\nallow_long_ttl = true\n[service.x]\nallow_long_ttl = false",
+            "5:18: service.x.allow_long_ttl: ttl is more than 10m",
+        ),
+    ]);
+    assert!(parse("[service.default]\nttl = '11m'\nallow_long_ttl = true").is_ok());
+}
+
+#[test]
+fn what_misleads_in_a_text_has_its_place_and_its_number() {
+    let told = |text: &str| faults(text).join("\n");
+    for (c, what) in [
+        ("\u{2028}", "U+2028, a separator of lines"),
+        ("\u{202e}", "U+202E, which changes the direction of writing"),
+        ("\u{200b}", "U+200B, which is invisible"),
+        ("\\u0007", "U+0007, a control character"),
+        ("\\t", "U+0009, a control character"),
+        ("\\u0085", "U+0085, a separator of lines"),
+    ] {
+        let said = told(&format!("[service.default]\ntemplate = \"Code {{code}}{c}\""));
+        let want = format!("t.toml:2:12: service.default.template: character 12 is {what}; a text has only");
+        assert!(said.starts_with(&want), "{said}");
+        let said = told(&format!("[service.default.locales]\nde = \"{c}{{code}}\""));
+        assert!(said.starts_with("t.toml:2:6: service.default.locales.de: character 1 is U+"), "{said}");
+        let said = told(&format!("[service.\"lo{c}gin\"]"));
+        assert!(said.starts_with("t.toml:1:1: service.lo\\u{"), "{said}");
+        assert!(!said.contains(|shown| Unfit::in_line(&format!("{shown}")).is_some()), "{said:?}");
+    }
+    assert!(parse("[service.default]\ntemplate = \"Code\\n{code}\\n\"").is_ok());
+    assert!(
+        told("[service.default]\ntemplate = \"{code} {1st}\"").contains("{1st} is not a name: use 1 to 32")
+    );
 }
 
 #[test]

@@ -73,10 +73,12 @@ impl Move<'_, '_> {
         self.effects.push(effect);
     }
 
-    /// A new message waits.
+    /// There is a new message; it waits, unless nothing is sent to its number.
     pub(super) fn queued(&mut self, m: &Message) {
         self.then(Effect::Message(m.clone()));
-        self.then(Effect::Enqueue(m.clone(), vec![]));
+        if !m.status.is_over() {
+            self.then(Effect::Enqueue(m.clone(), vec![]));
+        }
     }
 
     /// A message was withdrawn.

@@ -66,7 +66,7 @@ impl Move<'_, '_> {
     /// What an issue or a resend meets: all that may refuse it stands here, the first that does is told; of a cool-down
     /// and a full window the one that lasts longer. `pending` is the verification whose code would go out again.
     pub(super) fn judge(&self, asked: &Asked, pending: Option<&Verification>) -> Result<Judged> {
-        let opted_out = match self.permits(&asked.to) {
+        let opted_out = match self.permits(&asked.to, true) {
             Err(e @ GatewayError::DestinationBlocked(_)) => Some(e),
             permitted => permitted.map(|()| None)?,
         };

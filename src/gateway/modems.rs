@@ -33,6 +33,7 @@ impl Gateway {
             uptime: self.0.clock.now().since(self.0.started_at),
             queue: QueueView { otp, text, delayed, sending },
             modems,
+            test_numbers: self.0.settings().testing.masked().collect(),
         }
     }
 

@@ -32,7 +32,7 @@ impl Move<'_, '_> {
             return Ok(Made { subject, known: true });
         }
         self.inner.admit()?;
-        self.permits(&m.to)?;
+        self.permits(&m.to, false)?;
         self.remember(once, &m.id)?;
         self.tx.put_message(&m)?;
         self.queued(&m);

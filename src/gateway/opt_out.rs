@@ -1,7 +1,9 @@
 //! People who asked for no more messages: the list, who gets on it and off it, and what it forbids.
 //!
-//! A number on the list gets neither plain texts nor codes. What waits for it is withdrawn, a message on the air is
-//! not; a verification stays as it is, since its code may have arrived before.
+//! A number on the list gets no plain texts. It gets no codes either when an operator put it there, or where the
+//! configuration says that stop words stop codes: an SMS proves no sender, and a forged STOP would lock a person out.
+//! What waits for the number and is stopped is withdrawn, a message on the air is not; a verification stays as it is,
+//! since its code may have arrived before.
 
 use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
@@ -11,7 +13,7 @@ use super::verify::number;
 use super::view::{OptOutView, Page};
 use crate::id::InboxId;
 use crate::inbox::{Keyword, OptOut, Sender, Tag};
-use crate::outbox;
+use crate::outbox::{self, Kind};
 use crate::phone::PhoneNumber;
 use crate::store::{InboxRecords as _, Records as _};
 
@@ -66,19 +68,29 @@ impl Gateway {
 }
 
 impl Move<'_, '_> {
-    /// Refuses a number that opted out.
-    pub(super) fn permits(&self, to: &PhoneNumber) -> Result<()> {
-        match self.tx.opt_out(to)? {
-            None => Ok(()),
-            Some(_) => Err(GatewayError::DestinationBlocked(
-                "the number opted out of messages; it gets them again after a START from it, or when an operator \
-                 removes its opt-out"
-                    .to_owned(),
-            )),
+    /// Refuses a code, or a text, for a number that opted out of such messages.
+    pub(super) fn permits(&self, to: &PhoneNumber, is_code: bool) -> Result<()> {
+        if !self.stopped(to, is_code)? {
+            return Ok(());
         }
+        Err(GatewayError::DestinationBlocked(
+            "the number opted out of messages; it gets them again after a START from it, or when an operator \
+             removes its opt-out"
+                .to_owned(),
+        ))
     }
 
-    /// Does what a number asks for, in this message.
+    /// Whether a number opted out of codes, or of texts.
+    pub(super) fn stopped(&self, to: &PhoneNumber, is_code: bool) -> Result<bool> {
+        Ok(self.tx.opt_out(to)?.is_some_and(|entry| self.stops(&entry, is_code)))
+    }
+
+    /// Whether an entry of the list stops codes, or texts. One without a message is an operator's, which stops both.
+    fn stops(&self, entry: &OptOut, is_code: bool) -> bool {
+        !is_code || entry.message.is_none() || self.settings.stop_codes
+    }
+
+    /// Does what a number asks for in this message, or an operator without one.
     pub(super) fn apply_keyword(
         &mut self,
         phone: &PhoneNumber,
@@ -89,12 +101,20 @@ impl Move<'_, '_> {
             self.tx.delete_opt_out(phone)?;
             return Ok(());
         }
-        if self.tx.opt_out(phone)?.is_none() {
-            let sealed = self.key.seal(OptOut::OWNER, phone.as_str().as_bytes());
-            self.tx.put_opt_out(phone, &OptOut { phone: sealed, since: self.now, message })?;
-        }
+        let entry = match self.tx.opt_out(phone)? {
+            // What an operator stops is more than what a stop word does.
+            Some(known) if message.is_some() || known.message.is_none() => known,
+            known => {
+                let sealed = self.key.seal(OptOut::OWNER, phone.as_str().as_bytes());
+                let since = known.map_or(self.now, |known| known.since);
+                let entry = OptOut { phone: sealed, since, message };
+                self.tx.put_opt_out(phone, &entry)?;
+                entry
+            }
+        };
         for m in self.tx.live_messages()? {
             if m.to == *phone
+                && self.stops(&entry, matches!(m.kind, Kind::Otp(_)))
                 && let Some(m) = self.withdraw_for(m, Some(OPTED_OUT))?
             {
                 self.then(Effect::Log(Line::OptedOut(m.clone())));

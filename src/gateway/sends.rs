@@ -5,11 +5,12 @@ use super::error::Result;
 use super::log::Line;
 use super::opt_out;
 use super::reports::Settled;
+use super::settings::TEST_NUMBER;
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::otp::{Verification, VerificationStatus};
 use crate::outbox::{self, Accounting, Avoid, End, Event, FaultClass, Message, MessageStatus};
-use crate::store::{InboxRecords as _, Records as _, ReportRecords as _};
+use crate::store::{Records as _, ReportRecords as _};
 
 /// Why a message whose code is of no use is withdrawn.
 const ENDED: &str = "its code was used, withdrawn or sent in a newer message";
@@ -99,6 +100,13 @@ impl Move<'_, '_> {
     fn claim(&mut self, claim: Claim) -> Result<Option<Message>> {
         let Claim { id, modem, sim, twin_of, avoid } = claim;
         let Some(m) = self.tx.message(id)? else { return Ok(None) };
+        // It may have become one since the message was queued.
+        if self.settings.testing.has(&m.to) {
+            if let Some(m) = self.withdraw_for(m, Some(TEST_NUMBER))? {
+                self.withdrawn(m);
+            }
+            return Ok(None);
+        }
         let twin = twin_of.is_some();
         let event = match twin_of {
             None if !self.began(&m, &modem, sim.as_deref())? => {
@@ -168,9 +176,13 @@ impl Move<'_, '_> {
         Ok(Some(m))
     }
 
-    /// Why a message is not to go out once more, if it is not: its recipient opted out, or its code is of no use.
+    /// Why a message is not to go out once more, if it is not: its recipient is none or opted out, or its code is of no
+    /// use.
     fn unwanted(&self, m: &Message) -> Result<Option<&'static str>> {
-        if self.tx.opt_out(&m.to)?.is_some() {
+        if self.settings.testing.has(&m.to) {
+            return Ok(Some(TEST_NUMBER));
+        }
+        if self.stopped(&m.to, matches!(m.kind, outbox::Kind::Otp(_)))? {
             return Ok(Some(opt_out::OPTED_OUT));
         }
         let outbox::Kind::Otp(id) = m.kind else { return Ok(None) };

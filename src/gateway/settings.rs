@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::inbox::Words;
-use crate::otp::{Limits, Service};
+use crate::otp::{Limits, Service, TestNumbers};
 use crate::outbox::{BreakerRules, ModemRules, Retry};
+
+/// Why a message to a test number is withdrawn.
+pub(super) const TEST_NUMBER: &str = "a test number of the configuration: nothing is sent to it";
 
 /// Everything a reload may change.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +33,10 @@ pub struct Settings {
     pub keep_inbox: Duration,
     /// By which words a recipient opts out.
     pub opt_out: Words,
+    /// Whether a stop word stops codes as well as texts.
+    pub stop_codes: bool,
+    /// Numbers that nothing is sent to and whose codes are fixed.
+    pub testing: TestNumbers,
     /// By modem name.
     pub modems: BTreeMap<String, ModemRules>,
 }
@@ -48,6 +55,8 @@ impl Default for Settings {
             keep_messages: days(7),
             keep_inbox: days(30),
             opt_out: Words::default(),
+            stop_codes: false,
+            testing: TestNumbers::default(),
             modems: BTreeMap::new(),
         }
     }

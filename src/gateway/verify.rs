@@ -5,6 +5,7 @@ use super::error::{GatewayError, Result};
 use super::inner::{Gateway, Inner};
 use super::moves::Tracked;
 use super::request::Caller;
+use super::settings::TEST_NUMBER;
 use super::source::Source;
 use super::view::VerificationView;
 use crate::clock::Timestamp;
@@ -53,11 +54,12 @@ impl Inner {
             service: Some(v.service.clone()),
             deadline: Some(v.expires_at),
             report: service.report,
+            flash: service.flash,
             ..self.blank(id, v.to.clone(), caller, text, now)?
         })
     }
 
-    /// A queued plain message; the caller fills in what is special.
+    /// A queued plain message; the caller fills in what is special. One to a test number is over at once.
     pub(super) fn blank(
         &self,
         id: MessageId,
@@ -67,13 +69,14 @@ impl Inner {
         now: Timestamp,
     ) -> Result<Message> {
         let (encoding, parts) = measure(text)?;
+        let withheld = self.settings().testing.has(&to);
         Ok(Message {
             id,
             to,
             client: caller.client.clone(),
             kind: Kind::Text,
             service: None,
-            status: MessageStatus::Queued,
+            status: if withheld { MessageStatus::Cancelled } else { MessageStatus::Queued },
             priority: 0,
             parts,
             encoding,
@@ -90,8 +93,8 @@ impl Inner {
             deadline: None,
             sent_at: None,
             delivered_at: None,
-            error: None,
-            body: Some(self.key.seal(&id.to_bytes(), text.expose().as_bytes())),
+            error: withheld.then(|| TEST_NUMBER.to_owned()),
+            body: (!withheld).then(|| self.key.seal(&id.to_bytes(), text.expose().as_bytes())),
             // Any octet that differs between neighbours serves as TP-MR; the id's last is random.
             reference: id.to_bytes()[15],
             parts_done: 0,
@@ -102,8 +105,9 @@ impl Inner {
 
     pub(super) fn unpack(&self, owner: &[u8], sealed: &Sealed) -> Result<Source> {
         let plain = self.key.unseal(owner, sealed).map_err(|e| GatewayError::Internal(e.to_string()))?;
-        Source::unpack(plain.expose())
-            .ok_or_else(|| GatewayError::Internal("sealed code is damaged".to_owned()))
+        Source::unpack(plain.expose()).ok_or_else(|| {
+            GatewayError::Conflict("the code cannot be sent again; issue a new verification".to_owned())
+        })
     }
 }
 

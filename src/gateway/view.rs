@@ -266,6 +266,8 @@ pub struct StatusView {
     pub queue: QueueView,
     /// How many modems are in each state that occurs.
     pub modems: Vec<(ModemState, usize)>,
+    /// The test numbers, masked.
+    pub test_numbers: Vec<String>,
 }
 
 /// Something happened. Carries no secret; the API may show it to every reader.

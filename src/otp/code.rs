@@ -172,6 +172,8 @@ mod tests {
             ("१२३४५६", DIGITS, "123456"),
             ("abc-23f", letters, "ABC23F"),
             ("ＡｂＣ２３", letters, "ABC23"),
+            (" cdf ghj ", "CDFGHJKMNPQRTVWX", "CDFGHJ"),
+            ("ｃｄ－３\u{664}\u{6f7}", "34679CDFGHJKMNPQRTVWX", "CD347"),
             ("AbC", "abcdef", "abc"),
             ("aA", "aA", "aA"),
             ("a-b", "ab-", "a-b"),

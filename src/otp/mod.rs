@@ -4,20 +4,26 @@
 //! This room does not know that modems, a store or a clock exist: time is a parameter, and randomness comes
 //! from the generator that is passed in where a code is made.
 
+mod alphabet;
 mod binding;
 mod code;
 mod limits;
 mod policy;
 mod service;
 mod template;
+mod testing;
+mod unfit;
 mod verification;
 mod window;
 
+pub use alphabet::{ALPHABETS, alphabet};
 pub use binding::BindingHash;
 pub use code::{Code, CodeHash};
 pub use limits::{Limits, Place};
 pub use policy::{OnReissue, Policy, PolicyError};
-pub use service::Service;
-pub use template::{Template, TemplateError};
+pub use service::{RenderError, Service};
+pub use template::{Template, TemplateError, is_value_name};
+pub use testing::{TestNumberError, TestNumbers};
+pub use unfit::Unfit;
 pub use verification::{Event, Refusal, Verification, VerificationStatus, step};
 pub use window::{Bucket, NotARate, Rate, Standing, Window};

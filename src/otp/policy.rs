@@ -2,6 +2,16 @@
 
 use std::time::Duration;
 
+use super::alphabet::look_alikes;
+
+/// The longest life of a code that NIST allows one (SP 800-63B-4 section 3.1.3, out-of-band authenticators).
+const PRUDENT_TTL: Duration = Duration::from_secs(600);
+
+/// As many codes as NIST asks for there: six decimal digits, which are 20 bits.
+const PRUDENT_CODES: u64 = 1_000_000;
+
+/// A guess at a verification is right at most once in so many, in a prudent policy.
+const PRUDENT_ODDS: u64 = 100_000;
 /// What a service does when a code is asked for while one is pending, once that one's cool-down is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnReissue {
@@ -21,6 +31,8 @@ pub struct Policy {
     pub alphabet: String,
     /// How long a code is accepted.
     pub ttl: Duration,
+    /// Whether the operator wants it to be more than ten minutes.
+    pub allow_long_ttl: bool,
     /// How many checks a verification allows.
     pub max_attempts: u32,
     /// The pause between two sends.
@@ -37,6 +49,7 @@ impl Default for Policy {
             digits: 6,
             alphabet: "0123456789".to_owned(),
             ttl: Duration::from_secs(300),
+            allow_long_ttl: false,
             max_attempts: 5,
             cooldown: Duration::from_secs(30),
             max_sends: 3,
@@ -52,7 +65,10 @@ pub enum PolicyError {
     #[error("digits is {0}: a code has 4 to 12 characters")]
     Digits(usize),
     /// Too few characters, or one twice.
-    #[error("alphabet needs 2 to 64 different letters or digits; it has {0}")]
+    #[error(
+        "alphabet needs 2 to 64 different letters (A to Z, in either case) or digits; it has {0}. Or write a name: \
+         digits, letters or alphanumeric"
+    )]
     Alphabet(&'static str),
     /// With so many guesses at so few codes, a guess succeeds too often.
     #[error(
@@ -70,6 +86,12 @@ pub enum PolicyError {
     /// A time to live that a person or a carrier cannot keep to.
     #[error("ttl must be between 1s and 24h")]
     Ttl,
+    /// A time to live that is longer than is prudent, and nobody said that it is meant.
+    #[error(
+        "ttl is more than 10m: the longer a code lives, the longer it can be guessed and phished, and NIST \
+         SP 800-63B-4 allows ten minutes; lower ttl, or set allow_long_ttl = true"
+    )]
+    LongTtl,
 }
 
 impl Policy {
@@ -97,10 +119,90 @@ impl Policy {
         if self.ttl < Duration::from_secs(1) || self.ttl > Duration::from_secs(24 * 3600) {
             return Err(PolicyError::Ttl);
         }
-        let codes = (characters.len() as u64).saturating_pow(u32::try_from(self.digits).unwrap_or(u32::MAX));
+        if self.ttl > PRUDENT_TTL && !self.allow_long_ttl {
+            return Err(PolicyError::LongTtl);
+        }
+        let codes = self.codes();
         if u64::from(self.max_attempts).saturating_mul(1000) > codes {
             return Err(PolicyError::Guessable { attempts: self.max_attempts, codes });
         }
         Ok(())
+    }
+
+    /// How many codes there are.
+    fn codes(&self) -> u64 {
+        let size = self.alphabet.chars().count() as u64;
+        size.saturating_pow(u32::try_from(self.digits).unwrap_or(u32::MAX))
+    }
+
+    /// What is allowed and probably not meant, a sentence each.
+    pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        let (codes, attempts) = (self.codes(), u64::from(self.max_attempts.max(1)));
+        if codes < PRUDENT_CODES || attempts.saturating_mul(PRUDENT_ODDS) > codes {
+            doubts.push(format!(
+                "{attempts} attempts on {codes} possible codes let a guess through once in {}; better is at most once \
+                 in {PRUDENT_ODDS}, and NIST SP 800-63B-4 asks for {PRUDENT_CODES} codes, which are six digits or 20 \
+                 bits: raise digits or lower max_attempts",
+                codes / attempts
+            ));
+        }
+        if let Some((a, b)) = look_alikes(&self.alphabet) {
+            doubts.push(format!(
+                "alphabet has {a} and {b}, which people take for each other; leave one out, or write a name: digits, \
+                 letters or alphanumeric"
+            ));
+        }
+        doubts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_of_more_than_ten_minutes_is_meant() {
+        let policy = |seconds, allow_long_ttl| {
+            let ttl = Duration::from_secs(seconds);
+            Policy { ttl, allow_long_ttl, ..Policy::default() }.validate()
+        };
+        assert_eq!(policy(600, false), Ok(()));
+        assert_eq!(policy(601, false), Err(PolicyError::LongTtl));
+        assert_eq!(policy(86_400, true), Ok(()));
+        assert_eq!(policy(86_401, true), Err(PolicyError::Ttl));
+    }
+
+    #[test]
+    fn odds_are_refused_doubted_or_good() {
+        let policy = |digits, max_attempts| Policy { digits, max_attempts, ..Policy::default() };
+        for (digits, attempts, good, doubts) in [
+            (6, 5, true, 0),
+            (6, 10, true, 0),
+            (6, 11, true, 1),
+            (5, 1, true, 1),
+            (4, 5, true, 1),
+            (4, 10, true, 1),
+            (4, 11, false, 1),
+            (12, 10_000_000, true, 0),
+        ] {
+            let policy = policy(digits, attempts);
+            assert_eq!(
+                (policy.validate().is_ok(), policy.doubts().len()),
+                (good, doubts),
+                "{digits} {attempts}"
+            );
+        }
+        let said = policy(4, 5).doubts().remove(0);
+        assert!(
+            said.starts_with("5 attempts on 10000 possible codes let a guess through once in 2000; "),
+            "{said}"
+        );
+        let alike = Policy { alphabet: "0123456789O".to_owned(), ..Policy::default() };
+        assert!(alike.validate().is_ok() && alike.doubts()[0].starts_with("alphabet has 0 and O, which"));
+        for alphabet in ["0", "0101", "0123456789é", "01\u{7}", "0 1", "", &"ab".repeat(40)] {
+            let policy = Policy { alphabet: alphabet.to_owned(), digits: 12, ..Policy::default() };
+            assert!(matches!(policy.validate(), Err(PolicyError::Alphabet(_))), "{alphabet:?}");
+        }
     }
 }

@@ -21,7 +21,27 @@ pub struct Service {
     pub android_app_hash: Option<String>,
     /// Whether a delivery report is asked for.
     pub report: bool,
+    /// Class 0: a phone shows the text at once and need not keep it.
+    pub flash: bool,
 }
+
+/// Why a text cannot be rendered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// A value is missing, by its name.
+    #[error("the template needs values.{0}")]
+    Missing(String),
+    /// The text is longer than the SMS Retriever takes.
+    #[error(
+        "the text has {0} octets in UTF-8, the lines for the app and the browser included, and Android's SMS Retriever \
+         reads at most {RETRIEVER_OCTETS}: shorten the template or the values"
+    )]
+    TooLong(usize),
+}
+
+/// The longest message that the SMS Retriever of Android reads
+/// (<https://developers.google.com/identity/sms-retriever/verify>).
+const RETRIEVER_OCTETS: usize = 140;
 
 impl Service {
     /// The service that is used when none is named.
@@ -40,6 +60,7 @@ impl Default for Service {
             webotp_domain: None,
             android_app_hash: None,
             report: false,
+            flash: false,
         }
     }
 }
@@ -65,7 +86,7 @@ impl Service {
     }
 
     /// The whole text of a message: the template, then the app's hash, then the origin-bound line, which has
-    /// to be the last. The error is the name of a value that is missing.
+    /// to be the last.
     pub fn render(
         &self,
         name: &str,
@@ -73,9 +94,9 @@ impl Service {
         locale: Option<&str>,
         values: &BTreeMap<String, String>,
         life: Duration,
-    ) -> Result<Secret<String>, String> {
+    ) -> Result<Secret<String>, RenderError> {
         let minutes = life.as_secs().div_ceil(60).max(1);
-        let body = self.template(locale).render(code, minutes, name, values)?;
+        let body = self.template(locale).render(code, minutes, name, values).map_err(RenderError::Missing)?;
         let mut text = body.expose().clone();
         if let Some(hash) = &self.android_app_hash {
             text.push('\n');
@@ -87,7 +108,22 @@ impl Service {
             text.push_str(" #");
             text.push_str(code.expose());
         }
-        Ok(Secret::new(text))
+        match text.len() {
+            octets if self.android_app_hash.is_some() && octets > RETRIEVER_OCTETS => {
+                Err(RenderError::TooLong(octets))
+            }
+            _ => Ok(Secret::new(text)),
+        }
+    }
+
+    /// The text as it is at its longest, but for the values of a request, which are empty here: with a code of full
+    /// length and the whole life.
+    pub fn sample(&self, name: &str, locale: Option<&str>) -> Result<Secret<String>, RenderError> {
+        // Every character that a code may have takes one octet and one septet: any code of full length is the longest.
+        let policy = &self.policy;
+        let code = Code::restored(policy.alphabet.chars().take(1).collect::<String>().repeat(policy.digits));
+        let values = self.template(locale).wanted().map(|value| (value.to_owned(), String::new())).collect();
+        self.render(name, &code, locale, &values, policy.ttl)
     }
 }
 
@@ -108,6 +144,7 @@ mod tests {
             webotp_domain: Some("example.com".to_owned()),
             android_app_hash: Some("FA+9qCX9VSu".to_owned()),
             report: false,
+            flash: false,
         }
     }
 
@@ -136,5 +173,28 @@ mod tests {
         let code = Code::restored("123456".to_owned());
         let text = service().render("x", &code, None, &BTreeMap::new(), Duration::from_secs(300)).unwrap();
         assert_eq!(text.expose(), "Code 123456\nFA+9qCX9VSu\n@example.com #123456");
+    }
+
+    #[test]
+    fn a_text_for_the_sms_retriever_has_at_most_140_octets() {
+        // With the app's line 12 octets and with the browser's 21, beside the code.
+        let text = |filler: &str| {
+            let template = Template::parse(&format!("{filler}{{code}}")).unwrap();
+            let service = Service { template, locales: BTreeMap::new(), ..service() };
+            service.sample("x", None).map(|text| text.expose().len())
+        };
+        assert_eq!(text(&"a".repeat(101)), Ok(140));
+        assert_eq!(text(&"a".repeat(102)), Err(RenderError::TooLong(141)));
+        assert_eq!(text(&("a".repeat(99) + "é")), Ok(140));
+        assert_eq!(text(&("a".repeat(100) + "é")), Err(RenderError::TooLong(141)));
+        let template = Template::parse(&("a".repeat(300) + "{code}")).unwrap();
+        let free = Service { template, android_app_hash: None, ..service() };
+        assert!(free.sample("x", None).is_ok(), "without an app there is no such bound");
+        let values = BTreeMap::from([("app".to_owned(), "a".repeat(102))]);
+        let named = Service { template: Template::parse("{app}{code}").unwrap(), ..service() };
+        assert_eq!(named.sample("x", None).map(|text| text.expose().len()), Ok(39));
+        let code = Code::restored("123456".to_owned());
+        let rendered = named.render("x", &code, None, &values, Duration::from_secs(60));
+        assert_eq!(rendered, Err(RenderError::TooLong(141)));
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Code;
+use super::{Code, Unfit};
 use crate::secret::Secret;
 
 /// A parsed template: literal text and the names of the values between braces. `{code}` occurs exactly once;
 /// `{minutes}` and `{service}` are known; any other name is a value of the request. `{{` and `}}` are braces
-/// themselves.
+/// themselves. Its lines end with U+000A, and it has no other character that is [`Unfit`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<Piece>,
@@ -28,8 +28,11 @@ pub enum TemplateError {
         /// Counted from 1.
         at: usize,
     },
+    /// A character that misleads who reads the text.
+    #[error("{0}; a text has only characters that are seen as they are, and \\n between its lines")]
+    Unfit(Unfit),
     /// A name that is not valid.
-    #[error("{{{name}}} is not a name: use letters, digits and _")]
+    #[error("{{{name}}} is not a name: use 1 to {NAME_CHARS} letters, digits and _, and no digit first")]
     Name {
         /// The name as written.
         name: String,
@@ -39,9 +42,22 @@ pub enum TemplateError {
     Code(usize),
 }
 
+/// The longest name of a value.
+const NAME_CHARS: usize = 32;
+
+/// Whether a text is the name of a value, in a template and in a request: an identifier of ASCII.
+pub fn is_value_name(text: &str) -> bool {
+    text.len() <= NAME_CHARS
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
 impl Template {
     /// Parses a template.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        if let Some(unfit) = Unfit::in_lines(text) {
+            return Err(TemplateError::Unfit(unfit));
+        }
         let mut pieces = Vec::new();
         let mut literal = String::new();
         let mut chars = text.chars().enumerate().peekable();
@@ -60,7 +76,7 @@ impl Template {
                             Some((_, c)) => name.push(c),
                         }
                     }
-                    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                    if !is_value_name(&name) {
                         return Err(TemplateError::Name { name });
                     }
                     if !literal.is_empty() {
@@ -149,8 +165,32 @@ mod tests {
             ("{code} { x", TemplateError::Brace { at: 8 }),
             ("{code} {a b}", TemplateError::Name { name: "a b".to_owned() }),
             ("{code} {}", TemplateError::Name { name: String::new() }),
+            ("{code} {1a}", TemplateError::Name { name: "1a".to_owned() }),
+            ("{code} {é}", TemplateError::Name { name: "é".to_owned() }),
         ] {
             assert_eq!(Template::parse(text), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_an_identifier_of_at_most_32_characters() {
+        for name in ["a", "_", "A_1", &"n".repeat(32)] {
+            assert!(is_value_name(name), "{name}");
+            assert!(Template::parse(&format!("{{code}} {{{name}}}")).is_ok(), "{name}");
+        }
+        for name in ["", "1", "1a", "a-b", "a b", "é", "a\u{1f}", "a\u{200b}", &"n".repeat(33)] {
+            assert!(!is_value_name(name), "{name}");
+            assert!(Template::parse(&format!("{{code}} {{{name}}}")).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_template_has_lines_and_nothing_that_misleads() {
+        assert_eq!(render("a\n{code}\n", &[]).unwrap(), "a\n123456\n");
+        for c in "\0\t\r\u{7}\u{85}\u{ad}\u{200b}\u{200e}\u{2028}\u{202e}\u{2066}\u{e0041}".chars() {
+            let unfit = Unfit::in_line(&format!("{{code}} {c}")).unwrap();
+            assert_eq!(Template::parse(&format!("{{code}} {c}")), Err(TemplateError::Unfit(unfit)), "{c:?}");
+            assert!(Template::parse(&format!("{{code}} {{a{c}}}")).is_err(), "{c:?}");
         }
     }
 

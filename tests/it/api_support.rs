@@ -377,6 +377,7 @@ impl Service for Fake {
             uptime: Duration::from_secs(61),
             queue: QueueView { otp: 1, text: 2, delayed: 1, sending: 0 },
             modems: vec![(ModemState::Ready, 1), (ModemState::Blocked, 1)],
+            test_numbers: vec![],
         }
     }
 

@@ -66,6 +66,29 @@ fn what_a_text_costs_is_told() {
 }
 
 #[test]
+fn what_misleads_and_what_tests_need_is_told() {
+    let modem = "[[modem]]\nname = \"a\"\nport = \"/dev/nowhere\"\n";
+    let (_dir, path) = written(&format!(
+        "{modem}[service.login]\ntemplate = \"Hi {{name}}:\\u202e{{code}}\"\nttl = \"1h\"\n\
+         [testing.numbers]\n\"+41791234567\" = \"135790\"\n"
+    ));
+    let said = check(&path);
+    let told = String::from_utf8_lossy(&said.stderr);
+    assert_eq!((said.status.code(), said.stdout.as_slice()), (Some(78), &b""[..]), "{told}");
+    let want =
+        "smsotpd.toml:5:12: service.login.template: character 11 is U+202E, which changes the direction";
+    assert!(told.contains(want), "{told}");
+    assert!(told.contains("smsotpd.toml:6:7: service.login.ttl: ttl is more than 10m"), "{told}");
+    assert!(told.contains("smsotpd.toml:8:18: testing.numbers.+4179*****67: may be somebody's"), "{told}");
+    let (_dir, path) = written(&format!("{modem}[testing.numbers]\n\"+447700900123\" = \"135790\"\n"));
+    let said = check(&path);
+    let told = String::from_utf8_lossy(&said.stderr);
+    assert_eq!((said.status.code(), said.stdout.as_slice()), (Some(0), &b"ok\n"[..]), "{told}");
+    assert!(told.contains("warning: testing.numbers has +4477******23: nothing is sent"), "{told}");
+    assert!(!told.contains("135790") && !told.contains("7700900123"), "{told}");
+}
+
+#[test]
 fn every_fault_has_its_place_and_the_nearest_key() {
     let (_dir, path) = written("[service.default]\ndigit = 6\n[queue]\nmin_life = 20\n");
     let said = check(&path);

@@ -43,6 +43,7 @@ fn what_it_calls_a_default_is_the_default() {
     assert_eq!(service.webotp_domain.take().as_deref(), Some("example.com"));
     assert_eq!(service.android_app_hash.take().as_deref(), Some("FA+9qCX9VSu"));
     assert_eq!(std::mem::take(&mut service.locales).into_keys().collect::<Vec<_>>(), ["de"]);
+    assert_eq!(std::mem::take(&mut all.gateway.testing).masked().collect::<Vec<_>>(), ["+4477******23"]);
     all.gateway.services.remove("login");
     all.gateway.modems.clear();
     assert_eq!(all.gateway, default.gateway);
@@ -71,6 +72,7 @@ fn it_shows_every_key() {
         "[log]",
         "[retention]",
         "[opt_out]",
+        "[testing]",
     ];
     let mut shown = 0;
     for section in sections {

@@ -159,3 +159,31 @@ async fn a_second_daemon_is_refused_and_the_first_lives_on() {
     assert!(why.contains("in use"), "{why}");
     assert_eq!(call(&rig.client(), Call::get("/healthz")).await.status.as_u16(), 200);
 }
+
+#[tokio::test]
+async fn a_test_number_is_told_loudly_and_its_code_and_digits_to_nobody() {
+    const NOBODY: &str = "+447700900321";
+    const CODE: &str = "zk7Qw93xHb";
+    let testing = format!("{NO_LIMITS}[testing.numbers]\n\"{NOBODY}\" = \"{CODE}\"\n");
+    let mut rig = Rig::start(1, Script::default(), &testing);
+    let client = rig.client();
+    let mut phone = rig.sim.listen();
+    let made = post(&client, "/v1/verifications", json!({"to": NOBODY}), 201).await;
+    assert_eq!(made["message"]["status"], "cancelled");
+    let body = json!({"to": PHONE, "text": "x"});
+    post(&client, "/v1/messages", body, 202).await;
+    let first = tokio::time::timeout(PATIENCE, phone.recv()).await.unwrap().unwrap();
+    assert_eq!(first.to, PHONE, "nothing left before this");
+    assert_eq!(get(&client, "/v1/status").await["test_numbers"], json!(["+4477******21"]));
+    let path = format!("/v1/verifications/{}/check", made["id"].as_str().unwrap());
+    assert_eq!(post(&client, &path, json!({"code": CODE}), 200).await["approved"], true);
+    assert_eq!(post(&client, &path, json!({"code": CODE}), 200).await["approved"], false);
+    // A reload whose fault stands beside them shows neither.
+    rig.rewrite(&testing.replace("zk7Qw93xHb", "zk7Qw93xHbTooLong"));
+    rig.signal(Signal::SIGHUP);
+    rig.told("READY=1");
+    let logs = rig.logs();
+    assert!(logs.contains("testing.numbers has +4477******21: nothing is sent"), "{logs}");
+    assert!(logs.contains("testing.numbers.+4477******21: a code has 4 to 12 letters"), "{logs}");
+    assert!(!logs.contains(CODE) && !logs.contains("7700900321"), "{logs}");
+}

@@ -262,9 +262,53 @@ async fn the_longest_text_fits_and_old_messages_are_forgotten() {
     world.until_inbox(0).await;
 }
 
+/// An SMS proves no sender: a forged stop word must lock nobody out.
 #[tokio::test]
-async fn stop_ends_everything_and_start_begins_again() {
+async fn a_stop_word_stops_texts_and_no_codes() {
     let mut world = World::new(1).await;
+    let caller = Caller::default();
+    world.modems[0].readiness.send_replace(Readiness::default());
+    let waiting = world.issue(PHONE).await.unwrap();
+    let (later, _) = world.gateway.send(&caller, text(PHONE, "later")).await.unwrap();
+    world.receive(&parts(PHONE, "end", 1, 0)[0]).await;
+    world.until(later.id, MessageStatus::Cancelled).await;
+    assert!(world.blocked(PHONE).await, "a text is refused");
+    assert_eq!(world.gateway.opt_outs(10, None).await.unwrap().items.len(), 1);
+    let ready = Readiness { ready: true, sim: card("sim0"), ..Readiness::default() };
+    world.modems[0].readiness.send_replace(ready);
+    let code = code_of(&world.aired().await);
+    world.until(waiting.message.0, MessageStatus::Sent).await;
+    world.clock.advance(Duration::from_secs(60));
+    world.gateway.resend(&caller, waiting.id, None).await.unwrap();
+    assert_eq!(code_of(&world.aired().await), code);
+    assert!(world.check(waiting.id, &code).await.approved);
+    world.clock.advance(Duration::from_secs(60));
+    world.issue(PHONE).await.unwrap();
+    world.receive(&parts(PHONE, "START", 1, 9)[0]).await;
+    assert!(!world.blocked(PHONE).await);
+}
+
+#[tokio::test]
+async fn what_an_operator_stops_is_stopped_for_codes_too_whatever_a_stop_word_did_before() {
+    let world = World::new(1).await;
+    world.modems[0].readiness.send_replace(Readiness::default());
+    let waiting = world.issue(PHONE).await.unwrap();
+    world.receive(&parts(PHONE, "STOP", 1, 0)[0]).await;
+    let since = world.gateway.opt_outs(10, None).await.unwrap().items[0].since;
+    world.clock.advance(Duration::from_secs(60));
+    let entry = world.gateway.add_opt_out(PHONE).await.unwrap();
+    assert_eq!((entry.since, entry.message), (since, None));
+    let withdrawn = world.gateway.message(&Caller::default(), waiting.message.0).await.unwrap();
+    assert_eq!(withdrawn.status, MessageStatus::Cancelled);
+    // Another stop word takes nothing back.
+    world.receive(&parts(PHONE, "STOP", 1, 1)[0]).await;
+    assert!(matches!(world.issue(PHONE).await, Err(GatewayError::DestinationBlocked(_))));
+}
+
+#[tokio::test]
+async fn where_stop_words_stop_codes_too_stop_ends_everything_and_start_begins_again() {
+    let settings = Settings { stop_codes: true, ..settings() };
+    let mut world = World::with(1, settings.clone(), Store::in_memory(), Clock::manual(START)).await;
     let caller = Caller::default();
     let verification = world.issue(PHONE).await.unwrap();
     let code = code_of(&world.aired().await);
@@ -288,7 +332,7 @@ async fn stop_ends_everything_and_start_begins_again() {
     assert!(world.check(verification.id, &code).await.approved, "the code had arrived before");
 
     // On disk, under a hash, with the number sealed.
-    let again = World::with(1, settings(), world.store.clone(), world.clock.clone()).await;
+    let again = World::with(1, settings, world.store.clone(), world.clock.clone()).await;
     assert!(again.blocked(PHONE).await);
     let list = again.gateway.opt_outs(10, None).await.unwrap();
     assert_eq!(list.items.len(), 1);

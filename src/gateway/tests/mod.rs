@@ -31,6 +31,8 @@ mod pool;
 mod reports;
 mod retention;
 mod scope;
+mod testing;
+mod texts;
 mod twins;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);

@@ -45,7 +45,10 @@ impl World {
                 self.model(|model| model.off(&to));
             }
             match dice.below(12) {
-                0..3 => self.text(&to, &mut dice).await,
+                0..3 => {
+                    let times = 1 + usize::from(dice.one_in(3)) * 6;
+                    self.text(&to, times, &mut dice).await;
+                }
                 3 if once => self.stop_word(&to, &mut dice).await,
                 _ => self.code(&to, once, &mut dice).await,
             }
@@ -143,12 +146,10 @@ impl World {
         }
     }
 
-    async fn text(&self, to: &str, dice: &mut Dice) {
+    async fn text(&self, to: &str, times: usize, dice: &mut Dice) {
         let request = SendRequest {
             to: to.to_owned(),
-            text: Secret::new(
-                format!("Your parcel {MARK} is here. ").repeat(1 + usize::from(dice.one_in(3)) * 6),
-            ),
+            text: Secret::new(format!("Your parcel {MARK} is here. ").repeat(times)),
             flash: false,
             priority: 0,
             valid_for: None,
@@ -162,7 +163,7 @@ impl World {
         if let Some(Ok((m, _))) = sent {
             self.step(&format!("{} was accepted for {to}", m.id));
             self.hear(&m);
-            self.model(|model| model.promised(m.id, to, asked));
+            self.model(|model| model.accepted(m.id, to, asked));
         } else {
             self.model(|model| model.unanswered(to));
         }
@@ -180,9 +181,9 @@ impl World {
             self.step(&format!("{to} opted out"));
             self.model(|model| model.opted_out(to));
         }
-        if self.issue(to, None, dice).await.is_some() {
-            self.step(&format!("{to} did not opt out"));
-        }
+        // One part, as its code: the model tells the copies of both by their parts.
+        self.text(to, 1, dice).await;
+        self.issue(to, None, dice).await;
     }
 
     /// Types wrong, then right, then the same once more.

@@ -80,6 +80,8 @@ pub(crate) struct Model {
     clock_set: bool,
     /// A code that is asked for while one is pending is a new one.
     replaces: bool,
+    /// A stop word stops codes as well as texts.
+    stop_codes: bool,
     verifications: BTreeMap<VerificationId, Known>,
     promises: Vec<Promise>,
     unreachable: BTreeSet<String>,
@@ -96,8 +98,8 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(clock_set: bool, replaces: bool) -> Self {
-        Self { clock_set, replaces, ..Self::default() }
+    pub(crate) fn new(clock_set: bool, replaces: bool, stop_codes: bool) -> Self {
+        Self { clock_set, replaces, stop_codes, ..Self::default() }
     }
 
     pub(crate) fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
@@ -141,7 +143,7 @@ impl Model {
         };
         let twice = self.verifications.insert(v.id, new).is_some();
         self.must(!twice, || format!("{} was issued twice", v.id));
-        let stopped = self.opted_out.contains(&to);
+        let stopped = self.stop_codes && self.opted_out.contains(&to);
         self.must(!stopped, || format!("{} was issued to a number that opted out", v.id));
         self.promised(v.message.0, &to, asked);
         self.count(&to, asked, Some(now));
@@ -184,7 +186,14 @@ impl Model {
         self.count(&to, asked, Some(Instant::now()));
     }
 
-    /// A message was accepted.
+    /// A text was accepted.
+    pub(crate) fn accepted(&mut self, id: MessageId, to: &str, asked: Instant) {
+        let stopped = self.opted_out.contains(to);
+        self.must(!stopped, || format!("{id} was accepted for a number that opted out"));
+        self.promised(id, to, asked);
+    }
+
+    /// A message was accepted, or is that of a verification.
     pub(crate) fn promised(&mut self, id: MessageId, to: &str, asked: Instant) {
         let twice = self.promises.iter().any(|promise| promise.id == id);
         self.must(!twice, || format!("{id} was accepted twice"));

@@ -100,6 +100,8 @@ pub(crate) struct Plan {
     pub(crate) max_per_day: Option<u32>,
     /// Whether modems write their answers in pieces of a few octets.
     pub(crate) torn: bool,
+    /// Whether a stop word stops codes as well as texts.
+    pub(crate) stop_codes: bool,
 }
 
 /// Modems of a run.
@@ -129,6 +131,7 @@ impl Plan {
             faults,
             max_per_day: dice.one_in(4).then_some(30),
             torn: dice.one_in(4),
+            stop_codes: dice.one_in(2),
         }
     }
 

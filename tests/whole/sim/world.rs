@@ -78,7 +78,7 @@ impl World {
             (script.line.pieces, script.line.piece_gap_us) = (Some([1, 9]), 500);
         }
         let rack = Arc::new(Rack::new(vec![script; plan.modems], plan.seed));
-        let model = Model::new(plan.has(Kind::ClockSet), plan.replaces());
+        let model = Model::new(plan.has(Kind::ClockSet), plan.replaces(), plan.stop_codes);
         let world = Self(Arc::new(Inner {
             began: Instant::now(),
             rack,
@@ -214,6 +214,7 @@ impl World {
             digits: LETTERS,
             alphabet: "BCDEFGHJKLMNPQRSTUVWXYZ".to_owned(),
             ttl: model::TTL,
+            allow_long_ttl: false,
             max_attempts: model::ATTEMPTS,
             cooldown: model::COOLDOWN,
             max_sends: model::SENDS,
@@ -236,6 +237,7 @@ impl World {
             max_pending: 500 - 50 * usize::try_from(which).unwrap(),
             min_life: Duration::from_secs(20 + 5 * which),
             modems: BTreeMap::from([("m0".to_owned(), limited)]),
+            stop_codes: self.plan().stop_codes,
             ..Settings::default()
         }
     }
