@@ -68,7 +68,7 @@ impl Move<'_, '_> {
             return Ok(Made { subject: self.tracked(id)?.view(self.now), replayed: true });
         }
         self.permits(&v.to)?;
-        self.count(windows)?;
+        self.count(m, windows)?;
         self.remember(once, &v.id)?;
         self.tx.put_message(m)?;
         self.tx.put_verification(&v)?;
@@ -114,9 +114,11 @@ impl Move<'_, '_> {
         Ok(())
     }
 
-    /// Counts one more code in its windows.
-    fn count(&mut self, windows: &Windows) -> Result<()> {
-        for (name, window, expires_at) in self.counted(windows)? {
+    /// Counts one more code in its windows, when the modems have the time for its message.
+    fn count(&mut self, m: &Message, windows: &Windows) -> Result<()> {
+        let counted = self.counted(windows)?;
+        self.inner.admit_code(m, self.now)?;
+        for (name, window, expires_at) in counted {
             self.tx.put_window(name, &window, expires_at)?;
         }
         Ok(())
@@ -217,7 +219,7 @@ impl Move<'_, '_> {
             Err(otp::Refusal::Cooldown { until }) => return Err(self.cooling(windows, until)),
             Err(refusal) => return Err(GatewayError::Conflict(refusal.to_string())),
         };
-        self.count(windows)?;
+        self.count(m, windows)?;
         self.withdraw(older)?;
         self.tx.put_message(m)?;
         self.tx.put_verification(&v)?;

@@ -24,6 +24,7 @@ mod inbound;
 mod limits;
 mod modems;
 mod names;
+mod overload;
 mod pool;
 mod reports;
 mod retention;
