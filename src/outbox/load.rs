@@ -30,10 +30,18 @@ pub(super) struct Load {
     rules: Vec<ModemRules>,
     /// The modems of each lane, in order.
     lanes: Vec<Vec<usize>>,
-    /// For each lane: the parts by the second in which they are overdue.
-    work: Vec<BTreeMap<u64, u64>>,
+    /// What waits in each lane.
+    work: Vec<Work>,
     /// The parts of each client.
     clients: BTreeMap<Option<Arc<str>>, u64>,
+}
+
+/// The parts that wait in one lane.
+#[derive(Debug, Default)]
+struct Work {
+    all: u64,
+    /// By the second in which they are overdue.
+    seconds: BTreeMap<u64, u64>,
 }
 
 impl Load {
@@ -50,7 +58,7 @@ impl Load {
             return lane;
         }
         self.lanes.push(modems);
-        self.work.push(BTreeMap::new());
+        self.work.push(Work::default());
         self.lanes.len() - 1
     }
 
@@ -61,12 +69,18 @@ impl Load {
 
     /// The lanes in which something waits.
     pub(super) fn lanes(&self) -> impl Iterator<Item = Lane> + '_ {
-        (0..self.work.len()).filter(|&lane| !self.work[lane].is_empty())
+        (0..self.work.len()).filter(|&lane| self.work[lane].all > 0)
     }
 
-    /// The parts that wait in a lane, by the second in which they are overdue.
-    pub(super) fn work(&self, lane: Lane) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.work.get(lane).into_iter().flatten().map(|(&second, &parts)| (second, parts))
+    /// The parts that wait in a lane.
+    pub(super) fn parts(&self, lane: Lane) -> u64 {
+        self.work.get(lane).map_or(0, |work| work.all)
+    }
+
+    /// The same by the second in which they are overdue.
+    pub(super) fn seconds(&self, lane: Lane) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let work = self.work.get(lane).into_iter();
+        work.flat_map(|work| &work.seconds).map(|(&second, &parts)| (second, parts))
     }
 
     /// The parts that wait for a client, those of all clients, and for how many of them any wait, this one included.
@@ -79,14 +93,16 @@ impl Load {
 
     pub(super) fn add(&mut self, item: &Item) {
         if let Some(work) = self.work.get_mut(item.lane) {
-            *work.entry(second(item.overdue_at)).or_default() += item.parts;
+            work.all += item.parts;
+            *work.seconds.entry(second(item.overdue_at)).or_default() += item.parts;
             *self.clients.entry(item.client.clone()).or_default() += item.parts;
         }
     }
 
     pub(super) fn take(&mut self, item: &Item) {
         if let Some(work) = self.work.get_mut(item.lane) {
-            subtract(work, &second(item.overdue_at), item.parts);
+            work.all = work.all.saturating_sub(item.parts);
+            subtract(&mut work.seconds, &second(item.overdue_at), item.parts);
             subtract(&mut self.clients, &item.client, item.parts);
         }
     }
@@ -139,7 +155,7 @@ mod tests {
         };
         let items = [item(Some("a"), 2, 5_100), item(Some("a"), 1, 5_900), item(None, 1, 7_000)];
         items.iter().for_each(|item| load.add(item));
-        assert_eq!(load.work(lane).collect::<Vec<_>>(), [(5, 3), (7, 1)]);
+        assert_eq!((load.parts(lane), load.seconds(lane).collect()), (4, vec![(5, 3), (7, 1)]));
         assert_eq!(load.share(Some(&Arc::from("a"))), (3, 4, 2));
         assert_eq!(load.share(Some(&Arc::from("b"))), (0, 4, 3));
         items.iter().for_each(|item| load.take(item));

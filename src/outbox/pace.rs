@@ -51,6 +51,8 @@ pub(super) struct Supply<'a> {
     pub(super) free_at: Timestamp,
     /// When its SIM's limits and its breaker let it send, whatever it has on the air.
     pub(super) open_at: Timestamp,
+    /// The parts that it has and that its SIM's ledger does not count yet.
+    pub(super) has: u64,
     /// How long a part takes; nobody knows before the first send.
     pub(super) part: Option<Duration>,
     pub(super) ledger: &'a Ledger,
@@ -67,7 +69,7 @@ impl Supply<'_> {
             let parts = at.since(self.free_at).as_millis() / part.as_millis().max(1) + 1;
             u64::try_from(parts).unwrap_or(u64::MAX)
         });
-        by_pace.min(self.ledger.codes_by(at, self.rules, t))
+        by_pace.min(self.ledger.codes_by(at, self.rules, t).saturating_sub(self.has))
     }
 }
 
@@ -115,7 +117,7 @@ mod tests {
     }
 
     fn supply<'a>(ledger: &'a Ledger, rules: &'a ModemRules, free: u64, part: u64) -> Supply<'a> {
-        Supply { free_at: after(free), open_at: START, part: Some(seconds(part)), ledger, rules }
+        Supply { free_at: after(free), open_at: START, has: 0, part: Some(seconds(part)), ledger, rules }
     }
 
     #[test]

@@ -421,9 +421,7 @@ mod tests {
     #[test]
     fn a_place_is_kept_until_its_code_comes_or_for_ten_seconds() {
         let mut queue = queue();
-        let parts = |queue: &Queue| -> u64 {
-            queue.load.lanes().flat_map(|lane| queue.load.work(lane)).map(|(_, parts)| parts).sum()
-        };
+        let parts = |queue: &Queue| -> u64 { queue.load.lanes().map(|lane| queue.load.parts(lane)).sum() };
         let (first, second) = (code(1, 300), Message { parts: 2, ..code(2, 300) });
         for m in [&first, &second, &second] {
             queue.promise(m, START);

@@ -297,7 +297,7 @@ fn four_modems_do_so_too() {
 
 #[test]
 fn nobody_else_has_to_wait_for_a_client_that_floods() {
-    holds(Flood { one_client: false, ..FLOOD }, 8, 0);
+    holds(Flood { one_client: false, ..FLOOD }, 7, 0);
 }
 
 /// A third of the flood does what it is told, as customers do.

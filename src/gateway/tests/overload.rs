@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::otp::Policy;
+use crate::outbox::MAX_WAIT;
 
 /// A modem takes so long for each message, and every message waits for the test.
 struct Slow {
@@ -12,6 +13,7 @@ struct Slow {
 impl Slow {
     /// A modem that was seen to take three seconds for a part.
     async fn new(settings: Settings) -> Self {
+        let settings = Settings { max_wait: MAX_WAIT, ..settings };
         let world = World::with(1, settings, Store::in_memory(), Clock::manual(START)).await;
         let mut slow = Self { world, release: VecDeque::new() };
         slow.hold(100);
@@ -126,6 +128,7 @@ async fn when_not_all_can_be_met_the_newest_go_first_and_the_others_are_told_at_
     for service in settings.services.values_mut() {
         service.policy = Policy { ttl: Duration::from_secs(80), ..service.policy.clone() };
     }
+    settings.max_wait = MAX_WAIT;
     let world = World::with(1, settings, Store::in_memory(), Clock::manual(START)).await;
     world.modems[0].readiness.send_replace(Readiness::default());
     world.at_rest().await;

@@ -103,19 +103,24 @@ impl Member {
                     return None;
                 }
                 let part = known.unwrap_or(so_far / parts.max(1));
-                // What takes longer than it should is expected to take as long again.
-                let left = (part * parts).saturating_sub(so_far);
-                (Some(part), if left.is_zero() { so_far } else { left })
+                let whole = known.map_or(Duration::ZERO, |part| part * parts);
+                // What takes longer than it should is expected to take as long again as it is late.
+                let late = so_far.saturating_sub(whole);
+                (Some(part), if late.is_zero() { whole - so_far } else { late + part / 8 })
             }
         };
-        Some(Supply { free_at: back.free_at.max(t.now.plus(rest)), part, ..back })
+        let has = match (&self.work, self.on_air) {
+            (Work::Given(entry), _) => entry.parts.into(),
+            (_, on_air) => on_air.map_or(0, |(_, parts)| parts.into()),
+        };
+        Some(Supply { free_at: back.free_at.max(t.now.plus(rest)), has, part, ..back })
     }
 
     /// The same as if it waited for a message.
     pub(super) fn supply_when_back(&self, t: &Periods) -> Supply<'_> {
         let open_at = self.gate(t).code;
         let (ledger, rules) = (&self.sim.ledger, &self.rules);
-        Supply { free_at: open_at, open_at, part: self.pace.part(), ledger, rules }
+        Supply { free_at: open_at, open_at, has: 0, part: self.pace.part(), ledger, rules }
     }
 
     /// When it may send anything at all.

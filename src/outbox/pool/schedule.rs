@@ -11,10 +11,10 @@
 //!   when all that waits would be begun within `max_wait`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pool;
-use super::member::Member;
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::outbox::Message;
@@ -22,6 +22,9 @@ use crate::outbox::ledger::Periods;
 use crate::outbox::load::Lane;
 use crate::outbox::pace::{Supply, begins, begun};
 use crate::outbox::queue::Order;
+
+#[cfg(test)]
+mod tests;
 
 /// How often the codes that wait are looked at, while they may be too many.
 const REVIEWS: Duration = Duration::from_secs(1);
@@ -80,7 +83,7 @@ impl Schedule {
 
     fn tell(&mut self, recipient: u64, back_at: Timestamp, now: Timestamp) {
         if self.told.len() >= TOLD {
-            self.told.retain(|_, at| *at > now || now.since(*at) <= BACK);
+            self.told.retain(|_, at| now.since(*at) <= BACK && at.since(now) <= FAR);
         }
         if self.told.len() < TOLD {
             self.told.insert(recipient, back_at);
@@ -103,24 +106,18 @@ impl Pool {
         self.queue.lapse(now);
         let (t, lane) = (Periods::of(now), self.queue.lane(&m.to));
         let latest = m.deadline.map_or(now.plus(FAR), |deadline| deadline.minus(self.queue.min_life()));
-        match self.expect(lane, &t) {
-            Some(expected) => {
-                let client = m.client.as_deref().map(std::sync::Arc::from);
-                let (own, all, clients) = self.queue.load().share(client.as_ref());
-                let favoured =
-                    clients > 1 && own * clients <= all || self.schedule.comes_back(recipient, now);
-                let room = if favoured { expected.room + expected.least } else { expected.room };
-                let wait = expected.begins_at.since(expected.open_at);
-                if wait > room || expected.begins_at > latest {
-                    let retry_after = expected.retry_after(recipient, latest, now);
-                    self.schedule.tell(recipient, now.plus(retry_after), now);
-                    self.schedule.refused_at = Some(now);
-                    self.schedule.doubt(now);
-                    return Err(Overload { retry_after });
-                }
+        // Where nobody knows how long it takes, all are let in.
+        if let Some(expected) = self.expect(lane, &t) {
+            let (own, all, clients) = self.queue.load().share(m.client.as_deref().map(Arc::from).as_ref());
+            let favoured = clients > 1 && own * clients <= all || self.schedule.comes_back(recipient, now);
+            let room = if favoured { expected.room + expected.least } else { expected.room };
+            if expected.begins_at.since(expected.open_at) > room || expected.begins_at > latest {
+                let retry_after = expected.retry_after(recipient, latest, now);
+                self.schedule.tell(recipient, now.plus(retry_after), now);
+                self.schedule.refused_at = Some(now);
+                self.schedule.doubt(now);
+                return Err(Overload { retry_after });
             }
-            // Nobody knows how long it takes.
-            None => {}
         }
         self.schedule.told.remove(&recipient);
         self.queue.promise(m, now);
@@ -145,9 +142,8 @@ impl Pool {
         }
         let (soon, load) = (t.now.plus(self.schedule.max_wait), self.queue.load());
         let many = load.lanes().any(|lane| {
-            let waits = load.work(lane).map(|(_, parts)| parts).sum::<u64>();
             let group = self.supplies(load.modems(lane), t);
-            !group.is_empty() && begun(&group, soon, t) < waits
+            !group.is_empty() && begun(&group, soon, t) < load.parts(lane)
         });
         if many {
             self.schedule.doubt(t.now);
@@ -160,47 +156,48 @@ impl Pool {
             return;
         }
         (self.schedule.review_at, self.schedule.reviewed_at) = (None, t.now);
-        let groups = self.groups();
-        let waits_too_long = |group: &BTreeSet<usize>| {
-            let (modems, work) = self.group(group, t);
-            let all = work.values().sum::<u64>();
-            all > 0 && begun(&modems, t.now.plus(self.schedule.max_wait), t) < all
-        };
-        let long: Vec<_> = groups.into_iter().filter(waits_too_long).collect();
+        let soon = t.now.plus(self.schedule.max_wait);
+        let groups = self.groups().into_iter();
+        let long: Vec<_> =
+            groups.filter(|group| begun(&self.of(group, t), soon, t) < self.parts(group, t)).collect();
         if long.iter().any(|group| !self.can_be_met(group, t)) {
             self.queue.set_order(Order::Newest);
         } else if long.is_empty() {
             self.queue.set_order(Order::EarliestDeadline);
+            return;
         }
         if self.queue.order() == Order::Newest {
             for group in &long {
                 self.give_up(group, t);
             }
         }
-        if !long.is_empty() || self.queue.order() == Order::Newest {
-            self.schedule.doubt(t.now);
-        }
+        self.schedule.doubt(t.now);
     }
 
     /// Whether all codes that only these modems may carry are begun before they are overdue, when the one with the
     /// earliest deadline goes first.
-    fn can_be_met(&self, group: &BTreeSet<usize>, t: &Periods) -> bool {
-        let (modems, work) = self.group(group, t);
-        let mut parts = 0_u64;
-        work.into_iter().all(|(second, more)| {
-            parts = parts.saturating_add(more);
-            begun(&modems, Timestamp::from_millis(second.saturating_mul(1000)), t) >= parts
+    fn can_be_met(&self, group: &Group, t: &Periods) -> bool {
+        let (modems, load) = (self.of(group, t), self.queue.load());
+        let mut seconds = BTreeMap::<u64, u64>::new();
+        for (second, parts) in self.lanes(group, t).flat_map(|lane| load.seconds(lane)) {
+            *seconds.entry(second).or_default() += parts;
+        }
+        let mut all = 0_u64;
+        seconds.into_iter().all(|(second, parts)| {
+            all = all.saturating_add(parts);
+            begun(&modems, Timestamp::from_millis(second.saturating_mul(1000)), t) >= all
         })
     }
 
     /// Gives up the codes that would not be begun soon, and before they are overdue, when the newest goes first.
-    fn give_up(&mut self, group: &BTreeSet<usize>, t: &Periods) {
-        let (modems, _) = self.group(group, t);
+    fn give_up(&mut self, group: &Group, t: &Periods) {
+        let modems = self.of(group, t);
+        let lanes: BTreeSet<_> = self.lanes(group, t).collect();
         let soon = t.now.plus(self.schedule.max_wait * LONG);
         let (mut parts, mut lost) = (0_u64, Vec::new());
         for entry in self.queue.newest() {
             let item = entry.item();
-            if !self.queue.load().modems(item.lane).iter().all(|modem| group.contains(modem)) {
+            if !lanes.contains(&item.lane) {
                 continue;
             }
             if entry.twin_of.is_some() || begun(&modems, soon.min(item.overdue_at), t) > parts {
@@ -217,31 +214,30 @@ impl Pool {
 
     /// When the next code of a lane would begin; `None` when no modem of the lane is known well enough to tell.
     fn expect(&self, lane: Lane, t: &Periods) -> Option<Expected> {
-        let modems = self.queue.load().modems(lane);
-        let waits = |lane| self.queue.load().work(lane).map(|(_, parts)| parts).sum::<u64>();
-        let here = self.supplies(modems, t);
-        if here.is_empty() {
+        let load = self.queue.load();
+        let modems = load.modems(lane);
+        if self.supplies(modems, t).is_empty() {
             // Nobody knows when one comes back. What waits for it is kept short all the same.
             let away: Vec<_> = modems.iter().map(|&modem| self.members[modem].supply_when_back(t)).collect();
-            let known = !away.is_empty() && away.iter().all(|supply| supply.part.is_some());
-            return known.then(|| self.expected(&away, waits(lane), LONG, t)).flatten();
+            let known = away.iter().all(|supply| supply.part.is_some());
+            return known.then(|| self.expected(&away, load.parts(lane), LONG, t)).flatten();
         }
-        let own: BTreeSet<_> = modems.iter().copied().collect();
-        let groups = self.groups_with(&own);
-        let expected = groups.iter().filter_map(|group| {
-            let (modems, work) = self.group(group, t);
-            self.expected(&modems, work.values().sum(), 1, t)
-        });
+        let groups = self.groups_with(modems).into_iter();
+        let expected =
+            groups.filter_map(|group| self.expected(&self.of(&group, t), self.parts(&group, t), 1, t));
         expected.max_by_key(|expected| expected.begins_at.since(expected.open_at))
     }
 
-    fn expected(&self, group: &[Supply<'_>], waits: u64, times: u32, t: &Periods) -> Option<Expected> {
-        let open_at = group.iter().map(|supply| supply.open_at).min()?;
-        let part = group.iter().filter_map(|supply| supply.part).min().unwrap_or_default();
+    fn expected(&self, modems: &[Supply<'_>], waits: u64, times: u32, t: &Periods) -> Option<Expected> {
+        let first = modems.iter().map(|supply| supply.open_at).min()?;
+        let idle: Vec<_> =
+            modems.iter().map(|supply| Supply { free_at: supply.open_at, ..*supply }).collect();
+        let open_at = begins(&idle, 1, first.plus(FAR), t).unwrap_or(first);
+        let part = modems.iter().filter_map(|supply| supply.part).min().unwrap_or_default();
         // What keeps the modems busy: one code behind the one on the air, however slow the modem is.
         let least = part.max(self.schedule.max_wait / 4);
         let most = (self.schedule.max_wait * times).max(least);
-        let begins_at = begins(group, waits.saturating_add(1), open_at.plus(FAR), t);
+        let begins_at = begins(modems, waits.saturating_add(1), open_at.plus(FAR), t);
         Some(Expected {
             open_at,
             begins_at: begins_at.unwrap_or(open_at.plus(FAR)),
@@ -250,45 +246,44 @@ impl Pool {
         })
     }
 
-    /// The groups of modems that codes compete for: each lane, and each two lanes together. A lane whose codes may go
-    /// through modems of another lane as well waits no longer than the group of both.
-    fn groups(&self) -> BTreeSet<BTreeSet<usize>> {
+    /// The groups of modems that codes compete for: each lane, and each two lanes together. A code whose lane shares
+    /// modems with another one waits as long as the slower of its lane and of both together.
+    fn groups(&self) -> BTreeSet<Group> {
         let load = self.queue.load();
-        let lanes = load.lanes().map(|lane| load.modems(lane).iter().copied().collect::<BTreeSet<_>>());
-        lanes.flat_map(|lane| self.groups_with(&lane)).collect()
+        load.lanes().flat_map(|lane| self.groups_with(load.modems(lane))).collect()
     }
 
-    fn groups_with(&self, lane: &BTreeSet<usize>) -> BTreeSet<BTreeSet<usize>> {
+    fn groups_with(&self, lane: &[usize]) -> BTreeSet<Group> {
         let load = self.queue.load();
         let others = load.lanes().map(|other| lane.iter().chain(load.modems(other)).copied().collect());
-        others.chain([lane.clone()]).collect()
+        others.chain([lane.iter().copied().collect()]).collect()
     }
 
-    /// The modems of a group that are in service, and the codes that only these may carry, by the second in which they are
-    /// overdue.
-    fn group(&self, group: &BTreeSet<usize>, t: &Periods) -> (Vec<Supply<'_>>, BTreeMap<u64, u64>) {
+    /// The lanes with codes that only modems of this group may carry, one of which at least is in service.
+    fn lanes<'a>(&'a self, group: &'a Group, t: &'a Periods) -> impl Iterator<Item = Lane> + 'a {
         let load = self.queue.load();
-        let mut work = BTreeMap::new();
-        for lane in load.lanes() {
+        load.lanes().filter(move |&lane| {
             let modems = load.modems(lane);
-            let within = modems.iter().all(|modem| group.contains(modem));
-            if within && modems.iter().any(|&modem| self.members[modem].supply(t).is_some()) {
-                for (second, parts) in load.work(lane) {
-                    *work.entry(second).or_default() += parts;
-                }
-            }
-        }
-        let modems: Vec<_> = group.iter().copied().collect();
-        (self.supplies(&modems, t), work)
+            modems.iter().all(|modem| group.contains(modem)) && !self.supplies(modems, t).is_empty()
+        })
+    }
+
+    fn parts(&self, group: &Group, t: &Periods) -> u64 {
+        self.lanes(group, t).map(|lane| self.queue.load().parts(lane)).sum()
+    }
+
+    /// The modems of a group that are in service.
+    fn of(&self, group: &Group, t: &Periods) -> Vec<Supply<'_>> {
+        group.iter().filter_map(|&modem| self.members[modem].supply(t)).collect()
     }
 
     fn supplies(&self, modems: &[usize], t: &Periods) -> Vec<Supply<'_>> {
-        modems
-            .iter()
-            .filter_map(|&modem| self.members.get(modem).and_then(|m: &Member| m.supply(t)))
-            .collect()
+        modems.iter().filter_map(|&modem| self.members[modem].supply(t)).collect()
     }
 }
+
+/// Modems that some codes compete for.
+type Group = BTreeSet<usize>;
 
 /// When the next code would begin.
 struct Expected {
@@ -304,10 +299,11 @@ struct Expected {
 impl Expected {
     /// How long until the next code may be let in; spread, so that not all come back at once.
     fn retry_after(&self, recipient: u64, latest: Timestamp, now: Timestamp) -> Duration {
-        let queue = self.begins_at.since(self.open_at).saturating_sub(self.room);
+        // Whoever comes back may wait as long as this.
+        let queue = self.begins_at.since(self.open_at).saturating_sub(self.room + self.least);
         let limits =
             if self.open_at > latest { self.open_at.since(now) } else { self.begins_at.since(latest) };
-        let spread = u64::try_from(self.room.as_millis()).unwrap_or(u64::MAX).max(1);
+        let spread = u64::try_from(self.least.as_millis()).unwrap_or(u64::MAX).max(1);
         let place = (recipient ^ now.as_millis().wrapping_mul(0x9E37_79B9_7F4A_7C15)) % spread;
         queue.max(limits).saturating_add(Duration::from_millis(place)).max(Duration::from_secs(1))
     }
