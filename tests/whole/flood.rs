@@ -287,12 +287,12 @@ fn holds(flood: Flood, served: usize, left_waiting: usize) {
 
 #[test]
 fn one_modem_serves_some_in_seconds_and_tells_the_others() {
-    holds(FLOOD, 3, 0);
+    holds(FLOOD, 6, 0);
 }
 
 #[test]
 fn four_modems_do_so_too() {
-    holds(Flood { modems: 4, ..FLOOD }, 3, 0);
+    holds(Flood { modems: 4, ..FLOOD }, 8, 0);
 }
 
 #[test]
@@ -313,12 +313,12 @@ fn a_flood_that_comes_back_is_served_as_customers_are() {
 /// What the dying modem had on the air waits until another modem has the time to send it again.
 #[test]
 fn a_modem_that_dies_takes_nobody_with_it() {
-    holds(Flood { modems: 4, trouble: Trouble::Dies, ..FLOOD }, 3, 2);
-    holds(Flood { modems: 4, trouble: Trouble::Hangs, ..FLOOD }, 3, 4);
+    holds(Flood { modems: 4, trouble: Trouble::Dies, ..FLOOD }, 8, 2);
+    holds(Flood { modems: 4, trouble: Trouble::Hangs, ..FLOOD }, 8, 4);
 }
 
 /// What waits for the only modem goes out when it answers again.
 #[test]
 fn the_only_modem_falls_silent_for_a_minute() {
-    holds(Flood { trouble: Trouble::Hangs, ..FLOOD }, 3, 12);
+    holds(Flood { trouble: Trouble::Hangs, ..FLOOD }, 3, 4);
 }
