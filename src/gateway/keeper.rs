@@ -51,12 +51,12 @@ impl Inner {
     }
 
     async fn pass(self: &Arc<Self>, now: Timestamp, swept: &mut Option<Swept>) -> Result<()> {
-        let (overdue, given, given_up) = {
+        let (overdue, woken, given_up) = {
             let mut pool = locked(&self.queue);
-            let (overdue, given) = pool.advance(now);
-            (overdue, given, pool.take_given_up())
+            let (overdue, woken) = pool.advance(now);
+            (overdue, woken, pool.take_given_up())
         };
-        for modem in given {
+        for modem in woken {
             self.slots[modem].wake.notify_one();
         }
         if !given_up.is_empty() {
@@ -66,9 +66,8 @@ impl Inner {
             );
         }
         for some in given_up.chunks(SWEEP_AT_ONCE).map(<[_]>::to_vec) {
-            let give_up =
-                move |mv: &mut Move<'_, '_>| some.into_iter().try_for_each(|id| mv.give_up_code(id));
-            self.make_in_turn(self.clock.now(), give_up).await?;
+            let end = move |mv: &mut Move<'_, '_>| some.into_iter().try_for_each(|id| mv.give_up_code(id));
+            self.make_in_turn(self.clock.now(), end).await?;
         }
         for id in overdue {
             self.make_in_turn(self.clock.now(), move |mv| mv.run_out(id)).await?;

@@ -154,11 +154,15 @@ mod tests {
             client: client.map(Arc::from),
         };
         let items = [item(Some("a"), 2, 5_100), item(Some("a"), 1, 5_900), item(None, 1, 7_000)];
-        items.iter().for_each(|item| load.add(item));
+        for item in &items {
+            load.add(item);
+        }
         assert_eq!((load.parts(lane), load.seconds(lane).collect()), (4, vec![(5, 3), (7, 1)]));
         assert_eq!(load.share(Some(&Arc::from("a"))), (3, 4, 2));
         assert_eq!(load.share(Some(&Arc::from("b"))), (0, 4, 3));
-        items.iter().for_each(|item| load.take(item));
+        for item in &items {
+            load.take(item);
+        }
         assert_eq!((load.lanes().count(), load.share(None)), (0, (0, 0, 1)));
         assert!(load.clients.is_empty());
     }

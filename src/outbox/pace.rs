@@ -92,9 +92,9 @@ pub(super) fn begins(group: &[Supply<'_>], part: u64, until: Timestamp, t: &Peri
     while early < late {
         let middle = early + (late - early) / 2;
         if begun(group, Timestamp::from_millis(middle), t) < part {
-            early = middle + 1
+            early = middle + 1;
         } else {
-            late = middle
+            late = middle;
         }
     }
     Some(Timestamp::from_millis(early))

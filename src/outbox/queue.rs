@@ -323,7 +323,7 @@ impl Entry {
             twin_of: None,
             recipient,
             otp,
-            client: m.client.as_deref().map(Arc::from),
+            client: m.client.as_deref().filter(|_| otp).map(Arc::from),
             lane: Lane::MAX,
             rank: (u8::from(!otp), u8::MAX - m.priority, deadline, m.id),
             due_at: m.due_at,

@@ -91,29 +91,24 @@ impl Member {
     /// When it can begin codes, as far as can be foreseen; `None` while it is not in service.
     pub(super) fn supply(&self, t: &Periods) -> Option<Supply<'_>> {
         let back = self.supply_when_back(t);
-        let known = back.part;
-        let (part, rest) = match (&self.work, self.on_air) {
+        let (has, since) = match (&self.work, self.on_air) {
             (Work::Away, _) => return None,
-            (Work::Given(entry), _) => (known, known.unwrap_or_default() * u32::from(entry.parts)),
-            (_, None) => (known, Duration::ZERO),
-            (_, Some((since, parts))) => {
-                let so_far = t.now.since(since);
-                if so_far > LONGEST {
-                    // It does not answer.
-                    return None;
-                }
-                let part = known.unwrap_or(so_far / parts.max(1));
-                let whole = known.map_or(Duration::ZERO, |part| part * parts);
-                // What takes longer than it should is expected to take as long again as it is late.
-                let late = so_far.saturating_sub(whole);
-                (Some(part), if late.is_zero() { whole - so_far } else { late + part / 8 })
-            }
+            (Work::Given(entry), _) => (u32::from(entry.parts), t.now),
+            (_, Some((since, parts))) => (parts, since),
+            (_, None) => (0, t.now),
         };
-        let has = match (&self.work, self.on_air) {
-            (Work::Given(entry), _) => entry.parts.into(),
-            (_, on_air) => on_air.map_or(0, |(_, parts)| parts.into()),
-        };
-        Some(Supply { free_at: back.free_at.max(t.now.plus(rest)), has, part, ..back })
+        let so_far = t.now.since(since);
+        if so_far > LONGEST {
+            // It does not answer.
+            return None;
+        }
+        let part = back.part.or_else(|| (!so_far.is_zero()).then(|| so_far / has.max(1)));
+        let whole = back.part.unwrap_or_default() * has;
+        let late = so_far.saturating_sub(whole);
+        // What takes longer than it should is expected to take as long again as it is late.
+        let again = if late.is_zero() { Duration::ZERO } else { late + part.unwrap_or_default() / 8 };
+        let rest = whole.saturating_sub(so_far) + again;
+        Some(Supply { free_at: back.free_at.max(t.now.plus(rest)), has: has.into(), part, ..back })
     }
 
     /// The same as if it waited for a message.
