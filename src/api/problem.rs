@@ -49,6 +49,9 @@ pub const CODES: &[(&str, &str)] = &[
     ("internal", "A fault of the daemon"),
 ];
 
+/// When to try again while too many messages wait, of which nobody knows how long they take.
+const QUEUE_FULL: Duration = Duration::from_secs(5);
+
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into(), retry_after: None, verification: None, hides: false }
@@ -100,7 +103,10 @@ impl From<GatewayError> for Problem {
     fn from(error: GatewayError) -> Self {
         use GatewayError as E;
         let retry_after = match &error {
-            E::Cooldown { retry_after, .. } | E::RateLimited { retry_after, .. } => Some(*retry_after),
+            E::Cooldown { retry_after, .. }
+            | E::RateLimited { retry_after, .. }
+            | E::Overloaded { retry_after } => Some(*retry_after),
+            E::QueueFull => Some(QUEUE_FULL),
             _ => None,
         };
         let verification = match &error {
@@ -119,7 +125,7 @@ impl From<GatewayError> for Problem {
             E::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
             E::Cooldown { .. } => (StatusCode::TOO_MANY_REQUESTS, "cooldown"),
             E::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
-            E::QueueFull => (StatusCode::SERVICE_UNAVAILABLE, "queue_full"),
+            E::QueueFull | E::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "queue_full"),
             E::Storage(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage"),
             E::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
             E::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
@@ -182,6 +188,7 @@ mod tests {
             (E::Cooldown { retry_after: minute, verification }, 429, "cooldown"),
             (E::RateLimited { limit, retry_after: minute }, 429, "rate_limited"),
             (E::QueueFull, 503, "queue_full"),
+            (E::Overloaded { retry_after: minute }, 503, "queue_full"),
             (E::Storage(s()), 503, "storage"),
             (E::ShuttingDown, 503, "shutting_down"),
             (E::Internal(s()), 500, "internal"),
@@ -189,12 +196,16 @@ mod tests {
             let denied = matches!(error, E::NotAllowed(_) | E::Hidden(_) | E::NotOwn(_));
             let problem = Problem::from(error);
             assert_eq!(problem.is_denial(), denied);
+            let problem_wait = problem.retry_after == Some(minute);
+            assert_eq!(problem_wait, status == 429 || problem.detail.contains("60 s"), "{code}");
             assert_eq!((problem.status.as_u16(), problem.code), (status, code));
             assert!(CODES.iter().any(|(known, _)| *known == code));
             let response = problem.into_response();
             assert_eq!(response.headers()["content-type"], "application/problem+json");
             let retry_after = response.headers().get("retry-after").map(|v| v.to_str().unwrap());
-            assert_eq!(retry_after, (status == 429).then_some("60"));
+            let queue_full = (code == "queue_full").then_some("5");
+            let told = if problem_wait { Some("60") } else { queue_full };
+            assert_eq!(retry_after, told);
         }
     }
 }

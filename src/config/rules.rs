@@ -39,7 +39,7 @@ pub enum LogFormat {
 }
 
 /// The keys of `[queue]`.
-pub(super) const QUEUE: &[&str] = &["patience", "max_pending", "min_life", "retry", "breaker"];
+pub(super) const QUEUE: &[&str] = &["patience", "max_pending", "max_wait", "min_life", "retry", "breaker"];
 
 /// How long a code waits for its modem's answer before it is also sent through another modem, or `auto`.
 pub(super) fn patience(queue: &Table<'_>) -> Option<Duration> {
@@ -69,6 +69,10 @@ pub(super) fn settings(
         services,
         limits: limits(root),
         max_pending: max_pending.and_then(|n| usize::try_from(n).ok()).unwrap_or(default.max_pending),
+        max_wait: queue
+            .item("max_wait")
+            .and_then(|i| i.span(Duration::from_secs(1)))
+            .unwrap_or(default.max_wait),
         min_life: queue.item("min_life").and_then(|i| i.span(Duration::ZERO)).unwrap_or(default.min_life),
         retry: retry(&queue.table("retry", &["first", "factor", "max", "attempts"])),
         breaker: breaker(&queue.table("breaker", &["failures", "first", "max"])),

@@ -106,6 +106,7 @@ fn every_key_is_read() {
     assert_eq!(config.gateway.limits.allow_prefixes.as_deref(), Some(&["+41".to_owned()][..]));
     assert_eq!(config.gateway.limits.deny_prefixes, ["+4190"]);
     assert_eq!((config.gateway.max_pending, config.gateway.min_life.as_secs()), (7, 5));
+    assert_eq!(config.gateway.max_wait, Duration::from_secs(8));
     assert_eq!(config.patience, Some(Duration::from_secs(9)));
     let breaker = config.gateway.breaker;
     assert_eq!((breaker.failures, breaker.first.as_secs(), breaker.max.as_secs()), (3, 2, 60));

@@ -31,6 +31,8 @@ pub(super) enum Effect {
     OfferTwin(Message, Avoid),
     /// A second modem took a code.
     TwinClaimed,
+    /// A code was given up that could not be met any more.
+    GivenUp,
     /// No modem is to let this message go any more.
     Recall(MessageId),
     /// This modem sent a message.
@@ -184,6 +186,7 @@ impl Inner {
             Effect::Dequeue(id) => locked(&self.queue).remove(id),
             Effect::OfferTwin(m, avoid) => self.offer_twin(&m, avoid),
             Effect::TwinClaimed => self.metrics.twin(),
+            Effect::GivenUp => self.metrics.given_up(),
             Effect::Recall(id) => self.recall(id, |_| true),
             Effect::Sent(modem) => self.count(&modem, |slot| &slot.sent),
             Effect::Failed(modem) => self.count(&modem, |slot| &slot.failed),

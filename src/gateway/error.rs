@@ -65,6 +65,12 @@ pub enum GatewayError {
     /// Too many messages wait.
     #[error("too many messages wait; the limit is queue.max_pending")]
     QueueFull,
+    /// The modems could not carry the code in time.
+    #[error("more codes wait than the modems can send in time; try again in {} s", seconds(.retry_after))]
+    Overloaded {
+        /// How long until one more is probably let in.
+        retry_after: Duration,
+    },
     /// The store cannot write.
     #[error("the store cannot write: {0}")]
     Storage(String),

@@ -19,7 +19,7 @@ use super::submit::Submit;
 use super::view::{EventKind, ModemView};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Ids, VerificationId};
-use crate::outbox::{Circuit, Condition, Pool};
+use crate::outbox::{Circuit, Condition, Message, Pool};
 use crate::phone::PhoneNumber;
 use crate::secret::{Key, Secret};
 use crate::store::Store;
@@ -131,6 +131,21 @@ impl Inner {
             return Err(GatewayError::QueueFull);
         }
         Ok(())
+    }
+
+    /// Lets a code in for which the modems have the time, and keeps its place in the queue. Called within the move that
+    /// makes it, before anything is counted or written, so that no two codes are let in for one place.
+    pub(super) fn admit_code(&self, m: &Message, now: Timestamp) -> Result<()> {
+        let recipient = self.recipient(&m.to);
+        let (admitted, look_at) = {
+            let mut pool = locked(&self.queue);
+            (pool.admit(m, recipient, now), pool.next_wake())
+        };
+        self.keep_by(look_at);
+        admitted.map_err(|overload| {
+            self.metrics.overload();
+            GatewayError::Overloaded { retry_after: overload.retry_after }
+        })
     }
 
     /// Does something with the pool; wakes the modem that it gives a message to, and the keeper when something

@@ -113,7 +113,7 @@ impl Move<'_, '_> {
             older => {
                 // It has no more attempts than its number may have wrong codes: so attempts_left is true.
                 let max_attempts = new.v.max_attempts.min(judged.guesses_left());
-                self.count(judged)?;
+                self.count(judged, &new.m)?;
                 if let Some(older) = older {
                     let older = self.tracked(older.id)?;
                     self.cancel(older)?;
@@ -204,7 +204,7 @@ impl Move<'_, '_> {
             .map_err(|refusal| GatewayError::Conflict(refusal.to_string()))?;
         let text = source.render(&v.service, service, v.expires_at.since(self.now))?;
         let m = self.inner.carry(message, &v, service, caller, &text, self.now)?;
-        self.count(judged)?;
+        self.count(judged, &m)?;
         self.withdraw(older)?;
         self.tx.put_message(&m)?;
         self.tx.put_verification(&v)?;

@@ -17,7 +17,7 @@ use crate::store::Records as _;
 
 /// How often old records are looked for, at the least and at the most.
 const SWEEPS: (Duration, Duration) = (Duration::from_secs(3600), Duration::from_secs(60));
-/// Records forgotten in one commit.
+/// Records forgotten, or codes given up, in one commit.
 const SWEEP_AT_ONCE: usize = 200;
 
 /// The last look for old records.
@@ -51,9 +51,23 @@ impl Inner {
     }
 
     async fn pass(self: &Arc<Self>, now: Timestamp, swept: &mut Option<Swept>) -> Result<()> {
-        let (overdue, given) = locked(&self.queue).advance(now);
-        for modem in given {
+        let (overdue, woken, given_up) = {
+            let mut pool = locked(&self.queue);
+            let (overdue, woken) = pool.advance(now);
+            (overdue, woken, pool.take_given_up())
+        };
+        for modem in woken {
             self.slots[modem].wake.notify_one();
+        }
+        if !given_up.is_empty() {
+            tracing::warn!(
+                codes = given_up.len(),
+                "given up: more codes wait than the modems can send in time"
+            );
+        }
+        for some in given_up.chunks(SWEEP_AT_ONCE).map(<[_]>::to_vec) {
+            let end = move |mv: &mut Move<'_, '_>| some.into_iter().try_for_each(|id| mv.give_up_code(id));
+            self.make_in_turn(self.clock.now(), end).await?;
         }
         for id in overdue {
             self.make_in_turn(self.clock.now(), move |mv| mv.run_out(id)).await?;

@@ -32,7 +32,8 @@ impl Gateway {
         let now = clock.now();
         let steady = Steady::resume(&store, &clock).await?;
         let rules = modems.iter().map(|m| (m.name().to_owned(), settings.rules(m.name())));
-        let pool = Pool::new(settings.min_life, settings.breaker, rules);
+        let mut pool = Pool::new(settings.min_life, settings.breaker, rules);
+        pool.set_max_wait(settings.max_wait);
         let slots = modems.into_iter().map(Slot::new).collect();
         let gateway = Self(Arc::new(Inner {
             queue: Mutex::new(pool),
@@ -79,7 +80,11 @@ impl Gateway {
 
     /// Replaces what a reload may change. The queue's `min_life` holds for messages queued from now on.
     pub fn reload(&self, settings: Settings) {
-        locked(&self.0.queue).set_rules(settings.min_life, settings.breaker, |name| settings.rules(name));
+        {
+            let mut pool = locked(&self.0.queue);
+            pool.set_rules(settings.min_life, settings.breaker, |name| settings.rules(name));
+            pool.set_max_wait(settings.max_wait);
+        }
         *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         self.0.keeper.notify_one();
         for slot in &self.0.slots {

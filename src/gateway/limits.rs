@@ -14,6 +14,7 @@ use super::settings::Settings;
 use super::verify::{allowed, number};
 use crate::hex;
 use crate::otp::{Limits, Place, Standing, Verification, Window};
+use crate::outbox::Message;
 use crate::phone::PhoneNumber;
 use crate::store::Records as _;
 
@@ -82,8 +83,12 @@ impl Move<'_, '_> {
         Ok(Judged { refused: asked.refused.clone().or(opted_out).or(waits), codes, guesses })
     }
 
-    /// Counts one more code in the windows of its judgement.
-    pub(super) fn count(&mut self, judged: Judged) -> Result<()> {
+    /// Counts one more code in the windows of its judgement, when the modems have the time for its message.
+    pub(super) fn count(&mut self, judged: Judged, m: &Message) -> Result<()> {
+        // Nothing is sent to a test number.
+        if !m.status.is_over() {
+            self.inner.admit_code(m, self.now)?;
+        }
         self.add(judged.codes)
     }
 

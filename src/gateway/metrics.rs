@@ -18,6 +18,8 @@ pub(super) struct Metrics {
     checks: [AtomicU64; 2],
     breakers_opened: AtomicU64,
     twins: AtomicU64,
+    overloads: AtomicU64,
+    given_up: AtomicU64,
     inbox_received: AtomicU64,
     reports: [AtomicU64; 2],
     pub(super) recoveries: Recoveries,
@@ -42,6 +44,14 @@ impl Metrics {
 
     pub(super) fn twin(&self) {
         self.twins.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn overload(&self) {
+        self.overloads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn given_up(&self) {
+        self.given_up.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn received(&self) {
@@ -88,6 +98,10 @@ impl Metrics {
         family(out, "breakers_opened_total", help, one(load(&self.breakers_opened)));
         let help = "Codes that went out through a second modem as well, since the first did not answer.";
         family(out, "twins_total", help, one(load(&self.twins)));
+        let help = "Codes refused since the modems could not send them in time.";
+        family(out, "overload_refusals_total", help, one(load(&self.overloads)));
+        let help = "Codes given up while they waited, since the modems could not send all of them in time.";
+        family(out, "codes_given_up_total", help, one(load(&self.given_up)));
         modem_families(out, modems);
         self.recoveries.render(out);
         text
@@ -112,7 +126,12 @@ const COUNTERS: [OfModem<u64>; 8] = [
     ("lost_notices", "Notices of the modem that found no room.", |m| m.facts.counters.lost_notices),
 ];
 
-const GAUGES: [OfModem<Option<f64>>; 4] = [
+const GAUGES: [OfModem<Option<f64>>; 5] = [
+    (
+        "pace_parts_per_minute",
+        "Parts per minute that the modem carries while it has work, by its last sends.",
+        |m| m.condition.part.map(|part| 60.0 / part.as_secs_f64().max(0.001)),
+    ),
     ("recipients", "Different numbers that the SIM served this month (UTC).", |m| {
         Some(size(m.condition.recipients_this_month))
     }),

@@ -151,6 +151,16 @@ impl Move<'_, '_> {
         Ok(())
     }
 
+    /// The pool gave this message up, which waited there.
+    pub(super) fn give_up_code(&mut self, id: MessageId) -> Result<()> {
+        let Some(m) = self.tx.message(id)? else { return Ok(()) };
+        if let Some(m) = self.happened_to(m, Event::GivenUp, self.now)? {
+            self.then(Effect::GivenUp);
+            self.then(Effect::Message(m));
+        }
+        Ok(())
+    }
+
     /// One event of a message as it is in the store, written down; nothing when its state does not take the event.
     pub(super) fn happened_to(&mut self, m: Message, event: Event, at: Timestamp) -> Result<Option<Message>> {
         let was = m.status;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::inbox::Words;
 use crate::otp::{Limits, Service, TestNumbers};
-use crate::outbox::{BreakerRules, ModemRules, Retry};
+use crate::outbox::{BreakerRules, MAX_WAIT, ModemRules, Retry};
 
 /// Why a message to a test number is withdrawn.
 pub(super) const TEST_NUMBER: &str = "a test number of the configuration: nothing is sent to it";
@@ -19,6 +19,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Messages that may wait.
     pub max_pending: usize,
+    /// How long a code may wait for modems that are in service; one that would wait longer is refused.
+    pub max_wait: Duration,
     /// A code with less life left is not sent.
     pub min_life: Duration,
     /// When a message is tried again.
@@ -48,6 +50,7 @@ impl Default for Settings {
             services: BTreeMap::from([(Service::DEFAULT.to_owned(), Service::default())]),
             limits: Limits::default(),
             max_pending: 100_000,
+            max_wait: MAX_WAIT,
             min_life: Duration::from_secs(20),
             retry: Retry::default(),
             breaker: BreakerRules::default(),

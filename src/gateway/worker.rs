@@ -231,8 +231,7 @@ impl Inner {
         let (entry, look_at) = {
             let mut pool = locked(&self.queue);
             let entry = pool.next(index, self.clock.now());
-            let look_at = if entry.is_none() { pool.next_wake() } else { None };
-            (entry, look_at)
+            (entry, pool.next_wake())
         };
         self.keep_by(look_at);
         entry.map(|e| Claim {

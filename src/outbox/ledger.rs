@@ -142,6 +142,23 @@ impl Ledger {
         at
     }
 
+    /// How many parts with codes may have been sent by `at` under `rules`, from now on.
+    pub(super) fn codes_by(&self, at: Timestamp, rules: &ModemRules, t: &Periods) -> u64 {
+        let left = |limit: u32, sent| u64::from(limit.saturating_sub(sent));
+        let later = |limit: u32, period: u64, now: u64| {
+            u64::from(limit).saturating_mul((at.as_millis() / period).saturating_sub(now))
+        };
+        let minute = rules.max_per_minute.map(|limit| {
+            left(limit, of(self.minute, t.minute)).saturating_add(later(limit, MINUTE, t.minute))
+        });
+        let day = rules
+            .max_per_day
+            .map(|limit| left(limit, of(self.day, t.day)).saturating_add(later(limit, DAY, t.day)));
+        let month = rules.max_per_month.filter(|_| at < t.next_month);
+        let month = month.map(|limit| left(limit, of(self.month, t.month)));
+        [minute, day, month].into_iter().flatten().min().unwrap_or(u64::MAX)
+    }
+
     /// How much of its allowance in a day or month is used up, in thousandths: the highest value of its limits.
     pub fn used(&self, rules: &ModemRules, recipients_served: usize, t: &Periods) -> u64 {
         let (day, month) = self.sent(t);

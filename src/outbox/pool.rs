@@ -8,16 +8,20 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use member::{Gate, Member, Verdict, Work};
+pub use schedule::Overload;
+use schedule::Schedule;
 
 use super::ledger::{Ledger, Periods, Recipients};
 use super::queue::{Avoid, Entry, Queue};
 use super::{
-    Account, BreakerRules, Circuit, EndedSend, Home, Judgement, Message, ModemRules, Observation, Others,
+    Account, BreakerRules, Circuit, EndedSend, Home, Judgement, Kind, Message, ModemRules, Observation,
+    Others, SendEnd,
 };
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 
 mod member;
+mod schedule;
 #[cfg(test)]
 mod tests;
 
@@ -85,6 +89,8 @@ pub struct Condition {
     pub why: String,
     /// When that failure happened.
     pub failed_at: Option<Timestamp>,
+    /// How long the modem took for a part lately, air time included.
+    pub part: Option<Duration>,
 }
 
 /// The modems, by their place in the configuration, and the messages that wait.
@@ -95,7 +101,11 @@ pub struct Pool {
     breaker: BreakerRules,
     /// The turn of the modem that was last given a message: a modem that waited long is not owed all that time.
     turn: u64,
+    schedule: Schedule,
 }
+
+/// How long a code may wait for modems that are in service, unless the operator says otherwise.
+pub const MAX_WAIT: Duration = Duration::from_secs(5);
 
 impl Pool {
     /// A pool whose modems are all away, without any message. A code needs `min_life` to be worth sending.
@@ -104,15 +114,22 @@ impl Pool {
         breaker: BreakerRules,
         modems: impl IntoIterator<Item = (String, ModemRules)>,
     ) -> Self {
-        let members = modems.into_iter().map(|(name, rules)| Member::new(name, rules)).collect();
-        Self { queue: Queue::new(min_life), members, breaker, turn: 0 }
+        let members: Vec<_> = modems.into_iter().map(|(name, rules)| Member::new(name, rules)).collect();
+        let mut queue = Queue::new(min_life);
+        queue.set_rules(members.iter().map(|m| m.rules.clone()).collect());
+        Self { queue, members, breaker, turn: 0, schedule: Schedule::new(MAX_WAIT) }
     }
 
     /// Adds a queued message. `recipient` is its number as a keyed hash; a modem in `avoid` does not get the
     /// message before the time given there. Returns which modem the message was given to.
     pub fn push(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Timestamp) -> Option<usize> {
         self.queue.push(m, recipient, avoid, now);
-        self.offer(m.id, &Periods::of(now))
+        let t = Periods::of(now);
+        let given = self.offer(m.id, &t);
+        if given.is_none() && matches!(m.kind, Kind::Otp(_)) {
+            self.doubt(&t);
+        }
+        given
     }
 
     /// Adds a message that is on the air, for another modem than the one that has it: a free modem gets it at
@@ -141,24 +158,32 @@ impl Pool {
     /// none, the modem waits and is given the next.
     pub fn next(&mut self, modem: usize, now: Timestamp) -> Option<Entry> {
         if let Work::Given(entry) = std::mem::replace(&mut self.members[modem].work, Work::Waiting) {
-            self.members[modem].work = Work::Busy;
+            let member = &mut self.members[modem];
+            (member.work, member.on_air) = (Work::Busy, Some((now, entry.parts.into())));
             return Some(*entry);
         }
-        let id = self.first_for(modem, &Periods::of(now))?;
+        self.members[modem].on_air = None;
+        let t = Periods::of(now);
+        let id = self.first_for(modem, &t)?;
         let entry = self.queue.remove(id)?;
-        self.members[modem].work = Work::Busy;
+        let member = &mut self.members[modem];
+        (member.work, member.on_air) = (Work::Busy, Some((now, entry.parts.into())));
         self.count_turn(modem, &entry, now);
+        self.doubt(&t);
         Some(entry)
     }
 
     /// A modem can take no message. What it was given goes to another modem, which is returned, or waits.
     pub fn leave(&mut self, modem: usize, now: Timestamp) -> Option<usize> {
         let member = &mut self.members[modem];
-        member.look_at = None;
-        let Work::Given(entry) = std::mem::replace(&mut member.work, Work::Away) else { return None };
+        (member.look_at, member.on_air) = (None, None);
+        let had = std::mem::replace(&mut member.work, Work::Away);
+        let t = Periods::of(now);
+        self.doubt(&t);
+        let Work::Given(entry) = had else { return None };
         let id = entry.id;
         self.queue.put(*entry, now);
-        self.offer(id, &Periods::of(now))
+        self.offer(id, &t)
     }
 
     /// Lets time pass. Returns the messages that can no longer be sent in time, and the modems that were
@@ -166,6 +191,7 @@ impl Pool {
     pub fn advance(&mut self, now: Timestamp) -> (Vec<MessageId>, Vec<usize>) {
         let (overdue, due) = self.queue.advance(now);
         let t = Periods::of(now);
+        self.review(&t);
         let mut woken: Vec<usize> = due.into_iter().filter_map(|id| self.offer(id, &t)).collect();
         let mut free = false;
         for member in &mut self.members {
@@ -182,7 +208,8 @@ impl Pool {
 
     /// When [`advance`](Pool::advance) next has something to do.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        self.members.iter().filter_map(|m| m.look_at).chain(self.queue.next_wake()).min()
+        let looks = self.members.iter().filter_map(|m| m.look_at);
+        looks.chain(self.queue.next_wake()).chain(self.schedule.review_at).min()
     }
 
     /// Removes a message wherever it waits.
@@ -200,6 +227,11 @@ impl Pool {
     pub fn settle(&mut self, modem: usize, done: &EndedSend<'_>, now: Timestamp) -> Accounting {
         let t = Periods::of(now);
         let member = &mut self.members[modem];
+        if let Some((since, _)) = member.on_air.take()
+            && done.end != SendEnd::NotBegun
+        {
+            member.pace.record(now.since(since), done.parts);
+        }
         let sim = &mut member.sim;
         let before = sim.ledger;
         let mut new_recipient = None;
@@ -278,6 +310,7 @@ impl Pool {
         for member in &mut self.members {
             member.rules = of(&member.name);
         }
+        self.queue.set_rules(self.members.iter().map(|m| m.rules.clone()).collect());
     }
 
     /// The condition of a modem.
@@ -294,6 +327,7 @@ impl Pool {
             circuit,
             why: if circuit == Circuit::Closed { String::new() } else { member.account.why().to_owned() },
             failed_at: member.account.failed_at(),
+            part: member.pace.part(),
         }
     }
 

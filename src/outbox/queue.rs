@@ -1,12 +1,16 @@
 //! Which message a free modem takes next, in memory; rebuilt from the store at start-up.
 //!
 //! Codes go before plain text; within a priority the earliest deadline that can still be met goes first, then
-//! the oldest message. A message that waits for its time or for a modem delays no other message.
+//! the oldest message. When the pool finds that the codes cannot all be met, it has the newest code go first. A message
+//! that waits for its time or for a modem delays no other message.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Kind, Message};
+use super::load::{Item, Lane, Load};
+use super::{Kind, Message, ModemRules};
 use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::phone::PhoneNumber;
@@ -37,6 +41,10 @@ pub struct Entry {
     pub recipient: u64,
     /// Whether it carries a code.
     pub otp: bool,
+    /// The client that asked for it.
+    client: Option<Arc<str>>,
+    /// The modems that may carry it, by its number.
+    lane: Lane,
     rank: Rank,
     due_at: Timestamp,
     /// The first instant at which it can no longer be sent in time.
@@ -45,11 +53,27 @@ pub struct Entry {
 
 type Rank = (u8, u8, Timestamp, MessageId);
 
+/// In which order codes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// The one with the earliest deadline first.
+    #[default]
+    EarliestDeadline,
+    /// The newest one first.
+    Newest,
+}
+
+/// How long a place is kept for a code that was admitted and is not in the queue yet.
+const PROMISE: Duration = Duration::from_secs(10);
+
 /// The messages that wait.
 #[derive(Debug, Default)]
 pub struct Queue {
     min_life: Duration,
+    order: Order,
     ready: BTreeMap<Rank, Entry>,
+    /// The ranks of the codes among them, by age.
+    ages: BTreeMap<MessageId, Rank>,
     delayed: HashMap<MessageId, Entry>,
     ranks: HashMap<MessageId, Rank>,
     /// Every instant at which something changes by itself.
@@ -59,6 +83,10 @@ pub struct Queue {
     twins: usize,
     /// How many messages only this modem may send.
     pinned: HashMap<String, usize>,
+    /// The codes as work.
+    load: Load,
+    /// Codes that were admitted and are not here yet: they count in the load.
+    promised: BTreeMap<MessageId, (Item, Timestamp)>,
 }
 
 impl Queue {
@@ -69,7 +97,7 @@ impl Queue {
 
     /// Adds a queued message to `recipient`.
     pub fn push(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Timestamp) {
-        let entry = Entry { avoid, ..Entry::of(m, recipient, self.min_life) };
+        let entry = Entry { avoid, ..self.entry(m, recipient) };
         self.put(entry, now);
     }
 
@@ -81,14 +109,40 @@ impl Queue {
             pinned: m.wanted_modem.clone(),
             twin_of: m.modem.clone(),
             due_at: now,
-            ..Entry::of(m, recipient, self.min_life)
+            ..self.entry(m, recipient)
         };
         self.put(entry, now);
+    }
+
+    fn entry(&mut self, m: &Message, recipient: u64) -> Entry {
+        let entry = Entry::of(m, recipient, self.min_life);
+        let lane = if entry.otp { self.load.lane(&m.to) } else { Lane::MAX };
+        Entry { lane, ..entry }
+    }
+
+    /// Keeps a place for a code that was admitted.
+    pub(super) fn promise(&mut self, m: &Message, now: Timestamp) {
+        let item = self.entry(m, 0).item();
+        self.load.add(&item);
+        if let Some((old, _)) = self.promised.insert(m.id, (item, now)) {
+            self.load.take(&old);
+        }
+    }
+
+    /// Gives places free whose codes did not come: their transaction failed.
+    pub(super) fn lapse(&mut self, now: Timestamp) {
+        let over = |at: &Timestamp| now.since(*at) > PROMISE || *at > now;
+        while let Some(first) = self.promised.first_entry().filter(|first| over(&first.get().1)) {
+            self.load.take(&first.remove().0);
+        }
     }
 
     /// Adds an entry that was taken out before.
     pub fn put(&mut self, entry: Entry, now: Timestamp) {
         self.remove(entry.id);
+        if let Some((item, _)) = self.promised.remove(&entry.id) {
+            self.load.take(&item);
+        }
         match entry.twin_of {
             None => self.otp += usize::from(entry.otp),
             Some(_) => self.twins += 1,
@@ -97,20 +151,58 @@ impl Queue {
             *self.pinned.entry(modem.clone()).or_default() += 1;
         }
         self.ranks.insert(entry.id, entry.rank);
+        self.load.add(&entry.item());
         let overdue_at = entry.overdue_at;
         for at in entry.wakes().filter(|&at| at > now || overdue_at == Some(at)) {
             self.wakes.insert((at, entry.id));
         }
         if entry.due_at <= now {
-            self.ready.insert(entry.rank, entry);
+            self.make_ready(entry);
         } else {
             self.delayed.insert(entry.id, entry);
         }
     }
 
+    fn make_ready(&mut self, entry: Entry) {
+        if entry.otp {
+            self.ages.insert(entry.id, entry.rank);
+        }
+        self.ready.insert(entry.rank, entry);
+    }
+
     /// The messages whose time has come, in the order in which they should go.
     pub fn ready(&self) -> impl Iterator<Item = &Entry> {
-        self.ready.values()
+        let newest_first = self.order == Order::Newest;
+        let oldest = MessageId::first_at(Timestamp::default());
+        let text = Bound::Included((1, 0, Timestamp::default(), oldest));
+        let from = if newest_first { text } else { Bound::Unbounded };
+        let codes = newest_first.then(|| self.newest()).into_iter().flatten();
+        codes.chain(self.ready.range((from, Bound::Unbounded)).map(|(_, entry)| entry))
+    }
+
+    /// The codes whose time has come, the newest first.
+    pub(super) fn newest(&self) -> impl Iterator<Item = &Entry> {
+        self.ages.values().rev().filter_map(|rank| self.ready.get(rank))
+    }
+
+    /// In which order codes go.
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// Sets in which order codes go.
+    pub fn set_order(&mut self, order: Order) {
+        self.order = order;
+    }
+
+    /// The codes that wait, as work.
+    pub(super) fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// The lane of a number.
+    pub(super) fn lane(&mut self, to: &crate::phone::PhoneNumber) -> Lane {
+        self.load.lane(to)
     }
 
     /// A message whose time has come.
@@ -122,6 +214,8 @@ impl Queue {
     pub fn remove(&mut self, id: MessageId) -> Option<Entry> {
         let rank = self.ranks.remove(&id)?;
         let entry = self.ready.remove(&rank).or_else(|| self.delayed.remove(&id))?;
+        self.ages.remove(&id);
+        self.load.take(&entry.item());
         for at in entry.wakes() {
             self.wakes.remove(&(at, id));
         }
@@ -148,7 +242,7 @@ impl Queue {
             self.wakes.remove(&(at, id));
             if let Some(entry) = self.delayed.remove(&id) {
                 if entry.due_at <= now {
-                    self.ready.insert(entry.rank, entry);
+                    self.make_ready(entry);
                 } else {
                     self.delayed.insert(id, entry);
                 }
@@ -174,9 +268,26 @@ impl Queue {
         self.pinned.get(modem).copied().unwrap_or(0)
     }
 
+    /// How much life a code needs to be worth sending.
+    pub(super) fn min_life(&self) -> Duration {
+        self.min_life
+    }
+
     /// Sets how much life a code needs to be worth sending, from the next [`push`](Queue::push) on.
     pub fn set_min_life(&mut self, min_life: Duration) {
         self.min_life = min_life;
+    }
+
+    /// Sets the rules of the modems, which say who may carry what.
+    pub fn set_rules(&mut self, rules: Vec<ModemRules>) {
+        let mut load = Load::new(rules);
+        for entry in self.ready.values_mut().chain(self.delayed.values_mut()).filter(|entry| entry.otp) {
+            entry.lane = load.lane(&entry.to);
+            load.add(&entry.item());
+        }
+        // What is not here yet finds its lane when it comes.
+        self.promised.clear();
+        self.load = load;
     }
 
     /// How many messages wait, without those that are on the air as well.
@@ -212,6 +323,8 @@ impl Entry {
             twin_of: None,
             recipient,
             otp,
+            client: m.client.as_deref().filter(|_| otp).map(Arc::from),
+            lane: Lane::MAX,
             rank: (u8::from(!otp), u8::MAX - m.priority, deadline, m.id),
             due_at: m.due_at,
             overdue_at: m.deadline.map(|d| d.minus(life)).into_iter().chain(refused.map(|r| r.until)).min(),
@@ -225,6 +338,16 @@ impl Entry {
             && self.refused_by.as_deref() != Some(modem)
             && self.twin_of.as_deref() != Some(modem)
             && self.overdue_at.is_none_or(|at| now < at)
+    }
+
+    /// The code as work; a text is none.
+    pub(super) fn item(&self) -> Item {
+        Item {
+            lane: self.lane,
+            parts: u64::from(self.parts),
+            overdue_at: self.overdue_at.unwrap_or(Timestamp::from_millis(u64::MAX)),
+            client: self.client.clone(),
+        }
     }
 
     fn wakes(&self) -> impl Iterator<Item = Timestamp> + '_ {
@@ -280,6 +403,38 @@ mod tests {
         let order: Vec<_> = [3, 2, 5, 1, 0, 4].map(|i: usize| messages[i].id).to_vec();
         assert_eq!(drain(&mut queue, "a", START), order);
         assert!(queue.is_empty() && queue.next_wake().is_none() && queue.wakes.is_empty());
+    }
+
+    #[test]
+    fn the_newest_code_goes_first_when_not_all_can_be_met_and_texts_come_after_them_still() {
+        let messages = [code(1, 100), text(2, 0), code(3, 300), text(4, 9), code(5, 200)];
+        let mut queue = queue();
+        queue.set_order(Order::Newest);
+        for m in &messages {
+            queue.push(m, 0, vec![], START);
+        }
+        let order = [4, 2, 0, 3, 1].map(|i: usize| messages[i].id).to_vec();
+        assert_eq!(drain(&mut queue, "a", START), order);
+        assert!(queue.ages.is_empty());
+    }
+
+    #[test]
+    fn a_place_is_kept_until_its_code_comes_or_for_ten_seconds() {
+        let mut queue = queue();
+        let parts = |queue: &Queue| -> u64 { queue.load.lanes().map(|lane| queue.load.parts(lane)).sum() };
+        let (first, second) = (code(1, 300), Message { parts: 2, ..code(2, 300) });
+        for m in [&first, &second, &second] {
+            queue.promise(m, START);
+        }
+        assert_eq!((parts(&queue), queue.len()), (3, 0));
+        queue.push(&first, 0, vec![], START);
+        assert_eq!((parts(&queue), queue.len()), (3, 1));
+        queue.lapse(after(10));
+        assert_eq!(parts(&queue), 3);
+        queue.lapse(after(11));
+        assert_eq!(parts(&queue), 1);
+        queue.remove(first.id);
+        assert!(parts(&queue) == 0 && queue.promised.is_empty());
     }
 
     #[test]
@@ -395,6 +550,7 @@ mod tests {
             }
             prop_assert!(left.is_empty() && queue.is_empty());
             prop_assert!(queue.ready.is_empty() && queue.delayed.is_empty() && queue.otp == 0);
+            prop_assert!(queue.ages.is_empty() && queue.load.lanes().next().is_none());
         }
     }
 }

@@ -57,6 +57,8 @@ pub enum Event {
         /// A code with less life left is not sent.
         min_life: Duration,
     },
+    /// More codes wait than the modems can send in time, and this one is not among those that go out.
+    GivenUp,
     /// A delivery report.
     Reported {
         /// Whether the recipient received it.
@@ -162,6 +164,10 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
         }
         (Queued, Event::Cancel) => end(&mut m, Cancelled),
         (Queued, Event::Tick { min_life }) => ran_out(&mut m, min_life, now),
+        (Queued, Event::GivenUp) => {
+            m.error = Some("more codes waited than the modems could send in time".to_owned());
+            end(&mut m, Expired);
+        }
         // This includes a message that a service centre gave up too early.
         (Sent | Undelivered, Event::Reported { delivered: true, .. }) => delivered(&mut m, now),
         // It was unknown whether the message had been sent; now it is known.

@@ -1,8 +1,10 @@
 //! Deterministic simulation of the whole daemon: seeds that must hold. What is simulated stands in `sim/mod.rs`.
 //!
 //! `cargo run --release --example whole -- --seed N --steps` runs one seed and prints its steps; the same program makes
-//! longer runs, and the gate has it run as many seeds as fit a minute.
+//! longer runs, and the gate has it run as many seeds as fit a minute. `flood.rs` is a story of its own: more codes are
+//! asked for than the SIMs can send.
 
+mod flood;
 mod sim;
 
 use sim::{Kind, Plan, report, run, shrink};

@@ -26,6 +26,7 @@ mod inbound;
 mod limits;
 mod modems;
 mod names;
+mod overload;
 mod pending;
 mod pool;
 mod reports;
@@ -145,7 +146,8 @@ struct World {
     events: tokio::sync::broadcast::Receiver<Event>,
 }
 
-/// The defaults without their rates, and a service more.
+/// The defaults without their rates, and a service more. The clock is moved while modems send, so what they seem to take
+/// says nothing.
 fn settings() -> Settings {
     let template = Template::parse("Your code is {code}.").unwrap();
     let service = Service { template, ..Service::default() };
@@ -154,6 +156,7 @@ fn settings() -> Settings {
         services: BTreeMap::from([("default".to_owned(), service.clone()), ("pay".to_owned(), service)]),
         limits: Limits { per_number, per_client, per_prefix, total, ..Limits::default() },
         max_pending: 1000,
+        max_wait: Duration::from_secs(3600),
         ..Settings::default()
     }
 }

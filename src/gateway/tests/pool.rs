@@ -228,16 +228,15 @@ async fn a_reserve_is_left_to_codes() {
         assert_eq!(world.aired().await.to, format!("+4179123457{n}"));
         world.until(code.message.0, MessageStatus::Sent).await;
     }
-    let late = world.issue("+41791234580").await.unwrap();
-    world.at_rest().await;
-    assert!(world.air.try_recv().is_err(), "the allowance itself is used up");
+    let refused = world.issue("+41791234580").await.unwrap_err();
+    let GatewayError::Overloaded { retry_after } = refused else { panic!("{refused}") };
+    let tomorrow = START.plus(retry_after).as_millis() / 86_400_000;
+    assert_eq!(tomorrow, START.as_millis() / 86_400_000 + 1, "the allowance itself is used up");
+    assert!(retry_after <= Duration::from_secs(4 * 3600), "{retry_after:?}");
     world.clock.advance(Duration::from_hours(4));
     world.until(text, MessageStatus::Sent).await;
-    world.at_rest().await;
-    assert_eq!(
-        world.gateway.message(&Caller::default(), late.message.0).await.unwrap().status,
-        MessageStatus::Expired
-    );
+    let code = world.issue("+41791234580").await.unwrap();
+    world.until(code.message.0, MessageStatus::Sent).await;
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! One modem of the pool: what it may send and when, and what it has.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use super::{Fitness, Sim};
 use crate::clock::Timestamp;
 use crate::outbox::ledger::{Need, Periods};
-use crate::outbox::{Account, Circuit, Entry, Home, ModemRules};
+use crate::outbox::pace::{LONGEST, Supply};
+use crate::outbox::{Account, Circuit, Entry, Home, ModemRules, Pace};
 
 /// A modem of the configuration.
 #[derive(Debug)]
@@ -17,6 +19,9 @@ pub(super) struct Member {
     pub(super) sim: Sim,
     pub(super) account: Account,
     pub(super) work: Work,
+    /// Since when it has what it is sending, and how many parts that is.
+    pub(super) on_air: Option<(Timestamp, u32)>,
+    pub(super) pace: Pace,
     /// When something that keeps it from a waiting message may have ended.
     pub(super) look_at: Option<Timestamp>,
     pub(super) turn: u64,
@@ -61,6 +66,8 @@ impl Member {
             sim: Sim::default(),
             account: Account::default(),
             work: Work::Away,
+            on_air: None,
+            pace: Pace::default(),
             look_at: None,
             turn: 0,
         }
@@ -79,6 +86,36 @@ impl Member {
     /// Whether it could take a message now or soon.
     pub(super) fn is_in_service(&self, now: Timestamp) -> bool {
         !matches!(self.work, Work::Away) && !matches!(self.account.circuit(now), Circuit::Open { .. })
+    }
+
+    /// When it can begin codes, as far as can be foreseen; `None` while it is not in service.
+    pub(super) fn supply(&self, t: &Periods) -> Option<Supply<'_>> {
+        let back = self.supply_when_back(t);
+        let (has, since) = match (&self.work, self.on_air) {
+            (Work::Away, _) => return None,
+            (Work::Given(entry), _) => (u32::from(entry.parts), t.now),
+            (_, Some((since, parts))) => (parts, since),
+            (_, None) => (0, t.now),
+        };
+        let so_far = t.now.since(since);
+        if so_far > LONGEST {
+            // It does not answer.
+            return None;
+        }
+        let part = back.part.or_else(|| (!so_far.is_zero()).then(|| so_far / has.max(1)));
+        let whole = back.part.unwrap_or_default() * has;
+        let late = so_far.saturating_sub(whole);
+        // What takes longer than it should is expected to take as long again as it is late.
+        let again = if late.is_zero() { Duration::ZERO } else { late + part.unwrap_or_default() / 8 };
+        let rest = whole.saturating_sub(so_far) + again;
+        Some(Supply { free_at: back.free_at.max(t.now.plus(rest)), has: has.into(), part, ..back })
+    }
+
+    /// The same as if it waited for a message.
+    pub(super) fn supply_when_back(&self, t: &Periods) -> Supply<'_> {
+        let open_at = self.gate(t).code;
+        let (ledger, rules) = (&self.sim.ledger, &self.rules);
+        Supply { free_at: open_at, open_at, has: 0, part: self.pace.part(), ledger, rules }
     }
 
     /// When it may send anything at all.

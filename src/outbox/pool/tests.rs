@@ -440,7 +440,8 @@ proptest! {
                     // The pool is advanced whenever it asks for that, and not more often.
                     while let Some(wake) = pool.next_wake().filter(|&wake| wake <= until) {
                         now = now.max(wake);
-                        for id in pool.advance(now).0 {
+                        let overdue = pool.advance(now).0;
+                        for id in overdue.into_iter().chain(pool.take_given_up()) {
                             prop_assert!(inside.remove(&id) || twins.remove(&id), "overdue twice");
                         }
                         assert_at_rest(&pool, now);
@@ -464,7 +465,8 @@ proptest! {
                 }
                 Step::Resume(modem) => {
                     pool.try_now(modem, now);
-                    let overdue = pool.advance(now).0;
+                    let mut overdue = pool.advance(now).0;
+                    overdue.extend(pool.take_given_up());
                     inside.retain(|id| !overdue.contains(id));
                     twins.retain(|id| !overdue.contains(id));
                 }

@@ -275,6 +275,15 @@ fn a_code_with_too_little_life_is_not_sent() {
 }
 
 #[test]
+fn a_code_that_waits_may_be_given_up_and_one_on_the_air_may_not() {
+    let m = run(message(1), [Event::GivenUp], after(1));
+    assert_eq!((m.status, m.body.is_some()), (MessageStatus::Expired, false));
+    assert_eq!(m.error.as_deref(), Some("more codes waited than the modems could send in time"));
+    let on_air = run(message(1), [claim()], after(1));
+    assert!(step(on_air, Event::GivenUp, after(2), &Retry::default()).is_err());
+}
+
+#[test]
 fn a_code_alone_has_a_twin_and_one_at_a_time() {
     let refused = |m: Message, event| step(m, event, START, &Retry::default()).is_err();
     let text = Message { kind: Kind::Text, ..message(1) };
@@ -386,6 +395,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => modem().prop_map(not_started),
         2 => (modem(), 0_u8..2).prop_map(|(modem, part)| late(modem, part, 3)),
         1 => Just(Event::FoundSending),
+        1 => Just(Event::GivenUp),
         1 => Just(Event::Tick { min_life: Duration::from_secs(20) }),
         1 => any::<bool>().prop_map(reported),
         1 => Just(Event::Cancel),

@@ -6,9 +6,9 @@
 //! hold after each step.
 
 mod client;
-mod dice;
+pub(crate) mod dice;
 mod ear;
-mod machine;
+pub(crate) mod machine;
 mod model;
 mod plan;
 mod trouble;

@@ -1,0 +1,169 @@
+//! What waits, as work: the parts of the codes, by the modems that may carry them, by the second in which they are
+//! overdue, and by client.
+//!
+//! A lane is a set of modems that the routes of numbers lead to. Most installations have one lane, of all modems.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::ModemRules;
+use crate::clock::Timestamp;
+use crate::phone::PhoneNumber;
+
+/// The number of a lane.
+pub(super) type Lane = usize;
+
+/// One code that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) lane: Lane,
+    pub(super) parts: u64,
+    /// When it can no longer be sent in time.
+    pub(super) overdue_at: Timestamp,
+    /// The client that asked for it.
+    pub(super) client: Option<Arc<str>>,
+}
+
+/// All codes that wait.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    rules: Vec<ModemRules>,
+    /// The modems of each lane, in order.
+    lanes: Vec<Vec<usize>>,
+    /// What waits in each lane.
+    work: Vec<Work>,
+    /// The parts of each client.
+    clients: BTreeMap<Option<Arc<str>>, u64>,
+}
+
+/// The parts that wait in one lane.
+#[derive(Debug, Default)]
+struct Work {
+    all: u64,
+    /// By the second in which they are overdue.
+    seconds: BTreeMap<u64, u64>,
+}
+
+impl Load {
+    /// Nothing waits, for modems with these rules.
+    pub(super) fn new(rules: Vec<ModemRules>) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
+    /// The lane of a number.
+    pub(super) fn lane(&mut self, to: &PhoneNumber) -> Lane {
+        let may = |rules: &ModemRules| rules.route(to).is_some();
+        let modems: Vec<_> = (0..self.rules.len()).filter(|&i| may(&self.rules[i])).collect();
+        if let Some(lane) = self.lanes.iter().position(|known| *known == modems) {
+            return lane;
+        }
+        self.lanes.push(modems);
+        self.work.push(Work::default());
+        self.lanes.len() - 1
+    }
+
+    /// The modems of a lane.
+    pub(super) fn modems(&self, lane: Lane) -> &[usize] {
+        self.lanes.get(lane).map_or(&[], Vec::as_slice)
+    }
+
+    /// The lanes in which something waits.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = Lane> + '_ {
+        (0..self.work.len()).filter(|&lane| self.work[lane].all > 0)
+    }
+
+    /// The parts that wait in a lane.
+    pub(super) fn parts(&self, lane: Lane) -> u64 {
+        self.work.get(lane).map_or(0, |work| work.all)
+    }
+
+    /// The same by the second in which they are overdue.
+    pub(super) fn seconds(&self, lane: Lane) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let work = self.work.get(lane).into_iter();
+        work.flat_map(|work| &work.seconds).map(|(&second, &parts)| (second, parts))
+    }
+
+    /// The parts that wait for a client, those of all clients, and for how many of them any wait, this one included.
+    pub(super) fn share(&self, client: Option<&Arc<str>>) -> (u64, u64, u64) {
+        let own = self.clients.get(&client.cloned());
+        let others = self.clients.len() - usize::from(own.is_some());
+        let all = self.clients.values().sum();
+        (own.copied().unwrap_or(0), all, u64::try_from(others).unwrap_or(u64::MAX).saturating_add(1))
+    }
+
+    pub(super) fn add(&mut self, item: &Item) {
+        if let Some(work) = self.work.get_mut(item.lane) {
+            work.all += item.parts;
+            *work.seconds.entry(second(item.overdue_at)).or_default() += item.parts;
+            *self.clients.entry(item.client.clone()).or_default() += item.parts;
+        }
+    }
+
+    pub(super) fn take(&mut self, item: &Item) {
+        if let Some(work) = self.work.get_mut(item.lane) {
+            work.all = work.all.saturating_sub(item.parts);
+            subtract(&mut work.seconds, &second(item.overdue_at), item.parts);
+            subtract(&mut self.clients, &item.client, item.parts);
+        }
+    }
+}
+
+fn second(at: Timestamp) -> u64 {
+    at.as_millis() / 1000
+}
+
+fn subtract<K: Ord>(counts: &mut BTreeMap<K, u64>, key: &K, parts: u64) {
+    if let Some(count) = counts.get_mut(key) {
+        *count = count.saturating_sub(parts);
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_lead_to_lanes() {
+        let routes = |of: &[&str]| ModemRules {
+            routes: Some(of.iter().map(ToString::to_string).collect()),
+            ..ModemRules::default()
+        };
+        let mut load = Load::new(vec![ModemRules::default(), routes(&["+41", "+49"]), routes(&["+4179"])]);
+        let mut modems = |to: &str| {
+            let lane = load.lane(&to.parse().unwrap());
+            load.modems(lane).to_vec()
+        };
+        assert_eq!(modems("+41791234567"), [0, 1, 2]);
+        assert_eq!(modems("+491791234567"), [0, 1]);
+        assert_eq!(modems("+33712345678"), [0]);
+        assert_eq!(modems("+41761234567"), [0, 1]);
+        assert_eq!(load.lanes.len(), 3);
+    }
+
+    #[test]
+    fn what_is_taken_leaves_nothing_behind() {
+        let mut load = Load::new(vec![ModemRules::default()]);
+        let lane = load.lane(&"+41791234567".parse().unwrap());
+        let item = |client: Option<&str>, parts, at| Item {
+            lane,
+            parts,
+            overdue_at: Timestamp::from_millis(at),
+            client: client.map(Arc::from),
+        };
+        let items = [item(Some("a"), 2, 5_100), item(Some("a"), 1, 5_900), item(None, 1, 7_000)];
+        for item in &items {
+            load.add(item);
+        }
+        assert_eq!((load.parts(lane), load.seconds(lane).collect()), (4, vec![(5, 3), (7, 1)]));
+        assert_eq!(load.share(Some(&Arc::from("a"))), (3, 4, 2));
+        assert_eq!(load.share(Some(&Arc::from("b"))), (0, 4, 3));
+        for item in &items {
+            load.take(item);
+        }
+        assert_eq!((load.lanes().count(), load.share(None)), (0, (0, 0, 1)));
+        assert!(load.clients.is_empty());
+    }
+}

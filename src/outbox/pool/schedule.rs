@@ -1,0 +1,310 @@
+//! Whether the codes that wait can be met at the pace that the modems were seen to have; whether one more is let in; and
+//! which are given up when they cannot all be met.
+//!
+//! - A code is let in when its modems are expected to begin it within `max_wait` and within its life. Once somebody had to
+//!   be turned away, and until nobody was for a while, only as much waits as keeps the modems busy. So who is let in is
+//!   served in seconds.
+//! - The codes can be met when, sent in the order of their deadlines, each is begun before it is overdue. While that holds,
+//!   this order stands.
+//! - Once it does not hold (modems died, a limit of a SIM is used up), the newest code goes first, and those that would
+//!   not be begun soon even so are given up at once, so that whoever waits is told. The order of deadlines stands again
+//!   when all that waits would be begun within `max_wait`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Pool;
+use crate::clock::Timestamp;
+use crate::id::MessageId;
+use crate::outbox::Message;
+use crate::outbox::ledger::Periods;
+use crate::outbox::load::Lane;
+use crate::outbox::pace::{Supply, begins, begun};
+use crate::outbox::queue::Order;
+
+#[cfg(test)]
+mod tests;
+
+/// How often the codes that wait are looked at, while they may be too many.
+const REVIEWS: Duration = Duration::from_secs(1);
+/// How far ahead is looked for the moment at which a modem may send again.
+const FAR: Duration = Duration::from_secs(86_400);
+/// How long a recipient who was told to come back has a better chance.
+const BACK: Duration = Duration::from_secs(30);
+/// Recipients that are remembered as told to come back.
+const TOLD: usize = 4096;
+/// So many times `max_wait` a code may wait for a modem that comes back, or for the rest of a backlog that cannot be met.
+const LONG: u32 = 5;
+
+/// A code that the modems could not carry in time, and when the next may be let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overload {
+    /// How long until then.
+    pub retry_after: Duration,
+}
+
+/// How the codes that wait are looked at, and who was not let in.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    max_wait: Duration,
+    /// When to look at the codes that wait.
+    pub(super) review_at: Option<Timestamp>,
+    reviewed_at: Timestamp,
+    /// When a code was turned away last.
+    refused_at: Option<Timestamp>,
+    /// The recipients that were told to come back, and when.
+    told: BTreeMap<u64, Timestamp>,
+    given_up: Vec<MessageId>,
+}
+
+impl Schedule {
+    pub(super) fn new(max_wait: Duration) -> Self {
+        Self { max_wait, ..Self::default() }
+    }
+
+    /// The codes that wait may be too many.
+    fn doubt(&mut self, now: Timestamp) {
+        let next = self.reviewed_at.plus(REVIEWS);
+        // After the clock was set back the last look is in the future.
+        let at = if self.reviewed_at > now { now } else { next.max(now) };
+        self.review_at = Some(self.review_at.map_or(at, |known| known.min(at)));
+    }
+
+    /// Whether somebody was turned away lately.
+    fn is_pressed(&self, now: Timestamp) -> bool {
+        self.refused_at.is_some_and(|at| at <= now && now.since(at) <= self.max_wait * 2)
+    }
+
+    /// Whether this recipient does what it was told.
+    fn comes_back(&self, recipient: u64, now: Timestamp) -> bool {
+        self.told.get(&recipient).is_some_and(|&at| at <= now && now.since(at) <= BACK)
+    }
+
+    fn tell(&mut self, recipient: u64, back_at: Timestamp, now: Timestamp) {
+        if self.told.len() >= TOLD {
+            self.told.retain(|_, at| now.since(*at) <= BACK && at.since(now) <= FAR);
+        }
+        if self.told.len() < TOLD {
+            self.told.insert(recipient, back_at);
+        }
+    }
+}
+
+impl Pool {
+    /// Sets how long a code may wait for modems that are in service.
+    pub fn set_max_wait(&mut self, max_wait: Duration) {
+        self.schedule.max_wait = max_wait;
+    }
+
+    /// Lets a code in, for which a place is kept from then on, or says when to come back. `recipient` is its number as a
+    /// keyed hash.
+    ///
+    /// A client that has no more than its share of what waits, and a recipient that comes back when it was told to, may
+    /// wait longer by a part: so a client that floods leaves places for the others.
+    pub fn admit(&mut self, m: &Message, recipient: u64, now: Timestamp) -> Result<(), Overload> {
+        self.queue.lapse(now);
+        let (t, lane) = (Periods::of(now), self.queue.lane(&m.to));
+        let latest = m.deadline.map_or(now.plus(FAR), |deadline| deadline.minus(self.queue.min_life()));
+        // Where nobody knows how long it takes, all are let in.
+        if let Some(expected) = self.expect(lane, &t) {
+            let (own, all, clients) = self.queue.load().share(m.client.as_deref().map(Arc::from).as_ref());
+            let favoured = clients > 1 && own * clients <= all || self.schedule.comes_back(recipient, now);
+            let room = if favoured { expected.room + expected.least } else { expected.room };
+            if expected.begins_at.since(expected.open_at) > room || expected.begins_at > latest {
+                let retry_after = expected.retry_after(recipient, latest, now);
+                self.schedule.tell(recipient, now.plus(retry_after), now);
+                self.schedule.refused_at = Some(now);
+                self.schedule.doubt(now);
+                return Err(Overload { retry_after });
+            }
+        }
+        self.schedule.told.remove(&recipient);
+        self.queue.promise(m, now);
+        Ok(())
+    }
+
+    /// In which order codes go.
+    pub fn order(&self) -> Order {
+        self.queue.order()
+    }
+
+    /// The codes that were given up since the last call.
+    pub fn take_given_up(&mut self) -> Vec<MessageId> {
+        std::mem::take(&mut self.schedule.given_up)
+    }
+
+    /// What waits, or what the modems can carry, is not what it was: the codes that wait are looked at soon, when more of
+    /// them wait in a lane than begin soon.
+    pub(super) fn doubt(&mut self, t: &Periods) {
+        if self.schedule.review_at.is_some() {
+            return;
+        }
+        let (soon, load) = (t.now.plus(self.schedule.max_wait), self.queue.load());
+        let many = load.lanes().any(|lane| {
+            let group = self.supplies(load.modems(lane), t);
+            !group.is_empty() && begun(&group, soon, t) < load.parts(lane)
+        });
+        if many {
+            self.schedule.doubt(t.now);
+        }
+    }
+
+    /// Looks at the codes that wait, when it is time to: chooses their order, and gives up those that cannot be met.
+    pub(super) fn review(&mut self, t: &Periods) {
+        if self.schedule.review_at.is_none_or(|at| at > t.now) {
+            return;
+        }
+        (self.schedule.review_at, self.schedule.reviewed_at) = (None, t.now);
+        let soon = t.now.plus(self.schedule.max_wait);
+        let groups = self.groups().into_iter();
+        let long: Vec<_> =
+            groups.filter(|group| begun(&self.of(group, t), soon, t) < self.parts(group, t)).collect();
+        if long.iter().any(|group| !self.can_be_met(group, t)) {
+            self.queue.set_order(Order::Newest);
+        } else if long.is_empty() {
+            self.queue.set_order(Order::EarliestDeadline);
+            return;
+        }
+        if self.queue.order() == Order::Newest {
+            for group in &long {
+                self.give_up(group, t);
+            }
+        }
+        self.schedule.doubt(t.now);
+    }
+
+    /// Whether all codes that only these modems may carry are begun before they are overdue, when the one with the
+    /// earliest deadline goes first.
+    fn can_be_met(&self, group: &Group, t: &Periods) -> bool {
+        let (modems, load) = (self.of(group, t), self.queue.load());
+        let mut seconds = BTreeMap::<u64, u64>::new();
+        for (second, parts) in self.lanes(group, t).flat_map(|lane| load.seconds(lane)) {
+            *seconds.entry(second).or_default() += parts;
+        }
+        let mut all = 0_u64;
+        seconds.into_iter().all(|(second, parts)| {
+            all = all.saturating_add(parts);
+            begun(&modems, Timestamp::from_millis(second.saturating_mul(1000)), t) >= all
+        })
+    }
+
+    /// Gives up the codes that would not be begun soon, and before they are overdue, when the newest goes first.
+    fn give_up(&mut self, group: &Group, t: &Periods) {
+        let modems = self.of(group, t);
+        let lanes: BTreeSet<_> = self.lanes(group, t).collect();
+        let soon = t.now.plus(self.schedule.max_wait * LONG);
+        let (mut parts, mut lost) = (0_u64, Vec::new());
+        for entry in self.queue.newest() {
+            let item = entry.item();
+            if !lanes.contains(&item.lane) {
+                continue;
+            }
+            if entry.twin_of.is_some() || begun(&modems, soon.min(item.overdue_at), t) > parts {
+                parts = parts.saturating_add(item.parts);
+            } else {
+                lost.push(entry.id);
+            }
+        }
+        for id in lost {
+            self.queue.remove(id);
+            self.schedule.given_up.push(id);
+        }
+    }
+
+    /// When the next code of a lane would begin; `None` when no modem of the lane is known well enough to tell.
+    fn expect(&self, lane: Lane, t: &Periods) -> Option<Expected> {
+        let load = self.queue.load();
+        let modems = load.modems(lane);
+        if self.supplies(modems, t).is_empty() {
+            // Nobody knows when one comes back. What waits for it is kept short all the same.
+            let away: Vec<_> = modems.iter().map(|&modem| self.members[modem].supply_when_back(t)).collect();
+            let known = away.iter().all(|supply| supply.part.is_some());
+            return known.then(|| self.expected(&away, load.parts(lane), LONG, t)).flatten();
+        }
+        let groups = self.groups_with(modems).into_iter();
+        let expected =
+            groups.filter_map(|group| self.expected(&self.of(&group, t), self.parts(&group, t), 1, t));
+        expected.max_by_key(|expected| expected.begins_at.since(expected.open_at))
+    }
+
+    fn expected(&self, modems: &[Supply<'_>], waits: u64, times: u32, t: &Periods) -> Option<Expected> {
+        let first = modems.iter().map(|supply| supply.open_at).min()?;
+        let idle: Vec<_> =
+            modems.iter().map(|supply| Supply { free_at: supply.open_at, ..*supply }).collect();
+        let open_at = begins(&idle, 1, first.plus(FAR), t).unwrap_or(first);
+        let part = modems.iter().filter_map(|supply| supply.part).min().unwrap_or_default();
+        // What keeps the modems busy: one code behind the one on the air, however slow the modem is.
+        let least = part.max(self.schedule.max_wait / 4);
+        let most = (self.schedule.max_wait * times).max(least);
+        let begins_at = begins(modems, waits.saturating_add(1), open_at.plus(FAR), t);
+        Some(Expected {
+            open_at,
+            begins_at: begins_at.unwrap_or(open_at.plus(FAR)),
+            room: if self.schedule.is_pressed(t.now) { least } else { most },
+            least,
+        })
+    }
+
+    /// The groups of modems that codes compete for: each lane, and each two lanes together. A code whose lane shares
+    /// modems with another one waits as long as the slower of its lane and of both together.
+    fn groups(&self) -> BTreeSet<Group> {
+        let load = self.queue.load();
+        load.lanes().flat_map(|lane| self.groups_with(load.modems(lane))).collect()
+    }
+
+    fn groups_with(&self, lane: &[usize]) -> BTreeSet<Group> {
+        let load = self.queue.load();
+        let others = load.lanes().map(|other| lane.iter().chain(load.modems(other)).copied().collect());
+        others.chain([lane.iter().copied().collect()]).collect()
+    }
+
+    /// The lanes with codes that only modems of this group may carry, one of which at least is in service.
+    fn lanes<'a>(&'a self, group: &'a Group, t: &'a Periods) -> impl Iterator<Item = Lane> + 'a {
+        let load = self.queue.load();
+        load.lanes().filter(move |&lane| {
+            let modems = load.modems(lane);
+            modems.iter().all(|modem| group.contains(modem)) && !self.supplies(modems, t).is_empty()
+        })
+    }
+
+    fn parts(&self, group: &Group, t: &Periods) -> u64 {
+        self.lanes(group, t).map(|lane| self.queue.load().parts(lane)).sum()
+    }
+
+    /// The modems of a group that are in service.
+    fn of(&self, group: &Group, t: &Periods) -> Vec<Supply<'_>> {
+        group.iter().filter_map(|&modem| self.members[modem].supply(t)).collect()
+    }
+
+    fn supplies(&self, modems: &[usize], t: &Periods) -> Vec<Supply<'_>> {
+        modems.iter().filter_map(|&modem| self.members[modem].supply(t)).collect()
+    }
+}
+
+/// Modems that some codes compete for.
+type Group = BTreeSet<usize>;
+
+/// When the next code would begin.
+struct Expected {
+    begins_at: Timestamp,
+    /// When the limits of the SIMs and the breakers let the first of its modems send.
+    open_at: Timestamp,
+    /// How long after that it may begin.
+    room: Duration,
+    /// How long it may be at least, so that the modems are busy.
+    least: Duration,
+}
+
+impl Expected {
+    /// How long until the next code may be let in; spread, so that not all come back at once.
+    fn retry_after(&self, recipient: u64, latest: Timestamp, now: Timestamp) -> Duration {
+        // Whoever comes back may wait as long as this.
+        let queue = self.begins_at.since(self.open_at).saturating_sub(self.room + self.least);
+        let limits =
+            if self.open_at > latest { self.open_at.since(now) } else { self.begins_at.since(latest) };
+        let spread = u64::try_from(self.least.as_millis()).unwrap_or(u64::MAX).max(1);
+        let place = (recipient ^ now.as_millis().wrapping_mul(0x9E37_79B9_7F4A_7C15)) % spread;
+        queue.max(limits).saturating_add(Duration::from_millis(place)).max(Duration::from_secs(1))
+    }
+}
