@@ -3,13 +3,14 @@
 //! Codes go before plain text; within a priority the earliest deadline that can still be met goes first, then
 //! the oldest message. A message that waits for its time or for a modem delays no other message.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::{Kind, Message};
 use crate::clock::Timestamp;
 use crate::id::MessageId;
-use crate::phone::PhoneNumber;
+use crate::phone::{PhoneNumber, Range};
 
 /// Modems that failed with a message, and until when each does not get it.
 pub type Avoid = Vec<(String, Timestamp)>;
@@ -37,6 +38,8 @@ pub struct Entry {
     pub recipient: u64,
     /// Whether it carries a code.
     pub otp: bool,
+    /// The range of the recipient, once somebody asked for it.
+    range: OnceCell<Range>,
     rank: Rank,
     due_at: Timestamp,
     /// The first instant at which it can no longer be sent in time.
@@ -212,10 +215,16 @@ impl Entry {
             twin_of: None,
             recipient,
             otp,
+            range: OnceCell::new(),
             rank: (u8::from(!otp), u8::MAX - m.priority, deadline, m.id),
             due_at: m.due_at,
             overdue_at: m.deadline.map(|d| d.minus(life)).into_iter().chain(refused.map(|r| r.until)).min(),
         }
+    }
+
+    /// The range of the numbering plan that the recipient lies in.
+    pub fn range(&self) -> Range {
+        *self.range.get_or_init(|| self.to.range())
     }
 
     /// Whether `modem` may have it now, as far as the message is concerned.
