@@ -7,10 +7,9 @@ use super::fields::Fields;
 use super::reply::{json, with};
 use super::request::{Authorised, Reply};
 use super::wire;
-use crate::gateway::{EventKind, GatewayError, MessageFilter, MessageView, SendRequest};
+use crate::gateway::{EventKind, MessageFilter, MessageView, SendRequest};
 use crate::id::MessageId;
 use crate::outbox::MessageStatus;
-use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 
 /// `POST /v1/messages`.
@@ -37,11 +36,12 @@ pub(super) async fn send(mut request: Authorised) -> Reply {
 /// `GET /v1/messages`.
 pub(super) async fn list(request: Authorised) -> Reply {
     let named = |word: &str| MessageStatus::ALL.into_iter().find(|status| status.as_str() == word);
-    // In a query an unescaped + is a blank.
-    let to = request.query("to").map(|number| number.replacen(' ', "+", 1).parse::<PhoneNumber>());
     let filter = MessageFilter {
         status: request.read("status", "a status of a message", named)?,
-        to: to.transpose().map_err(|e| GatewayError::InvalidNumber(e.to_string()))?,
+        // In a query an unescaped + is a blank.
+        to: request
+            .query("to")
+            .map(|to| to.strip_prefix(' ').map_or(to.to_owned(), |rest| format!("+{rest}"))),
         limit: request.limit()?,
         before: request.cursor(|cursor| cursor.parse().ok())?,
     };

@@ -4,7 +4,7 @@ use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::inner::Gateway;
 use super::request::{Caller, MessageFilter, SendRequest};
-use super::verify::{fingerprint, number, once};
+use super::verify::{fingerprint, once};
 use super::view::{MessageView, Page};
 use crate::id::MessageId;
 use crate::outbox::{Kind, Message};
@@ -16,8 +16,8 @@ impl Gateway {
         let inner = &self.0;
         inner.admit()?;
         let settings = inner.settings();
-        let to = number(&request.to)?;
-        settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked)?;
+        let to = settings.number(&request.to)?;
+        settings.permits(&to)?;
         if request.text.expose().is_empty() {
             return Err(GatewayError::InvalidRequest("text is empty".to_owned()));
         }
@@ -56,6 +56,7 @@ impl Gateway {
     /// Messages, newest first.
     pub async fn messages(&self, caller: &Caller, filter: MessageFilter) -> Result<Page<MessageView>> {
         let limit = filter.limit.clamp(1, 1000);
+        let to = filter.to.as_deref().map(|to| self.0.settings().number(to)).transpose()?;
         let who = caller.clone();
         let found = self
             .0
@@ -64,7 +65,7 @@ impl Gateway {
                 view.messages(limit + 1, filter.before, |m| {
                     visible(&who, m)
                         && filter.status.is_none_or(|status| m.status == status)
-                        && filter.to.as_ref().is_none_or(|to| m.to == *to)
+                        && to.as_ref().is_none_or(|to| m.to == *to)
                 })
             })
             .await??;

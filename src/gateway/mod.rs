@@ -5,6 +5,7 @@
 //! `gateway/tests/mod.rs`: a gateway over a store in memory and a modem that is a few lines of test.
 
 mod air;
+mod destination;
 mod effects;
 mod error;
 mod events;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::id::{InboxId, MessageId};
 use crate::outbox::MessageStatus;
-use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 
 /// Who asks: an authorised client.
@@ -75,7 +74,7 @@ pub struct MessageFilter {
     /// Only in this status.
     pub status: Option<MessageStatus>,
     /// Only to this number.
-    pub to: Option<PhoneNumber>,
+    pub to: Option<String>,
     /// At most so many, 1 to 1000.
     pub limit: usize,
     /// Only older than this one.

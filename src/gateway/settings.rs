@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::inbox::Words;
-use crate::otp::{Limits, Service};
+use crate::otp::{Destinations, Limits, Service};
 use crate::outbox::{BreakerRules, ModemRules, Retry};
 
 /// Everything a reload may change.
@@ -14,6 +14,8 @@ pub struct Settings {
     pub services: BTreeMap<String, Service>,
     /// Who may be sent to, and how often.
     pub limits: Limits,
+    /// Who may get codes.
+    pub destinations: Destinations,
     /// Messages that may wait.
     pub max_pending: usize,
     /// A code with less life left is not sent.
@@ -40,6 +42,7 @@ impl Default for Settings {
         Self {
             services: BTreeMap::from([(Service::DEFAULT.to_owned(), Service::default())]),
             limits: Limits::default(),
+            destinations: Destinations::default(),
             max_pending: 100_000,
             min_life: Duration::from_secs(20),
             retry: Retry::default(),

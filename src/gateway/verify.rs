@@ -26,11 +26,11 @@ impl Gateway {
         let inner = &self.0;
         inner.admit()?;
         let settings = inner.settings();
-        let to = number(&request.to)?;
+        let to = settings.number(&request.to)?;
         let name = request.service.clone().unwrap_or_else(|| Service::DEFAULT.to_owned());
         let service = settings.services.get(&name).ok_or(GatewayError::UnknownService)?;
         allowed(caller, &name)?;
-        settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked)?;
+        inner.permits_code(&settings, &to)?;
         check_values(service, request.locale.as_deref(), &request.values)?;
 
         let now = inner.clock.now();
@@ -89,10 +89,11 @@ impl Gateway {
         service: Option<&str>,
         code: &Secret<String>,
     ) -> Result<CheckView> {
-        let to = number(to)?;
+        let settings = self.0.settings();
+        let to = settings.number(to)?;
         let service = service.unwrap_or(Service::DEFAULT).to_owned();
         allowed(caller, &service)?;
-        if !self.0.settings().services.contains_key(&service) {
+        if !settings.services.contains_key(&service) {
             return Err(GatewayError::UnknownService);
         }
         let id = self.0.perform(self.0.clock.now(), move |mv| mv.newest(&to, &service)).await?;
@@ -117,7 +118,7 @@ impl Gateway {
             ));
         }
         let service = settings.services.get(&v.service).ok_or(GatewayError::UnknownService)?;
-        settings.limits.permits(&v.to).map_err(GatewayError::DestinationBlocked)?;
+        inner.permits_code(&settings, &v.to)?;
         let source = inner.unpack(&id.to_bytes(), sealed)?;
         let text = source.render(&v.service, service, life)?;
         let m = inner.carry(inner.ids.next(now), &v, service, caller, &text, now)?;
@@ -246,11 +247,6 @@ fn measure(text: &Secret<String>) -> Result<(Encoding, u8)> {
         )));
     }
     Ok((survey.encoding, u8::try_from(survey.parts).unwrap_or(u8::MAX)))
-}
-
-/// A number as a client wrote it.
-pub(super) fn number(text: &str) -> Result<PhoneNumber> {
-    text.parse().map_err(|e: crate::phone::PhoneError| GatewayError::InvalidNumber(e.to_string()))
 }
 
 fn allowed(caller: &Caller, service: &str) -> Result<()> {

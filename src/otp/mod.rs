@@ -1,10 +1,11 @@
-//! A verification, pure: the code and its keyed hash, the template, a service with its policy, the limits
-//! and the state step.
+//! A verification, pure: the code and its keyed hash, the template, a service with its policy, the destinations, the
+//! limits and the state step.
 //!
 //! This room does not know that modems, a store or a clock exist: time is a parameter, and randomness comes
 //! from the generator that is passed in where a code is made.
 
 mod code;
+mod destinations;
 mod limits;
 mod policy;
 mod service;
@@ -13,6 +14,7 @@ mod verification;
 mod window;
 
 pub use code::{Code, CodeHash};
+pub use destinations::{Countries, Destinations, Known, Validity};
 pub use limits::Limits;
 pub use policy::{Policy, PolicyError};
 pub use service::Service;

@@ -19,6 +19,7 @@ use crate::store::{InboxRecords, ReportRecords, Store};
 
 mod backlog;
 mod cancel;
+mod destinations;
 mod faults;
 mod inbound;
 mod limits;
