@@ -37,7 +37,7 @@ fn pool(rules: &ModemRules) -> Pool {
     let modems = (0..MODEMS).map(|i| (format!("m{i}"), rules.clone()));
     let mut pool = Pool::new(Duration::from_secs(20), BreakerRules::default(), modems);
     for modem in 0..MODEMS {
-        pool.set_place(modem, Home::of("228011234567890"), false);
+        pool.set_home(modem, Home::of("228011234567890"));
     }
     pool
 }

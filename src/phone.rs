@@ -1,9 +1,28 @@
 //! A telephone number in E.164 form (ITU-T E.164 section 6): `+`, a country code, at most 15 digits.
+//!
+//! A number parses as it stands when it comes from the network or the store. A number that a client gives is
+//! [read](PhoneNumber::read): it becomes the one canonical form of all its spellings, by libphonenumber's metadata.
+//!
+//! ```
+//! use smsotpd::phone::{Kind, PhoneNumber};
+//!
+//! let number = PhoneNumber::read("+410791234567", None).unwrap();
+//! assert_eq!(number.as_str(), "+41791234567");
+//! assert_eq!(number.range().kind, Kind::Mobile);
+//!
+//! let home = Some("CH".parse().unwrap());
+//! assert_eq!(PhoneNumber::read("079 123 45 67", home).unwrap(), number);
+//! assert!(PhoneNumber::read("079 123 45 67", None).is_err());
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
 
 use gsm_sms::mask;
+
+mod plan;
+
+pub use plan::{Country, Kind, NotACountry, Range};
 
 /// A parsed E.164 number. Its `Debug` and its [`masked`](PhoneNumber::masked) form hide the middle digits, so
 /// that it may be logged; [`as_str`](PhoneNumber::as_str) gives the whole number.
@@ -25,6 +44,17 @@ pub enum PhoneError {
     /// Fewer than 7 or more than 15 digits.
     #[error("a number has 7 to 15 digits, country code included")]
     Length,
+    /// No `+` at the start, and no country whose national forms are read.
+    #[error(
+        "a number begins with + and its country code, such as +41791234567; national forms are read when \
+         destinations.default_region names their country"
+    )]
+    National,
+    /// A number of digits that no number of its country has, or a country code that does not exist.
+    #[error(
+        "no such number exists: its country code is unknown, or its country has no number with so many digits"
+    )]
+    Impossible,
 }
 
 impl PhoneNumber {

@@ -38,7 +38,7 @@ pub(super) async fn list(request: Authorised) -> Reply {
     let named = |word: &str| MessageStatus::ALL.into_iter().find(|status| status.as_str() == word);
     let filter = MessageFilter {
         status: request.read("status", "a status of a message", named)?,
-        to: request.number("to")?,
+        to: request.number("to"),
         limit: request.limit()?,
         before: request.cursor(|cursor| cursor.parse().ok())?,
     };

@@ -15,8 +15,7 @@ use super::access::{Grant, Right, named};
 use super::app::App;
 use super::fields::{Fields, must_be, unknown};
 use super::problem::Problem;
-use crate::gateway::{Caller, GatewayError};
-use crate::phone::PhoneNumber;
+use crate::gateway::Caller;
 use crate::secret::Secret;
 
 /// The longest time that `?wait=` waits.
@@ -109,9 +108,8 @@ impl Authorised {
     }
 
     /// A number in the query, in which an unescaped + is a blank.
-    pub(super) fn number(&self, name: &str) -> Result<Option<PhoneNumber>, Problem> {
-        let number = self.query(name).map(|number| number.replacen(' ', "+", 1).parse::<PhoneNumber>());
-        Ok(number.transpose().map_err(|e| GatewayError::InvalidNumber(e.to_string()))?)
+    pub(super) fn number(&self, name: &str) -> Option<String> {
+        self.query(name).map(|to| to.strip_prefix(' ').map_or(to.to_owned(), |rest| format!("+{rest}")))
     }
 
     /// How long `?wait=` waits: `30s` or a number of seconds, at most five minutes; `None` without the parameter.

@@ -38,7 +38,7 @@ pub(super) async fn list(request: Authorised) -> Reply {
     let filter = VerificationFilter {
         service: request.query("service").map(str::to_owned),
         status: request.read("status", "a status of a verification", named)?,
-        to: request.number("to")?,
+        to: request.number("to"),
         limit: request.limit()?,
         before: request.cursor(|cursor| cursor.parse().ok())?,
     };

@@ -33,7 +33,7 @@ use toml::de::DeTable;
 
 use crate::api::access::Client;
 use crate::gateway::Settings;
-use crate::otp::Service;
+use crate::otp::{Countries, Service};
 use reader::{Faults, Table};
 
 mod client;
@@ -91,6 +91,7 @@ const ROOT: &[&str] = &[
     "modem",
     "service",
     "limits",
+    "destinations",
     "queue",
     "log",
     "retention",
@@ -229,6 +230,13 @@ impl Config {
         }
         let default = self.gateway.services.get(Service::DEFAULT);
         warnings.extend(default.into_iter().flat_map(|d| self.borrowed_texts(d)));
+        let Settings { limits, destinations, .. } = &self.gateway;
+        if limits.allow_prefixes.is_some() && destinations.countries != Countries::Sims {
+            warnings.push(
+                "limits.allow_prefixes stands instead of destinations.countries, which has no effect; remove one of them"
+                    .to_owned(),
+            );
+        }
         for prefix in self.gateway.limits.allow_prefixes.iter().flatten() {
             let serves = |routes: &Vec<String>| {
                 routes.iter().any(|r| r.starts_with(prefix.as_str()) || prefix.starts_with(r.as_str()))

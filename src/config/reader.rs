@@ -312,6 +312,11 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// Whether it is a list.
+    pub(super) fn is_list(&self) -> bool {
+        self.value.is_array()
+    }
+
     /// A list; an entry that cannot be read is noted and left out.
     pub(super) fn list<T>(&self, read: impl Fn(&Item<'a>) -> Option<T>) -> Option<Vec<T>> {
         if !self.value.is_array() {

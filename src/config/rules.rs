@@ -1,4 +1,4 @@
-//! `[limits]`, `[queue]`, `[log]`, `[retention]`, `[opt_out]` and `[testing]`.
+//! `[limits]`, `[destinations]`, `[queue]`, `[log]`, `[retention]`, `[opt_out]` and `[testing]`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use tracing_subscriber::EnvFilter;
 use super::reader::{Item, Table, is_name};
 use crate::gateway::Settings;
 use crate::inbox::Words;
-use crate::otp::{Limits, Service, TestNumbers};
+use crate::otp::{Countries, Destinations, Limits, Service, TestNumbers, Validity};
 use crate::outbox::{BreakerRules, ModemRules, Retry};
-use crate::phone::PhoneNumber;
+use crate::phone::{Kind, PhoneNumber};
 
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +51,8 @@ pub(super) fn patience(queue: &Table<'_>) -> Option<Duration> {
     item.span(Duration::from_secs(1))
 }
 
-/// The settings of the gateway: `[limits]`, `[queue]`, `[retention]`, `[opt_out]` and `[testing]`, and what was read
-/// already.
+/// The settings of the gateway: `[limits]`, `[destinations]`, `[queue]`, `[retention]`, `[opt_out]` and `[testing]`, and
+/// what was read already.
 pub(super) fn settings(
     root: &Table<'_>,
     queue: &Table<'_>,
@@ -68,6 +68,7 @@ pub(super) fn settings(
     Settings {
         services,
         limits: limits(root),
+        destinations: destinations(root),
         max_pending: max_pending.and_then(|n| usize::try_from(n).ok()).unwrap_or(default.max_pending),
         max_wait: queue
             .item("max_wait")
@@ -115,6 +116,33 @@ fn limits(root: &Table<'_>) -> Limits {
         keys: table.named("keys").into_iter().filter_map(key).collect(),
         allow_prefixes: table.item("allow_prefixes").and_then(|i| i.some(Item::prefix)),
         deny_prefixes: table.item("deny_prefixes").and_then(|i| i.list(Item::prefix)).unwrap_or_default(),
+    }
+}
+
+fn destinations(root: &Table<'_>) -> Destinations {
+    let table = root.table("destinations", &["countries", "types", "validity", "default_region"]);
+    let validities = [("valid", Validity::Valid), ("possible", Validity::Possible)];
+    let default = Destinations::default();
+    Destinations {
+        countries: table.item("countries").and_then(|i| countries(&i)).unwrap_or(default.countries),
+        types: table.item("types").and_then(|i| i.some(|i| i.one_of(&Kind::NAMES))).unwrap_or(default.types),
+        validity: table.item("validity").and_then(|i| i.one_of(&validities)).unwrap_or(default.validity),
+        default_region: table.item("default_region").and_then(|i| i.parse()),
+    }
+}
+
+/// `"sims"`, `"all"`, or a list of countries.
+fn countries(item: &Item<'_>) -> Option<Countries> {
+    if item.is_list() {
+        return item.some(Item::parse).map(Countries::These);
+    }
+    match item.text()? {
+        "sims" => Some(Countries::Sims),
+        "all" => Some(Countries::All),
+        _ => {
+            item.fault("must be \"sims\", \"all\" or a list of countries such as [\"CH\", \"DE\"]");
+            None
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::api::access::{Matcher, Right};
 use crate::inbox::Words;
-use crate::otp::{Template, Unfit};
+use crate::otp::{Template, Unfit, Validity};
 use crate::outbox::ModemRules;
+use crate::phone::Kind;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, Path::new("t.toml"))
@@ -105,6 +106,12 @@ fn every_key_is_read() {
     assert_eq!(config.gateway.limits.keys, keys.map(|(name, rates)| (name.to_owned(), rates)).into());
     assert_eq!(config.gateway.limits.allow_prefixes.as_deref(), Some(&["+41".to_owned()][..]));
     assert_eq!(config.gateway.limits.deny_prefixes, ["+4190"]);
+    let destinations = &config.gateway.destinations;
+    let [german, swiss] = ["DE", "CH"].map(|letters| letters.parse().unwrap());
+    assert_eq!(destinations.countries, Countries::These(vec![german, swiss]));
+    assert_eq!(destinations.types, [Kind::Mobile, Kind::FixedLine]);
+    assert_eq!(destinations.validity, Validity::Possible);
+    assert_eq!(destinations.default_region, Some(german));
     assert_eq!((config.gateway.max_pending, config.gateway.min_life.as_secs()), (7, 5));
     assert_eq!(config.gateway.max_wait, Duration::from_secs(8));
     assert_eq!(config.patience, Some(Duration::from_secs(9)));
@@ -365,6 +372,29 @@ fn each_fault_has_its_place_and_its_cure() {
 }
 
 #[test]
+fn the_faults_of_destinations_have_their_place_and_their_cure() {
+    let cases = [
+        (
+            "[destinations]\ncountries = 'sim'",
+            "2:13: destinations.countries: must be \"sims\", \"all\" or a list",
+        ),
+        ("[destinations]\ncountries = []", "2:13: destinations.countries: is an empty list"),
+        ("[destinations]\ncountries = ['CH', 'UK']", "2:20: destinations.countries[1]: is not a country"),
+        (
+            "[destinations]\ntypes = ['landline']",
+            "2:10: destinations.types[0]: must be one of mobile, fixed_or_mobile,",
+        ),
+        ("[destinations]\nvalidity = 'none'", "2:12: destinations.validity: must be one of valid, possible"),
+        ("[destinations]\ndefault_region = 'ch'", "2:18: destinations.default_region: is not a country"),
+        (
+            "[destinations]\ncountry = 'CH'",
+            "2:1: destinations.country: unknown key; the nearest known key is countries",
+        ),
+    ];
+    told(&cases);
+}
+
+#[test]
 fn the_pools_faults_have_their_place_and_their_cure() {
     let cases = [
         ("[[modem]]\nport='p'\nmax_per_month = '5'", "3:17: modem[0].max_per_month: is a TOML string"),
@@ -500,6 +530,14 @@ fn warnings() {
     let warnings = parse(text).unwrap().warnings();
     assert_eq!(warnings.len(), 3, "{warnings:#?}");
     assert!(warnings[0].contains("0666") && warnings[1].contains("cooldown") && warnings[2].contains("+49"));
+    let text =
+        "[[modem]]\nport = 'p'\n[limits]\nallow_prefixes = ['+41']\n[destinations]\ncountries = ['CH']";
+    let warnings = parse(text).unwrap().warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(
+        warnings[0].contains("limits.allow_prefixes stands instead of destinations.countries"),
+        "{warnings:?}"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::inner::Gateway;
 use super::moves::Tracked;
 use super::once::Once;
 use super::request::{Caller, CheckRequest};
-use super::verify::{allowed, number, own};
+use super::verify::{allowed, own};
 use super::view::CheckView;
 use crate::id::VerificationId;
 use crate::otp::{self, BindingHash, Code, Service, Verification, VerificationStatus};
@@ -42,10 +42,11 @@ impl Gateway {
         service: Option<&str>,
         request: CheckRequest,
     ) -> Result<CheckView> {
-        let to = number(to)?;
+        let settings = self.0.settings();
+        let to = settings.number(to)?;
         let service = service.unwrap_or(Service::DEFAULT).to_owned();
         allowed(caller, &service)?;
-        if !self.0.settings().services.contains_key(&service) {
+        if !settings.services.contains_key(&service) {
             return Err(GatewayError::UnknownService);
         }
         let once = once(caller, "POST /v1/check", &request, &[to.as_str(), &service]);

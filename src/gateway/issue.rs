@@ -177,8 +177,7 @@ impl Move<'_, '_> {
                 "too little of its life is left for another message; issue a new verification".to_owned(),
             ));
         }
-        let destination = || self.settings.limits.permits(&v.to).map_err(GatewayError::DestinationBlocked);
-        let refused = self.inner.admit().and_then(|()| destination()).err();
+        let refused = self.inner.admit().and_then(|()| self.inner.permits_code(self.settings, &v.to)).err();
         let asked = Asked { to: v.to.clone(), client: caller.client.clone(), keys: Vec::new(), refused };
         let judged = self.judge(&asked, Some(&v))?;
         judged.admit()?;

@@ -97,6 +97,7 @@ impl Inner {
     /// Takes up what the store holds after a start. Nobody follows yet, so of what changes nothing is told.
     pub(super) async fn recover(self: &Arc<Self>) -> Result<()> {
         let now = self.clock.now();
+        self.recall_homes().await?;
         let live = self.store.read(View::live_messages).await??;
         let mut doubtful = 0;
         for mut m in live {

@@ -11,7 +11,7 @@ use super::error::{GatewayError, Result};
 use super::inner::Inner;
 use super::request::Caller;
 use super::settings::Settings;
-use super::verify::{allowed, number};
+use super::verify::allowed;
 use crate::hex;
 use crate::otp::{Limits, Place, Standing, Verification, Window};
 use crate::outbox::Message;
@@ -149,14 +149,13 @@ impl Inner {
         service: &str,
         keys: &BTreeMap<String, String>,
     ) -> Result<Asked> {
-        let to = number(to)?;
+        let to = settings.number(to)?;
         if !settings.services.contains_key(service) {
             return Err(GatewayError::UnknownService);
         }
         allowed(caller, service)?;
         let keys = self.hashed(&settings.limits, keys)?;
-        let destination = || settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked);
-        let refused = self.admit().and_then(|()| destination()).err();
+        let refused = self.admit().and_then(|()| self.permits_code(settings, &to)).err();
         Ok(Asked { to, client: caller.client.clone(), keys, refused })
     }
 

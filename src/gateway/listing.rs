@@ -16,12 +16,13 @@ impl Gateway {
         filter: VerificationFilter,
     ) -> Result<Page<VerificationView>> {
         let limit = filter.limit.clamp(1, 1000);
-        let (who, now) = (caller.clone(), self.0.clock.now());
+        let (who, now, settings) = (caller.clone(), self.0.clock.now(), self.0.settings());
+        let to = filter.to.map(|to| settings.number(&to)).transpose()?;
         let wanted = move |v: &Verification| {
             who.may_see(v)
                 && filter.status.is_none_or(|status| v.status_at(now) == status)
                 && filter.service.as_ref().is_none_or(|service| v.service == *service)
-                && filter.to.as_ref().is_none_or(|to| v.to == *to)
+                && to.as_ref().is_none_or(|to| v.to == *to)
         };
         let look = move |view: &View| -> Result<Vec<VerificationView>, StoreError> {
             let found = view.verifications(limit + 1, filter.before, wanted)?;

@@ -5,7 +5,6 @@ use super::error::{GatewayError, Result};
 use super::inner::Gateway;
 use super::once::Once;
 use super::request::{Caller, MessageFilter, SendRequest};
-use super::verify::number;
 use super::view::{MessageView, Page};
 use crate::id::MessageId;
 use crate::outbox::Message;
@@ -16,8 +15,8 @@ impl Gateway {
     pub async fn send(&self, caller: &Caller, request: SendRequest) -> Result<(MessageView, bool)> {
         let inner = &self.0;
         let settings = inner.settings();
-        let to = number(&request.to)?;
-        settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked)?;
+        let to = settings.number(&request.to)?;
+        settings.permits(&to)?;
         if request.text.expose().is_empty() {
             return Err(GatewayError::InvalidRequest("text is empty".to_owned()));
         }
@@ -59,6 +58,7 @@ impl Gateway {
     /// Messages, newest first.
     pub async fn messages(&self, caller: &Caller, filter: MessageFilter) -> Result<Page<MessageView>> {
         let limit = filter.limit.clamp(1, 1000);
+        let to = filter.to.as_deref().map(|to| self.0.settings().number(to)).transpose()?;
         let who = caller.clone();
         let found = self
             .0
@@ -67,7 +67,7 @@ impl Gateway {
                 view.messages(limit + 1, filter.before, |m| {
                     who.may_see(m)
                         && filter.status.is_none_or(|status| m.status == status)
-                        && filter.to.as_ref().is_none_or(|to| m.to == *to)
+                        && to.as_ref().is_none_or(|to| m.to == *to)
                 })
             })
             .await??;

@@ -6,6 +6,7 @@
 
 mod air;
 mod check;
+mod destination;
 mod effects;
 mod error;
 mod events;

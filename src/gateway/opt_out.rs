@@ -9,7 +9,6 @@ use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
 use super::inner::Gateway;
 use super::log::Line;
-use super::verify::number;
 use super::view::{OptOutView, Page};
 use crate::id::InboxId;
 use crate::inbox::{Keyword, OptOut, Sender, Tag};
@@ -41,7 +40,7 @@ impl Gateway {
 
     /// Puts a number on the list, and withdraws what waits for it.
     pub async fn add_opt_out(&self, phone: &str) -> Result<OptOutView> {
-        let phone = number(phone)?;
+        let phone = self.0.settings().number(phone)?;
         let (now, to) = (self.0.clock.now(), phone.clone());
         let stop = move |mv: &mut Move<'_, '_>| {
             mv.apply_keyword(&to, Keyword::Stop, None)?;
@@ -54,7 +53,8 @@ impl Gateway {
 
     /// Takes a number off the list.
     pub async fn remove_opt_out(&self, phone: &str) -> Result<OptOutView> {
-        let phone = number(phone)?;
+        // A sender whose number no numbering plan knows may be on the list as well.
+        let phone = self.0.settings().number(phone).or_else(|e| phone.parse().map_err(|_| e))?;
         let to = phone.clone();
         let start = move |mv: &mut Move<'_, '_>| {
             let was = mv.tx.opt_out(&to)?;
@@ -126,7 +126,9 @@ impl Move<'_, '_> {
 
     /// Whose number a sender is. Without its country code it is that of the only recipient of late that ends so.
     pub(super) fn number_of(&self, from: &Sender) -> Result<Option<PhoneNumber>> {
-        if let Ok(phone) = from.as_str().parse() {
+        // Where the network's numbers are unknown to the numbering plans, they stay as the network gives them.
+        let as_given = |_| from.as_str().parse();
+        if let Ok(phone) = PhoneNumber::read(from.as_str(), None).or_else(as_given) {
             return Ok(Some(phone));
         }
         let mut found: Option<PhoneNumber> = None;

@@ -9,7 +9,6 @@ use crate::clock::Timestamp;
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::otp::{Verification, VerificationStatus};
 use crate::outbox::{Kind, Message, MessageStatus};
-use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 
 /// Who asks: an authorised client.
@@ -152,8 +151,8 @@ pub struct VerificationFilter {
     pub service: Option<String>,
     /// Only in this status.
     pub status: Option<VerificationStatus>,
-    /// Only of this number.
-    pub to: Option<PhoneNumber>,
+    /// Only of this number, as it came.
+    pub to: Option<String>,
     /// At most so many, 1 to 1000.
     pub limit: usize,
     /// Only older than this.
@@ -200,7 +199,7 @@ pub struct MessageFilter {
     /// Only in this status.
     pub status: Option<MessageStatus>,
     /// Only to this number.
-    pub to: Option<PhoneNumber>,
+    pub to: Option<String>,
     /// At most so many, 1 to 1000.
     pub limit: usize,
     /// Only older than this one.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::effects::Move;
 use super::error::Result;
-use super::inner::Inner;
+use super::inner::{Inner, Slot};
 use super::lock::locked;
-use crate::outbox::{Ledger, Periods, Recipients, SimNames};
-use crate::store::{KnownSim, NameRecords as _};
+use crate::outbox::{Home, Ledger, Periods, Recipients, SimNames};
+use crate::store::{KnownSim, NameRecords as _, Records as _, StoreError};
 
 /// Where something was handed over.
 #[derive(Debug, Clone)]
@@ -32,10 +32,32 @@ impl Inner {
         self.make_in_turn(now, move |mv| {
             let (sim, month) = (mv.sim(&source)?, Periods::of(now).month);
             let recipients = Recipients::new(month, mv.tx.recipients_of(mv.key, &sim, month)?);
-            let ledger = mv.tx.join_ledgers(mv.key, &sim)?;
+            let mut ledger = mv.tx.join_ledgers(mv.key, &sim)?;
+            if let Some(home) = source.names.imsi.as_deref().map(Home::of)
+                && home != ledger.home
+            {
+                ledger.home = home;
+                mv.tx.put_ledger(&sim.identity, &ledger)?;
+            }
             Ok((sim, ledger, recipients))
         })
         .await
+    }
+
+    /// Where the SIMs are at home that were last seen in the modems.
+    pub(super) async fn recall_homes(self: &Arc<Self>) -> Result<()> {
+        let inner = Arc::clone(self);
+        let homes = self.store.read(move |view| {
+            let home = |slot: &Slot| {
+                let sim = view.last_sim(&inner.key, slot.modem.name())?;
+                sim.map_or(Ok(Home::default()), |sim| Ok(view.ledger(&sim.identity)?.home))
+            };
+            inner.slots.iter().map(home).collect::<std::result::Result<Vec<_>, StoreError>>()
+        });
+        for (index, home) in homes.await??.into_iter().enumerate() {
+            locked(&self.queue).set_home(index, home);
+        }
+        Ok(())
     }
 }
 

@@ -123,11 +123,6 @@ fn measure(text: &Secret<String>) -> Result<(Encoding, u8)> {
     Ok((survey.encoding, u8::try_from(survey.parts).unwrap_or(u8::MAX)))
 }
 
-/// A number as a client wrote it.
-pub(super) fn number(text: &str) -> Result<PhoneNumber> {
-    text.parse().map_err(|e: crate::phone::PhoneError| GatewayError::InvalidNumber(e.to_string()))
-}
-
 pub(super) fn allowed(caller: &Caller, service: &str) -> Result<()> {
     if caller.may_use(service) {
         return Ok(());

@@ -270,11 +270,14 @@ impl Inner {
             self.leave(index);
             let mut pool = locked(&self.queue);
             let same = pool.sim(index).is_some_and(|name| sim.names().any(|known| known == name));
+            // A SIM that holds back its IMSI for a while, or for ever, is at home where it was before.
+            if !same || ledger.home != Home::default() {
+                pool.set_home(index, ledger.home);
+            }
             let sim = Sim { name: Some(sim.identity), ledger, recipients };
             if same { pool.renew_sim(index, sim) } else { pool.set_sim(index, sim) }
         }
-        let home = next.sim.imsi.as_deref().map(Home::of).unwrap_or_default();
-        locked(&self.queue).set_place(index, home, next.roaming);
+        locked(&self.queue).set_roaming(index, next.roaming);
         Ok(())
     }
 

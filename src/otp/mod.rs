@@ -1,5 +1,5 @@
-//! A verification, pure: the code and its keyed hash, the template, a service with its policy, the limits
-//! and the state step.
+//! A verification, pure: the code and its keyed hash, the template, a service with its policy, the destinations, the
+//! limits and the state step.
 //!
 //! This room does not know that modems, a store or a clock exist: time is a parameter, and randomness comes
 //! from the generator that is passed in where a code is made.
@@ -7,6 +7,7 @@
 mod alphabet;
 mod binding;
 mod code;
+mod destinations;
 mod limits;
 mod policy;
 mod service;
@@ -19,6 +20,7 @@ mod window;
 pub use alphabet::{ALPHABETS, alphabet};
 pub use binding::BindingHash;
 pub use code::{Code, CodeHash};
+pub use destinations::{Countries, Destinations, Known, Validity};
 pub use limits::{Limits, Place};
 pub use policy::{OnReissue, Policy, PolicyError};
 pub use service::{RenderError, Service};

@@ -78,7 +78,9 @@ fn is_nobodys(number: &PhoneNumber) -> bool {
     let begins = |pattern: &str| {
         digits.len() >= pattern.len() && pattern.bytes().zip(digits.bytes()).all(|(p, d)| p == b'?' || p == d)
     };
-    begins(UNASSIGNED) || FOR_FILMS.iter().any(|(pattern, length)| digits.len() == *length && begins(pattern))
+    !number.range().in_use
+        || begins(UNASSIGNED)
+        || FOR_FILMS.iter().any(|(pattern, length)| digits.len() == *length && begins(pattern))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::{Health, ModemRules};
+use super::{Health, Home, ModemRules};
 use crate::clock::Timestamp;
 
 /// The counts of one SIM. A count belongs to the period in which it was made, and is zero in any other period.
@@ -18,6 +18,8 @@ pub struct Ledger {
     pub month: (u64, u32),
     /// The health of the SIM.
     pub health: Health,
+    /// Where the SIM is at home, once its IMSI was told.
+    pub home: Home,
 }
 
 /// The periods that an instant lies in.
@@ -98,6 +100,8 @@ impl Ledger {
             day: both(self.day, other.day),
             month: both(self.month, other.month),
             health: self.health.joined(other.health),
+            // One of them at most was told with its IMSI; else the IMSI is told with the next look at the SIM.
+            home: self.home.max(other.home),
         }
     }
 
@@ -285,11 +289,13 @@ mod tests {
     fn ledger() -> impl Strategy<Value = Ledger> {
         let slot = || (0_u64..3, prop_oneof![0_u32..5, Just(u32::MAX)]);
         let health = (0_u32..=1_000_000, 0_u32..=1_000_000, 0_u64..10_000_000);
-        (slot(), slot(), slot(), health).prop_map(|(minute, day, month, (sends, codes, at))| Ledger {
+        let all = (slot(), slot(), slot(), health, 0_u32..3);
+        all.prop_map(|(minute, day, month, (sends, codes, at), network)| Ledger {
             minute,
             day,
             month,
             health: Health { sends, codes, at: Timestamp::from_millis(at) },
+            home: Home::of_network(network),
         })
     }
 
@@ -307,7 +313,7 @@ mod tests {
         #[test]
         fn names_may_be_joined_in_any_order(a in ledger(), b in ledger(), c in ledger()) {
             prop_assert_eq!(a.joined(b), b.joined(a));
-            let counts = |l: Ledger| (l.minute, l.day, l.month);
+            let counts = |l: Ledger| (l.minute, l.day, l.month, l.home);
             prop_assert_eq!(counts(a.joined(b).joined(c)), counts(a.joined(b.joined(c))));
             let t = Periods::of(Timestamp::from_millis(10_000_000));
             let weight = |l: Ledger| l.health.weight(t.now);

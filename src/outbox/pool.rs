@@ -5,6 +5,7 @@
 //! send. [`Pool::next_wake`] is the next instant at which only the passing of time changes something.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use member::{Gate, Member, Verdict, Work};
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::id::MessageId;
+use crate::phone::Country;
 
 mod member;
 mod schedule;
@@ -45,7 +47,7 @@ pub struct Fitness {
     pub route: usize,
     /// Whether its SIM is in its home network.
     pub at_home: bool,
-    /// With how many digits of its country's calling code the number begins; 0 abroad.
+    /// How near its SIM's country is to the number, as [`Home::nearness`] tells.
     pub nearness: usize,
     /// How much of its SIM's allowance is used up, in thousandths; poor health increases the value.
     pub used: Reverse<u64>,
@@ -297,10 +299,19 @@ impl Pool {
         self.members[modem].sim.name.clone()
     }
 
-    /// Sets the country of the modem's SIM, and whether the SIM is in a foreign network.
-    pub fn set_place(&mut self, modem: usize, home: Home, roaming: bool) {
+    /// Sets where the modem's SIM is at home.
+    pub fn set_home(&mut self, modem: usize, home: Home) {
         self.members[modem].home = home;
+    }
+
+    /// Sets whether the modem's SIM is in a foreign network.
+    pub fn set_roaming(&mut self, modem: usize, roaming: bool) {
         self.members[modem].roaming = roaming;
+    }
+
+    /// The countries of the SIMs, also of those that are away.
+    pub fn countries(&self) -> BTreeSet<Country> {
+        self.members.iter().flat_map(|member| member.home.countries()).collect()
     }
 
     /// Sets the rules after a reload; the modems have to ask [`next`](Pool::next) again.

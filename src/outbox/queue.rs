@@ -4,6 +4,7 @@
 //! the oldest message. When the pool finds that the codes cannot all be met, it has the newest code go first. A message
 //! that waits for its time or for a modem delays no other message.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use super::load::{Item, Lane, Load};
 use super::{Kind, Message, ModemRules};
 use crate::clock::Timestamp;
 use crate::id::MessageId;
-use crate::phone::PhoneNumber;
+use crate::phone::{PhoneNumber, Range};
 
 /// Modems that failed with a message, and until when each does not get it.
 pub type Avoid = Vec<(String, Timestamp)>;
@@ -45,6 +46,8 @@ pub struct Entry {
     client: Option<Arc<str>>,
     /// The modems that may carry it, by its number.
     lane: Lane,
+    /// The range of the recipient, once somebody asked for it.
+    range: OnceCell<Range>,
     rank: Rank,
     due_at: Timestamp,
     /// The first instant at which it can no longer be sent in time.
@@ -325,10 +328,16 @@ impl Entry {
             otp,
             client: m.client.as_deref().filter(|_| otp).map(Arc::from),
             lane: Lane::MAX,
+            range: OnceCell::new(),
             rank: (u8::from(!otp), u8::MAX - m.priority, deadline, m.id),
             due_at: m.due_at,
             overdue_at: m.deadline.map(|d| d.minus(life)).into_iter().chain(refused.map(|r| r.until)).min(),
         }
+    }
+
+    /// The range of the numbering plan that the recipient lies in.
+    pub fn range(&self) -> Range {
+        *self.range.get_or_init(|| self.to.range())
     }
 
     /// Whether `modem` may have it now, as far as the message is concerned.

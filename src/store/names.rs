@@ -73,6 +73,11 @@ pub trait NameRecords: Records {
         Ok(known(self, key, name)?.unwrap_or_else(|| KnownSim::alone(name)))
     }
 
+    /// The SIM that was last seen in a modem.
+    fn last_sim(&self, key: &Key, modem: &str) -> Result<Option<KnownSim>, StoreError> {
+        known(self, key, &seat(modem))
+    }
+
     /// The recipients that a SIM, under any of its names, served in a month, as keyed hashes; those of its
     /// subscription's card before are among them.
     fn recipients_of(&self, key: &Key, sim: &KnownSim, month: u64) -> Result<HashSet<u64>, StoreError> {

@@ -155,6 +155,7 @@ stored! {
     Sender as String: |from| from.as_str().to_owned(), |from| Ok(Self::new(from));
     VerificationStatus as u8: |word| number_of(&VERIFICATIONS, word), |number| word_of(&VERIFICATIONS, number);
     MessageStatus as u8: |word| number_of(&MESSAGES, word), |number| word_of(&MESSAGES, number);
+    outbox::Home as u32: |home| home.network(), |network| Ok(Self::of_network(network));
     // Whether it is UCS2.
     Encoding as bool: |it| *it == Self::Ucs2, |ucs2| Ok(if ucs2 { Self::Ucs2 } else { Self::Gsm7 });
     // The verification whose code it carries.
@@ -313,21 +314,25 @@ pub(super) fn decode_message(bytes: &[u8]) -> Result<outbox::Message, &'static s
 }
 
 // Format 1 of a ledger.
-record! { LedgerRecord of outbox::Ledger { minute: (u64, u32), day: (u64, u32), month: (u64, u32) } and health }
+record! { LedgerRecord of outbox::Ledger { minute: (u64, u32), day: (u64, u32), month: (u64, u32) } and health, home }
 record! { HealthRecord of outbox::Health { sends: u32, codes: u32, at: u64 } }
 
-/// Frames a ledger. Format 2 has the SIM's health behind format 1.
+/// Frames a ledger. Format 2 has the SIM's health behind format 1, format 3 its home network behind that.
 pub(super) fn encode_ledger(l: &outbox::Ledger) -> Result<Vec<u8>, StoreError> {
-    encode_as(2, &(l.stored(), l.health.stored()))
+    encode_as(3, &(l.stored(), l.health.stored(), l.home.stored()))
 }
 
-/// A framed ledger of either format, or what is wrong with it.
+/// A framed ledger of any format, or what is wrong with it.
 pub(super) fn decode_ledger(bytes: &[u8]) -> Result<outbox::Ledger, &'static str> {
     match unframed(bytes)? {
         (1, body) => fields(body),
         (2, body) => {
             let (ledger, health) = fields::<(outbox::Ledger, outbox::Health)>(body)?;
             Ok(outbox::Ledger { health, ..ledger })
+        }
+        (3, body) => {
+            let (ledger, (health, home)) = fields::<(outbox::Ledger, (outbox::Health, outbox::Home))>(body)?;
+            Ok(outbox::Ledger { health, home, ..ledger })
         }
         _ => Err(NEWER),
     }

@@ -275,6 +275,7 @@ impl Service for Fake {
 
     fn messages(&self, caller: Caller, filter: MessageFilter) -> Answer<'_, Page<MessageView>> {
         answer(self.enter(caller, |state| {
+            filter.to.as_deref().map(number).transpose()?;
             let items: Vec<_> = state.messages.values().rev().take(filter.limit).cloned().collect();
             let next = (items.len() < state.messages.len()).then(|| items.last().unwrap().id.to_string());
             state.filters.push(filter);

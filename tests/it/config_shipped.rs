@@ -39,6 +39,7 @@ fn what_it_calls_a_default_is_the_default() {
     assert_eq!(limits.allow_prefixes.take().unwrap(), ["+41", "+49"]);
     assert_eq!(std::mem::take(&mut limits.deny_prefixes), ["+4190"]);
     assert_eq!(std::mem::take(&mut limits.keys).into_keys().collect::<Vec<_>>(), ["ip"]);
+    assert_eq!(all.gateway.destinations.default_region.take().unwrap().to_string(), "CH");
     let service = all.gateway.services.get_mut("default").unwrap();
     assert_eq!(service.webotp_domain.take().as_deref(), Some("example.com"));
     assert_eq!(service.android_app_hash.take().as_deref(), Some("FA+9qCX9VSu"));
@@ -67,6 +68,7 @@ fn it_shows_every_key() {
         "[[modem]]",
         "[service.x]",
         "[limits]",
+        "[destinations]",
         "[queue]",
         "[queue.retry]",
         "[log]",

@@ -20,6 +20,7 @@ use crate::store::{InboxRecords, ReportRecords, Store};
 mod apart;
 mod backlog;
 mod cancel;
+mod destinations;
 mod faults;
 mod guesses;
 mod inbound;

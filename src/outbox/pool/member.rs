@@ -153,7 +153,7 @@ impl Member {
             fresh: entry.last.as_deref() != Some(self.name.as_str()),
             route,
             at_home: !self.roaming,
-            nearness: self.home.nearness(&entry.to),
+            nearness: self.home.nearness(entry.range()),
             used: Reverse(used * 1000 / u64::from(ledger.health.weight(t.now))),
             turn: Reverse(self.turn),
         })

@@ -104,9 +104,10 @@ fn the_longest_route_goes_first_and_others_help_out() {
 fn home_goes_before_abroad_and_one_country_before_another() {
     let mut pool = pool(vec![ModemRules::default(), ModemRules::default(), ModemRules::default()]);
     for (modem, imsi, roaming) in
-        [(0, "262011234567890", false), (1, "228011234567890", true), (2, "228", false)]
+        [(0, "262011234567890", false), (1, "228011234567890", true), (2, "228019876543210", false)]
     {
-        pool.set_place(modem, Home::of(imsi), roaming);
+        pool.set_home(modem, Home::of(imsi));
+        pool.set_roaming(modem, roaming);
     }
     for n in 0..6 {
         assert_eq!(sent_by(&mut pool, &code(n, SWISS), START), Some(2));

@@ -113,12 +113,23 @@ const THIRD: &str = "03070707070707070707070707070707070c2b343137393132333435363
     07e807000000000101050300000001056c6f67696e0101620103010163e8070e61c3fa";
 
 #[test]
+fn the_second_format_of_a_ledger_stays_readable() {
+    let written = [2, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+    let framed = [&written[..], &crc32fast::hash(&written).to_be_bytes()].concat();
+    let health = outbox::Health { sends: 7, codes: 8, at: Timestamp::from_millis(9) };
+    let l = decode_ledger(&framed).unwrap();
+    assert_eq!((l.minute, l.day, l.month, l.health), ((1, 2), (3, 4), (5, 6), health));
+    assert_eq!(l.home, outbox::Home::default());
+}
+
+#[test]
 fn a_ledger_comes_back_as_it_was() {
     let health = outbox::Health { sends: 7, codes: 1_000_000, at: Timestamp::from_millis(9) };
-    let ledger = outbox::Ledger { minute: (1, 2), day: (3, 4), month: (5, u32::MAX), health };
+    let home = outbox::Home::of("228015550000001");
+    let ledger = outbox::Ledger { minute: (1, 2), day: (3, 4), month: (5, u32::MAX), health, home };
     let framed = encode_ledger(&ledger).unwrap();
     assert_eq!(decode_ledger(&framed), Ok(ledger));
-    let newer = encode_as(3, &7_u8).unwrap();
+    let newer = encode_as(4, &7_u8).unwrap();
     assert_eq!(decode_ledger(&newer), Err("its format is of a newer version"));
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::hex;
 use crate::id::InboxId;
 use crate::inbox::{Assembly, Content, Entry, OptOut, Sender};
-use crate::outbox::{Awaited, Health as SimHealth, PartState, Refused, Report, SimNames, Twin};
+use crate::outbox::{Awaited, Health as SimHealth, Home, PartState, Refused, Report, SimNames, Twin};
 use crate::phone::PhoneNumber;
 use crate::random::Random;
 
@@ -142,7 +142,10 @@ const WRITES: &[Move] = &[
     |tx| tx.put_window("number", &window(7), LATER),
     |tx| {
         let health = SimHealth { sends: 7, codes: 8, at: START };
-        tx.put_ledger("sim", &Ledger { minute: (1, 2), day: (3, 4), month: (5, 6), health })
+        tx.put_ledger(
+            "sim",
+            &Ledger { minute: (1, 2), day: (3, 4), month: (5, 6), health, home: Home::of_network(22801) },
+        )
     },
     |tx| {
         tx.put_recipient("sim", 5, 9);
