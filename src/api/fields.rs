@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::document::{is_plain, parse};
 use super::problem::Problem;
 use crate::clock::Timestamp;
+use crate::otp::Code;
+use crate::secret::Secret;
 
 /// The bounds within which [`Timestamp`] parses.
 const FIRST_INSTANT: &str = "1970-01-01T00:00:00Z";
@@ -25,11 +28,7 @@ pub(super) struct Fields {
 impl Fields {
     /// Reads an object. `take` asks for every field that the object may have.
     pub(super) fn read<T>(body: &[u8], take: impl FnOnce(&mut Self) -> T) -> Result<T, Problem> {
-        let value: Value = serde_json::from_slice(body).map_err(|e| {
-            // Parsing into a Value fails on the grammar alone, and those messages contain no values.
-            Problem::malformed(format!("the body is not JSON: {e}"))
-        })?;
-        let Value::Object(left) = value else {
+        let Value::Object(left) = parse(body).map_err(Problem::malformed)? else {
             return Err(Problem::malformed("the body must be a JSON object"));
         };
         let mut fields = Self { left, known: Vec::new(), wrong: None };
@@ -54,6 +53,15 @@ impl Fields {
             self.wrong.get_or_insert_with(|| missing(name));
             String::new()
         })
+    }
+
+    /// A code as a person typed it, which is required. A text without a character that counts is no attempt.
+    pub(super) fn wanted_code(&mut self) -> Secret<String> {
+        let code = self.wanted_text("code");
+        if Code::is_blank(&code) {
+            self.wrong.get_or_insert_with(|| Problem::malformed("`code` is empty"));
+        }
+        Secret::new(code)
     }
 
     /// True or false; false when it is left out.
@@ -123,9 +131,7 @@ pub(super) fn unknown(what: &str, other: &str, known: &[&str]) -> Problem {
         return Problem::unknown_name(format!("this request takes no {what}s"));
     }
     let near = known.iter().find(|name| strsim::damerau_levenshtein(name, other) <= 2);
-    // A name with a digit in it is not repeated, since it may be a code or a number in the wrong place.
-    let plain = other.len() <= 32 && other.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
-    let name = if plain { format!(" `{other}`") } else { String::new() };
+    let name = if is_plain(other) { format!(" `{other}`") } else { String::new() };
     Problem::unknown_name(match near {
         Some(near) => format!("unknown {what}{name}; did you mean `{near}`?"),
         None => format!("unknown {what}{name}; it takes `{}`", known.join("`, `")),

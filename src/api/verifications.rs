@@ -10,7 +10,6 @@ use super::wire;
 use crate::gateway::{EventKind, IssueRequest, VerificationView};
 use crate::id::VerificationId;
 use crate::otp::VerificationStatus;
-use crate::secret::Secret;
 
 /// `POST /v1/verifications`.
 pub(super) async fn issue(mut request: Authorised) -> Reply {
@@ -47,16 +46,14 @@ pub(super) async fn show(request: Authorised) -> Reply {
 /// `POST /v1/verifications/{id}/check`.
 pub(super) async fn check(mut request: Authorised) -> Reply {
     let id = request.id("verification")?;
-    let code = request.fields(|fields| Secret::new(fields.wanted_text("code"))).await?;
+    let code = request.fields(Fields::wanted_code).await?;
     let check = request.app.service.check(request.caller, id, code).await?;
     Ok(json(StatusCode::OK, &wire::Check::from(&check)))
 }
 
 /// `POST /v1/check`.
 pub(super) async fn check_newest(mut request: Authorised) -> Reply {
-    let take = |fields: &mut Fields| {
-        (fields.wanted_text("to"), fields.text("service"), Secret::new(fields.wanted_text("code")))
-    };
+    let take = |fields: &mut Fields| (fields.wanted_text("to"), fields.text("service"), fields.wanted_code());
     let (to, service, code) = request.fields(take).await?;
     let check = request.app.service.check_newest(request.caller, to, service, code).await?;
     Ok(json(StatusCode::OK, &wire::Check::from(&check)))

@@ -8,15 +8,22 @@ use super::verify::{fingerprint, number, once};
 use super::view::{MessageView, Page};
 use crate::id::MessageId;
 use crate::outbox::{Kind, Message};
+use crate::phone::PhoneNumber;
 use crate::store::Records as _;
 
 impl Gateway {
     /// Queues a plain message; answers when it is on disk. The flag tells a replay.
     pub async fn send(&self, caller: &Caller, request: SendRequest) -> Result<(MessageView, bool)> {
         let inner = &self.0;
-        inner.admit()?;
         let settings = inner.settings();
         let to = number(&request.to)?;
+        let now = inner.clock.now();
+        let once = once(caller, request.idempotency_key.as_ref(), digest(&request, &to));
+        let look = |mv: &Move<'_, '_>, id| mv.tx.message(id)?.ok_or(GatewayError::NotFound("message"));
+        if let Some(m) = inner.replay(now, once.clone(), look).await? {
+            return Ok((MessageView::from(&m), true));
+        }
+        inner.admit()?;
         settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked)?;
         if request.text.expose().is_empty() {
             return Err(GatewayError::InvalidRequest("text is empty".to_owned()));
@@ -29,7 +36,6 @@ impl Gateway {
         {
             return Err(GatewayError::InvalidRequest("no modem of this name is configured".to_owned()));
         }
-        let now = inner.clock.now();
         let due_at = request.send_at.unwrap_or(now).max(now);
         let blank = inner.blank(inner.ids.next(now), to, caller, &request.text, now)?;
         let m = Message {
@@ -41,7 +47,6 @@ impl Gateway {
             deadline: request.valid_for.map(|span| due_at.plus(span)),
             ..blank
         };
-        let once = once(caller, request.idempotency_key.as_ref(), digest(&request));
         let made = inner.perform(now, move |mv| mv.send(m, once.as_ref())).await?;
         Ok((MessageView::from(&made.subject), made.replayed))
     }
@@ -91,10 +96,10 @@ fn visible(caller: &Caller, m: &Message) -> bool {
 }
 
 /// What makes two send requests the same.
-fn digest(request: &SendRequest) -> [u8; 32] {
+fn digest(request: &SendRequest, to: &PhoneNumber) -> [u8; 32] {
     fingerprint(&[
         "send",
-        &request.to,
+        to.as_str(),
         request.text.expose(),
         &format!(
             "{} {} {} {:?} {:?} {:?}",

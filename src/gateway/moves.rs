@@ -92,7 +92,7 @@ impl Move<'_, '_> {
     }
 
     /// What `once` made before, if its body was the same.
-    fn made_before<I: FromStr>(&self, once: Option<&Once>) -> Result<Option<I>> {
+    pub(super) fn made_before<I: FromStr>(&self, once: Option<&Once>) -> Result<Option<I>> {
         let Some(once) = once else { return Ok(None) };
         match self.tx.idempotency(&once.client, &once.key)? {
             Some(known) if known.expires_at <= self.now => Ok(None),

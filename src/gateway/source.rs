@@ -10,6 +10,10 @@ use crate::secret::Secret;
 
 /// A value of a template is a name or an amount, not a text.
 const VALUE_CHARS: usize = 200;
+const NAME_CHARS: usize = 64;
+
+/// Names and values together. They are kept in one record with the rest of a verification.
+const ALL_OCTETS: usize = 2048;
 
 /// What a code's text is rendered from; kept sealed for a resend.
 pub(super) struct Source {
@@ -18,7 +22,7 @@ pub(super) struct Source {
     pub(super) values: BTreeMap<String, String>,
 }
 
-/// Parts the fields of a packed source; refused in values.
+/// Parts the fields of a packed source; refused in all of them.
 const SEPARATOR: char = '\u{1f}';
 
 impl Source {
@@ -63,8 +67,20 @@ pub(super) fn check_values(
     if let Some(missing) = template.wanted().find(|name| !values.contains_key(*name)) {
         return Err(GatewayError::InvalidRequest(format!("the template needs values.{missing}")));
     }
-    // An unknown name is taken: another locale's template may want it. A value that could fake lines or a link
-    // target is not.
+    // An unknown name is taken: another locale's template may want it. What no template can name is not.
+    let is_name = |name: &str| {
+        (1..=NAME_CHARS).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    if !values.keys().all(|name| is_name(name)) {
+        let why = format!("a name in `values` has 1 to {NAME_CHARS} letters, digits and _");
+        return Err(GatewayError::InvalidRequest(why));
+    }
+    let octets: usize = values.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if octets > ALL_OCTETS {
+        let why = format!("`values` has more than {ALL_OCTETS} octets in all");
+        return Err(GatewayError::InvalidRequest(why));
+    }
+    // A value that could fake lines or a link target is not taken.
     match values.iter().find(|(_, v)| v.chars().count() > VALUE_CHARS || v.chars().any(char::is_control)) {
         Some((name, _)) => Err(GatewayError::InvalidRequest(format!(
             "values.{name} has control characters or more than {VALUE_CHARS} characters"

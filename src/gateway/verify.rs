@@ -1,5 +1,6 @@
 //! Verifications: issue, check, resend, cancel.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use super::effects::{Effect, Move, to_its_end};
@@ -24,16 +25,22 @@ impl Gateway {
     /// `Idempotency-Key` gave back an earlier verification.
     pub async fn issue(&self, caller: &Caller, request: IssueRequest) -> Result<(VerificationView, bool)> {
         let inner = &self.0;
-        inner.admit()?;
         let settings = inner.settings();
         let to = number(&request.to)?;
         let name = request.service.clone().unwrap_or_else(|| Service::DEFAULT.to_owned());
+        let now = inner.clock.now();
+        let once = once(caller, request.idempotency_key.as_ref(), digest(&request, &name, &to));
+        let who = caller.clone();
+        let look = move |mv: &Move<'_, '_>, id| Ok(visible(&who, mv.tracked(id)?)?.view(now));
+        if let Some(view) = inner.replay(now, once.clone(), look).await? {
+            return Ok((view, true));
+        }
+        inner.admit()?;
         let service = settings.services.get(&name).ok_or(GatewayError::UnknownService)?;
         allowed(caller, &name)?;
         settings.limits.permits(&to).map_err(GatewayError::DestinationBlocked)?;
         check_values(service, request.locale.as_deref(), &request.values)?;
 
-        let now = inner.clock.now();
         let (id, message) = (inner.ids.next(now), inner.ids.next(now));
         let code = Code::draw(&service.policy, inner.key.random());
         let source = Source { code, locale: request.locale.clone(), values: request.values.clone() };
@@ -53,7 +60,6 @@ impl Gateway {
         );
         let m = inner.carry(message, &v, service, caller, &text, now)?;
         let windows = settings.limits.windows(&to, caller.client.as_deref());
-        let once = once(caller, request.idempotency_key.as_ref(), digest(&request));
         let made = inner.perform(now, move |mv| mv.issue(v, &m, &windows, once.as_ref())).await?;
         Ok((made.subject, made.replayed))
     }
@@ -137,6 +143,24 @@ impl Gateway {
 }
 
 impl Inner {
+    /// What a request with the same key and body made before. That is looked up before the request is judged: what was
+    /// made stays made when the queue is full, the daemon stops, or the configuration is another one.
+    pub(super) async fn replay<I: FromStr + 'static, T: Send + 'static>(
+        self: &Arc<Self>,
+        now: Timestamp,
+        once: Option<Once>,
+        look: impl FnOnce(&Move<'_, '_>, I) -> Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
+        if once.is_none() {
+            return Ok(None);
+        }
+        let replay = move |mv: &mut Move<'_, '_>| match mv.made_before(once.as_ref())? {
+            Some(id) => look(mv, id).map(Some),
+            None => Ok(None),
+        };
+        self.perform(now, replay).await
+    }
+
     async fn check(
         self: &Arc<Self>,
         caller: Caller,
@@ -221,7 +245,7 @@ impl Inner {
             delivered_at: None,
             error: None,
             body: Some(self.key.seal(&id.to_bytes(), text.expose().as_bytes())),
-            // Any octet that differs between neighbours serves as TP-MR; the id's last is random.
+            // Any octet that mostly differs between neighbours serves as TP-MR; the id's last is random.
             reference: id.to_bytes()[15],
             parts_done: 0,
             uncertain: false,
@@ -265,14 +289,11 @@ fn visible(caller: &Caller, tracked: Tracked) -> Result<Tracked> {
     if caller.may_use(&tracked.v.service) { Ok(tracked) } else { Err(GatewayError::NotFound("verification")) }
 }
 
-/// What makes two issue requests the same.
-fn digest(request: &IssueRequest) -> [u8; 32] {
-    let mut fields: Vec<&str> = vec![
-        "issue",
-        &request.to,
-        request.service.as_deref().unwrap_or_default(),
-        request.locale.as_deref().unwrap_or_default(),
-    ];
+/// What makes two issue requests the same. What is left out and what says the default are the same: both are nothing.
+fn digest(request: &IssueRequest, service: &str, to: &PhoneNumber) -> [u8; 32] {
+    let service = if service == Service::DEFAULT { "" } else { service };
+    let mut fields: Vec<&str> =
+        vec!["issue", to.as_str(), service, request.locale.as_deref().unwrap_or_default()];
     fields.extend(request.values.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]));
     fingerprint(&fields)
 }

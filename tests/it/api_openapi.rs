@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use smsotpd::api::access::{Access, Client, Matcher, Right};
 use smsotpd::api::client::{Call, escape};
 use smsotpd::api::{Limits, ROUTES, Route, openapi};
+use smsotpd::otp::Code;
 use smsotpd::outbox::MessageStatus;
 
 use crate::api_support::{NUMBER, Served, served, served_within};
@@ -109,6 +110,8 @@ fn is_valid(description: &Value, schema: &Value, value: &Value) -> bool {
                 !text.is_empty()
                     && text.chars().all(|c| c.is_ascii_alphanumeric() || "*#+.,:;/()!?-".contains(c))
             }
+            typed if typed.starts_with(r"[^\s\u0085") => !Code::is_blank(text),
+            r"^[^\u0000-\u001f\u007f-\u009f]*$" => !text.contains(char::is_control),
             "^([0-9]+ *[A-Za-z]+ *)+$" => text.starts_with(|c: char| c.is_ascii_digit()),
             other => panic!("{other} is not known here"),
         }

@@ -24,6 +24,7 @@ mod inbound;
 mod limits;
 mod modems;
 mod names;
+mod once;
 mod pool;
 mod reports;
 mod retention;
