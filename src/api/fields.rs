@@ -71,7 +71,7 @@ impl Fields {
 
     /// A whole number from 0 to `most`; 0 when it is left out.
     pub(super) fn number(&mut self, name: &'static str, most: u8) -> u8 {
-        let number = |value: Value| u8::try_from(value.as_u64()?).ok().filter(|number| *number <= most);
+        let number = |value: Value| u8::try_from(whole(&value)?).ok().filter(|number| *number <= most);
         self.take(name, &format!("a whole number from 0 to {most}"), number).unwrap_or_default()
     }
 
@@ -80,7 +80,7 @@ impl Fields {
         self.take(name, "a duration such as \"10m\", or a number of seconds above 0", |value| {
             let span = match value {
                 Value::String(text) => humantime::parse_duration(&text).ok(),
-                value => value.as_u64().map(Duration::from_secs),
+                value => whole(&value).map(Duration::from_secs),
             };
             span.filter(|span| !span.is_zero())
         })
@@ -113,6 +113,17 @@ impl Fields {
         }
         taken
     }
+}
+
+/// A whole number, which JSON may write as 7, 7.0 or 0.7e1. Up to 2^53 each has one value only.
+fn whole(value: &Value) -> Option<u64> {
+    let float = || value.as_f64().filter(|f| f.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(f));
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole, and within its bounds"
+    )]
+    value.as_u64().or_else(|| float().map(|f| f as u64))
 }
 
 /// The error for a field that is missing.
@@ -192,8 +203,20 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_are_whole_however_they_are_written() {
+        let number =
+            |text: &str| Fields::read(format!(r#"{{"n": {text}}}"#).as_bytes(), |f| f.number("n", 9)).ok();
+        for (text, wanted) in [("7", Some(7)), ("7.0", Some(7)), ("0.7e1", Some(7)), ("-0.0", Some(0))] {
+            assert_eq!(number(text), wanted, "{text}");
+        }
+        for text in ["7.5", "-1", "-1.0", "10.0", "1e300", "18446744073709551616"] {
+            assert_eq!(number(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn spans_are_texts_or_seconds() {
-        for body in [r#"{"s": "10m"}"#, r#"{"s": 600}"#] {
+        for body in [r#"{"s": "10m"}"#, r#"{"s": 600}"#, r#"{"s": 600.0}"#, r#"{"s": 6e2}"#] {
             let span = Fields::read(body.as_bytes(), |f| f.span("s"));
             assert_eq!(span, Ok(Some(Duration::from_secs(600))));
         }

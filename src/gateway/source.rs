@@ -85,7 +85,7 @@ pub(super) fn check_values(
         Some((name, _)) => Err(GatewayError::InvalidRequest(format!(
             "values.{name} has control characters or more than {VALUE_CHARS} characters"
         ))),
-        None if locale.is_some_and(|l| l.len() > 35 || l.chars().any(char::is_control)) => {
+        None if locale.is_some_and(|l| l.chars().count() > 35 || l.chars().any(char::is_control)) => {
             Err(GatewayError::InvalidRequest("locale is no language tag".to_owned()))
         }
         None => Ok(()),

@@ -1,7 +1,7 @@
 //! A user of the socket who opens thousands of connections, and others who want to be served meanwhile.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::thread::set_thread_res_uid;
@@ -33,7 +33,7 @@ async fn connections_beyond_the_limit_are_told_and_closed() {
 }
 
 /// Connects as another user and sends each time half a head, as fast as it can; leaves the connections open.
-fn half_sent_heads(socket: PathBuf, count: usize) -> Vec<std::os::unix::net::UnixStream> {
+fn half_sent_heads(socket: &Path, count: usize) -> Vec<std::os::unix::net::UnixStream> {
     use std::io::Write as _;
 
     let nobody = rustix::thread::Uid::from_raw(65534);
@@ -41,7 +41,7 @@ fn half_sent_heads(socket: PathBuf, count: usize) -> Vec<std::os::unix::net::Uni
     set_thread_res_uid(nobody, nobody, nobody).unwrap();
     (0..count)
         .map(|_| {
-            let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+            let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
             // A connection that was refused may be closed by now.
             let _ = stream.write_all(b"GET /v1/status HTTP/1.1\r\nho");
             stream
@@ -59,10 +59,9 @@ async fn four_thousand_half_sent_heads_of_one_user_keep_no_other_waiting() {
     let open = |path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     open(api.socket.parent().unwrap(), 0o755);
     open(&*api.socket, 0o666);
-    // Both ends of each connection are in this process.
     assert_eq!(api.call(Call::get("/healthz")).await.status, 200);
     let socket = api.socket.clone();
-    let flood = std::thread::spawn(move || half_sent_heads(socket, 4096));
+    let flood = std::thread::spawn(move || half_sent_heads(&socket, 4096));
     let mut waits = Vec::new();
     let mut after = 0;
     while after < 20 {
@@ -100,7 +99,7 @@ async fn a_refused_client_that_asks_nothing_is_closed_soon() {
     let mut writes = UnixStream::connect(&api.socket).await.unwrap();
     let head = "POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n";
     writes.write_all(head.as_bytes()).await.unwrap();
-    writes.write_all(&[b' '; 60_000]).await.unwrap();
+    writes.write_all(&vec![b' '; 60_000]).await.unwrap();
     writes.shutdown().await.unwrap();
     assert!(read_to_end(&mut writes).await.starts_with("HTTP/1.1 503 "));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
