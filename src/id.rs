@@ -1,6 +1,7 @@
 //! Identifiers: opaque texts that sort by the time they were made and carry their kind, `ver_01j…`.
 //!
-//! The body is a ULID (48 bits of milliseconds, 80 random bits) in lower-case Crockford base 32.
+//! The body is a ULID (48 bits of milliseconds, 80 random bits) in lower-case Crockford base 32. Ids of one process sort in
+//! the order in which they were made, as long as nobody sets the clock back; nobody who knows an id can guess the next one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,24 +17,42 @@ pub struct Ids(Arc<Maker>);
 #[derive(Debug)]
 struct Maker {
     random: Random,
-    last: Mutex<ulid::Ulid>,
+    last: Mutex<Last>,
 }
+
+#[derive(Debug, Default)]
+struct Last {
+    id: u128,
+    /// When it was made. The steps of a millisecond may lead into the next one.
+    at: Timestamp,
+}
+
+/// The random bits of the first id in a millisecond: one less than there are, which leaves room for steps.
+const FIRST: u128 = (1 << 79) - 1;
 
 impl Ids {
     /// Identifiers whose random bits come from `random`.
     pub fn new(random: Random) -> Self {
-        Self(Arc::new(Maker { random, last: Mutex::new(ulid::Ulid::nil()) }))
+        Self(Arc::new(Maker { random, last: Mutex::default() }))
     }
 
-    /// A new id made at `now`. Ids that are made in the same millisecond sort in the order in which they were made.
+    /// A new id made at `now`. Ids that are made in the same millisecond sort in the order in which they were made: each is
+    /// a random step of up to 2^64 above the one before it. When more than 2^15 are made in a millisecond, some may carry
+    /// the next one.
     pub fn next<I: Identifier>(&self, now: Timestamp) -> I {
         let mut octets = [0; 16];
         self.0.random.fill(&mut octets);
-        let fresh = ulid::Ulid::from_parts(now.as_millis(), u128::from_be_bytes(octets));
+        let random = u128::from_be_bytes(octets);
+        let fresh = ulid::Ulid::from_parts(now.as_millis(), random & FIRST);
         let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let behind = last.increment().ok().filter(|_| last.timestamp_ms() == fresh.timestamp_ms());
-        *last = behind.unwrap_or(fresh);
-        I::from_bytes(last.to_bytes())
+        let carries = |id: u128| ulid::Ulid(id).timestamp_ms() == fresh.timestamp_ms();
+        last.id = if last.at == now || carries(last.id) {
+            last.id.wrapping_add(1 + (random & u128::from(u64::MAX)))
+        } else {
+            fresh.0
+        };
+        last.at = now;
+        I::from_bytes(last.id.to_be_bytes())
     }
 }
 
@@ -133,5 +152,32 @@ mod tests {
         assert!(a.to_string().starts_with("msg_"));
         assert_eq!(a.to_string().parse::<VerificationId>(), Err(NotAnId));
         assert_eq!("msg_💥".parse::<MessageId>(), Err(NotAnId));
+    }
+
+    #[test]
+    fn who_knows_an_id_cannot_guess_the_next_one() {
+        let ids = Ids::new(Random::system());
+        let number = |id: MessageId| u128::from_be_bytes(id.to_bytes());
+        let same: Vec<u128> = (0..1000).map(|_| number(ids.next(Timestamp::from_millis(1)))).collect();
+        let mut steps: Vec<u128> = same.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        // Of 999 random steps of 64 bits none is below 2^32, but for once in four million runs.
+        assert!(steps.iter().all(|step| *step > u128::from(u32::MAX)));
+        steps.sort_unstable();
+        steps.dedup();
+        assert_eq!(steps.len(), 999);
+    }
+
+    #[test]
+    fn ids_stay_in_order_when_a_millisecond_has_too_many() {
+        let ids = Ids::new(Random::system());
+        let at = |millis: u64| Timestamp::from_millis(1_700_000_000_000 + millis);
+        let mut made: Vec<MessageId> = Vec::new();
+        for millis in 0..3 {
+            made.extend((0..150_000).map(|_| ids.next::<MessageId>(at(millis))));
+        }
+        assert!(made.is_sorted_by(|a, b| a < b));
+        assert!(made.last().unwrap() < &MessageId::first_at(at(6)));
+        // A clock that was set back gives ids of its time.
+        assert!(ids.next::<MessageId>(at(0)) < MessageId::first_at(at(1)));
     }
 }

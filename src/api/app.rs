@@ -32,8 +32,10 @@ pub struct Limits {
     pub heartbeat: Duration,
     /// The time for running requests when the daemon stops.
     pub drain: Duration,
-    /// How many connections may be open at once; further ones wait to be accepted.
+    /// How many connections may be open at once; further ones are refused.
     pub connections: usize,
+    /// How many of them one user may have, at most three quarters.
+    pub connections_per_uid: usize,
 }
 
 impl Default for Limits {
@@ -47,6 +49,7 @@ impl Default for Limits {
             heartbeat: Duration::from_secs(30),
             drain: Duration::from_secs(5),
             connections: 4096,
+            connections_per_uid: 1024,
         }
     }
 }

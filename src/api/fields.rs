@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::document::{is_plain, parse};
 use super::problem::Problem;
 use crate::clock::Timestamp;
+use crate::otp::Code;
+use crate::secret::Secret;
 
 /// The bounds within which [`Timestamp`] parses.
 const FIRST_INSTANT: &str = "1970-01-01T00:00:00Z";
@@ -25,11 +28,7 @@ pub(super) struct Fields {
 impl Fields {
     /// Reads an object. `take` asks for every field that the object may have.
     pub(super) fn read<T>(body: &[u8], take: impl FnOnce(&mut Self) -> T) -> Result<T, Problem> {
-        let value: Value = serde_json::from_slice(body).map_err(|e| {
-            // Parsing into a Value fails on the grammar alone, and those messages contain no values.
-            Problem::malformed(format!("the body is not JSON: {e}"))
-        })?;
-        let Value::Object(left) = value else {
+        let Value::Object(left) = parse(body).map_err(Problem::malformed)? else {
             return Err(Problem::malformed("the body must be a JSON object"));
         };
         let mut fields = Self { left, known: Vec::new(), wrong: None };
@@ -66,6 +65,15 @@ impl Fields {
         })
     }
 
+    /// A code as a person typed it, which is required. A text without a character that counts is no attempt.
+    pub(super) fn wanted_code(&mut self) -> Secret<String> {
+        let code = self.wanted_text("code");
+        if Code::is_blank(&code) {
+            self.wrong.get_or_insert_with(|| Problem::malformed("`code` is empty"));
+        }
+        Secret::new(code)
+    }
+
     /// True or false; false when it is left out.
     pub(super) fn flag(&mut self, name: &'static str) -> bool {
         self.take(name, "true or false", |value| value.as_bool()).unwrap_or_default()
@@ -73,7 +81,7 @@ impl Fields {
 
     /// A whole number from 0 to `most`; 0 when it is left out.
     pub(super) fn number(&mut self, name: &'static str, most: u8) -> u8 {
-        let number = |value: Value| u8::try_from(value.as_u64()?).ok().filter(|number| *number <= most);
+        let number = |value: Value| u8::try_from(whole(&value)?).ok().filter(|number| *number <= most);
         self.take(name, &format!("a whole number from 0 to {most}"), number).unwrap_or_default()
     }
 
@@ -82,7 +90,7 @@ impl Fields {
         self.take(name, "a duration such as \"10m\", or a number of seconds above 0", |value| {
             let span = match value {
                 Value::String(text) => humantime::parse_duration(&text).ok(),
-                value => value.as_u64().map(Duration::from_secs),
+                value => whole(&value).map(Duration::from_secs),
             };
             span.filter(|span| !span.is_zero())
         })
@@ -117,6 +125,17 @@ impl Fields {
     }
 }
 
+/// A whole number, which JSON may write as 7, 7.0 or 0.7e1. Up to 2^53 each has one value only.
+fn whole(value: &Value) -> Option<u64> {
+    let float = || value.as_f64().filter(|f| f.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(f));
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole, and within its bounds"
+    )]
+    value.as_u64().or_else(|| float().map(|f| f as u64))
+}
+
 /// The error for a field that is missing.
 pub(super) fn missing(name: &str) -> Problem {
     Problem::malformed(format!("`{name}` is missing"))
@@ -133,9 +152,7 @@ pub(super) fn unknown(what: &str, other: &str, known: &[&str]) -> Problem {
         return Problem::unknown_name(format!("this request takes no {what}s"));
     }
     let near = known.iter().find(|name| strsim::damerau_levenshtein(name, other) <= 2);
-    // A name with a digit in it is not repeated, since it may be a code or a number in the wrong place.
-    let plain = other.len() <= 32 && other.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
-    let name = if plain { format!(" `{other}`") } else { String::new() };
+    let name = if is_plain(other) { format!(" `{other}`") } else { String::new() };
     Problem::unknown_name(match near {
         Some(near) => format!("unknown {what}{name}; did you mean `{near}`?"),
         None => format!("unknown {what}{name}; it takes `{}`", known.join("`, `")),
@@ -196,8 +213,20 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_are_whole_however_they_are_written() {
+        let number =
+            |text: &str| Fields::read(format!(r#"{{"n": {text}}}"#).as_bytes(), |f| f.number("n", 9)).ok();
+        for (text, wanted) in [("7", Some(7)), ("7.0", Some(7)), ("0.7e1", Some(7)), ("-0.0", Some(0))] {
+            assert_eq!(number(text), wanted, "{text}");
+        }
+        for text in ["7.5", "-1", "-1.0", "10.0", "1e300", "18446744073709551616"] {
+            assert_eq!(number(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn spans_are_texts_or_seconds() {
-        for body in [r#"{"s": "10m"}"#, r#"{"s": 600}"#] {
+        for body in [r#"{"s": "10m"}"#, r#"{"s": 600}"#, r#"{"s": 600.0}"#, r#"{"s": 6e2}"#] {
             let span = Fields::read(body.as_bytes(), |f| f.span("s"));
             assert_eq!(span, Ok(Some(Duration::from_secs(600))));
         }

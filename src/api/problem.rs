@@ -36,6 +36,9 @@ pub const CODES: &[(&str, &str)] = &[
     ("timeout", "The request came too slowly"),
     ("conflict", "The state does not allow it"),
     ("too_large", "The body is too large"),
+    ("unsupported_media_type", "The body is not JSON"),
+    ("uri_too_long", "The target of the request is too long"),
+    ("head_too_large", "The head of the request is too large"),
     ("invalid_number", "Not a telephone number"),
     ("destination_blocked", "The policy forbids this destination"),
     ("text_too_long", "The text is too long"),
@@ -46,11 +49,17 @@ pub const CODES: &[(&str, &str)] = &[
     ("queue_full", "Too many messages wait"),
     ("storage", "The store cannot write"),
     ("shutting_down", "The daemon is shutting down"),
+    ("too_many_connections", "Too many connections are open"),
     ("internal", "A fault of the daemon"),
+    ("not_implemented", "The daemon does not know this part of HTTP"),
+    ("version_not_supported", "The daemon speaks HTTP/1.1"),
 ];
 
 /// When to try again while too many messages wait, of which nobody knows how long they take.
 const QUEUE_FULL: Duration = Duration::from_secs(5);
+/// After these the connection is closed: the rest of the body stands between the answer and the next request.
+const CLOSING: &[StatusCode] =
+    &[StatusCode::REQUEST_TIMEOUT, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::NOT_IMPLEMENTED];
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
@@ -88,9 +97,50 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     }
 
-    /// 408.
+    /// 408 for a body.
     pub fn too_slow() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not arrive in time")
+    }
+
+    /// 408 for a head.
+    pub fn slow_head() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the head of the request did not arrive in time")
+    }
+
+    /// 414.
+    pub fn uri_too_long() -> Self {
+        Self::new(StatusCode::URI_TOO_LONG, "uri_too_long", "no path and query of the API is that long")
+    }
+
+    /// 431.
+    pub fn head_too_large() -> Self {
+        let detail = "the head of a request has at most 64 KiB and 100 headers";
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", detail)
+    }
+
+    /// 501: how the body is encoded on its way.
+    pub fn transfer_coding() -> Self {
+        let detail = "the only transfer coding is chunked";
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", detail)
+    }
+
+    /// 503 for a connection.
+    pub fn too_many_connections() -> Self {
+        let detail = "too many connections of this user, or of all users, are open; the limits are \
+            api.max_connections_per_uid and api.max_connections";
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", detail);
+        Self { retry_after: Some(Duration::from_secs(1)), ..problem }
+    }
+
+    /// 505.
+    pub fn version() -> Self {
+        let detail = "the API speaks HTTP/1.1; with HTTP/2 or another version nobody can answer";
+        Self::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "version_not_supported", detail)
+    }
+
+    /// 415.
+    pub fn media_type(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     }
 
     /// 413.
@@ -121,6 +171,7 @@ impl From<GatewayError> for Problem {
             E::InvalidNumber(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_number"),
             E::DestinationBlocked(_) => (StatusCode::UNPROCESSABLE_ENTITY, "destination_blocked"),
             E::TextTooLong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "text_too_long"),
+            E::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             E::UnknownService => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_service"),
             E::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
             E::Cooldown { .. } => (StatusCode::TOO_MANY_REQUESTS, "cooldown"),
@@ -131,15 +182,16 @@ impl From<GatewayError> for Problem {
             E::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         let hides = matches!(error, E::Hidden(_) | E::NotOwn(_));
-        Self { status, code, detail: error.to_string(), retry_after, verification, hides }
+        let problem = Self { status, code, detail: error.to_string(), retry_after, verification, hides };
+        if status.is_server_error() {
+            tracing::warn!(code, detail = %problem.detail, "request not done");
+        }
+        problem
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        if self.status.is_server_error() {
-            tracing::warn!(code = self.code, detail = %self.detail, "request not done");
-        }
         let title = CODES.iter().find(|(code, _)| *code == self.code).map_or("", |(_, title)| title);
         let body = wire::Problem {
             r#type: format!("urn:smsotp:problem:{}", self.code),
@@ -154,8 +206,7 @@ impl IntoResponse for Problem {
             // A client that is told 0 would try again at once.
             response = with(response, header::RETRY_AFTER, &seconds(&span).max(1).to_string());
         }
-        if matches!(self.status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
-            // The rest of the body stands between this response and the next request.
+        if CLOSING.contains(&self.status) {
             response = with(response, header::CONNECTION, "close");
         }
         response
@@ -183,6 +234,7 @@ mod tests {
             (E::InvalidNumber(s()), 422, "invalid_number"),
             (E::DestinationBlocked(s()), 422, "destination_blocked"),
             (E::TextTooLong(s()), 422, "text_too_long"),
+            (E::TooLarge, 413, "too_large"),
             (E::UnknownService, 422, "unknown_service"),
             (E::IdempotencyMismatch, 422, "idempotency_mismatch"),
             (E::Cooldown { retry_after: minute, verification }, 429, "cooldown"),

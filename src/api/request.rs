@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{Query, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{Request, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Version, header};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
 
@@ -135,16 +135,25 @@ impl Authorised {
 
     /// Reads the body, which must be an object. `take` asks for every field that the object may have.
     pub(super) async fn fields<T>(&mut self, take: impl FnOnce(&mut Fields) -> T) -> Result<T, Problem> {
-        Fields::read(self.whole_body().await?.expose(), take)
+        Fields::read(self.json().await?.expose(), take)
     }
 
     /// Reads the body of a request that needs none: nothing, or an object without fields.
     pub(super) async fn no_fields(&mut self) -> Result<(), Problem> {
-        let body = self.whole_body().await?;
+        let body = self.json().await?;
         if body.expose().iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
         Fields::read(body.expose(), |_| ())
+    }
+
+    /// The whole body, which is JSON by its announcement, or empty.
+    async fn json(&mut self) -> Result<Secret<Vec<u8>>, Problem> {
+        let body = self.whole_body().await?;
+        if !body.expose().is_empty() {
+            announced_as_json(&self.parts.headers)?;
+        }
+        Ok(body)
     }
 
     /// The whole body, in time and within the limit. A body that announces a larger size is refused unread.
@@ -174,6 +183,51 @@ impl Authorised {
         self.body.kept_unread = true;
         Err(Problem::too_slow())
     }
+}
+
+/// Refuses a body that is announced as something else than JSON, or as nothing. Parameters of the type are without
+/// meaning (RFC 8259 section 11), except that none may name another charset than the one that JSON has.
+fn announced_as_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let texts = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
+    let mut types = texts(header::CONTENT_TYPE);
+    let (text, other) = (types.next().unwrap_or_default(), types.next());
+    let mut pieces = text.split(';').map(str::trim);
+    let is_json = pieces.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let is_utf8 = |piece: &str| match piece.split_once('=') {
+        Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
+            ["utf-8", "utf8"].iter().any(|utf8| charset.trim_matches('"').eq_ignore_ascii_case(utf8))
+        }
+        _ => true,
+    };
+    if !is_json || other.is_some() || !pieces.all(is_utf8) {
+        return Err(Problem::media_type("a body needs the header Content-Type: application/json"));
+    }
+    if texts(header::CONTENT_ENCODING).any(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        return Err(Problem::media_type("a body is taken without a Content-Encoding only"));
+    }
+    Ok(())
+}
+
+/// The longest target of a request: that of the longest query that the API knows has some hundred octets.
+pub(super) const LONGEST_TARGET: usize = 8 * 1024;
+
+/// What HTTP forbids in the head of a request, and hyper takes nonetheless (RFC 9112 sections 3, 3.2 and 6.1).
+pub(super) fn head_fault(request: &Request<Body>) -> Option<Problem> {
+    let headers = request.headers();
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > LONGEST_TARGET {
+        return Some(Problem::uri_too_long());
+    }
+    match headers.get_all(header::HOST).iter().count() {
+        0 if request.version() == Version::HTTP_11 => {
+            return Some(Problem::malformed("a request has a Host header, such as Host: localhost"));
+        }
+        0 | 1 => {}
+        _ => return Some(Problem::malformed("a request has no more than one Host header")),
+    }
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let known = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    (!codings.all(known)).then(Problem::transfer_coding)
 }
 
 /// The parameters of a query.

@@ -1,6 +1,7 @@
 //! The server: accepts connections, asks the kernel who connects, and serves HTTP/1.1 (RFC 9112) until it is
 //! told to stop.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::pin::pin;
@@ -10,25 +11,32 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::UnixStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 use super::access::{Access, Grant, Peer};
 use super::app::{App, Limits, Service};
-use super::connection;
+use super::connection::{self, End};
 use super::listen::Listener;
+use super::problem::Problem;
+use super::refusal;
+use super::request::{UnreadBody, head_fault};
 use super::routes::router;
+use super::seats::{Admission, Seats};
 
 /// How many descriptors connections leave to the store, the serial ports and the rest of the daemon.
 const OTHER_DESCRIPTORS: u64 = 256;
 /// The descriptors of a connection: its socket, and the one that notices the client's disconnection.
 const DESCRIPTORS: u64 = 2;
+/// The largest head of a request.
+const HEAD_OCTETS: usize = 64 * 1024;
 /// The pause after an `accept` that failed for lack of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -54,28 +62,15 @@ pub async fn serve_within(
     let (stop, stopping) = watch::channel(false);
     let app = Arc::new(App { service, limits, stopping });
     let shared = Shared { router: router(&app), app, access: Arc::new(access) };
-    let places = Arc::new(Semaphore::new(places(limits.connections)));
+    let seats = Seats::new(places(limits.connections), limits.connections_per_uid);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
-        let accepted = async {
-            // The semaphore is never closed.
-            let place = Arc::clone(&places).acquire_owned().await.ok();
-            (socket.accept().await, place)
-        };
         tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            (accepted, place) = accepted => match accepted {
-                Ok((stream, _)) => {
-                    let shared = shared.clone();
-                    connections.spawn(async move {
-                        if let Err(e) = shared.connection(stream).await {
-                            tracing::debug!("a connection ended: {e}");
-                        }
-                        drop(place);
-                    });
-                }
+            accepted = socket.accept() => match accepted {
+                Ok((stream, _)) => shared.admit(stream, &seats, &mut connections),
                 Err(e) => {
                     tracing::warn!("cannot accept a connection: {e}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -115,21 +110,52 @@ struct Shared {
 }
 
 impl Shared {
+    /// Serves a new connection, or refuses it.
+    fn admit(&self, stream: UnixStream, seats: &Seats, connections: &mut JoinSet<()>) {
+        let user = match stream.peer_cred() {
+            Ok(credentials) => credentials.uid(),
+            Err(e) => return tracing::warn!("cannot learn who connects: {e}"),
+        };
+        match seats.admit(user) {
+            Admission::Served(seat) => {
+                let shared = self.clone();
+                connections.spawn(async move {
+                    if let Err(e) = shared.connection(stream).await {
+                        tracing::debug!("a connection ended: {e}");
+                    }
+                    drop(seat);
+                });
+            }
+            Admission::Refused(seat) => {
+                connections.spawn(async move {
+                    refusal::answer_when_asked(stream, Problem::too_many_connections()).await;
+                    drop(seat);
+                });
+            }
+            Admission::Dropped => {}
+        }
+    }
+
     async fn connection(self, stream: UnixStream) -> Result<(), Box<dyn Error + Send + Sync>> {
         let warn = |e: &io::Error| tracing::warn!("cannot learn who connects: {e}");
         let grant = self.grant(&stream).await.inspect_err(warn)?;
         let warn = |e: &io::Error| tracing::warn!("cannot watch a connection: {e}");
-        let gone = connection::gone(&stream).inspect_err(warn)?;
-        let (stream, timer) = connection::watched(stream, self.app.limits);
+        let end = End::of(&stream).inspect_err(warn)?;
+        let (stream, timer, head) = connection::watched(stream, self.app.limits);
         let service = service_fn(|mut request: Request<Incoming>| {
+            head.done();
             request.extensions_mut().insert::<Arc<Grant>>(Arc::clone(&grant));
-            self.router.clone().oneshot(request.map(Body::new))
+            self.answer(request.map(Body::new))
         });
         let mut http = http1::Builder::new();
         // The head of a request that uses every limit fits in this size. The timer shortens the time for it.
-        http.max_buf_size(64 * 1024).timer(timer).header_read_timeout(self.app.limits.idle).half_close(true);
-        let mut served = pin!(http.serve_connection(stream, service));
+        http.max_header_size(HEAD_OCTETS)
+            .max_buf_size(HEAD_OCTETS)
+            .timer(timer)
+            .header_read_timeout(self.app.limits.idle)
+            .half_close(true);
         let whole = async {
+            let mut served = pin!(http.serve_connection(stream, service));
             tokio::select! {
                 ended = &mut served => return ended,
                 () = self.app.stopped() => {}
@@ -137,9 +163,26 @@ impl Shared {
             served.as_mut().graceful_shutdown();
             served.await
         };
-        tokio::select! {
-            ended = whole => Ok(ended?),
-            () = gone => Ok(()),
+        let ended = tokio::select! {
+            ended = whole => ended,
+            () = end.gone() => return Ok(()),
+        };
+        if let Err(e) = &ended
+            && let Some(problem) = refusal::of_head(&head, e)
+        {
+            refusal::answer(end.into_stream()?, problem).await;
+        }
+        Ok(ended?)
+    }
+
+    /// Answers a request, if its head is one that HTTP allows.
+    async fn answer(&self, request: Request<Body>) -> Result<Response, Infallible> {
+        match head_fault(&request) {
+            None => self.router.clone().oneshot(request).await,
+            Some(problem) => {
+                drop(UnreadBody::of(request, self.app.limits.body));
+                Ok(problem.into_response())
+            }
         }
     }
 

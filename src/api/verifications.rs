@@ -83,7 +83,7 @@ pub(super) async fn check_newest(mut request: Authorised) -> Reply {
 
 fn typed(fields: &mut Fields, idempotency_key: Option<String>) -> CheckRequest {
     CheckRequest {
-        code: Secret::new(fields.wanted_text("code")),
+        code: fields.wanted_code(),
         binding: fields.short_text("binding", BindingHash::MOST_CHARS).map(Secret::new),
         idempotency_key,
     }

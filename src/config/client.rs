@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::reader::{Item, Table};
+use crate::api::Limits;
 use crate::api::access::{Client, Matcher, Right};
 use crate::otp::Service;
 
@@ -16,11 +17,18 @@ pub struct Api {
     pub mode: u32,
     /// The group that owns it; `None` is the daemon's own.
     pub group: Option<String>,
+    /// What keeps one client from harming the others.
+    pub limits: Limits,
 }
 
 impl Default for Api {
     fn default() -> Self {
-        Self { socket: "/run/smsotpd/smsotpd.sock".into(), mode: 0o660, group: None }
+        Self {
+            socket: "/run/smsotpd/smsotpd.sock".into(),
+            mode: 0o660,
+            group: None,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -38,13 +46,25 @@ pub enum Who {
 /// The room for a path in `sockaddr_un` is 108 octets, one of which ends it (unix(7)).
 const LONGEST_SOCKET_PATH: usize = 107;
 
+const API: &[&str] = &["socket", "mode", "group", "max_connections", "max_connections_per_uid"];
+
+/// More than the descriptors of a process allow on any system.
+const MOST_CONNECTIONS: u32 = 1_000_000;
+
 pub(super) fn api(root: &Table<'_>) -> Api {
-    let table = root.table("api", &["socket", "mode", "group"]);
+    let table = root.table("api", API);
     let default = Api::default();
+    let connections = |name| usize::try_from(table.item(name)?.number(1, MOST_CONNECTIONS)?).ok();
     Api {
         socket: table.item("socket").and_then(|i| socket(&i)).unwrap_or(default.socket),
         mode: table.item("mode").and_then(|i| mode(&i)).unwrap_or(default.mode),
         group: table.item("group").and_then(|i| Some(i.word()?.to_owned())),
+        limits: Limits {
+            connections: connections("max_connections").unwrap_or(default.limits.connections),
+            connections_per_uid: connections("max_connections_per_uid")
+                .unwrap_or(default.limits.connections_per_uid),
+            ..default.limits
+        },
     }
 }
 

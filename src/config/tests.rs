@@ -7,6 +7,7 @@ use gsm_modem::{Find, Roaming};
 use proptest::prelude::*;
 
 use super::*;
+use crate::api::Limits;
 use crate::api::access::{Matcher, Right};
 use crate::inbox::Words;
 use crate::otp::{Template, Unfit, Validity};
@@ -37,7 +38,8 @@ fn every_key_is_read() {
     let config = parse(include_str!("every_key.toml")).unwrap();
     assert_eq!(config.state_dir, Path::new("/srv/s"));
     assert_eq!(config.secret_key_file.as_deref(), Some(Path::new("/srv/k")));
-    let api = Api { socket: "/run/x.sock".into(), mode: 0o600, group: Some("g".into()) };
+    let limits = Limits { connections: 100, connections_per_uid: 10, ..Limits::default() };
+    let api = Api { socket: "/run/x.sock".into(), mode: 0o600, group: Some("g".into()), limits };
     assert_eq!(config.api, api);
     let web = Client {
         name: "web".into(),

@@ -119,13 +119,14 @@ impl Daemon {
             core.gateway().attach_to_backups(octets);
         }
         let (close_socket, closed) = oneshot::channel::<()>();
+        let limits = config.api.limits;
         let service = Arc::new(core.gateway().clone());
         let served = tokio::spawn(async move {
             let until = async move {
                 // A dropped sender closes the socket as well.
                 let _ = closed.await;
             };
-            if let Err(e) = api::serve(listener, service, access, until).await {
+            if let Err(e) = api::serve_within(limits, listener, service, access, until).await {
                 tracing::error!("the socket: {e}");
             }
         });

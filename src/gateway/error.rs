@@ -40,6 +40,9 @@ pub enum GatewayError {
     /// More than the parts a text may take.
     #[error("{0}")]
     TextTooLong(String),
+    /// More than the store keeps in one record.
+    #[error("the request has more in it than can be kept")]
+    TooLarge,
     /// The service is not in the configuration.
     #[error("no service of this name is configured")]
     UnknownService,
@@ -87,6 +90,7 @@ impl From<StoreError> for GatewayError {
         match e {
             StoreError::Closed => Self::ShuttingDown,
             StoreError::Full => Self::QueueFull,
+            StoreError::TooLarge => Self::TooLarge,
             e => Self::Storage(e.to_string()),
         }
     }

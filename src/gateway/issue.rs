@@ -11,7 +11,7 @@ use super::moves::Tracked;
 use super::once::{Made, Once};
 use super::request::{Caller, IssueRequest};
 use super::source::{Source, check_values};
-use super::verify::own;
+use super::verify::{own, visible};
 use super::view::{CheckView, VerificationView};
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, BindingHash, Code, OnReissue, Service, Verification, VerificationStatus};
@@ -39,16 +39,19 @@ impl Gateway {
         let inner = &self.0;
         let settings = inner.settings();
         let name = request.service.clone().unwrap_or_else(|| Service::DEFAULT.to_owned());
+        let fields = fields(&request, settings.number(&request.to)?.as_str(), &name);
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        let once = Once::of(caller, "POST /v1/verifications", request.idempotency_key.as_ref(), &fields);
+        let (who, now) = (caller.clone(), inner.clock.now());
+        let look = move |mv: &mut Move<'_, '_>, id| Ok(visible(&who, mv.settled(id)?)?.view(now));
+        if let Some(view) = inner.replay(now, once.clone(), look).await? {
+            return Ok((view, true));
+        }
         let asked = inner.weigh(caller, &settings, &request.to, &name, &request.keys)?;
         let to = asked.to.clone();
         let service = settings.services.get(&name).ok_or(GatewayError::UnknownService)?;
         check_values(service, request.locale.as_deref(), &request.values)?;
         check_notes(&request.metadata)?;
-        let fields = fields(&request, to.as_str(), &name);
-        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-        let once = Once::of(caller, "POST /v1/verifications", request.idempotency_key.as_ref(), &fields);
-
-        let now = inner.clock.now();
         let (id, message) = (inner.ids.next(now), inner.ids.next(now));
         let fixed = settings.testing.code(&to, &service.policy.alphabet);
         let code = fixed.unwrap_or_else(|| Code::draw(&service.policy, inner.key.random()));

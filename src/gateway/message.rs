@@ -16,6 +16,14 @@ impl Gateway {
         let inner = &self.0;
         let settings = inner.settings();
         let to = settings.number(&request.to)?;
+        let fields = fields(&request, to.as_str());
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        let once = Once::of(caller, "POST /v1/messages", request.idempotency_key.as_ref(), &fields);
+        let now = inner.clock.now();
+        let look = |mv: &mut Move<'_, '_>, id| mv.tx.message(id)?.ok_or(GatewayError::NotFound("message"));
+        if let Some(m) = inner.replay(now, once.clone(), look).await? {
+            return Ok((MessageView::from(&m), true));
+        }
         settings.permits(&to)?;
         if request.text.expose().is_empty() {
             return Err(GatewayError::InvalidRequest("text is empty".to_owned()));
@@ -28,7 +36,6 @@ impl Gateway {
         {
             return Err(GatewayError::InvalidRequest("no modem of this name is configured".to_owned()));
         }
-        let now = inner.clock.now();
         let due_at = request.send_at.unwrap_or(now).max(now);
         let blank = inner.blank(inner.ids.next(now), to, caller, &request.text, now)?;
         let m = Message {
@@ -40,9 +47,6 @@ impl Gateway {
             deadline: request.valid_for.map(|span| due_at.plus(span)),
             ..blank
         };
-        let fields = fields(&request, m.to.as_str());
-        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-        let once = Once::of(caller, "POST /v1/messages", request.idempotency_key.as_ref(), &fields);
         let made = inner.perform(now, move |mv| mv.send(m, once.as_ref())).await?;
         Ok((MessageView::from(&made.subject), made.known))
     }

@@ -1,12 +1,15 @@
 //! Requests that count once: what an `Idempotency-Key` stands for. A key belongs to its client, the method and the path.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::effects::Move;
 use super::error::{GatewayError, Result};
+use super::inner::Inner;
 use super::request::Caller;
 use super::view::{CheckView, VerificationView};
+use crate::clock::Timestamp;
 use crate::store::{Answered, Idempotency, Records as _};
 
 /// How long an `Idempotency-Key` is honoured.
@@ -38,6 +41,26 @@ pub(super) struct Made<T> {
     pub(super) subject: T,
     /// It was there before.
     pub(super) known: bool,
+}
+
+impl Inner {
+    /// What a request with the same key and body made before. That is looked up before the request is judged: what was
+    /// made stays made when the queue is full, the daemon stops, or the configuration is another one.
+    pub(super) async fn replay<I: FromStr + 'static, T: Send + 'static>(
+        self: &Arc<Self>,
+        now: Timestamp,
+        once: Option<Once>,
+        look: impl FnOnce(&mut Move<'_, '_>, I) -> Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
+        if once.is_none() {
+            return Ok(None);
+        }
+        let replay = move |mv: &mut Move<'_, '_>| match mv.made_before(once.as_ref())? {
+            Some(id) => look(mv, id).map(Some),
+            None => Ok(None),
+        };
+        self.perform(now, replay).await
+    }
 }
 
 impl Move<'_, '_> {

@@ -95,7 +95,7 @@ impl Inner {
             delivered_at: None,
             error: withheld.then(|| TEST_NUMBER.to_owned()),
             body: (!withheld).then(|| self.key.seal(&id.to_bytes(), text.expose().as_bytes())),
-            // Any octet that differs between neighbours serves as TP-MR; the id's last is random.
+            // Any octet that mostly differs between neighbours serves as TP-MR; the id's last is random.
             reference: id.to_bytes()[15],
             parts_done: 0,
             uncertain: false,

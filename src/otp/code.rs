@@ -47,6 +47,11 @@ impl Code {
         Self(Secret::new(text.chars().filter_map(read).collect()))
     }
 
+    /// Whether nothing of what a person typed can be a code: blanks, dashes and invisible marks at most.
+    pub fn is_blank(text: &str) -> bool {
+        text.chars().all(is_ignored)
+    }
+
     /// A code that was stored sealed.
     pub fn restored(text: String) -> Self {
         Self(Secret::new(text))

@@ -103,6 +103,9 @@ pub enum StoreError {
     /// The move was taken back.
     #[error("the change was not made: {0}")]
     Aborted(&'static str),
+    /// The move was taken back: one of its records is larger than a record may be.
+    #[error("a record is too large")]
+    TooLarge,
     /// Too many moves wait.
     #[error("too many requests wait for the disk; try again")]
     Full,

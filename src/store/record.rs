@@ -37,7 +37,7 @@ fn encode_as<R: Serialize>(format: u8, record: &R) -> Result<Vec<u8>, StoreError
     let mut bytes = postcard::to_extend(record, vec![format])
         .map_err(|_| StoreError::Aborted("a record cannot be serialised"))?;
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_be_bytes());
-    if bytes.len() > LARGEST { Err(StoreError::Aborted("a record is too large")) } else { Ok(bytes) }
+    if bytes.len() > LARGEST { Err(StoreError::TooLarge) } else { Ok(bytes) }
 }
 
 /// What a framed record stands for, or what is wrong with it.

@@ -374,7 +374,7 @@ async fn a_move_that_met_a_fault_writes_nothing_even_when_it_goes_on() {
                 assert!(tx.put_message(&m).is_err());
             })
             .await;
-        assert_eq!(faulty, Err(StoreError::Aborted("a record is too large")));
+        assert_eq!(faulty, Err(StoreError::TooLarge));
         before.split().1.await.unwrap();
         let read = store.transact(|tx| (tx.meta("before"), tx.meta("a"))).await.unwrap();
         assert_eq!(read, (Ok(Some(b"1".to_vec())), Ok(None)));

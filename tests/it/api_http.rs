@@ -47,6 +47,17 @@ async fn a_verification_from_issue_to_replay() {
         (&wrong["approved"], &wrong["attempts_left"], &wrong["id"]),
         (&json!(false), &json!(4), &v["id"])
     );
+    for empty in ["", " ", "\u{2013} -\u{200b}"] {
+        let calls = [
+            Call::post(format!("{path}/check")).json(json!({"code": empty})),
+            Call::post("/v1/check").json(json!({"to": NUMBER, "code": empty})),
+        ];
+        for call in calls {
+            assert_eq!(refused(&api.call(call).await, 400, "invalid_request"), "`code` is empty");
+        }
+    }
+    let still: Value = api.call(Call::get(&path)).await.parse().unwrap();
+    assert_eq!(still["attempts_left"], 4, "an empty code is no attempt");
     let right = api.call(Call::post("/v1/check").json(json!({"to": NUMBER, "code": CODE}))).await;
     assert_eq!(right.parse::<Value>().unwrap()["approved"], true);
     let replay = api.call(Call::post(format!("{path}/check")).json(json!({"code": CODE}))).await;
@@ -69,7 +80,7 @@ async fn an_idempotency_key_gives_the_same_again() {
     assert_eq!(first.body, second.body);
     let text = raw(
         &api.socket,
-        format!("POST /v1/verifications HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 21\r\n\r\n{{\"to\":\"{NUMBER}\"}}")
+        format!("POST /v1/verifications HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 21\r\n\r\n{{\"to\":\"{NUMBER}\"}}")
             .as_bytes(),
     )
     .await;
@@ -177,7 +188,7 @@ async fn wrong_bodies_are_refused_and_never_repeated() {
     let api = served();
     let post = |path: &'static str, body: &str| {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         let socket = api.socket.clone();
@@ -204,6 +215,8 @@ async fn wrong_bodies_are_refused_and_never_repeated() {
             format!("{{\"to\": \"{NUMBER}\", \"text\": \"x\", \"send_at\": \"{secret}\"}}"),
             400,
         ),
+        ("/v1/check", format!("{{\"to\": \"{NUMBER}\", \"code\": \"1\", \"code\": \"{secret}\"}}"), 400),
+        ("/v1/check", format!("{{\"to\": \"{NUMBER}\", \"{secret}\": 1, \"{secret}\": 1}}"), 400),
         ("/v1/modems/stick1/ussd", "{\"code\": \"1\\\"\\r\"}".to_owned(), 403),
     ] {
         let answer = post(path, &body).await;
@@ -213,6 +226,8 @@ async fn wrong_bodies_are_refused_and_never_repeated() {
     }
     let place = post("/v1/verifications", "{\n  \"to\": }").await;
     assert!(place.contains("line 2 column 9"), "{place}");
+    let twice = post("/v1/verifications", "{\"to\": \"+41791234567\", \"to\": \"+41791234568\"}").await;
+    assert!(twice.contains("the key `to` stands twice at line 1 column 27"), "{twice}");
     let near = post("/v1/verifications", "{\"servce\": \"x\"}").await;
     assert!(near.contains("did you mean `service`?"), "{near}");
     let number = api.call(Call::post("/v1/verifications").json(json!({"to": "0791234567"}))).await;
@@ -275,7 +290,7 @@ async fn refusals_of_the_service_reach_the_client() {
     }
     api.fake.refuse(GatewayError::RateLimited { limit: "per_number".to_owned(), retry_after: span });
     let request = format!(
-        "POST /v1/messages HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 32\r\n\r\n{{\"to\":\"{NUMBER}\",\"text\":\"x\"}}"
+        "POST /v1/messages HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 32\r\n\r\n{{\"to\":\"{NUMBER}\",\"text\":\"x\"}}"
     );
     let request = request.replace("content-length: 32", &format!("content-length: {}", NUMBER.len() + 20));
     let answer = raw(&api.socket, request.as_bytes()).await;

@@ -44,8 +44,7 @@ async fn a_body_too_large_is_refused_unread() {
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 
     // A body of exactly the limit is read, and is not JSON.
-    let head =
-        "POST /v1/messages HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "POST /v1/messages HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     let answer = raw(&api.socket, format!("{head}{}0\r\n\r\n", chunk.repeat(16)).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
 }
@@ -102,7 +101,7 @@ async fn a_client_that_stalls_is_disconnected() {
     let api = served_within(limits, Access::default());
     let begun = Instant::now();
     let head = raw(&api.socket, b"POST /v1/messages HTTP/1.1\r\nhos").await;
-    assert_eq!(head, "");
+    assert!(head.starts_with("HTTP/1.1 408 ") && head.contains("\"timeout\""), "{head}");
     let body =
         raw(&api.socket, b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n{\"to").await;
     assert!(body.starts_with("HTTP/1.1 408 ") && body.contains("\"timeout\""), "{body}");
@@ -115,7 +114,7 @@ async fn a_client_that_stalls_is_disconnected() {
     assert_eq!(&first, b"HTTP/1.1 200 ");
     stream.write_all(b"GET /hea").await.unwrap();
     let rest = read_to_end(&mut stream).await;
-    assert!(!rest.contains("HTTP/1.1"), "{rest}");
+    assert!(rest.contains("HTTP/1.1 408 "), "{rest}");
 }
 
 #[tokio::test]
@@ -191,20 +190,6 @@ async fn a_thousand_idle_connections_stop_nobody() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_their_turn() {
-    let limits = Limits { connections: 2, ..Limits::default() };
-    let api = served_within(limits, Access::default());
-    let first = UnixStream::connect(&api.socket).await.unwrap();
-    let _second = UnixStream::connect(&api.socket).await.unwrap();
-    let client = api.client.clone();
-    let third = tokio::spawn(async move { client.call(Call::get("/healthz")).await });
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(!third.is_finished());
-    drop(first);
-    assert_eq!(third.await.unwrap().unwrap().status, 200);
-}
-
-#[tokio::test]
 async fn stopping_lets_running_requests_finish_and_removes_the_socket() {
     let mut api = served();
     api.issue().await;
@@ -245,7 +230,7 @@ async fn noise_is_answered_or_closed() {
     let api = served();
     for noise in [&b"\x00\x01\x02\xff\r\n\r\n"[..], b"GET / HTTP/9.9\r\n\r\n", b"GET\r\n\r\n"] {
         let answer = raw(&api.socket, noise).await;
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 505 "), "{answer}");
     }
     let long = format!("GET /healthz HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(200_000));
     let mut stream = UnixStream::connect(&api.socket).await.unwrap();

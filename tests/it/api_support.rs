@@ -174,6 +174,9 @@ impl Service for Fake {
                 return Ok((view, replayed));
             }
             let to = number(&request.to)?;
+            if request.locale.as_ref().is_some_and(|locale| locale.len() > 35) {
+                return Err(GatewayError::InvalidRequest("locale is no language tag".to_owned()));
+            }
             let message = message(state, to.clone(), true);
             let view = VerificationView {
                 id: IDS.next(now()),
@@ -263,6 +266,9 @@ impl Service for Fake {
 
     fn send(&self, caller: Caller, request: SendRequest) -> Answer<'_, (MessageView, bool)> {
         answer(self.enter(caller, |state| {
+            if request.text.expose().is_empty() {
+                return Err(GatewayError::InvalidRequest("text is empty".to_owned()));
+            }
             let view = message(state, number(&request.to)?, false);
             state.sent.push(request);
             Ok((view, false))

@@ -115,8 +115,9 @@ async fn clients_that_leave_at_once_get_their_messages_sent() {
         let body = format!("{{\"to\":\"{}\"{more}}}", number(n));
         let length = body.len();
         let mut stream = UnixStream::connect(rig.socket()).await.unwrap();
-        let request =
-            format!("POST /v1/{path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}");
+        let request = format!(
+            "POST /v1/{path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         // Anywhere between the reading and the answer.
         tokio::time::sleep(Duration::from_micros(u64::from(n) * 30)).await;
@@ -161,8 +162,18 @@ async fn a_client_that_says_no_more_is_answered() {
     let body = json!({"to": number(1), "text": "x"}).to_string();
     let length = body.len();
     for (request, status) in [
-        (format!("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}"), 202),
-        (format!("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{body}"), 400),
+        (
+            format!(
+                "POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+            ),
+            202,
+        ),
+        (
+            format!(
+                "POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{body}"
+            ),
+            400,
+        ),
         ("GET /v1/messages HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), 200),
     ] {
         // The end comes with the request or after it.

@@ -4,6 +4,8 @@ mod api_access;
 mod api_apart;
 mod api_cli;
 mod api_events;
+mod api_flood;
+mod api_heads;
 mod api_http;
 mod api_openapi;
 mod api_robust;

@@ -27,6 +27,7 @@ mod inbound;
 mod limits;
 mod modems;
 mod names;
+mod once;
 mod overload;
 mod pending;
 mod pool;
