@@ -31,6 +31,7 @@ mod reply;
 mod request;
 mod routes;
 mod serve;
+mod trail_views;
 mod verifications;
 mod views;
 pub mod wire;

@@ -57,7 +57,7 @@ pub(super) fn settings(
     services: BTreeMap<String, Service>,
     modems: BTreeMap<String, ModemRules>,
 ) -> Settings {
-    let retention = root.table("retention", &["verifications", "messages", "inbox"]);
+    let retention = root.table("retention", &["verifications", "messages", "inbox", "events"]);
     let keep =
         |key, default| retention.item(key).and_then(|i| i.span(Duration::from_secs(60))).unwrap_or(default);
     let default = Settings::default();
@@ -72,6 +72,7 @@ pub(super) fn settings(
         keep_verifications: keep("verifications", default.keep_verifications),
         keep_messages: keep("messages", default.keep_messages),
         keep_inbox: keep("inbox", default.keep_inbox),
+        keep_events: keep("events", default.keep_events),
         opt_out: opt_out(root),
         modems,
     }

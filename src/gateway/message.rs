@@ -79,7 +79,9 @@ impl Gateway {
         let who = caller.clone();
         let cancel = move |mv: &mut Move<'_, '_>| {
             let m = mv.tx.message(id)?.filter(|m| visible(&who, m));
-            mv.cancel_message(m.ok_or(GatewayError::NotFound("message"))?)
+            let m = m.ok_or(GatewayError::NotFound("message"))?;
+            mv.asked(who.client.as_ref(), &m.to);
+            mv.cancel_message(m)
         };
         let m = self.0.perform(self.0.clock.now(), cancel).await?;
         Ok(MessageView::from(&m))

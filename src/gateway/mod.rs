@@ -8,6 +8,7 @@ mod air;
 mod effects;
 mod error;
 mod events;
+mod follow;
 mod inbound;
 mod inner;
 mod intake;
@@ -22,6 +23,7 @@ mod modems;
 mod moment;
 mod moves;
 mod opt_out;
+mod pace;
 mod piece;
 mod prometheus;
 mod recoveries;
@@ -33,8 +35,10 @@ mod sims;
 mod source;
 mod steady;
 mod submit;
+mod tell;
 #[cfg(test)]
 mod tests;
+mod told;
 mod twin;
 mod verify;
 mod view;
@@ -50,6 +54,6 @@ pub use request::{Caller, InboxFilter, IssueRequest, MessageFilter, SendRequest}
 pub use settings::Settings;
 pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
 pub use view::{
-    CheckView, Event, EventKind, Gap, InboxView, MessageView, ModemView, OptOutView, Page, QueueView,
-    RecoveryView, StatusView, Subscription, VerificationView,
+    CheckView, Event, EventKind, EventPage, Gap, InboxView, MessageView, ModemView, Numbered, OptOutView,
+    Page, QueueView, RecoveryView, StatusView, TrailView, VerificationView,
 };

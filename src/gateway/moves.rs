@@ -67,6 +67,7 @@ impl Move<'_, '_> {
         if let Some(id) = self.made_before(once)? {
             return Ok(Made { subject: self.tracked(id)?.view(self.now), replayed: true });
         }
+        self.asked(v.client.as_ref(), &v.to);
         self.permits(&v.to)?;
         self.count(windows)?;
         self.remember(once, &v.id)?;
@@ -84,6 +85,7 @@ impl Move<'_, '_> {
             let subject = self.tx.message(id)?.ok_or(GatewayError::NotFound("message"))?;
             return Ok(Made { subject, replayed: true });
         }
+        self.asked(m.client.as_ref(), &m.to);
         self.permits(&m.to)?;
         self.remember(once, &m.id)?;
         self.tx.put_message(&m)?;
@@ -164,7 +166,9 @@ impl Move<'_, '_> {
         match otp::step(v.clone(), otp::Event::Attempt, self.now) {
             Ok(v) => {
                 self.tx.put_verification(&v)?;
-                Ok(Attempt::Counted(Tracked { v, message }))
+                let tracked = Tracked { v, message };
+                self.tell("attempted", &tracked);
+                Ok(Attempt::Counted(tracked))
             }
             Err(_) => Ok(Attempt::Refused(Tracked { v, message })),
         }
@@ -210,6 +214,7 @@ impl Move<'_, '_> {
         windows: &Windows,
     ) -> Result<VerificationView> {
         let Tracked { v, .. } = self.tracked(id)?;
+        self.asked(m.client.as_ref(), &v.to);
         self.permits(&v.to)?;
         let older = v.message;
         let v = match otp::step(v, otp::Event::Resend { message: m.id }, self.now) {

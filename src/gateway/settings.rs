@@ -28,6 +28,8 @@ pub struct Settings {
     pub keep_messages: Duration,
     /// How long received messages are kept.
     pub keep_inbox: Duration,
+    /// How long events are kept.
+    pub keep_events: Duration,
     /// By which words a recipient opts out.
     pub opt_out: Words,
     /// By modem name.
@@ -47,6 +49,7 @@ impl Default for Settings {
             keep_verifications: days(1),
             keep_messages: days(7),
             keep_inbox: days(30),
+            keep_events: days(7),
             opt_out: Words::default(),
             modems: BTreeMap::new(),
         }

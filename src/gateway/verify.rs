@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::effects::{Effect, Move, to_its_end};
+use super::effects::{Move, to_its_end};
 use super::error::{GatewayError, Result};
 use super::inner::{Gateway, Inner};
 use super::moves::{Attempt, Once, Tracked};
@@ -130,6 +130,7 @@ impl Gateway {
         let who = caller.clone();
         let cancel = move |mv: &mut Move<'_, '_>| {
             let tracked = visible(&who, mv.tracked(id)?)?;
+            mv.asked(who.client.as_ref(), &tracked.v.to);
             mv.cancel(tracked)
         };
         self.0.perform(self.0.clock.now(), cancel).await
@@ -144,8 +145,10 @@ impl Inner {
         code: &Secret<String>,
     ) -> Result<CheckView> {
         let now = self.clock.now();
+        let by = caller.client.clone();
         let attempt = move |mv: &mut Move<'_, '_>| {
             let tracked = visible(&caller, mv.tracked(id)?)?;
+            mv.asked(caller.client.as_ref(), &tracked.v.to);
             mv.attempt(tracked)
         };
         let tracked = match self.make(now, attempt).await? {
@@ -160,11 +163,13 @@ impl Inner {
         let typed = Code::typed(code.expose(), alphabet);
         let right = typed.hash(&self.key, v.id, &v.service, &v.to) == v.hash;
         if right || v.attempts_left() == 0 {
-            return self.make(now, move |mv| mv.compared(id, right)).await;
+            let compare = move |mv: &mut Move<'_, '_>| {
+                mv.by = by;
+                mv.compared(id, right)
+            };
+            return self.make(now, compare).await;
         }
-        let verification = tracked.view(now);
-        self.apply(vec![Effect::Verification("attempted", verification.clone())]);
-        Ok(CheckView { approved: false, verification })
+        Ok(CheckView { approved: false, verification: tracked.view(now) })
     }
 
     /// The message that carries the code of `v`.

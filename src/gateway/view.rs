@@ -1,9 +1,7 @@
 //! What the use cases answer: values without secrets, in the contract's terms.
 
+use std::sync::Arc;
 use std::time::Duration;
-
-use gsm_modem::{Snapshot, State as ModemState};
-use tokio::sync::broadcast;
 
 use crate::clock::Timestamp;
 use crate::id::{InboxId, MessageId, VerificationId};
@@ -12,12 +10,16 @@ use crate::otp::{Verification, VerificationStatus};
 use crate::outbox::{Condition, Encoding, Message, MessageStatus};
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
+use crate::trail;
+use gsm_modem::{Snapshot, State as ModemState};
 
 /// A verification as a client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerificationView {
     /// Its name.
     pub id: VerificationId,
+    /// The client that made it, when clients are configured.
+    pub client: Option<String>,
     /// The service.
     pub service: String,
     /// The number.
@@ -41,6 +43,7 @@ impl VerificationView {
     pub fn new(v: &Verification, message: MessageStatus, now: Timestamp) -> Self {
         Self {
             id: v.id,
+            client: v.client.clone(),
             service: v.service.clone(),
             to: v.to.clone(),
             status: v.status_at(now),
@@ -67,6 +70,8 @@ pub struct CheckView {
 pub struct MessageView {
     /// Its name.
     pub id: MessageId,
+    /// The client that made it, when clients are configured.
+    pub client: Option<String>,
     /// The recipient.
     pub to: PhoneNumber,
     /// Whether it carries a code.
@@ -97,6 +102,7 @@ impl From<&Message> for MessageView {
     fn from(m: &Message) -> Self {
         Self {
             id: m.id,
+            client: m.client.clone(),
             to: m.to.clone(),
             otp: matches!(m.kind, crate::outbox::Kind::Otp(_)),
             service: m.service.clone(),
@@ -225,10 +231,10 @@ pub struct StatusView {
     pub modems: Vec<(ModemState, usize)>,
 }
 
-/// Something happened. Carries no secret; the API may show it to every reader.
+/// Something happened, for who waits in this process. Carries no secret, and whole numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Rises by one each.
+    /// Its number in the trail.
     pub id: u64,
     /// When.
     pub at: Timestamp,
@@ -236,24 +242,38 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+/// An event of the trail, with its number.
+pub type Numbered = (u64, Arc<trail::Event>);
+
+/// Events behind a given one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPage {
+    /// What lies between the given one and the first of the page, and is not kept any more.
+    pub gap: Option<Gap>,
+    /// The events, in order and without gaps.
+    pub events: Vec<Numbered>,
+    /// The last event that the page has or tells to be missing: ask for the next page behind this one.
+    pub upto: u64,
+}
+
+/// What a look at the whole trail found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrailView {
+    /// The first event that is kept.
+    pub first: u64,
+    /// The last event.
+    pub last: u64,
+    /// The hash of the last event, in hexadecimal.
+    pub hash: String,
+    /// The first that does not fit, for a person; none when the trail is whole.
+    pub fault: Option<String>,
+}
+
 /// Events that a follower can be given no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// How many, when that is known; those that this follower may not see are among them.
     pub missed: Option<u64>,
-}
-
-/// The events behind a given one, and those to come. The two join without a gap and do not overlap.
-#[derive(Debug)]
-pub struct Subscription {
-    /// What lies between the given one and the backlog, and is forgotten.
-    pub gap: Option<Gap>,
-    /// What is still remembered, oldest first.
-    pub backlog: Vec<Event>,
-    /// The id of the newest event: what is live has a higher one.
-    pub newest: u64,
-    /// What happens from now on.
-    pub live: broadcast::Receiver<Event>,
 }
 
 /// How a modem came back after a fault.
@@ -268,8 +288,8 @@ pub struct RecoveryView {
 /// What happened, with the thing it happened to as it is after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventKind {
-    /// `verification.pending`, `.approved`, `.expired`, `.cancelled`, `.exhausted`; `.resent`, `.attempted` when
-    /// the status stayed.
+    /// `verification.pending`, `.approved`, `.expired`, `.cancelled`, `.exhausted`; `.resent`; `.attempted` for
+    /// each check that counts, before it is compared.
     Verification(&'static str, VerificationView),
     /// `message.queued`, `.sending`, `.sent` and so on.
     Message(MessageView),
@@ -279,4 +299,6 @@ pub enum EventKind {
     Inbox(InboxView),
     /// `modem.recovered`.
     Recovered(ModemView, RecoveryView),
+    /// `audit.refused` and so on.
+    Audit(trail::Audit),
 }
