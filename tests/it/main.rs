@@ -13,6 +13,7 @@ mod cli_pdu;
 mod config_shipped;
 mod daemon_backup;
 mod daemon_codes;
+mod daemon_events;
 mod daemon_inbox;
 mod daemon_modems;
 mod daemon_names;
