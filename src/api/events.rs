@@ -118,13 +118,15 @@ struct Tail {
     newest: watch::Receiver<u64>,
     /// Everything up to this event was given to the client, is in the page, or is known to be missing.
     known: u64,
+    /// Whether `known` is an event that there is: a client may name any.
+    looked: bool,
 }
 
 impl Tail {
     fn new(app: &App, after: Option<u64>) -> Self {
         let newest = app.service.newest_event();
         let known = after.unwrap_or(*newest.borrow());
-        Self { page: VecDeque::new(), newest, known }
+        Self { page: VecDeque::new(), newest, known, looked: after.is_none() }
     }
 
     /// The next event, or the gap in its place.
@@ -133,10 +135,12 @@ impl Tail {
             if let Some(event) = self.page.pop_front() {
                 return Some(Ok(event));
             }
-            if self.known == *self.newest.borrow_and_update() {
+            // A page may have reached further than was told so far.
+            if self.looked && self.known >= *self.newest.borrow_and_update() {
                 self.newest.changed().await.ok()?;
                 continue;
             }
+            self.looked = true;
             match app.service.events(self.known, PAGE).await {
                 Ok(page) => {
                     self.known = page.upto;

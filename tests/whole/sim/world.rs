@@ -321,7 +321,7 @@ impl World {
         let mut newest = gateway.newest_event();
         loop {
             let known = self.0.read.load(Ordering::SeqCst);
-            if *newest.borrow_and_update() == known {
+            if *newest.borrow_and_update() <= known {
                 if newest.changed().await.is_err() {
                     return;
                 }
