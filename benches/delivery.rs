@@ -4,6 +4,7 @@
 //! and a NAME chooses among the figures. The bench prints the figures and judges nothing:
 //!
 //! - latency: from the first octet of `POST /v1/verifications` on an idle daemon to the first of `AT+CMGS`
+//! - issue: codes that 32 clients at once are issued in a second, on disk, with their events
 //! - rate: a modem that answers at once, beside a bare loop that has the same dialogue and makes one append
 //!   of 300 octets durable for each message
 //! - overhead: what a message costs beyond 100 ms of air time
@@ -35,6 +36,9 @@ fn main() {
     runtime.block_on(async {
         if wanted("latency") {
             latency(dir.path()).await;
+        }
+        if wanted("issue") {
+            issue(dir.path()).await;
         }
         if wanted("rate") {
             rate(dir.path()).await;
@@ -223,6 +227,38 @@ fn bare(base: &Path, count: u32, air: Duration) -> Duration {
         log.write_all(&[7; 300]).and_then(|()| log.sync_data()).expect("the disk");
     }
     start.elapsed()
+}
+
+async fn issue(base: &Path) {
+    const COUNT: u32 = 6000;
+    let rig = Rig::start(base, "issue", 0);
+    while rig.client().call(Call::get("/healthz")).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for round in 1..=4_u32 {
+        let start = Instant::now();
+        let (before, ..) = rig.usage();
+        let mut posts = tokio::task::JoinSet::new();
+        for writer in 0..32 {
+            let client = rig.client();
+            posts.spawn(async move {
+                for n in (writer..COUNT).step_by(32) {
+                    let body = json!({"to": format!("+417{round}{n:07}")});
+                    let reply =
+                        client.call(Call::post("/v1/verifications").json(body)).await.expect("an answer");
+                    assert_eq!(reply.status.as_u16(), 201);
+                }
+            });
+        }
+        posts.join_all().await;
+        let took = start.elapsed().as_secs_f64();
+        let (after, ..) = rig.usage();
+        println!(
+            "issue {round}   32 clients: {:.0} codes/s, {:.0} us of processor time each",
+            f64::from(COUNT) / took,
+            1e6 * (after - before) / f64::from(COUNT)
+        );
+    }
 }
 
 async fn rate(base: &Path) {

@@ -19,3 +19,4 @@ pub mod phone;
 pub mod random;
 pub mod secret;
 pub mod store;
+pub mod trail;

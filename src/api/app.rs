@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::gateway::{
-    Caller, CheckRequest, CheckView, Control, Gateway, GatewayError, InboxFilter, InboxView, IssueRequest,
-    LimitsRequest, LimitsView, MessageFilter, MessageView, ModemView, OptOutView, Page, Recorded,
-    SendRequest, StatusView, Subscription, UssdAnswer, VerificationFilter, VerificationView,
+    Caller, CheckRequest, CheckView, Control, Event, EventPage, Gateway, GatewayError, InboxFilter,
+    InboxView, IssueRequest, LimitsRequest, LimitsView, MessageFilter, MessageView, ModemView, OptOutView,
+    Page, Recorded, SendRequest, StatusView, TrailView, UssdAnswer, VerificationFilter, VerificationView,
 };
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::Tag;
+use crate::trail::{Audit, Hash};
 
 /// Time limits and sizes that keep one client from harming the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +144,10 @@ service! {
         remove_opt_out(phone: String) -> OptOutView = (&phone);
         /// The last lines that went over a modem's port, masked.
         trace(name: String) -> Vec<Recorded> = (&name);
+        /// At most `limit` events behind `after`.
+        events(after: u64, limit: usize) -> EventPage = (after, limit);
+        /// Looks at every event that is kept, and whether an event has the hash that somebody wrote down.
+        verify_events(anchor: Option<(u64, Hash)>) -> TrailView = (anchor);
         /// Carries out an operator's command. The answer to a USSD request is the network's.
         control(name: String, control: Control) -> Option<UssdAnswer> = (&name, control);
     }
@@ -155,8 +160,12 @@ service! {
         status() -> StatusView;
         /// Whether at least one modem can send.
         ready() -> bool;
-        /// Events after the one with the id `after`, or only future ones.
-        subscribe(after: Option<u64>) -> Subscription;
+        /// The number of the newest event; changes wake.
+        newest_event() -> watch::Receiver<u64>;
+        /// What happens from now on, for who waits for one thing.
+        live() -> broadcast::Receiver<Event>;
+        /// Writes down that a client was refused or a peer denied; a flood of them is counted.
+        audit_refusal(by: Option<&str>, audit: Audit) -> ();
         /// A backup of the whole state, piece by piece; nothing follows an error.
         back_up() -> mpsc::Receiver<Result<Vec<u8>, GatewayError>>;
         /// Prometheus text exposition format 0.0.4.

@@ -216,7 +216,7 @@ impl Client {
         }
         let pieces = self.download(call).await?;
         let event = ServerEvent::default();
-        Ok(pieces.map(|pieces| Events { pieces, buffer: Vec::new(), event }))
+        Ok(pieces.map(|pieces| Events { pieces, buffer: Vec::new(), event, ahead: None }))
     }
 
     /// Asks for an answer that may be large or endless, to be read piece by piece. A refusal is returned as
@@ -297,11 +297,37 @@ pub struct Events {
     buffer: Vec<u8>,
     /// The event whose lines are being read.
     event: ServerEvent,
+    /// An event that was read and not given yet.
+    ahead: Option<ServerEvent>,
 }
 
 impl Events {
+    /// The event behind which the stream begins, as the daemon says before it gives any; `None` when it did not say so.
+    pub async fn begin(&mut self) -> Result<Option<u64>, ClientError> {
+        match self.read().await? {
+            Some(greeting) if greeting.data.is_empty() => Ok(greeting.id),
+            event => {
+                self.ahead = event;
+                Ok(None)
+            }
+        }
+    }
+
     /// The next event; `None` when the daemon ended the stream.
     pub async fn next(&mut self) -> Result<Option<ServerEvent>, ClientError> {
+        if let Some(event) = self.ahead.take() {
+            return Ok(Some(event));
+        }
+        loop {
+            match self.read().await? {
+                Some(greeting) if greeting.data.is_empty() => {}
+                event => return Ok(event),
+            }
+        }
+    }
+
+    /// The next event, or an id without one.
+    async fn read(&mut self) -> Result<Option<ServerEvent>, ClientError> {
         loop {
             while let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
@@ -320,10 +346,10 @@ impl Events {
 }
 
 impl ServerEvent {
-    /// WHATWG HTML section 9.2.6; an empty line ends an event.
+    /// WHATWG HTML section 9.2.6; an empty line ends an event. An id without data is no event, and counts all the same.
     fn take_line(&mut self, line: &str) -> Option<Self> {
         if line.is_empty() {
-            return Some(std::mem::take(self)).filter(|event| !event.data.is_empty());
+            return Some(std::mem::take(self)).filter(|event| event.id.is_some() || !event.data.is_empty());
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -365,6 +391,9 @@ mod tests {
             (Some(7), "message.sent", "{\"a\":\n1}")
         );
         assert_eq!(draft.take_line(""), None);
+        assert_eq!(draft.take_line("id: 8"), None);
+        let greeting = ServerEvent { id: Some(8), ..ServerEvent::default() };
+        assert_eq!(draft.take_line(""), Some(greeting));
     }
 
     #[test]

@@ -1,27 +1,36 @@
-//! `GET /v1/events`: Server-Sent Events (WHATWG HTML section 9.2), resumed by `Last-Event-ID`; and waiting
-//! for a verification or message to change, which the same events wake.
+//! `GET /v1/events`: Server-Sent Events (WHATWG HTML section 9.2), resumed by `Last-Event-ID` or `?since=`; the look at
+//! the whole trail; and waiting for a verification or message to change, which the same events wake.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use axum::response::sse::{self, KeepAlive, Sse};
 use futures_util::stream;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 
 use super::app::{Answer, App};
 use super::problem::Problem;
-use super::reply::encoded;
+use super::reply::{encoded, json};
 use super::request::{Authorised, Reply};
 use super::wire;
-use crate::gateway::{Caller, Event, EventKind, Gap, GatewayError, Subscription};
+use crate::gateway::{Caller, EventKind, Gap, GatewayError, Numbered};
+use crate::hex;
+use crate::trail::{self, About, Hash};
+
+/// Events that a follower has at hand.
+const PAGE: usize = 64;
 
 /// `GET /v1/events`.
 pub(super) fn follow(request: Authorised) -> Reply {
+    let since = request.read("since", "the id of an event, or 0", |text| text.parse().ok())?;
+    // A browser that connects again repeats the address, and says in the header how far it came.
     let after = match request.header("last-event-id").map(str::trim) {
-        None | Some("") => None,
+        None | Some("") => since,
         Some(id) => {
             Some(id.parse().map_err(|_| Problem::malformed("Last-Event-ID must be the id of an event"))?)
         }
@@ -40,6 +49,19 @@ pub(super) fn follow(request: Authorised) -> Reply {
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(heartbeat).text("alive")).into_response())
 }
 
+/// `GET /v1/events/verify`.
+pub(super) async fn verify(request: Authorised) -> Reply {
+    let read = |text: &str| {
+        let (id, hash) = text.split_once(':')?;
+        let mut octets = Hash::default();
+        hex::decode(hash.as_bytes(), &mut octets).ok()?;
+        Some((id.parse().ok()?, octets))
+    };
+    let anchor = request.read("anchor", "an event's id, a colon and its hash", read)?;
+    let found = request.app.service.verify_events(anchor).await?;
+    Ok(json(StatusCode::OK, &wire::Trail::from(&found)))
+}
+
 struct Follower {
     app: Arc<App>,
     caller: Caller,
@@ -50,8 +72,10 @@ struct Follower {
 impl Follower {
     async fn next(&mut self) -> Option<sse::Event> {
         if !std::mem::replace(&mut self.greeted, true) {
-            // This comment tells the client, through all buffers on the way, that no event is missed from here on.
-            return Some(sse::Event::default().comment("subscribed").retry(Duration::from_secs(2)));
+            // This comment tells the client, through all buffers on the way, that no event is missed from here on; the
+            // id, that it stands here though no event has come yet.
+            let greeting = sse::Event::default().comment("subscribed").retry(Duration::from_secs(2));
+            return Some(greeting.id(self.tail.known.to_string()));
         }
         loop {
             let next = tokio::select! {
@@ -60,10 +84,10 @@ impl Follower {
                 next = self.tail.next(&self.app) => next?,
             };
             match next {
-                Ok(event) if may_see(&self.caller, &event.kind) => {
-                    let event = wire::Event::from(&event);
-                    let told = sse::Event::default().id(event.id.to_string()).data(encoded(&event));
-                    return Some(told.event(event.r#type));
+                Ok((id, event)) if may_see(&self.caller, &event) => {
+                    let told = wire::Event::from((id, &*event));
+                    let data = sse::Event::default().id(id.to_string()).data(encoded(&told));
+                    return Some(data.event(told.r#type));
                 }
                 Ok(_) => {}
                 Err(gap) => {
@@ -77,51 +101,57 @@ impl Follower {
     }
 }
 
-/// A client hears of the verifications and messages that exist for it.
-fn may_see(caller: &Caller, kind: &EventKind) -> bool {
-    match kind {
-        EventKind::Verification(_, v) => caller.may_see(v),
-        EventKind::Message(m) => caller.may_see(m),
-        EventKind::Modem(_) | EventKind::Recovered(..) | EventKind::Inbox(_) => true,
+/// A client hears of the verifications and messages that exist for it, and of what was refused only what concerns itself
+/// unless it sees what others made.
+fn may_see(caller: &Caller, event: &trail::Event) -> bool {
+    match &event.about {
+        About::Verification(v) => caller.may_see(v),
+        About::Message(m) => caller.may_see(m),
+        About::Audit(_) => caller.hears_of(event.by.as_deref()),
+        About::Modem(_) | About::Recovered(..) | About::Inbox(_) => true,
     }
 }
 
-/// A subscription that is read in order. A reader that was too slow for the live events goes back to the
-/// remembered ones, and learns what is missing.
+/// A place in the trail, from which it is read in order: a page at a time, and a new one when there is more.
 struct Tail {
-    gap: Option<Gap>,
-    backlog: VecDeque<Event>,
-    live: broadcast::Receiver<Event>,
-    /// Everything up to this event was given to the client or is known to be missing.
+    page: VecDeque<Numbered>,
+    newest: watch::Receiver<u64>,
+    /// Everything up to this event was given to the client, is in the page, or is known to be missing.
     known: u64,
+    /// Whether `known` is an event that there is: a client may name any.
+    looked: bool,
 }
 
 impl Tail {
     fn new(app: &App, after: Option<u64>) -> Self {
-        let Subscription { gap, backlog, newest, live } = app.service.subscribe(after);
-        let known = backlog.first().map_or(newest, |event| event.id.saturating_sub(1));
-        Self { gap, backlog: backlog.into(), live, known }
+        let newest = app.service.newest_event();
+        let known = after.unwrap_or(*newest.borrow());
+        Self { page: VecDeque::new(), newest, known, looked: after.is_none() }
     }
 
     /// The next event, or the gap in its place.
-    async fn next(&mut self, app: &App) -> Option<Result<Event, Gap>> {
+    async fn next(&mut self, app: &App) -> Option<Result<Numbered, Gap>> {
         loop {
-            if let Some(gap) = self.gap.take() {
-                return Some(Err(gap));
+            if let Some(event) = self.page.pop_front() {
+                return Some(Ok(event));
             }
-            let next = match self.backlog.pop_front() {
-                Some(event) => Ok(event),
-                None => self.live.recv().await,
-            };
-            match next {
-                Ok(event) => {
-                    self.known = event.id;
-                    return Some(Ok(event));
+            // A page may have reached further than was told so far.
+            if self.looked && self.known >= *self.newest.borrow_and_update() {
+                self.newest.changed().await.ok()?;
+                continue;
+            }
+            self.looked = true;
+            match app.service.events(self.known, PAGE).await {
+                Ok(page) => {
+                    self.known = page.upto;
+                    self.page = page.events.into();
+                    if let Some(gap) = page.gap {
+                        return Some(Err(gap));
+                    }
                 }
-                Err(RecvError::Closed) => return None,
-                Err(RecvError::Lagged(missed)) => {
-                    tracing::debug!(missed, "a follower of events was too slow");
-                    *self = Self::new(app, Some(self.known));
+                Err(e) => {
+                    tracing::debug!(error = %e, "a follower of events cannot be given more");
+                    return None;
                 }
             }
         }
@@ -148,7 +178,7 @@ pub(super) async fn wait_until<'a, T>(
     };
     tokio::pin!(end);
     // The subscription begins before the first look, so that no event is missed in between.
-    let mut live = app.service.subscribe(None).live;
+    let mut live = app.service.live();
     loop {
         let thing = look().await?;
         if over(&thing) {

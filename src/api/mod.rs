@@ -37,6 +37,7 @@ mod request;
 mod routes;
 mod seats;
 mod serve;
+mod trail_views;
 mod verifications;
 mod views;
 pub mod wire;

@@ -76,7 +76,8 @@ routes! {
     POST "/v1/modems/{name}/reset" [Admin] [] |r| modems::control(r, Control::Reset).await;
     POST "/v1/modems/{name}/ussd" [Admin] [] |r| modems::ussd(r).await;
     GET "/v1/modems/{name}/trace" [Read, Admin] [] |r| modems::trace(r).await;
-    GET "/v1/events" [Read] [] |r| events::follow(r);
+    GET "/v1/events" [Read] ["since"] |r| events::follow(r);
+    GET "/v1/events/verify" [Read, Admin] ["anchor"] |r| events::verify(r).await;
     GET "/v1/backup" [Admin] [] |r| Ok(about::back_up(&r));
     GET "/v1/status" [Read] [] |r| Ok(about::status(&r));
     GET "/healthz" [] [] |_r| Ok(about::alive());

@@ -55,7 +55,7 @@ pub(super) async fn show(request: Authorised) -> Reply {
     let concerns = |view: &VerificationView, kind: &EventKind| match kind {
         EventKind::Message(m) => m.id == view.message.0,
         EventKind::Verification(_, v) => v.id == id,
-        EventKind::Modem(_) | EventKind::Recovered(..) | EventKind::Inbox(_) => false,
+        EventKind::Modem(_) | EventKind::Recovered(..) | EventKind::Inbox(_) | EventKind::Audit(_) => false,
     };
     let view = wait_until(&request.app, request.wait()?, look, over, concerns).await?;
     Ok(json(StatusCode::OK, &wire::Verification::from(&view)))

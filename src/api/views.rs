@@ -1,14 +1,17 @@
 //! The gateway's views as the JSON of the contract. Domain types never meet serde; they are copied field by field.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::wire::{
-    Check, Counters, Event, Gap, Inbox, InboxMessage, Message, MessageRef, Messages, Modem, Modems, OptOut,
-    OptOuts, Ports, QueueDepths, Recovery, Status, Trace, TraceLine, Verification, Verifications,
+    Audit, Check, Counters, Event, Gap, Inbox, InboxMessage, Message, MessageRef, Messages, Modem, Modems,
+    OptOut, OptOuts, Ports, QueueDepths, Recovery, Status, Trace, TraceLine, Trail, Verification,
+    Verifications,
 };
-use crate::gateway::{self, EventKind, ModemState};
+use crate::gateway::{self, ModemState};
 use crate::hex;
 use crate::inbox::Content;
+use crate::trail::{self, About};
 
 impl From<&gateway::VerificationView> for Verification {
     fn from(v: &gateway::VerificationView) -> Self {
@@ -91,46 +94,57 @@ impl From<gateway::Gap> for Gap {
     }
 }
 
-impl From<&gateway::Event> for Event {
-    fn from(event: &gateway::Event) -> Self {
-        let (mut verification, mut message, mut modem, mut inbox) = (None, None, None, None);
-        let mut recovery = None;
-        let r#type = match &event.kind {
-            EventKind::Verification(what, v) => {
-                verification = Some(v.into());
-                // The gateway may give the name of an event in full or only its last word.
-                format!("verification.{}", what.trim_start_matches("verification").trim_start_matches('.'))
-            }
-            EventKind::Message(m) => {
-                message = Some(m.into());
-                format!("message.{}", m.status.as_str())
-            }
-            EventKind::Modem(m) => {
-                modem = Some(m.into());
-                format!("modem.{}", m.facts.state.as_str())
-            }
-            EventKind::Recovered(m, r) => {
-                modem = Some(m.into());
-                recovery = Some(Recovery { rung: r.rung.to_owned(), seconds: r.took.as_secs_f64() });
-                "modem.recovered".to_owned()
-            }
-            EventKind::Inbox(m) => {
-                inbox = Some(m.into());
-                "inbox.received".to_owned()
-            }
+impl From<(u64, &trail::Event)> for Event {
+    fn from((id, event): (u64, &trail::Event)) -> Self {
+        let mut told = Self {
+            id,
+            r#type: event.name(),
+            at: event.at.to_string(),
+            client: event.by.clone(),
+            verification: None,
+            message: None,
+            modem: None,
+            recovery: None,
+            inbox: None,
+            audit: None,
         };
-        let at = event.at.to_string();
-        Self { id: event.id, r#type, at, verification, message, modem, recovery, inbox }
+        match &event.about {
+            About::Verification(v) => told.verification = Some(v.into()),
+            About::Message(m) => told.message = Some(m.into()),
+            About::Modem(m) => told.modem = Some(m.into()),
+            About::Recovered(m, r) => {
+                told.modem = Some(m.into());
+                let seconds = Duration::from_millis(r.took_ms).as_secs_f64();
+                told.recovery = Some(Recovery { rung: r.rung.clone(), seconds });
+            }
+            About::Inbox(m) => told.inbox = Some(m.into()),
+            About::Audit(a) => {
+                told.audit = Some(Audit { to: a.to.clone(), detail: a.detail.clone(), count: a.count });
+            }
+        }
+        told
+    }
+}
+
+impl From<&gateway::TrailView> for Trail {
+    fn from(view: &gateway::TrailView) -> Self {
+        let gateway::TrailView { first, last, hash, fault } = view.clone();
+        Self { whole: fault.is_none(), first, last, hash, fault }
+    }
+}
+
+/// What a received message carries, and why it could not be read.
+pub(super) fn content(content: &Content) -> (&'static str, Option<String>) {
+    match content {
+        Content::Text => ("text", None),
+        Content::Data => ("data", None),
+        Content::Unreadable(why) => ("unreadable", Some(why.clone())),
     }
 }
 
 impl From<&gateway::InboxView> for InboxMessage {
     fn from(v: &gateway::InboxView) -> Self {
-        let (kind, error) = match &v.content {
-            Content::Text => ("text", None),
-            Content::Data => ("data", None),
-            Content::Unreadable(why) => ("unreadable", Some(why.clone())),
-        };
+        let (kind, error) = content(&v.content);
         Self {
             id: v.id.to_string(),
             kind: kind.to_owned(),

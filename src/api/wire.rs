@@ -160,7 +160,7 @@ pub struct QueueDepths {
     pub sending: usize,
 }
 
-/// The data of a server-sent event: exactly one of the four objects is present.
+/// The data of a server-sent event: exactly one of the five objects is present. Numbers are masked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// The same as the event's `id:`.
@@ -169,6 +169,9 @@ pub struct Event {
     pub r#type: String,
     /// RFC 3339.
     pub at: String,
+    /// The client that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
     /// Present for a `verification.*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
@@ -184,6 +187,37 @@ pub struct Event {
     /// Present for `inbox.received`, without the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inbox: Option<InboxMessage>,
+    /// Present for an `audit.*`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
+}
+
+/// What changed no verification and no message, and is told all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// The number that it was about, masked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// What exactly, for a person.
+    pub detail: String,
+    /// How many of the kind this event stands for.
+    pub count: u32,
+}
+
+/// What a look at every event that is kept found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trail {
+    /// Whether each event is what was written, in its place, and none is missing.
+    pub whole: bool,
+    /// The first event that is kept; one more than the last when none is.
+    pub first: u64,
+    /// The last event; 0 before there was any.
+    pub last: u64,
+    /// The hash of the last event. Whoever writes it down elsewhere can ask for it later.
+    pub hash: String,
+    /// The first that does not fit, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// The data of the event `gap`, which has no id: the stream can no longer give these events.

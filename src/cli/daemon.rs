@@ -1,4 +1,4 @@
-//! `status`, `modems`, `modem`, `events`.
+//! `status`, `modems`, `modem`.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::exit::{Exit, Failure};
 use super::modem_view;
-use super::output::{Format, Session, clean, print};
-use crate::api::client::{Call, ServerEvent, escape};
+use super::output::{Format, Session, clean};
+use crate::api::client::{Call, escape};
 use crate::api::wire;
 use crate::clock::Clock;
 
@@ -137,79 +137,4 @@ fn trace_lines(trace: &wire::Trace, _: Format) -> String {
         );
     }
     text
-}
-
-/// `smsotp events`: ends when the daemon does.
-pub(super) async fn events(session: &Session) -> Result<Exit, Failure> {
-    let mut events = match session.client.events(None).await? {
-        Ok(events) => events,
-        Err(reply) => {
-            session.accept(reply)?;
-            return Err(Failure::new(Exit::Internal, "the daemon gave no events"));
-        }
-    };
-    while let Some(event) = events.next().await? {
-        match session.format {
-            Format::Json => print(&format!("{}\n", event.data))?,
-            format => print(&event_line(&event, format))?,
-        }
-    }
-    Err(Failure::new(Exit::Unavailable, "the daemon ended the stream: it stops"))
-}
-
-fn event_line(event: &ServerEvent, format: Format) -> String {
-    if let Some(gap) = serde_json::from_str::<wire::Gap>(&event.data).ok().filter(|gap| gap.r#type == "gap") {
-        let line = match gap.missed {
-            Some(missed) => format!("gap: {missed} events were missed"),
-            None => "gap: events were missed".to_owned(),
-        };
-        return format.warning(&(line + "\n"));
-    }
-    let Ok(data) = serde_json::from_str::<wire::Event>(&event.data) else {
-        return format!("{}\n", clean(&event.name));
-    };
-    if let Some(m) = &data.inbox {
-        return format!(
-            "{} {} {} {} {}\n",
-            clean(&data.at),
-            clean(&data.r#type),
-            clean(&m.id),
-            clean(&m.from),
-            clean(&m.modem)
-        );
-    }
-    let (thing, detail) = match (&data.verification, &data.message, &data.modem) {
-        (Some(v), _, _) => (v.id.clone(), format!("{} {}", v.to, v.service)),
-        (_, Some(m), _) => {
-            let told = [&m.modem, &m.error].into_iter().flatten().map(|text| format!(" {text}"));
-            (m.id.clone(), m.to.clone() + &told.collect::<String>())
-        }
-        (_, _, Some(m)) => (m.name.clone(), m.last_error.clone().unwrap_or_default()),
-        _ => (String::new(), String::new()),
-    };
-    let (kind, word) = data.r#type.split_once('.').unwrap_or((&data.r#type, ""));
-    let line = format!(
-        "{} {}.{} {} {}",
-        clean(&data.at),
-        clean(kind),
-        format.status(word),
-        clean(&thing),
-        clean(&detail)
-    );
-    line.trim_end().to_owned() + "\n"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gap_is_a_line_of_its_own() {
-        let line = |data: &str| {
-            let event = ServerEvent { id: None, name: "gap".to_owned(), data: data.to_owned() };
-            event_line(&event, Format::Plain)
-        };
-        assert_eq!(line(r#"{"type":"gap","missed":12}"#), "gap: 12 events were missed\n");
-        assert_eq!(line(r#"{"type":"gap"}"#), "gap: events were missed\n");
-    }
 }

@@ -21,6 +21,7 @@ use crate::api::client::{Call, Client};
 mod backup;
 mod daemon;
 pub mod demo;
+mod events;
 mod exit;
 mod inbox;
 mod limits;
@@ -171,8 +172,8 @@ enum DaemonCommand {
         #[command(subcommand)]
         action: Option<daemon::ModemAction>,
     },
-    /// Follow what happens, a line each.
-    Events,
+    /// Follow what happens, a line each, over restarts of the daemon.
+    Events(events::Follow),
     /// A live view of the daemon.
     Top,
     /// Write the whole state to a file, while the daemon goes on.
@@ -248,7 +249,7 @@ async fn ask(session: &output::Session, question: DaemonCommand) -> Result<Exit,
         DaemonCommand::Status => daemon::status(session).await,
         DaemonCommand::Modems => daemon::modems(session).await,
         DaemonCommand::Modem { name, action } => daemon::modem(session, &name, action).await,
-        DaemonCommand::Events => daemon::events(session).await,
+        DaemonCommand::Events(follow) => events::events(session, follow).await,
         DaemonCommand::Top => top::run(session).await,
         DaemonCommand::Backup { file } => backup::backup(session, &file).await,
     }

@@ -59,7 +59,7 @@ pub(super) fn settings(
     services: BTreeMap<String, Service>,
     modems: BTreeMap<String, ModemRules>,
 ) -> Settings {
-    let retention = root.table("retention", &["verifications", "messages", "inbox"]);
+    let retention = root.table("retention", &["verifications", "messages", "inbox", "events"]);
     let keep =
         |key, default| retention.item(key).and_then(|i| i.span(Duration::from_secs(60))).unwrap_or(default);
     let default = Settings::default();
@@ -80,6 +80,7 @@ pub(super) fn settings(
         keep_verifications: keep("verifications", default.keep_verifications),
         keep_messages: keep("messages", default.keep_messages),
         keep_inbox: keep("inbox", default.keep_inbox),
+        keep_events: keep("events", default.keep_events),
         opt_out: opt_out(&opt_outs),
         stop_codes: opt_outs.item("codes").and_then(|i| i.yes_or_no()).unwrap_or(default.stop_codes),
         testing: testing(&root.table("testing", &["numbers"])),

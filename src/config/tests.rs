@@ -126,7 +126,7 @@ fn every_key_is_read() {
     let days =
         [&config.gateway.keep_verifications, &config.gateway.keep_messages, &config.gateway.keep_inbox]
             .map(|d| d.as_secs() / 86_400);
-    assert_eq!(days, [2, 3, 4]);
+    assert_eq!((days, config.gateway.keep_events.as_secs() / 86_400), ([2, 3, 4], 5));
     assert_eq!(config.gateway.opt_out, Words::new(["HALT"], [""; 0]));
     assert!(config.gateway.stop_codes);
     let number = "+447700900123".parse().unwrap();

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use clap::Parser;
 use sd_notify::NotifyState;
+use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Daemon, StartError, log, wiring};
 use crate::config::{Config, DEFAULT_PATH};
+use crate::hex;
+use crate::trail::Audit;
 
 /// `sysexits.h`: an internal fault.
 const EX_SOFTWARE: u8 = 70;
@@ -103,6 +106,7 @@ async fn run(path: PathBuf, mut config: Config, level: &log::Level) -> Result<()
         "ready"
     );
     notify(&[NotifyState::Ready]);
+    note(&daemon, "started", &format!("smsotpd {}, configuration {}", env!("CARGO_PKG_VERSION"), sum(&path)));
     let mut watchdog = watchdog();
     let why = loop {
         tokio::select! {
@@ -139,11 +143,29 @@ fn reload(path: &std::path::Path, config: &mut Config, daemon: &Daemon, level: &
                 tracing::warn!("{warning}");
             }
             *config = new;
+            note(daemon, "config", &format!("read again, {}", sum(path)));
             tracing::info!("the configuration was read again");
         }
-        Err(e) => tracing::error!("the configuration stays as it was: {e}"),
+        Err(e) => {
+            note(daemon, "config", &format!("stays as it was, since the file has a fault, {}", sum(path)));
+            tracing::error!("the configuration stays as it was: {e}");
+        }
     }
     notify(&[NotifyState::Ready]);
+}
+
+/// Writes down in the trail of events what an operator did.
+fn note(daemon: &Daemon, action: &str, detail: &str) {
+    let audit = Audit { action: action.to_owned(), to: None, detail: detail.to_owned(), count: 1 };
+    daemon.gateway().audit(None, audit);
+}
+
+/// The hash of a file, as `sha256sum` prints it.
+fn sum(path: &std::path::Path) -> String {
+    match std::fs::read(path) {
+        Ok(octets) => format!("sha256 {}", hex::encode(&Sha256::digest(octets)).to_lowercase()),
+        Err(e) => format!("which cannot be read: {e}"),
+    }
 }
 
 async fn received(signal: &mut Signal) {

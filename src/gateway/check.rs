@@ -26,6 +26,7 @@ impl Gateway {
         let who = caller.clone();
         let check = move |mv: &mut Move<'_, '_>| {
             let tracked = own(&who, mv.settled(id)?)?;
+            mv.asked(who.client.as_ref(), &tracked.v.to);
             match mv.answered_before(once.as_ref())? {
                 Some(answer) => Ok(answer),
                 None => mv.check(tracked, &request, once.as_ref()),
@@ -57,6 +58,7 @@ impl Gateway {
             }
             let id = mv.newest(&to, &service, who.client.as_deref())?;
             let tracked = own(&who, mv.settled(id)?)?;
+            mv.asked(who.client.as_ref(), &tracked.v.to);
             mv.check(tracked, &request, once.as_ref())
         };
         self.0.perform(self.0.clock.now(), check).await

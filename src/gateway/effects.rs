@@ -2,7 +2,6 @@
 //! the store it notes while it runs. Once it is on disk these effects happen in the order in which they were noted,
 //! here and nowhere else.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,12 +10,17 @@ use super::inner::{Inner, Slot};
 use super::lock::locked;
 use super::log::Line;
 use super::settings::Settings;
-use super::view::{EventKind, InboxView, MessageView, VerificationView};
+use super::told;
+use super::view::{
+    Event, EventKind, InboxView, MessageView, ModemView, Numbered, RecoveryView, VerificationView,
+};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::outbox::{Avoid, Message, MessageStatus, Observation};
+use crate::phone::PhoneNumber;
 use crate::secret::Key;
 use crate::store::{Ticket, Tx};
+use crate::trail::{self, About, Audit};
 
 /// What is to happen when a move is on disk.
 #[derive(Debug)]
@@ -51,8 +55,46 @@ pub(super) enum Effect {
     CodeEnded(String, Observation),
     /// A message came in.
     Received(InboxView),
+    /// A modem is in this state.
+    Modem(ModemView),
+    /// A modem is well again.
+    Recovered(ModemView, RecoveryView),
+    /// Somebody was refused, or an operator changed something.
+    Audit(Audit),
     /// The log tells this.
     Log(Line),
+}
+
+impl Effect {
+    /// What it tells of, if it is something that happened.
+    fn about(&self) -> Option<About> {
+        Some(match self {
+            Self::Message(m) => told::message(&MessageView::from(m)),
+            Self::Verification(what, v) => told::verification(what, v),
+            Self::Received(m) => told::inbox(m),
+            Self::Modem(m) => told::modem(m),
+            Self::Recovered(m, recovery) => told::recovered(m, recovery),
+            Self::Audit(audit) => About::Audit(audit.clone()),
+            _ => return None,
+        })
+    }
+}
+
+/// An effect, and its event in the trail if it has one.
+type Told = (Effect, Option<Numbered>);
+
+/// What a move gave, and what is to happen when it is on disk.
+pub(super) struct Noted<R> {
+    answer: Result<R>,
+    told: Result<Vec<Told>>,
+}
+
+impl<R> Noted<R> {
+    /// The answer, and the effects of a move that was not refused.
+    pub(super) fn both(self) -> Result<(R, Vec<Told>)> {
+        let told = self.told?;
+        self.answer.map(|answer| (answer, told))
+    }
 }
 
 /// A running move.
@@ -66,6 +108,10 @@ pub(super) struct Move<'a, 't> {
     pub(super) now: Timestamp,
     /// The same by the clock that nobody sets.
     pub(super) steady: Timestamp,
+    /// The client that asked for it, when one did and clients are configured.
+    pub(super) by: Option<String>,
+    /// The number that it is about: a refusal is written down with it.
+    pub(super) to: Option<PhoneNumber>,
     effects: Vec<Effect>,
 }
 
@@ -73,6 +119,38 @@ impl Move<'_, '_> {
     /// Notes what is to happen when this is on disk.
     pub(super) fn then(&mut self, effect: Effect) {
         self.effects.push(effect);
+    }
+
+    /// This client asks for it, for this number.
+    pub(super) fn asked(&mut self, by: Option<&String>, to: &PhoneNumber) {
+        self.by = by.cloned();
+        self.to = Some(to.clone());
+    }
+
+    /// Writes the events of its effects into the transaction.
+    fn told(&mut self) -> Result<Vec<Told>> {
+        let effects = std::mem::take(&mut self.effects);
+        let (at, since) = (self.now, self.steady);
+        let event = |about| Arc::new(trail::Event { at, since, by: self.by.clone(), about });
+        let events: Vec<_> = effects.iter().map(|effect| effect.about().map(event)).collect();
+        if events.iter().all(Option::is_none) {
+            return Ok(effects.into_iter().map(|effect| (effect, None)).collect());
+        }
+        let first = self.tx.put_events(self.key, events.iter().flatten().map(|event: &Arc<_>| &**event))?;
+        let mut id = first..;
+        let numbered = events.into_iter().map(|event| event.and_then(|event| Some((id.next()?, event))));
+        Ok(effects.into_iter().zip(numbered).collect())
+    }
+
+    /// A refusal changes nothing, and its event is written down all the same: the first of its kind at once.
+    fn refused(&mut self, error: &GatewayError) {
+        self.effects.clear();
+        let Some(detail) = told::refusal(error) else { return };
+        let to = self.to.as_ref().map(PhoneNumber::masked);
+        let audit = Audit { action: "refused".to_owned(), to, detail, count: 1 };
+        let noted = locked(&self.inner.refusals).note(self.by.as_deref(), audit, self.steady);
+        self.inner.keep_refusals();
+        self.effects.extend(noted.map(Effect::Audit));
     }
 
     /// There is a new message; it waits, unless nothing is sent to its number.
@@ -144,40 +222,52 @@ impl Inner {
         self.finish(self.store.begin_in_turn(self.noting(now, work)).await).await
     }
 
-    async fn finish<R: Send + 'static>(&self, begun: Ticket<Result<(R, Vec<Effect>)>>) -> Result<R> {
-        let (answer, effects) = begun.done().await??;
-        self.apply(effects);
-        Ok(answer)
+    async fn finish<R: Send + 'static>(self: &Arc<Self>, begun: Ticket<Noted<R>>) -> Result<R> {
+        let Noted { answer, told } = begun.done().await?;
+        self.apply(told?);
+        answer
     }
 
-    /// A move for the store. It gives its answer, and the effects that whoever hands it over applies.
+    /// A move for the store. It writes its events, and gives its answer and the effects that whoever hands it over
+    /// applies.
     pub(super) fn noting<R>(
         self: &Arc<Self>,
         now: Timestamp,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
-    ) -> impl FnOnce(&mut Tx<'_>) -> Result<(R, Vec<Effect>)> + Send + 'static {
+    ) -> impl FnOnce(&mut Tx<'_>) -> Noted<R> + Send + 'static {
         let (inner, settings) = (Arc::clone(self), self.settings());
         let steady = self.steady.now(&self.clock);
         move |tx| {
             let (inner, settings) = (&*inner, &*settings);
-            let mut mv = Move { tx, inner, key: &inner.key, settings, now, steady, effects: Vec::new() };
-            work(&mut mv).map(|answer| (answer, mv.effects))
+            let (by, to, effects) = (None, None, Vec::new());
+            let mut mv = Move { tx, inner, key: &inner.key, settings, now, steady, by, to, effects };
+            let answer = work(&mut mv);
+            if let Err(error) = &answer {
+                mv.refused(error);
+            }
+            Noted { told: mv.told(), answer }
         }
     }
 
     /// What followed from a move, now that it is on disk.
-    pub(super) fn apply(&self, effects: Vec<Effect>) {
-        for effect in effects {
-            self.apply_one(effect);
+    pub(super) fn apply(&self, effects: Vec<Told>) {
+        for (effect, event) in effects {
+            if let Some(kind) = self.apply_one(effect)
+                && let Some((id, event)) = event
+            {
+                let at = event.at;
+                self.events.publish((id, event), Event { id, at, kind });
+            }
         }
     }
 
-    fn apply_one(&self, effect: Effect) {
+    /// Answers what is told to those who wait.
+    fn apply_one(&self, effect: Effect) -> Option<EventKind> {
         let now = self.clock.now();
         match effect {
             Effect::Message(m) => {
                 self.metrics.message(m.status);
-                self.events.publish(now, EventKind::Message(MessageView::from(&m)));
+                return Some(EventKind::Message(MessageView::from(&m)));
             }
             Effect::Enqueue(m, avoid) => {
                 let recipient = self.recipient(&m.to);
@@ -192,11 +282,12 @@ impl Inner {
             Effect::Failed(modem) => self.count(&modem, |slot| &slot.failed),
             Effect::Verification(what, view) => {
                 self.metrics.verification(what);
-                // An application's notes are for the application.
-                let view = VerificationView { metadata: BTreeMap::new(), ..view };
-                self.events.publish(now, EventKind::Verification(what, view));
+                return Some(EventKind::Verification(what, view));
             }
             Effect::Checked(approved) => self.metrics.check(approved),
+            Effect::Modem(view) => return Some(EventKind::Modem(view)),
+            Effect::Recovered(view, recovery) => return Some(EventKind::Recovered(view, recovery)),
+            Effect::Audit(audit) => return Some(EventKind::Audit(audit)),
             Effect::ExpectExpiry(at, id) => {
                 locked(&self.expiries).insert((at, id));
                 self.keep_by(Some(at));
@@ -214,9 +305,10 @@ impl Inner {
                 self.metrics.received();
                 tracing::info!(inbox = %view.id, from = view.from.masked(), modem = view.modem,
                     parts = view.parts, missing = view.missing.len(), "received");
-                self.events.publish(now, EventKind::Inbox(view));
+                return Some(EventKind::Inbox(view));
             }
         }
+        None
     }
 
     /// Counts one more of what this modem did.

@@ -1,123 +1,128 @@
-//! What happened, for those who follow: a ring of the newest events and a broadcast.
+//! Who follows what happens: the number of the newest event on disk, the newest events themselves, and a broadcast for
+//! those who wait in this process.
+//!
+//! A follower reads the trail page by page behind the last event that it has, and sleeps while that is the newest one.
+//! So nothing is missing or there twice between what was and what comes, however slowly the follower reads, and a slow
+//! one holds up nobody and costs one page. The newest events are at hand here, so that those who follow closely do not
+//! ask the store.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::lock::locked;
-use super::view::{Event, EventKind, Gap, Subscription};
-use crate::clock::Timestamp;
+use super::view::{Event, Numbered};
+use crate::trail;
 
-/// Events kept for a follower who comes back.
-const KEPT: usize = 1024;
+/// Events at hand.
+const RECENT: usize = 1024;
 
 /// The stream of events.
 #[derive(Debug)]
 pub(super) struct Events {
-    ring: Mutex<Ring>,
+    /// The newest event that is on disk.
+    newest: watch::Sender<u64>,
+    /// Moves tell of their events in any order: some may be missing here for a moment.
+    recent: Mutex<BTreeMap<u64, Arc<trail::Event>>>,
     live: broadcast::Sender<Event>,
-}
-
-#[derive(Debug)]
-struct Ring {
-    /// The id of the first event of this run.
-    first: u64,
-    next: u64,
-    kept: VecDeque<Event>,
+    /// Who looks at all of the trail.
+    pub(super) looking: tokio::sync::Mutex<()>,
 }
 
 impl Events {
-    /// Numbers events from the present, in milliseconds times 1000, so that they rise over a restart too.
-    pub(super) fn new(now: Timestamp) -> Self {
-        let next = now.as_millis().saturating_mul(1000).max(1);
-        let ring = Ring { first: next, next, kept: VecDeque::new() };
-        Self { ring: Mutex::new(ring), live: broadcast::Sender::new(KEPT) }
+    pub(super) fn new() -> Self {
+        Self {
+            newest: watch::Sender::new(0),
+            recent: Mutex::default(),
+            live: broadcast::Sender::new(RECENT),
+            looking: tokio::sync::Mutex::default(),
+        }
     }
 
-    pub(super) fn publish(&self, at: Timestamp, kind: EventKind) {
-        let mut ring = locked(&self.ring);
-        let event = Event { id: ring.next, at, kind };
-        ring.next += 1;
-        if ring.kept.len() == KEPT {
-            ring.kept.pop_front();
+    /// All events up to this one are on disk.
+    pub(super) fn reached(&self, id: u64) {
+        self.newest.send_if_modified(|newest| {
+            let more = id > *newest;
+            *newest = id.max(*newest);
+            more
+        });
+    }
+
+    /// This event is on disk.
+    pub(super) fn publish(&self, told: Numbered, event: Event) {
+        let id = told.0;
+        {
+            let mut recent = locked(&self.recent);
+            recent.insert(id, told.1);
+            if recent.len() > RECENT {
+                recent.pop_first();
+            }
         }
-        ring.kept.push_back(event.clone());
-        // Nobody listens: that is no fault.
+        self.reached(id);
+        // Nobody waits: that is no fault.
         let _ = self.live.send(event);
     }
 
-    /// The kept events after `after`, and every later one. Of an event that is not of this run nobody knows what
-    /// came behind it: all that is kept does.
-    pub(super) fn subscribe(&self, after: Option<u64>) -> Subscription {
-        let ring = locked(&self.ring);
-        let (mut gap, mut backlog) = (None, Vec::new());
-        if let Some(after) = after {
-            // Who follows since before the first event stands just before it.
-            let known = (ring.first - 1..ring.next).contains(&after);
-            backlog.extend(ring.kept.iter().filter(|e| !known || e.id > after).cloned());
-            let oldest = ring.kept.front().map_or(ring.next, |e| e.id);
-            gap = match oldest.saturating_sub(after.saturating_add(1)) {
-                _ if !known => Some(Gap { missed: None }),
-                0 => None,
-                missed => Some(Gap { missed: Some(missed) }),
-            };
-        }
-        Subscription { gap, backlog, newest: ring.next - 1, live: self.live.subscribe() }
+    /// The number of the newest event; changes wake.
+    pub(super) fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    /// What happens from now on, in whatever order it is told.
+    pub(super) fn live(&self) -> broadcast::Receiver<Event> {
+        self.live.subscribe()
+    }
+
+    /// At most `limit` events right behind this one, as far as they are at hand.
+    pub(super) fn recent(&self, after: u64, limit: usize) -> Vec<Numbered> {
+        let recent = locked(&self.recent);
+        let ids = std::iter::successors(after.checked_add(1), |id| id.checked_add(1));
+        ids.map_while(|id| Some((id, Arc::clone(recent.get(&id)?)))).take(limit).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::ModemView;
+    use crate::clock::Timestamp;
+    use crate::gateway::EventKind;
+    use crate::trail::{About, Audit};
 
-    const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
-    const FIRST: u64 = 1_780_000_000_000_000;
-
-    fn after(events: u64) -> Events {
-        let ring = Events::new(START);
-        for _ in 0..events {
-            let modem = ModemView {
-                name: String::new(),
-                facts: crate::gateway::Snapshot::default(),
-                last_error_at: None,
-                queue: 0,
-                sent_total: 0,
-                failed_total: 0,
-                condition: crate::outbox::Condition::default(),
-            };
-            ring.publish(START, EventKind::Modem(modem));
-        }
-        ring
+    fn publish(events: &Events, id: u64) {
+        let at = Timestamp::from_millis(id);
+        let audit = Audit { action: "refused".to_owned(), to: None, detail: String::new(), count: 1 };
+        let kept = trail::Event { at, since: at, by: None, about: About::Audit(audit.clone()) };
+        events.publish((id, Arc::new(kept)), Event { id, at, kind: EventKind::Audit(audit) });
     }
 
-    /// The gap, the first and how many of the backlog, and the newest.
-    fn resumed(ring: &Events, at: Option<u64>) -> (Option<Gap>, Option<u64>, usize, u64) {
-        let s = ring.subscribe(at);
-        (s.gap, s.backlog.first().map(|e| e.id), s.backlog.len(), s.newest)
+    fn ids(events: &Events, after: u64, limit: usize) -> Vec<u64> {
+        events.recent(after, limit).into_iter().map(|(id, _)| id).collect()
     }
 
     #[test]
-    fn what_is_forgotten_is_counted() {
-        let ring = after(1034);
-        let newest = FIRST + 1033;
-        assert_eq!(resumed(&ring, None), (None, None, 0, newest));
-        assert_eq!(resumed(&ring, Some(newest)), (None, None, 0, newest));
-        assert_eq!(resumed(&ring, Some(FIRST + 9)), (None, Some(FIRST + 10), KEPT, newest));
-        let gap = Some(Gap { missed: Some(1) });
-        assert_eq!(resumed(&ring, Some(FIRST + 8)), (gap, Some(FIRST + 10), KEPT, newest));
-        let gap = Some(Gap { missed: Some(10) });
-        assert_eq!(resumed(&ring, Some(FIRST - 1)), (gap, Some(FIRST + 10), KEPT, newest));
+    fn what_is_told_out_of_order_is_given_in_order_and_without_holes() {
+        let events = Events::new();
+        for id in [3, 1] {
+            publish(&events, id);
+        }
+        assert_eq!(*events.newest().borrow(), 3);
+        assert_eq!(ids(&events, 0, 9), [1]);
+        publish(&events, 2);
+        assert_eq!(*events.newest().borrow(), 3, "the newest is never an older one");
+        assert_eq!(ids(&events, 0, 9), [1, 2, 3]);
+        assert_eq!(ids(&events, 1, 1), [2]);
+        assert_eq!(ids(&events, 3, 9), [] as [u64; 0]);
+        assert_eq!(ids(&events, u64::MAX, 9), [] as [u64; 0]);
     }
 
     #[test]
-    fn what_is_of_another_run_is_a_gap_of_unknown_size() {
-        let gap = Some(Gap { missed: None });
-        let ring = after(2);
-        for other in [0, 7, FIRST - 2, FIRST + 2, u64::MAX] {
-            assert_eq!(resumed(&ring, Some(other)), (gap, Some(FIRST), 2, FIRST + 1), "{other}");
+    fn only_the_newest_are_at_hand() {
+        let events = Events::new();
+        for id in 1..=2000 {
+            publish(&events, id);
         }
-        assert_eq!(resumed(&after(0), Some(7)), (gap, None, 0, FIRST - 1));
+        assert_eq!(ids(&events, 0, 9), [] as [u64; 0]);
+        assert_eq!(ids(&events, 2000 - RECENT as u64, RECENT).len(), RECENT);
     }
 }

@@ -13,10 +13,11 @@ use super::events::Events;
 use super::lock::locked;
 use super::metrics::Metrics;
 use super::moment::Moment;
+use super::pace::{Pace, Refusals};
 use super::settings::Settings;
 use super::steady::Steady;
 use super::submit::Submit;
-use super::view::{EventKind, ModemView};
+use super::view::ModemView;
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Ids, VerificationId};
 use crate::outbox::{Circuit, Condition, Message, Pool};
@@ -47,6 +48,8 @@ pub(super) struct Inner {
     /// Until when the keeper sleeps, in milliseconds; zero while it looks.
     pub(super) keeper_at: AtomicU64,
     pub(super) events: Events,
+    /// What was refused of late.
+    pub(super) refusals: Mutex<Refusals>,
     pub(super) metrics: Metrics,
     pub(super) stopping: AtomicBool,
     /// What goes into a backup beside the store: the installation's key, when it is kept with the state.
@@ -64,6 +67,8 @@ pub(super) struct Slot {
     pub(super) doubt: Mutex<Doubt>,
     /// When its last fault was seen.
     pub(super) moment: Moment,
+    /// How often it was told of.
+    pub(super) pace: Mutex<Pace>,
     pub(super) sent: AtomicU64,
     pub(super) failed: AtomicU64,
 }
@@ -76,6 +81,7 @@ impl Slot {
             sending: Mutex::new(None),
             doubt: Mutex::default(),
             moment: Moment::default(),
+            pace: Mutex::default(),
             sent: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         }
@@ -175,8 +181,16 @@ impl Inner {
         hash.first_chunk().map_or(0, |octets| u64::from_be_bytes(*octets))
     }
 
-    pub(super) fn publish_modem(&self, index: usize) {
-        self.events.publish(self.clock.now(), EventKind::Modem(self.modem_view(index)));
+    /// When an event that was held back is to be written at the earliest.
+    pub(super) fn held_until(&self) -> Option<Timestamp> {
+        let paces = self.slots.iter().filter_map(|slot| locked(&slot.pace).next()).min();
+        let until = locked(&self.refusals).next().into_iter().chain(paces).min()?;
+        Some(self.clock.now().plus(until.since(self.steady.now(&self.clock))))
+    }
+
+    /// The keeper looks at what is held back when its time comes.
+    pub(super) fn keep_refusals(&self) {
+        self.keep_by(self.held_until());
     }
 }
 

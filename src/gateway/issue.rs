@@ -99,6 +99,7 @@ impl Move<'_, '_> {
         if let Some(id) = self.made_before(once)? {
             return Ok(Made { subject: self.settled(id)?.view(self.now), known: true });
         }
+        self.asked(caller.client.as_ref(), &asked.to);
         let pending = self.pending(&asked.to, &new.v.service, asked.client.as_deref())?;
         let judged = self.judge(asked, pending.as_ref())?;
         judged.admit()?;
@@ -172,6 +173,7 @@ impl Move<'_, '_> {
         if let Some(answer) = self.answered_before(once)? {
             return Ok(answer.verification);
         }
+        self.asked(caller.client.as_ref(), &v.to);
         if v.status != VerificationStatus::Pending {
             return Err(GatewayError::Conflict("the verification has ended".to_owned()));
         }

@@ -13,12 +13,14 @@ use super::lock::locked;
 use super::once::HONOURED;
 use crate::clock::Timestamp;
 use crate::outbox::{Kind, Periods};
-use crate::store::Records as _;
+use crate::store::{EventRecords as _, Records as _};
 
 /// How often old records are looked for, at the least and at the most.
 const SWEEPS: (Duration, Duration) = (Duration::from_secs(3600), Duration::from_secs(60));
 /// Records forgotten, or codes given up, in one commit.
 const SWEEP_AT_ONCE: usize = 200;
+/// Events forgotten in one commit: there are several for each message.
+const EVENTS_AT_ONCE: usize = 2000;
 
 /// The last look for old records.
 struct Swept {
@@ -40,7 +42,7 @@ impl Inner {
             let queue = locked(&self.queue).next_wake();
             let expiry = locked(&self.expiries).first().map(|&(at, _)| at);
             let sweep = self.sweep_at(swept.as_ref());
-            let next = [queue, expiry].into_iter().flatten().fold(sweep, Timestamp::min);
+            let next = [queue, expiry, self.held_until()].into_iter().flatten().fold(sweep, Timestamp::min);
             self.keeper_at.store(next.as_millis().max(1), Ordering::SeqCst);
             tokio::select! {
                 biased;
@@ -78,6 +80,7 @@ impl Inner {
             locked(&self.expiries).remove(&(at, id));
             self.make_in_turn(now, move |mv| mv.expire(id)).await?;
         }
+        self.tell_held();
         if now >= self.sweep_at(swept.as_ref()) {
             *swept = Some(Swept { at: now, more: self.sweep(now).await? });
         }
@@ -88,7 +91,8 @@ impl Inner {
     /// minute.
     fn sweep_at(&self, swept: Option<&Swept>) -> Timestamp {
         let settings = self.settings();
-        let shortest = settings.keep_verifications.min(settings.keep_messages).min(settings.keep_inbox);
+        let things = settings.keep_verifications.min(settings.keep_messages).min(settings.keep_inbox);
+        let shortest = things.min(settings.keep_events);
         match swept {
             None => Timestamp::default(),
             Some(&Swept { at, more: true }) => at.plus(Duration::from_secs(1)),
@@ -132,6 +136,18 @@ impl Inner {
             Ok(ended.len().max(over.len()).max(stale).max(served))
         };
         let forgotten = self.make_in_turn(now, forget).await?;
-        Ok(self.sweep_inbox(now).await? || forgotten >= SWEEP_AT_ONCE)
+        let more = self.sweep_events().await?;
+        Ok(self.sweep_inbox(now).await? || more || forgotten >= SWEEP_AT_ONCE)
+    }
+
+    /// Forgets a batch of the events that have been kept long enough, by the clock that nobody sets; tells whether there
+    /// is more.
+    async fn sweep_events(self: &Arc<Self>) -> Result<bool> {
+        let cutoff = self.steady.now(&self.clock).minus(self.settings().keep_events);
+        let last = self.store.read(move |view| view.last_event_before(cutoff, EVENTS_AT_ONCE)).await??;
+        let Some(last) = last else { return Ok(false) };
+        let cut = move |mv: &mut Move<'_, '_>| Ok(mv.tx.cut_events(mv.key, last)?);
+        let cut = self.make_in_turn(self.clock.now(), cut).await?;
+        Ok(usize::try_from(cut).is_ok_and(|cut| cut >= EVENTS_AT_ONCE))
     }
 }

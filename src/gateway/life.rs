@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
+use super::effects::Effect;
 use super::error::Result;
 use super::events::Events;
 use super::inner::{Gateway, Inner, Slot};
@@ -17,7 +18,7 @@ use crate::clock::Clock;
 use crate::id::Ids;
 use crate::outbox::{Event, Message, MessageStatus, Pool};
 use crate::secret::Key;
-use crate::store::{Records as _, Store, View};
+use crate::store::{EventRecords as _, Records as _, Store, View};
 
 impl Gateway {
     /// Takes up what the store holds: queued messages wait again, one that was on the air is in doubt and goes
@@ -47,13 +48,17 @@ impl Gateway {
             expiries: Mutex::default(),
             keeper: Notify::new(),
             keeper_at: AtomicU64::new(0),
-            events: Events::new(now),
+            events: Events::new(),
+            refusals: Mutex::default(),
             metrics: Metrics::default(),
             stopping: AtomicBool::new(false),
             attached: OnceLock::new(),
             clock,
         }));
+        gateway.0.take_up_trail().await?;
         gateway.0.recover().await?;
+        let last = gateway.0.store.read(View::event_ends).await??.map_or(0, |sealed| sealed.ends.last);
+        gateway.0.events.reached(last);
         Ok(gateway)
     }
 
@@ -94,7 +99,22 @@ impl Gateway {
 }
 
 impl Inner {
-    /// Takes up what the store holds after a start. Nobody follows yet, so of what changes nothing is told.
+    /// Looks whether the ends of the trail are the daemon's own. A store without a trail gets one.
+    async fn take_up_trail(&self) -> Result<()> {
+        let (key, known) = (self.key.clone(), self.store.read(View::event_ends).await??);
+        if known.is_some_and(|known| !known.is_genuine(&key)) {
+            tracing::error!(
+                "the ends of the trail of events were changed while the daemon did not run, or the secret key is \
+                 another one: `smsotp events --verify` will say so until those events are forgotten"
+            );
+        }
+        if known.is_none() {
+            self.store.transact(move |tx| tx.put_events(&key, [])).await??;
+        }
+        Ok(())
+    }
+
+    /// Takes up what the store holds after a start. Nobody waits yet: what changes is in the trail alone.
     pub(super) async fn recover(self: &Arc<Self>) -> Result<()> {
         let now = self.clock.now();
         self.recall_homes().await?;
@@ -104,8 +124,12 @@ impl Inner {
             if m.status == MessageStatus::Sending {
                 self.expect_late(&m).await;
                 let id = m.id;
-                let settle = self.noting(now, move |mv| mv.settle(id, &Event::FoundSending, None));
-                let (mut settled, _) = self.store.transact(settle).await??;
+                let settle = self.noting(now, move |mv| {
+                    let settled = mv.settle(id, &Event::FoundSending, None)?;
+                    settled.states.iter().for_each(|m| mv.then(Effect::Message(m.clone())));
+                    Ok(settled)
+                });
+                let (mut settled, _) = self.store.transact(settle).await?.both()?;
                 let Some(found) = settled.states.pop() else { continue };
                 m = found;
                 doubtful += 1;

@@ -84,6 +84,7 @@ impl Gateway {
         let cancel = move |mv: &mut Move<'_, '_>| {
             let m = mv.tx.message(id)?.ok_or(GatewayError::NotFound("message"))?;
             who.change("message", &m)?;
+            mv.asked(who.client.as_ref(), &m.to);
             mv.cancel_message(m)
         };
         let m = self.0.perform(self.0.clock.now(), cancel).await?;

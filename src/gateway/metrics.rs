@@ -87,7 +87,7 @@ impl Metrics {
         family(out, "queue_delayed_messages", "Waiting messages whose time has not come.", delayed);
         let reached = by("status", &MessageStatus::ALL.map(MessageStatus::as_str), &self.messages);
         family(out, "message_events_total", "Messages that reached a status.", reached);
-        let help = "Verifications that reached a status, were resent or wrongly attempted.";
+        let help = "Verifications that reached a status, were resent or attempted.";
         family(out, "verification_events_total", help, by("event", &VERIFICATIONS, &self.verifications));
         family(out, "checks_total", "Codes checked.", either("approved", &self.checks));
         let help = "Messages received, those that could not be read included.";

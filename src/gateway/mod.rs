@@ -11,6 +11,7 @@ mod effects;
 mod error;
 mod events;
 mod explain;
+mod follow;
 mod inbound;
 mod inner;
 mod intake;
@@ -29,6 +30,7 @@ mod moment;
 mod moves;
 mod once;
 mod opt_out;
+mod pace;
 mod piece;
 mod prometheus;
 mod recoveries;
@@ -40,8 +42,10 @@ mod sims;
 mod source;
 mod steady;
 mod submit;
+mod tell;
 #[cfg(test)]
 mod tests;
+mod told;
 mod twin;
 mod verify;
 mod view;
@@ -60,6 +64,6 @@ pub use request::{
 pub use settings::Settings;
 pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
 pub use view::{
-    CheckView, Event, EventKind, Gap, InboxView, LimitsView, MessageView, ModemView, OptOutView, Page,
-    QueueView, RecoveryView, StatusView, Subscription, VerificationView, WindowView,
+    CheckView, Event, EventKind, EventPage, Gap, InboxView, LimitsView, MessageView, ModemView, Numbered,
+    OptOutView, Page, QueueView, RecoveryView, StatusView, TrailView, VerificationView, WindowView,
 };

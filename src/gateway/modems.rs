@@ -1,4 +1,4 @@
-//! What an operator asks: how things stand, the modems and what may be done with them, events, metrics, backups.
+//! What an operator asks: how things stand, the modems and what may be done with them, metrics, backups.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::error::{GatewayError, Result};
 use super::inner::Gateway;
 use super::lock::locked;
 use super::submit::{Control, ControlError};
-use super::view::{EventKind, ModemView, QueueView, RecoveryView, StatusView, Subscription};
+use super::view::{ModemView, QueueView, StatusView};
 use crate::outbox::Circuit;
 use crate::secret::Secret;
 
@@ -77,27 +77,6 @@ impl Gateway {
             Ok(answer)
         })
         .await
-    }
-
-    /// A modem's state or facts changed: tells those who follow.
-    pub fn modem_changed(&self, name: &str) {
-        if let Ok(index) = self.0.index(name) {
-            self.0.publish_modem(index);
-        }
-    }
-
-    /// A modem is well again: counts it and tells those who follow.
-    pub fn modem_recovered(&self, name: &str, recovery: RecoveryView) {
-        if let Ok(index) = self.0.index(name) {
-            self.0.metrics.recoveries.count(name, recovery);
-            let kind = EventKind::Recovered(self.0.modem_view(index), recovery);
-            self.0.events.publish(self.0.clock.now(), kind);
-        }
-    }
-
-    /// The events after `after` that are still kept, and every later one.
-    pub fn subscribe(&self, after: Option<u64>) -> Subscription {
-        self.0.events.subscribe(after)
     }
 
     /// Has `octets` go into every backup; they come back from the store's `restore`.

@@ -31,6 +31,7 @@ impl Move<'_, '_> {
             let subject = self.tx.message(id)?.ok_or(GatewayError::NotFound("message"))?;
             return Ok(Made { subject, known: true });
         }
+        self.asked(m.client.as_ref(), &m.to);
         self.inner.admit()?;
         self.permits(&m.to, false)?;
         self.remember(once, &m.id)?;

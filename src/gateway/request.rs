@@ -10,6 +10,7 @@ use crate::id::{InboxId, MessageId, VerificationId};
 use crate::otp::{Verification, VerificationStatus};
 use crate::outbox::{Kind, Message, MessageStatus};
 use crate::secret::Secret;
+use crate::trail;
 
 /// Who asks: an authorised client.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -75,6 +76,11 @@ impl Caller {
         Err(GatewayError::NotOwn(what))
     }
 
+    /// Whether it may know what another client, or nobody by a name, was refused.
+    pub fn hears_of(&self, client: Option<&str>) -> bool {
+        self.services.is_none() && self.reach >= Reach::Sees || client.is_some() && self.made(client)
+    }
+
     fn made(&self, client: Option<&str>) -> bool {
         self.client.as_deref() == client
     }
@@ -89,6 +95,18 @@ impl<'a> From<&'a Verification> for Origin<'a> {
 impl<'a> From<&'a VerificationView> for Origin<'a> {
     fn from(v: &'a VerificationView) -> Self {
         Self { client: v.client.as_deref(), otp: true, service: Some(&v.service) }
+    }
+}
+
+impl<'a> From<&'a trail::Verification> for Origin<'a> {
+    fn from(v: &'a trail::Verification) -> Self {
+        Self { client: v.owner.as_deref(), otp: true, service: Some(&v.service) }
+    }
+}
+
+impl<'a> From<&'a trail::Message> for Origin<'a> {
+    fn from(m: &'a trail::Message) -> Self {
+        Self { client: m.owner.as_deref(), otp: m.otp, service: m.service.as_deref() }
     }
 }
 

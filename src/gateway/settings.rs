@@ -35,6 +35,8 @@ pub struct Settings {
     pub keep_messages: Duration,
     /// How long received messages are kept.
     pub keep_inbox: Duration,
+    /// How long events are kept.
+    pub keep_events: Duration,
     /// By which words a recipient opts out.
     pub opt_out: Words,
     /// Whether a stop word stops codes as well as texts.
@@ -60,6 +62,7 @@ impl Default for Settings {
             keep_verifications: days(1),
             keep_messages: days(7),
             keep_inbox: days(30),
+            keep_events: days(7),
             opt_out: Words::default(),
             stop_codes: false,
             testing: TestNumbers::default(),

@@ -31,6 +31,7 @@ impl Gateway {
         let who = caller.clone();
         let cancel = move |mv: &mut Move<'_, '_>| {
             let tracked = own(&who, mv.settled(id)?)?;
+            mv.asked(who.client.as_ref(), &tracked.v.to);
             mv.cancel(tracked)
         };
         self.0.perform(self.0.clock.now(), cancel).await

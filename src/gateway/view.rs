@@ -1,10 +1,10 @@
 //! What the use cases answer: values without secrets, in the contract's terms.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gsm_modem::{Snapshot, State as ModemState};
-use tokio::sync::broadcast;
 
 use super::error::GatewayError;
 use crate::clock::Timestamp;
@@ -14,6 +14,7 @@ use crate::otp::{Verification, VerificationStatus};
 use crate::outbox::{Condition, Encoding, Message, MessageStatus};
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
+use crate::trail;
 
 /// A verification as a client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -270,10 +271,10 @@ pub struct StatusView {
     pub test_numbers: Vec<String>,
 }
 
-/// Something happened. Carries no secret; the API may show it to every reader.
+/// Something happened, for who waits in this process. Carries no secret, and whole numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Rises by one each.
+    /// Its number in the trail.
     pub id: u64,
     /// When.
     pub at: Timestamp,
@@ -281,24 +282,38 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+/// An event of the trail, with its number.
+pub type Numbered = (u64, Arc<trail::Event>);
+
+/// Events behind a given one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPage {
+    /// What lies between the given one and the first of the page, and is not kept any more.
+    pub gap: Option<Gap>,
+    /// The events, in order and without gaps.
+    pub events: Vec<Numbered>,
+    /// The last event that the page has or tells to be missing: ask for the next page behind this one.
+    pub upto: u64,
+}
+
+/// What a look at the whole trail found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrailView {
+    /// The first event that is kept.
+    pub first: u64,
+    /// The last event.
+    pub last: u64,
+    /// The hash of the last event, in hexadecimal.
+    pub hash: String,
+    /// The first that does not fit, for a person; none when the trail is whole.
+    pub fault: Option<String>,
+}
+
 /// Events that a follower can be given no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// How many, when that is known; those that this follower may not see are among them.
     pub missed: Option<u64>,
-}
-
-/// The events behind a given one, and those to come. The two join without a gap and do not overlap.
-#[derive(Debug)]
-pub struct Subscription {
-    /// What lies between the given one and the backlog, and is forgotten.
-    pub gap: Option<Gap>,
-    /// What is still remembered, oldest first.
-    pub backlog: Vec<Event>,
-    /// The id of the newest event: what is live has a higher one.
-    pub newest: u64,
-    /// What happens from now on.
-    pub live: broadcast::Receiver<Event>,
 }
 
 /// How a modem came back after a fault.
@@ -313,8 +328,8 @@ pub struct RecoveryView {
 /// What happened, with the thing it happened to as it is after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventKind {
-    /// `verification.pending`, `.approved`, `.expired`, `.cancelled`, `.exhausted`; `.resent`, `.attempted` when
-    /// the status stayed.
+    /// `verification.pending`, `.approved`, `.expired`, `.cancelled`, `.exhausted`; `.resent`; `.attempted` for
+    /// each check that counts, before it is compared.
     Verification(&'static str, VerificationView),
     /// `message.queued`, `.sending`, `.sent` and so on.
     Message(MessageView),
@@ -324,4 +339,6 @@ pub enum EventKind {
     Inbox(InboxView),
     /// `modem.recovered`.
     Recovered(ModemView, RecoveryView),
+    /// `audit.refused` and so on.
+    Audit(trail::Audit),
 }

@@ -81,7 +81,7 @@ impl Inner {
         let ticket =
             self.store.begin_in_turn(self.noting(now, move |mv| mv.settle_and_claim(ended, claim))).await;
         let (executed, durable) = ticket.split();
-        let (claimed, effects) = executed.await??;
+        let (claimed, effects) = executed.await?.both()?;
         if claimed.is_none() {
             *locked(&slot.sending) = None;
         }
@@ -120,7 +120,7 @@ impl Inner {
 
     /// What an outcome means for the message, the SIM and this modem.
     fn end(
-        &self,
+        self: &Arc<Self>,
         index: usize,
         m: &Message,
         outcome: Outcome,
@@ -282,7 +282,7 @@ impl Inner {
     }
 
     /// A breaker opened or closed: tells it, and has a modem cured whose messages fail.
-    pub(super) fn breaker_changed(&self, index: usize) {
+    pub(super) fn breaker_changed(self: &Arc<Self>, index: usize) {
         let name = self.slots[index].modem.name();
         let condition = locked(&self.queue).condition(index, self.clock.now());
         if let Circuit::Open { until } = condition.circuit {

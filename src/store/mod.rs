@@ -1,5 +1,5 @@
 //! What must survive: verifications, messages, received messages, opt-outs, limits, idempotency keys, the names of
-//! SIMs and their ledgers, in sled.
+//! SIMs and their ledgers, the trail of events, in sled.
 //!
 //! The only room that names sled. Every table is declared once, in `tables`. One thread owns all writes: it runs
 //! moves in order, each over everything before it, appends what a group of them wrote to the journal, makes that
@@ -29,6 +29,7 @@ mod backup;
 mod committer;
 mod disk;
 mod engine;
+mod events;
 mod health;
 mod inbound;
 mod journal;
@@ -50,6 +51,7 @@ mod tx;
 
 pub use backup::{RestoreError, restore};
 pub use engine::{Engine, Order, Overlay, Pair};
+pub use events::EventRecords;
 pub use inbound::InboxRecords;
 pub use memory::Memory;
 pub use names::{KnownSim, NameRecords};

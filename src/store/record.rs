@@ -26,7 +26,7 @@ const FORMAT: u8 = 1;
 /// A larger value would go to a file of its own, which sled never syncs.
 const LARGEST: usize = 6 * 1024;
 
-const NEWER: &str = "its format is of a newer version";
+pub(super) const NEWER: &str = "its format is of a newer version";
 
 /// Frames a record.
 pub(super) fn encode<T: Stored>(value: &T) -> Result<Vec<u8>, StoreError> {
@@ -34,8 +34,21 @@ pub(super) fn encode<T: Stored>(value: &T) -> Result<Vec<u8>, StoreError> {
 }
 
 fn encode_as<R: Serialize>(format: u8, record: &R) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = postcard::to_extend(record, vec![format])
-        .map_err(|_| StoreError::Aborted("a record cannot be serialised"))?;
+    checked(framed_as(format, record)?)
+}
+
+/// A format octet and the fields of a value.
+pub(super) fn framed<T: Stored>(format: u8, value: &T) -> Result<Vec<u8>, StoreError> {
+    framed_as(format, &value.stored())
+}
+
+fn framed_as<R: Serialize>(format: u8, record: &R) -> Result<Vec<u8>, StoreError> {
+    postcard::to_extend(record, vec![format])
+        .map_err(|_| StoreError::Aborted("a record cannot be serialised"))
+}
+
+/// The octets of a record and their checksum.
+pub(super) fn checked(mut bytes: Vec<u8>) -> Result<Vec<u8>, StoreError> {
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_be_bytes());
     if bytes.len() > LARGEST { Err(StoreError::TooLarge) } else { Ok(bytes) }
 }
@@ -48,7 +61,7 @@ pub(super) fn decode<T: Stored>(bytes: &[u8]) -> Result<T, &'static str> {
     }
 }
 
-fn unframed(bytes: &[u8]) -> Result<(u8, &[u8]), &'static str> {
+pub(super) fn unframed(bytes: &[u8]) -> Result<(u8, &[u8]), &'static str> {
     let (framed, crc) = bytes.split_last_chunk::<4>().ok_or("it is too short")?;
     if crc32fast::hash(framed) != u32::from_be_bytes(*crc) {
         return Err("its checksum does not fit");
@@ -57,7 +70,7 @@ fn unframed(bytes: &[u8]) -> Result<(u8, &[u8]), &'static str> {
     Ok((*format, body))
 }
 
-fn fields<T: Stored>(body: &[u8]) -> Result<T, &'static str> {
+pub(super) fn fields<T: Stored>(body: &[u8]) -> Result<T, &'static str> {
     postcard::from_bytes(body).map_err(|_| "its fields do not fit").and_then(T::restored)
 }
 
@@ -138,7 +151,7 @@ macro_rules! choice {
     };
 }
 
-stored! { bool, u8, u16, u32, u64, String, [u8; 16], [u8; 32], SimName, BTreeMap<String, String> as they are }
+stored! { bool, u8, u16, u32, u64, i32, String, [u8; 16], [u8; 32], SimName, BTreeMap<String, String> as they are }
 
 stored! {
     Timestamp as u64: |at| at.as_millis(), |at| Ok(Self::from_millis(at));

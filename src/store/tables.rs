@@ -3,6 +3,7 @@
 
 use super::StoreError;
 use super::engine::Order;
+use super::events;
 use super::keys::Key;
 use super::record::{self, SimName};
 use super::records::{Answered, Idempotency, Records as _};
@@ -15,6 +16,7 @@ use crate::inbox::{Assembly, Entry, OptOut, Tag};
 use crate::otp::{Verification, VerificationStatus, Window};
 use crate::outbox::{Ledger, Message, PartReport, Report};
 use crate::secret::Sealed;
+use crate::trail::{Event, Linked, SealedEnds};
 
 /// A hash of what names a person, a SIM, a client or a limit.
 type Hash = [u8; 16];
@@ -104,11 +106,23 @@ pub(super) static EXPECTED: Table<(Hash, Option<u8>, MessageId), Timestamp> =
 /// Reports without a message, oldest first.
 pub(super) static HELD: Table<HeldKey, (Report, Timestamp)> = Table::expiring(b'H', "held report", |v| v.1);
 
+/// The trail.
+pub(super) static EVENTS: Table<u64, Linked<Event>> =
+    Table::new(b'T', "event", events::encode, events::decode);
+
+/// Where the trail begins and ends: one record.
+pub(super) static EVENT_ENDS: Table<[u8; 0], SealedEnds> =
+    Table::records(b't', "ends of the events").sound(|tree, _, sealed| {
+        let ends = sealed.ends;
+        let kept = (ends.first <= ends.last).then_some([ends.first, ends.last]);
+        points(tree, &EVENTS, kept.into_iter().flatten().map(Some))
+    });
+
 /// Named values of the store itself.
 pub(super) static META: Table<Octets, Octets> = Table::octets(b'Z', "named");
 
 /// All of them; a fault of the first one is told first.
-pub(super) static ALL: [&dyn Checked; 23] = [
+pub(super) static ALL: [&dyn Checked; 25] = [
     &VERIFICATIONS,
     &MESSAGES,
     &LIVE,
@@ -131,6 +145,8 @@ pub(super) static ALL: [&dyn Checked; 23] = [
     &AWAITED,
     &EXPECTED,
     &HELD,
+    &EVENTS,
+    &EVENT_ENDS,
     &META,
 ];
 

@@ -44,6 +44,17 @@ async fn a_client_is_known_by_its_user() {
 }
 
 #[tokio::test]
+async fn who_lacks_a_right_is_in_the_trail_and_a_number_in_the_path_is_not() {
+    let api = served_to(Matcher::Uid(own_uid()), &[Right::Read], None);
+    let refused = api.call(Call::put(format!("/v1/opt-outs/{}", smsotpd::api::client::escape(NUMBER)))).await;
+    assert_eq!(refused.status, 403);
+    let audits = std::mem::take(&mut api.fake.state.lock().unwrap().audits);
+    let [(by, audit)] = audits.as_slice() else { panic!("{audits:?}") };
+    assert_eq!((by.as_deref(), audit.action.as_str(), audit.count), (Some("web"), "denied", 1));
+    assert_eq!(audit.detail, "PUT /v1/opt-outs/{phone} needs the right `admin`");
+}
+
+#[tokio::test]
 async fn a_client_is_known_by_its_group() {
     let api = served_to(Matcher::Gid(own_gid()), &[Right::Admin], None);
     assert_eq!(api.call(Call::get("/v1/modems")).await.status, 403);

@@ -295,15 +295,38 @@ async fn events_come_a_line_each_and_a_closed_pipe_is_no_fault() {
     assert_eq!(exit.code(), Some(0));
 
     eventually("the first has gone", || api.fake.followers() == 0).await;
-    let mut json = smsotp(&api.socket, &["--json", "events"]);
-    let following = tokio::spawn(ended(json.stdout(Stdio::piped()).output()));
-    eventually("it follows", || api.fake.followers() == 1).await;
-    api.fake.happen(EventKind::Modem(modem(ModemState::Ready)));
-    eventually("it was told", || api.fake.delivered()).await;
+    let mut json = smsotp(&api.socket, &["--json", "events", "--since", "0"]);
+    let mut child = json.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+    for wanted in ["modem.recovering", "modem.ready"] {
+        let line = lines.next_line().await.unwrap().unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["type"], wanted);
+    }
     api.begin_to_stop();
-    let (exit, out, _) = following.await.unwrap();
-    assert_eq!((exit, out.lines().count()), (69, 1), "{out}");
-    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["type"], "modem.ready");
+    let note = notes.next_line().await.unwrap().unwrap();
+    assert!(note.contains("waiting for it"), "{note}");
+    assert_eq!(child.try_wait().unwrap(), None, "it goes on over the end of a daemon");
+    child.kill().await.unwrap();
+    let (exit, ..) = run(&api, &["events"]).await;
+    assert_eq!(exit, 69, "nothing to wait for was ever there");
+}
+
+#[tokio::test]
+async fn a_look_at_the_trail_says_whether_it_is_whole() {
+    let api = served();
+    assert_eq!(run(&api, &["events", "--verify"]).await.1, "no event is kept\n");
+    api.fake.happen(EventKind::Modem(modem(ModemState::Ready)));
+    let (exit, out, _) = run(&api, &["events", "--verify"]).await;
+    assert_eq!((exit, out), (0, format!("events 1 to 1 are whole\nanchor  1:{}\n", "0".repeat(32))));
+    api.fake.state.lock().unwrap().fault = Some("event 1 is missing".to_owned());
+    let anchor = format!("1:{}", "0F".repeat(16));
+    let (exit, out, _) = run(&api, &["events", "--verify", "--anchor", &anchor]).await;
+    assert_eq!((exit, out.lines().next()), (1, Some("not whole: event 1 is missing")));
+    assert_eq!(api.fake.state.lock().unwrap().anchors.last(), Some(&Some((1, [0x0f; 16]))));
+    let (exit, _, err) = run(&api, &["events", "--verify", "--anchor", "1:0F"]).await;
+    assert!(exit == 2 && err.contains("anchor"), "{err}");
+    assert_eq!(run(&api, &["events", "--verify", "--exec", "true"]).await.0, 2);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use smsotpd::api::client::{Call, Events};
 use smsotpd::api::{Access, Limits};
 use smsotpd::gateway::{EventKind, MessageView, ModemState};
 use smsotpd::outbox::MessageStatus;
+use smsotpd::trail::Audit;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
@@ -41,7 +42,7 @@ async fn events_come_and_resume_where_they_were_left() {
     let view = api.fake.state.lock().unwrap().verifications.values().next().unwrap().clone();
     api.fake.happen(EventKind::Verification("approved", view.clone()));
     let mut events = follow(&api, Some(1)).await;
-    api.fake.happen(EventKind::Verification("verification.resent", view));
+    api.fake.happen(EventKind::Verification("resent", view));
     let mut seen = Vec::new();
     for _ in 0..4 {
         let (id, name, _) = next(&mut events).await;
@@ -66,6 +67,12 @@ async fn a_client_bound_to_services_hears_of_its_own_codes_and_of_texts() {
         api.fake.happen(EventKind::Message(message));
     }
     assert_eq!([next(&mut events).await.0, next(&mut events).await.0], [3, 4]);
+    let audit = EventKind::Audit(Audit::denied("x".to_owned()));
+    for by in [None, Some("other"), Some("web")] {
+        api.fake.happen_to(by, audit.clone());
+    }
+    let (id, name, data) = next(&mut events).await;
+    assert_eq!((id, name.as_str(), &data["client"]), (7, "audit.denied", &Value::from("web")));
 }
 
 #[tokio::test]
@@ -111,8 +118,7 @@ async fn what_a_follower_misses_for_good_is_told() {
 
     let mut stranger = follow(&api, Some(5_000_000)).await;
     assert_eq!(told(&mut stranger).await, gap(""));
-    happen(1);
-    assert_eq!(next(&mut stranger).await.0, 1001);
+    assert_eq!(next(&mut stranger).await.0, 301, "nobody knows what it has seen: all that is kept comes");
 }
 
 #[tokio::test]
@@ -131,6 +137,29 @@ async fn a_quiet_stream_is_kept_alive_and_ends_with_the_daemon() {
     assert!(read_to_end(&mut stream).await.ends_with("0\r\n\r\n"), "the stream ends whole");
     (&mut api.server).await.unwrap().unwrap();
     eventually("the subscription is gone", || api.fake.followers() == 0).await;
+}
+
+#[tokio::test]
+async fn a_stream_says_where_it_begins_and_the_header_goes_before_the_address() {
+    let api = served();
+    for _ in 0..5 {
+        api.fake.happen(EventKind::Modem(modem(ModemState::Ready)));
+    }
+    assert_eq!(follow(&api, None).await.begin().await.unwrap(), Some(5));
+    let first = async |call: Call| {
+        let mut pieces = api.client.download(call).await.unwrap().expect("everybody may read");
+        let mut text = String::new();
+        while !text.contains("data: ") {
+            text.push_str(std::str::from_utf8(&pieces.next().await.unwrap().unwrap()).unwrap());
+        }
+        let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+        ids.iter().take(2).map(|id| id.parse().unwrap()).collect::<Vec<u64>>()
+    };
+    let since = || Call::get("/v1/events?since=2");
+    assert_eq!(first(since()).await, [2, 3]);
+    assert_eq!(first(since().header("last-event-id", "3")).await, [3, 4]);
+    assert_eq!(first(Call::get("/v1/events?since=0")).await, [0, 1]);
+    assert_eq!(api.call(Call::get("/v1/events?since=x")).await.status, 400);
 }
 
 #[tokio::test]

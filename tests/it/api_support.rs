@@ -10,10 +10,10 @@ use smsotpd::api::client::{Call, Client, Reply};
 use smsotpd::api::{Access, Answer, Limits, Listener, Service, serve_within};
 use smsotpd::clock::Timestamp;
 use smsotpd::gateway::{
-    Caller, CheckRequest, CheckView, Condition, Control, Counters, Event, EventKind, Gap, GatewayError,
-    InboxFilter, InboxView, IssueRequest, LimitsRequest, LimitsView, MessageFilter, MessageView, ModemState,
-    ModemView, OptOutView, Page, QueueView, Recorded, SendRequest, Snapshot, StatusView, Subscription,
-    UssdAnswer, VerificationFilter, VerificationView, WindowView,
+    Caller, CheckRequest, CheckView, Condition, Control, Counters, Event, EventKind, EventPage, Gap,
+    GatewayError, InboxFilter, InboxView, IssueRequest, LimitsRequest, LimitsView, MessageFilter,
+    MessageView, ModemState, ModemView, OptOutView, Page, QueueView, Recorded, SendRequest, Snapshot,
+    StatusView, TrailView, UssdAnswer, VerificationFilter, VerificationView, WindowView,
 };
 use smsotpd::id::{Ids, InboxId, MessageId, VerificationId};
 use smsotpd::inbox::Tag;
@@ -21,9 +21,10 @@ use smsotpd::otp::VerificationStatus;
 use smsotpd::outbox::{Encoding, MessageStatus, SimNames};
 use smsotpd::phone::PhoneNumber;
 use smsotpd::secret::Secret;
+use smsotpd::trail::{self, Audit, Hash};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub(crate) const CODE: &str = "482916";
@@ -33,13 +34,18 @@ pub(crate) const NUMBER: &str = "+41791234567";
 pub(crate) struct Fake {
     pub(crate) state: Mutex<State>,
     live: broadcast::Sender<Event>,
+    newest: watch::Sender<u64>,
 }
 
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) verifications: BTreeMap<VerificationId, VerificationView>,
     pub(crate) messages: BTreeMap<MessageId, MessageView>,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<trail::Event>,
+    pub(crate) audits: Vec<(Option<String>, Audit)>,
+    /// What a look at the trail finds.
+    pub(crate) fault: Option<String>,
+    pub(crate) anchors: Vec<Option<(u64, Hash)>>,
     /// How many of the first events are no longer remembered.
     pub(crate) forgotten: u64,
     pub(crate) callers: Vec<Caller>,
@@ -61,7 +67,8 @@ pub(crate) struct State {
 
 impl Fake {
     pub(crate) fn new(memory: usize) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), live: broadcast::channel(memory).0 })
+        let (live, newest) = (broadcast::channel(memory).0, watch::Sender::new(0));
+        Arc::new(Self { state: Mutex::default(), live, newest })
     }
 
     pub(crate) fn refuse(&self, error: GatewayError) {
@@ -70,19 +77,20 @@ impl Fake {
 
     /// How many followers the events have.
     pub(crate) fn followers(&self) -> usize {
-        self.live.receiver_count()
-    }
-
-    /// Whether every follower was given all events.
-    pub(crate) fn delivered(&self) -> bool {
-        self.live.is_empty()
+        self.live.receiver_count() + self.newest.receiver_count()
     }
 
     pub(crate) fn happen(&self, kind: EventKind) {
+        self.happen_to(None, kind);
+    }
+
+    pub(crate) fn happen_to(&self, by: Option<&str>, kind: EventKind) {
         let mut state = self.state.lock().unwrap();
-        let event = Event { id: state.events.len() as u64 + 1, at: now(), kind };
-        state.events.push(event.clone());
-        let _ = self.live.send(event);
+        let (at, by, about) = (now(), by.map(str::to_owned), kind.about());
+        state.events.push(trail::Event { at, since: at, by, about });
+        let id = state.events.len() as u64;
+        self.newest.send_replace(id);
+        let _ = self.live.send(Event { id, at, kind });
     }
 
     /// Changes the status of a message, and of its verification's view.
@@ -392,18 +400,40 @@ impl Service for Fake {
         !self.state.lock().unwrap().not_ready
     }
 
-    fn subscribe(&self, after: Option<u64>) -> Subscription {
+    fn events(&self, after: u64, limit: usize) -> Answer<'_, EventPage> {
         let state = self.state.lock().unwrap();
         let newest = state.events.len() as u64;
-        let after = after.unwrap_or(newest);
-        let forgotten = state.forgotten.min(newest);
-        let backlog = state.events.iter().filter(|e| e.id > after.max(forgotten)).cloned().collect();
-        let gap = match forgotten.saturating_sub(after) {
-            _ if after > newest => Some(Gap { missed: None }),
+        let known = after <= newest;
+        let begin = if known { after.max(state.forgotten) } else { state.forgotten };
+        let behind = (1..).zip(&state.events).filter(|(id, _)| *id > begin).take(limit);
+        let events: Vec<_> = behind.map(|(id, event)| (id, Arc::new(event.clone()))).collect();
+        let gap = match begin.saturating_sub(after) {
+            _ if !known => Some(Gap { missed: None }),
             0 => None,
             missed => Some(Gap { missed: Some(missed) }),
         };
-        Subscription { gap, backlog, newest, live: self.live.subscribe() }
+        let upto = events.last().map_or(newest, |(id, _)| *id);
+        answer(Ok(EventPage { gap, events, upto }))
+    }
+
+    fn verify_events(&self, anchor: Option<(u64, Hash)>) -> Answer<'_, TrailView> {
+        answer(self.enter(Caller::default(), |state| {
+            state.anchors.push(anchor);
+            let (first, last) = (state.forgotten + 1, state.events.len() as u64);
+            Ok(TrailView { first, last, hash: "00".repeat(16), fault: state.fault.clone() })
+        }))
+    }
+
+    fn newest_event(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    fn live(&self) -> broadcast::Receiver<Event> {
+        self.live.subscribe()
+    }
+
+    fn audit_refusal(&self, by: Option<&str>, audit: Audit) {
+        self.state.lock().unwrap().audits.push((by.map(str::to_owned), audit));
     }
 
     fn back_up(&self) -> tokio::sync::mpsc::Receiver<Result<Vec<u8>, GatewayError>> {

@@ -17,6 +17,7 @@ mod config_shipped;
 mod daemon_backup;
 mod daemon_clients;
 mod daemon_codes;
+mod daemon_events;
 mod daemon_inbox;
 mod daemon_limits;
 mod daemon_modems;

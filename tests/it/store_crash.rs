@@ -8,8 +8,9 @@ use std::process::{Child, Command, Stdio};
 use smsotpd::clock::Timestamp;
 use smsotpd::id::MessageId;
 use smsotpd::outbox::{Encoding, Kind, Ledger, Message, MessageStatus};
-use smsotpd::secret::Sealed;
-use smsotpd::store::{Options, Records, Store};
+use smsotpd::secret::{Key, Sealed};
+use smsotpd::store::{EventRecords as _, Options, Records, Store};
+use smsotpd::trail::{About, Audit, Event, Walk};
 
 const KILLS: u64 = 20;
 const FOLDER: &str = "SMSOTPD_TEST_CRASH_FOLDER";
@@ -61,6 +62,11 @@ fn writer_to_be_killed() {
                         tx.put_message(&message(n)).unwrap();
                         tx.put_message(&message(n - 1 + 1_000_000)).unwrap();
                         tx.put_ledger("sim", &ledger(n)).unwrap();
+                        let told = tx.put_events(&key(), &[event(n)]).unwrap();
+                        assert_eq!(told, n);
+                        if n.is_multiple_of(20) && n > 40 {
+                            tx.cut_events(&key(), n - 40).unwrap();
+                        }
                         if n > 50 {
                             tx.delete_message(message(n - 50).id).unwrap();
                         }
@@ -99,7 +105,27 @@ fn check(view: &impl Records, acknowledged: u64) -> u64 {
     let paired = (0..n).map(|i| message(i + 1_000_000));
     assert_eq!(live, recent.chain(paired).collect::<Vec<_>>());
     assert_eq!(view.ledger("sim").unwrap(), ledger(n));
+    // Each commit that is there has its event, and no other has one.
+    let sealed = view.event_ends().unwrap().unwrap();
+    assert!(sealed.is_genuine(&key()));
+    let mut walk = Walk::from(&sealed.ends);
+    for (id, found) in view.events_after(0, 1000).unwrap() {
+        assert_eq!(found.event, event(id));
+        walk.step(&key(), id, &found).unwrap();
+    }
+    walk.end(&sealed.ends).unwrap();
+    assert_eq!(sealed.ends.last, n);
     n
+}
+
+fn key() -> Key {
+    Key::from_bytes([5; 32])
+}
+
+fn event(n: u64) -> Event {
+    let at = Timestamp::from_millis(n);
+    let audit = Audit { action: "refused".to_owned(), to: None, detail: n.to_string(), count: 1 };
+    Event { at, since: at, by: None, about: About::Audit(audit) }
 }
 
 fn count(from: &impl Records) -> u64 {

@@ -118,7 +118,7 @@ impl World {
 
     /// Notes when messages end.
     async fn follow(self: Arc<Self>) {
-        let mut events = self.gateway.subscribe(None).live;
+        let mut events = self.gateway.live();
         while let Ok(event) = events.recv().await {
             if let EventKind::Message(m) = event.kind
                 && matches!(m.status, MessageStatus::Expired | MessageStatus::Failed)

@@ -36,6 +36,7 @@ mod retention;
 mod scope;
 mod testing;
 mod texts;
+mod trail;
 mod twins;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
@@ -203,7 +204,7 @@ impl World {
         let dynamic = modems.iter().map(|m| Arc::clone(m) as Arc<dyn Submit>).collect();
         let key = Key::from_bytes([9; 32]);
         let gateway = Gateway::open(store.clone(), key, clock.clone(), settings, dynamic).await.unwrap();
-        let events = gateway.subscribe(None).live;
+        let events = gateway.live();
         let running = gateway.clone();
         tokio::spawn(async move { running.run().await });
         Self { gateway, store, clock, modems, air, events }

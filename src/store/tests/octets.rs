@@ -11,6 +11,7 @@ use crate::inbox::{Assembly, Content, Entry, OptOut, Sender};
 use crate::outbox::{Awaited, Health as SimHealth, Home, PartState, Refused, Report, SimNames, Twin};
 use crate::phone::PhoneNumber;
 use crate::random::Random;
+use crate::trail::{self, About};
 
 const KNOWN: &str = include_str!("octets.txt");
 const TAG: [u8; 16] = [0x74; 16];
@@ -110,6 +111,85 @@ fn names() -> SimNames {
     SimNames::new(Some("8941030000000000001".to_owned()), Some("228011234567890".to_owned()))
 }
 
+/// One event of each kind.
+fn happened() -> Vec<trail::Event> {
+    let (to, text) = (Some("+4179*****67".to_owned()), |text: &str| text.to_owned());
+    let modem = || trail::Modem {
+        name: text("a"),
+        state: text("ready"),
+        paused: true,
+        port: text("/dev/ttyUSB0"),
+        manufacturer: text("huawei"),
+        model: text("E3372"),
+        firmware: text("22"),
+        imei: text("8675*****12"),
+        operator: Some(text("Swisscom")),
+        registration: text("home"),
+        signal_dbm: Some(-71),
+        pin_tries: Some(3),
+        queue: 1,
+        sent_total: 2,
+        failed_total: 3,
+        parts_today: 4,
+        parts_this_month: 5,
+        recipients_this_month: 6,
+        health: 100,
+        breaker: text("closed"),
+        last_error: Some(text("why")),
+        last_error_at: Some(START),
+        counters: vec![1, 2, 3, 4, 5, 6],
+    };
+    let abouts = [
+        About::Verification(trail::Verification {
+            what: text("pending"),
+            id: issued(1).id,
+            owner: Some(text("web")),
+            service: text("login"),
+            to: text("+4179*****67"),
+            status: otp::VerificationStatus::Pending,
+            attempts_left: 5,
+            created_at: START,
+            expires_at: LATER,
+            resend_at: LATER,
+            message: numbered(1),
+            message_status: MessageStatus::Queued,
+        }),
+        About::Message(trail::Message {
+            id: numbered(1),
+            owner: None,
+            otp: true,
+            service: Some(text("login")),
+            to: text("+4179*****67"),
+            status: MessageStatus::Delivered,
+            parts: 2,
+            encoding: Encoding::Ucs2,
+            modem: Some(text("a")),
+            attempts: 3,
+            created_at: START,
+            sent_at: Some(LATER),
+            delivered_at: Some(LATER),
+            error: Some(text("why")),
+        }),
+        About::Modem(modem()),
+        About::Recovered(modem(), trail::Recovery { rung: text("radio"), took_ms: 4100 }),
+        About::Inbox(trail::Inbox {
+            id: received(1, 0).id,
+            from: text("+4179*****67"),
+            modem: text("a"),
+            received_at: START,
+            sent_at: Some(START),
+            parts: 3,
+            missing: vec![2],
+            content: Content::Unreadable(text("why")),
+            class: Some(0),
+            ports: Some((1, 2)),
+        }),
+        About::Audit(trail::Audit { action: text("refused"), to, detail: text("cooldown"), count: 7 }),
+    ];
+    let event = |about| trail::Event { at: START, since: LATER, by: Some(text("ops")), about };
+    abouts.into_iter().map(event).collect()
+}
+
 fn changed(tx: &mut Tx<'_>, status: MessageStatus) -> Result<(), StoreError> {
     tx.put_message(&Message { id: numbered(1), status, attempts: 1, ..message(START) })
 }
@@ -173,6 +253,7 @@ const WRITES: &[Move] = &[
         })
     },
     |tx| tx.put_answered("web", "key", &answered(LATER)),
+    |tx| tx.put_events(&sealing(), &happened()).map(drop),
 ];
 
 /// What changes or forgets what is there.
@@ -199,8 +280,10 @@ const MOVES: &[(&str, Move)] = &[
     ("put awaited", |tx| tx.put_awaited(&awaited(), FAR)),
     ("put expected", |tx| tx.put_expected("sim", Some(7), numbered(1), FAR)),
     ("issue for a client", |tx| {
-        tx.put_verification(&Verification { client: Some("web".to_owned()), ..issued(3) })
+        tx.put_verification(&Verification { client: Some("web".to_owned()), ..issued(4) })
     }),
+    ("put event", |tx| tx.put_events(&sealing(), &happened()[5..]).map(drop)),
+    ("cut events", |tx| tx.cut_events(&sealing(), 2).map(drop)),
     ("delete held", |tx| {
         let held = tx.held()?;
         held.iter().try_for_each(|(key, _)| tx.delete_held(key))
@@ -242,6 +325,15 @@ const LOOKS: &[(&str, Look)] = &[
     ("expected", |view| count(view.expected("sim", Some(7)))),
     ("of sim", |view| count(view.expected_of_sim("sim", 7))),
     ("held", |view| count(view.held())),
+    ("events", |view| {
+        let found = view.events_after(0, 9)?;
+        let whole = found.iter().zip(happened()).all(|((_, found), told)| found.event == told);
+        Ok(format!("{} {whole}", found.len()))
+    }),
+    ("ends", |view| {
+        Ok(view.event_ends()?.map_or_else(String::new, |e| e.is_genuine(&sealing()).to_string()))
+    }),
+    ("old event", |view| count(view.last_event_before(FAR, 9))),
 ];
 
 /// What a move writes.
@@ -408,6 +500,7 @@ fn what_is_on_disk_stays_as_it_is() {
             start.change(&undo);
         }
     }
+    std::fs::write("/tmp/octets.out", out.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n").unwrap();
     for (now, known) in out.lines().map(str::trim_end).zip(KNOWN.lines()) {
         assert_eq!(now, known);
     }

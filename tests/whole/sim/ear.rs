@@ -77,6 +77,11 @@ impl Ear {
         if line.contains(" step: ") {
             return;
         }
+        self.listen_closely(line);
+    }
+
+    /// Listens where no whole number may be either.
+    pub(crate) fn listen_closely(&self, line: &str) {
         self.listen(line);
         let digits = |after: &str| after.bytes().take_while(u8::is_ascii_digit).count();
         if line.split(NUMBERS.0).skip(1).any(|after| digits(after) >= NUMBERS.1) {

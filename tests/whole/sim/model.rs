@@ -11,6 +11,7 @@ use smsotpd::gateway::{CheckView, MessageView, VerificationView};
 use smsotpd::id::{MessageId, VerificationId};
 use smsotpd::otp::{Rate, VerificationStatus};
 use smsotpd::outbox::MessageStatus;
+use smsotpd::trail::{About, Event};
 use tokio::time::Instant;
 
 /// How long a code is accepted.
@@ -94,6 +95,10 @@ pub(crate) struct Model {
     unanswered: BTreeSet<String>,
     /// Numbers that opted out, and the daemon said so.
     opted_out: BTreeSet<String>,
+    /// What the trail of events said last of each message, and how many of its sends began.
+    messages_told: BTreeMap<MessageId, (MessageStatus, u32)>,
+    /// The same of each verification, and its attempts that are left.
+    verifications_told: BTreeMap<VerificationId, (VerificationStatus, u32)>,
     pub(crate) broken: Option<String>,
 }
 
@@ -306,6 +311,63 @@ impl Model {
     /// The daemon says that this number opted out.
     pub(crate) fn opted_out(&mut self, number: &str) {
         self.opted_out.insert(number.to_owned());
+    }
+
+    /// The trail has one more event: it tells of a change, and of no change twice.
+    pub(crate) fn told(&mut self, event: &Event) {
+        use MessageStatus::{Queued, Sending};
+        match &event.about {
+            About::Message(m) => {
+                let (id, status) = (m.id, m.status);
+                let before = self.messages_told.get(&id).copied();
+                // Another modem may begin as well; and of a message of several parts more may be known to be out.
+                let news =
+                    before.is_none_or(|(before, _)| before != status || status == Sending || m.parts > 1);
+                let first = before.is_some() || status == Queued;
+                let sends = before.map_or(0, |(_, sends)| sends) + u32::from(status == Sending);
+                self.messages_told.insert(id, (status, sends));
+                self.must(news, || format!("{id} is {} twice", status.as_str()));
+                self.must(first, || format!("the first event of {id} is {}", status.as_str()));
+            }
+            About::Verification(v) => {
+                let (id, what) = (v.id, v.what.as_str());
+                let before = self.verifications_told.insert(id, (v.status, v.attempts_left));
+                let fits = match before {
+                    None => what == "pending" && v.attempts_left == ATTEMPTS,
+                    Some((VerificationStatus::Pending, left)) => match what {
+                        "attempted" => v.attempts_left + 1 == left,
+                        "pending" => false,
+                        _ => v.attempts_left == left,
+                    },
+                    Some(_) => false,
+                };
+                self.must(fits, || format!("{id}: {what} after {before:?}"));
+            }
+            _ => {}
+        }
+    }
+
+    /// After the calm: the trail said all of this message.
+    pub(crate) fn message_stands(&mut self, m: &MessageView) {
+        let told = self.messages_told.get(&m.id).copied();
+        let fits = told.is_some_and(|(status, sends)| status == m.status && sends >= m.attempts);
+        let (id, status, attempts) = (m.id, m.status.as_str(), m.attempts);
+        self.must(fits, || format!("{id} is {status} after {attempts} sends, and the trail says {told:?}"));
+    }
+
+    /// After the calm: the trail said all of this verification.
+    pub(crate) fn verification_stands(&mut self, v: &VerificationView) {
+        let told = self.verifications_told.get(&v.id).copied();
+        let fits = told.is_some_and(|(status, left)| {
+            // Its time may be over by a clock that was set, and nobody has looked since.
+            left == v.attempts_left && (status == v.status || self.clock_set)
+        });
+        let (id, status, left) = (v.id, v.status, v.attempts_left);
+        self.must(fits, || format!("{id} is {status:?} with {left} attempts, and the trail says {told:?}"));
+    }
+
+    pub(crate) fn issued_ones(&self) -> Vec<VerificationId> {
+        self.verifications.keys().copied().collect()
     }
 
     pub(crate) fn promises(&self) -> Vec<Promise> {

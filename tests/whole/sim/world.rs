@@ -59,6 +59,8 @@ struct Inner {
     calm: AtomicBool,
     /// Which settings the daemon was given last.
     settings: AtomicU64,
+    /// The last event that was read, over all lives.
+    read: AtomicU64,
 }
 
 /// What is there before the daemon starts and after it has ended.
@@ -94,6 +96,7 @@ impl World {
             far_off: AtomicBool::new(false),
             calm: AtomicBool::new(false),
             settings: AtomicU64::new(0),
+            read: AtomicU64::new(0),
             plan,
         }));
         let listener = tracing_subscriber::fmt()
@@ -304,24 +307,43 @@ impl World {
     /// One life, to its end.
     async fn live_on(&self, core: Core, life: &Arc<Life>, number: u64) {
         let gateway = core.gateway().clone();
-        let mut events = gateway.subscribe(None);
-        *self.0.now.lock().unwrap() = Some((gateway, Arc::clone(life)));
-        let follow = async {
-            // Who falls behind misses some.
-            while !matches!(events.live.recv().await.map(|event| self.hear(&event)), Err(e) if e == closed())
-            {
-            }
-        };
+        *self.0.now.lock().unwrap() = Some((gateway.clone(), Arc::clone(life)));
         tokio::select! {
             biased;
             () = life.ended() => {}
-            () = follow => {}
+            () = self.follow(&gateway) => {}
         }
         life.end();
         *self.0.now.lock().unwrap() = None;
         self.step(&format!("life {number} is over"));
         // What is left of it reaches neither the disk nor a modem any more.
         tokio::spawn(core.stop());
+    }
+
+    /// Reads every event, behind those that were read in earlier lives: none is missing, and none comes twice.
+    async fn follow(&self, gateway: &Gateway) {
+        let mut newest = gateway.newest_event();
+        loop {
+            let known = self.0.read.load(Ordering::SeqCst);
+            if *newest.borrow_and_update() <= known {
+                if newest.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            let Ok(page) = gateway.events(known, 50).await else { return };
+            self.model(|m| {
+                m.must(page.gap.is_none(), || format!("events behind {known} are lost: {:?}", page.gap));
+            });
+            for ((id, event), wanted) in page.events.iter().zip(known + 1..) {
+                self.0.ear.listen_closely(&format!("{event:?}"));
+                self.model(|m| {
+                    m.must(*id == wanted, || format!("event {id} came in the place of {wanted}"));
+                    m.told(event);
+                });
+            }
+            self.0.read.store(page.upto, Ordering::SeqCst);
+        }
     }
 
     /// Asks the daemon something; nothing when it ended before it could tell.
@@ -386,6 +408,14 @@ impl World {
         let taken: Vec<Submitted> = self.0.rack.submitted();
         self.look_at_messages(gateway, &taken).await;
         self.look_at_ledgers(gateway, &taken);
+        let trail = gateway.verify_events(None).await;
+        let whole = trail.as_ref().is_ok_and(|trail| trail.fault.is_none());
+        self.model(|m| m.must(whole, || format!("the trail is not whole: {trail:?}")));
+        for id in self.model(|model| model.issued_ones()) {
+            if let Ok(v) = gateway.verification(&Caller::default(), id).await {
+                self.model(|model| model.verification_stands(&v));
+            }
+        }
     }
 
     /// Each modem can send.
@@ -438,6 +468,7 @@ impl World {
             match gateway.message(&Caller::default(), promise.id).await {
                 Ok(m) => {
                     self.step(&format!("{} to {} is {}", promise.id, promise.to, m.status.as_str()));
+                    self.model(|model| model.message_stands(&m));
                     by_number.entry(promise.to).or_default().push(m);
                 }
                 Err(e) if !self.forgets() => {
@@ -472,10 +503,6 @@ impl World {
             self.model(|model| model.ledger(&modem.name, counts, taken, most));
         }
     }
-}
-
-fn closed() -> tokio::sync::broadcast::error::RecvError {
-    tokio::sync::broadcast::error::RecvError::Closed
 }
 
 /// What is not in order yet: messages that wait, or a modem that is not ready.
