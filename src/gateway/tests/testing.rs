@@ -45,8 +45,8 @@ async fn nothing_goes_to_a_test_number_and_its_code_is_checked_like_any_other() 
     assert_eq!(message.status, MessageStatus::Cancelled);
     assert_eq!(world.gateway.status().queue, QueueView::default());
     // The code of any other number is drawn.
-    let other = world.issue("+447700900124").await.unwrap();
-    assert_eq!(world.aired().await.to, "+447700900124");
+    let other = world.issue("+447911123456").await.unwrap();
+    assert_eq!(world.aired().await.to, "+447911123456");
     world.until(other.message.0, MessageStatus::Sent).await;
     world.at_rest().await;
     assert!(world.air.try_recv().is_err(), "no modem had any of these");
