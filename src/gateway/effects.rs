@@ -11,9 +11,7 @@ use super::lock::locked;
 use super::log::Line;
 use super::settings::Settings;
 use super::told;
-use super::view::{
-    Event, EventKind, InboxView, MessageView, ModemView, Numbered, RecoveryView, VerificationView,
-};
+use super::view::{Event, EventKind, InboxView, MessageView, ModemView, RecoveryView, VerificationView};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::outbox::{Avoid, Message, MessageStatus, Observation};
@@ -69,7 +67,7 @@ impl Effect {
     /// What it tells of, if it is something that happened.
     fn about(&self) -> Option<About> {
         Some(match self {
-            Self::Message(m) => told::message(&MessageView::from(m)),
+            Self::Message(m) => told::kept_message(m),
             Self::Verification(what, v) => told::verification(what, v),
             Self::Received(m) => told::inbox(m),
             Self::Modem(m) => told::modem(m),
@@ -81,7 +79,13 @@ impl Effect {
 }
 
 /// An effect, and its event in the trail if it has one.
-type Told = (Effect, Option<Numbered>);
+pub(super) type Told = (Effect, Option<Written>);
+
+/// The number of an event that a move wrote, and the event itself when somebody follows.
+pub(super) struct Written {
+    id: u64,
+    event: Option<Arc<trail::Event>>,
+}
 
 /// What a move gave, and what is to happen when it is on disk.
 pub(super) struct Noted<R> {
@@ -137,9 +141,12 @@ impl Move<'_, '_> {
             return Ok(effects.into_iter().map(|effect| (effect, None)).collect());
         }
         let first = self.tx.put_events(self.key, events.iter().flatten().map(|event: &Arc<_>| &**event))?;
-        let mut id = first..;
-        let numbered = events.into_iter().map(|event| event.and_then(|event| Some((id.next()?, event))));
-        Ok(effects.into_iter().zip(numbered).collect())
+        let (mut ids, followed) = (first.., self.inner.events.followed());
+        let written = events.into_iter().map(|event| {
+            let event = event?;
+            Some(Written { id: ids.next()?, event: followed.then_some(event) })
+        });
+        Ok(effects.into_iter().zip(written).collect())
     }
 
     /// A refusal changes nothing, and its event is written down all the same: the first of its kind at once.
@@ -251,13 +258,17 @@ impl Inner {
 
     /// What followed from a move, now that it is on disk.
     pub(super) fn apply(&self, effects: Vec<Told>) {
-        for (effect, event) in effects {
+        let (at, mut newest) = (self.clock.now(), None);
+        for (effect, written) in effects {
             if let Some(kind) = self.apply_one(effect)
-                && let Some((id, event)) = event
+                && let Some(Written { id, event }) = written
             {
-                let at = event.at;
-                self.events.publish((id, event), Event { id, at, kind });
+                self.events.publish(event, Event { id, at, kind });
+                newest = Some(id);
             }
+        }
+        if let Some(id) = newest {
+            self.events.reached(id);
         }
     }
 

@@ -49,17 +49,20 @@ impl Events {
         });
     }
 
-    /// This event is on disk.
-    pub(super) fn publish(&self, told: Numbered, event: Event) {
-        let id = told.0;
-        {
+    /// Whether anybody reads the trail: then the newest events are kept at hand.
+    pub(super) fn followed(&self) -> bool {
+        self.newest.receiver_count() > 0
+    }
+
+    /// This event is on disk, or will be as soon as [`Events::reached`] says so.
+    pub(super) fn publish(&self, kept: Option<Arc<trail::Event>>, event: Event) {
+        if let Some(kept) = kept {
             let mut recent = locked(&self.recent);
-            recent.insert(id, told.1);
+            recent.insert(event.id, kept);
             if recent.len() > RECENT {
                 recent.pop_first();
             }
         }
-        self.reached(id);
         // Nobody waits: that is no fault.
         let _ = self.live.send(event);
     }
@@ -93,7 +96,8 @@ mod tests {
         let at = Timestamp::from_millis(id);
         let audit = Audit { action: "refused".to_owned(), to: None, detail: String::new(), count: 1 };
         let kept = trail::Event { at, since: at, by: None, about: About::Audit(audit.clone()) };
-        events.publish((id, Arc::new(kept)), Event { id, at, kind: EventKind::Audit(audit) });
+        events.publish(Some(Arc::new(kept)), Event { id, at, kind: EventKind::Audit(audit) });
+        events.reached(id);
     }
 
     fn ids(events: &Events, after: u64, limit: usize) -> Vec<u64> {

@@ -1,9 +1,13 @@
-//! The trail of events: one record for each event, and one that says where the chain begins and ends.
+//! The trail of events: blocks of events in order, and one record that says where the chain begins and ends.
 //!
 //! A move writes its events in the transaction of what they tell of, so that after a crash both are there or neither.
-//! An event stands on disk as its format octet, its hash, its fields and a checksum; the hash is over the number, the
-//! hash before it, the format octet and the fields, as they are on disk, so that an event stays what it was when a
-//! later version gives events other fields.
+//! Most moves add an event or two: as a record each they would cost the engine more than what they tell of. A block
+//! stands under the number of its first event, and grows until it is full; of the moves of one commit only its last
+//! state is written.
+//!
+//! On disk a block is its format octet, how many events it has, each event as its length, its hash and its fields, and a
+//! checksum. The hash is over the number, the hash before it, the format octet and the fields, as they are on disk, so
+//! that an event stays what it was when a later version gives events other fields.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,31 +22,56 @@ use crate::trail::{
     About, Audit, Ends, Event, Hash, Inbox, Linked, Message, Modem, Recovery, SealedEnds, Verification,
 };
 
-/// The format of an event's fields.
+/// The format of a block, and of the fields of its events.
 const FORMAT: u8 = 1;
+/// A block gets no more events than these, and no further one when it is as large as that.
+const MOST: u8 = 32;
+const FULL: usize = 3 * 1024;
+
+/// The events of a block.
+pub(super) type Block = Vec<Linked<Event>>;
+
+/// Where the chain begins and ends, and the block to which events are added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) sealed: SealedEnds,
+    /// The number of its first event.
+    pub(super) tail: u64,
+}
 
 /// Reading: the events.
 pub trait EventRecords: Records {
     /// Where the chain begins and ends, as it stands; nothing before there was any event.
     fn event_ends(&self) -> Result<Option<SealedEnds>, StoreError> {
-        EVENT_ENDS.get(self, &[])
+        Ok(EVENT_ENDS.get(self, &[])?.map(|place| place.sealed))
     }
 
     /// At most `limit` events behind this one, in order.
     fn events_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, Linked<Event>)>, StoreError> {
-        EVENTS.list(self, EVENTS.behind(&after), limit)
+        let next = after.saturating_add(1);
+        // The block that has the next event begins before it, or with it.
+        let before = EVENTS.all().start..EVENTS.behind(&next).start;
+        let first = EVENTS.keys(self, before, Order::Descending, 1)?.pop().unwrap_or(next);
+        let mut found = Vec::new();
+        EVENTS.scan(self, EVENTS.key(&first)..EVENTS.all().end, Order::Ascending, |key, block| {
+            let first = EVENTS.key_in(key).ok_or_else(|| EVENTS.damaged(key, "its key is too short"))?;
+            found.extend((first..).zip(block).filter(|(id, _)| *id >= next));
+            Ok(found.len() < limit)
+        })?;
+        found.truncate(limit);
+        Ok(found)
     }
 
-    /// The last of at most `limit` events, the oldest, that happened before `cutoff`.
+    /// The last of at most `limit` events or some more, the oldest, that happened before `cutoff`.
     fn last_event_before(&self, cutoff: Timestamp, limit: usize) -> Result<Option<u64>, StoreError> {
         let (mut last, mut seen) = (None, 0);
-        EVENTS.scan(self, EVENTS.all(), Order::Ascending, |key, found| {
-            let older = found.event.since < cutoff;
-            if older {
-                last = EVENTS.key_in(key).or(last);
+        EVENTS.scan(self, EVENTS.all(), Order::Ascending, |key, block| {
+            let older = block.iter().take_while(|found| found.event.since < cutoff).count();
+            if let Some(first) = EVENTS.key_in(key).filter(|_| older > 0) {
+                last = Some(first + older as u64 - 1);
             }
-            seen += 1;
-            Ok(older && seen < limit)
+            seen += block.len();
+            Ok(older == block.len() && seen < limit)
         })?;
         Ok(last)
     }
@@ -57,40 +86,58 @@ impl Tx<'_> {
         key: &Key,
         events: impl IntoIterator<Item = &'e Event>,
     ) -> Result<u64, StoreError> {
-        let mut ends = self.known_ends(key)?;
+        let (mut ends, mut tail) = self.known_ends(key)?;
         let first = ends.last + 1;
+        let mut block = self.open_block(tail, first)?;
         for event in events {
             let octets = self.note(record::framed(FORMAT, event))?;
             let link = ends.append(key, &octets);
-            let record = self.note(linked(&octets, &link.hash))?;
-            self.put(EVENTS.key(&link.id), record);
+            if block.as_ref().is_some_and(|block| block[1] >= MOST || block.len() >= FULL) {
+                self.put_block(tail, block.take())?;
+            }
+            if block.is_none() {
+                tail = link.id;
+            }
+            let added = add(block.get_or_insert_with(|| vec![FORMAT, 0]), &link.hash, &octets[1..]);
+            self.note(added)?;
         }
-        EVENT_ENDS.put(self, &[], &ends.seal(key))?;
+        self.put_block(tail, block)?;
+        EVENT_ENDS.put(self, &[], &Place { sealed: ends.seal(key), tail })?;
         Ok(first)
     }
 
     /// Forgets all events up to this one. The chain then begins behind it. Answers how many are forgotten.
     pub fn cut_events(&mut self, key: &Key, upto: u64) -> Result<u64, StoreError> {
-        let mut ends = self.known_ends(key)?;
-        let Some(gone) = EVENTS.get(self, &upto)?.filter(|_| (ends.first..=ends.last).contains(&upto)) else {
+        let (mut ends, mut tail) = self.known_ends(key)?;
+        if !(ends.first..=ends.last).contains(&upto) {
             return Ok(0);
-        };
-        let count = upto + 1 - ends.first;
-        for id in ends.first..=upto {
-            EVENTS.delete(self, &id)?;
         }
-        ends.cut(upto, gone.hash);
-        EVENT_ENDS.put(self, &[], &ends.seal(key))?;
+        let next = upto + 1;
+        let blocks = EVENTS.keys(self, EVENTS.before(&next), Order::Ascending, usize::MAX)?;
+        let Some(&last) = blocks.last() else { return Ok(0) };
+        let mut gone = EVENTS.get(self, &last)?.unwrap_or_default();
+        let rest = gone.split_off(gone.len().min(usize::try_from(next - last).unwrap_or(usize::MAX)));
+        for block in blocks {
+            EVENTS.delete(self, &block)?;
+        }
+        if !rest.is_empty() {
+            EVENTS.put(self, &next, &rest)?;
+            tail = if tail == last { next } else { tail };
+        }
+        let count = next - ends.first;
+        ends.cut(upto, gone.last().map(|event| event.hash).unwrap_or_default());
+        EVENT_ENDS.put(self, &[], &Place { sealed: ends.seal(key), tail })?;
         Ok(count)
     }
 
-    /// The ends that this daemon wrote. Ends that somebody else changed are taken over with a break in the chain, so
-    /// that nothing that is written from now on makes the change look as if it had been the daemon's.
-    fn known_ends(&self, key: &Key) -> Result<Ends, StoreError> {
-        Ok(match self.event_ends()? {
-            None => self.lost_ends(key)?,
-            Some(sealed) if sealed.is_genuine(key) => sealed.ends,
-            Some(sealed) => sealed.ends.broken(key),
+    /// The ends that this daemon wrote, and the block to which events are added. Ends that somebody else changed are
+    /// taken over with a break in the chain, so that nothing that is written from now on makes the change look as if it
+    /// had been the daemon's.
+    fn known_ends(&self, key: &Key) -> Result<(Ends, u64), StoreError> {
+        Ok(match EVENT_ENDS.get(self, &[])? {
+            None => (self.lost_ends(key)?, 0),
+            Some(Place { sealed, tail }) if sealed.is_genuine(key) => (sealed.ends, tail),
+            Some(Place { sealed, .. }) => (sealed.ends.broken(key), 0),
         })
     }
 
@@ -98,32 +145,68 @@ impl Tx<'_> {
     /// and the chain has a break.
     fn lost_ends(&self, key: &Key) -> Result<Ends, StoreError> {
         let end = |order| Ok(EVENTS.keys(self, EVENTS.all(), order, 1)?.pop());
-        match (end(Order::Ascending)?, end(Order::Descending)?) {
-            (Some(first), Some(last)) => Ok(Ends { first, last, ..Ends::default() }.broken(key)),
-            _ => Ok(Ends::default()),
+        let (Some(first), Some(tail)) = (end(Order::Ascending)?, end(Order::Descending)?) else {
+            return Ok(Ends::default());
+        };
+        let count = EVENTS.get(self, &tail)?.map_or(0, |block| block.len() as u64);
+        Ok(Ends { first, last: (tail + count).saturating_sub(1), ..Ends::default() }.broken(key))
+    }
+
+    /// The octets of the block that ends right before the event `next`, without their checksum.
+    fn open_block(&self, tail: u64, next: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(mut octets) = self.load(&EVENTS.key(&tail))? else { return Ok(None) };
+        let fits = record::unframed(&octets).is_ok_and(|(format, body)| {
+            format == FORMAT && tail + u64::from(body.first().copied().unwrap_or(0)) == next
+        });
+        octets.truncate(octets.len().saturating_sub(size_of::<u32>()));
+        Ok(Some(octets).filter(|_| fits))
+    }
+
+    fn put_block(&mut self, first: u64, block: Option<Vec<u8>>) -> Result<(), StoreError> {
+        if let Some(block) = block {
+            let record = self.note(record::checked(block))?;
+            self.put(EVENTS.key(&first), record);
         }
+        Ok(())
     }
 }
 
-pub(super) fn encode(event: &Linked<Event>) -> Result<Vec<u8>, StoreError> {
-    linked(&event.octets, &event.hash)
+/// Adds an event to the octets of a block.
+fn add(block: &mut Vec<u8>, hash: &Hash, fields: &[u8]) -> Result<(), StoreError> {
+    let length = u16::try_from(fields.len()).map_err(|_| StoreError::Aborted("an event is too large"))?;
+    block[1] += 1;
+    block.extend_from_slice(&length.to_be_bytes());
+    block.extend_from_slice(hash);
+    block.extend_from_slice(fields);
+    Ok(())
 }
 
-/// The record of an event: its hash stands behind the format octet.
-fn linked(octets: &[u8], hash: &Hash) -> Result<Vec<u8>, StoreError> {
-    let (format, fields) =
-        octets.split_at_checked(1).ok_or(StoreError::Aborted("an event without octets"))?;
-    record::checked([format, hash, fields].concat())
+pub(super) fn encode(block: &Block) -> Result<Vec<u8>, StoreError> {
+    let mut octets = vec![FORMAT, 0];
+    for event in block {
+        add(&mut octets, &event.hash, event.octets.get(1..).unwrap_or_default())?;
+    }
+    record::checked(octets)
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Linked<Event>, &'static str> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Block, &'static str> {
+    const SHORT: &str = "it is too short";
     let (format, body) = record::unframed(bytes)?;
-    let (hash, fields) = body.split_first_chunk::<{ size_of::<Hash>() }>().ok_or("it is too short")?;
     if format != FORMAT {
         return Err(record::NEWER);
     }
-    let event = record::fields(fields)?;
-    Ok(Linked { event, octets: [&[format], fields].concat(), hash: *hash })
+    let (count, mut rest) = body.split_first().ok_or(SHORT)?;
+    let mut block = Vec::with_capacity(usize::from(*count));
+    for _ in 0..*count {
+        let (length, behind) = rest.split_first_chunk::<2>().ok_or(SHORT)?;
+        let (hash, behind) = behind.split_first_chunk::<{ size_of::<Hash>() }>().ok_or(SHORT)?;
+        let length = usize::from(u16::from_be_bytes(*length));
+        let (fields, behind) = behind.split_at_checked(length).ok_or(SHORT)?;
+        let event = record::fields(fields)?;
+        block.push(Linked { event, octets: [&[format], fields].concat(), hash: *hash });
+        rest = behind;
+    }
+    if rest.is_empty() { Ok(block) } else { Err("something follows its last event") }
 }
 
 record! { EventRecord of Event { at: u64, since: u64, by: Option<String>, about: AboutRecord } }
@@ -166,6 +249,7 @@ record! { AuditRecord of Audit { action: String, to: Option<String>, detail: Str
 
 record! { EndsRecord of Ends { first: u64, before: [u8; 16], last: u64, hash: [u8; 16] } }
 record! { SealedEndsRecord of SealedEnds { ends: EndsRecord, seal: [u8; 16] } }
+record! { PlaceRecord of Place { sealed: SealedEndsRecord, tail: u64 } }
 
 /// In the order of the disk, which only ever grows at the end.
 #[derive(Serialize, Deserialize)]

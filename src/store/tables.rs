@@ -16,7 +16,6 @@ use crate::inbox::{Assembly, Entry, OptOut, Tag};
 use crate::otp::{Verification, VerificationStatus, Window};
 use crate::outbox::{Ledger, Message, PartReport, Report};
 use crate::secret::Sealed;
-use crate::trail::{Event, Linked, SealedEnds};
 
 /// A hash of what names a person, a SIM, a client or a limit.
 type Hash = [u8; 16];
@@ -106,15 +105,15 @@ pub(super) static EXPECTED: Table<(Hash, Option<u8>, MessageId), Timestamp> =
 /// Reports without a message, oldest first.
 pub(super) static HELD: Table<HeldKey, (Report, Timestamp)> = Table::expiring(b'H', "held report", |v| v.1);
 
-/// The trail.
-pub(super) static EVENTS: Table<u64, Linked<Event>> =
-    Table::new(b'T', "event", events::encode, events::decode);
+/// The trail: blocks of events, each under the number of its first one.
+pub(super) static EVENTS: Table<u64, events::Block> =
+    Table::new(b'T', "block of events", events::encode, events::decode);
 
 /// Where the trail begins and ends: one record.
-pub(super) static EVENT_ENDS: Table<[u8; 0], SealedEnds> =
-    Table::records(b't', "ends of the events").sound(|tree, _, sealed| {
-        let ends = sealed.ends;
-        let kept = (ends.first <= ends.last).then_some([ends.first, ends.last]);
+pub(super) static EVENT_ENDS: Table<[u8; 0], events::Place> = Table::records(b't', "ends of the events")
+    .sound(|tree, _, place| {
+        let ends = place.sealed.ends;
+        let kept = (ends.first <= ends.last).then_some([ends.first, place.tail]);
         points(tree, &EVENTS, kept.into_iter().flatten().map(Some))
     });
 

@@ -351,7 +351,7 @@ fn line(key: &[u8], value: Option<&[u8]>) -> String {
     let kind = char::from(key[0]);
     match value.map(hex::encode) {
         // A body's octets are all alike.
-        Some(hex) if hex.len() > 1000 => {
+        Some(hex) if hex.len() > 1000 && kind != 'T' => {
             format!("{kind} {} {}…{}", hex::encode(key), hex.len(), &hex[hex.len() - 16..])
         }
         Some(hex) => format!("{kind} {} {hex}", hex::encode(key)),
