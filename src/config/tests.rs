@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use gsm_modem::{Find, Roaming};
-use proptest::prelude::*;
 
 use super::*;
 use crate::api::Limits;
@@ -13,6 +12,8 @@ use crate::inbox::Words;
 use crate::otp::{Template, Unfit, Validity};
 use crate::outbox::ModemRules;
 use crate::phone::Kind;
+
+mod any;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, Path::new("t.toml"))
@@ -565,40 +566,5 @@ fn deep_nesting_is_refused_not_followed() {
         let text = format!("a = {}", open.repeat(50_000));
         assert!(parse(&text).is_err());
         assert!(parse(&open.repeat(50_000)).is_err());
-    }
-}
-
-/// Pieces that form TOML more often than random characters do.
-fn pieces() -> impl Strategy<Value = String> {
-    const KEYS: &[&str] =
-        &["name", "port", "mode", "socket", "ttl", "digits", "level", "may", "retry", "factor", "template"];
-    const SECTIONS: &[&str] =
-        &["[api]", "[[modem]]", "[[client]]", "[service.x]", "[limits]", "[queue]", "[log]", "[modem]"];
-    const VALUES: &[&str] =
-        &["1", "-1", "9e99", "nan", "'5m'", "'{code}'", "[]", "['+41']", "{a=1}", "1979-05-27", "'é'"];
-    let line = prop_oneof![
-        proptest::sample::select(SECTIONS).prop_map(str::to_owned),
-        (proptest::sample::select(KEYS), proptest::sample::select(VALUES))
-            .prop_map(|(k, v)| format!("{k} = {v}")),
-        (proptest::sample::select(KEYS), "\\PC{0,12}").prop_map(|(k, v)| format!("{k} = \"{v}\"")),
-    ];
-    proptest::collection::vec(line, 0..8).prop_map(|lines| lines.join("\n"))
-}
-
-proptest! {
-    #[test]
-    fn no_text_panics(text in prop_oneof![pieces(), ".{0,200}"]) {
-        if let Err(e) = parse(&text) {
-            prop_assert!(!e.faults().is_empty());
-            prop_assert!(e.to_string().starts_with("t.toml:"));
-            let lines = text.matches('\n').count() + 1;
-            prop_assert!(e.faults().iter().all(|f| f.line >= 1 && f.line <= lines && f.column >= 1));
-        }
-    }
-
-    #[test]
-    fn a_cut_configuration_panics_nowhere(at in 0..4096_usize) {
-        let whole = include_str!("every_key.toml");
-        let _ = parse(whole.get(..at.min(whole.len())).unwrap_or(whole));
     }
 }

@@ -96,8 +96,7 @@ impl Move<'_, '_> {
         let alphabet = self.settings.services.get(&v.service).map_or("", |service| &service.policy.alphabet);
         let typed = Code::typed(request.code.expose(), alphabet);
         let binding = request.binding.as_ref().map(|b| BindingHash::of(b.expose(), self.key, v.id));
-        // Both are always looked at, so that the time tells nothing.
-        (typed.hash(self.key, v.id, &v.service, &v.to) == v.hash) & (binding == v.binding)
+        typed.hash(self.key, v.id, &v.service, &v.to) == v.hash && binding == v.binding
     }
 
     /// Writes down a verification that a code was entered for. One that has ended needs its queued message no more.

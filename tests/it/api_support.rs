@@ -161,7 +161,7 @@ fn number(text: &str) -> Result<PhoneNumber, GatewayError> {
 fn compare(view: &mut VerificationView, code: &Secret<String>) -> CheckView {
     let approved = view.status == VerificationStatus::Pending && code.expose() == CODE;
     if view.status == VerificationStatus::Pending {
-        view.attempts_left -= 1;
+        view.attempts_left = view.attempts_left.saturating_sub(1);
         if approved {
             view.status = VerificationStatus::Approved;
         }
@@ -252,6 +252,7 @@ impl Service for Fake {
         filter: VerificationFilter,
     ) -> Answer<'_, Page<VerificationView>> {
         answer(self.enter(caller, |state| {
+            filter.to.as_deref().map(number).transpose()?;
             let items: Vec<_> = state.verifications.values().rev().take(filter.limit).cloned().collect();
             let next =
                 (items.len() < state.verifications.len()).then(|| items.last().unwrap().id.to_string());

@@ -224,6 +224,25 @@ fn same<T: Clone>(all: T) -> (T, T) {
     (all.clone(), all)
 }
 
+impl Held {
+    fn limits(&mut self) {
+        let window = wire::LimitWindow { name: "x".to_owned(), used: 1, limit: 3, resets_at: AT.into() };
+        let items = "/components/schemas/Limits/properties/windows/items";
+        self.hold(items, &window, &window);
+        let full = wire::Limits {
+            would: "refuse".into(),
+            code: Some("x".to_owned()),
+            detail: Some("x".to_owned()),
+            windows: vec![window],
+        };
+        self.hold(
+            "/components/schemas/Limits",
+            &full,
+            &wire::Limits { code: None, detail: None, ..full.clone() },
+        );
+    }
+}
+
 #[test]
 fn every_member_of_every_answer_is_described() {
     let description = serde_json::from_str(&openapi()).unwrap();
@@ -316,6 +335,7 @@ fn every_member_of_every_answer_is_described() {
     let full = wire::Gap { r#type: "gap".into(), missed: Some(1) };
     held.hold(&schema("Gap"), &full, &wire::Gap { missed: None, ..full.clone() });
     let text = || "x".to_owned();
+    held.limits();
     let problem = wire::Problem {
         r#type: text(),
         title: text(),

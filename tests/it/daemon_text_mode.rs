@@ -106,7 +106,7 @@ async fn reports_and_messages_come_in() {
         assert_eq!(arrived(&rig, &mut events, "and @ again").await, ["and @ again"]);
         rig.sim.deliver(0, PHONE, "STOP");
         event(&rig, &mut events, "inbox.received").await;
-        let refused = post(&rig.client(), "/v1/verifications", json!({"to": PHONE}), 422).await;
+        let refused = post(&rig.client(), "/v1/messages", json!({"to": PHONE, "text": "x"}), 422).await;
         assert_eq!(refused["code"], "destination_blocked");
     }
 }

@@ -174,7 +174,7 @@ async fn when_not_all_can_be_met_the_newest_go_first_and_the_others_are_told_at_
     }
     slow.answer().await;
     for view in views.iter().filter(|v| !told.contains(&v.message.0)) {
-        let m = slow.world.gateway.message(&Caller::default(), view.message.0).await.unwrap();
+        let m = slow.world.gateway.message(&all, view.message.0).await.unwrap();
         assert_eq!(m.status, MessageStatus::Sent, "{}", m.to.as_str());
     }
 }

@@ -500,8 +500,6 @@ fn what_is_on_disk_stays_as_it_is() {
             start.change(&undo);
         }
     }
-    std::fs::write("/tmp/octets.out", out.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n")
-        .unwrap();
     for (now, known) in out.lines().map(str::trim_end).zip(KNOWN.lines()) {
         assert_eq!(now, known);
     }

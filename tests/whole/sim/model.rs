@@ -163,8 +163,9 @@ impl Model {
                 continue;
             }
             let lived = asked.saturating_duration_since(known.issued);
-            let least = if self.replaces { COOLDOWN } else { TTL - MIN_LIFE - Duration::from_secs(5) };
-            if lived + GRAIN < least && !known.perhaps_ended && !self.clock_set {
+            let (more, least) =
+                if self.replaces { (GRAIN, COOLDOWN) } else { (MIN_LIFE + Duration::from_secs(5), TTL) };
+            if lived + more < least && !known.perhaps_ended && !self.clock_set {
                 early = Some(*id);
             }
             known.ended = true;

@@ -110,7 +110,7 @@ pub(crate) const MODEMS: usize = 4;
 impl Plan {
     /// Whether a code that is asked for while one is pending is a new one.
     pub(crate) const fn replaces(&self) -> bool {
-        self.seed % 4 == 0
+        self.seed.is_multiple_of(4)
     }
 
     /// An hour with all that may go wrong, as the seed has it: some kinds often, some rarely, some never.
