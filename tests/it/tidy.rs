@@ -180,10 +180,16 @@ fn references(text: &str) -> BTreeSet<String> {
 
 /// The pages whose links a reader may follow.
 fn pages() -> Vec<String> {
-    let mut pages: Vec<String> =
-        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "crates/gsm-sms/README.md"]
-            .map(str::to_owned)
-            .into();
+    let mut pages: Vec<String> = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "crates/gsm-sms/README.md",
+    ]
+    .map(str::to_owned)
+    .into();
     for entry in std::fs::read_dir(root().join("hardware-notes")).unwrap() {
         let name = entry.unwrap().file_name();
         pages.push(format!("hardware-notes/{}", name.to_str().unwrap()));
