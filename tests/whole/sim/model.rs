@@ -334,9 +334,9 @@ impl Model {
                 let (id, what) = (v.id, v.what.as_str());
                 let before = self.verifications_told.insert(id, (v.status, v.attempts_left));
                 let fits = match before {
-                    None => what == "pending" && v.attempts_left == ATTEMPTS,
+                    None => what == "pending" && (1..=ATTEMPTS).contains(&v.attempts_left),
                     Some((VerificationStatus::Pending, left)) => match what {
-                        "attempted" => v.attempts_left + 1 == left,
+                        "attempted" | "approved" | "exhausted" => v.attempts_left + 1 == left,
                         "pending" => false,
                         _ => v.attempts_left == left,
                     },
