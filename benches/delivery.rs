@@ -71,7 +71,7 @@ impl Rig {
         let sim =
             Sim::start(Options { dir: Some(dir.join("dev")), modems, ..Options::default() }).expect("ptys");
         let mut config = format!(
-            "state_dir = \"{}\"\n[api]\nsocket = \"{}\"\n[limits]\nper_number = [\"1000000/1d\"]\n\
+            "state_dir = \"{}\"\n[api]\nsocket = \"{}\"\n[pumping]\nadjacent = 0\n[limits]\nper_number = [\"1000000/1d\"]\n\
              per_client = [\"1000000/1m\"]\nper_prefix = [\"1000000/1d\"]\ntotal = [\"1000000/1d\"]\n\
              [log]\nlevel = \"error\"\n",
             dir.join("state").display(),

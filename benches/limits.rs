@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use smsotpd::clock::{Clock, Timestamp};
 use smsotpd::gateway::{Caller, CheckRequest, Gateway, IssueRequest, Settings};
-use smsotpd::otp::{Limits, Window};
+use smsotpd::otp::{Limits, Pumping, Window};
 use smsotpd::phone::PhoneNumber;
 use smsotpd::secret::Key;
 use smsotpd::store::{Options, Store};
@@ -99,7 +99,9 @@ fn settings() -> Settings {
         total: rate("1000000/1h"),
         ..Limits::default()
     };
-    Settings { limits, ..Settings::default() }
+    // The numbers stand side by side.
+    let pumping = Pumping { adjacent: 0, ..Pumping::default() };
+    Settings { limits, pumping, ..Settings::default() }
 }
 
 /// Windows of one code and one wrong code for each number.

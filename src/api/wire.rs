@@ -78,7 +78,7 @@ pub struct Limits {
 /// A window of a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitWindow {
-    /// The key of `[limits]` and the rate: `per_number 3/10m`.
+    /// The key of `[limits]` and the rate: `per_number 3/10m`; of `[pumping]`: `pumping.unverified country 30/1day`.
     pub name: String,
     /// How much of it is used.
     pub used: u32,

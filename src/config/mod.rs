@@ -91,6 +91,7 @@ const ROOT: &[&str] = &[
     "modem",
     "service",
     "limits",
+    "pumping",
     "destinations",
     "queue",
     "log",

@@ -1,4 +1,4 @@
-//! `[limits]`, `[destinations]`, `[queue]`, `[log]`, `[retention]`, `[opt_out]` and `[testing]`.
+//! `[limits]`, `[destinations]`, `[pumping]`, `[queue]`, `[log]`, `[retention]`, `[opt_out]` and `[testing]`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use super::reader::{Item, Table, is_name};
 use crate::gateway::Settings;
 use crate::inbox::Words;
-use crate::otp::{Countries, Destinations, Limits, Service, TestNumbers, Validity};
+use crate::otp::{Action, Countries, Destinations, Limits, Pumping, Service, TestNumbers, Validity};
 use crate::outbox::{BreakerRules, ModemRules, Retry};
 use crate::phone::{Kind, PhoneNumber};
 
@@ -51,8 +51,8 @@ pub(super) fn patience(queue: &Table<'_>) -> Option<Duration> {
     item.span(Duration::from_secs(1))
 }
 
-/// The settings of the gateway: `[limits]`, `[destinations]`, `[queue]`, `[retention]`, `[opt_out]` and `[testing]`, and
-/// what was read already.
+/// The settings of the gateway: `[limits]`, `[destinations]`, `[pumping]`, `[queue]`, `[retention]`, `[opt_out]` and
+/// `[testing]`, and what was read already.
 pub(super) fn settings(
     root: &Table<'_>,
     queue: &Table<'_>,
@@ -69,6 +69,7 @@ pub(super) fn settings(
         services,
         limits: limits(root),
         destinations: destinations(root),
+        pumping: pumping(root),
         max_pending: max_pending.and_then(|n| usize::try_from(n).ok()).unwrap_or(default.max_pending),
         max_wait: queue
             .item("max_wait")
@@ -129,6 +130,19 @@ fn destinations(root: &Table<'_>) -> Destinations {
         types: table.item("types").and_then(|i| i.some(|i| i.one_of(&Kind::NAMES))).unwrap_or(default.types),
         validity: table.item("validity").and_then(|i| i.one_of(&validities)).unwrap_or(default.validity),
         default_region: table.item("default_region").and_then(|i| i.parse()),
+    }
+}
+
+fn pumping(root: &Table<'_>) -> Pumping {
+    let table = root.table("pumping", &["abroad", "home", "unverified", "adjacent"]);
+    let action = |key, default| table.item(key).and_then(|i| i.one_of(&Action::NAMES)).unwrap_or(default);
+    let default = Pumping::default();
+    Pumping {
+        abroad: action("abroad", default.abroad),
+        home: action("home", default.home),
+        unverified: table.item("unverified").and_then(|i| i.parse()).unwrap_or(default.unverified),
+        // A block has a hundred numbers.
+        adjacent: table.item("adjacent").and_then(|i| i.number(0, 100)).unwrap_or(default.adjacent),
     }
 }
 

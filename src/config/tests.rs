@@ -9,7 +9,7 @@ use super::*;
 use crate::api::Limits;
 use crate::api::access::{Matcher, Right};
 use crate::inbox::Words;
-use crate::otp::{Template, Unfit, Validity};
+use crate::otp::{Action, Pumping, Template, Unfit, Validity};
 use crate::outbox::ModemRules;
 use crate::phone::Kind;
 
@@ -115,6 +115,13 @@ fn every_key_is_read() {
     assert_eq!(destinations.types, [Kind::Mobile, Kind::FixedLine]);
     assert_eq!(destinations.validity, Validity::Possible);
     assert_eq!(destinations.default_region, Some(german));
+    let pumping = Pumping {
+        abroad: Action::Record,
+        home: Action::Off,
+        unverified: "7/2h".parse().unwrap(),
+        adjacent: 0,
+    };
+    assert_eq!(config.gateway.pumping, pumping);
     assert_eq!((config.gateway.max_pending, config.gateway.min_life.as_secs()), (7, 5));
     assert_eq!(config.gateway.max_wait, Duration::from_secs(8));
     assert_eq!(config.patience, Some(Duration::from_secs(9)));

@@ -116,6 +116,7 @@ impl Move<'_, '_> {
         let approved = tracked.v.status == VerificationStatus::Approved;
         if approved {
             self.code_ended(message, Observation::CodeUsed)?;
+            self.proven(&tracked.v)?;
         }
         Ok(CheckView { approved, verification: self.tell(what, &tracked) })
     }

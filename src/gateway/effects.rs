@@ -152,9 +152,15 @@ impl Move<'_, '_> {
     /// A refusal changes nothing, and its event is written down all the same: the first of its kind at once.
     fn refused(&mut self, error: &GatewayError) {
         self.effects.clear();
-        let Some(detail) = told::refusal(error) else { return };
+        if let Some(detail) = told::refusal(error) {
+            self.note("refused", detail);
+        }
+    }
+
+    /// Writes down what anybody can cause at will, with the number that the move is about.
+    pub(super) fn note(&mut self, action: &str, detail: String) {
         let to = self.to.as_ref().map(PhoneNumber::masked);
-        let audit = Audit { action: "refused".to_owned(), to, detail, count: 1 };
+        let audit = Audit { action: action.to_owned(), to, detail, count: 1 };
         let noted = locked(&self.inner.refusals).note(self.by.as_deref(), audit, self.steady);
         self.inner.keep_refusals();
         self.effects.extend(noted.map(Effect::Audit));

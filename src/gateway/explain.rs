@@ -6,7 +6,7 @@ use super::inner::Gateway;
 use super::limits::{Judged, Seen};
 use super::request::{Caller, LimitsRequest};
 use super::view::{LimitsView, WindowView};
-use crate::otp::Service;
+use crate::otp::{Service, Standing};
 
 impl Gateway {
     /// What an issue by this caller would meet at this moment. Nothing is counted and nothing is sent.
@@ -22,16 +22,20 @@ impl Gateway {
         };
         let look = move |mv: &mut Move<'_, '_>| {
             let pending = mv.pending(&asked.to, &service, asked.client.as_deref())?;
-            let Judged { refused, codes, guesses } = mv.judge(&asked, pending.as_ref())?;
+            let Judged { refused, codes, guesses, guard } = mv.judge(&asked, pending.as_ref())?;
             let (now, steady) = (mv.now, mv.steady);
-            let view = |Seen { place, standing, .. }: &Seen| WindowView {
-                name: format!("{} {}", place.limit, place.rate),
+            let seen = |Seen { place, standing, .. }: &Seen| {
+                (format!("{} {}", place.limit, place.rate), place.rate.count, *standing)
+            };
+            let seen = codes.iter().chain(&guesses).map(seen);
+            let view = |(name, limit, standing): (String, u32, Standing)| WindowView {
+                name,
                 used: standing.used,
-                limit: place.rate.count,
+                limit,
                 // Windows run by a clock that nobody sets; people read the other one.
                 resets_at: now.plus(standing.resets_at.since(steady)),
             };
-            Ok(LimitsView { refused, windows: codes.iter().chain(&guesses).map(view).collect() })
+            Ok(LimitsView { refused, windows: seen.chain(guard.windows()).map(view).collect() })
         };
         inner.perform(inner.clock.now(), look).await
     }

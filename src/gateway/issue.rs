@@ -102,7 +102,7 @@ impl Move<'_, '_> {
         self.asked(caller.client.as_ref(), &asked.to);
         let pending = self.pending(&asked.to, &new.v.service, asked.client.as_deref())?;
         let judged = self.judge(asked, pending.as_ref())?;
-        judged.admit()?;
+        self.admit(&judged)?;
         match pending {
             Some(v) if self.goes_on(&v, &new) => {
                 let code = self.kept_source(&v)?.code;
@@ -185,7 +185,7 @@ impl Move<'_, '_> {
         let refused = self.inner.admit().and_then(|()| self.inner.permits_code(self.settings, &v.to)).err();
         let asked = Asked { to: v.to.clone(), client: caller.client.clone(), keys: Vec::new(), refused };
         let judged = self.judge(&asked, Some(&v))?;
-        judged.admit()?;
+        self.admit(&judged)?;
         let source = self.kept_source(&v)?;
         let view = self.send_again(caller, v, &source, message, judged)?;
         self.remember_answer(once, &CheckView { approved: false, verification: view.clone() })?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::inner::Inner;
+use super::pumping::Guard;
 use super::request::Caller;
 use super::settings::Settings;
 use super::verify::allowed;
@@ -41,6 +42,8 @@ pub(super) struct Judged {
     pub(super) codes: Vec<Seen>,
     /// Those of wrong codes for its number, in which it is not.
     pub(super) guesses: Vec<Seen>,
+    /// What the guard against pumping has seen.
+    pub(super) guard: Guard,
 }
 
 /// A window that was looked at.
@@ -51,11 +54,6 @@ pub(super) struct Seen {
 }
 
 impl Judged {
-    /// Refuses what is refused.
-    pub(super) fn admit(&self) -> Result<()> {
-        self.refused.clone().map_or(Ok(()), Err)
-    }
-
     /// How many wrong codes the number may still have.
     pub(super) fn guesses_left(&self) -> u32 {
         let left = |seen: &Seen| seen.place.rate.count.saturating_sub(seen.standing.used);
@@ -64,8 +62,9 @@ impl Judged {
 }
 
 impl Move<'_, '_> {
-    /// What an issue or a resend meets: all that may refuse it stands here, the first that does is told; of a cool-down
-    /// and a full window the one that lasts longer. `pending` is the verification whose code would go out again.
+    /// What an issue or a resend meets: all that may refuse it stands here, the first that does is told; of a cool-down,
+    /// a full window and the guard against pumping the one that lasts longest. `pending` is the verification whose code
+    /// would go out again.
     pub(super) fn judge(&self, asked: &Asked, pending: Option<&Verification>) -> Result<Judged> {
         let opted_out = match self.permits(&asked.to, true) {
             Err(e @ GatewayError::DestinationBlocked(_)) => Some(e),
@@ -79,8 +78,19 @@ impl Move<'_, '_> {
             let retry_after = v.cools_for(self.now)?;
             Some(GatewayError::Cooldown { retry_after, verification: v.id })
         });
-        let waits = [cooling, full].into_iter().flatten().max_by_key(wait_of);
-        Ok(Judged { refused: asked.refused.clone().or(opted_out).or(waits), codes, guesses })
+        let guard = self.guard(&asked.to)?;
+        let pumped = self.pumped(&guard).map(|(_, refused)| refused);
+        let waits = [cooling, full, pumped].into_iter().flatten().max_by_key(wait_of);
+        Ok(Judged { refused: asked.refused.clone().or(opted_out).or(waits), codes, guesses, guard })
+    }
+
+    /// Refuses what is refused.
+    pub(super) fn admit(&self, judged: &Judged) -> Result<()> {
+        let Some(refused) = &judged.refused else { return Ok(()) };
+        if let Some((rule, _)) = self.pumped(&judged.guard).filter(|(_, pumped)| pumped == refused) {
+            self.inner.metrics.pumping(rule, true);
+        }
+        Err(refused.clone())
     }
 
     /// Counts one more code in the windows of its judgement, when the modems have the time for its message.
@@ -89,6 +99,7 @@ impl Move<'_, '_> {
         if !m.status.is_over() {
             self.inner.admit_code(m, self.now)?;
         }
+        self.goes_out(judged.guard)?;
         self.add(judged.codes)
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::prometheus::{Samples, family, labels, number};
 use super::recoveries::Recoveries;
 use super::view::{ModemView, StatusView};
+use crate::otp::PumpingRule;
 use crate::outbox::{Circuit, MessageStatus};
 
 const VERIFICATIONS: [&str; 7] =
@@ -22,6 +23,8 @@ pub(super) struct Metrics {
     given_up: AtomicU64,
     inbox_received: AtomicU64,
     reports: [AtomicU64; 2],
+    /// By rule; of each what was recorded, and what was refused.
+    pumping: [[AtomicU64; 2]; PumpingRule::ALL.len()],
     pub(super) recoveries: Recoveries,
 }
 
@@ -60,6 +63,10 @@ impl Metrics {
 
     pub(super) fn report(&self, matched: bool) {
         self.reports[usize::from(matched)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn pumping(&self, rule: PumpingRule, refused: bool) {
+        self.pumping[rule as usize][usize::from(refused)].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn breaker(&self, circuit: Circuit) {
@@ -102,6 +109,12 @@ impl Metrics {
         family(out, "overload_refusals_total", help, one(load(&self.overloads)));
         let help = "Codes given up while they waited, since the modems could not send all of them in time.";
         family(out, "codes_given_up_total", help, one(load(&self.given_up)));
+        let pumped = PumpingRule::ALL.into_iter().zip(&self.pumping).flat_map(|(rule, counts)| {
+            let named = |action| labels([("rule", rule.as_str()), ("action", action)]);
+            ["record", "enforce"].map(named).into_iter().zip(counts.iter().map(load))
+        });
+        let help = "Codes that a rule of [pumping] refused (enforce), or would have refused (record).";
+        family(out, "pumping_total", help, pumped.collect());
         modem_families(out, modems);
         self.recoveries.render(out);
         text

@@ -33,6 +33,7 @@ mod opt_out;
 mod pace;
 mod piece;
 mod prometheus;
+mod pumping;
 mod recoveries;
 mod reports;
 mod request;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::inbox::Words;
-use crate::otp::{Destinations, Limits, Service, TestNumbers};
+use crate::otp::{Destinations, Limits, Pumping, Service, TestNumbers};
 use crate::outbox::{BreakerRules, MAX_WAIT, ModemRules, Retry};
 
 /// Why a message to a test number is withdrawn.
@@ -19,6 +19,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Who may get codes.
     pub destinations: Destinations,
+    /// The guard against SMS pumping.
+    pub pumping: Pumping,
     /// Messages that may wait.
     pub max_pending: usize,
     /// How long a code may wait for modems that are in service; one that would wait longer is refused.
@@ -54,6 +56,7 @@ impl Default for Settings {
             services: BTreeMap::from([(Service::DEFAULT.to_owned(), Service::default())]),
             limits: Limits::default(),
             destinations: Destinations::default(),
+            pumping: Pumping::default(),
             max_pending: 100_000,
             max_wait: MAX_WAIT,
             min_life: Duration::from_secs(20),

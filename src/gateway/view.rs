@@ -83,7 +83,7 @@ pub struct LimitsView {
 /// A window of a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowView {
-    /// The key of `[limits]` and the rate: `per_number 3/10m`.
+    /// The key of `[limits]` and the rate: `per_number 3/10m`; of `[pumping]`: `pumping.unverified country 30/1day`.
     pub name: String,
     /// How much of it is used.
     pub used: u32,

@@ -1,5 +1,5 @@
 //! A verification, pure: the code and its keyed hash, the template, a service with its policy, the destinations, the
-//! limits and the state step.
+//! limits, the guard against pumping and the state step.
 //!
 //! This room does not know that modems, a store or a clock exist: time is a parameter, and randomness comes
 //! from the generator that is passed in where a code is made.
@@ -10,6 +10,7 @@ mod code;
 mod destinations;
 mod limits;
 mod policy;
+mod pumping;
 mod service;
 mod template;
 mod testing;
@@ -23,6 +24,7 @@ pub use code::{Code, CodeHash};
 pub use destinations::{Countries, Destinations, Known, Validity};
 pub use limits::{Limits, Place};
 pub use policy::{OnReissue, Policy, PolicyError};
+pub use pumping::{Action, Block, Group, NEIGHBOURS, Pumping, PumpingRule, Tally};
 pub use service::{RenderError, Service};
 pub use template::{Template, TemplateError, is_value_name};
 pub use testing::{TestNumberError, TestNumbers};

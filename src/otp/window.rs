@@ -102,6 +102,20 @@ impl Window {
             _ => self.buckets.push_back(Bucket { first: now, last: now, count: 1 }),
         }
     }
+
+    /// Takes back so many events, the first of which was counted at `at`: from the bucket of that time, then from those
+    /// that follow. Nothing is taken from older ones.
+    pub fn take_back(&mut self, at: Timestamp, mut count: u32) {
+        // Whoever remembers the time did so by another clock.
+        let at = at.plus(Duration::from_secs(1));
+        let Some(begin) = self.buckets.iter().rposition(|b| b.first <= at) else { return };
+        for bucket in self.buckets.iter_mut().skip(begin) {
+            let taken = count.min(bucket.count);
+            bucket.count -= taken;
+            count -= taken;
+        }
+        self.buckets.retain(|b| b.count > 0);
+    }
 }
 
 #[cfg(test)]

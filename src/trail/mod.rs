@@ -206,7 +206,7 @@ pub struct Inbox {
 /// What changed no verification and no message, and is written down all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audit {
-    /// `refused`, `denied`, `config` and so on.
+    /// `refused`, `suspected`, `denied`, `config` and so on.
     pub action: String,
     /// The number that it was about, masked.
     pub to: Option<String>,

@@ -41,6 +41,7 @@ impl Shared {
         (pay.policy.cooldown, pay.policy.on_reissue) = (Duration::ZERO, otp::OnReissue::New);
         let settings = Settings {
             limits,
+            pumping: otp::Pumping::off(),
             services: BTreeMap::from([("default".to_owned(), pay.clone()), ("pay".to_owned(), pay)]),
             ..Settings::default()
         };

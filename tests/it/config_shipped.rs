@@ -69,6 +69,7 @@ fn it_shows_every_key() {
         "[service.x]",
         "[limits]",
         "[destinations]",
+        "[pumping]",
         "[queue]",
         "[queue.retry]",
         "[log]",

@@ -58,7 +58,8 @@ async fn kill_9_forgets_no_guess_and_a_reload_lets_a_number_in_again() {
 
 #[tokio::test]
 async fn a_thousand_clients_at_the_socket_get_exactly_what_a_limit_allows() {
-    let rig = Rig::start(1, Script::default(), "[limits]\ntotal = [\"41/1h\"]\nper_prefix = []\n");
+    let limits = "[pumping]\nadjacent = 0\n[limits]\ntotal = [\"41/1h\"]\nper_prefix = []\n";
+    let rig = Rig::start(1, Script::default(), limits);
     let mut clients = tokio::task::JoinSet::new();
     for n in 0..1000 {
         let client = rig.client();

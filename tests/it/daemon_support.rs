@@ -17,8 +17,8 @@ use tempfile::TempDir;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Limits that do not get in the way of a test.
-pub(crate) const NO_LIMITS: &str = "[limits]\nper_number = [\"100000/1d\"]\nper_client = [\"100000/1m\"]\n\
-     per_prefix = [\"100000/1d\"]\ntotal = [\"100000/1d\"]\n";
+pub(crate) const NO_LIMITS: &str = "[pumping]\nadjacent = 0\n[limits]\nper_number = [\"100000/1d\"]\n\
+     per_client = [\"100000/1m\"]\nper_prefix = [\"100000/1d\"]\ntotal = [\"100000/1d\"]\n";
 
 /// A folder, simulated modems, and a daemon that may be killed and started again.
 pub(crate) struct Rig {

@@ -12,7 +12,7 @@ use super::lock::locked;
 use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::id::{MessageId, VerificationId};
-use crate::otp::{Limits, OnReissue, Rate, Service, Template, VerificationStatus};
+use crate::otp::{Limits, OnReissue, Pumping, Rate, Service, Template, VerificationStatus};
 use crate::outbox::{Fault, FaultClass, Message, MessageStatus, ModemRules};
 use crate::secret::{Key, Secret};
 use crate::store::{InboxRecords, ReportRecords, Store};
@@ -31,6 +31,7 @@ mod once;
 mod overload;
 mod pending;
 mod pool;
+mod pumping;
 mod reports;
 mod retention;
 mod scope;
@@ -158,6 +159,7 @@ fn settings() -> Settings {
     Settings {
         services: BTreeMap::from([("default".to_owned(), service.clone()), ("pay".to_owned(), service)]),
         limits: Limits { per_number, per_client, per_prefix, total, ..Limits::default() },
+        pumping: Pumping::off(),
         max_pending: 1000,
         max_wait: Duration::from_secs(3600),
         ..Settings::default()

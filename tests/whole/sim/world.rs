@@ -13,7 +13,7 @@ use gsm_sim::{Rack, Submitted};
 use smsotpd::clock::{Clock, Timestamp};
 use smsotpd::daemon::Core;
 use smsotpd::gateway::{Caller, Gateway, GatewayError, MessageView, SendRequest, Settings};
-use smsotpd::otp::{Limits, OnReissue, Policy, Service, Template};
+use smsotpd::otp::{Limits, OnReissue, Policy, Pumping, Service, Template};
 use smsotpd::outbox::{Circuit, MessageStatus, ModemRules};
 use smsotpd::random::Random;
 use smsotpd::secret::{Key, Secret};
@@ -237,6 +237,8 @@ impl World {
         Settings {
             services: BTreeMap::from([(Service::DEFAULT.to_owned(), service)]),
             limits,
+            // The clients' numbers stand side by side, and few of their codes are entered.
+            pumping: Pumping::off(),
             max_pending: 500 - 50 * usize::try_from(which).unwrap(),
             min_life: Duration::from_secs(20 + 5 * which),
             modems: BTreeMap::from([("m0".to_owned(), limited)]),

@@ -1,0 +1,164 @@
+//! The guard against SMS pumping, as an issue meets it: what it looked at, what it refuses or would refuse, and what is
+//! counted when the code goes out or is entered.
+
+use super::effects::Move;
+use super::error::{GatewayError, Result};
+use super::lock::locked;
+use crate::clock::Timestamp;
+use crate::otp::{
+    Action, Block, Group, NEIGHBOURS, PumpingRule, Rate, Standing, Tally, Verification, Window,
+};
+use crate::phone::PhoneNumber;
+use crate::store::Records as _;
+
+/// What the guard has to say about a code.
+pub(super) struct Guard {
+    action: Action,
+    groups: Vec<Counted>,
+    neighbours: Option<Neighbours>,
+}
+
+/// The codes of a group, and how they stand.
+struct Counted {
+    group: Group,
+    tally: Tally,
+    budget: Rate,
+    standing: Standing,
+}
+
+/// The block of a number, and how it stands.
+struct Neighbours {
+    block: Block,
+    window: Window,
+    standing: Standing,
+}
+
+/// A rule that is broken: until when, and the key with what it allows.
+struct Broken {
+    rule: PumpingRule,
+    until: Timestamp,
+    limit: String,
+}
+
+impl Broken {
+    fn refusal(self, steady: Timestamp) -> GatewayError {
+        GatewayError::RateLimited { limit: self.limit, retry_after: self.until.since(steady) }
+    }
+}
+
+impl Guard {
+    /// The budget that is used up the longest.
+    fn spent(&self, configured: Rate) -> Option<Broken> {
+        let until = |counted: &&Counted| counted.standing.retry_at;
+        // Of two that end together the country is named.
+        let longest = self.groups.iter().rev().filter(|c| until(c).is_some()).max_by_key(until)?;
+        let limit = format!(
+            "pumping.unverified = \"{configured}\" for codes to one {} that nobody entered",
+            longest.group.of
+        );
+        Some(Broken { rule: PumpingRule::Unverified, until: longest.standing.retry_at?, limit })
+    }
+
+    fn crowded(&self) -> Option<Broken> {
+        let Neighbours { block, standing, .. } = self.neighbours.as_ref()?;
+        let limit = format!("pumping.adjacent = {}", block.most);
+        Some(Broken { rule: PumpingRule::Adjacent, until: standing.retry_at?, limit })
+    }
+
+    /// The windows that may refuse: of each its name, how many it allows and how it stands.
+    pub(super) fn windows(&self) -> Vec<(String, u32, Standing)> {
+        let enforced = self.groups.iter().filter(|_| self.action == Action::Enforce);
+        let group = |c: &Counted| {
+            (format!("pumping.unverified {} {}", c.group.of, c.budget), c.budget.count, c.standing)
+        };
+        let neighbours = self.neighbours.iter().map(|n| {
+            let rate = Rate { count: n.block.most, per: NEIGHBOURS };
+            (format!("pumping.adjacent {rate}"), rate.count, n.standing)
+        });
+        enforced.map(group).chain(neighbours).collect()
+    }
+}
+
+impl Move<'_, '_> {
+    /// What the guard has to say about a code to this number; nothing is counted. Test numbers cost nobody anything.
+    pub(super) fn guard(&self, to: &PhoneNumber) -> Result<Guard> {
+        if self.settings.testing.has(to) {
+            return Ok(Guard { action: Action::Off, groups: Vec::new(), neighbours: None });
+        }
+        let policy = &self.settings.pumping;
+        let counted = |(group, tally): (Group, Tally)| {
+            let (budget, standing) = tally.standing(policy, self.steady);
+            Counted { group, tally, budget, standing }
+        };
+        let (action, tallies) = self.tallies(to)?;
+        let look = |block: Block| {
+            let window = self.tx.window(&block.key)?;
+            let standing = block.standing(&window, self.steady);
+            Ok::<_, GatewayError>(Neighbours { block, window, standing })
+        };
+        let neighbours = policy.block(to).map(look).transpose()?;
+        Ok(Guard { action, groups: tallies.into_iter().map(counted).collect(), neighbours })
+    }
+
+    /// What is done about codes to this number, and what became of them, unless nothing is.
+    fn tallies(&self, to: &PhoneNumber) -> Result<(Action, Vec<(Group, Tally)>)> {
+        let policy = &self.settings.pumping;
+        if policy.abroad == Action::Off && policy.home == Action::Off {
+            return Ok((Action::Off, Vec::new()));
+        }
+        let action = policy.action(to, &locked(&self.inner.queue).countries());
+        let tally = |group: Group| {
+            let tally = Tally {
+                unverified: self.tx.window(&group.unverified)?,
+                verified: self.tx.window(&group.verified)?,
+            };
+            Ok((group, tally))
+        };
+        let groups = policy.groups(to).into_iter().filter(|_| action != Action::Off);
+        Ok((action, groups.map(tally).collect::<Result<_>>()?))
+    }
+
+    /// Which rule refuses, and how.
+    pub(super) fn pumped(&self, guard: &Guard) -> Option<(PumpingRule, GatewayError)> {
+        let enforced = Some(guard).filter(|guard| guard.action == Action::Enforce);
+        let spent = enforced.and_then(|guard| guard.spent(self.settings.pumping.unverified));
+        let longest = [spent, guard.crowded()].into_iter().flatten().max_by_key(|broken| broken.until)?;
+        Some((longest.rule, longest.refusal(self.steady)))
+    }
+
+    /// A code goes out: counts it, and tells when it would have been refused.
+    pub(super) fn goes_out(&mut self, guard: Guard) -> Result<()> {
+        let policy = self.settings.pumping;
+        if guard.action == Action::Record
+            && let Some(Broken { rule, limit, .. }) = guard.spent(policy.unverified)
+        {
+            self.inner.metrics.pumping(rule, false);
+            self.note("suspected", format!("rate_limited: {limit}; recorded, not refused"));
+        }
+        for Counted { group, mut tally, .. } in guard.groups {
+            tally.issued(&policy, self.steady);
+            let (until, _) = Tally::expire_at(&policy, self.steady);
+            self.tx.put_window(&group.unverified, &tally.unverified, until)?;
+        }
+        if let Some(Neighbours { block, window, .. }) = guard.neighbours {
+            let window = block.add(&window, self.steady);
+            self.tx.put_window(&block.key, &window, self.steady.plus(NEIGHBOURS))?;
+        }
+        Ok(())
+    }
+
+    /// The code of a verification was entered: its messages are taken back, and it speaks for its country and its prefix.
+    pub(super) fn proven(&mut self, v: &Verification) -> Result<()> {
+        if self.settings.testing.has(&v.to) {
+            return Ok(());
+        }
+        let issued_at = self.steady.minus(self.now.since(v.created_at));
+        for (group, mut tally) in self.tallies(&v.to)?.1 {
+            tally.entered(issued_at, v.sends, self.steady);
+            let (unverified, verified) = Tally::expire_at(&self.settings.pumping, self.steady);
+            self.tx.put_window(&group.unverified, &tally.unverified, unverified)?;
+            self.tx.put_window(&group.verified, &tally.verified, verified)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,362 @@
+//! The guard against SMS pumping: somebody has codes sent to numbers that earn him money, and nobody enters them. Codes that
+//! nobody entered have a budget for each country and for each prefix, which grows with those that people do enter; and
+//! many neighbouring numbers within an hour are no people.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{Bucket, Rate, Standing, Window};
+use crate::clock::Timestamp;
+use crate::phone::{Country, PhoneNumber};
+
+/// How long codes that were entered speak for their country and their prefix.
+const PROVEN: Rate = Rate { count: u32::MAX, per: Duration::from_secs(14 * 86_400) };
+/// How many codes that were entered allow one that was not.
+const PROVEN_FOR_ONE: u32 = 3;
+/// How long a number is a neighbour.
+pub const NEIGHBOURS: Duration = Duration::from_secs(3600);
+/// The last digits in which neighbours differ.
+const LAST_DIGITS: usize = 2;
+
+/// The policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pumping {
+    /// What is done about codes to other countries than those of the SIMs.
+    pub abroad: Action,
+    /// The same about codes to the countries of the SIMs.
+    pub home: Action,
+    /// Codes that nobody entered, to one country or prefix; a third of those that were entered, when that is more.
+    pub unverified: Rate,
+    /// How many neighbouring numbers get codes within an hour, wherever they are; 0: all.
+    pub adjacent: u32,
+}
+
+/// What is done when a budget is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The code is refused.
+    Enforce,
+    /// The code goes out, and that it would have been refused is told.
+    Record,
+    /// Nothing is counted.
+    Off,
+}
+
+impl Action {
+    /// By their names.
+    pub const NAMES: [(&str, Self); 3] =
+        [("enforce", Self::Enforce), ("record", Self::Record), ("off", Self::Off)];
+}
+
+/// The two rules of the guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PumpingRule {
+    /// Too many codes were not entered.
+    Unverified,
+    /// Too many neighbours got codes.
+    Adjacent,
+}
+
+impl PumpingRule {
+    /// Both, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::Unverified, Self::Adjacent];
+
+    /// Its key in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unverified => "unverified",
+            Self::Adjacent => "adjacent",
+        }
+    }
+}
+
+impl Default for Pumping {
+    fn default() -> Self {
+        let unverified = Rate { count: 30, per: Duration::from_secs(86_400) };
+        Self { abroad: Action::Enforce, home: Action::Record, unverified, adjacent: 20 }
+    }
+}
+
+impl Pumping {
+    /// The policy that counts and refuses nothing.
+    pub fn off() -> Self {
+        Self { abroad: Action::Off, home: Action::Off, adjacent: 0, ..Self::default() }
+    }
+
+    /// What is done about codes to this number. While no SIM's country is known, no country is abroad.
+    pub fn action(&self, to: &PhoneNumber, sims: &BTreeSet<Country>) -> Action {
+        let at_home = sims.is_empty() || to.range().place().is_some_and(|place| sims.contains(&place));
+        if at_home { self.home } else { self.abroad }
+    }
+
+    /// The groups in which a code to this number counts: its country and its prefix.
+    pub fn groups(&self, to: &PhoneNumber) -> [Group; 2] {
+        let range = to.range();
+        let country = range.place().map_or_else(|| format!("+{}", range.calling_code), |c| c.to_string());
+        let prefix = to.digits().chars().take(7).collect::<String>();
+        let group = |of, name: &str| Group {
+            of,
+            unverified: format!("unverified {name} {}", self.unverified.per.as_secs()),
+            verified: format!("verified {name}"),
+        };
+        [group("country", &country), group("prefix", &prefix)]
+    }
+
+    /// The block of neighbours in which this number stands, when neighbours are counted.
+    pub fn block(&self, to: &PhoneNumber) -> Option<Block> {
+        let digits = to.digits();
+        let (block, last) = digits.split_at_checked(digits.len().checked_sub(LAST_DIGITS)?)?;
+        (self.adjacent > 0).then(|| Block {
+            key: format!("neighbours {block}"),
+            number: last.parse().unwrap_or_default(),
+            most: self.adjacent,
+        })
+    }
+}
+
+/// Numbers whose codes that nobody entered have one budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// What its numbers have in common: `country` or `prefix`.
+    pub of: &'static str,
+    /// The name of the window of codes that nobody entered.
+    pub unverified: String,
+    /// The name of the window of codes that were entered.
+    pub verified: String,
+}
+
+/// What became of the codes of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Messages with codes that nobody entered until now.
+    pub unverified: Window,
+    /// Codes that were entered.
+    pub verified: Window,
+}
+
+impl Tally {
+    /// When both windows have nothing that counts any more, after a change at `now`.
+    pub fn expire_at(policy: &Pumping, now: Timestamp) -> (Timestamp, Timestamp) {
+        (now.plus(policy.unverified.per), now.plus(PROVEN.per))
+    }
+
+    /// The budget, and how the codes that nobody entered stand against it.
+    pub fn standing(&self, policy: &Pumping, now: Timestamp) -> (Rate, Standing) {
+        let proven = self.verified.standing(PROVEN, now).used / PROVEN_FOR_ONE;
+        let budget = Rate { count: policy.unverified.count.max(proven), ..policy.unverified };
+        (budget, self.unverified.standing(budget, now))
+    }
+
+    /// A message with a code goes out.
+    pub fn issued(&mut self, policy: &Pumping, now: Timestamp) {
+        // The budget grows, so the window is always one of buckets.
+        self.unverified.add(Rate { count: u32::MAX, ..policy.unverified }, now);
+    }
+
+    /// A code was entered that went out in so many messages, the first of them at `issued_at`.
+    pub fn entered(&mut self, issued_at: Timestamp, messages: u32, now: Timestamp) {
+        self.unverified.take_back(issued_at, messages);
+        self.verified.add(PROVEN, now);
+    }
+}
+
+/// Numbers that differ in their last two digits alone, and one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// The name of the window of its neighbours.
+    pub key: String,
+    /// The last two digits of the number.
+    number: u32,
+    /// How many of the block get codes within an hour.
+    pub most: u32,
+}
+
+impl Block {
+    /// How the number stands among its neighbours. One that got a code is no further one.
+    ///
+    /// The window has one bucket for each number, whose count is the last digits of that number: at most a hundred.
+    pub fn standing(&self, neighbours: &Window, now: Timestamp) -> Standing {
+        let live: Vec<&Bucket> = recent(neighbours, now).collect();
+        let used = u32::try_from(live.len()).unwrap_or(u32::MAX);
+        let leaves = |bucket: &&Bucket| bucket.last.plus(NEIGHBOURS);
+        let known = live.iter().any(|bucket| bucket.count == self.number);
+        let over = used.checked_sub(self.most).filter(|_| !known);
+        let retry_at = over.and_then(|over| live.get(usize::try_from(over).ok()?)).map(leaves);
+        let resets_at = retry_at.or_else(|| live.first().map(leaves)).unwrap_or(now);
+        Standing { used, retry_at, resets_at }
+    }
+
+    /// The number gets a code: it is the newest of its neighbours.
+    pub fn add(&self, neighbours: &Window, now: Timestamp) -> Window {
+        let others = recent(neighbours, now).filter(|bucket| bucket.count != self.number).copied();
+        Window { buckets: others.chain([Bucket { first: now, last: now, count: self.number }]).collect() }
+    }
+}
+
+/// Those of the last hour, oldest first.
+fn recent(neighbours: &Window, now: Timestamp) -> impl Iterator<Item = &Bucket> {
+    let from = now.minus(NEIGHBOURS);
+    neighbours.buckets.iter().filter(move |bucket| bucket.last > from)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+
+    fn minutes(n: u64) -> Timestamp {
+        START.plus(Duration::from_secs(60 * n))
+    }
+
+    fn number(text: &str) -> PhoneNumber {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn abroad_is_where_no_sim_is_at_home() {
+        let policy = Pumping::default();
+        let swiss = BTreeSet::from(["CH".parse().unwrap()]);
+        let action = |to: &str, sims: &BTreeSet<Country>| policy.action(&number(to), sims);
+        assert_eq!(action("+41791234567", &swiss), Action::Record);
+        assert_eq!(action("+4915122334455", &swiss), Action::Enforce);
+        assert_eq!(action("+881612345678", &swiss), Action::Enforce, "of no country");
+        assert_eq!(action("+4915122334455", &BTreeSet::new()), Action::Record, "no SIM was seen yet");
+    }
+
+    /// What is counted goes on under these names over an update of the program.
+    #[test]
+    fn each_window_has_a_name_of_its_own_and_keeps_it() {
+        let policy = Pumping::default();
+        let names = |to: &str| policy.groups(&number(to)).map(|group| (group.unverified, group.verified));
+        let of = |name: &str| (format!("unverified {name} 86400"), format!("verified {name}"));
+        assert_eq!(names("+41791234567"), [of("CH"), of("4179123")]);
+        assert_eq!(names("+881612345678"), [of("+881"), of("8816123")]);
+        assert_eq!(policy.block(&number("+41791234567")).unwrap().key, "neighbours 417912345");
+        assert_eq!(Pumping::off().block(&number("+41791234567")), None);
+    }
+
+    #[test]
+    fn the_budget_is_a_third_of_what_was_entered_when_that_is_more() {
+        let policy = Pumping { unverified: "3/1h".parse().unwrap(), ..Pumping::default() };
+        let mut tally = Tally::default();
+        for n in 0..3 {
+            assert_eq!(tally.standing(&policy, minutes(n)).1.retry_at, None);
+            tally.issued(&policy, minutes(n));
+        }
+        assert_eq!(tally.standing(&policy, minutes(3)).1.retry_at, Some(minutes(60)));
+        tally.entered(minutes(1), 1, minutes(4));
+        assert_eq!(
+            tally.standing(&policy, minutes(4)).1,
+            Standing { used: 2, retry_at: None, resets_at: minutes(60) }
+        );
+        for _ in 0..14 {
+            tally.issued(&policy, minutes(5));
+            tally.entered(minutes(5), 1, minutes(5));
+        }
+        let (budget, standing) = tally.standing(&policy, minutes(5));
+        assert_eq!((budget.count, standing.used), (5, 2));
+        let fortnight = minutes(5 + 14 * 24 * 60);
+        assert_eq!(tally.standing(&policy, fortnight.minus(Duration::from_millis(1))).0.count, 5);
+        assert_eq!(tally.standing(&policy, fortnight).0.count, 3, "what was entered is forgotten");
+    }
+
+    #[test]
+    fn a_code_takes_back_all_its_messages_and_none_that_is_older() {
+        let policy = Pumping::default();
+        let mut tally = Tally::default();
+        tally.issued(&policy, minutes(0));
+        for n in [100, 101, 102] {
+            tally.issued(&policy, minutes(n));
+        }
+        tally.entered(minutes(100), 3, minutes(103));
+        let older = Bucket { first: START, last: START, count: 1 };
+        assert_eq!(tally.unverified.buckets, [older]);
+        // The code was issued before anything was counted.
+        tally.entered(START.minus(Duration::from_secs(60)), 3, minutes(104));
+        assert_eq!(tally.unverified.buckets, [older]);
+    }
+
+    #[test]
+    fn neighbours_are_counted_once_each_and_for_an_hour() {
+        let policy = Pumping { adjacent: 3, ..Pumping::default() };
+        let block = |last: u32| policy.block(&number(&format!("+417912345{last:02}"))).unwrap();
+        let mut window = Window::default();
+        for (last, minute) in [(0, 0), (1, 1), (0, 2), (99, 3)] {
+            assert_eq!(block(last).standing(&window, minutes(minute)).retry_at, None);
+            window = block(last).add(&window, minutes(minute));
+        }
+        let full = Standing { used: 3, retry_at: Some(minutes(61)), resets_at: minutes(61) };
+        assert_eq!(block(50).standing(&window, minutes(4)), full);
+        assert_eq!(block(0).standing(&window, minutes(4)).retry_at, None, "it is one of the three");
+        let lower = Block { most: 1, ..block(50) };
+        assert_eq!(lower.standing(&window, minutes(4)).retry_at, Some(minutes(63)), "after a reload");
+        assert_eq!(block(50).standing(&window, minutes(61)).retry_at, None);
+        assert_eq!(block(50).add(&window, minutes(200)).buckets.len(), 1);
+    }
+
+    proptest! {
+        /// Compared with a list of every code: in no span are there more that nobody entered than the budget, an entered one
+        /// holds nobody back, and what is kept is bounded.
+        #[test]
+        fn codes_that_nobody_entered_keep_to_their_budget(
+            story in prop::collection::vec((0_u64..200, 0_u8..4), 1..800),
+        ) {
+            let policy = Pumping { unverified: "10/1h".parse().unwrap(), ..Pumping::default() };
+            let (mut tally, mut now, mut never, mut entered) = (Tally::default(), START, Vec::new(), 0_u32);
+            for (gap, enters) in story {
+                now = now.plus(Duration::from_secs(gap));
+                let recent = never.iter().filter(|at: &&Timestamp| **at > now.minus(policy.unverified.per)).count();
+                let budget = 10.max(entered / 3);
+                let (rate, standing) = tally.standing(&policy, now);
+                prop_assert_eq!(rate.count, budget);
+                // A bucket is a minute: some count for that much longer.
+                let with_grain = policy.unverified.per + Duration::from_secs(60);
+                let longer = never.iter().filter(|at| **at > now.minus(with_grain)).count();
+                prop_assert!((recent..=longer).contains(&(standing.used as usize)));
+                if standing.retry_at.is_some() {
+                    prop_assert!(longer >= budget as usize);
+                    continue;
+                }
+                prop_assert!(recent < budget as usize);
+                tally.issued(&policy, now);
+                if enters == 0 {
+                    never.push(now);
+                } else {
+                    tally.entered(now, 1, now);
+                    entered += 1;
+                }
+                prop_assert!(tally.unverified.buckets.len() <= 62 && tally.verified.buckets.len() <= 62);
+            }
+        }
+
+        /// However often whichever numbers ask: no more different ones than allowed get codes in an hour.
+        #[test]
+        fn never_more_neighbours_in_any_hour(story in prop::collection::vec((0_u64..400, 0_u32..100), 1..400)) {
+            let policy = Pumping { adjacent: 7, ..Pumping::default() };
+            let (mut window, mut now, mut got) = (Window::default(), START, Vec::new());
+            for (gap, last) in story {
+                now = now.plus(Duration::from_secs(gap));
+                let block = policy.block(&number(&format!("+417912345{last:02}"))).unwrap();
+                let hour = |got: &[(Timestamp, u32)]| {
+                    let recent = got.iter().filter(|(at, _)| *at > now.minus(NEIGHBOURS));
+                    recent.map(|(_, last)| *last).collect::<BTreeSet<_>>()
+                };
+                let before = hour(&got);
+                let standing = block.standing(&window, now);
+                prop_assert_eq!(standing.used as usize, before.len());
+                prop_assert_eq!(standing.retry_at.is_none(), before.len() < 7 || before.contains(&last));
+                if let Some(retry_at) = standing.retry_at {
+                    let then = block.standing(&window, retry_at);
+                    prop_assert!(retry_at > now && then.retry_at.is_none());
+                    continue;
+                }
+                window = block.add(&window, now);
+                got.push((now, last));
+                prop_assert!(hour(&got).len() <= 7);
+            }
+        }
+    }
+}
