@@ -33,6 +33,7 @@ mod pending;
 mod pool;
 mod reports;
 mod retention;
+mod reverse;
 mod scope;
 mod testing;
 mod texts;
