@@ -47,6 +47,14 @@ impl Fields {
         })
     }
 
+    /// One of these words.
+    pub(super) fn word<T: Copy>(&mut self, name: &'static str, what: &str, words: &[(&str, T)]) -> Option<T> {
+        self.take(name, what, |value| {
+            let word = value.as_str()?;
+            words.iter().find(|(known, _)| *known == word).map(|(_, meant)| *meant)
+        })
+    }
+
     /// A text of at most `most` characters.
     pub(super) fn short_text(&mut self, name: &'static str, most: usize) -> Option<String> {
         let text = self.text(name)?;

@@ -165,6 +165,7 @@ impl From<GatewayError> for Problem {
         };
         let (status, code) = match &error {
             E::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+            E::SwitchedOff(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_request"),
             E::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed"),
             E::NotFound(_) | E::Hidden(_) | E::NotOwn(_) => (StatusCode::NOT_FOUND, "not_found"),
             E::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
@@ -226,6 +227,7 @@ mod tests {
         let verification = VerificationId::from_bytes([7; 16]);
         for (error, status, code) in [
             (E::InvalidRequest(s()), 400, "invalid_request"),
+            (E::SwitchedOff(s()), 422, "invalid_request"),
             (E::NotAllowed(s()), 403, "not_allowed"),
             (E::NotFound("message"), 404, "not_found"),
             (E::Hidden("message"), 404, "not_found"),

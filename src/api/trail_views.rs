@@ -20,6 +20,8 @@ impl From<&trail::Verification> for Verification {
             message: MessageRef { id: v.message.to_string(), status: v.message_status.as_str().to_owned() },
             // An application's notes are for the application.
             metadata: BTreeMap::new(),
+            mode: None,
+            inbound: None,
         }
     }
 }

@@ -7,10 +7,12 @@ use super::fields::Fields;
 use super::reply::{json, with};
 use super::request::{Authorised, Reply};
 use super::wire;
-use crate::gateway::{CheckRequest, EventKind, IssueRequest, VerificationFilter, VerificationView};
+use crate::gateway::{CheckRequest, EventKind, IssueRequest, Mode, VerificationFilter, VerificationView};
 use crate::id::VerificationId;
 use crate::otp::{BindingHash, VerificationStatus};
 use crate::secret::Secret;
+
+const MODES: &[(&str, Mode)] = &[("sms", Mode::Sms), ("inbound", Mode::Inbound)];
 
 /// `POST /v1/verifications`.
 pub(super) async fn issue(mut request: Authorised) -> Reply {
@@ -18,6 +20,7 @@ pub(super) async fn issue(mut request: Authorised) -> Reply {
     let take = |fields: &mut Fields| IssueRequest {
         to: fields.wanted_text("to"),
         service: fields.text("service"),
+        mode: fields.word("mode", "\"sms\" or \"inbound\"", MODES).unwrap_or_default(),
         locale: fields.text("locale"),
         values: fields.texts("values"),
         binding: fields.short_text("binding", BindingHash::MOST_CHARS).map(Secret::new),
@@ -46,12 +49,13 @@ pub(super) async fn list(request: Authorised) -> Reply {
     Ok(json(StatusCode::OK, &wire::Verifications::from(&page)))
 }
 
-/// `GET /v1/verifications/{id}`, at once or when its message is over.
+/// `GET /v1/verifications/{id}`, at once or when its message is over; of an inbound one, when that is over itself.
 pub(super) async fn show(request: Authorised) -> Reply {
     let id: VerificationId = request.id("verification")?;
     let look = || request.app.service.verification(request.caller.clone(), id);
-    let over =
-        |view: &VerificationView| view.message.1.is_over() || view.status != VerificationStatus::Pending;
+    let over = |view: &VerificationView| {
+        !view.inbound && view.message.1.is_over() || view.status != VerificationStatus::Pending
+    };
     let concerns = |view: &VerificationView, kind: &EventKind| match kind {
         EventKind::Message(m) => m.id == view.message.0,
         EventKind::Verification(_, v) => v.id == id,

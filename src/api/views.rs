@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::wire::{
-    Audit, Check, Counters, Event, Gap, Inbox, InboxMessage, Message, MessageRef, Messages, Modem, Modems,
-    OptOut, OptOuts, Ports, QueueDepths, Recovery, Status, Trace, TraceLine, Trail, Verification,
-    Verifications,
+    Audit, Check, Counters, Event, Gap, Inbox, InboxMessage, Invitation, Message, MessageRef, Messages,
+    Modem, Modems, OptOut, OptOuts, Ports, QueueDepths, Recovery, Status, Trace, TraceLine, Trail,
+    Verification, Verifications,
 };
 use crate::gateway::{self, ModemState};
 use crate::hex;
@@ -27,6 +27,12 @@ impl From<&gateway::VerificationView> for Verification {
             resend_at: v.resend_at.to_string(),
             message: MessageRef { id: message.to_string(), status: status.as_str().to_owned() },
             metadata: v.metadata.clone(),
+            mode: v.inbound.then(|| "inbound".to_owned()),
+            // This is the answer to the client that issued it.
+            inbound: v.invitation.as_ref().map(|it| Invitation {
+                token: it.token.expose().clone(),
+                number: it.number.as_str().to_owned(),
+            }),
         }
     }
 }

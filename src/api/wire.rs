@@ -29,6 +29,27 @@ pub struct Verification {
     /// The notes that its client gave; left out when it gave none, and of events.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+    /// `inbound` when the person sends a token from the number; left out when a code is sent there, and of events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// What the person has to send: only in the answer to the issue that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbound: Option<Invitation>,
+}
+
+/// What a person has to send, and to which number. `Debug` shows no token.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invitation {
+    /// The text.
+    pub token: String,
+    /// The number of a modem, E.164.
+    pub number: String,
+}
+
+impl fmt::Debug for Invitation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invitation").field("number", &self.number).finish_non_exhaustive()
+    }
 }
 
 /// A message's id and status.

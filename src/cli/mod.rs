@@ -96,6 +96,9 @@ enum DaemonCommand {
         /// Return when the message is sent or failed.
         #[arg(long)]
         wait: bool,
+        /// Send nothing: show the token that the person has to send from the number, and where to.
+        #[arg(long, conflicts_with_all = ["locale", "wait"])]
+        inbound: bool,
     },
     /// Check a code: exit 0 when approved, 1 when not.
     Check {
@@ -224,7 +227,10 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
 
 async fn ask(session: &output::Session, question: DaemonCommand) -> Result<Exit, Failure> {
     match question {
-        DaemonCommand::Issue { phone, service, locale, wait } => {
+        DaemonCommand::Issue { phone, service, inbound: true, .. } => {
+            verification::invite(session, &phone, service).await
+        }
+        DaemonCommand::Issue { phone, service, locale, wait, inbound: false } => {
             verification::issue(session, &phone, service, locale, wait).await
         }
         DaemonCommand::Check { target, code, service } => {

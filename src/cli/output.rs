@@ -140,17 +140,19 @@ pub(super) fn verdict(status: &str) -> Exit {
 /// A verification in a block of lines.
 pub(super) fn verification(v: &wire::Verification, format: Format) -> String {
     let message = format!("{} {}", clean(&v.message.id), format.status(&v.message.status));
-    block(
-        &format!("{} {}", format.strong(&v.id), format.status(&v.status)),
-        &[
-            ("to", clean(&v.to)),
-            ("service", clean(&v.service)),
-            ("attempts", format!("{} left", v.attempts_left)),
-            ("expires", clean(&v.expires_at)),
-            ("resend", format!("from {}", clean(&v.resend_at))),
-            ("message", message),
-        ],
-    )
+    let mut lines = vec![
+        ("to", clean(&v.to)),
+        ("service", clean(&v.service)),
+        ("attempts", format!("{} left", v.attempts_left)),
+        ("expires", clean(&v.expires_at)),
+    ];
+    match &v.mode {
+        Some(mode) => lines.push(("mode", clean(mode))),
+        None => lines.extend([("resend", format!("from {}", clean(&v.resend_at))), ("message", message)]),
+    }
+    let invited = v.inbound.as_ref();
+    lines.extend(invited.map(|it| ("to send", format!("{} to {}", clean(&it.token), clean(&it.number)))));
+    block(&format!("{} {}", format.strong(&v.id), format.status(&v.status)), &lines)
 }
 
 /// A message in a block of lines.

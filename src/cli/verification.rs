@@ -55,6 +55,14 @@ pub(super) async fn issue(
     Ok(if wait { verdict(&v.message.status) } else { Exit::Done })
 }
 
+/// `smsotp issue --inbound`.
+pub(super) async fn invite(session: &Session, phone: &str, service: Option<String>) -> Result<Exit, Failure> {
+    let body = json!({"to": number(phone), "service": service, "mode": "inbound"});
+    let reply = session.ask(Call::post("/v1/verifications").json(without_nulls(body))).await?;
+    session.show(&reply, output::verification)?;
+    Ok(Exit::Done)
+}
+
 /// `smsotp check`.
 pub(super) async fn check(
     session: &Session,

@@ -172,7 +172,7 @@ impl Config {
         let path = |key| root.item(key).and_then(|i| Some(PathBuf::from(i.word()?)));
         let services = service::services(root);
         let clients = client::clients(root, &services);
-        let (modems, rules) = modem::modems(root, &profiles);
+        let (modems, used) = modem::modems(root, &profiles);
         let queue = root.table("queue", rules::QUEUE);
         Self {
             state_dir: path("state_dir").unwrap_or_else(|| "/var/lib/smsotpd".into()),
@@ -182,7 +182,10 @@ impl Config {
             profiles,
             modems,
             patience: rules::patience(&queue),
-            gateway: rules::settings(root, &queue, services, rules),
+            gateway: Settings {
+                numbers: used.numbers,
+                ..rules::settings(root, &queue, services, used.rules)
+            },
             log: rules::log(root),
         }
     }
@@ -221,6 +224,11 @@ impl Config {
                 warnings.push(format!(
                     "service.{name}: a phone may show a flash message and hand it to no app and no browser; leave out \
                      flash, or android_app_hash and webotp_domain"
+                ));
+            }
+            if service.inbound && !self.modems.is_empty() && self.gateway.numbers.is_empty() {
+                warnings.push(format!(
+                    "service.{name}: inbound needs a number that people can send to, and no [[modem]] has a number"
                 ));
             }
             if policy.cooldown >= policy.ttl && policy.max_sends > 1 {

@@ -41,6 +41,7 @@ const MODEM: &[&str] = &[
     "pin_file",
     "profile",
     "smsc",
+    "number",
     "roaming",
     "operator",
     "routes",
@@ -53,9 +54,16 @@ const MODEM: &[&str] = &[
     "power_cycle",
 ];
 
-/// The modems, and the rules of each by its name.
-pub(super) fn modems(root: &Table<'_>, profiles: &Profiles) -> (Vec<Modem>, BTreeMap<String, ModemRules>) {
-    let (mut modems, mut all_rules) = (Vec::<Modem>::new(), BTreeMap::new());
+/// What a reload may change of the modems, by their names.
+#[derive(Default)]
+pub(super) struct Use {
+    pub(super) rules: BTreeMap<String, ModemRules>,
+    pub(super) numbers: BTreeMap<String, PhoneNumber>,
+}
+
+/// The modems, and how they are used.
+pub(super) fn modems(root: &Table<'_>, profiles: &Profiles) -> (Vec<Modem>, Use) {
+    let (mut modems, mut used) = (Vec::<Modem>::new(), Use::default());
     for (i, table) in root.tables("modem", MODEM).iter().enumerate() {
         let modem = modem(table, format!("modem{}", i + 1), profiles);
         let Settings { name, find, .. } = &modem.session;
@@ -66,10 +74,11 @@ pub(super) fn modems(root: &Table<'_>, profiles: &Profiles) -> (Vec<Modem>, BTre
         if let Some(Modem { session: twin, .. }) = modems.iter().find(found) {
             table.fault(format!("is found just as {} is; tell them apart by port, imei or iccid", twin.name));
         }
-        all_rules.insert(name.clone(), rules(table));
+        used.rules.insert(name.clone(), rules(table));
+        used.numbers.extend(table.item("number").and_then(|i| Some((name.clone(), i.parse()?))));
         modems.push(modem);
     }
-    (modems, all_rules)
+    (modems, used)
 }
 
 fn modem(table: &Table<'_>, name: String, profiles: &Profiles) -> Modem {

@@ -86,6 +86,7 @@ pub(super) fn settings(
         stop_codes: opt_outs.item("codes").and_then(|i| i.yes_or_no()).unwrap_or(default.stop_codes),
         testing: testing(&root.table("testing", &["numbers"])),
         modems,
+        numbers: default.numbers,
     }
 }
 

@@ -20,6 +20,7 @@ const SERVICE: &[&str] = &[
     "android_app_hash",
     "report",
     "flash",
+    "inbound",
     "locales",
 ];
 
@@ -64,6 +65,7 @@ fn service(table: &Table<'_>, inherited: Service) -> Service {
         android_app_hash: optional(table, "android_app_hash", inherited.android_app_hash, app_hash),
         report: table.item("report").and_then(|i| i.yes_or_no()).unwrap_or(inherited.report),
         flash: table.item("flash").and_then(|i| i.yes_or_no()).unwrap_or(inherited.flash),
+        inbound: table.item("inbound").and_then(|i| i.yes_or_no()).unwrap_or(inherited.inbound),
     }
 }
 

@@ -88,6 +88,7 @@ fn every_key_is_read() {
         reserve: 10,
     };
     assert_eq!(config.gateway.modems["stick1"], rules);
+    assert_eq!(config.gateway.numbers, [("stick1".into(), "+41791112233".parse().unwrap())].into());
     assert_eq!(config.modems[1].session.name, "modem2");
     assert_eq!((config.modems[1].session.baud, config.modems[1].profile.as_str()), (115_200, "auto"));
     let login = &config.gateway.services["login"];
@@ -98,7 +99,7 @@ fn every_key_is_read() {
     assert_eq!(login.template, Template::parse("{code} {app}").unwrap());
     assert_eq!(login.webotp_domain.as_deref(), Some("example.com"));
     assert_eq!(login.android_app_hash.as_deref(), Some("FA+9qCX9VSu"));
-    assert!(login.report && login.flash);
+    assert!(login.report && login.flash && login.inbound);
     assert_eq!(login.locales["de-CH"], Template::parse("Code {code}").unwrap());
     assert_eq!(config.gateway.limits.per_number, ["1/1m".parse().unwrap()]);
     assert_eq!(config.gateway.limits.per_client, ["2/1m".parse().unwrap()]);
@@ -161,6 +162,16 @@ fn test_numbers_are_told_and_neither_they_nor_their_codes_are_shown() {
         let digits = ["135", "7700900321", "98887766"];
         assert!(!digits.iter().any(|secret| said[0].contains(secret)), "{said:?}");
     }
+}
+
+#[test]
+fn inbound_without_a_number_is_doubted() {
+    let doubted = |more: &str| {
+        let config = parse(&format!("[service.login]\ninbound = true\n[[modem]]\nport = '/dev/x'\n{more}"));
+        config.unwrap().warnings().iter().any(|w| w.starts_with("service.login: inbound needs a number"))
+    };
+    assert!(doubted("") && !doubted("number = '+41791112233'\n"));
+    assert!(faults("[[modem]]\nport = '/dev/x'\nnumber = '079'\n")[0].starts_with("t.toml:3:"));
 }
 
 #[test]

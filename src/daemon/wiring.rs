@@ -136,7 +136,7 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         names.push("[[client]]");
     }
     if old.modems != new.modems {
-        names.push("[[modem]] (all but routes and limits)");
+        names.push("[[modem]] (all but number, routes and limits)");
     }
     if old.patience != new.patience {
         names.push("queue.patience");

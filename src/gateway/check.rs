@@ -75,6 +75,13 @@ fn once(caller: &Caller, route: &str, request: &CheckRequest, of: &[&str]) -> Op
 
 impl Move<'_, '_> {
     fn check(&mut self, tracked: Tracked, request: &CheckRequest, once: Option<&Once>) -> Result<CheckView> {
+        if tracked.v.inbound {
+            return Err(GatewayError::Conflict(
+                "no check approves an inbound verification: its token counts only in an SMS from its number; look at \
+                 its status or follow the events"
+                    .to_owned(),
+            ));
+        }
         let right = self.is_right(&tracked.v, request);
         let answer = match otp::step(tracked.v.clone(), otp::Event::Entered { right }, self.now) {
             Ok(v) if self.guess(&v.to, !right)? => self.entered(Tracked { v, ..tracked })?,
@@ -100,7 +107,7 @@ impl Move<'_, '_> {
     }
 
     /// Writes down a verification that a code was entered for. One that has ended needs its queued message no more.
-    fn entered(&mut self, mut tracked: Tracked) -> Result<CheckView> {
+    pub(super) fn entered(&mut self, mut tracked: Tracked) -> Result<CheckView> {
         self.tx.put_verification(&tracked.v)?;
         let (what, message) = match tracked.v.status {
             VerificationStatus::Approved => ("approved", tracked.v.message),

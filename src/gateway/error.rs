@@ -14,6 +14,9 @@ pub enum GatewayError {
     /// A field has a value that cannot be.
     #[error("{0}")]
     InvalidRequest(String),
+    /// The configuration does not allow what is asked for.
+    #[error("{0}")]
+    SwitchedOff(String),
     /// The client may not do this.
     #[error("{0}")]
     NotAllowed(String),

@@ -287,7 +287,7 @@ impl Move<'_, '_> {
             replaced_by: first.replaceable(self.key, &sim.identity),
             body: self.key.seal(&id.to_bytes(), plain.expose()),
         })?;
-        if whole_text { self.obey(id, &first.from, plain.expose()) } else { Ok(()) }
+        if whole_text { self.obey(id, first, plain.expose()) } else { Ok(()) }
     }
 
     /// Forgets the message that this one takes the place of, when that came under another name of the SIM; under its
@@ -301,10 +301,12 @@ impl Move<'_, '_> {
         Ok(())
     }
 
-    /// Does what a text asks for, when it is one of the words.
-    fn obey(&mut self, id: InboxId, from: &Sender, text: &[u8]) -> Result<()> {
-        let text = std::str::from_utf8(text).ok();
-        let Some(keyword) = text.and_then(|text| self.settings.opt_out.keyword(text)) else { return Ok(()) };
+    /// Does what a text asks for, when it is one of the words, or proves its sender's number when it has a token.
+    fn obey(&mut self, id: InboxId, first: &Piece, text: &[u8]) -> Result<()> {
+        let (from, Ok(text)) = (&first.from, std::str::from_utf8(text)) else { return Ok(()) };
+        let Some(keyword) = self.settings.opt_out.keyword(text) else {
+            return if first.from_number { self.prove(from, text) } else { Ok(()) };
+        };
         let Some(phone) = self.number_of(from)? else {
             self.then(Effect::Log(Line::UnknownSender(from.masked())));
             return Ok(());

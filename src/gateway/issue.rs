@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 
 use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
-use super::inner::Gateway;
+use super::inner::{Gateway, Inner};
 use super::limits::{Asked, Judged};
 use super::moves::Tracked;
 use super::once::{Made, Once};
-use super::request::{Caller, IssueRequest};
+use super::request::{Caller, IssueRequest, Mode};
+use super::settings::Settings;
 use super::source::{Source, check_values};
 use super::verify::{own, visible};
-use super::view::{CheckView, VerificationView};
+use super::view::{CheckView, Invitation, VerificationView};
+use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, BindingHash, Code, OnReissue, Service, Verification, VerificationStatus};
 use crate::outbox::Message;
@@ -30,6 +32,8 @@ struct New {
     source: Source,
     binding: Option<Secret<String>>,
     on_reissue: OnReissue,
+    /// Of an inbound one.
+    invitation: Option<Invitation>,
 }
 
 impl Gateway {
@@ -48,28 +52,14 @@ impl Gateway {
             return Ok((view, true));
         }
         let asked = inner.weigh(caller, &settings, &request.to, &name, &request.keys)?;
-        let to = asked.to.clone();
         let service = settings.services.get(&name).ok_or(GatewayError::UnknownService)?;
-        check_values(service, request.locale.as_deref(), &request.values)?;
         check_notes(&request.metadata)?;
-        let (id, message) = (inner.ids.next(now), inner.ids.next(now));
-        let fixed = settings.testing.code(&to, &service.policy.alphabet);
-        let code = fixed.unwrap_or_else(|| Code::draw(&service.policy, inner.key.random()));
-        let source = Source { code, locale: request.locale, values: request.values };
-        let text = source.render(&name, service, service.policy.ttl)?;
-        let hash = source.code.hash(&inner.key, id, &name, &to);
-        let sealed = inner.key.seal(&id.to_bytes(), source.pack().expose());
-        let client = caller.client.clone();
-        let v = Verification {
-            binding: request.binding.as_ref().map(|b| BindingHash::of(b.expose(), &inner.key, id)),
-            metadata: request.metadata,
-            ..Verification::new(id, name, to, client, &service.policy, now, hash, sealed, message)
-        };
-        let m = inner.carry(message, &v, service, caller, &text, now)?;
-        let new = New { v, m, source, binding: request.binding, on_reissue: service.policy.on_reissue };
+        let new = inner.draw(caller, &settings, (&name, service), asked.to.clone(), request, now)?;
+        let invitation = new.invitation.clone();
         let who = caller.clone();
-        let made = inner.perform(now, move |mv| mv.issue(&who, &asked, new, once.as_ref())).await?;
-        Ok((made.subject, made.known))
+        let Made { subject, known } =
+            inner.perform(now, move |mv| mv.issue(&who, &asked, new, once.as_ref())).await?;
+        Ok((VerificationView { invitation: invitation.filter(|_| !known), ..subject }, known))
     }
 
     /// Sends the same code again.
@@ -85,6 +75,53 @@ impl Gateway {
         let now = inner.clock.now();
         let (who, message) = (caller.clone(), inner.ids.next(now));
         inner.perform(now, move |mv| mv.resend(&who, id, message, once.as_ref())).await
+    }
+}
+
+impl Inner {
+    /// A new code, or a token, and what its issue makes.
+    fn draw(
+        &self,
+        caller: &Caller,
+        settings: &Settings,
+        (name, service): (&str, &Service),
+        to: PhoneNumber,
+        request: IssueRequest,
+        now: Timestamp,
+    ) -> Result<New> {
+        let policy = &service.policy;
+        let (id, message) = (self.ids.next(now), self.ids.next(now));
+        let (code, number) = match request.mode {
+            Mode::Sms => {
+                check_values(service, request.locale.as_deref(), &request.values)?;
+                let fixed = settings.testing.code(&to, &policy.alphabet);
+                (fixed.unwrap_or_else(|| Code::draw(policy, self.key.random())), None)
+            }
+            Mode::Inbound => {
+                let number = self.dialled(settings, name, service, &request)?;
+                (otp::draw_token(self.key.random()), Some(number))
+            }
+        };
+        let source = Source { code, locale: request.locale, values: request.values };
+        let hash = source.code.hash(&self.key, id, name, &to);
+        // A token is given once, and not kept.
+        let sealed = number.is_none().then(|| self.key.seal(&id.to_bytes(), source.pack().expose()));
+        let client = caller.client.clone();
+        let v = Verification {
+            binding: request.binding.as_ref().map(|b| BindingHash::of(b.expose(), &self.key, id)),
+            metadata: request.metadata,
+            inbound: number.is_some(),
+            ..Verification::new(id, name.to_owned(), to, client, policy, now, hash, sealed, message)
+        };
+        let m = if v.inbound {
+            self.unsent(message, &v, caller, now)?
+        } else {
+            let text = source.render(name, service, policy.ttl)?;
+            self.carry(message, &v, service, caller, &text, now)?
+        };
+        let token = || Secret::new(source.code.expose().to_owned());
+        let invitation = number.map(|number| Invitation { token: token(), number });
+        Ok(New { v, m, source, binding: request.binding, on_reissue: policy.on_reissue, invitation })
     }
 }
 
@@ -115,8 +152,10 @@ impl Move<'_, '_> {
                 Ok(Made { subject, known: true })
             }
             older => {
-                // It has no more attempts than its number may have wrong codes: so attempts_left is true.
-                let max_attempts = new.v.max_attempts.min(judged.guesses_left());
+                // A code has no more attempts than its number may have wrong codes: so attempts_left is true. Whoever
+                // forges a number must not use those up, and tokens that are wrong do not count there.
+                let guesses_left = if new.v.inbound { u32::MAX } else { judged.guesses_left() };
+                let max_attempts = new.v.max_attempts.min(guesses_left);
                 self.count(judged, &new.m)?;
                 if let Some(older) = older {
                     let older = self.tracked(older.id)?;
@@ -144,10 +183,12 @@ impl Move<'_, '_> {
     }
 
     /// Whether a pending verification is what is asked for now: its service says so, it lives long enough for another
-    /// message, and it is for the same thing.
+    /// message, and it is for the same thing. A token is given once, so that no inbound one goes on.
     fn goes_on(&self, v: &Verification, new: &New) -> bool {
         let binding = new.binding.as_ref().map(|b| BindingHash::of(b.expose(), self.key, v.id));
         new.on_reissue == OnReissue::Same
+            && !v.inbound
+            && !new.v.inbound
             && v.expires_at.since(self.now) >= self.settings.min_life
             && v.binding == binding
     }
@@ -176,6 +217,11 @@ impl Move<'_, '_> {
         self.asked(caller.client.as_ref(), &v.to);
         if v.status != VerificationStatus::Pending {
             return Err(GatewayError::Conflict("the verification has ended".to_owned()));
+        }
+        if v.inbound {
+            return Err(GatewayError::Conflict(
+                "nothing is sent for an inbound verification; issue a new one for another token".to_owned(),
+            ));
         }
         if v.expires_at.since(self.now) < self.settings.min_life {
             return Err(GatewayError::Conflict(
@@ -244,5 +290,9 @@ fn fields(request: &IssueRequest, to: &str, service: &str) -> Vec<String> {
         fields.extend(list.iter().flat_map(|(name, value)| [name.clone(), value.clone()]));
     }
     fields.extend(request.binding.as_ref().map(|binding| binding.expose().clone()));
+    if request.mode == Mode::Inbound {
+        // Two fields: no binding looks like them.
+        fields.extend(["mode", "inbound"].map(str::to_owned));
+    }
     fields
 }

@@ -37,6 +37,7 @@ mod pumping;
 mod recoveries;
 mod reports;
 mod request;
+mod reverse;
 mod sends;
 mod settings;
 mod sims;
@@ -59,12 +60,12 @@ pub use gsm_modem::{Counters, Part, Recorded, Snapshot, State as ModemState, Uss
 pub use inner::Gateway;
 pub use lint::lint;
 pub use request::{
-    Caller, CheckRequest, InboxFilter, IssueRequest, LimitsRequest, MessageFilter, Origin, Reach,
+    Caller, CheckRequest, InboxFilter, IssueRequest, LimitsRequest, MessageFilter, Mode, Origin, Reach,
     SendRequest, VerificationFilter,
 };
 pub use settings::Settings;
 pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
 pub use view::{
-    CheckView, Event, EventKind, EventPage, Gap, InboxView, LimitsView, MessageView, ModemView, Numbered,
-    OptOutView, Page, QueueView, RecoveryView, StatusView, TrailView, VerificationView, WindowView,
+    CheckView, Event, EventKind, EventPage, Gap, InboxView, Invitation, LimitsView, MessageView, ModemView,
+    Numbered, OptOutView, Page, QueueView, RecoveryView, StatusView, TrailView, VerificationView, WindowView,
 };

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use gsm_sms::{Concatenation, Direction, Fragment, Framing, Pending, Protocol, Reference, Strictness};
+use gsm_sms::{
+    Concatenation, Direction, Fragment, Framing, Pending, Protocol, Reference, Strictness, TypeOfNumber,
+};
 
 use crate::clock::Timestamp;
 use crate::inbox::{Content, Sender, Tag};
@@ -32,6 +34,8 @@ pub(super) enum Handed {
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) from: Sender,
+    /// Whether the sender is a whole number, not a name, which may look like one, and not a short number.
+    pub(super) from_number: bool,
     pub(super) sent_at: Option<Timestamp>,
     pub(super) class: Option<u8>,
     pub(super) ports: Option<(u16, u16)>,
@@ -83,6 +87,10 @@ fn message(d: &gsm_sms::Deliver) -> Handed {
     let place = header.concatenation();
     Handed::Piece(Box::new(Piece {
         from: Sender::new(from),
+        from_number: matches!(
+            d.originator.type_of_number(),
+            TypeOfNumber::International | TypeOfNumber::National | TypeOfNumber::Unknown
+        ),
         sent_at: instant(d.timestamp),
         class: d.coding.class().map(gsm_sms::MessageClass::number),
         ports: header.ports(),

@@ -123,6 +123,16 @@ impl<'a> From<&'a MessageView> for Origin<'a> {
     }
 }
 
+/// How a number is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// A code is sent to it, and the person types the code.
+    #[default]
+    Sms,
+    /// The person sends a token from it.
+    Inbound,
+}
+
 /// `POST /v1/verifications`.
 #[derive(Debug, Clone, Default)]
 pub struct IssueRequest {
@@ -130,6 +140,8 @@ pub struct IssueRequest {
     pub to: String,
     /// The service; `default` when left out.
     pub service: Option<String>,
+    /// How the number is verified.
+    pub mode: Mode,
     /// The language of the text, such as `de` or `de-CH`.
     pub locale: Option<String>,
     /// Values for the template.

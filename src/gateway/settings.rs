@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::inbox::Words;
 use crate::otp::{Destinations, Limits, Pumping, Service, TestNumbers};
 use crate::outbox::{BreakerRules, MAX_WAIT, ModemRules, Retry};
+use crate::phone::PhoneNumber;
 
 /// Why a message to a test number is withdrawn.
 pub(super) const TEST_NUMBER: &str = "a test number of the configuration: nothing is sent to it";
@@ -47,6 +48,8 @@ pub struct Settings {
     pub testing: TestNumbers,
     /// By modem name.
     pub modems: BTreeMap<String, ModemRules>,
+    /// The numbers of the modems' SIMs, by modem name, as far as the operator gave them.
+    pub numbers: BTreeMap<String, PhoneNumber>,
 }
 
 impl Default for Settings {
@@ -70,6 +73,7 @@ impl Default for Settings {
             stop_codes: false,
             testing: TestNumbers::default(),
             modems: BTreeMap::new(),
+            numbers: BTreeMap::new(),
         }
     }
 }

@@ -41,6 +41,19 @@ pub struct VerificationView {
     pub message: (MessageId, MessageStatus),
     /// The notes of its client; left out of events.
     pub metadata: BTreeMap<String, String>,
+    /// Whether the person sends a token from the number.
+    pub inbound: bool,
+    /// That token and where it goes: in the answer to the issue that made it, and never again.
+    pub invitation: Option<Invitation>,
+}
+
+/// What a person has to send, and to which number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// The text.
+    pub token: Secret<String>,
+    /// The number of a modem.
+    pub number: PhoneNumber,
 }
 
 impl VerificationView {
@@ -58,6 +71,8 @@ impl VerificationView {
             resend_at: v.resend_at,
             message: (v.message, message),
             metadata: v.metadata.clone(),
+            inbound: v.inbound,
+            invitation: None,
         }
     }
 }

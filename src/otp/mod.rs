@@ -14,6 +14,7 @@ mod pumping;
 mod service;
 mod template;
 mod testing;
+mod token;
 mod unfit;
 mod verification;
 mod window;
@@ -28,6 +29,7 @@ pub use pumping::{Action, Block, Group, NEIGHBOURS, Pumping, PumpingRule, Tally}
 pub use service::{RenderError, Service};
 pub use template::{Template, TemplateError, is_value_name};
 pub use testing::{TestNumberError, TestNumbers};
+pub use token::{draw_token, tokens_in};
 pub use unfit::Unfit;
 pub use verification::{Event, Refusal, Verification, VerificationStatus, step};
 pub use window::{Bucket, NotARate, Rate, Standing, Window};

@@ -23,6 +23,8 @@ pub struct Service {
     pub report: bool,
     /// Class 0: a phone shows the text at once and need not keep it.
     pub flash: bool,
+    /// Whether a number may be verified by an SMS from it.
+    pub inbound: bool,
 }
 
 /// Why a text cannot be rendered.
@@ -61,6 +63,7 @@ impl Default for Service {
             android_app_hash: None,
             report: false,
             flash: false,
+            inbound: false,
         }
     }
 }
@@ -145,6 +148,7 @@ mod tests {
             android_app_hash: Some("FA+9qCX9VSu".to_owned()),
             report: false,
             flash: false,
+            inbound: false,
         }
     }
 

@@ -72,7 +72,8 @@ pub struct Verification {
     pub max_sends: u32,
     /// The keyed hash of the code.
     pub hash: CodeHash,
-    /// The code and what its text was rendered from, sealed for a resend; removed when the verification ends.
+    /// The code and what its text was rendered from, sealed for a resend; removed when the verification ends. An inbound
+    /// one has none.
     pub sealed: Option<Sealed>,
     /// The newest message that carries the code.
     pub message: MessageId,
@@ -80,6 +81,8 @@ pub struct Verification {
     pub binding: Option<BindingHash>,
     /// The application's own notes.
     pub metadata: BTreeMap<String, String>,
+    /// Whether the person sends the code, a token, from the number, and nothing is sent there.
+    pub inbound: bool,
 }
 
 /// An event of a verification.
@@ -129,7 +132,7 @@ impl Verification {
         policy: &Policy,
         now: Timestamp,
         hash: CodeHash,
-        sealed: Sealed,
+        sealed: impl Into<Option<Sealed>>,
         message: MessageId,
     ) -> Self {
         Self {
@@ -147,10 +150,11 @@ impl Verification {
             sends: 1,
             max_sends: policy.max_sends,
             hash,
-            sealed: Some(sealed),
+            sealed: sealed.into(),
             message,
             binding: None,
             metadata: BTreeMap::new(),
+            inbound: false,
         }
     }
 

@@ -261,25 +261,27 @@ record! {
         id: [u8; 16], service: String, to: String, client: Option<String>, status: u8, attempts_used: u32,
         max_attempts: u32, created_at: u64, expires_at: u64, resend_at: u64, cooldown: u64, sends: u32,
         max_sends: u32, hash: [u8; 32], sealed: Option<Vec<u8>>, message: [u8; 16],
-    } and binding, metadata
+    } and binding, metadata, inbound
 }
 
-/// Frames a verification. Format 2 has what its code is for and the application's notes behind format 1.
+/// Frames a verification. Format 2 has what its code is for and the application's notes behind format 1. Format 3 has the
+/// same, and is that of an inbound one.
 pub(super) fn encode_verification(v: &Verification) -> Result<Vec<u8>, StoreError> {
-    if v.binding.is_none() && v.metadata.is_empty() {
+    if v.binding.is_none() && v.metadata.is_empty() && !v.inbound {
         return encode(v);
     }
-    encode_as(2, &(v.stored(), (v.binding.stored(), &v.metadata)))
+    let format = if v.inbound { 3 } else { 2 };
+    encode_as(format, &(v.stored(), (v.binding.stored(), &v.metadata)))
 }
 
-/// A framed verification of either format, or what is wrong with it.
+/// A framed verification of any format, or what is wrong with it.
 pub(super) fn decode_verification(bytes: &[u8]) -> Result<Verification, &'static str> {
     type Said = (Option<BindingHash>, BTreeMap<String, String>);
     match unframed(bytes)? {
         (1, body) => fields(body),
-        (2, body) => {
+        (format @ (2 | 3), body) => {
             let (v, (binding, metadata)) = fields::<(Verification, Said)>(body)?;
-            Ok(Verification { binding, metadata, ..v })
+            Ok(Verification { binding, metadata, inbound: format == 3, ..v })
         }
         _ => Err(NEWER),
     }

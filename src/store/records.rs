@@ -8,7 +8,8 @@ use super::engine::{Order, Pair, Visit, walk};
 use super::keys::{Key, hash};
 use super::table::{AGES, Table, hour};
 use super::tables::{
-    ANSWERS, EXPIRIES, IDEMPOTENCY, LEDGERS, LIVE, MESSAGES, META, NEWEST, RECIPIENTS, VERIFICATIONS, WINDOWS,
+    ANSWERS, EXPIRIES, IDEMPOTENCY, INBOUND, LEDGERS, LIVE, MESSAGES, META, NEWEST, RECIPIENTS,
+    VERIFICATIONS, WINDOWS, inbound_key,
 };
 use super::{StoreError, Tx};
 use crate::clock::Timestamp;
@@ -100,6 +101,17 @@ pub trait Records {
     /// When each pending verification ends, soonest first.
     fn pending_verifications(&self) -> Result<Vec<(Timestamp, VerificationId)>, StoreError> {
         EXPIRIES.keys(self, EXPIRIES.all(), Order::Ascending, usize::MAX)
+    }
+
+    /// At most `limit` inbound verifications of a number that are pending, newest first.
+    fn inbound_verifications(
+        &self,
+        to: &PhoneNumber,
+        limit: usize,
+    ) -> Result<Vec<VerificationId>, StoreError> {
+        let range = INBOUND.under(&hash(&[to.as_str()]));
+        let found = INBOUND.keys(self, range, Order::Descending, limit)?;
+        Ok(found.into_iter().map(|(_, id)| id).collect())
     }
 
     /// A message.
@@ -255,14 +267,20 @@ fn newest_key(to: &PhoneNumber, service: &str, client: Option<&str>) -> [u8; 16]
 }
 
 impl Tx<'_> {
-    /// Writes a verification, its place among those that expire, and that it is the newest of its
-    /// number, service and client.
+    /// Writes a verification, its places among those that expire and among the inbound ones, and that it is the newest
+    /// of its number, service and client.
     pub fn put_verification(&mut self, v: &Verification) -> Result<(), StoreError> {
         let expiry = (v.expires_at, v.id);
         if v.status != VerificationStatus::Pending {
             EXPIRIES.delete(self, &expiry)?;
+            if v.inbound {
+                INBOUND.delete(self, &inbound_key(v))?;
+            }
         } else if self.verification(v.id)?.is_none() {
             EXPIRIES.mark(self, &expiry);
+            if v.inbound {
+                INBOUND.mark(self, &inbound_key(v));
+            }
             let place = newest_key(&v.to, &v.service, v.client.as_deref());
             NEWEST.put(self, &place, &v.id.to_bytes().into())?;
         }
@@ -273,6 +291,9 @@ impl Tx<'_> {
     pub fn delete_verification(&mut self, id: VerificationId) -> Result<(), StoreError> {
         let Some(v) = self.verification(id)? else { return Ok(()) };
         EXPIRIES.delete(self, &(v.expires_at, id))?;
+        if v.inbound {
+            INBOUND.delete(self, &inbound_key(&v))?;
+        }
         for client in [v.client.as_deref(), None] {
             let place = newest_key(&v.to, &v.service, client);
             if NEWEST.pointer(self, &place)? == Some(id) {

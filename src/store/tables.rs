@@ -4,7 +4,7 @@
 use super::StoreError;
 use super::engine::Order;
 use super::events;
-use super::keys::Key;
+use super::keys::{Key, hash};
 use super::record::{self, SimName};
 use super::records::{Answered, Idempotency, Records as _};
 use super::reports::HeldKey;
@@ -23,9 +23,12 @@ type Hash = [u8; 16];
 pub(super) static VERIFICATIONS: Table<VerificationId, Verification> =
     Table::new(b'V', "verification", record::encode_verification, record::decode_verification).sound(
         |tree, _, v| {
-            let fits =
-                EXPIRIES.has(tree, &(v.expires_at, v.id))? == (v.status == VerificationStatus::Pending);
-            Ok((!fits).then_some("its place among those that expire does not fit"))
+            let pending = v.status == VerificationStatus::Pending;
+            if EXPIRIES.has(tree, &(v.expires_at, v.id))? != pending {
+                return Ok(Some("its place among those that expire does not fit"));
+            }
+            let fits = INBOUND.has(tree, &inbound_key(v))? == (pending && v.inbound);
+            Ok((!fits).then_some("its place among the inbound ones does not fit"))
         },
     );
 
@@ -42,6 +45,16 @@ pub(super) static LIVE: Table<MessageId, Octets> =
 /// The verifications that are pending.
 pub(super) static EXPIRIES: Table<(Timestamp, VerificationId), Octets> = Table::octets(b'E', "expiry")
     .sound(|tree, key, _| points(tree, &VERIFICATIONS, [EXPIRIES.key_in(key).map(|(_, id)| id)]));
+
+/// The inbound verifications that are pending, under the numbers that they wait for.
+pub(super) static INBOUND: Table<(Hash, VerificationId), Octets> =
+    Table::octets(b'v', "inbound verification")
+        .sound(|tree, key, _| points(tree, &VERIFICATIONS, [INBOUND.key_in(key).map(|(_, id)| id)]));
+
+/// Where an inbound verification has its place.
+pub(super) fn inbound_key(v: &Verification) -> (Hash, VerificationId) {
+    (hash(&[v.to.as_str()]), v.id)
+}
 
 /// The id of the newest verification of a number, a service and a client.
 pub(super) static NEWEST: Table<Hash, Octets> = Table::octets(b'N', "newest verification")
@@ -121,11 +134,12 @@ pub(super) static EVENT_ENDS: Table<[u8; 0], events::Place> = Table::records(b't
 pub(super) static META: Table<Octets, Octets> = Table::octets(b'Z', "named");
 
 /// All of them; a fault of the first one is told first.
-pub(super) static ALL: [&dyn Checked; 25] = [
+pub(super) static ALL: [&dyn Checked; 26] = [
     &VERIFICATIONS,
     &MESSAGES,
     &LIVE,
     &EXPIRIES,
+    &INBOUND,
     &NEWEST,
     &AGES,
     &IDEMPOTENCY,

@@ -198,6 +198,8 @@ impl Service for Fake {
                 resend_at: now().plus(Duration::from_secs(30)),
                 message: (message.id, message.status),
                 metadata: request.metadata.clone(),
+                inbound: false,
+                invitation: None,
             };
             state.verifications.insert(view.id, view.clone());
             state.issued.push(request);

@@ -153,6 +153,8 @@ fn verification() -> wire::Verification {
         resend_at: AT.into(),
         message: wire::MessageRef { id: "msg_1".into(), status: "queued".into() },
         metadata: BTreeMap::from([("order".to_owned(), "7".to_owned())]),
+        mode: Some("inbound".into()),
+        inbound: Some(wire::Invitation { token: "CDFG3479".into(), number: NUMBER.into() }),
     }
 }
 
@@ -253,7 +255,10 @@ fn every_member_of_every_answer_is_described() {
     let next_cursor = Some("x".to_owned());
 
     let full = verification();
-    let bare = wire::Verification { metadata: BTreeMap::new(), ..full.clone() };
+    let bare = wire::Verification { metadata: BTreeMap::new(), mode: None, inbound: None, ..full.clone() };
+    let invitation = full.inbound.clone().unwrap();
+    assert!(!format!("{full:?}").contains(&invitation.token));
+    held.hold(&member("Verification", "inbound"), &invitation, &invitation);
     held.hold(&schema("Verification"), &full, &bare);
     held.hold(&member("Verification", "message"), &full.message, &bare.message);
     let [full, bare] = [full, bare].map(|verification| wire::Check { approved: true, verification });
@@ -372,6 +377,8 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
         resend_at: at,
         message: (id::MessageId::first_at(at), MessageStatus::Queued),
         metadata: BTreeMap::new(),
+        inbound: false,
+        invitation: None,
     };
     let verification = [V::Pending, V::Approved, V::Expired, V::Cancelled, V::Exhausted]
         .map(|status| wire::Verification::from(&view(status)).status);

@@ -23,6 +23,7 @@ mod daemon_limits;
 mod daemon_modems;
 mod daemon_names;
 mod daemon_pool;
+mod daemon_reverse;
 mod daemon_sending;
 mod daemon_support;
 mod daemon_text_mode;

@@ -34,6 +34,7 @@ mod pool;
 mod pumping;
 mod reports;
 mod retention;
+mod reverse;
 mod scope;
 mod testing;
 mod texts;

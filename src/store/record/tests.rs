@@ -134,7 +134,7 @@ fn a_ledger_comes_back_as_it_was() {
 }
 
 #[test]
-fn a_verification_of_either_format_comes_back_as_it_was() {
+fn a_verification_of_any_format_comes_back_as_it_was() {
     let at = Timestamp::from_millis(7);
     let v = Verification {
         id: VerificationId::first_at(at),
@@ -155,6 +155,7 @@ fn a_verification_of_either_format_comes_back_as_it_was() {
         message: MessageId::first_at(at),
         binding: None,
         metadata: BTreeMap::new(),
+        inbound: false,
     };
     let older = encode(&v).unwrap();
     assert_eq!(encode_verification(&v).unwrap(), older);
@@ -162,8 +163,10 @@ fn a_verification_of_either_format_comes_back_as_it_was() {
     for v in [
         Verification { binding: Some(BindingHash::from_bytes([2; 32])), ..v.clone() },
         Verification { metadata: [("a".to_owned(), "b".to_owned())].into(), ..v.clone() },
+        Verification { inbound: true, ..v.clone() },
+        Verification { inbound: true, metadata: [("a".to_owned(), "b".to_owned())].into(), ..v.clone() },
     ] {
         assert_eq!(decode_verification(&encode_verification(&v).unwrap()), Ok(v));
     }
-    assert_eq!(decode_verification(&encode_as(3, &7_u8).unwrap()), Err(NEWER));
+    assert_eq!(decode_verification(&encode_as(4, &7_u8).unwrap()), Err(NEWER));
 }

@@ -44,6 +44,10 @@ fn issued(n: u8) -> Verification {
     }
 }
 
+fn inbound() -> Verification {
+    Verification { client: Some("app".to_owned()), inbound: true, sealed: None, ..issued(5) }
+}
+
 fn received(n: u8, octets: usize) -> Entry {
     Entry {
         id: InboxId::from_bytes([n; 16]),
@@ -253,6 +257,7 @@ const WRITES: &[Move] = &[
         })
     },
     |tx| tx.put_answered("web", "key", &answered(LATER)),
+    |tx| tx.put_verification(&inbound()),
     |tx| tx.put_events(&sealing(), &happened()).map(drop),
 ];
 
@@ -260,6 +265,8 @@ const WRITES: &[Move] = &[
 const MOVES: &[(&str, Move)] = &[
     ("end verification", |tx| tx.put_verification(&otp::step(issued(1), otp::Event::Cancel, START).unwrap())),
     ("delete verification", |tx| tx.delete_verification(issued(1).id)),
+    ("end inbound", |tx| tx.put_verification(&otp::step(inbound(), otp::Event::Cancel, START).unwrap())),
+    ("delete inbound", |tx| tx.delete_verification(inbound().id)),
     ("claim", |tx| changed(tx, MessageStatus::Sending)),
     ("settle", |tx| changed(tx, MessageStatus::Sent)),
     ("delete message", |tx| tx.delete_message(numbered(1))),
@@ -298,6 +305,7 @@ const LOOKS: &[(&str, Look)] = &[
     ("verification", |view| count(view.verification(issued(1).id))),
     ("newest", |view| count(view.newest_verification(&phone(), "login", None))),
     ("pending", |view| count(view.pending_verifications())),
+    ("inbound", |view| count(view.inbound_verifications(&phone(), 9))),
     ("ended", |view| count(view.ended_verifications_before(FAR, 9, |_| true))),
     ("message", |view| count(view.message(numbered(1)))),
     ("live", |view| count(view.live_messages())),
