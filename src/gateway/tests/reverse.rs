@@ -43,7 +43,7 @@ impl World {
     }
 
     /// Where a verification stands, and how many attempts it has left.
-    async fn stands(&self, caller: &Caller, id: VerificationId) -> (VerificationStatus, u32) {
+    async fn has(&self, caller: &Caller, id: VerificationId) -> (VerificationStatus, u32) {
         let v = self.gateway.verification(caller, id).await.unwrap();
         assert_eq!(v.invitation, None, "a token is given once");
         (v.status, v.attempts_left)
@@ -71,9 +71,9 @@ async fn a_token_from_the_number_approves_once_and_nothing_is_sent() {
     assert!(message.error.unwrap().contains("nothing is sent"));
 
     world.hears(PHONE, &format!("Hello, {}!", token.to_lowercase())).await;
-    assert_eq!(world.stands(&caller, view.id).await, (VerificationStatus::Approved, 4));
+    assert_eq!(world.has(&caller, view.id).await, (VerificationStatus::Approved, 4));
     world.hears(PHONE, token).await;
-    assert_eq!(world.stands(&caller, view.id).await, (VerificationStatus::Approved, 4));
+    assert_eq!(world.has(&caller, view.id).await, (VerificationStatus::Approved, 4));
     world.at_rest().await;
     assert!(world.air.try_recv().is_err(), "no modem sent anything");
     let mut told = Vec::new();
@@ -102,9 +102,9 @@ async fn no_other_sender_approves() {
     let name = Address::alphanumeric("0791234567").unwrap();
     world.receive(&deliver(name, 0, 0, text, 60)).await;
     assert_eq!(world.inbox().await[0].from.as_str(), "0791234567");
-    assert_eq!(world.stands(&caller, id).await, (VerificationStatus::Pending, 5));
+    assert_eq!(world.has(&caller, id).await, (VerificationStatus::Pending, 5));
     world.hears("0791234567", &token).await;
-    assert_eq!(world.stands(&caller, id).await.0, VerificationStatus::Approved, "the national form");
+    assert_eq!(world.has(&caller, id).await.0, VerificationStatus::Approved, "the national form");
 }
 
 #[tokio::test]
@@ -115,18 +115,18 @@ async fn wrong_tokens_are_attempts_and_other_texts_are_none() {
     for text in ["Hello", "What am I to send?", &token[..7]] {
         world.hears(PHONE, text).await;
     }
-    assert_eq!(world.stands(&caller, id).await, (VerificationStatus::Pending, 5));
+    assert_eq!(world.has(&caller, id).await, (VerificationStatus::Pending, 5));
     for left in (0..5).rev() {
         world.hears(PHONE, &other(&token)).await;
-        assert_eq!(world.stands(&caller, id).await.1, left);
+        assert_eq!(world.has(&caller, id).await.1, left);
     }
     world.hears(PHONE, &token).await;
-    assert_eq!(world.stands(&caller, id).await, (VerificationStatus::Exhausted, 0));
+    assert_eq!(world.has(&caller, id).await, (VerificationStatus::Exhausted, 0));
     // Whoever forges the sender uses up this verification, and keeps the number from nothing else.
     world.clock.advance(Duration::from_secs(30));
     let (again, token) = world.invited(&caller, inbound(PHONE)).await;
     world.hears(PHONE, &token).await;
-    assert_eq!(world.stands(&caller, again).await.0, VerificationStatus::Approved);
+    assert_eq!(world.has(&caller, again).await.0, VerificationStatus::Approved);
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn a_token_that_comes_too_late_approves_nothing() {
     let (id, token) = world.invited(&caller, inbound(PHONE)).await;
     world.clock.advance(Duration::from_secs(299));
     world.hears(PHONE, &token).await;
-    assert_eq!(world.stands(&caller, id).await, (VerificationStatus::Expired, 5));
+    assert_eq!(world.has(&caller, id).await, (VerificationStatus::Expired, 5));
 }
 
 #[tokio::test]
@@ -149,15 +149,15 @@ async fn a_token_is_that_of_one_service_and_client() {
     let (of_shop, token_of_shop) = world.invited(&shop, inbound(PHONE)).await;
     let (of_another, _) = world.invited(&shop, inbound("+41791234568")).await;
     world.hears(PHONE, &token_to_pay).await;
-    assert_eq!(world.stands(&web, of_web).await, (VerificationStatus::Pending, 5));
-    assert_eq!(world.stands(&web, to_pay).await.0, VerificationStatus::Approved);
+    assert_eq!(world.has(&web, of_web).await, (VerificationStatus::Pending, 5));
+    assert_eq!(world.has(&web, to_pay).await.0, VerificationStatus::Approved);
     world.hears(PHONE, &other(&token)).await;
-    assert_eq!(world.stands(&web, of_web).await, (VerificationStatus::Pending, 4));
-    assert_eq!(world.stands(&shop, of_shop).await, (VerificationStatus::Pending, 4));
-    assert_eq!(world.stands(&shop, of_another).await, (VerificationStatus::Pending, 5));
+    assert_eq!(world.has(&web, of_web).await, (VerificationStatus::Pending, 4));
+    assert_eq!(world.has(&shop, of_shop).await, (VerificationStatus::Pending, 4));
+    assert_eq!(world.has(&shop, of_another).await, (VerificationStatus::Pending, 5));
     world.hears(PHONE, &format!("{token_of_shop} {}", other(&token))).await;
-    assert_eq!(world.stands(&shop, of_shop).await.0, VerificationStatus::Approved);
-    assert_eq!(world.stands(&web, of_web).await, (VerificationStatus::Pending, 4));
+    assert_eq!(world.has(&shop, of_shop).await.0, VerificationStatus::Approved);
+    assert_eq!(world.has(&web, of_web).await, (VerificationStatus::Pending, 4));
 }
 
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn no_check_approves_one_and_no_resend_sends_for_it() {
     for error in refused {
         assert!(matches!(&error, GatewayError::Conflict(why) if why.contains("inbound")), "{error:?}");
     }
-    assert_eq!(world.stands(&caller, id).await, (VerificationStatus::Pending, 5));
+    assert_eq!(world.has(&caller, id).await, (VerificationStatus::Pending, 5));
 }
 
 #[tokio::test]
@@ -192,20 +192,20 @@ async fn one_is_pending_at_most_and_its_token_is_given_once() {
     assert!(matches!(cooling, GatewayError::Cooldown { verification, .. } if verification == first));
     world.clock.advance(Duration::from_secs(30));
     let (second, newer) = world.invited(&caller, inbound(PHONE)).await;
-    assert_eq!(world.stands(&caller, first).await.0, VerificationStatus::Cancelled);
+    assert_eq!(world.has(&caller, first).await.0, VerificationStatus::Cancelled);
     world.hears(PHONE, &token).await;
-    assert_eq!(world.stands(&caller, second).await, (VerificationStatus::Pending, 4));
+    assert_eq!(world.has(&caller, second).await, (VerificationStatus::Pending, 4));
     // A code takes the place of a token, and a token that of a code.
     world.clock.advance(Duration::from_secs(30));
     let by_code = world.issue(PHONE).await.unwrap();
-    assert_eq!(world.stands(&caller, second).await.0, VerificationStatus::Cancelled);
+    assert_eq!(world.has(&caller, second).await.0, VerificationStatus::Cancelled);
     let code = code_of(&world.aired().await);
     world.hears(PHONE, &newer).await;
     world.clock.advance(Duration::from_secs(30));
     let (third, token) = world.invited(&caller, inbound(PHONE)).await;
     assert!(!world.check(by_code.id, &code).await.approved);
     world.hears(PHONE, &token).await;
-    assert_eq!(world.stands(&caller, third).await.0, VerificationStatus::Approved);
+    assert_eq!(world.has(&caller, third).await.0, VerificationStatus::Approved);
 }
 
 #[tokio::test]
@@ -235,5 +235,5 @@ async fn a_token_is_known_after_a_restart() {
     world.gateway.stop();
     let world = World::with(1, allowed(), store, clock).await;
     world.hears(PHONE, &token).await;
-    assert_eq!(world.stands(&Caller::default(), id).await.0, VerificationStatus::Approved);
+    assert_eq!(world.has(&Caller::default(), id).await.0, VerificationStatus::Approved);
 }
