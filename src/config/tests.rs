@@ -34,6 +34,31 @@ fn nothing_is_the_defaults() {
     assert_eq!(config.warnings(), ["no [[modem]] is configured: nothing can be sent"]);
 }
 
+fn limits_are_read(gateway: &Settings) {
+    assert_eq!(gateway.limits.per_number, ["1/1m".parse().unwrap()]);
+    assert_eq!(gateway.limits.per_client, ["2/1m".parse().unwrap()]);
+    assert_eq!(gateway.limits.per_prefix, ["3/1m".parse().unwrap()]);
+    assert_eq!(gateway.limits.total, []);
+    assert_eq!(gateway.limits.guesses_per_number, ["9/1d".parse().unwrap()]);
+    let keys = [("device", vec![]), ("ip", vec!["10/1h".parse().unwrap(), "50/1d".parse().unwrap()])];
+    assert_eq!(gateway.limits.keys, keys.map(|(name, rates)| (name.to_owned(), rates)).into());
+    assert_eq!(gateway.limits.allow_prefixes.as_deref(), Some(&["+41".to_owned()][..]));
+    assert_eq!(gateway.limits.deny_prefixes, ["+4190"]);
+    let destinations = &gateway.destinations;
+    let [german, swiss] = ["DE", "CH"].map(|letters| letters.parse().unwrap());
+    assert_eq!(destinations.countries, Countries::These(vec![german, swiss]));
+    assert_eq!(destinations.types, [Kind::Mobile, Kind::FixedLine]);
+    assert_eq!(destinations.validity, Validity::Possible);
+    assert_eq!(destinations.default_region, Some(german));
+    let pumping = Pumping {
+        abroad: Action::Record,
+        home: Action::Off,
+        unverified: "7/2h".parse().unwrap(),
+        adjacent: 0,
+    };
+    assert_eq!(gateway.pumping, pumping);
+}
+
 #[test]
 fn every_key_is_read() {
     let config = parse(include_str!("every_key.toml")).unwrap();
@@ -101,28 +126,7 @@ fn every_key_is_read() {
     assert_eq!(login.android_app_hash.as_deref(), Some("FA+9qCX9VSu"));
     assert!(login.report && login.flash && login.inbound);
     assert_eq!(login.locales["de-CH"], Template::parse("Code {code}").unwrap());
-    assert_eq!(config.gateway.limits.per_number, ["1/1m".parse().unwrap()]);
-    assert_eq!(config.gateway.limits.per_client, ["2/1m".parse().unwrap()]);
-    assert_eq!(config.gateway.limits.per_prefix, ["3/1m".parse().unwrap()]);
-    assert_eq!(config.gateway.limits.total, []);
-    assert_eq!(config.gateway.limits.guesses_per_number, ["9/1d".parse().unwrap()]);
-    let keys = [("device", vec![]), ("ip", vec!["10/1h".parse().unwrap(), "50/1d".parse().unwrap()])];
-    assert_eq!(config.gateway.limits.keys, keys.map(|(name, rates)| (name.to_owned(), rates)).into());
-    assert_eq!(config.gateway.limits.allow_prefixes.as_deref(), Some(&["+41".to_owned()][..]));
-    assert_eq!(config.gateway.limits.deny_prefixes, ["+4190"]);
-    let destinations = &config.gateway.destinations;
-    let [german, swiss] = ["DE", "CH"].map(|letters| letters.parse().unwrap());
-    assert_eq!(destinations.countries, Countries::These(vec![german, swiss]));
-    assert_eq!(destinations.types, [Kind::Mobile, Kind::FixedLine]);
-    assert_eq!(destinations.validity, Validity::Possible);
-    assert_eq!(destinations.default_region, Some(german));
-    let pumping = Pumping {
-        abroad: Action::Record,
-        home: Action::Off,
-        unverified: "7/2h".parse().unwrap(),
-        adjacent: 0,
-    };
-    assert_eq!(config.gateway.pumping, pumping);
+    limits_are_read(&config.gateway);
     assert_eq!((config.gateway.max_pending, config.gateway.min_life.as_secs()), (7, 5));
     assert_eq!(config.gateway.max_wait, Duration::from_secs(8));
     assert_eq!(config.patience, Some(Duration::from_secs(9)));

@@ -227,6 +227,21 @@ fn same<T: Clone>(all: T) -> (T, T) {
 }
 
 impl Held {
+    fn verification(&mut self) {
+        let schema = |name: &str| format!("/components/schemas/{name}");
+        let member = |name: &str, member: &str| format!("/components/schemas/{name}/properties/{member}");
+        let full = verification();
+        let bare =
+            wire::Verification { metadata: BTreeMap::new(), mode: None, inbound: None, ..full.clone() };
+        let invitation = full.inbound.clone().unwrap();
+        assert!(!format!("{full:?}").contains(&invitation.token));
+        self.hold(&member("Verification", "inbound"), &invitation, &invitation);
+        self.hold(&schema("Verification"), &full, &bare);
+        self.hold(&member("Verification", "message"), &full.message, &bare.message);
+        let [full, bare] = [full, bare].map(|verification| wire::Check { approved: true, verification });
+        self.hold("/components/responses/Check/content/application~1json/schema", &full, &bare);
+    }
+
     fn limits(&mut self) {
         let window = wire::LimitWindow { name: "x".to_owned(), used: 1, limit: 3, resets_at: AT.into() };
         let items = "/components/schemas/Limits/properties/windows/items";
@@ -254,16 +269,7 @@ fn every_member_of_every_answer_is_described() {
     let member = |name: &str, member: &str| format!("/components/schemas/{name}/properties/{member}");
     let next_cursor = Some("x".to_owned());
 
-    let full = verification();
-    let bare = wire::Verification { metadata: BTreeMap::new(), mode: None, inbound: None, ..full.clone() };
-    let invitation = full.inbound.clone().unwrap();
-    assert!(!format!("{full:?}").contains(&invitation.token));
-    held.hold(&member("Verification", "inbound"), &invitation, &invitation);
-    held.hold(&schema("Verification"), &full, &bare);
-    held.hold(&member("Verification", "message"), &full.message, &bare.message);
-    let [full, bare] = [full, bare].map(|verification| wire::Check { approved: true, verification });
-    held.hold("/components/responses/Check/content/application~1json/schema", &full, &bare);
-
+    held.verification();
     let full = wire::Verifications { verifications: vec![verification()], next_cursor: next_cursor.clone() };
     let bare = wire::Verifications { next_cursor: None, ..full.clone() };
     held.hold(&answer("~1v1~1verifications/get"), &full, &bare);
