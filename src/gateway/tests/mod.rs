@@ -154,8 +154,7 @@ struct World {
 /// The defaults without their rates, and a service more. The clock is moved while modems send, so what they seem to take
 /// says nothing.
 fn settings() -> Settings {
-    let template = Template::parse("Your code is {code}.").unwrap();
-    let service = Service { template, ..Service::default() };
+    let service = Service { template: Template::parse("Your code is {code}.").unwrap(), ..Service::default() };
     let [per_number, per_client, per_prefix, total] = [const { Vec::new() }; 4];
     Settings {
         services: BTreeMap::from([("default".to_owned(), service.clone()), ("pay".to_owned(), service)]),
