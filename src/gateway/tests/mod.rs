@@ -150,8 +150,7 @@ struct World {
     events: tokio::sync::broadcast::Receiver<Event>,
 }
 
-/// The defaults without their rates, and a service more. The clock is moved while modems send, so what they seem to take
-/// says nothing.
+/// The defaults without their rates, and a service more. The clock is moved while modems send: they have no pace.
 fn settings() -> Settings {
     let template = Template::parse("Your code is {code}.").unwrap();
     let service = Service { template, ..Service::default() };
