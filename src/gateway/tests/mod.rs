@@ -151,8 +151,7 @@ struct World {
     events: tokio::sync::broadcast::Receiver<Event>,
 }
 
-/// The defaults without their rates, and a service more. The clock is moved while modems send, so what they seem to take
-/// says nothing.
+/// The defaults without their rates, and a service more. The clock is moved while modems send: they have no pace.
 fn settings() -> Settings {
     let service = Service { template: Template::parse("Your code is {code}.").unwrap(), ..Service::default() };
     let [per_number, per_client, per_prefix, total] = [const { Vec::new() }; 4];
