@@ -97,9 +97,8 @@ impl Submit for Fake {
             let mut references = Vec::new();
             for part in &parts {
                 let pdu = part.pdu.expose();
-                let decoded =
-                    gsm_sms::decode(pdu, Direction::Mo, Framing::SmscFirst, Strictness::Strict).unwrap();
-                let gsm_sms::Tpdu::Submit(submit) = decoded.tpdu else { panic!("not a SUBMIT") };
+                let read = gsm_sms::decode(pdu, Direction::Mo, Framing::SmscFirst, Strictness::Strict);
+                let gsm_sms::Tpdu::Submit(submit) = read.unwrap().tpdu else { panic!("not a SUBMIT") };
                 references.push(submit.message_reference);
                 let _ = air.send(Aired {
                     modem: modem.clone(),
@@ -153,7 +152,8 @@ struct World {
 
 /// The defaults without their rates, and a service more. The clock is moved while modems send: they have no pace.
 fn settings() -> Settings {
-    let service = Service { template: Template::parse("Your code is {code}.").unwrap(), ..Service::default() };
+    let template = Template::parse("Your code is {code}.").unwrap();
+    let service = Service { template, ..Service::default() };
     let [per_number, per_client, per_prefix, total] = [const { Vec::new() }; 4];
     Settings {
         services: BTreeMap::from([("default".to_owned(), service.clone()), ("pay".to_owned(), service)]),
