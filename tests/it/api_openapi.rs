@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use smsotpd::api::access::{Access, Client, Matcher, Right};
 use smsotpd::api::client::{Call, escape};
 use smsotpd::api::{Limits, ROUTES, Route, openapi};
-use smsotpd::otp::Code;
 use smsotpd::otp::VerificationStatus;
+use smsotpd::otp::{Code, Unfit};
 use smsotpd::outbox::MessageStatus;
 
 use crate::api_support::{NUMBER, Served, served, served_within};
@@ -112,7 +112,9 @@ fn is_valid(description: &Value, schema: &Value, value: &Value) -> bool {
                     && text.chars().all(|c| c.is_ascii_alphanumeric() || "*#+.,:;/()!?-".contains(c))
             }
             typed if typed.starts_with(r"[^\s\u0085") => !Code::is_blank(text),
-            r"^[^\u0000-\u001f\u007f-\u009f]*$" => !text.contains(char::is_control),
+            seen if seen.starts_with(r"^[^\u0000-\u001f\u007f-\u009f\u00ad") => {
+                Unfit::in_line(text).is_none()
+            }
             "^[1-9][0-9]{0,5}(ms|s|m|h|d)$" => text.starts_with(|c: char| c.is_ascii_digit()),
             "^(19[7-9][0-9]|[2-9][0-9]{3})-" => text.starts_with("2027-"),
             "^[!-~]([ -~]*[!-~])?$" => text.bytes().all(|b| b.is_ascii_graphic()),
