@@ -68,6 +68,12 @@ impl PhoneNumber {
         &self.0[1..]
     }
 
+    /// Its first seven digits, by which numbers of one range are counted together.
+    pub fn prefix(&self) -> &str {
+        let digits = self.digits();
+        digits.get(..7).unwrap_or(digits)
+    }
+
     /// A form fit for a log: the first four and the last two digits, `+4179*****67`.
     pub fn masked(&self) -> String {
         mask(&self.0)

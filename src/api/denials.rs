@@ -1,4 +1,4 @@
-//! Who was denied what: the one place through which every denial goes, and its lines in the log.
+//! Who was denied what: what the trail has of each denial, and its lines in the log.
 //!
 //! Whoever may open the socket can be denied without end, and must not fill the log: the first denial of a kind is
 //! logged at once, those of the next ten minutes are counted, and the count is logged when they are over.
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::access::Grant;
 use super::peer::Peer;
+use crate::trail::Audit;
 
 /// How long denials of a kind are counted after one was logged.
 const SPAN: Duration = Duration::from_secs(600);
@@ -34,6 +35,13 @@ impl<'a> Denial<'a> {
     /// A denial of a connection's peer.
     pub(super) fn new(grant: &'a Grant, method: &'static str, route: &'static str, status: u16) -> Self {
         Self { peer: &grant.peer, client: grant.caller.client.as_deref(), method, route, status }
+    }
+
+    /// What the trail has of it. `detail` is the answer's, which has nothing that the client wrote.
+    pub(super) fn audit(&self, detail: &str) -> Audit {
+        let Self { method, route, .. } = self;
+        let why = detail.strip_prefix("this client ").unwrap_or("is about what another client made");
+        Audit::denied(format!("{method} {route} {why}"))
     }
 
     fn kind(&self) -> Kind {

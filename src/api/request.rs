@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{MatchedPath, Query, RawPathParams};
+use axum::extract::{Query, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request, Version, header};
 use axum::response::Response;
@@ -17,7 +17,6 @@ use super::fields::{Fields, must_be, unknown};
 use super::problem::Problem;
 use crate::gateway::Caller;
 use crate::secret::Secret;
-use crate::trail::Audit;
 
 /// The longest time that `?wait=` waits.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -56,14 +55,7 @@ impl Authorised {
         let body = UnreadBody::new(&parts, body, app.limits.body);
         let caller = match parts.extensions.get::<Arc<Grant>>() {
             Some(grant) if grant.meets(any_of) => grant.caller.clone(),
-            grant => {
-                let by = grant.and_then(|grant| grant.caller.client.as_deref());
-                // The path itself may have a number in it.
-                let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-                let detail = format!("{} {route} needs {}", parts.method, named(any_of));
-                app.service.audit_refusal(by, Audit::denied(detail));
-                return Err(Problem::not_allowed(format!("this client needs {}", named(any_of))));
-            }
+            _ => return Err(Problem::not_allowed(format!("this client needs {}", named(any_of)))),
         };
         // No path of the table has more than one parameter.
         let param = params.and_then(|params| params.iter().next()).map(|(_, value)| value.to_owned());

@@ -95,6 +95,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         let handler = async move |params: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
             let params = params.ok();
             let grant = request.extensions().get::<Arc<Grant>>().cloned();
+            let service = Arc::clone(&app.service);
             let admitted = Authorised::admit(app, request, params.as_ref(), route.any_of, route.query);
             let reply = match admitted {
                 Ok(request) => (route.answer)(request).await,
@@ -103,7 +104,9 @@ pub(super) fn router(app: &Arc<App>) -> Router {
             if let (Err(problem), Some(grant)) = (&reply, grant)
                 && problem.is_denial()
             {
-                denials.tell(&Denial::new(&grant, route.method, route.path, problem.status.as_u16()));
+                let denial = Denial::new(&grant, route.method, route.path, problem.status.as_u16());
+                service.audit_refusal(denial.client, denial.audit(&problem.detail));
+                denials.tell(&denial);
             }
             reply.into_response()
         };

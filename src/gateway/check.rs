@@ -46,10 +46,7 @@ impl Gateway {
         let settings = self.0.settings();
         let to = settings.number(to)?;
         let service = service.unwrap_or(Service::DEFAULT).to_owned();
-        allowed(caller, &service)?;
-        if !settings.services.contains_key(&service) {
-            return Err(GatewayError::UnknownService);
-        }
+        allowed(caller, &settings, &service)?;
         let once = once(caller, "POST /v1/check", &request, &[to.as_str(), &service]);
         let who = caller.clone();
         let check = move |mv: &mut Move<'_, '_>| {
@@ -67,10 +64,11 @@ impl Gateway {
 
 /// What makes two checks the same.
 fn once(caller: &Caller, route: &str, request: &CheckRequest, of: &[&str]) -> Option<Once> {
-    let said = [Some(&request.code), request.binding.as_ref()];
-    let fields: Vec<&str> =
-        of.iter().copied().chain(said.into_iter().flatten().map(|secret| secret.expose().as_str())).collect();
-    Once::of(caller, route, request.idempotency_key.as_ref(), &fields)
+    let fields = || {
+        let said = [Some(&request.code), request.binding.as_ref()].into_iter().flatten();
+        of.iter().copied().chain(said.map(|secret| secret.expose().as_str())).collect()
+    };
+    Once::of(caller, route, request.idempotency_key.as_ref(), fields)
 }
 
 impl Move<'_, '_> {

@@ -67,7 +67,7 @@ impl Effect {
     /// What it tells of, if it is something that happened.
     fn about(&self) -> Option<About> {
         Some(match self {
-            Self::Message(m) => told::kept_message(m),
+            Self::Message(m) => told::message(MessageView::from(m)),
             Self::Verification(what, v) => told::verification(what, v),
             Self::Received(m) => told::inbox(m),
             Self::Modem(m) => told::modem(m),

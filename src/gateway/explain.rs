@@ -4,7 +4,8 @@ use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::inner::Gateway;
 use super::limits::{Judged, Seen};
-use super::request::{Caller, LimitsRequest};
+use super::request::{Caller, LimitsRequest, Mode};
+use super::verify::allowed;
 use super::view::{LimitsView, WindowView};
 use crate::otp::{Service, Standing};
 
@@ -14,7 +15,12 @@ impl Gateway {
         let inner = &self.0;
         let settings = inner.settings();
         let service = request.service.unwrap_or_else(|| Service::DEFAULT.to_owned());
-        let asked = match inner.weigh(caller, &settings, &request.to, &service, &request.keys) {
+        let weigh = || {
+            let to = settings.number(&request.to)?;
+            allowed(caller, &settings, &service)?;
+            inner.weigh(caller, &settings, to, Mode::Sms, &request.keys)
+        };
+        let asked = match weigh() {
             Ok(asked) => asked,
             // Such a request would be no issue.
             Err(e @ GatewayError::InvalidRequest(_)) => return Err(e),
@@ -22,7 +28,7 @@ impl Gateway {
         };
         let look = move |mv: &mut Move<'_, '_>| {
             let pending = mv.pending(&asked.to, &service, asked.client.as_deref())?;
-            let Judged { refused, codes, guesses, guard } = mv.judge(&asked, pending.as_ref())?;
+            let Judged { refused, codes, guesses, guard, .. } = mv.judge(&asked, pending.as_ref())?;
             let (now, steady) = (mv.now, mv.steady);
             let seen = |Seen { place, standing, .. }: &Seen| {
                 (format!("{} {}", place.limit, place.rate), place.rate.count, *standing)

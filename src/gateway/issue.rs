@@ -12,7 +12,7 @@ use super::once::{Made, Once};
 use super::request::{Caller, IssueRequest, Mode};
 use super::settings::Settings;
 use super::source::{Source, check_values};
-use super::verify::{own, visible};
+use super::verify::{allowed, own, visible};
 use super::view::{CheckView, Invitation, VerificationView};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
@@ -43,16 +43,16 @@ impl Gateway {
         let inner = &self.0;
         let settings = inner.settings();
         let name = request.service.clone().unwrap_or_else(|| Service::DEFAULT.to_owned());
-        let fields = fields(&request, settings.number(&request.to)?.as_str(), &name);
-        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-        let once = Once::of(caller, "POST /v1/verifications", request.idempotency_key.as_ref(), &fields);
+        let to = settings.number(&request.to)?;
+        let fields = || fields(&request, to.as_str(), &name);
+        let once = Once::of(caller, "POST /v1/verifications", request.idempotency_key.as_ref(), fields);
         let (who, now) = (caller.clone(), inner.clock.now());
         let look = move |mv: &mut Move<'_, '_>, id| Ok(visible(&who, mv.settled(id)?)?.view(now));
         if let Some(view) = inner.replay(now, once.clone(), look).await? {
             return Ok((view, true));
         }
-        let asked = inner.weigh(caller, &settings, &request.to, &name, &request.keys)?;
-        let service = settings.services.get(&name).ok_or(GatewayError::UnknownService)?;
+        let service = allowed(caller, &settings, &name)?;
+        let asked = inner.weigh(caller, &settings, to, request.mode, &request.keys)?;
         check_notes(&request.metadata)?;
         let new = inner.draw(caller, &settings, (&name, service), asked.to.clone(), request, now)?;
         let invitation = new.invitation.clone();
@@ -71,7 +71,7 @@ impl Gateway {
     ) -> Result<VerificationView> {
         let inner = &self.0;
         let route = format!("POST /v1/verifications/{id}/resend");
-        let once = Once::of(caller, &route, idempotency_key.as_ref(), &[]);
+        let once = Once::of(caller, &route, idempotency_key.as_ref(), Vec::<&str>::new);
         let now = inner.clock.now();
         let (who, message) = (caller.clone(), inner.ids.next(now));
         inner.perform(now, move |mv| mv.resend(&who, id, message, once.as_ref())).await
@@ -228,8 +228,7 @@ impl Move<'_, '_> {
                 "too little of its life is left for another message; issue a new verification".to_owned(),
             ));
         }
-        let refused = self.inner.admit().and_then(|()| self.inner.permits_code(self.settings, &v.to)).err();
-        let asked = Asked { to: v.to.clone(), client: caller.client.clone(), keys: Vec::new(), refused };
+        let asked = self.inner.weigh(caller, self.settings, v.to.clone(), Mode::Sms, &BTreeMap::new())?;
         let judged = self.judge(&asked, Some(&v))?;
         self.admit(&judged)?;
         let source = self.kept_source(&v)?;

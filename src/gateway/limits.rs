@@ -10,11 +10,10 @@ use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::inner::Inner;
 use super::pumping::Guard;
-use super::request::Caller;
+use super::request::{Caller, Mode};
 use super::settings::Settings;
-use super::verify::allowed;
 use crate::hex;
-use crate::otp::{Limits, Place, Standing, Verification, Window};
+use crate::otp::{Limits, Place, PumpingRule, Standing, Verification, Window};
 use crate::outbox::Message;
 use crate::phone::PhoneNumber;
 use crate::store::Records as _;
@@ -30,6 +29,8 @@ pub(super) struct Asked {
     pub(super) client: Option<String>,
     /// The caller's own keys: the name of each, and a keyed hash of its value.
     pub(super) keys: Vec<(String, String)>,
+    /// Whether a message goes out for it: none does for an inbound one or to a test number.
+    pub(super) sends: bool,
     /// Why it is refused whatever the store has.
     pub(super) refused: Option<GatewayError>,
 }
@@ -38,6 +39,8 @@ pub(super) struct Asked {
 pub(super) struct Judged {
     /// Why it is refused, if it is.
     pub(super) refused: Option<GatewayError>,
+    /// The rule of the guard against pumping, when that is why.
+    pub(super) pumped: Option<PumpingRule>,
     /// The windows of the code itself, in which it is counted.
     pub(super) codes: Vec<Seen>,
     /// Those of wrong codes for its number, in which it is not.
@@ -78,24 +81,25 @@ impl Move<'_, '_> {
             let retry_after = v.cools_for(self.now)?;
             Some(GatewayError::Cooldown { retry_after, verification: v.id })
         });
-        let guard = self.guard(&asked.to)?;
-        let pumped = self.pumped(&guard).map(|(_, refused)| refused);
-        let waits = [cooling, full, pumped].into_iter().flatten().max_by_key(wait_of);
-        Ok(Judged { refused: asked.refused.clone().or(opted_out).or(waits), codes, guesses, guard })
+        let guard = if asked.sends { self.guard(&asked.to)? } else { Guard::none() };
+        let pumped = self.pumped(&guard).map(|(rule, refused)| (refused, Some(rule)));
+        let plain = |refused| (refused, None);
+        let waits = [cooling.map(plain), full.map(plain), pumped];
+        let longest = waits.into_iter().flatten().max_by_key(|(refused, _)| wait_of(refused));
+        let (refused, pumped) = asked.refused.clone().or(opted_out).map(plain).or(longest).unzip();
+        Ok(Judged { refused, pumped: pumped.flatten(), codes, guesses, guard })
     }
 
     /// Refuses what is refused.
     pub(super) fn admit(&self, judged: &Judged) -> Result<()> {
-        let Some(refused) = &judged.refused else { return Ok(()) };
-        if let Some((rule, _)) = self.pumped(&judged.guard).filter(|(_, pumped)| pumped == refused) {
+        if let Some(rule) = judged.pumped {
             self.inner.metrics.pumping(rule, true);
         }
-        Err(refused.clone())
+        judged.refused.clone().map_or(Ok(()), Err)
     }
 
     /// Counts one more code in the windows of its judgement, when the modems have the time for its message.
     pub(super) fn count(&mut self, judged: Judged, m: &Message) -> Result<()> {
-        // Nothing is sent to a test number.
         if !m.status.is_over() {
             self.inner.admit_code(m, self.now)?;
         }
@@ -156,18 +160,14 @@ impl Inner {
         &self,
         caller: &Caller,
         settings: &Settings,
-        to: &str,
-        service: &str,
+        to: PhoneNumber,
+        mode: Mode,
         keys: &BTreeMap<String, String>,
     ) -> Result<Asked> {
-        let to = settings.number(to)?;
-        if !settings.services.contains_key(service) {
-            return Err(GatewayError::UnknownService);
-        }
-        allowed(caller, service)?;
         let keys = self.hashed(&settings.limits, keys)?;
         let refused = self.admit().and_then(|()| self.permits_code(settings, &to)).err();
-        Ok(Asked { to, client: caller.client.clone(), keys, refused })
+        let sends = mode == Mode::Sms && !settings.testing.has(&to);
+        Ok(Asked { to, client: caller.client.clone(), keys, sends, refused })
     }
 
     /// The caller's own keys, each with a keyed hash for its value: what a value names, such as a person's address, is

@@ -16,9 +16,8 @@ impl Gateway {
         let inner = &self.0;
         let settings = inner.settings();
         let to = settings.number(&request.to)?;
-        let fields = fields(&request, to.as_str());
-        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-        let once = Once::of(caller, "POST /v1/messages", request.idempotency_key.as_ref(), &fields);
+        let fields = || fields(&request, to.as_str());
+        let once = Once::of(caller, "POST /v1/messages", request.idempotency_key.as_ref(), fields);
         let now = inner.clock.now();
         let look = |mv: &mut Move<'_, '_>, id| mv.tx.message(id)?.ok_or(GatewayError::NotFound("message"));
         if let Some(m) = inner.replay(now, once.clone(), look).await? {
@@ -93,9 +92,9 @@ impl Gateway {
 }
 
 /// What makes two send requests the same.
-fn fields(request: &SendRequest, to: &str) -> [String; 3] {
+fn fields(request: &SendRequest, to: &str) -> Vec<String> {
     let SendRequest { flash, priority, report, valid_for, send_at, modem, .. } = request;
-    [
+    vec![
         to.to_owned(),
         request.text.expose().clone(),
         format!("{flash} {priority} {report} {valid_for:?} {send_at:?} {modem:?}"),

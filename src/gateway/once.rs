@@ -25,10 +25,16 @@ pub(super) struct Once {
 }
 
 impl Once {
-    /// What a client asks for once, if it gave a key. `route` is the method and the path.
-    pub(super) fn of(caller: &Caller, route: &str, key: Option<&String>, fields: &[&str]) -> Option<Self> {
+    /// What a client asks for once, if it gave a key. `route` is the method and the path, `fields` what makes two
+    /// requests the same.
+    pub(super) fn of<F: AsRef<str>>(
+        caller: &Caller,
+        route: &str,
+        key: Option<&String>,
+        fields: impl FnOnce() -> Vec<F>,
+    ) -> Option<Self> {
         let (client, key) = (caller.client.clone().unwrap_or_default(), format!("{route} {}", key?));
-        Some(Self { client, key, digest: fingerprint(fields) })
+        Some(Self { client, key, digest: fingerprint(&fields()) })
     }
 
     fn is(&self, digest: [u8; 32]) -> Result<()> {
@@ -126,10 +132,10 @@ impl Move<'_, '_> {
 }
 
 /// SHA-256 over fields, each preceded by its length.
-fn fingerprint(fields: &[&str]) -> [u8; 32] {
+fn fingerprint<F: AsRef<str>>(fields: &[F]) -> [u8; 32] {
     use sha2::Digest as _;
     let mut hash = sha2::Sha256::new();
-    for field in fields {
+    for field in fields.iter().map(AsRef::as_ref) {
         hash.update((field.len() as u64).to_be_bytes());
         hash.update(field.as_bytes());
     }

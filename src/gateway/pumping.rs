@@ -47,6 +47,11 @@ impl Broken {
 }
 
 impl Guard {
+    /// What it has to say when nothing goes out, which costs nobody anything.
+    pub(super) fn none() -> Self {
+        Self { action: Action::Off, groups: Vec::new(), neighbours: None }
+    }
+
     /// The budget that is used up the longest.
     fn spent(&self, configured: Rate) -> Option<Broken> {
         let until = |counted: &&Counted| counted.standing.retry_at;
@@ -80,11 +85,8 @@ impl Guard {
 }
 
 impl Move<'_, '_> {
-    /// What the guard has to say about a code to this number; nothing is counted. Test numbers cost nobody anything.
+    /// What the guard has to say about a code that goes out to this number; nothing is counted.
     pub(super) fn guard(&self, to: &PhoneNumber) -> Result<Guard> {
-        if self.settings.testing.has(to) {
-            return Ok(Guard { action: Action::Off, groups: Vec::new(), neighbours: None });
-        }
         let policy = &self.settings.pumping;
         let counted = |(group, tally): (Group, Tally)| {
             let (budget, standing) = tally.standing(policy, self.steady);
@@ -106,7 +108,8 @@ impl Move<'_, '_> {
         if policy.abroad == Action::Off && policy.home == Action::Off {
             return Ok((Action::Off, Vec::new()));
         }
-        let action = policy.action(to, &locked(&self.inner.queue).countries());
+        let range = to.range();
+        let action = policy.action(range, &locked(&self.inner.queue).countries());
         let tally = |group: Group| {
             let tally = Tally {
                 unverified: self.tx.window(&group.unverified)?,
@@ -114,7 +117,7 @@ impl Move<'_, '_> {
             };
             Ok((group, tally))
         };
-        let groups = policy.groups(to).into_iter().filter(|_| action != Action::Off);
+        let groups = policy.groups(to, range).into_iter().filter(|_| action != Action::Off);
         Ok((action, groups.map(tally).collect::<Result<_>>()?))
     }
 
@@ -147,9 +150,10 @@ impl Move<'_, '_> {
         Ok(())
     }
 
-    /// The code of a verification was entered: its messages are taken back, and it speaks for its country and its prefix.
+    /// The code of a verification was entered: its messages, if it had any, are taken back, and it speaks for its country
+    /// and its prefix.
     pub(super) fn proven(&mut self, v: &Verification) -> Result<()> {
-        if self.settings.testing.has(&v.to) {
+        if v.inbound || self.settings.testing.has(&v.to) {
             return Ok(());
         }
         let issued_at = self.steady.minus(self.now.since(v.created_at));

@@ -2,7 +2,6 @@
 
 use super::error::GatewayError;
 use super::view::{EventKind, InboxView, MessageView, ModemView, RecoveryView, VerificationView};
-use crate::outbox::{Kind, Message};
 use crate::trail;
 
 /// Characters that are kept of a text that somebody else wrote, such as an error of a modem.
@@ -17,7 +16,7 @@ impl EventKind {
     pub fn about(&self) -> trail::About {
         match self {
             Self::Verification(what, v) => verification(what, v),
-            Self::Message(m) => message(m),
+            Self::Message(m) => message(m.clone()),
             Self::Modem(m) => modem(m),
             Self::Inbox(m) => inbox(m),
             Self::Recovered(m, recovery) => recovered(m, recovery),
@@ -54,37 +53,17 @@ pub(super) fn verification(what: &str, v: &VerificationView) -> trail::About {
     })
 }
 
-/// The same of a message as it is kept.
-pub(super) fn kept_message(m: &Message) -> trail::About {
+pub(super) fn message(m: MessageView) -> trail::About {
     trail::About::Message(trail::Message {
         id: m.id,
-        owner: m.client.clone(),
-        otp: matches!(m.kind, Kind::Otp(_)),
-        service: m.service.clone(),
-        to: m.to.masked(),
-        status: m.status,
-        parts: m.parts,
-        encoding: m.encoding,
-        modem: m.modem.clone(),
-        attempts: m.attempts,
-        created_at: m.created_at,
-        sent_at: m.sent_at,
-        delivered_at: m.delivered_at,
-        error: m.error.as_deref().map(short),
-    })
-}
-
-fn message(m: &MessageView) -> trail::About {
-    trail::About::Message(trail::Message {
-        id: m.id,
-        owner: m.client.clone(),
+        owner: m.client,
         otp: m.otp,
-        service: m.service.clone(),
+        service: m.service,
         to: m.to.masked(),
         status: m.status,
         parts: m.parts,
         encoding: m.encoding,
-        modem: m.modem.clone(),
+        modem: m.modem,
         attempts: m.attempts,
         created_at: m.created_at,
         sent_at: m.sent_at,

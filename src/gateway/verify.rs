@@ -5,7 +5,7 @@ use super::error::{GatewayError, Result};
 use super::inner::{Gateway, Inner};
 use super::moves::Tracked;
 use super::request::Caller;
-use super::settings::TEST_NUMBER;
+use super::settings::{Settings, TEST_NUMBER};
 use super::source::Source;
 use super::view::VerificationView;
 use crate::clock::Timestamp;
@@ -124,9 +124,11 @@ fn measure(text: &Secret<String>) -> Result<(Encoding, u8)> {
     Ok((survey.encoding, u8::try_from(survey.parts).unwrap_or(u8::MAX)))
 }
 
-pub(super) fn allowed(caller: &Caller, service: &str) -> Result<()> {
-    if caller.may_use(service) {
-        return Ok(());
+/// A service that this client may use.
+pub(super) fn allowed<'s>(caller: &Caller, settings: &'s Settings, name: &str) -> Result<&'s Service> {
+    let service = settings.services.get(name).ok_or(GatewayError::UnknownService)?;
+    if caller.may_use(name) {
+        return Ok(service);
     }
     Err(GatewayError::NotAllowed("this client may not use this service".to_owned()))
 }

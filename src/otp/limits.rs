@@ -61,14 +61,13 @@ impl Limits {
     /// The windows in which one more code to `to` for `client` counts. Of each key that the caller gave there is its
     /// name, and a hash in place of its value.
     pub fn codes(&self, to: &PhoneNumber, client: Option<&str>, keys: &[(String, String)]) -> Vec<Place> {
-        let prefix: String = to.digits().chars().take(7).collect();
         let mut places = Vec::new();
         let mut add = |rates: &[Rate], limit: &str, subject: String| {
             places.extend(rates.iter().map(|&rate| Place::new(limit, &subject, rate)));
         };
         add(&self.per_number, "per_number", format!("number {}", to.as_str()));
         add(&self.per_client, "per_client", format!("client {}", client.unwrap_or_default()));
-        add(&self.per_prefix, "per_prefix", format!("prefix {prefix}"));
+        add(&self.per_prefix, "per_prefix", format!("prefix {}", to.prefix()));
         add(&self.total, "total", "total".to_owned());
         for (name, hash) in keys {
             let rates = self.keys.get(name).map(Vec::as_slice).unwrap_or_default();

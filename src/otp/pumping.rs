@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Bucket, Rate, Standing, Window};
 use crate::clock::Timestamp;
-use crate::phone::{Country, PhoneNumber};
+use crate::phone::{Country, PhoneNumber, Range};
 
 /// How long codes that were entered speak for their country and their prefix.
 const PROVEN: Rate = Rate { count: u32::MAX, per: Duration::from_secs(14 * 86_400) };
@@ -83,23 +83,21 @@ impl Pumping {
         Self { abroad: Action::Off, home: Action::Off, adjacent: 0, ..Self::default() }
     }
 
-    /// What is done about codes to this number. While no SIM's country is known, no country is abroad.
-    pub fn action(&self, to: &PhoneNumber, sims: &BTreeSet<Country>) -> Action {
-        let at_home = sims.is_empty() || to.range().place().is_some_and(|place| sims.contains(&place));
+    /// What is done about codes to numbers of this range. While no SIM's country is known, no country is abroad.
+    pub fn action(&self, range: Range, sims: &BTreeSet<Country>) -> Action {
+        let at_home = sims.is_empty() || range.place().is_some_and(|place| sims.contains(&place));
         if at_home { self.home } else { self.abroad }
     }
 
     /// The groups in which a code to this number counts: its country and its prefix.
-    pub fn groups(&self, to: &PhoneNumber) -> [Group; 2] {
-        let range = to.range();
+    pub fn groups(&self, to: &PhoneNumber, range: Range) -> [Group; 2] {
         let country = range.place().map_or_else(|| format!("+{}", range.calling_code), |c| c.to_string());
-        let prefix = to.digits().chars().take(7).collect::<String>();
         let group = |of, name: &str| Group {
             of,
             unverified: format!("unverified {name} {}", self.unverified.per.as_secs()),
             verified: format!("verified {name}"),
         };
-        [group("country", &country), group("prefix", &prefix)]
+        [group("country", &country), group("prefix", to.prefix())]
     }
 
     /// The block of neighbours in which this number stands, when neighbours are counted.
@@ -219,7 +217,7 @@ mod tests {
     fn abroad_is_where_no_sim_is_at_home() {
         let policy = Pumping::default();
         let swiss = BTreeSet::from(["CH".parse().unwrap()]);
-        let action = |to: &str, sims: &BTreeSet<Country>| policy.action(&number(to), sims);
+        let action = |to: &str, sims: &BTreeSet<Country>| policy.action(number(to).range(), sims);
         assert_eq!(action("+41791234567", &swiss), Action::Record);
         assert_eq!(action("+4915122334455", &swiss), Action::Enforce);
         assert_eq!(action("+881612345678", &swiss), Action::Enforce, "of no country");
@@ -230,7 +228,9 @@ mod tests {
     #[test]
     fn each_window_has_a_name_of_its_own_and_keeps_it() {
         let policy = Pumping::default();
-        let names = |to: &str| policy.groups(&number(to)).map(|group| (group.unverified, group.verified));
+        let names = |to: &str| {
+            policy.groups(&number(to), number(to).range()).map(|group| (group.unverified, group.verified))
+        };
         let of = |name: &str| (format!("unverified {name} 86400"), format!("verified {name}"));
         assert_eq!(names("+41791234567"), [of("CH"), of("4179123")]);
         assert_eq!(names("+881612345678"), [of("+881"), of("8816123")]);

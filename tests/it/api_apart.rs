@@ -292,6 +292,26 @@ async fn an_operator_changes_everything_and_has_every_right() {
     assert_eq!(ask(&web, Call::get(format!("/v1/verifications/{}", id(&of_root)))).await.status, 404);
 }
 
+#[tokio::test]
+async fn who_asks_for_what_another_client_made_is_in_the_trail() {
+    let shared = Shared::new().await;
+    let (web, shop) = (shared.client("web", &APPLICATION), shared.client("shop", &APPLICATION));
+    let monitor = shared.client("monitor", &Right::ALL);
+    let made = Made::by(&web).await;
+    let mut events = monitor.events(Some(0)).await.unwrap().expect("a stream");
+    let path = |id: &str| Call::get(format!("/v1/verifications/{id}"));
+    assert_eq!(ask(&shop, path(NO_VERIFICATION)).await.status, 404, "which is nobody's, and no denial");
+    assert_eq!(ask(&shop, path(&id(&made.verification))).await.status, 404);
+    let denied = loop {
+        let event = events.next().await.unwrap().expect("the stream goes on");
+        if event.name == "audit.denied" {
+            break serde_json::from_str::<Value>(&event.data).unwrap();
+        }
+    };
+    assert_eq!((&denied["client"], &denied["audit"]["count"]), (&json!("shop"), &json!(1)));
+    assert_eq!(denied["audit"]["detail"], "GET /v1/verifications/{id} is about what another client made");
+}
+
 /// An answer that took longer for what another client made would tell that it exists.
 #[tokio::test]
 async fn what_is_hidden_takes_as_long_as_what_is_not_there() {

@@ -4,6 +4,7 @@ use gsm_sms::{Address, Alphabet, ShiftTables, UserData};
 
 use super::inbound::{deliver, parts};
 use super::*;
+use crate::otp::{Action, Pumping};
 
 const PHONE: &str = "+41791234567";
 const MODEM: &str = "+41791112233";
@@ -85,6 +86,23 @@ async fn a_token_from_the_number_approves_once_and_nothing_is_sent() {
         }
     }
     assert_eq!(told, ["pending", "approved"]);
+}
+
+#[tokio::test]
+async fn one_uses_up_no_budget_of_codes_that_nobody_entered_and_speaks_for_no_number() {
+    let pumping =
+        Pumping { home: Action::Enforce, unverified: "1/1d".parse().unwrap(), ..Pumping::default() };
+    let settings = Settings { pumping, ..allowed() };
+    let world = World::with(1, settings, Store::in_memory(), Clock::manual(START)).await;
+    let caller = Caller::default();
+    for of in 1..=3 {
+        let (id, token) = world.invited(&caller, inbound(&format!("+4179123456{of}"))).await;
+        world.hears(&format!("+4179123456{of}"), &token).await;
+        assert_eq!(world.has(&caller, id).await.0, VerificationStatus::Approved);
+        world.invited(&caller, inbound(&format!("+4179123457{of}"))).await;
+    }
+    world.issue(PHONE).await.expect("the first code that costs anything");
+    world.issue("+41791234581").await.expect_err("the second");
 }
 
 #[tokio::test]
