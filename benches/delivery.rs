@@ -21,7 +21,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use gsm_sim::{Cure, Options, Sim};
-use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use serde_json::json;
 use smsotpd::api::client::{Call, Client};
 
@@ -201,8 +201,8 @@ fn bare(base: &Path, count: u32, air: Duration) -> Duration {
     sim.set_air_time(0, air);
     let mut port = File::options().read(true).write(true).open(sim.port(0)).expect("the port");
     let mut line = tcgetattr(port.as_fd()).expect("a terminal");
-    cfmakeraw(&mut line);
-    tcsetattr(port.as_fd(), SetArg::TCSANOW, &line).expect("a terminal");
+    line.make_raw();
+    tcsetattr(port.as_fd(), OptionalActions::Now, &line).expect("a terminal");
     let mut log = File::create(base.join("bare")).expect("a file");
     let until = |port: &mut File, octets: &[u8], end: &[u8]| {
         port.write_all(octets).expect("the port");

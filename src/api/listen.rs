@@ -3,14 +3,17 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{
     DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown,
 };
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+/// Connections that the kernel may hold until they are accepted; it takes `net.core.somaxconn` when that is less.
+const BACKLOG: i32 = 4096;
 
 /// A socket that clients can connect to. The socket is removed when this value is dropped.
 #[derive(Debug)]
@@ -81,8 +84,7 @@ impl Listener {
         // Nobody can connect before the socket listens, so its permissions are never too wide.
         chown(path, None, gid).map_err(fault("give the group to", path))?;
         fs::set_permissions(path, Permissions::from_mode(mode)).map_err(fault("set the mode of", path))?;
-        let backlog = Backlog::MAXCONN;
-        socket::listen(&socket, backlog).map_err(|e| fault("listen on", path)(e.into()))?;
+        net::listen(&socket, BACKLOG).map_err(|e| fault("listen on", path)(e.into()))?;
         let socket = UnixListener::from(socket);
         socket.set_nonblocking(true).map_err(fault("prepare", path))?;
         let identity = (identity.dev(), identity.ino());
@@ -159,9 +161,9 @@ fn clear(path: &Path) -> Result<(), ListenError> {
 }
 
 fn bound(path: &Path) -> io::Result<OwnedFd> {
-    let address = UnixAddr::new(path)?;
-    let socket = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-    socket::bind(socket.as_raw_fd(), &address)?;
+    let address = SocketAddrUnix::new(path)?;
+    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    net::bind(&socket, &address)?;
     Ok(socket)
 }
 

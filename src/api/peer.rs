@@ -6,9 +6,9 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::{Gid, Pid, Uid, User, getgrouplist};
+use nix::unistd::{Gid, Uid, User, getgrouplist};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 /// The process at the other end of a connection, as it was when it connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Program {
 
 /// Whether a process lives, of whatever user (kill(2) without a signal).
 fn lives(pid: i32) -> bool {
-    kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
+    Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }
 
 impl fmt::Display for Program {

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -93,12 +93,11 @@ pub async fn serve_within(
 
 /// For how many connections the process has descriptors, at most `wanted`.
 fn places(wanted: usize) -> usize {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
-        return wanted;
-    };
-    let soft =
-        if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
-    let room = soft.saturating_sub(OTHER_DESCRIPTORS) / DESCRIPTORS;
+    let Rlimit { current: soft, maximum: hard } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard }).is_ok();
+    // None is no limit.
+    let Some(most) = (if raised { hard } else { soft }) else { return wanted };
+    let room = most.saturating_sub(OTHER_DESCRIPTORS) / DESCRIPTORS;
     wanted.min(usize::try_from(room).unwrap_or(usize::MAX).max(64))
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::time::{Duration, Instant};
 
-use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -128,9 +128,9 @@ impl Screen {
         let before = tcgetattr(io::stdin()).ok();
         if let Some(before) = &before {
             let mut raw = before.clone();
-            raw.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
+            raw.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
             // Without this, `q` only needs the return key as well.
-            let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &raw);
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &raw);
         }
         let screen = Self { before };
         print("\x1b[?1049h\x1b[?25l\x1b[2J")?;
@@ -142,7 +142,7 @@ impl Drop for Screen {
     fn drop(&mut self) {
         let _ = print("\x1b[?25h\x1b[?1049l");
         if let Some(before) = &self.before {
-            let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, before);
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
         }
     }
 }

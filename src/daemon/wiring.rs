@@ -41,7 +41,7 @@ pub(super) fn access(config: &Config) -> Result<Access, StartError> {
             services: c.services.clone(),
         })
     });
-    let operators = vec![0, nix::unistd::geteuid().as_raw()];
+    let operators = vec![0, rustix::process::geteuid().as_raw()];
     Ok(Access::new(clients.collect::<Result<_, StartError>>()?).with_operators(operators))
 }
 

@@ -10,11 +10,11 @@ use tokio::net::UnixStream;
 use crate::api_support::{NUMBER, Served, read_to_end, served, served_within};
 
 fn own_uid() -> u32 {
-    nix::unistd::geteuid().as_raw()
+    rustix::process::geteuid().as_raw()
 }
 
 fn own_gid() -> u32 {
-    nix::unistd::getegid().as_raw()
+    rustix::process::getegid().as_raw()
 }
 
 fn served_to(matcher: Matcher, may: &[Right], services: Option<Vec<String>>) -> Served {

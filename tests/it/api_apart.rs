@@ -61,7 +61,7 @@ impl Shared {
     }
 
     fn client(&self, name: &str, may: &[Right]) -> Http {
-        let matcher = Matcher::Uid(nix::unistd::geteuid().as_raw());
+        let matcher = Matcher::Uid(rustix::process::geteuid().as_raw());
         let client = Client { name: name.to_owned(), matcher, may: may.to_vec(), services: None };
         self.served(name, Access::new(vec![client]))
     }
@@ -73,7 +73,7 @@ impl Shared {
             may: Right::ALL.to_vec(),
             services: None,
         };
-        let own = nix::unistd::geteuid().as_raw();
+        let own = rustix::process::geteuid().as_raw();
         self.served("operator", Access::new(vec![of_another]).with_operators(vec![own]))
     }
 }

@@ -258,7 +258,7 @@ async fn wait_tells_whether_the_message_was_sent() {
 async fn the_operator_sees_and_controls_modems() {
     let operator = Client {
         name: "operator".to_owned(),
-        matcher: Matcher::Uid(nix::unistd::geteuid().as_raw()),
+        matcher: Matcher::Uid(rustix::process::geteuid().as_raw()),
         may: vec![Right::Read, Right::Admin],
         services: None,
     };
@@ -341,7 +341,7 @@ async fn completions_know_the_commands() {
 #[tokio::test]
 async fn the_inbox_and_the_opt_outs_are_listed() {
     let admin = vec![Right::Read, Right::Admin];
-    let matcher = Matcher::Uid(nix::unistd::geteuid().as_raw());
+    let matcher = Matcher::Uid(rustix::process::geteuid().as_raw());
     let ops = Client { name: "ops".to_owned(), matcher, may: admin, services: None };
     let api = served_within(Limits::default(), Access::new(vec![ops]));
     let at = Timestamp::from_millis(1_800_000_000_000);

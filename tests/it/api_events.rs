@@ -54,7 +54,7 @@ async fn events_come_and_resume_where_they_were_left() {
 
 #[tokio::test]
 async fn a_client_bound_to_services_hears_of_its_own_codes_and_of_texts() {
-    let matcher = Matcher::Uid(nix::unistd::geteuid().as_raw());
+    let matcher = Matcher::Uid(rustix::process::geteuid().as_raw());
     let services = Some(vec!["login".to_owned()]);
     let client = Client { name: "web".to_owned(), matcher, may: vec![Right::Issue, Right::Read], services };
     let api = served_within(Limits::default(), Access::new(vec![client]));

@@ -51,7 +51,7 @@ fn half_sent_heads(socket: &Path, count: usize) -> Vec<std::os::unix::net::UnixS
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_thousand_half_sent_heads_of_one_user_keep_no_other_waiting() {
-    if !nix::unistd::geteuid().is_root() {
+    if !rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: only root can connect as another user");
         return;
     }

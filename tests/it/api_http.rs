@@ -383,7 +383,7 @@ async fn the_inbox_is_paged_and_emptied() {
 async fn opt_outs_are_an_operators() {
     let admin = Client {
         name: "ops".to_owned(),
-        matcher: Matcher::Uid(nix::unistd::geteuid().as_raw()),
+        matcher: Matcher::Uid(rustix::process::geteuid().as_raw()),
         may: vec![Right::Admin],
         services: None,
     };

@@ -23,7 +23,7 @@ fn operation<'a>(description: &'a Value, route: &Route) -> &'a Value {
 
 /// The API, served to a client that may do everything.
 fn served_whole() -> Served {
-    let matcher = Matcher::Uid(nix::unistd::geteuid().as_raw());
+    let matcher = Matcher::Uid(rustix::process::geteuid().as_raw());
     let client = Client { name: "ops".to_owned(), matcher, may: Right::ALL.to_vec(), services: None };
     served_within(Limits::default(), Access::new(vec![client]))
 }

@@ -21,7 +21,7 @@ fn smsotp(arguments: &[&Path]) -> Output {
 fn admin() -> String {
     format!(
         "{NO_LIMITS}[[client]]\nname = \"all\"\nuid = {}\nmay = [\"issue\", \"check\", \"send\", \"read\", \"admin\"]\n",
-        nix::unistd::getuid()
+        rustix::process::getuid()
     )
 }
 
@@ -73,7 +73,7 @@ async fn a_code_issued_before_the_backup_is_right_after_the_restore() {
 async fn backed_up_elsewhere(rig: &Rig, file: &Path) {
     let at = |name: &str| rig.dir.path().join(name);
     std::os::unix::fs::symlink(file, at("link")).unwrap();
-    nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, at("fifo"), rustix::fs::Mode::RWXU).unwrap();
     for (to, exit) in [("-".into(), 0), (at("link"), 0), (at("fifo"), 2), (rig.dir.path().to_owned(), 2)] {
         let socket = rig.socket();
         let shown = to.display().to_string();
@@ -94,7 +94,7 @@ async fn backed_up_elsewhere(rig: &Rig, file: &Path) {
 async fn a_backup_that_breaks_off_leaves_the_older_one() {
     let everything = access::Client {
         name: "all".to_owned(),
-        matcher: Matcher::Uid(nix::unistd::getuid().as_raw()),
+        matcher: Matcher::Uid(rustix::process::getuid().as_raw()),
         may: [Right::Admin].into_iter().collect(),
         services: None,
     };

@@ -33,7 +33,7 @@ struct Open {
 
 impl Open {
     fn start() -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
+        if !rustix::process::geteuid().is_root() {
             return None;
         }
         let rig = Rig::start(1, Script::default(), &clients());

@@ -1,7 +1,7 @@
 //! Codes through the real daemon: guesses, races, secrets, signals.
 
 use gsm_sim::Script;
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use serde_json::json;
 use smsotpd::api::client::Call;
 
@@ -108,7 +108,7 @@ async fn no_secret_is_kept_or_told() {
             break;
         }
     }
-    rig.signal(Signal::SIGTERM);
+    rig.signal(Signal::TERM);
     assert!(rig.ended().success());
     told.push(rig.logs());
     let sms: Vec<String> =
@@ -134,12 +134,12 @@ async fn no_secret_is_kept_or_told() {
 async fn a_reload_takes_over_what_is_safe_and_refuses_what_is_wrong() {
     let mut rig = Rig::start(1, Script::default(), NO_LIMITS);
     rig.rewrite(&format!("{NO_LIMITS}deny_prefixes = [\"+4179\"]\n"));
-    rig.signal(Signal::SIGHUP);
+    rig.signal(Signal::HUP);
     rig.told("READY=1");
     let refused = post(&rig.client(), "/v1/verifications", json!({"to": PHONE}), 422).await;
     assert_eq!(refused["code"], "destination_blocked");
     rig.rewrite("nonsense = 1\n");
-    rig.signal(Signal::SIGHUP);
+    rig.signal(Signal::HUP);
     rig.told("READY=1");
     assert!(rig.logs().contains("stays as it was"), "{}", rig.logs());
     let refused = post(&rig.client(), "/v1/verifications", json!({"to": PHONE}), 422).await;
@@ -180,7 +180,7 @@ async fn a_test_number_is_told_loudly_and_its_code_and_digits_to_nobody() {
     assert_eq!(post(&client, &path, json!({"code": CODE}), 200).await["approved"], false);
     // A reload whose fault stands beside them shows neither.
     rig.rewrite(&testing.replace("zk7Qw93xHb", "zk7Qw93xHbTooLong"));
-    rig.signal(Signal::SIGHUP);
+    rig.signal(Signal::HUP);
     rig.told("READY=1");
     let logs = rig.logs();
     assert!(logs.contains("testing.numbers has +4477******21: nothing is sent"), "{logs}");

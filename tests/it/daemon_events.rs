@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use gsm_sim::Script;
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -127,7 +127,7 @@ async fn a_command_has_every_event_in_order_over_restarts() {
     // The follower itself is killed, and goes on from its state.
     following.kill().await.unwrap();
     let mut following = smsotp(&rig, &follow).stderr(Stdio::null()).spawn().unwrap();
-    rig.signal(Signal::SIGHUP);
+    rig.signal(Signal::HUP);
     let text = tokio::time::timeout(PATIENCE, lines("audit.config")).await.expect("it goes on");
     following.kill().await.unwrap();
     assert_eq!(std::fs::read_to_string(&failed).unwrap().lines().count(), 2);

@@ -1,7 +1,7 @@
 //! Limits through the real daemon: over `kill -9`, a reload and a thousand clients at once.
 
 use gsm_sim::Script;
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use smsotpd::api::client::Call;
 
@@ -42,7 +42,7 @@ async fn kill_9_forgets_no_guess_and_a_reload_lets_a_number_in_again() {
     assert!(problem.detail.contains("limits.guesses_per_number = \"3/1day\""), "{}", problem.detail);
 
     rig.rewrite(&limited("guesses_per_number = [\"5/1d\"]"));
-    rig.signal(Signal::SIGHUP);
+    rig.signal(Signal::HUP);
     rig.told("READY=1");
     let second = post(&rig.client(), "/v1/verifications", asked.clone(), 201).await;
     assert_eq!(second["attempts_left"], 2);

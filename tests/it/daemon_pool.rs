@@ -56,7 +56,7 @@ async fn a_modem_that_rejects_everything_is_left_alone_until_it_works_again() {
 #[tokio::test]
 async fn the_longest_route_sends_and_the_other_modem_the_rest() {
     let all = "may = [\"issue\", \"send\", \"read\", \"admin\"]";
-    let client = format!("[[client]]\nname = \"all\"\nuid = {}\n{all}\n", nix::unistd::getuid());
+    let client = format!("[[client]]\nname = \"all\"\nuid = {}\n{all}\n", rustix::process::getuid());
     let config = format!("routes = [\"+41\", \"+49170\"]\n{NO_LIMITS}{client}");
     let rig = Rig::start(2, Script::default(), &config);
     rig.modems_are("ready").await;

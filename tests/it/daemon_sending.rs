@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use gsm_sim::{Fault, FaultKind, Point, Script};
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -146,7 +146,7 @@ async fn what_was_accepted_is_told_though_the_daemon_stops() {
         }
     };
     let id = tokio::time::timeout(PATIENCE, accepted).await.expect("it is accepted");
-    rig.signal(Signal::SIGTERM);
+    rig.signal(Signal::TERM);
     let ended = tokio::time::timeout(PATIENCE, waiting.wait_with_output()).await.expect("it ends").unwrap();
     assert!(rig.ended().success());
     let told: serde_json::Value = serde_json::from_slice(&ended.stdout).expect("one object");
@@ -231,7 +231,7 @@ async fn a_stop_lets_the_message_on_the_air_end() {
     while !begun() {
         tokio::task::yield_now().await;
     }
-    rig.signal(Signal::SIGTERM);
+    rig.signal(Signal::TERM);
     assert!(rig.ended().success(), "{}", rig.logs());
     assert_eq!(rig.sim.received(), 1, "the message on the air ended, and no other began");
     rig.launch();
@@ -252,7 +252,7 @@ async fn a_stop_does_not_wait_for_ever_for_a_result() {
         tokio::task::yield_now().await;
     }
     let asked = std::time::Instant::now();
-    rig.signal(Signal::SIGTERM);
+    rig.signal(Signal::TERM);
     assert!(rig.ended().success(), "{}", rig.logs());
     assert!(asked.elapsed() < Duration::from_secs(35), "{:?}", asked.elapsed());
 }

@@ -119,9 +119,9 @@ impl Rig {
         child.wait().unwrap();
     }
 
-    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
-        let pid = nix::unistd::Pid::from_raw(self.pid().try_into().unwrap());
-        nix::sys::signal::kill(pid, signal).unwrap();
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.pid().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// Waits until the daemon has ended by itself.

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,11 +10,12 @@ use std::time::Duration;
 
 use gsm_modem::dialogue::DialogueSettings;
 use gsm_modem::{Modem, Notice, Outcome, Part, Reopen, Roaming, Settings, State, Timing};
-use nix::pty::{OpenptyResult, openpty};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use smsotpd::secret::Secret;
+
+use crate::sim_wire::pty;
 
 /// Longer than anything here takes; a test that reaches this limit has failed.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -34,17 +34,17 @@ struct Behaviour {
 /// A small modem on the master side of a pty. Its thread ends when no program has the slave open any more.
 struct OnPty {
     /// Held so that the pty outlives every opening; only the daemon makes it raw.
-    _slave: OwnedFd,
+    _slave: File,
     pdus: Arc<Mutex<Vec<String>>>,
 }
 
 impl OnPty {
     /// `link` is a symbolic link to the slave.
     fn start(link: &Path, behaviour: Behaviour) -> Self {
-        let OpenptyResult { master, slave } = openpty(None, None).expect("a pty");
-        let name = std::fs::read_link(format!("/proc/self/fd/{}", slave.as_raw_fd())).unwrap();
+        let (master, path) = pty();
+        let slave = File::options().read(true).write(true).open(&path).unwrap();
         let _ = std::fs::remove_file(link);
-        symlink(name, link).unwrap();
+        symlink(path, link).unwrap();
         let pdus = Arc::new(Mutex::new(Vec::new()));
         let mut modem = Fake { behaviour, line: Vec::new(), in_prompt: false, pdus: Arc::clone(&pdus) };
         std::thread::spawn(move || modem.serve(File::from(master)));

@@ -17,7 +17,6 @@ use gsm_modem::{
     Timing,
 };
 use gsm_sim::{Cure, Fault, FaultKind, Options, Point, Script, Sim};
-use nix::sys::stat::Mode;
 use smsotpd::secret::Secret;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -130,7 +129,7 @@ impl Machine {
 
     /// Whatever is written to this file is passed to `hear`, until `hear` returns that it has seen enough.
     fn pipe(&self, path: &PathBuf, mut hear: impl FnMut(&Sim, &str) -> bool + Send + 'static) {
-        nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
         let (path, sim) = (path.clone(), Arc::clone(&self.sim));
         std::thread::spawn(move || {
             loop {

@@ -9,10 +9,9 @@ use std::time::Duration;
 use gsm_modem::at::{Domain, Registration};
 use gsm_modem::ports::{self, Answers, AskError, Obstacle, ProbeTiming, Root, SimState};
 use gsm_sim::{Fault, FaultKind, Options, Point, Script, Sim};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-use crate::sim_wire::Wire;
+use crate::sim_wire::{Wire, pty};
 
 fn patience() -> ProbeTiming {
     ProbeTiming {
@@ -211,10 +210,7 @@ struct Line {
 }
 
 fn line() -> Line {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let path = PathBuf::from(ptsname(&master, Vec::new()).unwrap().into_string().unwrap());
+    let (master, path) = pty();
     let slave = OpenOptions::new().read(true).write(true).open(&path).unwrap();
     let mut settings = tcgetattr(&slave).unwrap();
     settings.make_raw();

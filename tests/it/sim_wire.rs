@@ -2,12 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gsm_sim::{Options, Script, Sim};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// Far longer than anything here takes; only a fault reaches it.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
@@ -16,6 +18,15 @@ pub(crate) const LONG: Duration = Duration::from_secs(20);
 pub(crate) const HELLO: &str = "0001000B911497214365F7000005C8329BFD06";
 /// The octets of its TPDU.
 pub(crate) const HELLO_LENGTH: usize = 18;
+
+/// The master of a new pty, and the path of its slave.
+pub(crate) fn pty() -> (OwnedFd, PathBuf) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let path = ptsname(&master, Vec::new()).unwrap().into_string().unwrap().into();
+    (master, path)
+}
 
 /// An open port and what was read from it.
 pub(crate) struct Wire {

@@ -4,8 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -41,7 +40,7 @@ pub(super) async fn run(
         Ok(child) => child,
         Err(e) => return failed(format!("cannot be run: {e}")),
     };
-    let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     match timeout(limit, child.wait()).await {
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(status)) => failed(format!("failed: {status}")),
@@ -49,7 +48,7 @@ pub(super) async fn run(
         Err(_) => {
             // The program was not waited for to its end, so its process number is still its own.
             if let Some(group) = group {
-                let _ = killpg(group, Signal::SIGKILL);
+                let _ = kill_process_group(group, Signal::KILL);
             }
             let _ = timeout(END, child.wait()).await;
             failed(format!("took more than {} s and was ended", limit.as_secs()))
@@ -105,7 +104,7 @@ mod tests {
     async fn one_without_an_end_is_ended_with_its_children() {
         let dir = tempfile::tempdir().unwrap();
         let fifo = dir.path().join("fifo");
-        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
         // Whoever holds the pipe open is alive.
         let hub = script(dir.path(), &format!("cat < {f} & cat < {f}", f = fifo.display()));
         let opened = tokio::task::spawn_blocking(move || fs::OpenOptions::new().write(true).open(fifo));

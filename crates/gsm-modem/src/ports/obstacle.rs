@@ -5,7 +5,9 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, Gid, Group, User, eaccess, geteuid};
+use nix::unistd::{Gid, Group, Uid, User};
+use rustix::fs::{Access, AtFlags, CWD, accessat, major, minor};
+use rustix::process::geteuid;
 
 use super::holder::{Process, holder, modem_manager};
 use super::scan::usb_devices;
@@ -110,7 +112,7 @@ pub fn in_the_way(root: &Root, port: &Path) -> Option<Obstacle> {
     if !metadata.file_type().is_char_device() || is_another_kind(root, &metadata) {
         return Some(Obstacle::NotAPort { port: owned });
     }
-    if eaccess(port, AccessFlags::R_OK | AccessFlags::W_OK).is_err() {
+    if accessat(CWD, port, Access::READ_OK | Access::WRITE_OK, AtFlags::EACCESS).is_err() {
         return Some(denied(port, &metadata));
     }
     // The other end of a pty has the port open too; there only a lock shows that a program uses it.
@@ -134,7 +136,7 @@ pub(crate) fn taken(root: &Root, port: &Path) -> Obstacle {
 /// Who may open `port`, when this user may not.
 fn denied(port: &Path, metadata: &Metadata) -> Obstacle {
     const GROUP_READS_AND_WRITES: u32 = 0o060;
-    let user = User::from_uid(geteuid()).ok().flatten();
+    let user = User::from_uid(Uid::from_raw(geteuid().as_raw())).ok().flatten();
     let open = metadata.mode() & GROUP_READS_AND_WRITES == GROUP_READS_AND_WRITES && metadata.gid() != 0;
     let group = Group::from_gid(Gid::from_raw(metadata.gid())).ok().flatten().filter(|_| open);
     Obstacle::Denied {
@@ -165,14 +167,14 @@ pub fn without_port(root: &Root, ports: &[Candidate]) -> Vec<Obstacle> {
 
 /// Whether the kernel says that this character device is not a tty.
 fn is_another_kind(root: &Root, metadata: &Metadata) -> bool {
-    let (major, minor) = (nix::sys::stat::major(metadata.rdev()), nix::sys::stat::minor(metadata.rdev()));
+    let (major, minor) = (major(metadata.rdev()), minor(metadata.rdev()));
     let kind = fs::read_link(root.join(&format!("sys/dev/char/{major}:{minor}/subsystem")));
     kind.is_ok_and(|kind| kind.file_name().is_some_and(|name| name != "tty"))
 }
 
 /// Unix 98 slaves (the kernel's devices.txt: major 136 to 143).
 pub(super) fn is_pty(metadata: &Metadata) -> bool {
-    (136..=143).contains(&nix::sys::stat::major(metadata.rdev()))
+    (136..=143).contains(&major(metadata.rdev()))
 }
 
 impl fmt::Display for Obstacle {

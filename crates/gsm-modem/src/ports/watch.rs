@@ -1,11 +1,11 @@
 //! Devices that appear and vanish: inotify(7) on the folder of the nodes and on the folders of udev's links.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -19,27 +19,18 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// Waits for changes in `/dev` or another folder of ports, and in `serial/by-id` and `serial/by-path` below it.
 #[derive(Debug)]
 pub struct Watch {
-    queue: AsyncFd<Queue>,
+    queue: AsyncFd<OwnedFd>,
     folder: PathBuf,
     /// Something changed that was not reported yet.
     pending: bool,
 }
 
-#[derive(Debug)]
-struct Queue(Inotify);
-
-impl AsRawFd for Queue {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
-}
-
 impl Watch {
     /// Watches from now on. Needs the reactor of tokio.
     pub fn new(folder: impl Into<PathBuf>) -> io::Result<Self> {
-        let queue = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        #[allow(deprecated, reason = "its successor needs unsafe; a Queue owns the descriptor that it names")]
-        let queue = AsyncFd::new(Queue(queue))?;
+        let queue = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+        #[allow(deprecated, reason = "its successor needs unsafe; an OwnedFd keeps its descriptor")]
+        let queue = AsyncFd::new(queue)?;
         let watch = Self { queue, folder: folder.into(), pending: false };
         watch.cover()?;
         Ok(watch)
@@ -74,8 +65,10 @@ impl Watch {
 
     /// Empties the queue.
     fn drain(&self) -> io::Result<()> {
+        // Whole events, of which nobody reads one.
+        let mut events = [0; 4096];
         loop {
-            match self.queue.try_io(Interest::READABLE, |queue| Ok(queue.0.read_events()?)) {
+            match self.queue.try_io(Interest::READABLE, |queue| Ok(rustix::io::read(queue, &mut events)?)) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
                 _ => {}
@@ -96,13 +89,13 @@ impl Watch {
     }
 
     fn add(&self, folder: &Path) -> io::Result<()> {
-        let what = AddWatchFlags::IN_CREATE
-            | AddWatchFlags::IN_DELETE
-            | AddWatchFlags::IN_MOVED_FROM
-            | AddWatchFlags::IN_MOVED_TO
-            | AddWatchFlags::IN_ATTRIB
-            | AddWatchFlags::IN_ONLYDIR;
-        self.queue.get_ref().0.add_watch(folder, what)?;
+        let what = WatchFlags::CREATE
+            | WatchFlags::DELETE
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::MOVED_TO
+            | WatchFlags::ATTRIB
+            | WatchFlags::ONLYDIR;
+        inotify::add_watch(self.queue.get_ref(), folder, what)?;
         Ok(())
     }
 }
