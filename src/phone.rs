@@ -15,8 +15,11 @@
 //! assert!(PhoneNumber::read("079 123 45 67", None).is_err());
 //! ```
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use gsm_sms::mask;
 
@@ -26,8 +29,12 @@ pub use plan::{Country, Kind, NotACountry, Range};
 
 /// A parsed E.164 number. Its `Debug` and its [`masked`](PhoneNumber::masked) form hide the middle digits, so
 /// that it may be logged; [`as_str`](PhoneNumber::as_str) gives the whole number.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PhoneNumber(String);
+#[derive(Clone)]
+pub struct PhoneNumber {
+    text: String,
+    /// Its range, once somebody asked for it: to look that up takes longer than all else that is done with a number.
+    range: OnceLock<Range>,
+}
 
 /// Why a text is not an E.164 number. The error never repeats the text, which may be a number after all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -60,12 +67,12 @@ pub enum PhoneError {
 impl PhoneNumber {
     /// The whole number: `+41791234567`.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The number without its `+`.
     pub fn digits(&self) -> &str {
-        &self.0[1..]
+        &self.text[1..]
     }
 
     /// Its first seven digits, by which numbers of one range are counted together.
@@ -76,7 +83,33 @@ impl PhoneNumber {
 
     /// A form fit for a log: the first four and the last two digits, `+4179*****67`.
     pub fn masked(&self) -> String {
-        mask(&self.0)
+        mask(&self.text)
+    }
+}
+
+impl PartialEq for PhoneNumber {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for PhoneNumber {}
+
+impl PartialOrd for PhoneNumber {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for PhoneNumber {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for PhoneNumber {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 
@@ -94,7 +127,7 @@ impl FromStr for PhoneNumber {
         if !(7..=15).contains(&digits.len()) {
             return Err(PhoneError::Length);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self { text: text.to_owned(), range: OnceLock::new() })
     }
 }
 

@@ -4,7 +4,6 @@
 //! the oldest message. When the pool finds that the codes cannot all be met, it has the newest code go first. A message
 //! that waits for its time or for a modem delays no other message.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -46,8 +45,6 @@ pub struct Entry {
     client: Option<Arc<str>>,
     /// The modems that may carry it, by its number.
     lane: Lane,
-    /// The range of the recipient, once somebody asked for it.
-    range: OnceCell<Range>,
     rank: Rank,
     due_at: Timestamp,
     /// The first instant at which it can no longer be sent in time.
@@ -328,7 +325,6 @@ impl Entry {
             otp,
             client: m.client.as_deref().filter(|_| otp).map(Arc::from),
             lane: Lane::MAX,
-            range: OnceCell::new(),
             rank: (u8::from(!otp), u8::MAX - m.priority, deadline, m.id),
             due_at: m.due_at,
             overdue_at: m.deadline.map(|d| d.minus(life)).into_iter().chain(refused.map(|r| r.until)).min(),
@@ -337,7 +333,7 @@ impl Entry {
 
     /// The range of the numbering plan that the recipient lies in.
     pub fn range(&self) -> Range {
-        *self.range.get_or_init(|| self.to.range())
+        self.to.range()
     }
 
     /// Whether `modem` may have it now, as far as the message is concerned.

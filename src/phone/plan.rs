@@ -184,7 +184,7 @@ impl PhoneNumber {
         }
         let number = canonical(text, country)?;
         // A form that changed may be a spelling of yet another one: then nobody can tell what was meant.
-        if number.0 != text && canonical(&number.0, None)? != number {
+        if number.text != text && canonical(&number.text, None)? != number {
             return Err(PhoneError::Impossible);
         }
         Ok(number)
@@ -192,18 +192,24 @@ impl PhoneNumber {
 
     /// The range that the number lies in.
     pub fn range(&self) -> Range {
-        let Ok(number) = PHONE_NUMBER_UTIL.parse(&self.0, None) else {
-            return Range { country: None, calling_code: 0, kind: Kind::Unknown, in_use: false };
-        };
-        let calling_code = u16::try_from(number.country_code).unwrap_or(0);
-        let kind = PHONE_NUMBER_UTIL.get_number_type(&number);
-        let region = PHONE_NUMBER_UTIL.get_region_for_number(&number);
-        Range {
-            country: region.filter(|region| *region != Region::World).map(Country),
-            calling_code,
-            kind: Kind::of_code(calling_code).unwrap_or(kind.into()),
-            in_use: kind != PhoneNumberType::Unknown,
-        }
+        *self
+            .range
+            .get_or_init(|| PHONE_NUMBER_UTIL.parse(&self.text, None).map_or(NOWHERE, |n| range_of(&n)))
+    }
+}
+
+/// Where a number lies that cannot exist.
+const NOWHERE: Range = Range { country: None, calling_code: 0, kind: Kind::Unknown, in_use: false };
+
+fn range_of(number: &rlibphonenumber::PhoneNumber) -> Range {
+    let calling_code = u16::try_from(number.country_code).unwrap_or(0);
+    let kind = PHONE_NUMBER_UTIL.get_number_type(number);
+    let region = PHONE_NUMBER_UTIL.get_region_for_number(number);
+    Range {
+        country: region.filter(|region| *region != Region::World).map(Country),
+        calling_code,
+        kind: Kind::of_code(calling_code).unwrap_or(kind.into()),
+        in_use: kind != PhoneNumberType::Unknown,
     }
 }
 
@@ -216,7 +222,9 @@ fn canonical(text: &str, country: Option<Country>) -> Result<PhoneNumber, PhoneE
     {
         return Err(PhoneError::Impossible);
     }
-    PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).parse()
+    let read: PhoneNumber = PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).parse()?;
+    // Every code asks for it, and here the number is taken apart already.
+    Ok(PhoneNumber { range: range_of(&number).into(), ..read })
 }
 
 /// Whether the zero at the start is the national prefix, which stays where too few digits would be left without it. In
@@ -351,7 +359,8 @@ mod tests {
                 for place in [None, place] {
                     prop_assert_eq!(PhoneNumber::read(number.as_str(), place), Ok(number.clone()));
                 }
-                number.range();
+                let again: PhoneNumber = number.as_str().parse().unwrap();
+                prop_assert_eq!(number.range(), again.range());
             }
         }
 
