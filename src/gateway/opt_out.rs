@@ -1,7 +1,8 @@
 //! People who asked for no more messages: the list, who gets on it and off it, and what it forbids.
 //!
 //! A number on the list gets no plain texts. It gets no codes either when an operator put it there, or where the
-//! configuration says that stop words stop codes: an SMS proves no sender, and a forged STOP would lock a person out.
+//! configuration says that stop words stop codes: an SMS proves no sender, and a forged STOP would lock a person out. For
+//! the same reason a start word takes back what a stop word did, and nothing that an operator did.
 //! What waits for the number and is stopped is withdrawn, a message on the air is not; a verification stays as it is,
 //! since its code may have arrived before.
 
@@ -98,7 +99,11 @@ impl Move<'_, '_> {
         message: Option<InboxId>,
     ) -> Result<()> {
         if keyword == Keyword::Start {
-            self.tx.delete_opt_out(phone)?;
+            // An SMS proves no sender: it takes back what an SMS did, and nothing that an operator did.
+            let is_by_sms = self.tx.opt_out(phone)?.is_some_and(|known| known.message.is_some());
+            if message.is_none() || is_by_sms {
+                self.tx.delete_opt_out(phone)?;
+            }
             return Ok(());
         }
         let entry = match self.tx.opt_out(phone)? {

@@ -135,7 +135,9 @@ impl Policy {
         size.saturating_pow(u32::try_from(self.digits).unwrap_or(u32::MAX))
     }
 
-    /// What is allowed and probably not meant, a sentence each.
+    /// What is allowed and probably not meant, a sentence each. Few codes and poor odds are no error down to one in
+    /// 1000: `digits` and `alphabet` are keys of a promise, and whatever they are, `guesses_per_number` bounds the wrong
+    /// codes of a number.
     pub fn doubts(&self) -> Vec<String> {
         let mut doubts = Vec::new();
         let (codes, attempts) = (self.codes(), u64::from(self.max_attempts.max(1)));

@@ -305,6 +305,24 @@ async fn what_an_operator_stops_is_stopped_for_codes_too_whatever_a_stop_word_di
     assert!(matches!(world.issue(PHONE).await, Err(GatewayError::DestinationBlocked(_))));
 }
 
+/// The sender of an SMS can be forged, an operator cannot.
+#[tokio::test]
+async fn a_start_word_lifts_what_a_stop_word_did_and_nothing_that_an_operator_did() {
+    let world = World::new(1).await;
+    world.gateway.add_opt_out(PHONE).await.unwrap();
+    for (n, word) in (0..).zip(["START", "STOP", "START"]) {
+        world.receive(&parts(PHONE, word, 1, n)[0]).await;
+        assert!(world.blocked(PHONE).await, "after {word}");
+        assert!(matches!(world.issue(PHONE).await, Err(GatewayError::DestinationBlocked(_))), "{word}");
+    }
+    world.gateway.remove_opt_out(PHONE).await.unwrap();
+    assert!(!world.blocked(PHONE).await);
+    world.receive(&parts(PHONE, "STOP.", 1, 8)[0]).await;
+    assert!(world.blocked(PHONE).await, "with a mark behind it");
+    world.receive(&parts(PHONE, "Start!", 1, 9)[0]).await;
+    assert!(!world.blocked(PHONE).await);
+}
+
 #[tokio::test]
 async fn where_stop_words_stop_codes_too_stop_ends_everything_and_start_begins_again() {
     let settings = Settings { stop_codes: true, ..settings() };
