@@ -9,7 +9,7 @@ use sd_notify::NotifyState;
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Daemon, StartError, log, wiring};
+use super::{Daemon, StartError, dump, log, wiring};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::hex;
 use crate::trail::Audit;
@@ -57,6 +57,7 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let level = log::start(&config.log.level, config.log.format);
+    dump::forbid();
     for warning in wiring::warnings(&config) {
         tracing::warn!("{warning}");
     }

@@ -28,6 +28,7 @@ use crate::gateway::{Gateway, GatewayError};
 use crate::store::{self, Store};
 
 mod core;
+mod dump;
 mod key;
 mod log;
 mod main;

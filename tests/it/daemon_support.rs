@@ -78,11 +78,16 @@ impl Rig {
 
     /// Starts the daemon and waits until it reports that it is ready.
     pub(crate) fn launch(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_smsotpd"));
+        command.arg("--config").arg(self.config());
+        self.launch_by(command);
+    }
+
+    /// The same by a command that becomes the daemon.
+    pub(crate) fn launch_by(&mut self, mut command: Command) {
         self.starts += 1;
         let log = File::create(self.dir.path().join(format!("log{}", self.starts))).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_smsotpd"))
-            .arg("--config")
-            .arg(self.config())
+        let child = command
             .env("RUST_LOG", "trace")
             .env("NOTIFY_SOCKET", self.dir.path().join("notify"))
             .stdout(Stdio::null())

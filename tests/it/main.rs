@@ -11,6 +11,7 @@ mod api_openapi;
 mod api_robust;
 mod api_support;
 mod api_wire;
+mod attack_memory;
 mod check_config;
 mod cli_pdu;
 mod config_shipped;
