@@ -28,6 +28,8 @@ pub(crate) struct Rig {
     child: Option<Child>,
     notify: UnixDatagram,
     starts: usize,
+    /// How much the daemon logs; everything, unless a test is about speed.
+    pub(crate) log: &'static str,
 }
 
 impl Rig {
@@ -45,7 +47,7 @@ impl Rig {
         let sim = Sim::start(Options { dir: links, modems, script, seed: 7 }).unwrap();
         let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { dir, sim, extra: extra.to_owned(), child: None, notify, starts: 0 }
+        Self { dir, sim, extra: extra.to_owned(), child: None, notify, starts: 0, log: "trace" }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -88,7 +90,7 @@ impl Rig {
         self.starts += 1;
         let log = File::create(self.dir.path().join(format!("log{}", self.starts))).unwrap();
         let child = command
-            .env("RUST_LOG", "trace")
+            .env("RUST_LOG", self.log)
             .env("NOTIFY_SOCKET", self.dir.path().join("notify"))
             .stdout(Stdio::null())
             .stderr(log)
