@@ -1,7 +1,7 @@
 //! Somebody who guesses codes, at the socket of the real daemon: over many connections, over several verifications of one
 //! number, issued again, sent again, withdrawn, and with the daemon killed in between.
 //!
-//! `SMSOTP_GUESSES` is how many guesses there are, 5,000 when it is not set. Those of a release build are faster:
+//! `SMSOTP_GUESSES` is how many guesses there are, 10,000 when it is not set. Those of a release build are faster:
 //! `SMSOTP_GUESSES=100000 cargo test --release --test it attack_guesses`.
 
 use std::collections::BTreeMap;
@@ -121,7 +121,7 @@ impl Attack {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_all_guesses_at_a_number_only_those_that_are_allowed_are_compared() {
-    let wanted: u64 = std::env::var("SMSOTP_GUESSES").map_or(5_000, |n| n.parse().unwrap());
+    let wanted: u64 = std::env::var("SMSOTP_GUESSES").map_or(10_000, |n| n.parse().unwrap());
     let mut rig = Rig::prepare(1, Script::default(), &config());
     rig.log = "info";
     rig.launch();
