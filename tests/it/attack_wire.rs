@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
@@ -10,11 +11,16 @@ use tokio::net::UnixStream;
 use crate::daemon_support::{PATIENCE, Rig};
 
 /// A connection that is used for one request after the other.
-pub(crate) struct Wire(BufReader<UnixStream>);
+pub(crate) struct Wire {
+    stream: BufReader<UnixStream>,
+    /// When to come back, by the last answer.
+    pub(crate) retry_after: Option<Duration>,
+}
 
 impl Wire {
     pub(crate) async fn open(socket: &Path) -> Self {
-        Self(BufReader::new(UnixStream::connect(socket).await.unwrap()))
+        let stream = BufReader::new(UnixStream::connect(socket).await.unwrap());
+        Self { stream, retry_after: None }
     }
 
     pub(crate) async fn post(&mut self, path: &str, body: &str) -> (u16, String) {
@@ -22,25 +28,28 @@ impl Wire {
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
         );
-        self.0.get_mut().write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        self.stream.get_mut().write_all(format!("{head}{body}").as_bytes()).await.unwrap();
         tokio::time::timeout(PATIENCE, self.answer()).await.expect("an answer")
     }
 
     async fn answer(&mut self) -> (u16, String) {
         let (mut status, mut length) = (0, 0);
+        self.retry_after = None;
         loop {
             let mut line = String::new();
-            assert!(self.0.read_line(&mut line).await.unwrap() > 0, "the connection goes on");
+            assert!(self.stream.read_line(&mut line).await.unwrap() > 0, "the connection goes on");
             if let Some(rest) = line.strip_prefix("HTTP/1.1 ") {
                 status = rest[..3].parse().unwrap();
             } else if let Some(rest) = line.strip_prefix("content-length: ") {
                 length = rest.trim().parse().unwrap();
+            } else if let Some(rest) = line.strip_prefix("retry-after: ") {
+                self.retry_after = Some(Duration::from_secs(rest.trim().parse().unwrap()));
             } else if line == "\r\n" {
                 break;
             }
         }
         let mut body = vec![0; length];
-        self.0.read_exact(&mut body).await.unwrap();
+        self.stream.read_exact(&mut body).await.unwrap();
         (status, String::from_utf8(body).unwrap())
     }
 }
