@@ -25,7 +25,7 @@ use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::gateway::{Gateway, GatewayError};
-use crate::store::{self, Store};
+use crate::store::{self, OpenError, Store, StoreError};
 
 mod core;
 mod key;
@@ -79,6 +79,25 @@ impl StartError {
     /// Whether the operator's configuration is at fault (exit code 78).
     pub fn is_configuration(&self) -> bool {
         matches!(self, Self::Config(_) | Self::Unknown(_))
+    }
+
+    /// Whether the disk has no room for a start, which passes by itself.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Store(OpenError::Full { .. }) | Self::Recover(GatewayError::NoRoom(_)) => true,
+            Self::State { source, .. } | Self::Key(KeyError::Io { source, .. }) => store::is_full(source),
+            _ => false,
+        }
+    }
+
+    /// Whether the store's files or the disk are at fault (exit code 74).
+    pub fn is_storage(&self) -> bool {
+        matches!(
+            self,
+            Self::State { .. }
+                | Self::Store(OpenError::Corrupt { .. } | OpenError::TooNew { .. } | OpenError::Io { .. })
+                | Self::Recover(GatewayError::Storage(_))
+        )
     }
 }
 
@@ -146,7 +165,7 @@ impl Daemon {
     }
 
     /// Completes when the store can no longer write.
-    pub async fn failed(&self) -> String {
+    pub async fn failed(&self) -> StoreError {
         self.core.failed().await
     }
 

@@ -12,8 +12,8 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use super::StoreError;
 use super::engine::Overlay;
+use super::{StoreError, room};
 
 /// Octets of one file; a single larger commit may overrun it.
 const CAPACITY: usize = 512 * 1024;
@@ -148,9 +148,12 @@ impl Journal {
 
     fn write(&self, at: usize) -> Result<(), StoreError> {
         let file = &self.files[self.active];
-        file.write_all_at(&self.buffer, at as u64)
-            .and_then(|()| file.sync_data())
-            .map_err(|e| failed("cannot write the journal", e))
+        file.write_all_at(&self.buffer, at as u64).map_err(|e| match e {
+            e if room::is_full(&e) => StoreError::NoRoom,
+            e => failed("cannot write the journal", e),
+        })?;
+        // After a failed sync nobody knows what the disk holds, even when it was for want of room.
+        file.sync_data().map_err(|e| failed("cannot sync the journal", e))
     }
 }
 

@@ -42,6 +42,7 @@ mod record;
 mod records;
 mod repair;
 mod reports;
+mod room;
 mod table;
 mod tables;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use names::{KnownSim, NameRecords};
 pub use open::{OpenError, Options};
 pub use records::{Answered, Idempotency, Records};
 pub use reports::{HeldKey, ReportRecords};
+pub use room::is_full;
 pub use tx::{Tx, View};
 
 use committer::{Committer, Job};
@@ -74,7 +76,7 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     engine: RwLock<Option<Arc<dyn Engine>>>,
     reads: Reads,
-    failed: watch::Receiver<Option<String>>,
+    failed: watch::Receiver<Option<StoreError>>,
 }
 
 /// Where the engine is read.
@@ -90,8 +92,11 @@ enum Reads {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The disk: from here on nothing is written any more.
-    #[error("{0}; free space or repair the disk, then restart the daemon")]
+    #[error("{0}; repair the disk, then restart the daemon")]
     Failed(String),
+    /// The disk is full: it was not done, and may be asked for again.
+    #[error("the disk is full; free space on it, and the daemon goes on by itself")]
+    NoRoom,
     /// A record that is not what was written.
     #[error("the {kind} record {key} is damaged: {why}; restore a backup")]
     Corrupt {
@@ -154,7 +159,7 @@ impl Store {
 
     /// Hands a move to the committer; it is refused when too many wait.
     pub fn begin<R: Send + 'static>(&self, f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static) -> Ticket<R> {
-        let (job, mut ticket) = job(f);
+        let (job, mut ticket) = job(f, false);
         ticket.refusal = self.0.jobs.try_send(job).err().map(|e| match e {
             mpsc::error::TrySendError::Full(_) => StoreError::Full,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -162,12 +167,13 @@ impl Store {
         ticket
     }
 
-    /// The same for the daemon's own work, which has nobody to tell to come back: it waits until there is room.
+    /// The same for the daemon's own work, which has nobody to tell to come back: it waits until others are done, and
+    /// until the disk has room.
     pub async fn begin_in_turn<R: Send + 'static>(
         &self,
         f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
     ) -> Ticket<R> {
-        let (job, mut ticket) = job(f);
+        let (job, mut ticket) = job(f, true);
         ticket.refusal = self.0.jobs.send(job).await.err().map(|_| StoreError::Closed);
         ticket
     }
@@ -195,14 +201,20 @@ impl Store {
         }
     }
 
-    /// Returns when the disk failed; the sentence tells how.
-    pub async fn failed(&self) -> String {
+    /// Returns when the disk failed, and how.
+    pub async fn failed(&self) -> StoreError {
         let mut failed = self.0.failed.clone();
-        match failed.wait_for(Option::is_some).await {
-            Ok(why) => why.clone().unwrap_or_default(),
+        match failed.wait_for(Option::is_some).await.ok().and_then(|why| why.clone()) {
+            Some(why) => why,
             // Closed in order: there is no failure to tell.
-            Err(_) => std::future::pending().await,
+            None => std::future::pending().await,
         }
+    }
+
+    /// Whether the disk has room for new work. Does not wait for the disk.
+    pub fn room(&self) -> Result<(), StoreError> {
+        let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner);
+        engine.as_ref().map_or(Ok(()), |engine| engine.room())
     }
 
     /// Answers what was begun, then lets go of the files. Later moves are refused.
@@ -239,7 +251,10 @@ pub struct Ticket<R> {
 }
 
 /// A move for the committer, and its ticket.
-fn job<R: Send + 'static>(f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static) -> (Job, Ticket<R>) {
+fn job<R: Send + 'static>(
+    f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
+    patient: bool,
+) -> (Job, Ticket<R>) {
     let (executed, result) = oneshot::channel();
     let (answer, durable) = oneshot::channel();
     let run = Box::new(move |over: Result<(&dyn Engine, &mut Overlay), StoreError>| {
@@ -249,7 +264,7 @@ fn job<R: Send + 'static>(f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static) -> 
         let _ = executed.send(done);
         outcome
     });
-    (Job::Move { run, answer }, Ticket { result, durable, refusal: None })
+    (Job::Move { run, answer, patient }, Ticket { result, durable, refusal: None })
 }
 
 impl<R: Send + 'static> Ticket<R> {

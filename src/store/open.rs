@@ -14,6 +14,7 @@ use super::disk::Disk;
 use super::engine::Overlay;
 use super::health::Health;
 use super::journal::{self, Found, JournalError};
+use super::room::{self, Room};
 use super::tree::{Tree, TreeError, patiently};
 use super::{StoreError, repair, tables};
 
@@ -29,6 +30,8 @@ pub struct Options {
     pub open_within: Duration,
     /// How long another process may take to let go of the files.
     pub lock_within: Duration,
+    /// Free octets below which the disk counts as full.
+    pub floor: u64,
 }
 
 impl Default for Options {
@@ -37,6 +40,7 @@ impl Default for Options {
             cache: 1024 * 1024,
             open_within: Duration::from_secs(120),
             lock_within: Duration::from_secs(3),
+            floor: room::FLOOR,
         }
     }
 }
@@ -69,8 +73,18 @@ pub enum OpenError {
         /// Its layout.
         found: u32,
     },
+    /// The disk has no room to open it.
+    #[error(
+        "the disk of the store {path} is full; free {} KiB or more on it. Nothing is damaged or lost", wanted / 1024
+    )]
+    Full {
+        /// The folder.
+        path: PathBuf,
+        /// Octets that have to be free.
+        wanted: u64,
+    },
     /// The file system.
-    #[error("the store {path}: {source}; check the disk, its free space and the owner of the folder")]
+    #[error("the store {path}: {source}; check the disk and the owner of the folder")]
     Io {
         /// The folder or file.
         path: PathBuf,
@@ -81,11 +95,23 @@ pub enum OpenError {
 
 /// Opens or makes the store in a folder.
 pub(super) fn disk(dir: &Path, options: &Options, health: &Arc<Health>) -> Result<Disk, OpenError> {
-    let at = At(dir);
+    let room = Room::new(dir.to_owned(), options.floor);
+    open(At { dir, wanted: options.floor }, options, health, room).map_err(|error| match error {
+        // What looks like damage while there is no room may be the want of it: sled does not tell them apart.
+        OpenError::Corrupt { path, .. } if Room::new(path.clone(), options.floor).look().is_err() => {
+            OpenError::Full { path, wanted: options.floor }
+        }
+        error => error,
+    })
+}
+
+fn open(at: At<'_>, options: &Options, health: &Arc<Health>, room: Room) -> Result<Disk, OpenError> {
+    let dir = at.dir;
     let sled_dir = dir.join("sled");
     let mut make = std::fs::DirBuilder::new();
     make.recursive(true).mode(0o700).create(&sled_dir).map_err(|e| at.io(e))?;
     let lock = lock(at, options.lock_within)?;
+    room.look().map_err(|e| at.fault(&e))?;
     repair::snapshots(&sled_dir).map_err(|e| at.io(e))?;
     // The journal is made before sled is: a sled without one has lost it.
     if !sled_dir.join("db").exists() && is_unused(dir) {
@@ -101,12 +127,12 @@ pub(super) fn disk(dir: &Path, options: &Options, health: &Arc<Health>) -> Resul
     // sled panics on some damage when it is read, too.
     let (tree, last) = catch_unwind(AssertUnwindSafe(|| settle(at, tree, &found)))
         .unwrap_or_else(|_| Err(at.corrupt("sled panicked while it was read")))?;
-    Disk::start(tree, found.begin(last), lock, Arc::clone(health)).map_err(|e| at.io(e))
+    Disk::start(tree, found.begin(last), room, lock, Arc::clone(health)).map_err(|e| at.io(e))
 }
 
 /// Brings the tree to the last commit and looks at all of it. Answers that commit's number.
 fn settle(at: At<'_>, tree: Tree, found: &Found) -> Result<(Tree, u64), OpenError> {
-    let corrupt = |e: StoreError| at.corrupt(&e.to_string());
+    let corrupt = |e: StoreError| at.fault(&e);
     match tree.schema().map_err(corrupt)? {
         Some(schema) if schema > SCHEMA => return Err(at.too_new(schema)),
         Some(_) => {}
@@ -147,13 +173,13 @@ fn is_unused(dir: &Path) -> bool {
 }
 
 fn lock(at: At<'_>, within: Duration) -> Result<File, OpenError> {
-    let path = at.0.join("LOCK");
+    let path = at.dir.join("LOCK");
     let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(|e| at.io(e))?;
     let is_held = |e: &TryLockError| matches!(e, TryLockError::WouldBlock);
     match patiently(within, is_held, || file.try_lock()) {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: at.0.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: at.dir.to_owned() }),
         Err(TryLockError::Error(e)) => Err(at.io(e)),
     }
 }
@@ -172,7 +198,7 @@ fn open_watched(at: At<'_>, sled_dir: &Path, options: &Options) -> Result<Tree, 
         .map_err(|e| at.io(e))?;
     match opened.recv_timeout(options.open_within) {
         Ok(Ok(Ok(tree))) => Ok(tree),
-        Ok(Ok(Err(TreeError::InUse))) => Err(OpenError::InUse { path: at.0.to_owned() }),
+        Ok(Ok(Err(TreeError::InUse))) => Err(OpenError::InUse { path: at.dir.to_owned() }),
         Ok(Ok(Err(TreeError::Io(e)))) => Err(at.io(e)),
         Ok(Ok(Err(TreeError::Corrupt(why)))) => Err(at.corrupt(&why)),
         Ok(Err(_)) => Err(at.corrupt("sled's log cannot be read")),
@@ -196,18 +222,33 @@ fn sync_all(dir: &Path, sled_dir: &Path) -> io::Result<()> {
 
 /// The folder that an error is about.
 #[derive(Clone, Copy)]
-struct At<'a>(&'a Path);
+struct At<'a> {
+    dir: &'a Path,
+    /// Octets that have to be free.
+    wanted: u64,
+}
 
 impl At<'_> {
     fn io(self, source: io::Error) -> OpenError {
-        OpenError::Io { path: self.0.to_owned(), source }
+        let path = self.dir.to_owned();
+        if room::is_full(&source) {
+            return OpenError::Full { path, wanted: self.wanted };
+        }
+        OpenError::Io { path, source }
+    }
+
+    fn fault(self, error: &StoreError) -> OpenError {
+        match error {
+            StoreError::NoRoom => OpenError::Full { path: self.dir.to_owned(), wanted: self.wanted },
+            error => self.corrupt(&error.to_string()),
+        }
     }
 
     fn corrupt(self, why: &str) -> OpenError {
-        OpenError::Corrupt { path: self.0.to_owned(), why: why.to_owned() }
+        OpenError::Corrupt { path: self.dir.to_owned(), why: why.to_owned() }
     }
 
     fn too_new(self, found: u32) -> OpenError {
-        OpenError::TooNew { path: self.0.to_owned(), found }
+        OpenError::TooNew { path: self.dir.to_owned(), found }
     }
 }

@@ -78,6 +78,12 @@ impl Rig {
 
     /// Starts the daemon and waits until it reports that it is ready.
     pub(crate) fn launch(&mut self) {
+        self.spawn();
+        self.told("READY=1");
+    }
+
+    /// Starts the daemon.
+    pub(crate) fn spawn(&mut self) {
         self.starts += 1;
         let log = File::create(self.dir.path().join(format!("log{}", self.starts))).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_smsotpd"))
@@ -90,7 +96,6 @@ impl Rig {
             .spawn()
             .unwrap();
         self.child = Some(child);
-        self.told("READY=1");
     }
 
     /// Waits until the daemon sends this to systemd.
