@@ -115,6 +115,7 @@ impl Daemon {
         let state = config.state_dir.clone();
         std::fs::create_dir_all(&state)
             .map_err(|source| StartError::State { path: state.clone(), source })?;
+        restore::finish(&state).map_err(|source| StartError::State { path: state.clone(), source })?;
         let found = key::load(config.secret_key_file.as_deref(), &state).map_err(|e| {
             // A file that the configuration names is the operator's; one in the state folder is not.
             if config.secret_key_file.is_some() { StartError::Unknown(e.to_string()) } else { e.into() }

@@ -9,18 +9,29 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreError;
 use super::engine::{Engine, Overlay};
 use super::health::Health;
+use super::{StoreError, journal};
 
 /// Moves in one commit.
 const GROUP: usize = 256;
+/// Octets of changes after which a commit takes no more moves.
+const ENOUGH: usize = 256 * 1024;
+/// The most octets that one move may change, so that its commit fits into the journal.
+pub(super) const LARGEST_MOVE: usize = journal::LARGEST - ENOUGH;
 /// How often to look for room while moves wait for it.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs a move over an engine and what its group wrote so far, to which it adds; or passes on why it cannot.
 pub(super) type Run =
-    Box<dyn FnOnce(Result<(&dyn Engine, &mut Overlay), StoreError>) -> Result<(), StoreError> + Send>;
+    Box<dyn FnOnce(Result<(&dyn Engine, &mut Written), StoreError>) -> Result<(), StoreError> + Send>;
+
+/// What the moves of a commit wrote.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) changes: Overlay,
+    pub(super) octets: usize,
+}
 
 /// Work for the committer.
 pub(super) enum Job {
@@ -46,7 +57,7 @@ pub(super) type Outcome = Result<(), StoreError>;
 
 /// Moves that ran and are committed together.
 struct Group {
-    changes: Overlay,
+    written: Written,
     answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
     close: Option<oneshot::Sender<()>>,
 }
@@ -108,7 +119,7 @@ impl Committer {
 
     /// Runs what waits.
     fn gather(&mut self, first: Option<Job>) -> Group {
-        let mut group = Group { changes: Overlay::new(), answers: Vec::new(), close: None };
+        let mut group = Group { written: Written::default(), answers: Vec::new(), close: None };
         let ready = self.ready();
         if ready != Err(StoreError::NoRoom) {
             for (run, answer) in std::mem::take(&mut self.waiting) {
@@ -130,7 +141,7 @@ impl Committer {
                     break;
                 }
             }
-            if group.answers.len() < GROUP {
+            if group.answers.len() < GROUP && group.written.octets < ENOUGH {
                 next = self.jobs.try_recv().ok();
             }
         }
@@ -157,12 +168,12 @@ impl Committer {
         group: &mut Group,
     ) {
         let outcome = match ready {
-            Ok(()) => run(Ok((&*self.engine, &mut group.changes))),
+            Ok(()) => run(Ok((&*self.engine, &mut group.written))),
             Err(StoreError::NoRoom) if patient => return self.waiting.push_back((run, answer)),
             Err(StoreError::NoRoom) => {
-                let mut written = Overlay::new();
+                let mut written = Written::default();
                 let ran = run(Ok((&*self.engine, &mut written)));
-                ran.and_then(|()| if written.is_empty() { Ok(()) } else { Err(StoreError::NoRoom) })
+                ran.and_then(|()| if written.changes.is_empty() { Ok(()) } else { Err(StoreError::NoRoom) })
             }
             Err(why) => run(Err(why.clone())),
         };
@@ -171,7 +182,7 @@ impl Committer {
 
     /// Commits a group and answers. Tells whom to tell of the end, if it was asked for.
     fn settle(&mut self, group: Group) -> Option<oneshot::Sender<()>> {
-        let Group { changes, answers, close } = group;
+        let Group { written: Written { changes, .. }, answers, close } = group;
         let committed = if changes.is_empty() { Ok(()) } else { self.commit(changes) };
         for (answer, outcome) in answers {
             // Nobody waits any more: the move holds all the same.

@@ -25,8 +25,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+mod anew;
 mod backup;
 mod committer;
+mod content;
 mod disk;
 mod engine;
 mod events;
@@ -50,7 +52,7 @@ mod tests;
 mod tree;
 mod tx;
 
-pub use backup::{RestoreError, restore};
+pub use backup::{RestoreError, restore, restore_with};
 pub use engine::{Engine, Order, Overlay, Pair};
 pub use events::EventRecords;
 pub use inbound::InboxRecords;
@@ -62,7 +64,7 @@ pub use reports::{HeldKey, ReportRecords};
 pub use room::is_full;
 pub use tx::{Tx, View};
 
-use committer::{Committer, Job};
+use committer::{Committer, Job, LARGEST_MOVE, Written};
 use health::Health;
 
 /// Jobs that may wait for the committer.
@@ -110,8 +112,8 @@ pub enum StoreError {
     /// The move was taken back.
     #[error("the change was not made: {0}")]
     Aborted(&'static str),
-    /// The move was taken back: one of its records is larger than a record may be.
-    #[error("a record is too large")]
+    /// The move was taken back: one of its records, or all together, are larger than they may be.
+    #[error("a record is too large, or all records of one request together")]
     TooLarge,
     /// Too many moves wait.
     #[error("too many requests wait for the disk; try again")]
@@ -230,15 +232,20 @@ impl Store {
 /// Runs a move: all of its writes join the group's, or none.
 fn execute<R>(
     engine: &dyn Engine,
-    group: &mut Overlay,
+    group: &mut Written,
     f: impl FnOnce(&mut Tx<'_>) -> R,
 ) -> Result<R, StoreError> {
-    let mut tx = Tx::new(engine, group);
+    let mut tx = Tx::new(engine, &group.changes);
     let result =
         catch_unwind(AssertUnwindSafe(|| f(&mut tx))).map_err(|_| StoreError::Aborted("it panicked"));
     let written = tx.finish();
-    let result = result?;
-    group.extend(written?);
+    let (result, written) = (result?, written?);
+    let octets = journal::octets(&written);
+    if octets > LARGEST_MOVE {
+        return Err(StoreError::TooLarge);
+    }
+    group.octets += octets;
+    group.changes.extend(written);
     Ok(result)
 }
 
@@ -257,7 +264,7 @@ fn job<R: Send + 'static>(
 ) -> (Job, Ticket<R>) {
     let (executed, result) = oneshot::channel();
     let (answer, durable) = oneshot::channel();
-    let run = Box::new(move |over: Result<(&dyn Engine, &mut Overlay), StoreError>| {
+    let run = Box::new(move |over: Result<(&dyn Engine, &mut Written), StoreError>| {
         let done = over.and_then(|(engine, group)| execute(engine, group, f));
         let outcome = done.as_ref().map(|_| ()).map_err(Clone::clone);
         // Nobody waits any more: the move holds all the same.

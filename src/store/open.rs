@@ -16,7 +16,7 @@ use super::health::Health;
 use super::journal::{self, Found, JournalError};
 use super::room::{self, Room};
 use super::tree::{Tree, TreeError, patiently};
-use super::{StoreError, repair, tables};
+use super::{StoreError, anew, repair, tables};
 
 /// The layout that this version reads and writes.
 pub(super) const SCHEMA: u32 = 1;
@@ -56,7 +56,7 @@ pub enum OpenError {
     },
     /// What it holds is not what was written.
     #[error(
-        "the store {path} is damaged: {why}; nothing was changed. Restore a backup, or move the folder away to \
+        "the store {path} is damaged: {why}. Restore a backup, or move the folder away to \
          start empty: codes and messages that it held are then forgotten"
     )]
     Corrupt {
@@ -109,25 +109,65 @@ fn open(at: At<'_>, options: &Options, health: &Arc<Health>, room: Room) -> Resu
     let dir = at.dir;
     let sled_dir = dir.join("sled");
     let mut make = std::fs::DirBuilder::new();
-    make.recursive(true).mode(0o700).create(&sled_dir).map_err(|e| at.io(e))?;
+    make.recursive(true).mode(0o700).create(dir).map_err(|e| at.io(e))?;
     let lock = lock(at, options.lock_within)?;
     room.look().map_err(|e| at.fault(&e))?;
-    repair::snapshots(&sled_dir).map_err(|e| at.io(e))?;
+    anew::take_up(dir, &sled_dir).map_err(|e| at.io(e))?;
+    make.create(&sled_dir).map_err(|e| at.io(e))?;
     // The journal is made before sled is: a sled without one has lost it.
     if !sled_dir.join("db").exists() && is_unused(dir) {
-        journal::create(dir).map_err(|e| at.io(e))?;
+        journal::create(dir, 1).map_err(|e| at.io(e))?;
     }
     let found = journal::load(dir).map_err(|e| match e {
         JournalError::Io(e) => at.io(e),
-        JournalError::Damaged(why) => at.corrupt(why),
+        JournalError::Damaged(why) => at.corrupt(&why),
         JournalError::TooNew(found) => at.too_new(found),
     })?;
-    let tree = open_watched(at, &sled_dir, options)?;
-    sync_all(dir, &sled_dir).map_err(|e| at.io(e))?;
+    let (tree, last) = match open_sled(at, &sled_dir, options, &found) {
+        Err(damage @ OpenError::Corrupt { .. }) => open_anew(at, &sled_dir, options, &found, damage)?,
+        opened => opened?,
+    };
+    anew::clean(dir).map_err(|e| at.io(e))?;
+    let journal = found.begin(last).map_err(|e| at.io(e))?;
+    Disk::start(tree, journal, room, lock, Arc::clone(health)).map_err(|e| at.io(e))
+}
+
+/// Opens sled and brings it to the last commit, whose number is given back.
+fn open_sled(
+    at: At<'_>,
+    sled_dir: &Path,
+    options: &Options,
+    found: &Found,
+) -> Result<(Tree, u64), OpenError> {
+    repair::snapshots(sled_dir).map_err(|e| at.io(e))?;
+    let tree = open_watched(at, sled_dir, options)?;
+    sync_all(at.dir, sled_dir).map_err(|e| at.io(e))?;
     // sled panics on some damage when it is read, too.
-    let (tree, last) = catch_unwind(AssertUnwindSafe(|| settle(at, tree, &found)))
-        .unwrap_or_else(|_| Err(at.corrupt("sled panicked while it was read")))?;
-    Disk::start(tree, found.begin(last), room, lock, Arc::clone(health)).map_err(|e| at.io(e))
+    catch_unwind(AssertUnwindSafe(|| settle(at, tree, found)))
+        .unwrap_or_else(|_| Err(at.corrupt("sled panicked while it was read")))
+}
+
+/// Opens what a copy of sled's log gives without the other files. Without success nothing is changed.
+fn open_anew(
+    at: At<'_>,
+    sled_dir: &Path,
+    options: &Options,
+    found: &Found,
+    damage: OpenError,
+) -> Result<(Tree, u64), OpenError> {
+    let io = |e| at.io(e);
+    let Some(copy) = anew::copy(at.dir, sled_dir).map_err(io)? else { return Err(damage) };
+    match open_sled(at, &copy, options, found) {
+        Ok((tree, _)) => drop(tree),
+        Err(full @ OpenError::Full { .. }) => return Err(full),
+        Err(_) => {
+            anew::clean(at.dir).map_err(io)?;
+            return Err(damage);
+        }
+    }
+    anew::exchange(at.dir, sled_dir).map_err(io)?;
+    tracing::warn!("{damage}: sled's log is whole, and its other files were made anew from it");
+    open_sled(at, sled_dir, options, found)
 }
 
 /// Brings the tree to the last commit and looks at all of it. Answers that commit's number.
@@ -140,16 +180,19 @@ fn settle(at: At<'_>, tree: Tree, found: &Found) -> Result<(Tree, u64), OpenErro
         None => return Err(at.corrupt("it has records but no layout number")),
     }
     let known = tree.last().map_err(corrupt)?;
+    let begun = tree.begun().map_err(corrupt)?;
     let mut last = known;
-    let mut rest = Overlay::new();
+    // What a stop interrupted is carried over as it was begun, then the rest.
+    let (mut interrupted, mut rest) = (Overlay::new(), Overlay::new());
     for (number, changes) in found.records.iter().filter(|&&(number, _)| number > known) {
         if *number != last + 1 {
             return Err(at.corrupt(&format!("commit {} is missing", last + 1)));
         }
-        rest.extend(changes.clone());
+        let to = if *number <= begun { &mut interrupted } else { &mut rest };
+        to.extend(changes.clone());
         last = *number;
     }
-    let acknowledged = found.acknowledged.max(found.stray);
+    let acknowledged = found.acknowledged.max(found.stray).max(begun);
     if last < acknowledged {
         return Err(
             at.corrupt(&format!("{acknowledged} commits were acknowledged and only {last} are there"))
@@ -157,9 +200,15 @@ fn settle(at: At<'_>, tree: Tree, found: &Found) -> Result<(Tree, u64), OpenErro
     }
     if last > known {
         tracing::info!(commits = last - known, "carrying over to sled what only the journal has");
-        tree.absorb(&rest, last).map_err(corrupt)?;
+        if known < begun {
+            tree.absorb(&interrupted, begun).map_err(corrupt)?;
+        }
+        if begun < last {
+            tree.absorb(&rest, last).map_err(corrupt)?;
+        }
     }
-    tables::check(&tree).map_err(corrupt)?;
+    let sum = tables::check(&tree).map_err(corrupt)?;
+    tree.compare(sum).map_err(corrupt)?;
     Ok((tree, last))
 }
 
@@ -240,6 +289,7 @@ impl At<'_> {
     fn fault(self, error: &StoreError) -> OpenError {
         match error {
             StoreError::NoRoom => OpenError::Full { path: self.dir.to_owned(), wanted: self.wanted },
+            StoreError::Failed(why) => self.corrupt(why),
             error => self.corrupt(&error.to_string()),
         }
     }

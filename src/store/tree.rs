@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::content::{self, Content, Sum};
 use super::engine::{Order, Overlay, Pair};
 use super::records::Records;
 use super::{StoreError, keys, room};
@@ -54,6 +55,7 @@ impl Tree {
     /// disk, leaves some of them and the old note: the journal has them all and they are made again.
     pub(super) fn absorb(&self, changes: &Overlay, last: u64) -> Result<(), StoreError> {
         self.reserve()?;
+        self.intend(changes, last)?;
         let (mut count, mut octets) = (0, 0);
         for (key, value) in changes {
             self.put(key, value.as_deref())?;
@@ -68,6 +70,62 @@ impl Tree {
         self.sync()?;
         self.put(keys::SEQUENCE, Some(&last.to_be_bytes()))?;
         self.sync()
+    }
+
+    /// Notes the sum that these changes lead to, unless a stop interrupted them after that.
+    fn intend(&self, changes: &Overlay, last: u64) -> Result<(), StoreError> {
+        // An older store has no sum until it was looked through.
+        let Some(content) = self.content()? else { return Ok(()) };
+        if content.after.last == last {
+            return Ok(());
+        }
+        let before = self.sum(&content)?;
+        let mut weights = before.weights;
+        for (key, value) in changes {
+            if let Some(old) = self.load(key)? {
+                weights = weights.wrapping_sub(content::weight(key, &old));
+            }
+            if let Some(new) = value {
+                weights = weights.wrapping_add(content::weight(key, new));
+            }
+        }
+        self.put(keys::CONTENT, Some(&Content { before, after: Sum { last, weights } }.to_bytes()))?;
+        self.sync()
+    }
+
+    fn content(&self) -> Result<Option<Content>, StoreError> {
+        let Some(value) = self.load(keys::CONTENT)? else { return Ok(None) };
+        let content = Content::parse(&value);
+        content.map(Some).ok_or_else(|| StoreError::Failed("its sum is none".to_owned()))
+    }
+
+    /// The sum of what is wholly here.
+    fn sum(&self, content: &Content) -> Result<Sum, StoreError> {
+        let lost = || StoreError::Failed("sled has lost what was carried over to it".to_owned());
+        content.at(self.last()?).ok_or_else(lost)
+    }
+
+    /// The last commit of the carrying over that was begun last.
+    pub(super) fn begun(&self) -> Result<u64, StoreError> {
+        match self.content()? {
+            Some(content) => self.sum(&content).map(|_| content.after.last),
+            None => self.last(),
+        }
+    }
+
+    /// Compares what a look at everything summed up with what must be here; an older store is taken as it is.
+    pub(super) fn compare(&self, weights: u64) -> Result<(), StoreError> {
+        match self.content()? {
+            Some(content) if self.sum(&content)?.weights == weights => Ok(()),
+            Some(_) => {
+                Err(StoreError::Failed("sled does not have all that was carried over to it".to_owned()))
+            }
+            None => {
+                let sum = Sum { last: self.last()?, weights };
+                self.put(keys::CONTENT, Some(&Content { before: sum, after: sum }.to_bytes()))?;
+                self.sync()
+            }
+        }
     }
 
     /// The last commit that is wholly here.

@@ -211,7 +211,9 @@ async fn sled_never_meets_the_end_of_the_disk() {
         let keys = |n: u32| (n * 40..n * 40 + 40).map(|k| format!("{}", k % 700));
         let value = |n: u32| vec![0x5a; 10 + n as usize * 997 % 4000];
         let (mut count, mut refused) = (0_u32, 0);
+        let begun = Instant::now();
         while count < COMMITS {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{kind}: sled got stuck at commit {count}");
             let n = count;
             let put = move |tx: &mut Tx<'_>| keys(n).for_each(|key| tx.put_meta(&key, &value(n)));
             match store.transact(put).await {
