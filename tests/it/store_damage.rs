@@ -1,7 +1,7 @@
 //! Damage to each file of the store, closed in order or killed: a flipped bit, a page of zeros, a lost end. The store
 //! opens with every commit that was acknowledged, or says what is wrong.
 //!
-//! The long form: `cargo test --release --test it store_damage -- --ignored --nocapture long`.
+//! The long form, and that of `store_power`: `just store-trials`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};

@@ -4,7 +4,7 @@
 //! 4096 or 512 octets by chance, or all but a part of the last write. Names and lengths change in order, as ext4 keeps them;
 //! `fsync` makes all changes of names before it durable, `fdatasync` none. A sector of 512 octets is written whole or not.
 //!
-//! The long form: `cargo test --release --test it store_power -- --ignored --nocapture long`.
+//! The long form, and that of `store_damage`: `just store-trials`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
