@@ -15,6 +15,11 @@ demo:
 test *WORD:
     cargo test {{ WORD }}
 
+# The long trials of the store: power cuts, damaged files.
+store-trials:
+    cargo test --release --locked --test it store_power::power_cuts_in_the_long_form -- --ignored --nocapture
+    cargo test --release --locked --test it store_damage::damage_is_told_in_the_long_form -- --ignored --nocapture
+
 # Format, then show what clippy says.
 tidy:
     cargo fmt --all

@@ -38,7 +38,12 @@ pub(super) fn alive() -> Response {
 pub(super) fn ready(request: &Authorised) -> Response {
     let ready = request.app.service.ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json(status, &value!({"ready": ready}))
+    let body = if request.app.service.status().disk_full {
+        value!({"ready": ready, "disk_full": true})
+    } else {
+        value!({"ready": ready})
+    };
+    json(status, &body)
 }
 
 /// `GET /metrics`.

@@ -158,7 +158,7 @@ service! {
         modem(name: &str) -> Result<ModemView, GatewayError>;
         /// The daemon's status.
         status() -> StatusView;
-        /// Whether at least one modem can send.
+        /// Whether new work is taken and at least one modem can send.
         ready() -> bool;
         /// The number of the newest event; changes wake.
         newest_event() -> watch::Receiver<u64>;

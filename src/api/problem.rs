@@ -57,6 +57,8 @@ pub const CODES: &[(&str, &str)] = &[
 
 /// When to try again while too many messages wait, of which nobody knows how long they take.
 const QUEUE_FULL: Duration = Duration::from_secs(5);
+/// The same while the disk is full, which somebody has to change.
+const NO_ROOM: Duration = Duration::from_secs(5);
 /// After these the connection is closed: the rest of the body stands between the answer and the next request.
 const CLOSING: &[StatusCode] =
     &[StatusCode::REQUEST_TIMEOUT, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::NOT_IMPLEMENTED];
@@ -157,6 +159,7 @@ impl From<GatewayError> for Problem {
             | E::RateLimited { retry_after, .. }
             | E::Overloaded { retry_after } => Some(*retry_after),
             E::QueueFull => Some(QUEUE_FULL),
+            E::NoRoom(_) => Some(NO_ROOM),
             _ => None,
         };
         let verification = match &error {
@@ -178,7 +181,7 @@ impl From<GatewayError> for Problem {
             E::Cooldown { .. } => (StatusCode::TOO_MANY_REQUESTS, "cooldown"),
             E::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             E::QueueFull | E::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "queue_full"),
-            E::Storage(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage"),
+            E::Storage(_) | E::NoRoom(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage"),
             E::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
             E::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
@@ -217,6 +220,7 @@ impl IntoResponse for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StoreError;
 
     #[test]
     fn every_refusal_has_the_contracts_status_and_code() {
@@ -244,9 +248,11 @@ mod tests {
             (E::QueueFull, 503, "queue_full"),
             (E::Overloaded { retry_after: minute }, 503, "queue_full"),
             (E::Storage(s()), 503, "storage"),
+            (E::NoRoom(StoreError::NoRoom), 503, "storage"),
             (E::ShuttingDown, 503, "shutting_down"),
             (E::Internal(s()), 500, "internal"),
         ] {
+            let full = matches!(error, E::QueueFull | E::NoRoom(_)).then_some("5");
             let denied = matches!(error, E::NotAllowed(_) | E::Hidden(_) | E::NotOwn(_));
             let problem = Problem::from(error);
             assert_eq!(problem.is_denial(), denied);
@@ -257,8 +263,7 @@ mod tests {
             let response = problem.into_response();
             assert_eq!(response.headers()["content-type"], "application/problem+json");
             let retry_after = response.headers().get("retry-after").map(|v| v.to_str().unwrap());
-            let queue_full = (code == "queue_full").then_some("5");
-            let told = if problem_wait { Some("60") } else { queue_full };
+            let told = if problem_wait { Some("60") } else { full };
             assert_eq!(retry_after, told);
         }
     }

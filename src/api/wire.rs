@@ -163,6 +163,9 @@ pub struct Status {
     pub queue: QueueDepths,
     /// How many modems there are in each state; `total` in all.
     pub modems: BTreeMap<String, usize>,
+    /// Whether the disk is full, so that new work is refused; left out while it is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disk_full: bool,
     /// Numbers that nothing is sent to and whose codes are fixed, masked; left out where there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_numbers: Vec<String>,

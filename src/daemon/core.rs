@@ -10,7 +10,7 @@ use super::port::{self, Port};
 use crate::clock::Clock;
 use crate::gateway::{Gateway, GatewayError, Settings, Submit};
 use crate::secret::Key;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// How long a message on the air may take to end after a stop.
 const GRACE: Duration = Duration::from_secs(30);
@@ -56,7 +56,7 @@ impl Core {
     }
 
     /// Completes when the store can no longer write.
-    pub async fn failed(&self) -> String {
+    pub async fn failed(&self) -> StoreError {
         self.store.failed().await
     }
 

@@ -12,12 +12,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Daemon, StartError, dump, log, wiring};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::hex;
+use crate::store::StoreError;
 use crate::trail::Audit;
 
 /// `sysexits.h`: an internal fault.
 const EX_SOFTWARE: u8 = 70;
+/// `sysexits.h`: the disk, or what it holds.
+const EX_IOERR: u8 = 74;
 /// `sysexits.h`: bad configuration.
 const EX_CONFIG: u8 = 78;
+/// How often to try to start while the disk is full.
+const TRY: Duration = Duration::from_secs(2);
+/// Microseconds that systemd is to wait on after each attempt.
+const EXTENDED: u32 = 120_000_000;
 
 /// One-time passwords by SMS over your own GSM modem: the daemon.
 #[derive(Debug, Parser)]
@@ -74,7 +81,11 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stopped::Start(e)) => {
             tracing::error!("{e}");
-            ExitCode::from(if e.is_configuration() { EX_CONFIG } else { EX_SOFTWARE })
+            ExitCode::from(match () {
+                () if e.is_configuration() => EX_CONFIG,
+                () if e.is_storage() => EX_IOERR,
+                () => EX_SOFTWARE,
+            })
         }
         Err(Stopped::Signals(e)) => {
             tracing::error!("signals cannot be received: {e}");
@@ -82,7 +93,7 @@ pub fn main() -> ExitCode {
         }
         Err(Stopped::Store(why)) => {
             tracing::error!("the store can no longer write, so nothing more is accepted: {why}");
-            ExitCode::from(EX_SOFTWARE)
+            ExitCode::from(EX_IOERR)
         }
     }
 }
@@ -91,7 +102,7 @@ pub fn main() -> ExitCode {
 enum Stopped {
     Start(StartError),
     Signals(std::io::Error),
-    Store(String),
+    Store(StoreError),
 }
 
 async fn run(path: PathBuf, mut config: Config, level: &log::Level) -> Result<(), Stopped> {
@@ -99,35 +110,75 @@ async fn run(path: PathBuf, mut config: Config, level: &log::Level) -> Result<()
     let mut terminate = caught(SignalKind::terminate())?;
     let mut interrupt = caught(SignalKind::interrupt())?;
     let mut hangup = caught(SignalKind::hangup())?;
-    let daemon = Daemon::start(&config).await.map_err(Stopped::Start)?;
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        socket = %config.api.socket.display(),
-        modems = config.modems.len(),
-        "ready"
-    );
-    notify(&[NotifyState::Ready]);
-    note(&daemon, "started", &format!("smsotpd {}, configuration {}", env!("CARGO_PKG_VERSION"), sum(&path)));
     let mut watchdog = watchdog();
-    let why = loop {
-        tokio::select! {
-            () = received(&mut terminate) => break None,
-            () = received(&mut interrupt) => break None,
-            () = received(&mut hangup) => reload(&path, &mut config, &daemon, level),
-            () = tick(watchdog.as_mut()) => notify(&[NotifyState::Watchdog]),
-            why = daemon.failed() => break Some(why),
-        }
-    };
-    notify(&[NotifyState::Stopping]);
-    tracing::info!("stops");
-    let mut stopping = std::pin::pin!(daemon.stop());
     loop {
-        tokio::select! {
-            () = &mut stopping => break,
-            () = tick(watchdog.as_mut()) => notify(&[NotifyState::Watchdog]),
+        let daemon = tokio::select! {
+            daemon = start(&config, watchdog.as_mut()) => daemon?,
+            () = received(&mut terminate) => return Ok(()),
+            () = received(&mut interrupt) => return Ok(()),
+        };
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            socket = %config.api.socket.display(),
+            modems = config.modems.len(),
+            "ready"
+        );
+        notify(&[NotifyState::Ready, NotifyState::Status("")]);
+        note(
+            &daemon,
+            "started",
+            &format!("smsotpd {}, configuration {}", env!("CARGO_PKG_VERSION"), sum(&path)),
+        );
+        let why = loop {
+            tokio::select! {
+                () = received(&mut terminate) => break None,
+                () = received(&mut interrupt) => break None,
+                () = received(&mut hangup) => reload(&path, &mut config, &daemon, level),
+                () = tick(watchdog.as_mut()) => notify(&[NotifyState::Watchdog]),
+                why = daemon.failed() => break Some(why),
+            }
+        };
+        notify(&[NotifyState::Stopping]);
+        tracing::info!("stops");
+        let mut stopping = std::pin::pin!(daemon.stop());
+        loop {
+            tokio::select! {
+                () = &mut stopping => break,
+                () = tick(watchdog.as_mut()) => notify(&[NotifyState::Watchdog]),
+            }
+        }
+        match why {
+            None => return Ok(()),
+            // sled met a full disk before anybody could look, and has to be opened anew.
+            Some(StoreError::NoRoom) => {}
+            Some(why) => return Err(Stopped::Store(why)),
         }
     }
-    why.map_or(Ok(()), |why| Err(Stopped::Store(why)))
+}
+
+/// Starts the daemon; while the disk is full it waits for room. systemd is told that it does.
+async fn start(config: &Config, mut watchdog: Option<&mut tokio::time::Interval>) -> Result<Daemon, Stopped> {
+    let mut told = false;
+    loop {
+        let full = match Daemon::start(config).await {
+            Err(e) if e.is_full() => e,
+            outcome => return outcome.map_err(Stopped::Start),
+        };
+        if !told {
+            told = true;
+            tracing::error!("{full}; the start waits until there is room");
+            notify(&[NotifyState::Status("the disk is full: the start waits until there is room")]);
+        }
+        notify(&[NotifyState::ExtendTimeoutUsec(EXTENDED)]);
+        let again = tokio::time::sleep(TRY);
+        tokio::pin!(again);
+        loop {
+            tokio::select! {
+                () = &mut again => break,
+                () = tick(watchdog.as_deref_mut()) => notify(&[NotifyState::Watchdog]),
+            }
+        }
+    }
 }
 
 fn reload(path: &std::path::Path, config: &mut Config, daemon: &Daemon, level: &log::Level) {

@@ -25,7 +25,7 @@ use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::gateway::{Gateway, GatewayError};
-use crate::store::{self, Store};
+use crate::store::{self, OpenError, Store, StoreError};
 
 mod core;
 mod dump;
@@ -81,6 +81,25 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         matches!(self, Self::Config(_) | Self::Unknown(_))
     }
+
+    /// Whether the disk has no room for a start, which passes by itself.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Store(OpenError::Full { .. }) | Self::Recover(GatewayError::NoRoom(_)) => true,
+            Self::State { source, .. } | Self::Key(KeyError::Io { source, .. }) => store::is_full(source),
+            _ => false,
+        }
+    }
+
+    /// Whether the store's files or the disk are at fault (exit code 74).
+    pub fn is_storage(&self) -> bool {
+        matches!(
+            self,
+            Self::State { .. }
+                | Self::Store(OpenError::Corrupt { .. } | OpenError::TooNew { .. } | OpenError::Io { .. })
+                | Self::Recover(GatewayError::Storage(_))
+        )
+    }
 }
 
 /// A running daemon.
@@ -97,6 +116,7 @@ impl Daemon {
         let state = config.state_dir.clone();
         std::fs::create_dir_all(&state)
             .map_err(|source| StartError::State { path: state.clone(), source })?;
+        restore::finish(&state).map_err(|source| StartError::State { path: state.clone(), source })?;
         let found = key::load(config.secret_key_file.as_deref(), &state).map_err(|e| {
             // A file that the configuration names is the operator's; one in the state folder is not.
             if config.secret_key_file.is_some() { StartError::Unknown(e.to_string()) } else { e.into() }
@@ -147,7 +167,7 @@ impl Daemon {
     }
 
     /// Completes when the store can no longer write.
-    pub async fn failed(&self) -> String {
+    pub async fn failed(&self) -> StoreError {
         self.core.failed().await
     }
 

@@ -77,6 +77,9 @@ pub enum GatewayError {
         /// How long until one more is probably let in.
         retry_after: Duration,
     },
+    /// The disk is full: nothing was done.
+    #[error(transparent)]
+    NoRoom(StoreError),
     /// The store cannot write.
     #[error("the store cannot write: {0}")]
     Storage(String),
@@ -94,6 +97,7 @@ impl From<StoreError> for GatewayError {
             StoreError::Closed => Self::ShuttingDown,
             StoreError::Full => Self::QueueFull,
             StoreError::TooLarge => Self::TooLarge,
+            e @ StoreError::NoRoom => Self::NoRoom(e),
             e => Self::Storage(e.to_string()),
         }
     }

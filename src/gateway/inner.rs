@@ -128,11 +128,12 @@ impl Inner {
         }
     }
 
-    /// Refuses new work while the daemon stops or too much waits.
+    /// Refuses new work while the daemon stops, the disk is full or too much waits.
     pub(super) fn admit(&self) -> Result<()> {
         if self.stopping.load(Ordering::SeqCst) {
             return Err(GatewayError::ShuttingDown);
         }
+        self.store.room()?;
         if locked(&self.queue).len() >= self.settings().max_pending {
             return Err(GatewayError::QueueFull);
         }

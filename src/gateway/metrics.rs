@@ -92,6 +92,8 @@ impl Metrics {
         family(out, "queue_messages", "Messages that wait, by kind, and those on the air.", depths);
         let delayed = one(size(q.delayed));
         family(out, "queue_delayed_messages", "Waiting messages whose time has not come.", delayed);
+        let full = f64::from(u8::from(status.disk_full));
+        family(out, "disk_full", "1 while the disk is full and new work is refused.", one(full));
         let reached = by("status", &MessageStatus::ALL.map(MessageStatus::as_str), &self.messages);
         family(out, "message_events_total", "Messages that reached a status.", reached);
         let help = "Verifications that reached a status, were resent or attempted.";

@@ -33,17 +33,19 @@ impl Gateway {
             uptime: self.0.clock.now().since(self.0.started_at),
             queue: QueueView { otp, text, delayed, sending },
             modems,
+            disk_full: self.0.store.room().is_err(),
             test_numbers: self.0.settings().testing.masked().collect(),
         }
     }
 
-    /// Whether at least one modem can send: it works, and its breaker is not open.
+    /// Whether new work is taken and at least one modem can send: it works, and its breaker is not open.
     pub fn ready(&self) -> bool {
         let now = self.0.clock.now();
-        self.0.slots.iter().enumerate().any(|(i, slot)| {
-            matches!(slot.modem.facts().state, ModemState::Ready | ModemState::Busy)
-                && !matches!(locked(&self.0.queue).condition(i, now).circuit, Circuit::Open { .. })
-        })
+        self.0.store.room().is_ok()
+            && self.0.slots.iter().enumerate().any(|(i, slot)| {
+                matches!(slot.modem.facts().state, ModemState::Ready | ModemState::Busy)
+                    && !matches!(locked(&self.0.queue).condition(i, now).circuit, Circuit::Open { .. })
+            })
     }
 
     /// The modems, in the order of the configuration.

@@ -282,6 +282,8 @@ pub struct StatusView {
     pub queue: QueueView,
     /// How many modems are in each state that occurs.
     pub modems: Vec<(ModemState, usize)>,
+    /// Whether the disk is full, so that new work is refused.
+    pub disk_full: bool,
     /// The test numbers, masked.
     pub test_numbers: Vec<String>,
 }

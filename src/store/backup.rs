@@ -82,7 +82,7 @@ impl Store {
             let mut batch = Overlay::new();
             let everything = vec![1]..vec![u8::MAX];
             let mut visit = |key: &[u8], value: &[u8]| {
-                if !is_own(key) {
+                if !keys::is_own(key) {
                     batch.insert(key.to_vec(), Some(value.to_vec()));
                 }
                 if batch.len() == BATCH {
@@ -145,13 +145,17 @@ impl Writer {
     }
 }
 
-/// What belongs to one store's files, not to what it holds.
-fn is_own(key: &[u8]) -> bool {
-    key == keys::SEQUENCE || key == keys::SCHEMA
-}
-
 /// Makes the store in `dir`, which must not be there, from a backup: whole or not at all. Answers what was attached.
 pub fn restore(dir: &Path, from: &mut dyn Read) -> Result<Option<Secret<Vec<u8>>>, RestoreError> {
+    restore_with(dir, from, &|_, _| Ok(()))
+}
+
+/// The same; `keep` puts what was attached into the folder before that gets its name, so that both are there or none.
+pub fn restore_with(
+    dir: &Path,
+    from: &mut dyn Read,
+    keep: &dyn Fn(&Path, &Secret<Vec<u8>>) -> io::Result<()>,
+) -> Result<Option<Secret<Vec<u8>>>, RestoreError> {
     if dir.exists() {
         return Err(RestoreError::NotEmpty(dir.to_owned()));
     }
@@ -164,6 +168,9 @@ pub fn restore(dir: &Path, from: &mut dyn Read) -> Result<Option<Secret<Vec<u8>>
         // What is left of it is removed by the next attempt, at the latest.
         let _ = std::fs::remove_dir_all(&unfinished);
     })?;
+    if let Some(attached) = &attached {
+        keep(&unfinished, attached).map_err(io)?;
+    }
     std::fs::rename(&unfinished, dir).map_err(io)?;
     let above = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(above).and_then(|above| above.sync_all()).map_err(io)?;
@@ -183,8 +190,10 @@ fn fill(dir: &Path, from: &mut dyn Read) -> Result<Option<Secret<Vec<u8>>>, Rest
         if let Some(octets) = changes.remove(ATTACHED) {
             attached = octets.map(Secret::new);
         }
-        if !changes.is_empty() {
-            disk.commit(changes)?;
+        // In pieces that the journal takes: the store is used only when it has all of them.
+        let changes: Vec<_> = changes.into_iter().collect();
+        for some in changes.chunks(BATCH) {
+            disk.commit(some.iter().cloned().collect())?;
         }
     }
     if from.read(&mut [0]).map_err(RestoreError::Read)? > 0 {

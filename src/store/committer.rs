@@ -1,27 +1,42 @@
 //! The one that owns all writes: runs moves in order, commits a group of them at once, answers after that. On a thread
 //! of its own, since a commit waits for the disk; over an engine that never waits, on a task.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreError;
 use super::engine::{Engine, Overlay};
 use super::health::Health;
+use super::{StoreError, journal};
 
 /// Moves in one commit.
 const GROUP: usize = 256;
+/// Octets of changes after which a commit takes no more moves.
+const ENOUGH: usize = 256 * 1024;
+/// The most octets that one move may change, so that its commit fits into the journal.
+pub(super) const LARGEST_MOVE: usize = journal::LARGEST - ENOUGH;
+/// How often to look for room while moves wait for it.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs a move over an engine and what its group wrote so far, to which it adds; or passes on why it cannot.
 pub(super) type Run =
-    Box<dyn FnOnce(Result<(&dyn Engine, &mut Overlay), StoreError>) -> Result<(), StoreError> + Send>;
+    Box<dyn FnOnce(Result<(&dyn Engine, &mut Written), StoreError>) -> Result<(), StoreError> + Send>;
+
+/// What the moves of a commit wrote.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) changes: Overlay,
+    pub(super) octets: usize,
+}
 
 /// Work for the committer.
 pub(super) enum Job {
-    /// Run it; answer when what it wrote is durable.
-    Move { run: Run, answer: oneshot::Sender<Result<(), StoreError>> },
+    /// Run it; answer when what it wrote is durable. A patient one waits while the disk is full.
+    Move { run: Run, answer: oneshot::Sender<Outcome>, patient: bool },
     /// Give every commit from now on to `to` as well, until nobody takes it.
     Record { to: std::sync::mpsc::Sender<Overlay>, begun: oneshot::Sender<()> },
     /// End after everything before.
@@ -33,26 +48,41 @@ pub(super) struct Committer {
     jobs: mpsc::Receiver<Job>,
     health: Arc<Health>,
     recorders: Vec<std::sync::mpsc::Sender<Overlay>>,
+    /// Patient moves, in order, while the disk is full.
+    waiting: VecDeque<(Run, oneshot::Sender<Outcome>)>,
 }
 
 /// Whether a move ran, and then whether it is durable.
-type Outcome = Result<(), StoreError>;
+pub(super) type Outcome = Result<(), StoreError>;
 
 /// Moves that ran and are committed together.
 struct Group {
-    changes: Overlay,
+    written: Written,
     answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
     close: Option<oneshot::Sender<()>>,
 }
 
 impl Committer {
     pub(super) fn new(engine: Arc<dyn Engine>, jobs: mpsc::Receiver<Job>, health: Arc<Health>) -> Self {
-        Self { engine, jobs, health, recorders: Vec::new() }
+        Self { engine, jobs, health, recorders: Vec::new(), waiting: VecDeque::new() }
     }
 
     /// Works on this thread. Ends when it is told to, or when no store is left to ask.
     pub(super) fn run(mut self) {
-        while let Some(first) = self.jobs.blocking_recv() {
+        loop {
+            let first = if self.waiting.is_empty() {
+                let Some(first) = self.jobs.blocking_recv() else { break };
+                Some(first)
+            } else {
+                match self.jobs.try_recv() {
+                    Ok(first) => Some(first),
+                    Err(TryRecvError::Disconnected) => break,
+                    Err(TryRecvError::Empty) => {
+                        std::thread::sleep(LOOK);
+                        None
+                    }
+                }
+            };
             let group = self.gather(first);
             if let Some(close) = self.settle(group) {
                 return self.end(Some(close));
@@ -64,7 +94,7 @@ impl Committer {
     /// The same as a task; each commit takes `sync`.
     pub(super) async fn run_as_task(mut self, sync: Duration) {
         while let Some(first) = self.jobs.recv().await {
-            let group = self.gather(first);
+            let group = self.gather(Some(first));
             if !sync.is_zero() {
                 tokio::time::sleep(sync).await;
             }
@@ -88,16 +118,19 @@ impl Committer {
     }
 
     /// Runs what waits.
-    fn gather(&mut self, first: Job) -> Group {
-        let mut group = Group { changes: Overlay::new(), answers: Vec::new(), close: None };
-        let mut next = Some(first);
+    fn gather(&mut self, first: Option<Job>) -> Group {
+        let mut group = Group { written: Written::default(), answers: Vec::new(), close: None };
+        let ready = self.ready();
+        if ready != Err(StoreError::NoRoom) {
+            for (run, answer) in std::mem::take(&mut self.waiting) {
+                self.take(run, answer, true, &ready, &mut group);
+            }
+        }
+        let mut next = first;
         // No timer: while one group is synced, the next one gathers in the channel.
         while let Some(job) = next.take() {
             match job {
-                Job::Move { run, answer } => {
-                    let outcome = run(self.health.check().map(|()| (&*self.engine, &mut group.changes)));
-                    group.answers.push((answer, outcome));
-                }
+                Job::Move { run, answer, patient } => self.take(run, answer, patient, &ready, &mut group),
                 Job::Record { to, begun } => {
                     self.recorders.push(to);
                     // Who asked may have gone.
@@ -108,16 +141,48 @@ impl Committer {
                     break;
                 }
             }
-            if group.answers.len() < GROUP {
+            if group.answers.len() < GROUP && group.written.octets < ENOUGH {
                 next = self.jobs.try_recv().ok();
             }
         }
         group
     }
 
+    /// Whether what moves write can be committed.
+    fn ready(&self) -> Result<(), StoreError> {
+        self.health.check()?;
+        match catch_unwind(AssertUnwindSafe(|| self.engine.prepare())) {
+            Ok(Err(StoreError::NoRoom)) => Err(StoreError::NoRoom),
+            Ok(outcome) => outcome.map_err(|error| self.health.fail(error)),
+            Err(_) => Err(self.health.fail(StoreError::Failed("writing panicked".to_owned()))),
+        }
+    }
+
+    /// Runs a move into a group. Without room a patient one waits, and any other is done if it writes nothing.
+    fn take(
+        &mut self,
+        run: Run,
+        answer: oneshot::Sender<Outcome>,
+        patient: bool,
+        ready: &Outcome,
+        group: &mut Group,
+    ) {
+        let outcome = match ready {
+            Ok(()) => run(Ok((&*self.engine, &mut group.written))),
+            Err(StoreError::NoRoom) if patient => return self.waiting.push_back((run, answer)),
+            Err(StoreError::NoRoom) => {
+                let mut written = Written::default();
+                let ran = run(Ok((&*self.engine, &mut written)));
+                ran.and_then(|()| if written.changes.is_empty() { Ok(()) } else { Err(StoreError::NoRoom) })
+            }
+            Err(why) => run(Err(why.clone())),
+        };
+        group.answers.push((answer, outcome));
+    }
+
     /// Commits a group and answers. Tells whom to tell of the end, if it was asked for.
     fn settle(&mut self, group: Group) -> Option<oneshot::Sender<()>> {
-        let Group { changes, answers, close } = group;
+        let Group { written: Written { changes, .. }, answers, close } = group;
         let committed = if changes.is_empty() { Ok(()) } else { self.commit(changes) };
         for (answer, outcome) in answers {
             // Nobody waits any more: the move holds all the same.

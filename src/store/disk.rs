@@ -1,6 +1,8 @@
 //! The engine of the daemon: a commit goes to the journal and, in memory, on top of sled. When a journal file is
 //! full, a second thread carries what is in it over to sled, while commits go on in the other file.
 //!
+//! While the disk is full, the carrying waits, and commits go on until the journal is full as well.
+//!
 //! From the newest: `active` (in the journal file being written), `frozen` (in the other one, being carried
 //! over), sled. Both hold only durable commits. A frozen layer goes when sled has it, synced.
 
@@ -9,6 +11,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::StoreError;
 use super::engine::{Engine, Order, Overlay, Pair};
@@ -16,7 +19,11 @@ use super::health::Health;
 use super::journal::Journal;
 use super::layered;
 use super::records::Records as _;
+use super::room::Room;
 use super::tree::Tree;
+
+/// How often to look whether a full disk has room again.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Journal over sled.
 pub(super) struct Disk {
@@ -28,6 +35,7 @@ pub(super) struct Disk {
 
 struct Shared {
     tree: Tree,
+    room: Room,
     layers: RwLock<Layers>,
     carrier: Mutex<Carrier>,
     carried: Condvar,
@@ -42,13 +50,25 @@ struct Layers {
 #[derive(Default)]
 struct Carrier {
     busy: bool,
+    /// It waits for room.
+    starved: bool,
+    /// Nobody waits for it any more.
+    ending: bool,
     failed: Option<StoreError>,
+}
+
+/// Work for the carrying thread.
+enum Load {
+    /// Give sled these changes, all up to this commit.
+    Changes(Arc<Overlay>, u64),
+    /// Look until there is room.
+    Room,
 }
 
 struct Writer {
     journal: Journal,
     /// To the carrying thread; gone when the engine is finished.
-    loads: Option<mpsc::Sender<(Arc<Overlay>, u64)>>,
+    loads: Option<mpsc::Sender<Load>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -57,11 +77,13 @@ impl Disk {
     pub(super) fn start(
         tree: Tree,
         journal: Journal,
+        room: Room,
         lock: File,
         health: Arc<Health>,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             tree,
+            room,
             layers: RwLock::default(),
             carrier: Mutex::default(),
             carried: Condvar::new(),
@@ -88,13 +110,17 @@ impl Disk {
             layers.frozen = Arc::new(std::mem::take(&mut layers.active));
             Arc::clone(&layers.frozen)
         };
-        let load = (frozen, writer.journal.last());
-        if writer.loads.as_ref().is_none_or(|loads| loads.send(load).is_err()) {
-            return Err(StoreError::Closed);
-        }
+        writer.hand_over(Load::Changes(frozen, writer.journal.last()))?;
         carrier.busy = true;
         writer.journal.turn();
         Ok(())
+    }
+}
+
+impl Writer {
+    fn hand_over(&self, load: Load) -> Result<(), StoreError> {
+        let loads = self.loads.as_ref().ok_or(StoreError::Closed)?;
+        loads.send(load).map_err(|_| StoreError::Closed)
     }
 }
 
@@ -116,12 +142,32 @@ impl Engine for Disk {
         })
     }
 
+    fn prepare(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        if self.shared.room.last().is_ok() && self.shared.room.look().is_err() {
+            writer.hand_over(Load::Room)?;
+        }
+        if writer.journal.is_full() { self.turn(&mut writer) } else { Ok(()) }
+    }
+
+    fn room(&self) -> Result<(), StoreError> {
+        self.shared.room.last()
+    }
+
     fn commit(&self, changes: Overlay) -> Result<(), StoreError> {
         let mut writer = self.writer();
         if writer.journal.is_full() {
             self.turn(&mut writer)?;
         }
-        writer.journal.append(&changes)?;
+        // What the moves of this commit wrote may be told to nobody, nor taken back: where even the journal's own octets
+        // need room, as in a file system that never writes in place, the commit waits.
+        while let Err(error) = writer.journal.append(&changes) {
+            if error != StoreError::NoRoom {
+                return Err(error);
+            }
+            self.shared.room.met_the_end();
+            std::thread::sleep(LOOK);
+        }
         let mut layers = self.shared.layers.write().unwrap_or_else(PoisonError::into_inner);
         layers.active.extend(changes);
         Ok(())
@@ -129,41 +175,96 @@ impl Engine for Disk {
 
     fn finish(&self) -> Result<(), StoreError> {
         let mut writer = self.writer();
-        self.turn(&mut writer)?;
-        drop(self.shared.wait()?);
+        let carried = self.turn(&mut writer).and_then(|()| self.shared.wait().map(drop));
         writer.loads = None;
+        self.shared.end();
         if let Some(thread) = writer.thread.take() {
             // A panic was caught and reported where it happened.
             let _ = thread.join();
         }
-        writer.journal.finish()
+        match carried {
+            Ok(()) => writer.journal.finish(),
+            // The journal keeps what sled has no room for, as after a kill.
+            Err(StoreError::NoRoom) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }
 
 impl Shared {
-    /// Waits until sled has every frozen change.
+    fn carrier(&self) -> MutexGuard<'_, Carrier> {
+        self.carrier.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until sled has every frozen change, or has no room for them.
     fn wait(&self) -> Result<MutexGuard<'_, Carrier>, StoreError> {
-        let carrier = self.carrier.lock().unwrap_or_else(PoisonError::into_inner);
         let carrier = self
             .carried
-            .wait_while(carrier, |c| c.busy && c.failed.is_none())
+            .wait_while(self.carrier(), |c| c.busy && !c.starved && c.failed.is_none())
             .unwrap_or_else(PoisonError::into_inner);
         match &carrier.failed {
             Some(error) => Err(error.clone()),
+            None if carrier.busy => Err(StoreError::NoRoom),
             None => Ok(carrier),
         }
     }
 
-    fn carry(&self, work: &mpsc::Receiver<(Arc<Overlay>, u64)>, health: &Health) {
-        for (changes, last) in work {
+    /// Nobody waits for the carrying any more.
+    fn end(&self) {
+        self.carrier().ending = true;
+        self.carried.notify_all();
+    }
+
+    /// Waits a moment for room. Answers whether anybody still waits for what needs it.
+    fn pause(&self) -> bool {
+        let mut carrier = self.carrier();
+        carrier.starved = carrier.busy;
+        self.carried.notify_all();
+        let waited = self.carried.wait_timeout_while(carrier, LOOK, |c| !c.ending);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.ending
+    }
+
+    /// Waits until the disk has room; false when nobody waits for that any more.
+    fn await_room(&self) -> bool {
+        while self.room.look().is_err() {
+            if !self.pause() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Gives sled changes as soon as the disk has room for them; nothing when nobody waits for that any more.
+    fn carry_over(&self, changes: &Overlay, last: u64) -> Option<Result<(), StoreError>> {
+        let mut awaited = self.await_room();
+        while awaited {
             // sled panics on some damage.
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.tree.absorb(&changes, last)))
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.tree.absorb(changes, last)))
                 .unwrap_or_else(|_| Err(StoreError::Failed("sled panicked".to_owned())));
+            if outcome != Err(StoreError::NoRoom) || self.tree.is_stuck() {
+                return Some(outcome);
+            }
+            // A quota, or somebody was faster: the free space says nothing of this, only another attempt does.
+            self.room.met_the_end();
+            awaited = self.pause();
+        }
+        None
+    }
+
+    fn carry(&self, work: &mpsc::Receiver<Load>, health: &Health) {
+        for load in work {
+            let Load::Changes(changes, last) = load else {
+                self.await_room();
+                continue;
+            };
+            let Some(outcome) = self.carry_over(&changes, last) else { return };
+            // Notes the end of what only an attempt could tell.
+            let _ = self.room.look();
             if outcome.is_ok() {
                 self.layers.write().unwrap_or_else(PoisonError::into_inner).frozen = Arc::default();
             }
-            let mut carrier = self.carrier.lock().unwrap_or_else(PoisonError::into_inner);
-            carrier.busy = false;
+            let mut carrier = self.carrier();
+            (carrier.busy, carrier.starved) = (false, false);
             carrier.failed = outcome.err().map(|error| health.fail(error));
             self.carried.notify_all();
             if carrier.failed.is_some() {

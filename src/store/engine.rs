@@ -31,6 +31,14 @@ pub trait Engine: Send + Sync {
     /// At most `limit` pairs of a range. Owned and bounded: no lock outlives the call, so that a long listing
     /// does not hold up a commit.
     fn chunk(&self, range: Range<&[u8]>, order: Order, limit: usize) -> Result<Vec<Pair>, StoreError>;
+    /// Whether a commit can follow. `NoRoom` passes by itself; after another error no commit may follow.
+    fn prepare(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    /// Whether the disk has room for new work, as far as is known.
+    fn room(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// Makes all the changes or none; durable on return. After an error nobody knows what the disk holds, and no
     /// other commit may follow.
     fn commit(&self, changes: Overlay) -> Result<(), StoreError>;

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use super::StoreError;
 
 /// The first failure, if there was one.
-pub(super) struct Health(watch::Sender<Option<String>>);
+pub(super) struct Health(watch::Sender<Option<StoreError>>);
 
 impl Health {
     pub(super) fn new() -> Self {
@@ -17,23 +17,17 @@ impl Health {
     pub(super) fn fail(&self, error: StoreError) -> StoreError {
         self.0.send_if_modified(|cause| {
             let first = cause.is_none();
-            cause.get_or_insert_with(|| match &error {
-                StoreError::Failed(why) => why.clone(),
-                error => error.to_string(),
-            });
+            cause.get_or_insert_with(|| error.clone());
             first
         });
         self.check().err().unwrap_or(error)
     }
 
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        match &*self.0.borrow() {
-            Some(why) => Err(StoreError::Failed(why.clone())),
-            None => Ok(()),
-        }
+        self.0.borrow().clone().map_or(Ok(()), Err)
     }
 
-    pub(super) fn watch(&self) -> watch::Receiver<Option<String>> {
+    pub(super) fn watch(&self) -> watch::Receiver<Option<StoreError>> {
         self.0.subscribe()
     }
 }

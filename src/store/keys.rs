@@ -10,6 +10,13 @@ use crate::id::{InboxId, MessageId, VerificationId};
 pub(super) const SEQUENCE: &[u8] = b"Z\0sequence";
 /// The version of this layout.
 pub(super) const SCHEMA: &[u8] = b"Z\0schema";
+/// What sled must have, as `content` counts it.
+pub(super) const CONTENT: &[u8] = b"Z\0content";
+
+/// What belongs to one store's files, not to what it holds.
+pub(super) fn is_own(key: &[u8]) -> bool {
+    key.starts_with(b"Z\0")
+}
 
 /// What stands behind the octet of a table.
 pub(super) trait Key: Sized {

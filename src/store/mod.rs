@@ -25,8 +25,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+mod anew;
 mod backup;
 mod committer;
+mod content;
 mod disk;
 mod engine;
 mod events;
@@ -42,6 +44,7 @@ mod record;
 mod records;
 mod repair;
 mod reports;
+mod room;
 mod table;
 mod tables;
 #[cfg(test)]
@@ -49,7 +52,7 @@ mod tests;
 mod tree;
 mod tx;
 
-pub use backup::{RestoreError, restore};
+pub use backup::{RestoreError, restore, restore_with};
 pub use engine::{Engine, Order, Overlay, Pair};
 pub use events::EventRecords;
 pub use inbound::InboxRecords;
@@ -58,9 +61,10 @@ pub use names::{KnownSim, NameRecords};
 pub use open::{OpenError, Options};
 pub use records::{Answered, Idempotency, Records};
 pub use reports::{HeldKey, ReportRecords};
+pub use room::is_full;
 pub use tx::{Tx, View};
 
-use committer::{Committer, Job};
+use committer::{Committer, Job, LARGEST_MOVE, Written};
 use health::Health;
 
 /// Jobs that may wait for the committer.
@@ -74,7 +78,7 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     engine: RwLock<Option<Arc<dyn Engine>>>,
     reads: Reads,
-    failed: watch::Receiver<Option<String>>,
+    failed: watch::Receiver<Option<StoreError>>,
 }
 
 /// Where the engine is read.
@@ -90,8 +94,11 @@ enum Reads {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The disk: from here on nothing is written any more.
-    #[error("{0}; free space or repair the disk, then restart the daemon")]
+    #[error("{0}; repair the disk, then restart the daemon")]
     Failed(String),
+    /// The disk is full: it was not done, and may be asked for again.
+    #[error("the disk is full; free space on it, and the daemon goes on by itself")]
+    NoRoom,
     /// A record that is not what was written.
     #[error("the {kind} record {key} is damaged: {why}; restore a backup")]
     Corrupt {
@@ -105,8 +112,8 @@ pub enum StoreError {
     /// The move was taken back.
     #[error("the change was not made: {0}")]
     Aborted(&'static str),
-    /// The move was taken back: one of its records is larger than a record may be.
-    #[error("a record is too large")]
+    /// The move was taken back: one of its records, or all together, are larger than they may be.
+    #[error("a record is too large, or all records of one request together")]
     TooLarge,
     /// Too many moves wait.
     #[error("too many requests wait for the disk; try again")]
@@ -154,7 +161,7 @@ impl Store {
 
     /// Hands a move to the committer; it is refused when too many wait.
     pub fn begin<R: Send + 'static>(&self, f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static) -> Ticket<R> {
-        let (job, mut ticket) = job(f);
+        let (job, mut ticket) = job(f, false);
         ticket.refusal = self.0.jobs.try_send(job).err().map(|e| match e {
             mpsc::error::TrySendError::Full(_) => StoreError::Full,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -162,12 +169,13 @@ impl Store {
         ticket
     }
 
-    /// The same for the daemon's own work, which has nobody to tell to come back: it waits until there is room.
+    /// The same for the daemon's own work, which has nobody to tell to come back: it waits until others are done, and
+    /// until the disk has room.
     pub async fn begin_in_turn<R: Send + 'static>(
         &self,
         f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
     ) -> Ticket<R> {
-        let (job, mut ticket) = job(f);
+        let (job, mut ticket) = job(f, true);
         ticket.refusal = self.0.jobs.send(job).await.err().map(|_| StoreError::Closed);
         ticket
     }
@@ -195,14 +203,20 @@ impl Store {
         }
     }
 
-    /// Returns when the disk failed; the sentence tells how.
-    pub async fn failed(&self) -> String {
+    /// Returns when the disk failed, and how.
+    pub async fn failed(&self) -> StoreError {
         let mut failed = self.0.failed.clone();
-        match failed.wait_for(Option::is_some).await {
-            Ok(why) => why.clone().unwrap_or_default(),
+        match failed.wait_for(Option::is_some).await.ok().and_then(|why| why.clone()) {
+            Some(why) => why,
             // Closed in order: there is no failure to tell.
-            Err(_) => std::future::pending().await,
+            None => std::future::pending().await,
         }
+    }
+
+    /// Whether the disk has room for new work. Does not wait for the disk.
+    pub fn room(&self) -> Result<(), StoreError> {
+        let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner);
+        engine.as_ref().map_or(Ok(()), |engine| engine.room())
     }
 
     /// Answers what was begun, then lets go of the files. Later moves are refused.
@@ -218,15 +232,20 @@ impl Store {
 /// Runs a move: all of its writes join the group's, or none.
 fn execute<R>(
     engine: &dyn Engine,
-    group: &mut Overlay,
+    group: &mut Written,
     f: impl FnOnce(&mut Tx<'_>) -> R,
 ) -> Result<R, StoreError> {
-    let mut tx = Tx::new(engine, group);
+    let mut tx = Tx::new(engine, &group.changes);
     let result =
         catch_unwind(AssertUnwindSafe(|| f(&mut tx))).map_err(|_| StoreError::Aborted("it panicked"));
     let written = tx.finish();
-    let result = result?;
-    group.extend(written?);
+    let (result, written) = (result?, written?);
+    let octets = journal::octets(&written);
+    if octets > LARGEST_MOVE {
+        return Err(StoreError::TooLarge);
+    }
+    group.octets += octets;
+    group.changes.extend(written);
     Ok(result)
 }
 
@@ -239,17 +258,20 @@ pub struct Ticket<R> {
 }
 
 /// A move for the committer, and its ticket.
-fn job<R: Send + 'static>(f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static) -> (Job, Ticket<R>) {
+fn job<R: Send + 'static>(
+    f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
+    patient: bool,
+) -> (Job, Ticket<R>) {
     let (executed, result) = oneshot::channel();
     let (answer, durable) = oneshot::channel();
-    let run = Box::new(move |over: Result<(&dyn Engine, &mut Overlay), StoreError>| {
+    let run = Box::new(move |over: Result<(&dyn Engine, &mut Written), StoreError>| {
         let done = over.and_then(|(engine, group)| execute(engine, group, f));
         let outcome = done.as_ref().map(|_| ()).map_err(Clone::clone);
         // Nobody waits any more: the move holds all the same.
         let _ = executed.send(done);
         outcome
     });
-    (Job::Move { run, answer }, Ticket { result, durable, refusal: None })
+    (Job::Move { run, answer, patient }, Ticket { result, durable, refusal: None })
 }
 
 impl<R: Send + 'static> Ticket<R> {

@@ -14,8 +14,9 @@ use super::disk::Disk;
 use super::engine::Overlay;
 use super::health::Health;
 use super::journal::{self, Found, JournalError};
+use super::room::{self, Room};
 use super::tree::{Tree, TreeError, patiently};
-use super::{StoreError, repair, tables};
+use super::{StoreError, anew, repair, tables};
 
 /// The layout that this version reads and writes.
 pub(super) const SCHEMA: u32 = 1;
@@ -29,6 +30,8 @@ pub struct Options {
     pub open_within: Duration,
     /// How long another process may take to let go of the files.
     pub lock_within: Duration,
+    /// Free octets below which the disk counts as full.
+    pub floor: u64,
 }
 
 impl Default for Options {
@@ -37,6 +40,7 @@ impl Default for Options {
             cache: 1024 * 1024,
             open_within: Duration::from_secs(120),
             lock_within: Duration::from_secs(3),
+            floor: room::FLOOR,
         }
     }
 }
@@ -52,7 +56,7 @@ pub enum OpenError {
     },
     /// What it holds is not what was written.
     #[error(
-        "the store {path} is damaged: {why}; nothing was changed. Restore a backup, or move the folder away to \
+        "the store {path} is damaged: {why}. Restore a backup, or move the folder away to \
          start empty: codes and messages that it held are then forgotten"
     )]
     Corrupt {
@@ -69,8 +73,18 @@ pub enum OpenError {
         /// Its layout.
         found: u32,
     },
+    /// The disk has no room to open it.
+    #[error(
+        "the disk of the store {path} is full; free {} KiB or more on it. Nothing is damaged or lost", wanted / 1024
+    )]
+    Full {
+        /// The folder.
+        path: PathBuf,
+        /// Octets that have to be free.
+        wanted: u64,
+    },
     /// The file system.
-    #[error("the store {path}: {source}; check the disk, its free space and the owner of the folder")]
+    #[error("the store {path}: {source}; check the disk and the owner of the folder")]
     Io {
         /// The folder or file.
         path: PathBuf,
@@ -81,32 +95,84 @@ pub enum OpenError {
 
 /// Opens or makes the store in a folder.
 pub(super) fn disk(dir: &Path, options: &Options, health: &Arc<Health>) -> Result<Disk, OpenError> {
-    let at = At(dir);
+    let room = Room::new(dir.to_owned(), options.floor);
+    open(At { dir, wanted: options.floor }, options, health, room).map_err(|error| match error {
+        // What looks like damage while there is no room may be the want of it: sled does not tell them apart.
+        OpenError::Corrupt { path, .. } if Room::new(path.clone(), options.floor).look().is_err() => {
+            OpenError::Full { path, wanted: options.floor }
+        }
+        error => error,
+    })
+}
+
+fn open(at: At<'_>, options: &Options, health: &Arc<Health>, room: Room) -> Result<Disk, OpenError> {
+    let dir = at.dir;
     let sled_dir = dir.join("sled");
     let mut make = std::fs::DirBuilder::new();
-    make.recursive(true).mode(0o700).create(&sled_dir).map_err(|e| at.io(e))?;
+    make.recursive(true).mode(0o700).create(dir).map_err(|e| at.io(e))?;
     let lock = lock(at, options.lock_within)?;
-    repair::snapshots(&sled_dir).map_err(|e| at.io(e))?;
+    room.look().map_err(|e| at.fault(&e))?;
+    anew::take_up(dir, &sled_dir).map_err(|e| at.io(e))?;
+    make.create(&sled_dir).map_err(|e| at.io(e))?;
     // The journal is made before sled is: a sled without one has lost it.
     if !sled_dir.join("db").exists() && is_unused(dir) {
-        journal::create(dir).map_err(|e| at.io(e))?;
+        journal::create(dir, 1).map_err(|e| at.io(e))?;
     }
     let found = journal::load(dir).map_err(|e| match e {
         JournalError::Io(e) => at.io(e),
-        JournalError::Damaged(why) => at.corrupt(why),
+        JournalError::Damaged(why) => at.corrupt(&why),
         JournalError::TooNew(found) => at.too_new(found),
     })?;
-    let tree = open_watched(at, &sled_dir, options)?;
-    sync_all(dir, &sled_dir).map_err(|e| at.io(e))?;
+    let (tree, last) = match open_sled(at, &sled_dir, options, &found) {
+        Err(damage @ OpenError::Corrupt { .. }) => open_anew(at, &sled_dir, options, &found, damage)?,
+        opened => opened?,
+    };
+    anew::clean(dir).map_err(|e| at.io(e))?;
+    let journal = found.begin(last).map_err(|e| at.io(e))?;
+    Disk::start(tree, journal, room, lock, Arc::clone(health)).map_err(|e| at.io(e))
+}
+
+/// Opens sled and brings it to the last commit, whose number is given back.
+fn open_sled(
+    at: At<'_>,
+    sled_dir: &Path,
+    options: &Options,
+    found: &Found,
+) -> Result<(Tree, u64), OpenError> {
+    repair::snapshots(sled_dir).map_err(|e| at.io(e))?;
+    let tree = open_watched(at, sled_dir, options)?;
+    sync_all(at.dir, sled_dir).map_err(|e| at.io(e))?;
     // sled panics on some damage when it is read, too.
-    let (tree, last) = catch_unwind(AssertUnwindSafe(|| settle(at, tree, &found)))
-        .unwrap_or_else(|_| Err(at.corrupt("sled panicked while it was read")))?;
-    Disk::start(tree, found.begin(last), lock, Arc::clone(health)).map_err(|e| at.io(e))
+    catch_unwind(AssertUnwindSafe(|| settle(at, tree, found)))
+        .unwrap_or_else(|_| Err(at.corrupt("sled panicked while it was read")))
+}
+
+/// Opens what a copy of sled's log gives without the other files. Without success nothing is changed.
+fn open_anew(
+    at: At<'_>,
+    sled_dir: &Path,
+    options: &Options,
+    found: &Found,
+    damage: OpenError,
+) -> Result<(Tree, u64), OpenError> {
+    let io = |e| at.io(e);
+    let Some(copy) = anew::copy(at.dir, sled_dir).map_err(io)? else { return Err(damage) };
+    match open_sled(at, &copy, options, found) {
+        Ok((tree, _)) => drop(tree),
+        Err(full @ OpenError::Full { .. }) => return Err(full),
+        Err(_) => {
+            anew::clean(at.dir).map_err(io)?;
+            return Err(damage);
+        }
+    }
+    anew::exchange(at.dir, sled_dir).map_err(io)?;
+    tracing::warn!("{damage}: sled's log is whole, and its other files were made anew from it");
+    open_sled(at, sled_dir, options, found)
 }
 
 /// Brings the tree to the last commit and looks at all of it. Answers that commit's number.
 fn settle(at: At<'_>, tree: Tree, found: &Found) -> Result<(Tree, u64), OpenError> {
-    let corrupt = |e: StoreError| at.corrupt(&e.to_string());
+    let corrupt = |e: StoreError| at.fault(&e);
     match tree.schema().map_err(corrupt)? {
         Some(schema) if schema > SCHEMA => return Err(at.too_new(schema)),
         Some(_) => {}
@@ -114,16 +180,19 @@ fn settle(at: At<'_>, tree: Tree, found: &Found) -> Result<(Tree, u64), OpenErro
         None => return Err(at.corrupt("it has records but no layout number")),
     }
     let known = tree.last().map_err(corrupt)?;
+    let begun = tree.begun().map_err(corrupt)?;
     let mut last = known;
-    let mut rest = Overlay::new();
+    // What a stop interrupted is carried over as it was begun, then the rest.
+    let (mut interrupted, mut rest) = (Overlay::new(), Overlay::new());
     for (number, changes) in found.records.iter().filter(|&&(number, _)| number > known) {
         if *number != last + 1 {
             return Err(at.corrupt(&format!("commit {} is missing", last + 1)));
         }
-        rest.extend(changes.clone());
+        let to = if *number <= begun { &mut interrupted } else { &mut rest };
+        to.extend(changes.clone());
         last = *number;
     }
-    let acknowledged = found.acknowledged.max(found.stray);
+    let acknowledged = found.acknowledged.max(found.stray).max(begun);
     if last < acknowledged {
         return Err(
             at.corrupt(&format!("{acknowledged} commits were acknowledged and only {last} are there"))
@@ -131,9 +200,15 @@ fn settle(at: At<'_>, tree: Tree, found: &Found) -> Result<(Tree, u64), OpenErro
     }
     if last > known {
         tracing::info!(commits = last - known, "carrying over to sled what only the journal has");
-        tree.absorb(&rest, last).map_err(corrupt)?;
+        if known < begun {
+            tree.absorb(&interrupted, begun).map_err(corrupt)?;
+        }
+        if begun < last {
+            tree.absorb(&rest, last).map_err(corrupt)?;
+        }
     }
-    tables::check(&tree).map_err(corrupt)?;
+    let sum = tables::check(&tree).map_err(corrupt)?;
+    tree.compare(sum).map_err(corrupt)?;
     Ok((tree, last))
 }
 
@@ -147,13 +222,13 @@ fn is_unused(dir: &Path) -> bool {
 }
 
 fn lock(at: At<'_>, within: Duration) -> Result<File, OpenError> {
-    let path = at.0.join("LOCK");
+    let path = at.dir.join("LOCK");
     let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(|e| at.io(e))?;
     let is_held = |e: &TryLockError| matches!(e, TryLockError::WouldBlock);
     match patiently(within, is_held, || file.try_lock()) {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: at.0.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: at.dir.to_owned() }),
         Err(TryLockError::Error(e)) => Err(at.io(e)),
     }
 }
@@ -172,7 +247,7 @@ fn open_watched(at: At<'_>, sled_dir: &Path, options: &Options) -> Result<Tree, 
         .map_err(|e| at.io(e))?;
     match opened.recv_timeout(options.open_within) {
         Ok(Ok(Ok(tree))) => Ok(tree),
-        Ok(Ok(Err(TreeError::InUse))) => Err(OpenError::InUse { path: at.0.to_owned() }),
+        Ok(Ok(Err(TreeError::InUse))) => Err(OpenError::InUse { path: at.dir.to_owned() }),
         Ok(Ok(Err(TreeError::Io(e)))) => Err(at.io(e)),
         Ok(Ok(Err(TreeError::Corrupt(why)))) => Err(at.corrupt(&why)),
         Ok(Err(_)) => Err(at.corrupt("sled's log cannot be read")),
@@ -196,18 +271,34 @@ fn sync_all(dir: &Path, sled_dir: &Path) -> io::Result<()> {
 
 /// The folder that an error is about.
 #[derive(Clone, Copy)]
-struct At<'a>(&'a Path);
+struct At<'a> {
+    dir: &'a Path,
+    /// Octets that have to be free.
+    wanted: u64,
+}
 
 impl At<'_> {
     fn io(self, source: io::Error) -> OpenError {
-        OpenError::Io { path: self.0.to_owned(), source }
+        let path = self.dir.to_owned();
+        if room::is_full(&source) {
+            return OpenError::Full { path, wanted: self.wanted };
+        }
+        OpenError::Io { path, source }
+    }
+
+    fn fault(self, error: &StoreError) -> OpenError {
+        match error {
+            StoreError::NoRoom => OpenError::Full { path: self.dir.to_owned(), wanted: self.wanted },
+            StoreError::Failed(why) => self.corrupt(why),
+            error => self.corrupt(&error.to_string()),
+        }
     }
 
     fn corrupt(self, why: &str) -> OpenError {
-        OpenError::Corrupt { path: self.0.to_owned(), why: why.to_owned() }
+        OpenError::Corrupt { path: self.dir.to_owned(), why: why.to_owned() }
     }
 
     fn too_new(self, found: u32) -> OpenError {
-        OpenError::TooNew { path: self.0.to_owned(), found }
+        OpenError::TooNew { path: self.dir.to_owned(), found }
     }
 }

@@ -2,6 +2,7 @@
 //! fit to another table. The look at everything when the store opens goes through the list at the end.
 
 use super::StoreError;
+use super::content;
 use super::engine::Order;
 use super::events;
 use super::keys::{Key, hash};
@@ -163,18 +164,21 @@ pub(super) static ALL: [&dyn Checked; 26] = [
     &META,
 ];
 
-/// Reads everything once; the first fault ends it.
-pub(super) fn check(tree: &Tree) -> Result<(), StoreError> {
+/// Reads everything once; the first fault ends it. Answers the sum of what is there.
+pub(super) fn check(tree: &Tree) -> Result<u64, StoreError> {
+    let mut sum = 0_u64;
     ALL.iter().try_for_each(|table| {
         let mut seen = Ok(());
         tree.scan(table.range(), Order::Ascending, &mut |key, octets| {
             // A scan touches each page once, and sled evicts none before a shard of its cache counted 64
             // touches: without this one for each record, all that was ever kept would stay in memory.
+            sum = sum.wrapping_add(content::weight(key, octets));
             seen = table.look(tree, key, octets).and_then(|()| tree.load(key).map(drop));
             seen.is_ok()
         })?;
         seen
-    })
+    })?;
+    Ok(sum)
 }
 
 #[cfg(test)]

@@ -438,7 +438,7 @@ async fn a_failed_write_stays_and_is_told() {
         assert_eq!(store.transact(|tx| tx.meta("a")).await, Ok(Ok(None)), "what writes nothing cannot fail");
         let (executed, durable) = store.begin(|tx| tx.put_meta("a", b"1")).split();
         assert_eq!((executed.await, durable.await), (Ok(()), Err(failed.clone())));
-        assert_eq!(store.failed().await, why);
+        assert_eq!(store.failed().await, failed);
         assert_eq!(store.transact(|_| ()).await, Err(failed));
         store.close().await;
     }

@@ -9,19 +9,25 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::content::{self, Content, Sum};
 use super::engine::{Order, Overlay, Pair};
 use super::records::Records;
-use super::{StoreError, keys};
+use super::{StoreError, keys, room};
 
 /// Changes, and octets of them, between two syncs.
 const STRIDE: (usize, usize) = (256, 64 * 1024);
+/// Octets that are reserved behind sled's log before each stride: more segments than a stride can begin.
+const RESERVED: u64 = 4 * 1024 * 1024;
 
 /// The open tree.
 pub(super) struct Tree {
     db: sled::Db,
     file: File,
+    /// sled met a full disk: it writes nothing any more until it is opened anew.
+    stuck: AtomicBool,
 }
 
 /// Why sled did not open.
@@ -41,13 +47,15 @@ impl Tree {
             sled::Error::Io(e) => TreeError::Io(e),
             e => TreeError::Corrupt(e.to_string()),
         })?;
-        let file = File::open(dir.join("db")).map_err(TreeError::Io)?;
-        Ok(Self { db, file })
+        let file = File::options().read(true).write(true).open(dir.join("db")).map_err(TreeError::Io)?;
+        Ok(Self { db, file, stuck: AtomicBool::new(false) })
     }
 
-    /// Carries changes over, then notes that everything up to commit `last` is here. A crash in between leaves
-    /// some of them and the old note: the journal has them all and they are made again.
+    /// Carries changes over, then notes that everything up to commit `last` is here. A crash in between, or a full
+    /// disk, leaves some of them and the old note: the journal has them all and they are made again.
     pub(super) fn absorb(&self, changes: &Overlay, last: u64) -> Result<(), StoreError> {
+        self.reserve()?;
+        self.intend(changes, last)?;
         let (mut count, mut octets) = (0, 0);
         for (key, value) in changes {
             self.put(key, value.as_deref())?;
@@ -55,12 +63,69 @@ impl Tree {
             octets += key.len() + value.as_ref().map_or(0, Vec::len);
             if count >= STRIDE.0 || octets >= STRIDE.1 {
                 self.sync()?;
+                self.reserve()?;
                 (count, octets) = (0, 0);
             }
         }
         self.sync()?;
         self.put(keys::SEQUENCE, Some(&last.to_be_bytes()))?;
         self.sync()
+    }
+
+    /// Notes the sum that these changes lead to, unless a stop interrupted them after that.
+    fn intend(&self, changes: &Overlay, last: u64) -> Result<(), StoreError> {
+        // An older store has no sum until it was looked through.
+        let Some(content) = self.content()? else { return Ok(()) };
+        if content.after.last == last {
+            return Ok(());
+        }
+        let before = self.sum(&content)?;
+        let mut weights = before.weights;
+        for (key, value) in changes {
+            if let Some(old) = self.load(key)? {
+                weights = weights.wrapping_sub(content::weight(key, &old));
+            }
+            if let Some(new) = value {
+                weights = weights.wrapping_add(content::weight(key, new));
+            }
+        }
+        self.put(keys::CONTENT, Some(&Content { before, after: Sum { last, weights } }.to_bytes()))?;
+        self.sync()
+    }
+
+    fn content(&self) -> Result<Option<Content>, StoreError> {
+        let Some(value) = self.load(keys::CONTENT)? else { return Ok(None) };
+        let content = Content::parse(&value);
+        content.map(Some).ok_or_else(|| StoreError::Failed("its sum is none".to_owned()))
+    }
+
+    /// The sum of what is wholly here.
+    fn sum(&self, content: &Content) -> Result<Sum, StoreError> {
+        let lost = || StoreError::Failed("sled has lost what was carried over to it".to_owned());
+        content.at(self.last()?).ok_or_else(lost)
+    }
+
+    /// The last commit of the carrying over that was begun last.
+    pub(super) fn begun(&self) -> Result<u64, StoreError> {
+        match self.content()? {
+            Some(content) => self.sum(&content).map(|_| content.after.last),
+            None => self.last(),
+        }
+    }
+
+    /// Compares what a look at everything summed up with what must be here; an older store is taken as it is.
+    pub(super) fn compare(&self, weights: u64) -> Result<(), StoreError> {
+        match self.content()? {
+            Some(content) if self.sum(&content)?.weights == weights => Ok(()),
+            Some(_) => {
+                Err(StoreError::Failed("sled does not have all that was carried over to it".to_owned()))
+            }
+            None => {
+                let sum = Sum { last: self.last()?, weights };
+                self.put(keys::CONTENT, Some(&Content { before: sum, after: sum }.to_bytes()))?;
+                self.sync()
+            }
+        }
     }
 
     /// The last commit that is wholly here.
@@ -90,24 +155,50 @@ impl Tree {
         self.sync()
     }
 
+    /// Reserves room behind sled's log, so that sled does not meet a full disk: after that error it writes nothing until
+    /// it is opened anew. A file system that cannot reserve leaves it at the floor.
+    fn reserve(&self) -> Result<(), StoreError> {
+        let end = self.file.metadata().map_err(|e| failed("cannot look at", e))?.len();
+        let flags = rustix::fs::FallocateFlags::KEEP_SIZE;
+        match rustix::io::retry_on_intr(|| rustix::fs::fallocate(&self.file, flags, end, RESERVED)) {
+            Err(e) if room::is_full(&e.into()) => Err(StoreError::NoRoom),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether only opening it anew helps.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
+    }
+
+    fn fault(&self, doing: &str, error: sled::Error) -> StoreError {
+        match error {
+            sled::Error::Io(e) if room::is_full(&e) => {
+                self.stuck.store(true, Ordering::Relaxed);
+                StoreError::NoRoom
+            }
+            error => failed(doing, error),
+        }
+    }
+
     fn put(&self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
         match value {
             Some(value) => self.db.insert(key, value),
             None => self.db.remove(key),
         }
         .map(drop)
-        .map_err(|e| failed("cannot change", e))
+        .map_err(|e| self.fault("cannot change", e))
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(|e| failed("cannot flush", e))?;
+        self.db.flush().map_err(|e| self.fault("cannot flush", e))?;
         self.file.sync_data().map_err(|e| failed("cannot sync", e))
     }
 }
 
 impl Records for Tree {
     fn load(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.db.get(key).map_err(|e| failed("cannot read", e))?;
+        let value = self.db.get(key).map_err(|e| self.fault("cannot read", e))?;
         Ok(value.map(|v| v.to_vec()))
     }
 
@@ -121,7 +212,7 @@ impl Records for Tree {
                 .take(limit)
                 .map(|pair| pair.map(|(k, v)| (k.to_vec(), v.to_vec())))
                 .collect::<Result<Vec<_>, _>>()
-                .map_err(|e| failed("cannot scan", e))
+                .map_err(|e| self.fault("cannot scan", e))
         };
         match order {
             Order::Ascending => collect(&mut { pairs }),

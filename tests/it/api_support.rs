@@ -61,6 +61,7 @@ pub(crate) struct State {
     /// The next use case returns this error instead.
     pub(crate) refuse: Option<GatewayError>,
     pub(crate) not_ready: bool,
+    pub(crate) disk_full: bool,
     /// New messages have this status at once.
     pub(crate) born: Option<MessageStatus>,
 }
@@ -395,6 +396,7 @@ impl Service for Fake {
             uptime: Duration::from_secs(61),
             queue: QueueView { otp: 1, text: 2, delayed: 1, sending: 0 },
             modems: vec![(ModemState::Ready, 1), (ModemState::Blocked, 1)],
+            disk_full: self.state.lock().unwrap().disk_full,
             test_numbers: vec![],
         }
     }

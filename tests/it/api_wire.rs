@@ -316,8 +316,9 @@ fn every_member_of_every_answer_is_described() {
     held.hold(&member("Status", "queue"), &full, &bare);
     let modems = BTreeMap::from([("total".to_owned(), 1)]);
     let test_numbers = vec!["+4477******00".to_owned()];
-    let full = wire::Status { version: "1".into(), uptime_s: 1, queue: full, modems, test_numbers };
-    let bare = wire::Status { test_numbers: vec![], ..full.clone() };
+    let (version, disk_full) = ("1".into(), true);
+    let full = wire::Status { version, uptime_s: 1, queue: full, modems, disk_full, test_numbers };
+    let bare = wire::Status { disk_full: false, test_numbers: vec![], ..full.clone() };
     held.hold(&schema("Status"), &full, &bare);
 
     let (full, bare) = same(wire::Recovery { rung: "reopen".into(), seconds: 1.5 });
@@ -425,7 +426,8 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
     });
     let queue = QueueView { otp: 0, text: 0, delayed: 0, sending: 0 };
     let modems = vec![(ModemState::Ready, 1)];
-    let status = StatusView { uptime: std::time::Duration::ZERO, queue, modems, test_numbers: vec![] };
+    let (uptime, test_numbers) = (std::time::Duration::ZERO, vec![]);
+    let status = StatusView { uptime, queue, modems, disk_full: false, test_numbers };
     let of_modems = wire::Status::from(&status).modems.into_keys().filter(|state| state != "total");
     let rungs = [R::Resync, R::Reopen, R::Radio, R::Restart, R::Reauthorise, R::PowerCycle].map(R::as_str);
     let circuits = [Circuit::Closed, Circuit::Open { until: at }, Circuit::HalfOpen].map(Circuit::as_str);

@@ -80,13 +80,24 @@ impl Rig {
 
     /// Starts the daemon and waits until it reports that it is ready.
     pub(crate) fn launch(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_smsotpd"));
-        command.arg("--config").arg(self.config());
-        self.launch_by(command);
+        self.spawn();
+        self.told("READY=1");
     }
 
     /// The same by a command that becomes the daemon.
-    pub(crate) fn launch_by(&mut self, mut command: Command) {
+    pub(crate) fn launch_by(&mut self, command: Command) {
+        self.spawn_by(command);
+        self.told("READY=1");
+    }
+
+    /// Starts the daemon.
+    pub(crate) fn spawn(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_smsotpd"));
+        command.arg("--config").arg(self.config());
+        self.spawn_by(command);
+    }
+
+    fn spawn_by(&mut self, mut command: Command) {
         self.starts += 1;
         let log = File::create(self.dir.path().join(format!("log{}", self.starts))).unwrap();
         let child = command
@@ -97,7 +108,6 @@ impl Rig {
             .spawn()
             .unwrap();
         self.child = Some(child);
-        self.told("READY=1");
     }
 
     /// Waits until the daemon sends this to systemd.

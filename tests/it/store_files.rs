@@ -111,6 +111,35 @@ async fn a_cut_log_of_sled_never_passes_for_a_whole_one() {
     assert!(refused > 0);
 }
 
+/// sled's settings and its snapshot are made from its log again, whatever became of them.
+#[tokio::test]
+async fn what_sled_makes_from_its_log_is_made_anew() {
+    let dir = closed_store(400).await;
+    holds(dir.path(), 400).await;
+    let flipped = |octets: &[u8]| octets.iter().map(|b| b ^ 1).collect::<Vec<_>>();
+    let damages: [&dyn Fn(&[u8]) -> Vec<u8>; 3] =
+        [&flipped, &|octets| vec![0; octets.len()], &|octets| octets[..octets.len() / 2].to_vec()];
+    for damage in damages {
+        for settings in [true, false] {
+            let path = if settings { dir.path().join("sled/conf") } else { snapshot(dir.path()) };
+            fs::write(&path, damage(&fs::read(&path).unwrap())).unwrap();
+            holds(dir.path(), 400).await;
+        }
+    }
+    // A stop in the middle of the exchange: the copy was whole.
+    fs::rename(dir.path().join("sled"), dir.path().join("sled.anew")).unwrap();
+    fs::create_dir(dir.path().join("sled.damaged")).unwrap();
+    holds(dir.path(), 400).await;
+    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 5, "{left:?}");
+    // Damage to the log itself is told, and the log is left.
+    let log = dir.path().join("sled/db");
+    let octets = fs::read(&log).unwrap();
+    fs::write(&log, vec![0; octets.len()]).unwrap();
+    refusal(dir.path());
+    assert!(log.exists() && !dir.path().join("sled.anew").exists());
+}
+
 #[tokio::test]
 async fn no_file_shows_a_text() {
     let dir = tempfile::tempdir().unwrap();

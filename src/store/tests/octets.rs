@@ -430,7 +430,7 @@ impl Start {
     }
 
     fn told(&self) -> String {
-        tables::check(&self.tree).map_or_else(|e| why(&e), |()| "opens".to_owned())
+        tables::check(&self.tree).map_or_else(|e| why(&e), |_| "opens".to_owned())
     }
 }
 
