@@ -163,6 +163,9 @@ pub struct Status {
     pub queue: QueueDepths,
     /// How many modems there are in each state; `total` in all.
     pub modems: BTreeMap<String, usize>,
+    /// Why the wall clock cannot be right; left out while it may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<String>,
     /// Numbers that nothing is sent to and whose codes are fixed, masked; left out where there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_numbers: Vec<String>,

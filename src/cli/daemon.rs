@@ -62,6 +62,9 @@ pub(super) fn status_lines(status: &wire::Status, format: Format) -> String {
         .collect();
     let _ =
         writeln!(text, "modems  {total}{}{}", if counts.is_empty() { "" } else { ": " }, counts.join(", "));
+    if let Some(why) = &status.clock {
+        let _ = writeln!(text, "clock   {}", clean(why));
+    }
     if !status.test_numbers.is_empty() {
         let numbers = status.test_numbers.join(", ");
         let _ =

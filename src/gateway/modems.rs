@@ -30,16 +30,17 @@ impl Gateway {
         let (otp, text, delayed) = locked(&self.0.queue).depths();
         let sending = self.0.slots.iter().filter(|s| locked(&s.sending).is_some()).count();
         StatusView {
-            uptime: self.0.clock.now().since(self.0.started_at),
+            uptime: self.0.now().steady().since(self.0.started_at),
             queue: QueueView { otp, text, delayed, sending },
             modems,
+            clock: self.0.clocks.doubt(),
             test_numbers: self.0.settings().testing.masked().collect(),
         }
     }
 
     /// Whether at least one modem can send: it works, and its breaker is not open.
     pub fn ready(&self) -> bool {
-        let now = self.0.clock.now();
+        let now = self.0.now().steady();
         self.0.slots.iter().enumerate().any(|(i, slot)| {
             matches!(slot.modem.facts().state, ModemState::Ready | ModemState::Busy)
                 && !matches!(locked(&self.0.queue).condition(i, now).circuit, Circuit::Open { .. })
@@ -71,7 +72,7 @@ impl Gateway {
                 ControlError::Conflict(why) | ControlError::Failed(why) => GatewayError::Conflict(why),
             })?;
             if seen_to {
-                locked(&inner.queue).try_now(index, inner.clock.now());
+                locked(&inner.queue).try_now(index, inner.now().steady());
                 inner.keeper.notify_one();
             }
             Ok(answer)
