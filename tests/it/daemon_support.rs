@@ -28,6 +28,7 @@ pub(crate) struct Rig {
     child: Option<Child>,
     notify: UnixDatagram,
     starts: usize,
+    env: Vec<(&'static str, PathBuf)>,
 }
 
 impl Rig {
@@ -45,7 +46,12 @@ impl Rig {
         let sim = Sim::start(Options { dir: links, modems, script, seed: 7 }).unwrap();
         let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { dir, sim, extra: extra.to_owned(), child: None, notify, starts: 0 }
+        Self { dir, sim, extra: extra.to_owned(), child: None, notify, starts: 0, env: Vec::new() }
+    }
+
+    /// What later starts have in their environment.
+    pub(crate) fn set_env(&mut self, env: impl IntoIterator<Item = (&'static str, PathBuf)>) {
+        self.env = env.into_iter().collect();
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -84,6 +90,7 @@ impl Rig {
             .arg("--config")
             .arg(self.config())
             .env("RUST_LOG", "trace")
+            .envs(self.env.iter().cloned())
             .env("NOTIFY_SOCKET", self.dir.path().join("notify"))
             .stdout(Stdio::null())
             .stderr(log)
