@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use smsotpd::clock::{Clock, Timestamp};
+use smsotpd::clock::{Clock, Now, Steady};
 use smsotpd::gateway::{Caller, CheckRequest, Gateway, IssueRequest, Settings};
 use smsotpd::otp::{Limits, Pumping, Window};
 use smsotpd::phone::PhoneNumber;
@@ -107,7 +107,7 @@ fn settings() -> Settings {
 /// Windows of one code and one wrong code for each number.
 async fn fill(dir: &Path, numbers: u64, limits: &Limits) {
     let store = Store::open(dir, &Options::default()).expect("a store");
-    let now = Clock::system().now();
+    let now = Now::agreed(Clock::system().now()).steady();
     let only_numbers =
         Limits { per_client: Vec::new(), per_prefix: Vec::new(), total: Vec::new(), ..limits.clone() };
     for first in (0..numbers).step_by(usize::try_from(AT_ONCE).expect("small")) {
@@ -129,7 +129,7 @@ async fn fill(dir: &Path, numbers: u64, limits: &Limits) {
 }
 
 /// Within the last minute.
-fn spread(now: Timestamp, n: u64) -> Timestamp {
+fn spread(now: Steady, n: u64) -> Steady {
     now.minus(Duration::from_millis(n * 7 % 60_000))
 }
 

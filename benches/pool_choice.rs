@@ -5,14 +5,14 @@
 
 use std::time::{Duration, Instant};
 
-use smsotpd::clock::Timestamp;
+use smsotpd::clock::{Steady, Timestamp};
 use smsotpd::id::MessageId;
 use smsotpd::outbox::{
     BreakerRules, Encoding, EndedSend, Home, Kind, Message, MessageStatus, ModemRules, Pool, SendEnd,
 };
 use smsotpd::secret::Sealed;
 
-const NOW: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+const NOW: Steady = Steady::from_millis(1_780_000_000_000);
 const MODEMS: usize = 64;
 
 fn main() {
@@ -61,7 +61,8 @@ fn text(n: u64) -> Message {
         attempts: 0,
         held: 0,
         refused: None,
-        created_at: NOW,
+        created_at: Timestamp::from_millis(NOW.as_millis()),
+        send_at: None,
         due_at: NOW,
         deadline: None,
         sent_at: None,

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use smsotpd::clock::Timestamp;
+use smsotpd::clock::{Life, Now, Timestamp};
 use smsotpd::id::MessageId;
 use smsotpd::outbox::{Encoding, End, Event, Kind, Ledger, Message, MessageStatus, Retry, step};
 use smsotpd::secret::Sealed;
@@ -102,8 +102,9 @@ async fn together(store: &Store) -> (u32, Duration) {
 
 /// A queued code whose record takes about 300 octets.
 fn message(at: Timestamp) -> Message {
+    let now = Now::agreed(at);
     Message {
-        id: MessageId::first_at(at),
+        id: MessageId::first_at(now.steady()),
         to: "+41791234567".parse().expect("a number"),
         client: None,
         kind: Kind::Text,
@@ -121,8 +122,9 @@ fn message(at: Timestamp) -> Message {
         held: 0,
         refused: None,
         created_at: at,
-        due_at: at,
-        deadline: Some(at.plus(Duration::from_secs(300))),
+        send_at: None,
+        due_at: now.steady(),
+        deadline: Some(Life::of(Duration::from_secs(300), now)),
         sent_at: None,
         delivered_at: None,
         error: None,

@@ -1,7 +1,7 @@
 //! Time: the only caller of `now()` in the project.
 //!
-//! Wall-clock instants are a [`Timestamp`], milliseconds since the Unix epoch in UTC. A [`Clock`] is passed
-//! down as a value, so a test moves time instead of sleeping.
+//! Wall-clock instants are a [`Timestamp`], milliseconds since the Unix epoch in UTC; those of the clock that nobody sets
+//! are [`Steady`]. A [`Clock`] is passed down as a value, so a test moves time instead of sleeping.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,40 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+
+mod both;
+mod set;
+
+pub use both::{Ahead, Life, Now, Steady};
 
 /// An instant of the wall clock: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Timestamp(u64);
-
-impl Timestamp {
-    /// The instant `millis` milliseconds after the Unix epoch.
-    pub const fn from_millis(millis: u64) -> Self {
-        Self(millis)
-    }
-
-    /// Milliseconds since the Unix epoch.
-    pub const fn as_millis(self) -> u64 {
-        self.0
-    }
-
-    /// This instant moved `by` into the future; saturates.
-    #[must_use]
-    pub fn plus(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
-    }
-
-    /// This instant moved `by` into the past; saturates at the epoch.
-    #[must_use]
-    pub fn minus(self, by: Duration) -> Self {
-        Self(self.0.saturating_sub(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
-    }
-
-    /// How long this instant is after `earlier`; zero when it is not after it.
-    pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
-    }
-}
 
 /// RFC 3339 in UTC with `Z`, to the millisecond: `2026-11-22T10:00:00.000Z`.
 impl fmt::Display for Timestamp {
@@ -69,7 +45,7 @@ impl FromStr for Timestamp {
     }
 }
 
-/// A source of wall-clock time: the system's, one that a test moves, or one that runs with tokio's time.
+/// A source of time: the system's, one that a test moves, or one that runs with tokio's time.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -82,8 +58,13 @@ enum Source {
 
 #[derive(Debug)]
 struct Manual {
-    millis: AtomicU64,
+    /// What the wall clock shows.
+    wall: AtomicU64,
+    /// The time since this boot.
+    since: AtomicU64,
+    boots: AtomicU64,
     moved: Notify,
+    sets: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -91,6 +72,7 @@ struct Simulated {
     began: Instant,
     /// The milliseconds that it shows, less the time since it began.
     shown: AtomicI64,
+    sets: watch::Sender<()>,
 }
 
 impl Clock {
@@ -101,20 +83,45 @@ impl Clock {
 
     /// A clock that stands at `start` until [`Clock::advance`] moves it.
     pub fn manual(start: Timestamp) -> Self {
-        Self(Source::Manual(Arc::new(Manual { millis: AtomicU64::new(start.0), moved: Notify::new() })))
+        Self(Source::Manual(Arc::new(Manual {
+            wall: AtomicU64::new(start.as_millis()),
+            since: AtomicU64::new(start.as_millis()),
+            boots: AtomicU64::new(0),
+            moved: Notify::new(),
+            sets: watch::Sender::new(()),
+        })))
     }
 
     /// A clock that shows `start` and follows tokio's time, which a simulation makes run faster.
     pub fn simulated(start: Timestamp) -> Self {
-        let shown = AtomicI64::new(i64::try_from(start.0).unwrap_or(i64::MAX));
-        Self(Source::Simulated(Arc::new(Simulated { began: monotonic(), shown })))
+        let shown = AtomicI64::new(i64::try_from(start.as_millis()).unwrap_or(i64::MAX));
+        let sets = watch::Sender::new(());
+        Self(Source::Simulated(Arc::new(Simulated { began: monotonic(), shown, sets })))
     }
 
-    /// Sets a simulated clock, as a person or a time server sets the system's: no sleeper is woken.
+    /// Sets the wall clock of a test, as a person or a time server sets the system's; that stays as it is.
     pub fn set(&self, to: Timestamp) {
-        if let Source::Simulated(s) = &self.0 {
-            let ahead = i128::from(to.0) - i128::from(self.now().0);
-            s.shown.fetch_add(i64::try_from(ahead).unwrap_or_default(), Ordering::SeqCst);
+        let sets = match &self.0 {
+            Source::System => return,
+            Source::Manual(m) => {
+                m.wall.store(to.as_millis(), Ordering::SeqCst);
+                &m.sets
+            }
+            Source::Simulated(s) => {
+                let ahead = i128::from(to.as_millis()) - i128::from(self.now().as_millis());
+                s.shown.fetch_add(i64::try_from(ahead).unwrap_or_default(), Ordering::SeqCst);
+                &s.sets
+            }
+        };
+        sets.send_replace(());
+    }
+
+    /// The machine of a manual clock was off for so long, and was booted again; its wall clock went on.
+    pub fn reboot(&self, off: Duration) {
+        if let Source::Manual(m) = &self.0 {
+            m.wall.fetch_add(millis(off), Ordering::SeqCst);
+            m.since.store(0, Ordering::SeqCst);
+            m.boots.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -125,7 +132,8 @@ impl Clock {
                 let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
                 id.trim().to_owned()
             }
-            Source::Manual(_) | Source::Simulated(_) => "simulated".to_owned(),
+            Source::Manual(m) => format!("manual{}", m.boots.load(Ordering::SeqCst)),
+            Source::Simulated(_) => "simulated".to_owned(),
         }
     }
 
@@ -137,7 +145,7 @@ impl Clock {
                 let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
                 Duration::try_from(since).unwrap_or_default()
             }
-            Source::Manual(m) => Duration::from_millis(m.millis.load(Ordering::SeqCst)),
+            Source::Manual(m) => Duration::from_millis(m.since.load(Ordering::SeqCst)),
             Source::Simulated(s) => monotonic().saturating_duration_since(s.began),
         }
     }
@@ -147,36 +155,37 @@ impl Clock {
         monotonic()
     }
 
-    /// The present.
+    /// What the wall clock shows.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::System => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+                Timestamp::from_millis(millis(since))
             }
-            Source::Manual(m) => Timestamp(m.millis.load(Ordering::SeqCst)),
+            Source::Manual(m) => Timestamp::from_millis(m.wall.load(Ordering::SeqCst)),
             Source::Simulated(s) => {
                 let run = i64::try_from(monotonic().saturating_duration_since(s.began).as_millis());
                 let shown = s.shown.load(Ordering::SeqCst).saturating_add(run.unwrap_or(i64::MAX));
-                Timestamp(u64::try_from(shown).unwrap_or_default())
+                Timestamp::from_millis(u64::try_from(shown).unwrap_or_default())
             }
         }
     }
 
-    /// Moves a manual clock forward and wakes its sleepers; the system's clock stays as it is.
+    /// Lets time pass on a manual clock and wakes its sleepers; the system's clock stays as it is.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(m) = &self.0 {
-            m.millis.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+            m.since.fetch_add(millis(by), Ordering::SeqCst);
+            m.wall.fetch_add(millis(by), Ordering::SeqCst);
             m.moved.notify_waiters();
         }
     }
 
-    /// Completes when the present is `at` or later.
-    pub async fn sleep_until(&self, at: Timestamp) {
+    /// Completes when the time since boot is `until` or more.
+    pub async fn sleep_until(&self, until: Duration) {
         loop {
             match &self.0 {
                 Source::System | Source::Simulated(_) => {
-                    let left = at.since(self.now());
+                    let left = until.saturating_sub(self.boot_time());
                     if left.is_zero() {
                         return;
                     }
@@ -186,7 +195,7 @@ impl Clock {
                     let moved = m.moved.notified();
                     tokio::pin!(moved);
                     moved.as_mut().enable();
-                    if self.now() >= at {
+                    if self.boot_time() >= until {
                         return;
                     }
                     moved.await;
@@ -194,6 +203,51 @@ impl Clock {
             }
         }
     }
+
+    /// Watches who sets the wall clock from now on. Nobody is told who sets the system's in a runtime without I/O.
+    pub fn sets(&self) -> Sets {
+        Sets(match &self.0 {
+            Source::System => match set::Watch::new() {
+                Ok(watch) => Kind::System(watch),
+                Err(e) => {
+                    tracing::warn!(error = %e, "the kernel does not tell when the clock is set: that is seen late");
+                    Kind::Never
+                }
+            },
+            Source::Manual(m) => Kind::Told(m.sets.subscribe()),
+            Source::Simulated(s) => Kind::Told(s.sets.subscribe()),
+        })
+    }
+}
+
+/// Tells when somebody sets the wall clock, and when the machine wakes.
+#[derive(Debug)]
+pub struct Sets(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    System(set::Watch),
+    Told(watch::Receiver<()>),
+    Never,
+}
+
+impl Sets {
+    /// Completes when it was set since the last time that this completed.
+    pub async fn next(&mut self) {
+        match &mut self.0 {
+            Kind::System(watch) => watch.next().await,
+            Kind::Told(sets) => {
+                if sets.changed().await.is_err() {
+                    std::future::pending().await
+                }
+            }
+            Kind::Never => std::future::pending().await,
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The present of tokio: the real time, unless a simulation controls it.
@@ -221,15 +275,19 @@ mod tests {
     #[tokio::test]
     async fn a_manual_clock_wakes_its_sleepers() {
         let clock = Clock::manual(Timestamp(1000));
+        let until = clock.boot_time() + Duration::from_secs(1);
         let sleeper = tokio::spawn({
             let clock = clock.clone();
-            async move { clock.sleep_until(Timestamp(2000)).await }
+            async move { clock.sleep_until(until).await }
         });
         clock.advance(Duration::from_millis(400));
+        tokio::task::yield_now().await;
+        clock.set(Timestamp(1_000_000));
         tokio::task::yield_now().await;
         assert!(!sleeper.is_finished());
         clock.advance(Duration::from_millis(600));
         sleeper.await.unwrap();
+        assert_eq!(clock.now(), Timestamp(1_000_600));
     }
 
     #[tokio::test(start_paused = true)]
@@ -237,10 +295,20 @@ mod tests {
         let clock = Clock::simulated(Timestamp(10_000));
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(clock.now(), Timestamp(15_000));
-        let began = clock.monotonic();
+        let (began, mut sets) = (clock.monotonic(), clock.sets());
+        let set = tokio::spawn(async move { sets.next().await });
         clock.set(Timestamp(1_000));
-        clock.sleep_until(Timestamp(3_000)).await;
+        clock.sleep_until(Duration::from_secs(7)).await;
+        set.await.unwrap();
         assert_eq!(clock.now(), Timestamp(3_000));
         assert_eq!(clock.monotonic() - began, Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn nobody_sets_the_clock_of_the_system() {
+        let mut sets = Clock::system().sets();
+        assert!(matches!(sets.0, Kind::System(_)), "the kernel would tell");
+        let set = tokio::time::timeout(Duration::from_millis(20), sets.next()).await;
+        assert!(set.is_err(), "nobody did");
     }
 }

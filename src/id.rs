@@ -1,13 +1,13 @@
 //! Identifiers: opaque texts that sort by the time they were made and carry their kind, `ver_01j…`.
 //!
 //! The body is a ULID (48 bits of milliseconds, 80 random bits) in lower-case Crockford base 32. Ids of one process sort in
-//! the order in which they were made, as long as nobody sets the clock back; nobody who knows an id can guess the next one.
+//! the order in which they were made, whatever the wall clock shows; nobody who knows an id can guess the next one.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::random::Random;
 
 /// Makes identifiers; clones share one sequence.
@@ -24,7 +24,7 @@ struct Maker {
 struct Last {
     id: u128,
     /// When it was made. The steps of a millisecond may lead into the next one.
-    at: Timestamp,
+    at: Steady,
 }
 
 /// The random bits of the first id in a millisecond: one less than there are, which leaves room for steps.
@@ -39,7 +39,7 @@ impl Ids {
     /// A new id made at `now`. Ids that are made in the same millisecond sort in the order in which they were made: each is
     /// a random step of up to 2^64 above the one before it. When more than 2^15 are made in a millisecond, some may carry
     /// the next one.
-    pub fn next<I: Identifier>(&self, now: Timestamp) -> I {
+    pub fn next<I: Identifier>(&self, now: Steady) -> I {
         let mut octets = [0; 16];
         self.0.random.fill(&mut octets);
         let random = u128::from_be_bytes(octets);
@@ -78,8 +78,13 @@ macro_rules! identifier {
             pub const PREFIX: &'static str = $prefix;
 
             /// Sorts before every id made at `at` or later, and after every earlier one.
-            pub fn first_at(at: Timestamp) -> Self {
+            pub fn first_at(at: Steady) -> Self {
                 Self(ulid::Ulid::from_parts(at.as_millis(), 0))
+            }
+
+            /// When it was made, by the clock that nobody sets.
+            pub fn made_at(self) -> Steady {
+                Steady::from_millis(self.0.timestamp_ms())
             }
 
             /// The 16 octets of the id in the store; they sort as the ids do.
@@ -142,10 +147,10 @@ mod tests {
     #[test]
     fn ids_sort_by_time_and_carry_their_kind() {
         let ids = Ids::new(Random::system());
-        let a: MessageId = ids.next(Timestamp::from_millis(1_700_000_000_000));
-        let b = ids.next(Timestamp::from_millis(1_700_000_000_001));
+        let a: MessageId = ids.next(Steady::from_millis(1_700_000_000_000));
+        let b = ids.next(Steady::from_millis(1_700_000_000_001));
         assert!(a < b && a.to_string() < b.to_string() && a.to_bytes() < b.to_bytes());
-        let same: Vec<MessageId> = (0..100).map(|_| ids.next(Timestamp::from_millis(1))).collect();
+        let same: Vec<MessageId> = (0..100).map(|_| ids.next(Steady::from_millis(1))).collect();
         assert!(same.is_sorted_by(|a, b| a < b), "also within one millisecond");
         assert_eq!(a.to_string().parse(), Ok(a));
         assert_eq!(MessageId::from_bytes(a.to_bytes()), a);
@@ -158,7 +163,7 @@ mod tests {
     fn who_knows_an_id_cannot_guess_the_next_one() {
         let ids = Ids::new(Random::system());
         let number = |id: MessageId| u128::from_be_bytes(id.to_bytes());
-        let same: Vec<u128> = (0..1000).map(|_| number(ids.next(Timestamp::from_millis(1)))).collect();
+        let same: Vec<u128> = (0..1000).map(|_| number(ids.next(Steady::from_millis(1)))).collect();
         let mut steps: Vec<u128> = same.windows(2).map(|pair| pair[1] - pair[0]).collect();
         // Of 999 random steps of 64 bits none is below 2^32, but for once in four million runs.
         assert!(steps.iter().all(|step| *step > u128::from(u32::MAX)));
@@ -170,7 +175,7 @@ mod tests {
     #[test]
     fn ids_stay_in_order_when_a_millisecond_has_too_many() {
         let ids = Ids::new(Random::system());
-        let at = |millis: u64| Timestamp::from_millis(1_700_000_000_000 + millis);
+        let at = |millis: u64| Steady::from_millis(1_700_000_000_000 + millis);
         let mut made: Vec<MessageId> = Vec::new();
         for millis in 0..3 {
             made.extend((0..150_000).map(|_| ids.next::<MessageId>(at(millis))));

@@ -90,6 +90,7 @@ impl From<&gateway::StatusView> for Status {
             queue: QueueDepths { otp: q.otp, text: q.text, delayed: q.delayed, sending: q.sending },
             modems,
             disk_full: status.disk_full,
+            clock: status.clock.clone(),
             test_numbers: status.test_numbers.clone(),
         }
     }

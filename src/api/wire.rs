@@ -166,6 +166,9 @@ pub struct Status {
     /// Whether the disk is full, so that new work is refused; left out while it is not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disk_full: bool,
+    /// Why the wall clock cannot be right; left out while it may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<String>,
     /// Numbers that nothing is sent to and whose codes are fixed, masked; left out where there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_numbers: Vec<String>,

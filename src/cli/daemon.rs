@@ -65,6 +65,9 @@ pub(super) fn status_lines(status: &wire::Status, format: Format) -> String {
     if status.disk_full {
         text.push_str("disk    full: new work is refused until there is room\n");
     }
+    if let Some(why) = &status.clock {
+        let _ = writeln!(text, "clock   {}", clean(why));
+    }
     if !status.test_numbers.is_empty() {
         let numbers = status.test_numbers.join(", ");
         let _ =

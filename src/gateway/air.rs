@@ -96,11 +96,11 @@ impl Doubt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
+    use crate::clock::Steady;
 
     #[test]
     fn a_late_answer_belongs_to_one_message_or_to_none() {
-        let [a, b] = [1, 2].map(|n| MessageId::first_at(Timestamp::from_millis(n)));
+        let [a, b] = [1, 2].map(|n| MessageId::first_at(Steady::from_millis(n)));
         let mut doubt = Doubt::default();
         assert_eq!(doubt.settle(), None);
         doubt.arises(a, 1);

@@ -32,7 +32,7 @@ impl Gateway {
                 None => mv.check(tracked, &request, once.as_ref()),
             }
         };
-        self.0.perform(self.0.clock.now(), check).await
+        self.0.perform(self.0.now(), check).await
     }
 
     /// Checks a code against the newest verification of a number and service.
@@ -58,7 +58,7 @@ impl Gateway {
             mv.asked(who.client.as_ref(), &tracked.v.to);
             mv.check(tracked, &request, once.as_ref())
         };
-        self.0.perform(self.0.clock.now(), check).await
+        self.0.perform(self.0.now(), check).await
     }
 }
 
@@ -117,7 +117,7 @@ impl Move<'_, '_> {
         };
         tracked.message = self.withdraw(message)?;
         self.inner.not_wanted(message);
-        self.then(Effect::ForgetExpiry(tracked.v.expires_at, tracked.v.id));
+        self.then(Effect::ForgetExpiry(tracked.v.life.place(), tracked.v.id));
         let approved = tracked.v.status == VerificationStatus::Approved;
         if approved {
             self.code_ended(message, Observation::CodeUsed)?;

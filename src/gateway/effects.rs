@@ -12,7 +12,7 @@ use super::log::Line;
 use super::settings::Settings;
 use super::told;
 use super::view::{Event, EventKind, InboxView, MessageView, ModemView, RecoveryView, VerificationView};
-use crate::clock::Timestamp;
+use crate::clock::{Now, Steady};
 use crate::id::{MessageId, VerificationId};
 use crate::outbox::{Avoid, Message, MessageStatus, Observation};
 use crate::phone::PhoneNumber;
@@ -46,9 +46,9 @@ pub(super) enum Effect {
     /// A code was checked, and this is whether it was approved.
     Checked(bool),
     /// A verification ends at this time.
-    ExpectExpiry(Timestamp, VerificationId),
+    ExpectExpiry(Steady, VerificationId),
     /// It ended before.
-    ForgetExpiry(Timestamp, VerificationId),
+    ForgetExpiry(Steady, VerificationId),
     /// A code that this modem carried was entered, or nobody did.
     CodeEnded(String, Observation),
     /// A message came in.
@@ -109,9 +109,7 @@ pub(super) struct Move<'a, 't> {
     pub(super) inner: &'a Inner,
     pub(super) key: &'a Key,
     pub(super) settings: &'a Settings,
-    pub(super) now: Timestamp,
-    /// The same by the clock that nobody sets.
-    pub(super) steady: Timestamp,
+    pub(super) now: Now,
     /// The client that asked for it, when one did and clients are configured.
     pub(super) by: Option<String>,
     /// The number that it is about: a refusal is written down with it.
@@ -134,7 +132,7 @@ impl Move<'_, '_> {
     /// Writes the events of its effects into the transaction.
     fn told(&mut self) -> Result<Vec<Told>> {
         let effects = std::mem::take(&mut self.effects);
-        let (at, since) = (self.now, self.steady);
+        let (at, since) = (self.now.wall(), self.now.steady());
         let event = |about| Arc::new(trail::Event { at, since, by: self.by.clone(), about });
         let events: Vec<_> = effects.iter().map(|effect| effect.about().map(event)).collect();
         if events.iter().all(Option::is_none) {
@@ -161,7 +159,7 @@ impl Move<'_, '_> {
     pub(super) fn note(&mut self, action: &str, detail: String) {
         let to = self.to.as_ref().map(PhoneNumber::masked);
         let audit = Audit { action: action.to_owned(), to, detail, count: 1 };
-        let noted = locked(&self.inner.refusals).note(self.by.as_deref(), audit, self.steady);
+        let noted = locked(&self.inner.refusals).note(self.by.as_deref(), audit, self.now.steady());
         self.inner.keep_refusals();
         self.effects.extend(noted.map(Effect::Audit));
     }
@@ -210,7 +208,7 @@ impl Inner {
     /// gone meanwhile.
     pub(super) async fn perform<R: Send + 'static>(
         self: &Arc<Self>,
-        now: Timestamp,
+        now: Now,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let inner = Arc::clone(self);
@@ -220,7 +218,7 @@ impl Inner {
     /// The same as a step of something that is taken to its end.
     pub(super) async fn make<R: Send + 'static>(
         self: &Arc<Self>,
-        now: Timestamp,
+        now: Now,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         self.finish(self.store.begin(self.noting(now, work))).await
@@ -229,7 +227,7 @@ impl Inner {
     /// The same for the daemon's own tasks: the move waits for its turn when many do, and is never refused.
     pub(super) async fn make_in_turn<R: Send + 'static>(
         self: &Arc<Self>,
-        now: Timestamp,
+        now: Now,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         self.finish(self.store.begin_in_turn(self.noting(now, work)).await).await
@@ -245,15 +243,14 @@ impl Inner {
     /// applies.
     pub(super) fn noting<R>(
         self: &Arc<Self>,
-        now: Timestamp,
+        now: Now,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> impl FnOnce(&mut Tx<'_>) -> Noted<R> + Send + 'static {
         let (inner, settings) = (Arc::clone(self), self.settings());
-        let steady = self.steady.now(&self.clock);
         move |tx| {
             let (inner, settings) = (&*inner, &*settings);
             let (by, to, effects) = (None, None, Vec::new());
-            let mut mv = Move { tx, inner, key: &inner.key, settings, now, steady, by, to, effects };
+            let mut mv = Move { tx, inner, key: &inner.key, settings, now, by, to, effects };
             let answer = work(&mut mv);
             if let Err(error) = &answer {
                 mv.refused(error);
@@ -264,7 +261,7 @@ impl Inner {
 
     /// What followed from a move, now that it is on disk.
     pub(super) fn apply(&self, effects: Vec<Told>) {
-        let (at, mut newest) = (self.clock.now(), None);
+        let (at, mut newest) = (self.now().wall(), None);
         for (effect, written) in effects {
             if let Some(kind) = self.apply_one(effect)
                 && let Some(Written { id, event }) = written
@@ -280,7 +277,7 @@ impl Inner {
 
     /// Answers what is told to those who wait.
     fn apply_one(&self, effect: Effect) -> Option<EventKind> {
-        let now = self.clock.now();
+        let now = self.now().steady();
         match effect {
             Effect::Message(m) => {
                 self.metrics.message(m.status);

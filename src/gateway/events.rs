@@ -95,7 +95,7 @@ mod tests {
     fn publish(events: &Events, id: u64) {
         let at = Timestamp::from_millis(id);
         let audit = Audit { action: "refused".to_owned(), to: None, detail: String::new(), count: 1 };
-        let kept = trail::Event { at, since: at, by: None, about: About::Audit(audit.clone()) };
+        let kept = trail::Event { at, since: at.steady(), by: None, about: About::Audit(audit.clone()) };
         events.publish(Some(Arc::new(kept)), Event { id, at, kind: EventKind::Audit(audit) });
         events.reached(id);
     }

@@ -29,7 +29,7 @@ impl Gateway {
         let look = move |mv: &mut Move<'_, '_>| {
             let pending = mv.pending(&asked.to, &service, asked.client.as_deref())?;
             let Judged { refused, codes, guesses, guard, .. } = mv.judge(&asked, pending.as_ref())?;
-            let (now, steady) = (mv.now, mv.steady);
+            let now = mv.now;
             let seen = |Seen { place, standing, .. }: &Seen| {
                 (format!("{} {}", place.limit, place.rate), place.rate.count, *standing)
             };
@@ -38,11 +38,10 @@ impl Gateway {
                 name,
                 used: standing.used,
                 limit,
-                // Windows run by a clock that nobody sets; people read the other one.
-                resets_at: now.plus(standing.resets_at.since(steady)),
+                resets_at: now.told(standing.resets_at),
             };
             Ok(LimitsView { refused, windows: seen.chain(guard.windows()).map(view).collect() })
         };
-        inner.perform(inner.clock.now(), look).await
+        inner.perform(inner.now(), look).await
     }
 }

@@ -9,7 +9,7 @@ use super::intake;
 use super::piece::{self, Handed};
 use super::request::InboxFilter;
 use super::view::{InboxView, Page};
-use crate::clock::Timestamp;
+use crate::clock::Now;
 use crate::id::InboxId;
 use crate::inbox::{Content, Entry};
 use crate::outbox::SimNames;
@@ -27,7 +27,7 @@ impl Gateway {
     /// octet, whatever the modem called it: a status report goes its own way, and octets that are no message are
     /// kept as such, so that nothing blocks the modem's storage.
     pub async fn received(&self, modem: &str, sim: &SimNames, pdu: &Secret<Vec<u8>>) -> Result<()> {
-        let (source, now) = (self.0.source(modem, sim), self.0.clock.now());
+        let (source, now) = (self.0.source(modem, sim), self.0.now());
         match piece::read(pdu.expose()) {
             Handed::Silent => {
                 tracing::debug!(modem, "a silent message (type 0) was dropped");
@@ -71,7 +71,7 @@ impl Gateway {
 
     /// Forgets a received message; answers it for the last time.
     pub async fn delete_inbox(&self, id: InboxId) -> Result<InboxView> {
-        let now = self.0.clock.now();
+        let now = self.0.now();
         let gone = self.0.perform(now, move |mv| Ok(mv.tx.delete_inbox(id)?)).await?;
         self.0.inbox_view(&gone.ok_or(GatewayError::NotFound("received message"))?)
     }
@@ -80,10 +80,10 @@ impl Gateway {
 impl Inner {
     /// Forgets a batch of what was received long enough ago, and gives up what waited too long for its parts.
     /// Tells whether there is more.
-    pub(super) async fn sweep_inbox(self: &Arc<Self>, now: Timestamp) -> Result<bool> {
-        let cutoff = now.minus(self.settings().keep_inbox);
-        let too_long = now.minus(intake::limits().timeout);
-        self.make_in_turn(self.clock.now(), move |mv| mv.give_up_before(too_long)).await?;
+    pub(super) async fn sweep_inbox(self: &Arc<Self>, now: Now) -> Result<bool> {
+        let cutoff = now.steady().minus(self.settings().keep_inbox);
+        let too_long = now.steady().minus(intake::limits().timeout);
+        self.make_in_turn(self.now(), move |mv| mv.give_up_before(too_long)).await?;
         let forget = move |mv: &mut Move<'_, '_>| {
             let old = mv.tx.inbox_before(cutoff, SWEEP_AT_ONCE)?;
             for id in &old {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use tokio::sync::Notify;
 
 use super::air::{Doubt, OnAir};
+use super::clocks::Clocks;
 use super::error::{GatewayError, Result};
 use super::events::Events;
 use super::lock::locked;
@@ -15,10 +16,9 @@ use super::metrics::Metrics;
 use super::moment::Moment;
 use super::pace::{Pace, Refusals};
 use super::settings::Settings;
-use super::steady::Steady;
 use super::submit::Submit;
 use super::view::ModemView;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Now, Steady};
 use crate::id::{Ids, VerificationId};
 use crate::outbox::{Circuit, Condition, Message, Pool};
 use crate::phone::PhoneNumber;
@@ -33,16 +33,14 @@ pub(super) struct Inner {
     pub(super) store: Store,
     pub(super) key: Key,
     pub(super) ids: Ids,
-    pub(super) clock: Clock,
-    pub(super) started_at: Timestamp,
-    /// By which limits are counted.
-    pub(super) steady: Steady,
+    pub(super) clocks: Clocks,
+    pub(super) started_at: Steady,
     pub(super) settings: RwLock<Arc<Settings>>,
     /// What waits, and the modems by their place in `slots`.
     pub(super) queue: Mutex<Pool>,
     pub(super) slots: Vec<Slot>,
-    /// When each pending verification ends.
-    pub(super) expiries: Mutex<BTreeSet<(Timestamp, VerificationId)>>,
+    /// When each pending verification ends, at the latest.
+    pub(super) expiries: Mutex<BTreeSet<(Steady, VerificationId)>>,
     /// Something earlier than `keeper_at` waits for its time.
     pub(super) keeper: Notify,
     /// Until when the keeper sleeps, in milliseconds; zero while it looks.
@@ -89,6 +87,11 @@ impl Slot {
 }
 
 impl Inner {
+    /// The present, by both clocks.
+    pub(super) fn now(&self) -> Now {
+        self.clocks.now()
+    }
+
     pub(super) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -106,16 +109,16 @@ impl Inner {
         let slot = &self.slots[index];
         let name = slot.modem.name();
         let mut facts = slot.modem.facts();
-        let now = self.clock.now();
+        let now = self.now();
         let (queue, condition) = {
             let pool = locked(&self.queue);
-            (pool.pinned_to(name), pool.condition(index, now))
+            (pool.pinned_to(name), pool.condition(index, now.steady()))
         };
-        let told = |at| slot.moment.tell(at, now, self.clock.monotonic());
+        let told = |at| slot.moment.tell(at, now.wall(), self.clocks.clock().monotonic());
         let mut last_error_at = facts.last_error.as_ref().and(facts.last_error_at).map(told);
-        if let Some(why) = breaker_error(&condition) {
+        if let Some(why) = breaker_error(&condition, now) {
             facts.last_error = Some(why);
-            last_error_at = condition.failed_at;
+            last_error_at = condition.failed_at.map(|at| now.told(at));
         }
         ModemView {
             name: name.to_owned(),
@@ -142,11 +145,11 @@ impl Inner {
 
     /// Lets a code in for which the modems have the time, and keeps its place in the queue. Called within the move that
     /// makes it, before anything is counted or written, so that no two codes are let in for one place.
-    pub(super) fn admit_code(&self, m: &Message, now: Timestamp) -> Result<()> {
+    pub(super) fn admit_code(&self, m: &Message, now: Now) -> Result<()> {
         let recipient = self.recipient(&m.to);
         let (admitted, look_at) = {
             let mut pool = locked(&self.queue);
-            (pool.admit(m, recipient, now), pool.next_wake())
+            (pool.admit(m, recipient, now.steady()), pool.next_wake())
         };
         self.keep_by(look_at);
         admitted.map_err(|overload| {
@@ -169,7 +172,7 @@ impl Inner {
     }
 
     /// The keeper has something to do at `at`.
-    pub(super) fn keep_by(&self, at: Option<Timestamp>) {
+    pub(super) fn keep_by(&self, at: Option<Steady>) {
         let until = self.keeper_at.load(Ordering::SeqCst);
         if at.is_some_and(|at| until == 0 || at.as_millis() < until) {
             self.keeper.notify_one();
@@ -183,10 +186,9 @@ impl Inner {
     }
 
     /// When an event that was held back is to be written at the earliest.
-    pub(super) fn held_until(&self) -> Option<Timestamp> {
+    pub(super) fn held_until(&self) -> Option<Steady> {
         let paces = self.slots.iter().filter_map(|slot| locked(&slot.pace).next()).min();
-        let until = locked(&self.refusals).next().into_iter().chain(paces).min()?;
-        Some(self.clock.now().plus(until.since(self.steady.now(&self.clock))))
+        locked(&self.refusals).next().into_iter().chain(paces).min()
     }
 
     /// The keeper looks at what is held back when its time comes.
@@ -196,11 +198,12 @@ impl Inner {
 }
 
 /// What an open breaker has to tell a person.
-fn breaker_error(condition: &Condition) -> Option<String> {
+fn breaker_error(condition: &Condition, now: Now) -> Option<String> {
     let why = &condition.why;
     match condition.circuit {
         Circuit::Closed => None,
         Circuit::Open { until } => {
+            let until = now.told(until);
             Some(format!("no messages until {until}, after failures in a row; the last: {why}"))
         }
         Circuit::HalfOpen => {

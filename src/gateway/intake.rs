@@ -11,7 +11,7 @@ use super::log::Line;
 use super::piece::{self, Handed, Piece};
 use super::sims::Source;
 use super::view::InboxView;
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::id::InboxId;
 use crate::inbox::{Assembly, Content, Entry, Sender, Tag};
 use crate::secret::Secret;
@@ -27,7 +27,7 @@ struct Origin<'a> {
     modem: &'a str,
     /// The SIM, by which its parts belong together.
     sim: &'a KnownSim,
-    since: Timestamp,
+    since: Steady,
 }
 
 /// A part that waits: which one, its PDU, and what stands in it.
@@ -43,7 +43,7 @@ impl Move<'_, '_> {
         match piece.place {
             None => self.keep(&from.modem, &[(1, piece)], 1, &sim),
             Some(place) => {
-                let origin = Origin { modem: &from.modem, sim: &sim, since: self.now };
+                let origin = Origin { modem: &from.modem, sim: &sim, since: self.now.steady() };
                 self.join(&origin, pdu, piece, place)
             }
         }
@@ -56,12 +56,12 @@ impl Move<'_, '_> {
         if self.came_before(&sim, |name| piece::unreadable_seen(key, name, pdu))? {
             return Ok(());
         }
-        let id = self.inner.ids.next::<InboxId>(self.now);
+        let id = self.inner.ids.next::<InboxId>(self.now.steady());
         self.put(&Entry {
             id,
             from: Sender::default(),
             modem: from.modem.clone(),
-            received_at: self.now,
+            received_at: self.now.wall(),
             sent_at: None,
             parts: 1,
             missing: Vec::new(),
@@ -74,7 +74,7 @@ impl Move<'_, '_> {
     }
 
     /// Gives up, with their gaps, the messages whose first part came before `cutoff`.
-    pub(super) fn give_up_before(&mut self, cutoff: Timestamp) -> Result<()> {
+    pub(super) fn give_up_before(&mut self, cutoff: Steady) -> Result<()> {
         for (tag, assembly) in self.tx.assemblies()? {
             if assembly.since < cutoff {
                 self.give_up(&tag, &assembly)?;
@@ -91,12 +91,12 @@ impl Move<'_, '_> {
         mark: impl Fn(&str) -> (Tag, Duration),
     ) -> Result<bool> {
         for name in sim.names() {
-            if self.tx.seen(&mark(name).0, self.now)? {
+            if self.tx.seen(&mark(name).0, self.now.steady())? {
                 return Ok(true);
             }
         }
         let (tag, remembered) = mark(&sim.identity);
-        self.tx.put_seen(&tag, self.now.plus(remembered))?;
+        self.tx.put_seen(&tag, self.now.steady().plus(remembered))?;
         Ok(false)
     }
 
@@ -135,7 +135,7 @@ impl Move<'_, '_> {
         let matters = |a: &Assembly| {
             a.have.contains(&place.sequence)
                 || a.have.len() + 1 >= usize::from(place.total)
-                || self.now.since(a.since) >= limits().timeout
+                || self.now.steady().since(a.since) >= limits().timeout
         };
         let mut pieces = match known.as_ref().filter(|assembly| matters(assembly)) {
             Some(assembly) => self.pieces(&tag, assembly)?,
@@ -150,7 +150,7 @@ impl Move<'_, '_> {
         });
         let mut joiner = Reassembler::with_pending(limits(), pending);
         let (arrival, gave_way) =
-            joiner.accept_part(epoch(self.now), piece.from.as_str(), place, piece.fragment.clone());
+            joiner.accept_part(epoch(self.now.steady()), piece.from.as_str(), place, piece.fragment.clone());
         if !gave_way.is_empty() {
             // Too old, or the reference went round: this part is the first of another message.
             if let Some(older) = known.take() {
@@ -271,13 +271,13 @@ impl Move<'_, '_> {
         let (content, plain) = piece::joined(&parts, total);
         let plain = Secret::new(plain);
         let missing: Vec<u8> = (1..=total).filter(|s| parts.iter().all(|(have, _)| have != s)).collect();
-        let id = self.inner.ids.next::<InboxId>(self.now);
+        let id = self.inner.ids.next::<InboxId>(self.now.steady());
         let whole_text = content == Content::Text && missing.is_empty();
         self.put(&Entry {
             id,
             from: first.from.clone(),
             modem: modem.to_owned(),
-            received_at: self.now,
+            received_at: self.now.wall(),
             sent_at: first.sent_at,
             parts: total,
             missing,
@@ -321,7 +321,7 @@ impl Move<'_, '_> {
     }
 }
 
-fn epoch(at: Timestamp) -> Duration {
+fn epoch(at: Steady) -> Duration {
     Duration::from_millis(at.as_millis())
 }
 

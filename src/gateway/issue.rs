@@ -14,7 +14,7 @@ use super::settings::Settings;
 use super::source::{Source, check_values};
 use super::verify::{allowed, own, visible};
 use super::view::{CheckView, Invitation, VerificationView};
-use crate::clock::Timestamp;
+use crate::clock::Now;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, BindingHash, Code, OnReissue, Service, Verification, VerificationStatus};
 use crate::outbox::Message;
@@ -46,7 +46,7 @@ impl Gateway {
         let to = settings.number(&request.to)?;
         let fields = || fields(&request, to.as_str(), &name);
         let once = Once::of(caller, "POST /v1/verifications", request.idempotency_key.as_ref(), fields);
-        let (who, now) = (caller.clone(), inner.clock.now());
+        let (who, now) = (caller.clone(), inner.now());
         let look = move |mv: &mut Move<'_, '_>, id| Ok(visible(&who, mv.settled(id)?)?.view(now));
         if let Some(view) = inner.replay(now, once.clone(), look).await? {
             return Ok((view, true));
@@ -72,8 +72,8 @@ impl Gateway {
         let inner = &self.0;
         let route = format!("POST /v1/verifications/{id}/resend");
         let once = Once::of(caller, &route, idempotency_key.as_ref(), Vec::<&str>::new);
-        let now = inner.clock.now();
-        let (who, message) = (caller.clone(), inner.ids.next(now));
+        let now = inner.now();
+        let (who, message) = (caller.clone(), inner.ids.next(now.steady()));
         inner.perform(now, move |mv| mv.resend(&who, id, message, once.as_ref())).await
     }
 }
@@ -87,10 +87,10 @@ impl Inner {
         (name, service): (&str, &Service),
         to: PhoneNumber,
         request: IssueRequest,
-        now: Timestamp,
+        now: Now,
     ) -> Result<New> {
         let policy = &service.policy;
-        let (id, message) = (self.ids.next(now), self.ids.next(now));
+        let (id, message) = (self.ids.next(now.steady()), self.ids.next(now.steady()));
         let (code, number) = match request.mode {
             Mode::Sms => {
                 check_values(service, request.locale.as_deref(), &request.values)?;
@@ -189,7 +189,7 @@ impl Move<'_, '_> {
         new.on_reissue == OnReissue::Same
             && !v.inbound
             && !new.v.inbound
-            && v.expires_at.since(self.now) >= self.settings.min_life
+            && v.life.left(self.now) >= self.settings.min_life
             && v.binding == binding
     }
 
@@ -197,7 +197,7 @@ impl Move<'_, '_> {
     fn begin(&mut self, v: Verification, m: &Message) -> Result<VerificationView> {
         self.tx.put_message(m)?;
         self.tx.put_verification(&v)?;
-        self.then(Effect::ExpectExpiry(v.expires_at, v.id));
+        self.then(Effect::ExpectExpiry(v.life.place(), v.id));
         let view = self.tell("pending", &Tracked { v, message: m.status });
         self.queued(m);
         Ok(view)
@@ -223,7 +223,7 @@ impl Move<'_, '_> {
                 "nothing is sent for an inbound verification; issue a new one for another token".to_owned(),
             ));
         }
-        if v.expires_at.since(self.now) < self.settings.min_life {
+        if v.life.left(self.now) < self.settings.min_life {
             return Err(GatewayError::Conflict(
                 "too little of its life is left for another message; issue a new verification".to_owned(),
             ));
@@ -251,7 +251,7 @@ impl Move<'_, '_> {
         let older = v.message;
         let v = otp::step(v, otp::Event::Resend { message }, self.now)
             .map_err(|refusal| GatewayError::Conflict(refusal.to_string()))?;
-        let text = source.render(&v.service, service, v.expires_at.since(self.now))?;
+        let text = source.render(&v.service, service, v.life.left(self.now))?;
         let m = self.inner.carry(message, &v, service, caller, &text, self.now)?;
         self.count(judged, &m)?;
         self.withdraw(older)?;

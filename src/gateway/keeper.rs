@@ -11,7 +11,7 @@ use super::error::Result;
 use super::inner::Inner;
 use super::lock::locked;
 use super::once::HONOURED;
-use crate::clock::Timestamp;
+use crate::clock::{Now, Steady};
 use crate::outbox::{Kind, Periods};
 use crate::store::{EventRecords as _, Records as _};
 
@@ -22,9 +22,13 @@ const SWEEP_AT_ONCE: usize = 200;
 /// Events forgotten in one commit: there are several for each message.
 const EVENTS_AT_ONCE: usize = 2000;
 
+/// When the clocks are apart by more than they were at the last look, somebody set one. By less it went a little faster or
+/// slower, as a time server has it.
+const SET: Duration = Duration::from_secs(5);
+
 /// The last look for old records.
 struct Swept {
-    at: Timestamp,
+    at: Steady,
     /// It did not come to the end.
     more: bool,
 }
@@ -32,9 +36,11 @@ struct Swept {
 impl Inner {
     pub(super) async fn keep(self: &Arc<Self>) {
         let mut swept: Option<Swept> = None;
+        let mut sets = self.clocks.clock().sets();
+        self.tell_doubt();
         while !self.stopping.load(Ordering::SeqCst) {
             self.keeper_at.store(0, Ordering::SeqCst);
-            let now = self.clock.now();
+            let now = self.now();
             if let Err(e) = self.pass(now, &mut swept).await {
                 tracing::error!(error = %e, "the keeper of times stops");
                 return;
@@ -42,20 +48,51 @@ impl Inner {
             let queue = locked(&self.queue).next_wake();
             let expiry = locked(&self.expiries).first().map(|&(at, _)| at);
             let sweep = self.sweep_at(swept.as_ref());
-            let next = [queue, expiry, self.held_until()].into_iter().flatten().fold(sweep, Timestamp::min);
+            let next = [queue, expiry, self.held_until()].into_iter().flatten().fold(sweep, Steady::min);
             self.keeper_at.store(next.as_millis().max(1), Ordering::SeqCst);
             tokio::select! {
                 biased;
                 () = self.keeper.notified() => {}
-                () = self.clock.sleep_until(next) => {}
+                () = sets.next() => {}
+                () = self.clocks.sleep_until(next) => {}
             }
         }
     }
 
-    async fn pass(self: &Arc<Self>, now: Timestamp, swept: &mut Option<Swept>) -> Result<()> {
+    /// The log tells that the wall clock cannot be right.
+    fn tell_doubt(&self) {
+        if let Some(why) = self.clocks.doubt() {
+            tracing::warn!("{why}; until then lives and waits go by the time since boot alone");
+        }
+    }
+
+    /// Looks at the date: somebody may have set the wall clock. What is bound to a date is looked at again then, and where
+    /// both clocks are is written down.
+    async fn look_at_date(self: &Arc<Self>, now: Now) -> Result<()> {
+        let by = locked(&self.queue).set_date(now);
+        if by < SET {
+            return Ok(());
+        }
+        tracing::info!(
+            shows = %now.wall(),
+            "the wall clock was set: no life and no wait is longer by that, and what is bound to a date is looked at again"
+        );
+        self.tell_doubt();
+        for slot in &self.slots {
+            slot.wake.notify_one();
+        }
+        self.make_in_turn(now, |mv| {
+            mv.note_clocks();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn pass(self: &Arc<Self>, now: Now, swept: &mut Option<Swept>) -> Result<()> {
+        self.look_at_date(now).await?;
         let (overdue, woken, given_up) = {
             let mut pool = locked(&self.queue);
-            let (overdue, woken) = pool.advance(now);
+            let (overdue, woken) = pool.advance(now.steady());
             (overdue, woken, pool.take_given_up())
         };
         for modem in woken {
@@ -69,49 +106,49 @@ impl Inner {
         }
         for some in given_up.chunks(SWEEP_AT_ONCE).map(<[_]>::to_vec) {
             let end = move |mv: &mut Move<'_, '_>| some.into_iter().try_for_each(|id| mv.give_up_code(id));
-            self.make_in_turn(self.clock.now(), end).await?;
+            self.make_in_turn(self.now(), end).await?;
         }
         for id in overdue {
-            self.make_in_turn(self.clock.now(), move |mv| mv.run_out(id)).await?;
+            self.make_in_turn(self.now(), move |mv| mv.run_out(id)).await?;
         }
         loop {
             let first = locked(&self.expiries).first().copied();
-            let Some((at, id)) = first.filter(|&(at, _)| at <= now) else { break };
+            let Some((at, id)) = first.filter(|&(at, _)| at <= now.steady()) else { break };
             locked(&self.expiries).remove(&(at, id));
             self.make_in_turn(now, move |mv| mv.expire(id)).await?;
         }
         self.tell_held();
-        if now >= self.sweep_at(swept.as_ref()) {
-            *swept = Some(Swept { at: now, more: self.sweep(now).await? });
+        if now.steady() >= self.sweep_at(swept.as_ref()) {
+            *swept = Some(Swept { at: now.steady(), more: self.sweep(now).await? });
         }
         Ok(())
     }
 
     /// When to look for old records again: nothing outlives its time by more than a tenth of the shortest one, or a
     /// minute.
-    fn sweep_at(&self, swept: Option<&Swept>) -> Timestamp {
+    fn sweep_at(&self, swept: Option<&Swept>) -> Steady {
         let settings = self.settings();
         let things = settings.keep_verifications.min(settings.keep_messages).min(settings.keep_inbox);
         let shortest = things.min(settings.keep_events);
         match swept {
-            None => Timestamp::default(),
+            None => Steady::default(),
             Some(&Swept { at, more: true }) => at.plus(Duration::from_secs(1)),
             Some(&Swept { at, more: false }) => at.plus((shortest / 10).clamp(SWEEPS.1, SWEEPS.0)),
         }
     }
 
     /// Forgets a batch of what has been kept long enough; tells whether there is more.
-    async fn sweep(self: &Arc<Self>, now: Timestamp) -> Result<bool> {
+    async fn sweep(self: &Arc<Self>, now: Now) -> Result<bool> {
         let settings = self.settings();
-        let verifications = now.minus(settings.keep_verifications);
-        let messages = now.minus(settings.keep_messages);
+        let verifications = now.steady().minus(settings.keep_verifications);
+        let messages = now.steady().minus(settings.keep_messages);
         // What a key names is given back to whoever repeats the request. Older things have no key any more.
         let keyed = settings.keep_verifications.min(settings.keep_messages) < HONOURED;
         // Not in a move: what has to stay may be much to look at.
         let (ended, over) = self
             .store
             .read(move |view| {
-                let kept = if keyed { view.keyed_subjects(now)? } else { HashSet::new() };
+                let kept = if keyed { view.keyed_subjects(now.steady())? } else { HashSet::new() };
                 let free = |id: &dyn ToString| kept.is_empty() || !kept.contains(&id.to_string());
                 let ended = view.ended_verifications_before(verifications, SWEEP_AT_ONCE, |v| free(&v.id))?;
                 let over = view.over_messages_before(messages, SWEEP_AT_ONCE, |m| match m.kind {
@@ -128,10 +165,8 @@ impl Inner {
             for id in &over {
                 mv.tx.delete_message(*id)?;
             }
-            // Limits expire by the one clock, all else by the other.
-            let stale = mv.tx.sweep_expired(now.min(mv.steady), SWEEP_AT_ONCE)?;
-            let (name, seen) = mv.inner.steady.seen(&mv.inner.clock);
-            mv.tx.put_meta(name, seen.as_bytes());
+            let stale = mv.tx.sweep_expired(now.steady(), SWEEP_AT_ONCE)?;
+            mv.note_clocks();
             let served = mv.tx.sweep_recipients(Periods::of(now).month, SWEEP_AT_ONCE)?;
             Ok(ended.len().max(over.len()).max(stale).max(served))
         };
@@ -143,11 +178,19 @@ impl Inner {
     /// Forgets a batch of the events that have been kept long enough, by the clock that nobody sets; tells whether there
     /// is more.
     async fn sweep_events(self: &Arc<Self>) -> Result<bool> {
-        let cutoff = self.steady.now(&self.clock).minus(self.settings().keep_events);
+        let cutoff = self.now().steady().minus(self.settings().keep_events);
         let last = self.store.read(move |view| view.last_event_before(cutoff, EVENTS_AT_ONCE)).await??;
         let Some(last) = last else { return Ok(false) };
         let cut = move |mv: &mut Move<'_, '_>| Ok(mv.tx.cut_events(mv.key, last)?);
-        let cut = self.make_in_turn(self.clock.now(), cut).await?;
+        let cut = self.make_in_turn(self.now(), cut).await?;
         Ok(usize::try_from(cut).is_ok_and(|cut| cut >= EVENTS_AT_ONCE))
+    }
+}
+
+impl Move<'_, '_> {
+    /// Writes down where both clocks are.
+    fn note_clocks(&mut self) {
+        let (name, seen) = self.inner.clocks.seen();
+        self.tx.put_meta(name, seen.as_bytes());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
+use super::clocks::Clocks;
 use super::effects::Effect;
 use super::error::Result;
 use super::events::Events;
@@ -12,7 +13,6 @@ use super::inner::{Gateway, Inner, Slot};
 use super::lock::locked;
 use super::metrics::Metrics;
 use super::settings::Settings;
-use super::steady::Steady;
 use super::submit::{Control, Submit};
 use crate::clock::Clock;
 use crate::id::Ids;
@@ -30,11 +30,12 @@ impl Gateway {
         settings: Settings,
         modems: Vec<Arc<dyn Submit>>,
     ) -> Result<Self> {
-        let now = clock.now();
-        let steady = Steady::resume(&store, &clock).await?;
+        let clocks = Clocks::resume(&store, clock).await?;
+        let now = clocks.now();
         let rules = modems.iter().map(|m| (m.name().to_owned(), settings.rules(m.name())));
         let mut pool = Pool::new(settings.min_life, settings.breaker, rules);
         pool.set_max_wait(settings.max_wait);
+        pool.set_date(now);
         let slots = modems.into_iter().map(Slot::new).collect();
         let gateway = Self(Arc::new(Inner {
             queue: Mutex::new(pool),
@@ -42,8 +43,7 @@ impl Gateway {
             store,
             ids: Ids::new(key.random().clone()),
             key,
-            started_at: now,
-            steady,
+            started_at: now.steady(),
             slots,
             expiries: Mutex::default(),
             keeper: Notify::new(),
@@ -53,7 +53,7 @@ impl Gateway {
             metrics: Metrics::default(),
             stopping: AtomicBool::new(false),
             attached: OnceLock::new(),
-            clock,
+            clocks,
         }));
         gateway.0.take_up_trail().await?;
         gateway.0.recover().await?;
@@ -116,10 +116,10 @@ impl Inner {
 
     /// Takes up what the store holds after a start. Nobody waits yet: what changes is in the trail alone.
     pub(super) async fn recover(self: &Arc<Self>) -> Result<()> {
-        let now = self.clock.now();
+        let now = self.now();
         self.recall_homes().await?;
         let live = self.store.read(View::live_messages).await??;
-        let mut doubtful = 0;
+        let (mut doubtful, longest) = (0, self.settings().retry.max);
         for mut m in live {
             if m.status == MessageStatus::Sending {
                 self.expect_late(&m).await;
@@ -136,7 +136,11 @@ impl Inner {
             }
             if m.status == MessageStatus::Queued {
                 let recipient = self.recipient(&m.to);
-                locked(&self.queue).push(&m, recipient, vec![], now);
+                // No wait is longer than it was made, whatever is on disk.
+                if m.due_at.since(now.steady()) > longest {
+                    m.due_at = now.steady();
+                }
+                locked(&self.queue).push(&m, recipient, vec![], now.steady());
             }
         }
         if doubtful > 0 {

@@ -120,7 +120,7 @@ impl Move<'_, '_> {
     fn look(&self, places: Vec<Place>) -> Result<Vec<Seen>> {
         let look = |place: Place| {
             let window = self.tx.window(&place.key)?;
-            let standing = window.standing(place.rate, self.steady);
+            let standing = window.standing(place.rate, self.now.steady());
             Ok(Seen { place, standing, window })
         };
         places.into_iter().map(look).collect()
@@ -128,8 +128,8 @@ impl Move<'_, '_> {
 
     fn add(&mut self, seen: Vec<Seen>) -> Result<()> {
         for Seen { place, mut window, .. } in seen {
-            window.add(place.rate, self.steady);
-            self.tx.put_window(&place.key, &window, self.steady.plus(place.rate.per))?;
+            window.add(place.rate, self.now.steady());
+            self.tx.put_window(&place.key, &window, self.now.steady().plus(place.rate.per))?;
         }
         Ok(())
     }
@@ -140,7 +140,7 @@ impl Move<'_, '_> {
         let full = seen.into_iter().filter_map(|seen| Some((seen.standing.retry_at?, seen)));
         let (until, Seen { place, .. }) = full.reduce(|a, b| if b.0 > a.0 { b } else { a })?;
         let limit = format!("limits.{} = \"{}\"", place.limit, place.rate);
-        Some(GatewayError::RateLimited { limit, retry_after: until.since(self.steady) })
+        Some(GatewayError::RateLimited { limit, retry_after: until.since(self.now.steady()) })
     }
 }
 

@@ -16,7 +16,7 @@ impl Gateway {
         filter: VerificationFilter,
     ) -> Result<Page<VerificationView>> {
         let limit = filter.limit.clamp(1, 1000);
-        let (who, now, settings) = (caller.clone(), self.0.clock.now(), self.0.settings());
+        let (who, now, settings) = (caller.clone(), self.0.now(), self.0.settings());
         let to = filter.to.map(|to| settings.number(&to)).transpose()?;
         let wanted = move |v: &Verification| {
             who.may_see(v)

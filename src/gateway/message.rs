@@ -6,6 +6,7 @@ use super::inner::Gateway;
 use super::once::Once;
 use super::request::{Caller, MessageFilter, SendRequest};
 use super::view::{MessageView, Page};
+use crate::clock::Life;
 use crate::id::MessageId;
 use crate::outbox::Message;
 use crate::store::Records as _;
@@ -18,7 +19,7 @@ impl Gateway {
         let to = settings.number(&request.to)?;
         let fields = || fields(&request, to.as_str());
         let once = Once::of(caller, "POST /v1/messages", request.idempotency_key.as_ref(), fields);
-        let now = inner.clock.now();
+        let now = inner.now();
         let look = |mv: &mut Move<'_, '_>, id| mv.tx.message(id)?.ok_or(GatewayError::NotFound("message"));
         if let Some(m) = inner.replay(now, once.clone(), look).await? {
             return Ok((MessageView::from(&m), true));
@@ -35,15 +36,18 @@ impl Gateway {
         {
             return Err(GatewayError::InvalidRequest("no modem of this name is configured".to_owned()));
         }
-        let due_at = request.send_at.unwrap_or(now).max(now);
-        let blank = inner.blank(inner.ids.next(now), to, caller, &request.text, now)?;
+        let send_at = request.send_at.filter(|date| *date > now.date());
+        let blank = inner.blank(inner.ids.next(now.steady()), to, caller, &request.text, now)?;
         let m = Message {
             priority: request.priority,
             flash: request.flash,
             report: request.report,
             wanted_modem: request.modem.clone(),
-            due_at,
-            deadline: request.valid_for.map(|span| due_at.plus(span)),
+            send_at,
+            deadline: request.valid_for.map(|span| match send_at {
+                Some(date) => Life::from(date, span),
+                None => Life::of(span, now),
+            }),
             ..blank
         };
         let made = inner.perform(now, move |mv| mv.send(m, once.as_ref())).await?;
@@ -86,7 +90,7 @@ impl Gateway {
             mv.asked(who.client.as_ref(), &m.to);
             mv.cancel_message(m)
         };
-        let m = self.0.perform(self.0.clock.now(), cancel).await?;
+        let m = self.0.perform(self.0.now(), cancel).await?;
         Ok(MessageView::from(&m))
     }
 }

@@ -6,6 +6,7 @@
 
 mod air;
 mod check;
+mod clocks;
 mod destination;
 mod effects;
 mod error;
@@ -42,7 +43,6 @@ mod sends;
 mod settings;
 mod sims;
 mod source;
-mod steady;
 mod submit;
 mod tell;
 #[cfg(test)]

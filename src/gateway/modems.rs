@@ -30,17 +30,18 @@ impl Gateway {
         let (otp, text, delayed) = locked(&self.0.queue).depths();
         let sending = self.0.slots.iter().filter(|s| locked(&s.sending).is_some()).count();
         StatusView {
-            uptime: self.0.clock.now().since(self.0.started_at),
+            uptime: self.0.now().steady().since(self.0.started_at),
             queue: QueueView { otp, text, delayed, sending },
             modems,
             disk_full: self.0.store.room().is_err(),
+            clock: self.0.clocks.doubt(),
             test_numbers: self.0.settings().testing.masked().collect(),
         }
     }
 
     /// Whether new work is taken and at least one modem can send: it works, and its breaker is not open.
     pub fn ready(&self) -> bool {
-        let now = self.0.clock.now();
+        let now = self.0.now().steady();
         self.0.store.room().is_ok()
             && self.0.slots.iter().enumerate().any(|(i, slot)| {
                 matches!(slot.modem.facts().state, ModemState::Ready | ModemState::Busy)
@@ -73,7 +74,7 @@ impl Gateway {
                 ControlError::Conflict(why) | ControlError::Failed(why) => GatewayError::Conflict(why),
             })?;
             if seen_to {
-                locked(&inner.queue).try_now(index, inner.clock.now());
+                locked(&inner.queue).try_now(index, inner.now().steady());
                 inner.keeper.notify_one();
             }
             Ok(answer)

@@ -5,7 +5,7 @@ use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
 use super::once::{Made, Once};
 use super::view::VerificationView;
-use crate::clock::Timestamp;
+use crate::clock::Now;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, Verification, VerificationStatus};
 use crate::outbox::{Message, MessageStatus, Observation};
@@ -19,7 +19,7 @@ pub(super) struct Tracked {
 }
 
 impl Tracked {
-    pub(super) fn view(&self, now: Timestamp) -> VerificationView {
+    pub(super) fn view(&self, now: Now) -> VerificationView {
         VerificationView::new(&self.v, self.message, now)
     }
 }
@@ -79,7 +79,7 @@ impl Move<'_, '_> {
             Err(_) => return Err(GatewayError::Conflict("the verification has ended".to_owned())),
         };
         self.inner.not_wanted(message);
-        self.then(Effect::ForgetExpiry(tracked.v.expires_at, tracked.v.id));
+        self.then(Effect::ForgetExpiry(tracked.v.life.place(), tracked.v.id));
         Ok(view)
     }
 

@@ -9,7 +9,7 @@ use super::error::{GatewayError, Result};
 use super::inner::Inner;
 use super::request::Caller;
 use super::view::{CheckView, VerificationView};
-use crate::clock::Timestamp;
+use crate::clock::Now;
 use crate::store::{Answered, Idempotency, Records as _};
 
 /// How long an `Idempotency-Key` is honoured.
@@ -54,7 +54,7 @@ impl Inner {
     /// made stays made when the queue is full, the daemon stops, or the configuration is another one.
     pub(super) async fn replay<I: FromStr + 'static, T: Send + 'static>(
         self: &Arc<Self>,
-        now: Timestamp,
+        now: Now,
         once: Option<Once>,
         look: impl FnOnce(&mut Move<'_, '_>, I) -> Result<T> + Send + 'static,
     ) -> Result<Option<T>> {
@@ -74,7 +74,7 @@ impl Move<'_, '_> {
     pub(super) fn made_before<I: FromStr>(&self, once: Option<&Once>) -> Result<Option<I>> {
         let Some(once) = once else { return Ok(None) };
         let known = self.tx.idempotency(&once.client, &once.key)?;
-        let Some(known) = known.filter(|known| known.expires_at > self.now) else { return Ok(None) };
+        let Some(known) = known.filter(|known| known.expires_at > self.now.steady()) else { return Ok(None) };
         once.is(known.digest)?;
         let damaged = |_| GatewayError::Internal("idempotency record".to_owned());
         known.subject.parse().map(Some).map_err(damaged)
@@ -86,7 +86,7 @@ impl Move<'_, '_> {
             let record = Idempotency {
                 digest: once.digest,
                 subject: subject.to_string(),
-                expires_at: self.now.plus(HONOURED),
+                expires_at: self.now.steady().plus(HONOURED),
             };
             self.tx.put_idempotency(&once.client, &once.key, &record)?;
         }
@@ -97,7 +97,7 @@ impl Move<'_, '_> {
     pub(super) fn answered_before(&self, once: Option<&Once>) -> Result<Option<CheckView>> {
         let Some(once) = once else { return Ok(None) };
         let known = self.tx.answered(&once.client, &once.key)?;
-        let Some(known) = known.filter(|known| known.expires_at > self.now) else { return Ok(None) };
+        let Some(known) = known.filter(|known| known.expires_at > self.now.steady()) else { return Ok(None) };
         once.is(known.digest)?;
         let v = self.tx.verification(known.id)?.ok_or(GatewayError::NotFound("verification"))?;
         let verification = VerificationView {
@@ -123,7 +123,7 @@ impl Move<'_, '_> {
                 resend_at: v.resend_at,
                 message: v.message.0,
                 message_status: v.message.1,
-                expires_at: self.now.plus(HONOURED),
+                expires_at: self.now.steady().plus(HONOURED),
             };
             self.tx.put_answered(&once.client, &once.key, &record)?;
         }

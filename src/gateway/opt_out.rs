@@ -42,13 +42,13 @@ impl Gateway {
     /// Puts a number on the list, and withdraws what waits for it.
     pub async fn add_opt_out(&self, phone: &str) -> Result<OptOutView> {
         let phone = self.0.settings().number(phone)?;
-        let (now, to) = (self.0.clock.now(), phone.clone());
+        let (now, to) = (self.0.now(), phone.clone());
         let stop = move |mv: &mut Move<'_, '_>| {
             mv.apply_keyword(&to, Keyword::Stop, None)?;
             Ok(mv.tx.opt_out(&to)?)
         };
         let value = self.0.perform(now, stop).await?;
-        let (since, message) = value.map_or((now, None), |value| (value.since, value.message));
+        let (since, message) = value.map_or((now.wall(), None), |value| (value.since, value.message));
         Ok(OptOutView { phone, since, message })
     }
 
@@ -62,7 +62,7 @@ impl Gateway {
             mv.apply_keyword(&to, Keyword::Start, None)?;
             Ok(was)
         };
-        let was = self.0.perform(self.0.clock.now(), start).await?;
+        let was = self.0.perform(self.0.now(), start).await?;
         let was = was.ok_or(GatewayError::NotFound("opt-out of this number"))?;
         Ok(OptOutView { phone, since: was.since, message: was.message })
     }
@@ -111,7 +111,7 @@ impl Move<'_, '_> {
             Some(known) if message.is_some() || known.message.is_none() => known,
             known => {
                 let sealed = self.key.seal(OptOut::OWNER, phone.as_str().as_bytes());
-                let since = known.map_or(self.now, |known| known.since);
+                let since = known.map_or(self.now.wall(), |known| known.since);
                 let entry = OptOut { phone: sealed, since, message };
                 self.tx.put_opt_out(phone, &entry)?;
                 entry

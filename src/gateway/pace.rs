@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::trail::Audit;
 
 /// How long what happens again is only counted.
@@ -24,13 +24,13 @@ pub(super) struct Refusals(BTreeMap<Kind, Held>);
 
 #[derive(Debug)]
 struct Held {
-    until: Timestamp,
+    until: Steady,
     more: u32,
 }
 
 impl Refusals {
     /// One more; answers what to write now.
-    pub(super) fn note(&mut self, by: Option<&str>, audit: Audit, now: Timestamp) -> Option<Audit> {
+    pub(super) fn note(&mut self, by: Option<&str>, audit: Audit, now: Steady) -> Option<Audit> {
         let mut kind = (audit.action.clone(), by.map(str::to_owned), audit.detail.clone());
         if self.0.len() >= KINDS && !self.0.contains_key(&kind) {
             kind = (audit.action.clone(), None, "of several kinds".to_owned());
@@ -44,7 +44,7 @@ impl Refusals {
     }
 
     /// What is to be written because its minute is over, each with who did it.
-    pub(super) fn due(&mut self, now: Timestamp) -> Vec<(Option<String>, Audit)> {
+    pub(super) fn due(&mut self, now: Steady) -> Vec<(Option<String>, Audit)> {
         let mut due = Vec::new();
         self.0.retain(|(action, by, detail), held| {
             if held.until > now {
@@ -62,7 +62,7 @@ impl Refusals {
     }
 
     /// When something is due at the earliest.
-    pub(super) fn next(&self) -> Option<Timestamp> {
+    pub(super) fn next(&self) -> Option<Steady> {
         self.0.values().map(|held| held.until).min()
     }
 }
@@ -70,7 +70,7 @@ impl Refusals {
 /// The events of one modem.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    until: Timestamp,
+    until: Steady,
     count: u32,
     /// Something happened that was not written: the modem's state is to be written when the span is over.
     held: bool,
@@ -78,7 +78,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Whether one more event may be written.
-    pub(super) fn may(&mut self, now: Timestamp) -> bool {
+    pub(super) fn may(&mut self, now: Steady) -> bool {
         if now >= self.until {
             *self = Self { until: now.plus(SPAN), count: 0, held: false };
         }
@@ -88,12 +88,12 @@ impl Pace {
     }
 
     /// Whether the state is to be written now.
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+    pub(super) fn is_due(&self, now: Steady) -> bool {
         self.held && now >= self.until
     }
 
     /// When the state is to be written.
-    pub(super) fn next(&self) -> Option<Timestamp> {
+    pub(super) fn next(&self) -> Option<Steady> {
         self.held.then_some(self.until)
     }
 }
@@ -102,8 +102,8 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn at(seconds: u64) -> Timestamp {
-        Timestamp::from_millis(seconds * 1000)
+    fn at(seconds: u64) -> Steady {
+        Steady::from_millis(seconds * 1000)
     }
 
     fn refusal(detail: &str) -> Audit {

@@ -4,7 +4,7 @@
 use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::lock::locked;
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::otp::{
     Action, Block, Group, NEIGHBOURS, PumpingRule, Rate, Standing, Tally, Verification, Window,
 };
@@ -36,12 +36,12 @@ struct Neighbours {
 /// A rule that is broken: until when, and the key with what it allows.
 struct Broken {
     rule: PumpingRule,
-    until: Timestamp,
+    until: Steady,
     limit: String,
 }
 
 impl Broken {
-    fn refusal(self, steady: Timestamp) -> GatewayError {
+    fn refusal(self, steady: Steady) -> GatewayError {
         GatewayError::RateLimited { limit: self.limit, retry_after: self.until.since(steady) }
     }
 }
@@ -89,13 +89,13 @@ impl Move<'_, '_> {
     pub(super) fn guard(&self, to: &PhoneNumber) -> Result<Guard> {
         let policy = &self.settings.pumping;
         let counted = |(group, tally): (Group, Tally)| {
-            let (budget, standing) = tally.standing(policy, self.steady);
+            let (budget, standing) = tally.standing(policy, self.now.steady());
             Counted { group, tally, budget, standing }
         };
         let (action, tallies) = self.tallies(to)?;
         let look = |block: Block| {
             let window = self.tx.window(&block.key)?;
-            let standing = block.standing(&window, self.steady);
+            let standing = block.standing(&window, self.now.steady());
             Ok::<_, GatewayError>(Neighbours { block, window, standing })
         };
         let neighbours = policy.block(to).map(look).transpose()?;
@@ -126,7 +126,7 @@ impl Move<'_, '_> {
         let enforced = Some(guard).filter(|guard| guard.action == Action::Enforce);
         let spent = enforced.and_then(|guard| guard.spent(self.settings.pumping.unverified));
         let longest = [spent, guard.crowded()].into_iter().flatten().max_by_key(|broken| broken.until)?;
-        Some((longest.rule, longest.refusal(self.steady)))
+        Some((longest.rule, longest.refusal(self.now.steady())))
     }
 
     /// A code goes out: counts it, and tells when it would have been refused.
@@ -139,13 +139,13 @@ impl Move<'_, '_> {
             self.note("suspected", format!("rate_limited: {limit}; recorded, not refused"));
         }
         for Counted { group, mut tally, .. } in guard.groups {
-            tally.issued(&policy, self.steady);
-            let (until, _) = Tally::expire_at(&policy, self.steady);
+            tally.issued(&policy, self.now.steady());
+            let (until, _) = Tally::expire_at(&policy, self.now.steady());
             self.tx.put_window(&group.unverified, &tally.unverified, until)?;
         }
         if let Some(Neighbours { block, window, .. }) = guard.neighbours {
-            let window = block.add(&window, self.steady);
-            self.tx.put_window(&block.key, &window, self.steady.plus(NEIGHBOURS))?;
+            let window = block.add(&window, self.now.steady());
+            self.tx.put_window(&block.key, &window, self.now.steady().plus(NEIGHBOURS))?;
         }
         Ok(())
     }
@@ -156,10 +156,10 @@ impl Move<'_, '_> {
         if v.inbound || self.settings.testing.has(&v.to) {
             return Ok(());
         }
-        let issued_at = self.steady.minus(self.now.since(v.created_at));
+        let issued_at = v.id.made_at();
         for (group, mut tally) in self.tallies(&v.to)?.1 {
-            tally.entered(issued_at, v.sends, self.steady);
-            let (unverified, verified) = Tally::expire_at(&self.settings.pumping, self.steady);
+            tally.entered(issued_at, v.sends, self.now.steady());
+            let (unverified, verified) = Tally::expire_at(&self.settings.pumping, self.now.steady());
             self.tx.put_window(&group.unverified, &tally.unverified, unverified)?;
             self.tx.put_window(&group.verified, &tally.verified, verified)?;
         }

@@ -12,7 +12,7 @@ use super::error::Result;
 use super::inner::Inner;
 use super::piece;
 use super::sims::Source;
-use crate::clock::Timestamp;
+use crate::clock::{Now, Timestamp};
 use crate::id::MessageId;
 use crate::inbox::Tag;
 use crate::outbox::{self, Awaited, End, Event, Message, MessageStatus, Noted, PartState, Report};
@@ -34,7 +34,7 @@ impl Inner {
         status: gsm_sms::StatusReport,
     ) -> Result<()> {
         let (modem, said) = (source.modem.clone(), status.status.meaning());
-        let matched = self.perform(self.clock.now(), move |mv| mv.take_report(&source, &status)).await?;
+        let matched = self.perform(self.now(), move |mv| mv.take_report(&source, &status)).await?;
         self.metrics.report(matched);
         tracing::debug!(modem, said, matched, "a delivery report");
         Ok(())
@@ -65,7 +65,7 @@ impl Move<'_, '_> {
             recipient: told.recipient.to_string(),
             sent_at: piece::instant(told.timestamp),
             ended_at: piece::instant(told.discharge_time),
-            came_at: self.now,
+            came_at: self.now.steady(),
             state: state(told.status),
         };
         let Some(states) = self.credit(&report)? else {
@@ -131,7 +131,7 @@ impl Move<'_, '_> {
             _ => return Ok(()),
         };
         for &reference in references {
-            let until = self.now.plus(AWAITED);
+            let until = self.now.steady().plus(AWAITED);
             self.tx.put_expected(sim.unwrap_or(modem), Some(reference), id, until)?;
         }
         Ok(())
@@ -139,7 +139,7 @@ impl Move<'_, '_> {
 
     /// Writes down of which parts reports may come, after an event of a message that stood as `m` before it.
     fn expect_reports(&mut self, m: &Message, event: &Event) -> Result<()> {
-        let until = self.now.plus(AWAITED);
+        let until = self.now.steady().plus(AWAITED);
         let mut awaited = self.tx.awaited(m.id)?.unwrap_or_else(|| Awaited::new(m.id));
         let known = awaited.clone();
         // The sends whose last part is in doubt, by modem.
@@ -182,7 +182,7 @@ impl Move<'_, '_> {
         }
         let Some(mut awaited) = self.tx.awaited(m.id)? else { return Ok(Some(Vec::new())) };
         let Some(noted) = awaited.note(report.reference, report.state) else { return Ok(Some(Vec::new())) };
-        let until = self.now.plus(AWAITED);
+        let until = self.now.steady().plus(AWAITED);
         self.tx.put_awaited(&awaited, until)?;
         let mut states = Vec::new();
         let mut after = m;
@@ -216,8 +216,9 @@ impl Move<'_, '_> {
             }
         };
         // The service centre's clock is believed between what is known here for certain.
-        let earliest = m.sent_at.unwrap_or(m.created_at).min(self.now);
-        let at = ended_at.unwrap_or(self.now).clamp(earliest, self.now);
+        let now = self.now.wall();
+        let earliest = m.sent_at.unwrap_or(m.created_at).min(now);
+        let at = Now::new(ended_at.unwrap_or(now).clamp(earliest, now), self.now.steady());
         match self.tx.message(m.id)? {
             Some(m) => self.happened_to(m, event, at),
             None => Ok(None),
@@ -273,7 +274,7 @@ impl Move<'_, '_> {
         for (key, _) in held.iter().take((held.len() + 1).saturating_sub(MOST_HELD)) {
             self.tx.delete_held(key)?;
         }
-        self.tx.put_held(report, tag, self.now.plus(HELD))?;
+        self.tx.put_held(report, tag, self.now.steady().plus(HELD))?;
         Ok(())
     }
 }
@@ -300,5 +301,5 @@ fn state(status: gsm_sms::Status) -> PartState {
 }
 
 fn tells_of(report: &Report, m: &Message) -> bool {
-    report.came_at >= m.created_at && outbox::is_for(&report.recipient, &m.to)
+    report.came_at >= m.id.made_at() && outbox::is_for(&report.recipient, &m.to)
 }

@@ -9,7 +9,7 @@ use super::inner::Inner;
 use super::moves::Tracked;
 use super::request::{Caller, IssueRequest};
 use super::settings::Settings;
-use crate::clock::Timestamp;
+use crate::clock::Now;
 use crate::id::MessageId;
 use crate::inbox::Sender;
 use crate::otp::{self, Code, Service, Verification, VerificationStatus};
@@ -64,7 +64,7 @@ impl Inner {
         id: MessageId,
         v: &Verification,
         caller: &Caller,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Message> {
         Ok(Message {
             client: v.client.clone(),

@@ -6,7 +6,7 @@ use super::log::Line;
 use super::opt_out;
 use super::reports::Settled;
 use super::settings::TEST_NUMBER;
-use crate::clock::Timestamp;
+use crate::clock::Now;
 use crate::id::MessageId;
 use crate::otp::{Verification, VerificationStatus};
 use crate::outbox::{self, Accounting, Avoid, End, Event, FaultClass, Message, MessageStatus};
@@ -107,6 +107,11 @@ impl Move<'_, '_> {
             }
             return Ok(None);
         }
+        // The pool counts by the clock that nobody sets. The wall clock may have ended the life of its code before.
+        if m.deadline.is_some_and(|life| life.is_over(self.now)) {
+            self.run_out(id)?;
+            return Ok(None);
+        }
         let twin = twin_of.is_some();
         let event = match twin_of {
             None if !self.began(&m, &modem, sim.as_deref())? => {
@@ -146,7 +151,8 @@ impl Move<'_, '_> {
         let event = Event::Tick { min_life: self.settings.min_life };
         let Some(m) = self.tx.message(id)? else { return Ok(()) };
         if let Some(m) = self.happened_to(m, event, self.now)? {
-            self.then(Effect::Message(m));
+            // By the wall clock it may have some time left still, when that was set back.
+            self.then(if m.status.is_over() { Effect::Message(m) } else { Effect::Enqueue(m, vec![]) });
         }
         Ok(())
     }
@@ -162,7 +168,7 @@ impl Move<'_, '_> {
     }
 
     /// One event of a message as it is in the store, written down; nothing when its state does not take the event.
-    pub(super) fn happened_to(&mut self, m: Message, event: Event, at: Timestamp) -> Result<Option<Message>> {
+    pub(super) fn happened_to(&mut self, m: Message, event: Event, at: Now) -> Result<Option<Message>> {
         let was = m.status;
         let Ok(m) = outbox::step(m, event, at, &self.settings.retry) else { return Ok(None) };
         self.tx.put_message(&m)?;

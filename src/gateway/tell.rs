@@ -29,7 +29,7 @@ impl Gateway {
     /// Writes down that a client was refused, or a peer denied: the first of a kind at once, those that follow within a
     /// minute together. `by` is the client, where there is one.
     pub fn audit_refusal(&self, by: Option<&str>, audit: Audit) {
-        let now = self.0.steady.now(&self.0.clock);
+        let now = self.0.now().steady();
         let noted = locked(&self.0.refusals).note(by, audit, now);
         self.0.keep_refusals();
         if let Some(audit) = noted {
@@ -50,7 +50,7 @@ impl Inner {
     }
 
     fn tell_of_modem(self: &Arc<Self>, index: usize, effect: Effect) {
-        let now = self.steady.now(&self.clock);
+        let now = self.now().steady();
         let may = locked(&self.slots[index].pace).may(now);
         if may {
             self.tell_alone(None, effect);
@@ -61,7 +61,7 @@ impl Inner {
 
     /// An event in a transaction of its own, behind those that were told before.
     fn tell_alone(self: &Arc<Self>, by: Option<String>, effect: Effect) {
-        let (inner, now) = (Arc::clone(self), self.clock.now());
+        let (inner, now) = (Arc::clone(self), self.now());
         tokio::spawn(async move {
             let told = inner.make_in_turn(now, move |mv| {
                 mv.by = by;
@@ -76,7 +76,7 @@ impl Inner {
 
     /// Writes what was held back long enough.
     pub(super) fn tell_held(self: &Arc<Self>) {
-        let now = self.steady.now(&self.clock);
+        let now = self.now().steady();
         let due = locked(&self.refusals).due(now);
         for (by, audit) in due {
             self.tell_alone(by, Effect::Audit(audit));

@@ -29,7 +29,7 @@ impl Gateway {
             }
             Ok(())
         };
-        inner.perform(inner.clock.now(), offer).await
+        inner.perform(inner.now(), offer).await
     }
 
     /// A modem told the result of its last doubtful send after all.
@@ -39,7 +39,7 @@ impl Gateway {
         let Some((id, part)) = locked(&inner.slots[index].doubt).settle() else {
             return Ok(());
         };
-        let closed = locked(&inner.queue).observe(index, Observation::Sent, inner.clock.now());
+        let closed = locked(&inner.queue).observe(index, Observation::Sent, inner.now().steady());
         if closed {
             inner.breaker_changed(index);
             inner.keeper.notify_one();
@@ -47,7 +47,7 @@ impl Gateway {
         // Out of the queue first, so that no worker sends it once more meanwhile.
         locked(&inner.queue).remove(id);
         let sim = locked(&inner.queue).sim(index);
-        let (now, modem) = (inner.clock.now(), modem.to_owned());
+        let (now, modem) = (inner.now(), modem.to_owned());
         inner.perform(now, move |mv| mv.late_accepted(id, &modem, part, reference, sim.as_deref())).await
     }
 }
@@ -92,7 +92,7 @@ impl Inner {
         if sending.is_some_and(|on_air| on_air.id == m.id && on_air.answer == Answer::Overdue) {
             tracing::info!(message = %m.id, to = m.to.masked(), modem = silent.modem.name(),
                 "no answer yet: the code also goes out through another modem, as soon as one is free");
-            let now = self.clock.now();
+            let now = self.now().steady();
             let recipient = self.recipient(&m.to);
             self.with_pool(|pool| pool.push_twin(m, recipient, avoid, now));
         }

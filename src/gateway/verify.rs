@@ -8,7 +8,7 @@ use super::request::Caller;
 use super::settings::{Settings, TEST_NUMBER};
 use super::source::Source;
 use super::view::VerificationView;
-use crate::clock::Timestamp;
+use crate::clock::Now;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{Service, Verification};
 use crate::outbox::{Encoding, Kind, Message, MessageStatus};
@@ -21,7 +21,7 @@ const MAX_PARTS: usize = 10;
 impl Gateway {
     /// One verification.
     pub async fn verification(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
-        let now = self.0.clock.now();
+        let now = self.0.now();
         let tracked = self.0.perform(now, move |mv| mv.settled(id)).await?;
         Ok(visible(caller, tracked)?.view(now))
     }
@@ -34,7 +34,7 @@ impl Gateway {
             mv.asked(who.client.as_ref(), &tracked.v.to);
             mv.cancel(tracked)
         };
-        self.0.perform(self.0.clock.now(), cancel).await
+        self.0.perform(self.0.now(), cancel).await
     }
 }
 
@@ -47,13 +47,13 @@ impl Inner {
         service: &Service,
         caller: &Caller,
         text: &Secret<String>,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Message> {
         Ok(Message {
             client: v.client.clone(),
             kind: Kind::Otp(v.id),
             service: Some(v.service.clone()),
-            deadline: Some(v.expires_at),
+            deadline: Some(v.life),
             report: service.report,
             flash: service.flash,
             ..self.blank(id, v.to.clone(), caller, text, now)?
@@ -67,7 +67,7 @@ impl Inner {
         to: PhoneNumber,
         caller: &Caller,
         text: &Secret<String>,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Message> {
         let (encoding, parts) = measure(text)?;
         let withheld = self.settings().testing.has(&to);
@@ -89,8 +89,9 @@ impl Inner {
             attempts: 0,
             held: 0,
             refused: None,
-            created_at: now,
-            due_at: now,
+            created_at: now.wall(),
+            send_at: None,
+            due_at: now.steady(),
             deadline: None,
             sent_at: None,
             delivered_at: None,

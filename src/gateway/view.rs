@@ -7,7 +7,7 @@ use std::time::Duration;
 use gsm_modem::{Snapshot, State as ModemState};
 
 use super::error::GatewayError;
-use crate::clock::Timestamp;
+use crate::clock::{Now, Timestamp};
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Content, Entry, Sender};
 use crate::otp::{Verification, VerificationStatus};
@@ -58,7 +58,7 @@ pub struct Invitation {
 
 impl VerificationView {
     /// What a client sees of `v` at `now`.
-    pub fn new(v: &Verification, message: MessageStatus, now: Timestamp) -> Self {
+    pub fn new(v: &Verification, message: MessageStatus, now: Now) -> Self {
         Self {
             id: v.id,
             client: v.client.clone(),
@@ -67,8 +67,8 @@ impl VerificationView {
             status: v.status_at(now),
             attempts_left: v.attempts_left(),
             created_at: v.created_at,
-            expires_at: v.expires_at,
-            resend_at: v.resend_at,
+            expires_at: v.life.told(now),
+            resend_at: now.told(v.resend_at),
             message: (v.message, message),
             metadata: v.metadata.clone(),
             inbound: v.inbound,
@@ -284,6 +284,8 @@ pub struct StatusView {
     pub modems: Vec<(ModemState, usize)>,
     /// Whether the disk is full, so that new work is refused.
     pub disk_full: bool,
+    /// Why the wall clock cannot be right; nothing when it may be.
+    pub clock: Option<String>,
     /// The test numbers, masked.
     pub test_numbers: Vec<String>,
 }

@@ -14,7 +14,7 @@ use super::lock::locked;
 use super::sends::{Claim, Ended};
 use super::settings::Settings;
 use super::submit::{Control, Outcome, Readiness};
-use crate::clock::Timestamp;
+use crate::clock::Now;
 use crate::outbox::{
     Attempt, Avoid, Circuit, End, EndedSend, Fault, FaultClass, Home, Judgement, Message, SendEnd, Sim,
 };
@@ -72,7 +72,7 @@ impl Inner {
         claim: Option<Claim>,
     ) -> Result<Option<Ended>> {
         let slot = &self.slots[index];
-        let now = self.clock.now();
+        let now = self.now();
         let settings = self.settings();
         let role = if claim.as_ref().is_some_and(|c| c.twin_of.is_some()) { Role::Twin } else { Role::First };
         let avoided = claim.as_ref().map(|c| c.avoid.clone()).unwrap_or_default();
@@ -129,7 +129,7 @@ impl Inner {
     ) -> Ended {
         let slot = &self.slots[index];
         let name = slot.modem.name();
-        let now = self.clock.now();
+        let now = self.now().steady();
         let was = locked(&slot.sending).take();
         if was.is_some_and(|on_air| on_air.answer == Answer::Overdue) {
             // A twin of it that waits still is of no use any more.
@@ -204,7 +204,7 @@ impl Inner {
     }
 
     /// The PDUs of the parts that are still to go through this modem.
-    fn compose(&self, m: &Message, modem: &str, now: Timestamp) -> Result<Vec<Part>, Fault> {
+    fn compose(&self, m: &Message, modem: &str, now: Now) -> Result<Vec<Part>, Fault> {
         // What cannot be read can be sent by nobody.
         let broken = |text: String| Fault { class: FaultClass::Recipient, text };
         let body = m.body.as_ref().ok_or_else(|| broken("its text is gone".to_owned()))?;
@@ -216,7 +216,7 @@ impl Inner {
             .with_concatenation_reference(m.reference)
             .with_reject_duplicates(m.uncertain || m.twin(modem).is_some());
         submission.class = m.flash.then_some(gsm_sms::MessageClass::Flash);
-        submission.validity = m.deadline.map(|deadline| deadline.since(now));
+        submission.validity = m.deadline.map(|deadline| deadline.left(now));
         let composed = gsm_sms::compose(&submission).map_err(|e| broken(e.to_string()))?;
         Ok(composed
             .parts
@@ -230,7 +230,7 @@ impl Inner {
     fn next(&self, index: usize) -> Option<Claim> {
         let (entry, look_at) = {
             let mut pool = locked(&self.queue);
-            let entry = pool.next(index, self.clock.now());
+            let entry = pool.next(index, self.now().steady());
             (entry, pool.next_wake())
         };
         self.keep_by(look_at);
@@ -245,7 +245,7 @@ impl Inner {
 
     /// This modem can take nothing: what it was given goes to others.
     fn leave(&self, index: usize) -> Option<Claim> {
-        self.with_pool(|pool| pool.leave(index, self.clock.now()));
+        self.with_pool(|pool| pool.leave(index, self.now().steady()));
         None
     }
 
@@ -284,8 +284,10 @@ impl Inner {
     /// A breaker opened or closed: tells it, and has a modem cured whose messages fail.
     pub(super) fn breaker_changed(self: &Arc<Self>, index: usize) {
         let name = self.slots[index].modem.name();
-        let condition = locked(&self.queue).condition(index, self.clock.now());
+        let now = self.now();
+        let condition = locked(&self.queue).condition(index, now.steady());
         if let Circuit::Open { until } = condition.circuit {
+            let until = now.told(until);
             tracing::warn!(modem = name, %until, why = condition.why,
                 "messages failed in a row: it gets none for a while");
             let cure = self.slots[index].modem.control(Control::Cure { why: condition.why.clone() });

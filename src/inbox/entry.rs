@@ -4,7 +4,7 @@ use std::fmt;
 
 use gsm_sms::mask;
 
-use crate::clock::Timestamp;
+use crate::clock::{Steady, Timestamp};
 use crate::id::InboxId;
 use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
@@ -85,7 +85,7 @@ pub struct Assembly {
     /// The modem that received its first part.
     pub modem: String,
     /// When that part came.
-    pub since: Timestamp,
+    pub since: Steady,
     /// How many parts it has in all.
     pub total: u8,
     /// The sequence numbers of the parts that came.

@@ -39,12 +39,12 @@ impl fmt::Debug for BindingHash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
+    use crate::clock::Steady;
 
     #[test]
     fn it_is_that_of_one_text_and_one_verification() {
         let key = Key::from_bytes([1; 32]);
-        let [id, other] = [7, 8].map(|at| VerificationId::first_at(Timestamp::from_millis(at)));
+        let [id, other] = [7, 8].map(|at| VerificationId::first_at(Steady::from_millis(at)));
         let hash = BindingHash::of("pay 12.50", &key, id);
         assert_eq!(hash, BindingHash::of("pay 12.50", &key, id));
         assert_ne!(hash, BindingHash::of("pay 1250", &key, id));

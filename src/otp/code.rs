@@ -160,7 +160,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::clock::Timestamp;
+    use crate::clock::Steady;
 
     const DIGITS: &str = "0123456789";
 
@@ -233,8 +233,8 @@ mod tests {
     #[test]
     fn a_hash_is_bound_to_verification_service_and_number() {
         let key = Key::from_bytes([3; 32]);
-        let id = VerificationId::first_at(Timestamp::from_millis(1));
-        let other = VerificationId::first_at(Timestamp::from_millis(2));
+        let id = VerificationId::first_at(Steady::from_millis(1));
+        let other = VerificationId::first_at(Steady::from_millis(2));
         let (a, b) = (to("+41791234567"), to("+41791234568"));
         let hash = Code::typed("123456", DIGITS).hash(&key, id, "login", &a);
         assert_eq!(hash, Code::typed(" 123-456 ", DIGITS).hash(&key, id, "login", &a));

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Bucket, Rate, Standing, Window};
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::phone::{Country, PhoneNumber, Range};
 
 /// How long codes that were entered speak for their country and their prefix.
@@ -134,25 +134,25 @@ pub struct Tally {
 
 impl Tally {
     /// When both windows have nothing that counts any more, after a change at `now`.
-    pub fn expire_at(policy: &Pumping, now: Timestamp) -> (Timestamp, Timestamp) {
+    pub fn expire_at(policy: &Pumping, now: Steady) -> (Steady, Steady) {
         (now.plus(policy.unverified.per), now.plus(PROVEN.per))
     }
 
     /// The budget, and how the codes that nobody entered stand against it.
-    pub fn standing(&self, policy: &Pumping, now: Timestamp) -> (Rate, Standing) {
+    pub fn standing(&self, policy: &Pumping, now: Steady) -> (Rate, Standing) {
         let proven = self.verified.standing(PROVEN, now).used / PROVEN_FOR_ONE;
         let budget = Rate { count: policy.unverified.count.max(proven), ..policy.unverified };
         (budget, self.unverified.standing(budget, now))
     }
 
     /// A message with a code goes out.
-    pub fn issued(&mut self, policy: &Pumping, now: Timestamp) {
+    pub fn issued(&mut self, policy: &Pumping, now: Steady) {
         // The budget grows, so the window is always one of buckets.
         self.unverified.add(Rate { count: u32::MAX, ..policy.unverified }, now);
     }
 
     /// A code was entered that went out in so many messages, the first of them at `issued_at`.
-    pub fn entered(&mut self, issued_at: Timestamp, messages: u32, now: Timestamp) {
+    pub fn entered(&mut self, issued_at: Steady, messages: u32, now: Steady) {
         self.unverified.take_back(issued_at, messages);
         self.verified.add(PROVEN, now);
     }
@@ -173,7 +173,7 @@ impl Block {
     /// How the number stands among its neighbours. One that got a code is no further one.
     ///
     /// The window has one bucket for each number, whose count is the last digits of that number: at most a hundred.
-    pub fn standing(&self, neighbours: &Window, now: Timestamp) -> Standing {
+    pub fn standing(&self, neighbours: &Window, now: Steady) -> Standing {
         let live: Vec<&Bucket> = recent(neighbours, now).collect();
         let used = u32::try_from(live.len()).unwrap_or(u32::MAX);
         let leaves = |bucket: &&Bucket| bucket.last.plus(NEIGHBOURS);
@@ -185,16 +185,16 @@ impl Block {
     }
 
     /// The number gets a code: it is the newest of its neighbours.
-    pub fn add(&self, neighbours: &Window, now: Timestamp) -> Window {
+    pub fn add(&self, neighbours: &Window, now: Steady) -> Window {
         let others = recent(neighbours, now).filter(|bucket| bucket.count != self.number).copied();
         Window { buckets: others.chain([Bucket { first: now, last: now, count: self.number }]).collect() }
     }
 }
 
 /// Those of the last hour, oldest first.
-fn recent(neighbours: &Window, now: Timestamp) -> impl Iterator<Item = &Bucket> {
+fn recent(neighbours: &Window, now: Steady) -> impl Iterator<Item = &Bucket> {
     let from = now.minus(NEIGHBOURS);
-    neighbours.buckets.iter().filter(move |bucket| bucket.last > from)
+    neighbours.buckets.iter().filter(move |bucket| bucket.last > from && bucket.last <= now)
 }
 
 #[cfg(test)]
@@ -203,9 +203,9 @@ mod tests {
 
     use super::*;
 
-    const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+    const START: Steady = Steady::from_millis(1_780_000_000_000);
 
-    fn minutes(n: u64) -> Timestamp {
+    fn minutes(n: u64) -> Steady {
         START.plus(Duration::from_secs(60 * n))
     }
 
@@ -308,7 +308,7 @@ mod tests {
             let (mut tally, mut now, mut never, mut entered) = (Tally::default(), START, Vec::new(), 0_u32);
             for (gap, enters) in story {
                 now = now.plus(Duration::from_secs(gap));
-                let recent = never.iter().filter(|at: &&Timestamp| **at > now.minus(policy.unverified.per)).count();
+                let recent = never.iter().filter(|at: &&Steady| **at > now.minus(policy.unverified.per)).count();
                 let budget = 10.max(entered / 3);
                 let (rate, standing) = tally.standing(&policy, now);
                 prop_assert_eq!(rate.count, budget);
@@ -340,7 +340,7 @@ mod tests {
             for (gap, last) in story {
                 now = now.plus(Duration::from_secs(gap));
                 let block = policy.block(&number(&format!("+417912345{last:02}"))).unwrap();
-                let hour = |got: &[(Timestamp, u32)]| {
+                let hour = |got: &[(Steady, u32)]| {
                     let recent = got.iter().filter(|(at, _)| *at > now.minus(NEIGHBOURS));
                     recent.map(|(_, last)| *last).collect::<BTreeSet<_>>()
                 };

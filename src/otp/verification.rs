@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{BindingHash, CodeHash, Policy};
-use crate::clock::Timestamp;
+use crate::clock::{Life, Now, Steady, Timestamp};
 use crate::id::{MessageId, VerificationId};
 use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
@@ -60,10 +60,10 @@ pub struct Verification {
     pub max_attempts: u32,
     /// When it was issued.
     pub created_at: Timestamp,
-    /// When the code stops being accepted.
-    pub expires_at: Timestamp,
+    /// How long the code is accepted.
+    pub life: Life,
     /// The earliest moment of a resend.
-    pub resend_at: Timestamp,
+    pub resend_at: Steady,
     /// The pause between two sends.
     pub cooldown: Duration,
     /// Messages made so far, including the first.
@@ -112,10 +112,7 @@ pub enum Refusal {
     Ended,
     /// The last message was sent too recently.
     #[error("the last message is too fresh")]
-    Cooldown {
-        /// The earliest moment of a resend.
-        until: Timestamp,
-    },
+    Cooldown,
     /// The code was sent as often as the policy allows.
     #[error("the code was sent as often as allowed")]
     NoSendsLeft,
@@ -130,7 +127,7 @@ impl Verification {
         to: PhoneNumber,
         client: Option<String>,
         policy: &Policy,
-        now: Timestamp,
+        now: Now,
         hash: CodeHash,
         sealed: impl Into<Option<Sealed>>,
         message: MessageId,
@@ -143,9 +140,9 @@ impl Verification {
             status: VerificationStatus::Pending,
             attempts_used: 0,
             max_attempts: policy.max_attempts,
-            created_at: now,
-            expires_at: now.plus(policy.ttl),
-            resend_at: now.plus(policy.cooldown),
+            created_at: now.wall(),
+            life: Life::of(policy.ttl, now),
+            resend_at: now.steady().plus(policy.cooldown),
             cooldown: policy.cooldown,
             sends: 1,
             max_sends: policy.max_sends,
@@ -160,18 +157,17 @@ impl Verification {
 
     /// The status at `now`: a pending verification whose time is over is expired, whether or not that was
     /// written down.
-    pub fn status_at(&self, now: Timestamp) -> VerificationStatus {
+    pub fn status_at(&self, now: Now) -> VerificationStatus {
         match self.status {
-            VerificationStatus::Pending if now >= self.expires_at => VerificationStatus::Expired,
+            VerificationStatus::Pending if self.life.is_over(now) => VerificationStatus::Expired,
             status => status,
         }
     }
 
-    /// How long until the code may be sent again; nothing when it may. No cool-down lasts longer than its own length: one
-    /// that would was begun before the clock was set back.
-    pub fn cools_for(&self, now: Timestamp) -> Option<Duration> {
-        let left = self.resend_at.since(now);
-        (now < self.resend_at && left <= self.cooldown).then_some(left)
+    /// How long until the code may be sent again; nothing when it may. No cool-down lasts longer than its own length.
+    pub fn cools_for(&self, now: Now) -> Option<Duration> {
+        let left = self.resend_at.since(now.steady());
+        (!left.is_zero() && left <= self.cooldown).then_some(left)
     }
 
     /// How many checks are left.
@@ -188,11 +184,11 @@ impl Verification {
 
 /// The verification after `event` at `now`. The rules: an ended verification never changes; every code that is entered
 /// counts as an attempt; the right one approves, the last wrong one exhausts.
-pub fn step(mut v: Verification, event: Event, now: Timestamp) -> Result<Verification, Refusal> {
+pub fn step(mut v: Verification, event: Event, now: Now) -> Result<Verification, Refusal> {
     if v.status != VerificationStatus::Pending {
         return Err(Refusal::Ended);
     }
-    if now >= v.expires_at && event != Event::Tick {
+    if v.life.is_over(now) && event != Event::Tick {
         return Err(Refusal::Ended);
     }
     match event {
@@ -215,15 +211,15 @@ pub fn step(mut v: Verification, event: Event, now: Timestamp) -> Result<Verific
                 return Err(Refusal::NoSendsLeft);
             }
             if v.cools_for(now).is_some() {
-                return Err(Refusal::Cooldown { until: v.resend_at });
+                return Err(Refusal::Cooldown);
             }
             v.sends += 1;
-            v.resend_at = now.plus(v.cooldown);
+            v.resend_at = now.steady().plus(v.cooldown);
             v.message = message;
         }
         Event::Cancel => end(&mut v, VerificationStatus::Cancelled),
         Event::Tick => {
-            if now >= v.expires_at {
+            if v.life.is_over(now) {
                 end(&mut v, VerificationStatus::Expired);
             }
         }
@@ -246,13 +242,18 @@ mod tests {
 
     const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-    fn after(seconds: u64) -> Timestamp {
-        START.plus(Duration::from_secs(seconds))
+    fn after(seconds: u64) -> Now {
+        Now::agreed(START.plus(Duration::from_secs(seconds)))
+    }
+
+    /// The same, when somebody set the wall clock back or ahead by so much.
+    fn set(seconds: u64, to: Timestamp) -> Now {
+        Now::new(to, after(seconds).steady())
     }
 
     fn new() -> Verification {
         let key = Key::from_bytes([1; 32]);
-        let id = VerificationId::first_at(START);
+        let id = VerificationId::first_at(after(0).steady());
         let to: PhoneNumber = "+41791234567".parse().unwrap();
         let hash = Code::restored("123456".to_owned()).hash(&key, id, "default", &to);
         let sealed = key.seal(b"x", b"y");
@@ -262,10 +263,10 @@ mod tests {
             to,
             None,
             &Policy::default(),
-            START,
+            after(0),
             hash,
             sealed,
-            MessageId::first_at(START),
+            MessageId::first_at(after(0).steady()),
         )
     }
 
@@ -310,13 +311,31 @@ mod tests {
     }
 
     #[test]
+    fn no_clock_that_is_set_makes_it_live_longer_or_wait_longer() {
+        let again = Event::Resend { message: MessageId::first_at(after(1).steady()) };
+        for hours in [1, 24, 24 * 365 * 50] {
+            let back = START.minus(Duration::from_hours(hours));
+            assert_eq!(step(new(), RIGHT, set(299, back)).unwrap().status, VerificationStatus::Approved);
+            assert_eq!(step(new(), RIGHT, set(300, back)), Err(Refusal::Ended));
+            assert_eq!(step(new(), again, set(29, back)), Err(Refusal::Cooldown));
+            assert!(step(new(), again, set(30, back)).is_ok());
+            let ahead = START.plus(Duration::from_hours(hours));
+            assert_eq!(
+                step(new(), RIGHT, set(1, ahead)),
+                Err(Refusal::Ended),
+                "by the clock that comes first"
+            );
+        }
+    }
+
+    #[test]
     fn resends_wait_and_end() {
-        let again = Event::Resend { message: MessageId::first_at(after(1)) };
-        assert_eq!(step(new(), again, after(29)), Err(Refusal::Cooldown { until: after(30) }));
-        let set_back = Verification { resend_at: after(31), ..new() };
+        let again = Event::Resend { message: MessageId::first_at(after(1).steady()) };
+        assert_eq!(step(new(), again, after(29)), Err(Refusal::Cooldown));
+        let set_back = Verification { resend_at: after(31).steady(), ..new() };
         assert!(step(set_back, again, after(0)).is_ok(), "no cool-down lasts longer than its own length");
         let v = step(new(), again, after(30)).unwrap();
-        assert_eq!((v.sends, v.resend_at), (2, after(60)));
+        assert_eq!((v.sends, v.resend_at), (2, after(60).steady()));
         let v = step(v, again, after(60)).unwrap();
         assert_eq!(step(v, again, after(90)), Err(Refusal::NoSendsLeft));
     }
@@ -327,9 +346,10 @@ mod tests {
         #[test]
         fn the_rules_hold_in_any_order(events in prop::collection::vec((0_u8..5, 0_u64..40), 0..40)) {
             let mut v = new();
-            let mut now = START;
+            let mut passed = 0;
             for (event, seconds) in events {
-                now = now.plus(Duration::from_secs(seconds));
+                passed += seconds;
+                let now = after(passed);
                 let event = match event {
                     0 => RIGHT,
                     1 => WRONG,

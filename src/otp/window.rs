@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 
 /// At most `count` in any span of `per`: `"3/10m"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +52,9 @@ pub struct Window {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bucket {
     /// When the first event happened.
-    pub first: Timestamp,
+    pub first: Steady,
     /// When the last event happened.
-    pub last: Timestamp,
+    pub last: Steady,
     /// How many.
     pub count: u32,
 }
@@ -68,18 +68,18 @@ pub struct Standing {
     /// How many events count.
     pub used: u32,
     /// When the window has room for one more event; none: it has room now.
-    pub retry_at: Option<Timestamp>,
+    pub retry_at: Option<Steady>,
     /// When fewer count so that it matters: when a full window has room, else when the oldest event leaves.
-    pub resets_at: Timestamp,
+    pub resets_at: Steady,
 }
 
 impl Window {
-    /// How the window stands at `now`; nothing is counted.
-    pub fn standing(&self, rate: Rate, now: Timestamp) -> Standing {
+    /// How the window stands at `now`; nothing is counted. What would be counted in the future is not.
+    pub fn standing(&self, rate: Rate, now: Steady) -> Standing {
         let from = now.minus(rate.per);
         let (mut used, mut retry_at, mut resets_at) = (0_u32, None, now);
         // The buckets are visited from the newest back: the one that reaches the rate has to leave the span.
-        for bucket in self.buckets.iter().rev().filter(|b| b.last > from) {
+        for bucket in self.buckets.iter().rev().filter(|b| b.last > from && b.last <= now) {
             used = used.saturating_add(bucket.count);
             resets_at = bucket.last.plus(rate.per);
             if used >= rate.count {
@@ -90,9 +90,9 @@ impl Window {
     }
 
     /// Counts one more event at `now`, for which the window has room.
-    pub fn add(&mut self, rate: Rate, now: Timestamp) {
+    pub fn add(&mut self, rate: Rate, now: Steady) {
         let from = now.minus(rate.per);
-        self.buckets.retain(|b| b.last > from);
+        self.buckets.retain(|b| b.last > from && b.last <= now);
         let grain = if rate.count <= EXACT { Duration::ZERO } else { rate.per / 60 };
         match self.buckets.back_mut() {
             Some(newest) if now.since(newest.first) < grain => {
@@ -105,7 +105,7 @@ impl Window {
 
     /// Takes back so many events, the first of which was counted at `at`: from the bucket of that time, then from those
     /// that follow. Nothing is taken from older ones.
-    pub fn take_back(&mut self, at: Timestamp, mut count: u32) {
+    pub fn take_back(&mut self, at: Steady, mut count: u32) {
         // Whoever remembers the time did so by another clock.
         let at = at.plus(Duration::from_secs(1));
         let Some(begin) = self.buckets.iter().rposition(|b| b.first <= at) else { return };
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     /// Counts one more event, or says when there is room for it.
-    fn count_one(window: &mut Window, rate: Rate, now: Timestamp) -> Result<(), Timestamp> {
+    fn count_one(window: &mut Window, rate: Rate, now: Steady) -> Result<(), Steady> {
         if let Some(retry_at) = window.standing(rate, now).retry_at {
             return Err(retry_at);
         }
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn the_fourth_waits_until_the_first_has_left() {
         let rate = Rate { count: 3, per: Duration::from_secs(600) };
-        let start = Timestamp::from_millis(1_000_000);
+        let start = Steady::from_millis(1_000_000);
         let mut window = Window::default();
         let empty = Standing { used: 0, retry_at: None, resets_at: start };
         assert_eq!(window.standing(rate, start), empty);
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_window_with_more_than_its_rate_has_room_when_enough_have_left() {
         let (five, two) = ("5/10m".parse::<Rate>().unwrap(), "2/10m".parse::<Rate>().unwrap());
-        let at = |minute: u64| Timestamp::from_millis(1_000_000).plus(Duration::from_secs(60 * minute));
+        let at = |minute: u64| Steady::from_millis(1_000_000).plus(Duration::from_secs(60 * minute));
         let mut window = Window::default();
         (0..4).for_each(|minute| window.add(five, at(minute)));
         let full = |used, at| Standing { used, retry_at: Some(at), resets_at: at };
@@ -187,9 +187,9 @@ mod tests {
             for gap in gaps {
                 now += gap;
                 let recent = passed.iter().filter(|&&t| t + 60_000 > now).count();
-                let used = window.standing(rate, Timestamp::from_millis(now)).used;
+                let used = window.standing(rate, Steady::from_millis(now)).used;
                 prop_assert!(used as usize >= recent && used <= count);
-                match count_one(&mut window, rate, Timestamp::from_millis(now)) {
+                match count_one(&mut window, rate, Steady::from_millis(now)) {
                     Ok(()) => {
                         prop_assert!(recent < count as usize);
                         passed.push(now);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 
 /// When a breaker opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +49,10 @@ pub struct Breaker {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Open {
-    until: Timestamp,
+    until: Steady,
     span: Duration,
     /// When the failure happened that opened it.
-    failed_at: Timestamp,
+    failed_at: Steady,
 }
 
 /// What a breaker lets through.
@@ -64,7 +64,7 @@ pub enum Circuit {
     /// Nothing.
     Open {
         /// When the next trial is made.
-        until: Timestamp,
+        until: Steady,
     },
     /// One message, on which the rest depends.
     HalfOpen,
@@ -83,7 +83,7 @@ impl Circuit {
 
 impl Breaker {
     /// What the breaker lets through now.
-    pub fn circuit(&self, now: Timestamp) -> Circuit {
+    pub fn circuit(&self, now: Steady) -> Circuit {
         match self.open {
             None => Circuit::Closed,
             Some(Open { until, .. }) if now < until => Circuit::Open { until },
@@ -97,7 +97,7 @@ impl Breaker {
     }
 
     /// When that failure happened; `None` while the breaker is closed.
-    pub fn failed_at(&self) -> Option<Timestamp> {
+    pub fn failed_at(&self) -> Option<Steady> {
         self.open.map(|open| open.failed_at)
     }
 
@@ -109,7 +109,7 @@ impl Breaker {
 
     /// Another modem sent a message that failed here: the message was not at fault, so this counts more than
     /// a failure alone. Returns whether that opened the breaker.
-    pub fn sent_elsewhere(&mut self, rules: &BreakerRules, now: Timestamp) -> bool {
+    pub fn sent_elsewhere(&mut self, rules: &BreakerRules, now: Steady) -> bool {
         if self.open.is_some() || self.row() == 0 {
             return false;
         }
@@ -118,7 +118,7 @@ impl Breaker {
     }
 
     /// A message failed, and was not at fault itself. Returns whether that opened the breaker.
-    pub fn failed(&mut self, weight: Weight, why: &str, rules: &BreakerRules, now: Timestamp) -> bool {
+    pub fn failed(&mut self, weight: Weight, why: &str, rules: &BreakerRules, now: Steady) -> bool {
         let span = match self.open {
             // The message was on its way when the breaker opened.
             Some(Open { until, .. }) if now < until => return false,
@@ -154,7 +154,7 @@ impl Breaker {
     }
 
     /// The next message is a trial, even if the breaker was to stay open longer: a person attended to the modem.
-    pub fn try_now(&mut self, now: Timestamp) {
+    pub fn try_now(&mut self, now: Steady) {
         if let Some(open) = &mut self.open {
             open.until = open.until.min(now);
         }
@@ -167,11 +167,11 @@ mod tests {
 
     use super::*;
 
-    const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+    const START: Steady = Steady::from_millis(1_780_000_000_000);
     const RULES: BreakerRules =
         BreakerRules { failures: 3, first: Duration::from_secs(60), max: Duration::from_secs(200) };
 
-    fn after(seconds: u64) -> Timestamp {
+    fn after(seconds: u64) -> Steady {
         START.plus(Duration::from_secs(seconds))
     }
 

@@ -2,7 +2,7 @@
 //! entered, with time as a parameter. Without observations a loss halves in an hour, so that a SIM which gets
 //! less traffic has another chance.
 
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 
 /// The losses of one SIM, in millionths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -12,7 +12,7 @@ pub struct Health {
     /// The share of its codes that nobody entered.
     pub codes: u32,
     /// The instant of these values.
-    pub at: Timestamp,
+    pub at: Steady,
 }
 
 /// An observation about a SIM.
@@ -36,7 +36,7 @@ const LEAST: u32 = 50;
 
 impl Health {
     /// Takes an observation into account.
-    pub fn observe(&mut self, observation: Observation, now: Timestamp) {
+    pub fn observe(&mut self, observation: Observation, now: Steady) {
         let (sends, codes) = self.losses(now);
         let moved = |loss: f64, to: f64, by: f64| loss + (to - loss) * by;
         let (sends, codes) = match observation {
@@ -58,7 +58,7 @@ impl Health {
     }
 
     /// The part of full traffic that the SIM deserves, in thousandths: 50 to 1000.
-    pub fn weight(&self, now: Timestamp) -> u32 {
+    pub fn weight(&self, now: Steady) -> u32 {
         let (sends, codes) = self.losses(now);
         let good = (1.0 - sends) * (1.0 - codes) * 1000.0;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
@@ -66,7 +66,7 @@ impl Health {
         weight.max(LEAST)
     }
 
-    fn losses(&self, now: Timestamp) -> (f64, f64) {
+    fn losses(&self, now: Steady) -> (f64, f64) {
         if (self.sends, self.codes) == (0, 0) {
             return (0.0, 0.0);
         }
@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+    const START: Steady = Steady::from_millis(1_780_000_000_000);
 
     fn after(observations: &[(Observation, u32)]) -> u32 {
         let mut health = Health::default();

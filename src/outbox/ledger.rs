@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use super::{Health, Home, ModemRules};
-use crate::clock::Timestamp;
+use crate::clock::{Ahead, Now, Steady, Timestamp};
 
 /// The counts of one SIM. A count belongs to the period in which it was made, and is zero in any other period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,14 +26,16 @@ pub struct Ledger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Periods {
     /// The instant.
-    pub now: Timestamp,
+    pub now: Steady,
+    /// How far dates are ahead of it.
+    ahead: Ahead,
     /// Minutes since the epoch.
     pub minute: u64,
     /// Days since the epoch.
     pub day: u64,
     /// Months since 1970-01.
     pub month: u64,
-    next_month: Timestamp,
+    next_month: Steady,
 }
 
 /// What a message requires of a SIM.
@@ -55,17 +57,28 @@ pub struct Recipients {
 }
 
 impl Periods {
-    /// The periods of an instant.
-    pub fn of(now: Timestamp) -> Self {
-        let millis = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    /// The periods of the present.
+    pub fn of(now: Now) -> Self {
+        Self::at(now.steady(), now.ahead())
+    }
+
+    /// The periods of an instant, when dates are so far ahead.
+    pub(super) fn at(now: Steady, ahead: Ahead) -> Self {
+        let date_ms = ahead.date(now).as_millis();
+        let millis = i64::try_from(date_ms).unwrap_or(i64::MAX);
         let date = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
         let date = date.to_zoned(jiff::tz::TimeZone::UTC).date();
         let month =
             u64::try_from((i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1).unwrap_or(0);
-        let day = now.as_millis() / DAY;
+        let day = date_ms / DAY;
         let left = u64::try_from(date.days_in_month() - date.day()).unwrap_or(0);
-        let next_month = Timestamp::from_millis((day + left + 1).saturating_mul(DAY));
-        Self { now, minute: now.as_millis() / MINUTE, day, month, next_month }
+        let next_month = ahead.instant(Timestamp::from_millis((day + left + 1).saturating_mul(DAY)));
+        Self { now, ahead, minute: date_ms / MINUTE, day, month, next_month }
+    }
+
+    /// When the period with this number begins.
+    fn begins(&self, number: u64, length: u64) -> Steady {
+        self.ahead.instant(Timestamp::from_millis(number.saturating_mul(length)))
     }
 }
 
@@ -119,22 +132,16 @@ impl Ledger {
 
     /// When a message may be sent under `rules`, with `recipients_served` numbers served this month already;
     /// the present when it may be sent at once.
-    pub fn admits_at(
-        &self,
-        need: Need,
-        rules: &ModemRules,
-        recipients_served: usize,
-        t: &Periods,
-    ) -> Timestamp {
+    pub fn admits_at(&self, need: Need, rules: &ModemRules, recipients_served: usize, t: &Periods) -> Steady {
         let mut at = t.now;
         // A message larger than the whole limit may be sent alone.
         let full = |sent: u32, limit: u32| limit == 0 || sent > 0 && sent.saturating_add(need.parts) > limit;
         if rules.max_per_minute.is_some_and(|limit| full(of(self.minute, t.minute), limit)) {
-            at = at.max(Timestamp::from_millis((t.minute + 1) * MINUTE));
+            at = at.max(t.begins(t.minute + 1, MINUTE));
         }
         let open = |limit| rules.open_to(limit, need.otp);
         if rules.max_per_day.is_some_and(|limit| full(of(self.day, t.day), open(limit))) {
-            at = at.max(Timestamp::from_millis((t.day + 1) * DAY));
+            at = at.max(t.begins(t.day + 1, DAY));
         }
         let recipients_served = u32::try_from(recipients_served).unwrap_or(u32::MAX);
         if rules.max_per_month.is_some_and(|limit| full(of(self.month, t.month), open(limit)))
@@ -147,10 +154,10 @@ impl Ledger {
     }
 
     /// How many parts with codes may have been sent by `at` under `rules`, from now on.
-    pub(super) fn codes_by(&self, at: Timestamp, rules: &ModemRules, t: &Periods) -> u64 {
+    pub(super) fn codes_by(&self, at: Steady, rules: &ModemRules, t: &Periods) -> u64 {
         let left = |limit: u32, sent| u64::from(limit.saturating_sub(sent));
         let later = |limit: u32, period: u64, now: u64| {
-            u64::from(limit).saturating_mul((at.as_millis() / period).saturating_sub(now))
+            u64::from(limit).saturating_mul((t.ahead.date(at).as_millis() / period).saturating_sub(now))
         };
         let minute = rules.max_per_minute.map(|limit| {
             left(limit, of(self.minute, t.minute)).saturating_add(later(limit, MINUTE, t.minute))
@@ -213,7 +220,7 @@ mod tests {
     use super::*;
 
     fn at(text: &str) -> Periods {
-        Periods::of(text.parse().unwrap())
+        Periods::of(Now::agreed(text.parse().unwrap()))
     }
 
     const TEXT: Need = Need { parts: 1, otp: false, new_recipient: false };
@@ -294,7 +301,7 @@ mod tests {
             minute,
             day,
             month,
-            health: Health { sends, codes, at: Timestamp::from_millis(at) },
+            health: Health { sends, codes, at: Steady::from_millis(at) },
             home: Home::of_network(network),
         })
     }
@@ -315,7 +322,7 @@ mod tests {
             prop_assert_eq!(a.joined(b), b.joined(a));
             let counts = |l: Ledger| (l.minute, l.day, l.month, l.home);
             prop_assert_eq!(counts(a.joined(b).joined(c)), counts(a.joined(b.joined(c))));
-            let t = Periods::of(Timestamp::from_millis(10_000_000));
+            let t = Periods::of(Now::agreed(Timestamp::from_millis(10_000_000)));
             let weight = |l: Ledger| l.health.weight(t.now);
             prop_assert!(weight(a.joined(b)) <= weight(a).min(weight(b)) + 1);
         }
@@ -338,11 +345,11 @@ mod tests {
             let mut now: Timestamp = "2026-11-28T23:00:00Z".parse().unwrap();
             for (seconds, parts, otp, to) in sends {
                 now = now.plus(std::time::Duration::from_secs(seconds));
-                let t = Periods::of(now);
+                let t = Periods::of(Now::agreed(now));
                 let need = Need { parts, otp, new_recipient: !recipients.knows(to, &t) };
                 let at = ledger.admits_at(need, &rules, recipients.count(&t), &t);
-                prop_assert!(at >= now);
-                if at > now {
+                prop_assert!(at >= t.now);
+                if at > t.now {
                     prop_assert!(ledger.minute.0 == t.minute || ledger.day.0 == t.day
                         || ledger.month.0 == t.month || rules.open_to(1, otp) == 0
                         || recipients.count(&t) > 0 || rules.open_to(recipients_served, otp) == 0);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ModemRules;
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::phone::PhoneNumber;
 
 /// The number of a lane.
@@ -19,7 +19,7 @@ pub(super) struct Item {
     pub(super) lane: Lane,
     pub(super) parts: u64,
     /// When it can no longer be sent in time.
-    pub(super) overdue_at: Timestamp,
+    pub(super) overdue_at: Steady,
     /// The client that asked for it.
     pub(super) client: Option<Arc<str>>,
 }
@@ -108,7 +108,7 @@ impl Load {
     }
 }
 
-fn second(at: Timestamp) -> u64 {
+fn second(at: Steady) -> u64 {
     at.as_millis() / 1000
 }
 
@@ -150,7 +150,7 @@ mod tests {
         let item = |client: Option<&str>, parts, at| Item {
             lane,
             parts,
-            overdue_at: Timestamp::from_millis(at),
+            overdue_at: Steady::from_millis(at),
             client: client.map(Arc::from),
         };
         let items = [item(Some("a"), 2, 5_100), item(Some("a"), 1, 5_900), item(None, 1, 7_000)];

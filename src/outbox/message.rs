@@ -1,8 +1,11 @@
 //! The state of one outgoing message.
 
+use std::time::Duration;
+
 use gsm_sms::Encoding;
 
-use crate::clock::Timestamp;
+use super::step::SECOND_SIM;
+use crate::clock::{Life, Steady, Timestamp};
 use crate::id::{MessageId, VerificationId};
 use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
@@ -111,10 +114,12 @@ pub struct Message {
     pub refused: Option<Refused>,
     /// When it was accepted.
     pub created_at: Timestamp,
-    /// When it may be sent at the earliest.
-    pub due_at: Timestamp,
-    /// When it may be sent at the latest: a code's expiry, or the sender's own limit.
-    pub deadline: Option<Timestamp>,
+    /// The date before which its sender does not want it sent.
+    pub send_at: Option<Timestamp>,
+    /// Since when it is due, or when it is tried again.
+    pub due_at: Steady,
+    /// How long it may be sent: a code's life, or the sender's own limit.
+    pub deadline: Option<Life>,
     /// When the service centre accepted the last part.
     pub sent_at: Option<Timestamp>,
     /// When the recipient received it.
@@ -149,7 +154,15 @@ pub struct Refused {
     /// The modem, which does not get the message again.
     pub modem: String,
     /// How long another modem is awaited.
-    pub until: Timestamp,
+    pub until: Steady,
+}
+
+impl Refused {
+    /// How long another modem is awaited still; never longer than from the beginning.
+    pub fn waits(&self, now: Steady) -> Duration {
+        let left = self.until.since(now);
+        if left > SECOND_SIM { Duration::ZERO } else { left }
+    }
 }
 
 impl Message {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::ModemRules;
 use super::ledger::{Ledger, Periods};
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 
 /// The last sends of one modem.
 #[derive(Debug, Clone, Default)]
@@ -48,9 +48,9 @@ impl Pace {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Supply<'a> {
     /// It begins nothing before this instant.
-    pub(super) free_at: Timestamp,
+    pub(super) free_at: Steady,
     /// When its SIM's limits and its breaker let it send, whatever it has on the air.
-    pub(super) open_at: Timestamp,
+    pub(super) open_at: Steady,
     /// The parts that it has and that its SIM's ledger does not count yet.
     pub(super) has: u64,
     /// How long a part takes; nobody knows before the first send.
@@ -61,7 +61,7 @@ pub(super) struct Supply<'a> {
 
 impl Supply<'_> {
     /// How many parts it has begun by `at`, when it begins one after the other from `t` on.
-    fn begun(&self, at: Timestamp, t: &Periods) -> u64 {
+    fn begun(&self, at: Steady, t: &Periods) -> u64 {
         if at < self.free_at {
             return 0;
         }
@@ -74,16 +74,16 @@ impl Supply<'_> {
 }
 
 /// How many parts a group of modems has begun by `at`.
-pub(super) fn begun(group: &[Supply<'_>], at: Timestamp, t: &Periods) -> u64 {
+pub(super) fn begun(group: &[Supply<'_>], at: Steady, t: &Periods) -> u64 {
     group.iter().fold(0, |sum, supply| sum.saturating_add(supply.begun(at, t)))
 }
 
 /// When a group of modems begins the part with this number, counted from 1; `None` when that is not before `until`.
-pub(super) fn begins(group: &[Supply<'_>], part: u64, until: Timestamp, t: &Periods) -> Option<Timestamp> {
+pub(super) fn begins(group: &[Supply<'_>], part: u64, until: Steady, t: &Periods) -> Option<Steady> {
     let (mut early, mut late) = (t.now.as_millis(), t.now.as_millis());
     // Most parts begin soon.
     let mut step = 500;
-    while begun(group, Timestamp::from_millis(late), t) < part {
+    while begun(group, Steady::from_millis(late), t) < part {
         if late >= until.as_millis() {
             return None;
         }
@@ -91,13 +91,13 @@ pub(super) fn begins(group: &[Supply<'_>], part: u64, until: Timestamp, t: &Peri
     }
     while early < late {
         let middle = early + (late - early) / 2;
-        if begun(group, Timestamp::from_millis(middle), t) < part {
+        if begun(group, Steady::from_millis(middle), t) < part {
             early = middle + 1;
         } else {
             late = middle;
         }
     }
-    Some(Timestamp::from_millis(early))
+    Some(Steady::from_millis(early))
 }
 
 #[cfg(test)]
@@ -105,14 +105,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::clock::Ahead;
 
-    const START: Timestamp = Timestamp::from_millis(1_780_000_040_000);
+    const START: Steady = Steady::from_millis(1_780_000_040_000);
 
     fn seconds(n: u64) -> Duration {
         Duration::from_secs(n)
     }
 
-    fn after(n: u64) -> Timestamp {
+    fn after(n: u64) -> Steady {
         START.plus(seconds(n))
     }
 
@@ -142,7 +143,8 @@ mod tests {
 
     #[test]
     fn modems_share_what_waits() {
-        let (ledger, rules, t) = (Ledger::default(), ModemRules::default(), Periods::of(START));
+        let (ledger, rules, t) =
+            (Ledger::default(), ModemRules::default(), Periods::at(START, Ahead::default()));
         let one = [supply(&ledger, &rules, 1, 3)];
         let at = |group: &[Supply<'_>], part| {
             begins(group, part, after(100), &t).map(|at| at.since(START).as_secs())
@@ -159,7 +161,7 @@ mod tests {
     #[test]
     fn the_limits_of_a_sim_are_part_of_its_pace() {
         // START is 40 s before the end of its minute.
-        let (mut ledger, t) = (Ledger::default(), Periods::of(START));
+        let (mut ledger, t) = (Ledger::default(), Periods::at(START, Ahead::default()));
         ledger.record(1, &t);
         let rules = ModemRules { max_per_minute: Some(3), ..ModemRules::default() };
         let group = [supply(&ledger, &rules, 0, 2)];
@@ -180,7 +182,7 @@ mod tests {
             modems in prop::collection::vec((0_u64..20_000, 1_u64..9_000), 1..5),
             part in 1_u64..40,
         ) {
-            let (ledger, rules, t) = (Ledger::default(), ModemRules::default(), Periods::of(START));
+            let (ledger, rules, t) = (Ledger::default(), ModemRules::default(), Periods::at(START, Ahead::default()));
             let millis = Duration::from_millis;
             let group: Vec<_> = modems.iter().map(|&(free, part)| Supply {
                 free_at: START.plus(millis(free)),

@@ -18,7 +18,7 @@ use super::{
     Account, BreakerRules, Circuit, EndedSend, Home, Judgement, Kind, Message, ModemRules, Observation,
     Others, SendEnd,
 };
-use crate::clock::Timestamp;
+use crate::clock::{Now, Steady};
 use crate::id::MessageId;
 use crate::phone::Country;
 
@@ -90,7 +90,7 @@ pub struct Condition {
     /// The failure that opened the breaker; empty when it is closed.
     pub why: String,
     /// When that failure happened.
-    pub failed_at: Option<Timestamp>,
+    pub failed_at: Option<Steady>,
     /// How long the modem took for a part lately, air time included.
     pub part: Option<Duration>,
 }
@@ -105,6 +105,9 @@ pub struct Pool {
     turn: u64,
     schedule: Schedule,
 }
+
+/// Less than this nobody set the wall clock: it went a little faster or slower.
+const SLEW: Duration = Duration::from_millis(200);
 
 /// How long a code may wait for modems that are in service, unless the operator says otherwise.
 pub const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -124,9 +127,9 @@ impl Pool {
 
     /// Adds a queued message. `recipient` is its number as a keyed hash; a modem in `avoid` does not get the
     /// message before the time given there. Returns which modem the message was given to.
-    pub fn push(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Timestamp) -> Option<usize> {
+    pub fn push(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Steady) -> Option<usize> {
         self.queue.push(m, recipient, avoid, now);
-        let t = Periods::of(now);
+        let t = self.periods(now);
         let given = self.offer(m.id, &t);
         if given.is_none() && matches!(m.kind, Kind::Otp(_)) {
             self.doubt(&t);
@@ -136,13 +139,33 @@ impl Pool {
 
     /// Adds a message that is on the air, for another modem than the one that has it: a free modem gets it at
     /// once, otherwise the first that becomes free.
-    pub fn push_twin(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Timestamp) -> Option<usize> {
+    pub fn push_twin(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Steady) -> Option<usize> {
         self.queue.push_twin(m, recipient, avoid, now);
-        self.offer(m.id, &Periods::of(now))
+        self.offer(m.id, &self.periods(now))
+    }
+
+    /// Reads how far dates are ahead of the clock by which all else is measured. When somebody set the wall clock, what
+    /// is bound to a date is looked at again. Tells by how much somebody did.
+    pub fn set_date(&mut self, now: Now) -> Duration {
+        let (ahead, was) = (now.ahead(), self.queue.ahead());
+        let by = ahead.apart(was);
+        if by < SLEW {
+            return Duration::ZERO;
+        }
+        self.queue.set_ahead(ahead, now.steady());
+        for member in &mut self.members {
+            member.look_at(now.steady());
+        }
+        by
+    }
+
+    /// The periods of the wall clock at an instant.
+    fn periods(&self, now: Steady) -> Periods {
+        Periods::at(now, self.queue.ahead())
     }
 
     /// Which other modem could send a message that this modem could not.
-    pub fn others(&self, m: &Message, modem: usize, now: Timestamp) -> Others {
+    pub fn others(&self, m: &Message, modem: usize, now: Steady) -> Others {
         let refused = |name: &str| m.refused.as_ref().is_some_and(|refused| refused.modem == name);
         let wanted = |name: &str| m.wanted_modem.as_deref().is_none_or(|wanted| wanted == name);
         let may = |other: &&Member| {
@@ -158,14 +181,14 @@ impl Pool {
 
     /// A modem can take a message: the one that it was given, or the first that it may send. When there is
     /// none, the modem waits and is given the next.
-    pub fn next(&mut self, modem: usize, now: Timestamp) -> Option<Entry> {
+    pub fn next(&mut self, modem: usize, now: Steady) -> Option<Entry> {
         if let Work::Given(entry) = std::mem::replace(&mut self.members[modem].work, Work::Waiting) {
             let member = &mut self.members[modem];
             (member.work, member.on_air) = (Work::Busy, Some((now, entry.parts.into())));
             return Some(*entry);
         }
         self.members[modem].on_air = None;
-        let t = Periods::of(now);
+        let t = self.periods(now);
         let id = self.first_for(modem, &t)?;
         let entry = self.queue.remove(id)?;
         let member = &mut self.members[modem];
@@ -176,11 +199,11 @@ impl Pool {
     }
 
     /// A modem can take no message. What it was given goes to another modem, which is returned, or waits.
-    pub fn leave(&mut self, modem: usize, now: Timestamp) -> Option<usize> {
+    pub fn leave(&mut self, modem: usize, now: Steady) -> Option<usize> {
         let member = &mut self.members[modem];
         (member.look_at, member.on_air) = (None, None);
         let had = std::mem::replace(&mut member.work, Work::Away);
-        let t = Periods::of(now);
+        let t = self.periods(now);
         self.doubt(&t);
         let Work::Given(entry) = had else { return None };
         let id = entry.id;
@@ -190,9 +213,9 @@ impl Pool {
 
     /// Lets time pass. Returns the messages that can no longer be sent in time, and the modems that were
     /// given a message.
-    pub fn advance(&mut self, now: Timestamp) -> (Vec<MessageId>, Vec<usize>) {
+    pub fn advance(&mut self, now: Steady) -> (Vec<MessageId>, Vec<usize>) {
         let (overdue, due) = self.queue.advance(now);
-        let t = Periods::of(now);
+        let t = self.periods(now);
         self.review(&t);
         let mut woken: Vec<usize> = due.into_iter().filter_map(|id| self.offer(id, &t)).collect();
         let mut free = false;
@@ -209,7 +232,7 @@ impl Pool {
     }
 
     /// When [`advance`](Pool::advance) next has something to do.
-    pub fn next_wake(&self) -> Option<Timestamp> {
+    pub fn next_wake(&self) -> Option<Steady> {
         let looks = self.members.iter().filter_map(|m| m.look_at);
         looks.chain(self.queue.next_wake()).chain(self.schedule.review_at).min()
     }
@@ -226,8 +249,8 @@ impl Pool {
     }
 
     /// A send of this modem ended.
-    pub fn settle(&mut self, modem: usize, done: &EndedSend<'_>, now: Timestamp) -> Accounting {
-        let t = Periods::of(now);
+    pub fn settle(&mut self, modem: usize, done: &EndedSend<'_>, now: Steady) -> Accounting {
+        let t = self.periods(now);
         let member = &mut self.members[modem];
         if let Some((since, _)) = member.on_air.take()
             && done.end != SendEnd::NotBegun
@@ -256,7 +279,7 @@ impl Pool {
 
     /// Something was observed about a modem's SIM apart from the end of a send. Returns whether that closed
     /// its breaker.
-    pub fn observe(&mut self, modem: usize, observation: Observation, now: Timestamp) -> bool {
+    pub fn observe(&mut self, modem: usize, observation: Observation, now: Steady) -> bool {
         let member = &mut self.members[modem];
         member.sim.ledger.health.observe(observation, now);
         let closed = observation == Observation::Sent && member.account.sent(now);
@@ -268,13 +291,13 @@ impl Pool {
 
     /// A message was sent elsewhere that had failed through the modem of this name. Returns the modem, when that
     /// opened its breaker.
-    pub fn sent_elsewhere(&mut self, name: &str, now: Timestamp) -> Option<usize> {
+    pub fn sent_elsewhere(&mut self, name: &str, now: Steady) -> Option<usize> {
         let modem = self.members.iter().position(|member| member.name == name)?;
         self.members[modem].account.sent_elsewhere(&self.breaker, now).then_some(modem)
     }
 
     /// A person attended to the modem: a breaker that is open tries the next message.
-    pub fn try_now(&mut self, modem: usize, now: Timestamp) {
+    pub fn try_now(&mut self, modem: usize, now: Steady) {
         let member = &mut self.members[modem];
         member.account.try_now(now);
         member.look_at(now);
@@ -325,8 +348,8 @@ impl Pool {
     }
 
     /// The condition of a modem.
-    pub fn condition(&self, modem: usize, now: Timestamp) -> Condition {
-        let t = Periods::of(now);
+    pub fn condition(&self, modem: usize, now: Steady) -> Condition {
+        let t = self.periods(now);
         let member = &self.members[modem];
         let (parts_today, parts_this_month) = member.sim.ledger.sent(&t);
         let circuit = member.account.circuit(now);
@@ -430,7 +453,7 @@ impl Pool {
         let member = &mut self.members[modem];
         member.look_at = None;
         let gate = member.gate(t);
-        let mut look: Option<Timestamp> = None;
+        let mut look: Option<Steady> = None;
         for entry in self.queue.ready() {
             let shut = if entry.otp { gate.code } else { gate.text };
             if shut > t.now {
@@ -448,7 +471,7 @@ impl Pool {
         None
     }
 
-    fn give(&mut self, modem: usize, id: MessageId, now: Timestamp) {
+    fn give(&mut self, modem: usize, id: MessageId, now: Steady) {
         if let Some(entry) = self.queue.remove(id) {
             self.count_turn(modem, &entry, now);
             self.members[modem].work = Work::Given(Box::new(entry));
@@ -456,7 +479,7 @@ impl Pool {
         }
     }
 
-    fn count_turn(&mut self, modem: usize, entry: &Entry, now: Timestamp) {
+    fn count_turn(&mut self, modem: usize, entry: &Entry, now: Steady) {
         let member = &mut self.members[modem];
         self.turn = self.turn.max(member.turn);
         let weight = u64::from(member.sim.ledger.health.weight(now));

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use super::load::{Item, Lane, Load};
 use super::{Kind, Message, ModemRules};
-use crate::clock::Timestamp;
+use crate::clock::{Ahead, Life, Steady, Timestamp};
 use crate::id::MessageId;
 use crate::phone::{PhoneNumber, Range};
 
 /// Modems that failed with a message, and until when each does not get it.
-pub type Avoid = Vec<(String, Timestamp)>;
+pub type Avoid = Vec<(String, Steady)>;
 
 /// What the queue knows of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +46,16 @@ pub struct Entry {
     /// The modems that may carry it, by its number.
     lane: Lane,
     rank: Rank,
-    due_at: Timestamp,
+    /// The date before which its sender does not want it sent.
+    send_at: Option<Timestamp>,
+    /// How long it may be sent, when a date ends that.
+    dated: Option<Life>,
+    due_at: Steady,
     /// The first instant at which it can no longer be sent in time.
-    overdue_at: Option<Timestamp>,
+    overdue_at: Option<Steady>,
 }
 
-type Rank = (u8, u8, Timestamp, MessageId);
+type Rank = (u8, u8, Steady, MessageId);
 
 /// In which order codes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,6 +74,8 @@ const PROMISE: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub struct Queue {
     min_life: Duration,
+    /// How far dates are ahead of the clock by which all else is measured.
+    ahead: Ahead,
     order: Order,
     ready: BTreeMap<Rank, Entry>,
     /// The ranks of the codes among them, by age.
@@ -77,7 +83,7 @@ pub struct Queue {
     delayed: HashMap<MessageId, Entry>,
     ranks: HashMap<MessageId, Rank>,
     /// Every instant at which something changes by itself.
-    wakes: BTreeSet<(Timestamp, MessageId)>,
+    wakes: BTreeSet<(Steady, MessageId)>,
     otp: usize,
     /// How many of the waiting messages are on the air as well.
     twins: usize,
@@ -86,7 +92,7 @@ pub struct Queue {
     /// The codes as work.
     load: Load,
     /// Codes that were admitted and are not here yet: they count in the load.
-    promised: BTreeMap<MessageId, (Item, Timestamp)>,
+    promised: BTreeMap<MessageId, (Item, Steady)>,
 }
 
 impl Queue {
@@ -96,18 +102,19 @@ impl Queue {
     }
 
     /// Adds a queued message to `recipient`.
-    pub fn push(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Timestamp) {
+    pub fn push(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Steady) {
         let entry = Entry { avoid, ..self.entry(m, recipient) };
         self.put(entry, now);
     }
 
     /// Adds a message that is on the air, for any modem but the one that has it, with all of its parts.
-    pub fn push_twin(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Timestamp) {
+    pub fn push_twin(&mut self, m: &Message, recipient: u64, avoid: Avoid, now: Steady) {
         let entry = Entry {
             avoid,
             parts: m.parts,
             pinned: m.wanted_modem.clone(),
             twin_of: m.modem.clone(),
+            send_at: None,
             due_at: now,
             ..self.entry(m, recipient)
         };
@@ -115,13 +122,13 @@ impl Queue {
     }
 
     fn entry(&mut self, m: &Message, recipient: u64) -> Entry {
-        let entry = Entry::of(m, recipient, self.min_life);
+        let entry = Entry::of(m, recipient, self.min_life, self.ahead);
         let lane = if entry.otp { self.load.lane(&m.to) } else { Lane::MAX };
         Entry { lane, ..entry }
     }
 
     /// Keeps a place for a code that was admitted.
-    pub(super) fn promise(&mut self, m: &Message, now: Timestamp) {
+    pub(super) fn promise(&mut self, m: &Message, now: Steady) {
         let item = self.entry(m, 0).item();
         self.load.add(&item);
         if let Some((old, _)) = self.promised.insert(m.id, (item, now)) {
@@ -130,15 +137,15 @@ impl Queue {
     }
 
     /// Gives places free whose codes did not come: their transaction failed.
-    pub(super) fn lapse(&mut self, now: Timestamp) {
-        let over = |at: &Timestamp| now.since(*at) > PROMISE || *at > now;
+    pub(super) fn lapse(&mut self, now: Steady) {
+        let over = |at: &Steady| now.since(*at) > PROMISE;
         while let Some(first) = self.promised.first_entry().filter(|first| over(&first.get().1)) {
             self.load.take(&first.remove().0);
         }
     }
 
     /// Adds an entry that was taken out before.
-    pub fn put(&mut self, entry: Entry, now: Timestamp) {
+    pub fn put(&mut self, entry: Entry, now: Steady) {
         self.remove(entry.id);
         if let Some((item, _)) = self.promised.remove(&entry.id) {
             self.load.take(&item);
@@ -173,8 +180,8 @@ impl Queue {
     /// The messages whose time has come, in the order in which they should go.
     pub fn ready(&self) -> impl Iterator<Item = &Entry> {
         let newest_first = self.order == Order::Newest;
-        let oldest = MessageId::first_at(Timestamp::default());
-        let text = Bound::Included((1, 0, Timestamp::default(), oldest));
+        let oldest = MessageId::first_at(Steady::default());
+        let text = Bound::Included((1, 0, Steady::default(), oldest));
         let from = if newest_first { text } else { Bound::Unbounded };
         let codes = newest_first.then(|| self.newest()).into_iter().flatten();
         codes.chain(self.ready.range((from, Bound::Unbounded)).map(|(_, entry)| entry))
@@ -236,7 +243,7 @@ impl Queue {
 
     /// Lets time pass. Returns the messages that can no longer be sent in time, which are removed, and those
     /// that may be sent, or may go to another modem, from now on.
-    pub fn advance(&mut self, now: Timestamp) -> (Vec<MessageId>, Vec<MessageId>) {
+    pub fn advance(&mut self, now: Steady) -> (Vec<MessageId>, Vec<MessageId>) {
         let (mut overdue, mut due) = (Vec::new(), Vec::new());
         while let Some(&(at, id)) = self.wakes.first().filter(|&&(at, _)| at <= now) {
             self.wakes.remove(&(at, id));
@@ -259,7 +266,7 @@ impl Queue {
     }
 
     /// When [`advance`](Queue::advance) next has something to do.
-    pub fn next_wake(&self) -> Option<Timestamp> {
+    pub fn next_wake(&self) -> Option<Steady> {
         self.wakes.first().map(|&(at, _)| at)
     }
 
@@ -290,6 +297,25 @@ impl Queue {
         self.load = load;
     }
 
+    /// Somebody set the wall clock, or it went faster or slower: dates are so far ahead from now on.
+    pub(super) fn set_ahead(&mut self, ahead: Ahead, now: Steady) {
+        self.ahead = ahead;
+        let all = self.delayed.values().chain(self.ready.values());
+        let dated = all.filter(|entry| entry.send_at.is_some() || entry.dated.is_some());
+        for id in dated.map(|entry| entry.id).collect::<Vec<_>>() {
+            let Some(entry) = self.remove(id) else { continue };
+            let due_at = entry.send_at.map_or(entry.due_at, |date| ahead.instant(date));
+            let ends = entry.dated.filter(|_| entry.refused_by.is_none());
+            let overdue_at = ends.map_or(entry.overdue_at, |life| Some(life.instant(ahead)));
+            self.put(Entry { due_at, overdue_at, ..entry }, now);
+        }
+    }
+
+    /// How far dates are ahead.
+    pub(super) fn ahead(&self) -> Ahead {
+        self.ahead
+    }
+
     /// How many messages wait, without those that are on the air as well.
     pub fn len(&self) -> usize {
         self.ranks.len() - self.twins
@@ -307,10 +333,11 @@ impl Queue {
 }
 
 impl Entry {
-    fn of(m: &Message, recipient: u64, min_life: Duration) -> Self {
+    fn of(m: &Message, recipient: u64, min_life: Duration, ahead: Ahead) -> Self {
         let otp = matches!(m.kind, Kind::Otp(_));
         let life = if otp { min_life } else { Duration::ZERO };
-        let deadline = m.deadline.unwrap_or(Timestamp::from_millis(u64::MAX));
+        let ends_at = m.deadline.map(|deadline| deadline.instant(ahead));
+        let deadline = ends_at.unwrap_or(Steady::from_millis(u64::MAX));
         let refused = m.refused.as_ref();
         Self {
             id: m.id,
@@ -326,8 +353,10 @@ impl Entry {
             client: m.client.as_deref().filter(|_| otp).map(Arc::from),
             lane: Lane::MAX,
             rank: (u8::from(!otp), u8::MAX - m.priority, deadline, m.id),
-            due_at: m.due_at,
-            overdue_at: m.deadline.map(|d| d.minus(life)).into_iter().chain(refused.map(|r| r.until)).min(),
+            send_at: m.send_at,
+            dated: m.deadline.filter(|life| life.is_dated() && !otp),
+            due_at: m.send_at.map_or(m.due_at, |date| ahead.instant(date).max(m.due_at)),
+            overdue_at: ends_at.map(|d| d.minus(life)).into_iter().chain(refused.map(|r| r.until)).min(),
         }
     }
 
@@ -337,7 +366,7 @@ impl Entry {
     }
 
     /// Whether `modem` may have it now, as far as the message is concerned.
-    pub fn fits(&self, modem: &str, now: Timestamp) -> bool {
+    pub fn fits(&self, modem: &str, now: Steady) -> bool {
         self.pinned.as_deref().is_none_or(|name| name == modem)
             && self.avoid.iter().all(|(name, until)| name != modem || now >= *until)
             && self.refused_by.as_deref() != Some(modem)
@@ -350,12 +379,12 @@ impl Entry {
         Item {
             lane: self.lane,
             parts: u64::from(self.parts),
-            overdue_at: self.overdue_at.unwrap_or(Timestamp::from_millis(u64::MAX)),
+            overdue_at: self.overdue_at.unwrap_or(Steady::from_millis(u64::MAX)),
             client: self.client.clone(),
         }
     }
 
-    fn wakes(&self) -> impl Iterator<Item = Timestamp> + '_ {
+    fn wakes(&self) -> impl Iterator<Item = Steady> + '_ {
         let avoid = self.avoid.iter().map(|&(_, until)| until);
         avoid.chain([Some(self.due_at), self.overdue_at].into_iter().flatten())
     }
@@ -369,15 +398,15 @@ mod tests {
     use crate::outbox::step::tests::message;
     use crate::outbox::{MessageStatus, Refused};
 
-    const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const START: Steady = Steady::from_millis(1_700_000_000_000);
 
-    fn after(seconds: u64) -> Timestamp {
+    fn after(seconds: u64) -> Steady {
         START.plus(Duration::from_secs(seconds))
     }
 
     fn code(number: u64, deadline: u64) -> Message {
         let id = MessageId::first_at(START.plus(Duration::from_millis(number)));
-        Message { id, deadline: Some(after(deadline)), ..message(1) }
+        Message { id, deadline: Some(Life::until(after(deadline))), ..message(1) }
     }
 
     fn text(number: u64, priority: u8) -> Message {
@@ -388,12 +417,12 @@ mod tests {
         Queue::new(Duration::from_secs(20))
     }
 
-    fn take(queue: &mut Queue, modem: &str, now: Timestamp) -> Option<Entry> {
+    fn take(queue: &mut Queue, modem: &str, now: Steady) -> Option<Entry> {
         let id = queue.ready().find(|e| e.fits(modem, now))?.id;
         queue.remove(id)
     }
 
-    fn drain(queue: &mut Queue, modem: &str, now: Timestamp) -> Vec<MessageId> {
+    fn drain(queue: &mut Queue, modem: &str, now: Steady) -> Vec<MessageId> {
         std::iter::from_fn(|| take(queue, modem, now)).map(|e| e.id).collect()
     }
 
@@ -499,7 +528,7 @@ mod tests {
         queue.put(entry, after(89));
         assert_eq!(queue.next_wake(), Some(after(90)));
         assert_eq!(queue.advance(after(90)), (vec![m.id], vec![]));
-        let m = Message { deadline: Some(after(60)), ..m };
+        let m = Message { deadline: Some(Life::until(after(60))), ..m };
         queue.push(&m, 0, vec![], START);
         assert_eq!(queue.next_wake(), Some(after(60)), "no longer than the message lives");
     }

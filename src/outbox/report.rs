@@ -3,7 +3,7 @@
 //! A report names a part by the TP-MR under which the part was sent. For a part whose send ended unknown the
 //! TP-MR is only assumed: a modem may choose its own.
 
-use crate::clock::Timestamp;
+use crate::clock::{Steady, Timestamp};
 use crate::id::MessageId;
 
 /// The state of a part.
@@ -55,7 +55,7 @@ pub struct Report {
     /// When the part reached the recipient or was given up (TP-DT).
     pub ended_at: Option<Timestamp>,
     /// When the modem handed it over, by the daemon's clock.
-    pub came_at: Timestamp,
+    pub came_at: Steady,
     /// The state of the part.
     pub state: PartState,
 }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn awaited() -> Awaited {
-        Awaited::new(MessageId::first_at(Timestamp::from_millis(1)))
+        Awaited::new(MessageId::first_at(Steady::from_millis(1)))
     }
 
     #[test]

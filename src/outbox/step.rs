@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::message::{Kind, Message, MessageStatus, Refused, Twin};
 use super::{Attempt, Fault, FaultClass, Others, Retry};
-use crate::clock::Timestamp;
+use crate::clock::{Now, Steady};
 
 #[cfg(test)]
 pub(super) mod tests;
 
 /// How long another SIM is awaited that may try what the network refused through one.
-const SECOND_SIM: Duration = Duration::from_secs(300);
+pub(super) const SECOND_SIM: Duration = Duration::from_secs(300);
 
 /// An event of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl End {
 pub struct Refusal(pub MessageStatus);
 
 /// The message after `event` at `now`.
-pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Result<Message, Refusal> {
+pub fn step(mut m: Message, event: Event, now: Now, retry: &Retry) -> Result<Message, Refusal> {
     use MessageStatus::{Cancelled, Delivered, Expired, Failed, Queued, Sending, Sent, Undelivered};
     let refused = Err(Refusal(m.status));
     match (m.status, event) {
@@ -151,7 +151,7 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
             m.error = Some("the daemon stopped while it was on the air".to_owned());
             m.twins.clear();
             // This allows one try beyond the limit: the attempt may never have begun.
-            queue(&mut m, now);
+            queue(&mut m, now.steady());
         }
         (Queued | Sending | Failed | Expired, Event::LateAccepted { modem, part, reference })
             if m.uncertain =>
@@ -174,7 +174,7 @@ pub fn step(mut m: Message, event: Event, now: Timestamp, retry: &Retry) -> Resu
         (Failed | Expired, Event::Reported { delivered: true, .. })
             if m.uncertain && m.parts_done.saturating_add(1) >= m.parts =>
         {
-            m.sent_at.get_or_insert(now);
+            m.sent_at.get_or_insert(now.wall());
             delivered(&mut m, now);
         }
         (Sent, Event::Reported { delivered: false, reason }) => {
@@ -206,7 +206,7 @@ fn may_have_twin(m: &Message, modem: &str, of: &str, retry: &Retry) -> bool {
 }
 
 /// A send ended of a message that is on the air. Returns whether that modem had the message.
-fn ended(m: &mut Message, modem: &str, end: End, now: Timestamp, retry: &Retry) -> bool {
+fn ended(m: &mut Message, modem: &str, end: End, now: Now, retry: &Retry) -> bool {
     let first = m.modem.as_deref() == Some(modem);
     if !first && m.twin(modem).is_none() {
         return false;
@@ -248,7 +248,7 @@ fn ended(m: &mut Message, modem: &str, end: End, now: Timestamp, retry: &Retry) 
             m.attempts = m.attempts.saturating_sub(1);
             m.error = Some(reason);
             if alone {
-                queue(m, now);
+                queue(m, now.steady());
             }
         }
         End::Accepted { .. } => {}
@@ -262,7 +262,7 @@ fn rejected(
     modem: &str,
     (fault, attempt, others): (Fault, Attempt, Others),
     alone: bool,
-    now: Timestamp,
+    now: Now,
     retry: &Retry,
 ) {
     m.error = Some(fault.text);
@@ -277,7 +277,7 @@ fn rejected(
         FaultClass::Refused => {
             let second = m.refused.as_ref().is_some_and(|first| first.modem != modem);
             if !second && others != Others::Nobody {
-                m.refused = Some(Refused { modem: modem.to_owned(), until: now.plus(SECOND_SIM) });
+                m.refused = Some(Refused { modem: modem.to_owned(), until: now.steady().plus(SECOND_SIM) });
             }
             if alone && (second || others == Others::Nobody) {
                 end(m, MessageStatus::Failed);
@@ -295,14 +295,14 @@ fn rejected(
                 go_elsewhere(m, now);
             } else {
                 // The pool keeps the message from this modem for a while.
-                queue(m, now);
+                queue(m, now.steady());
             }
         }
     }
 }
 
 /// A part in doubt was accepted after all.
-fn accepted_late(m: &mut Message, modem: String, part: u8, reference: u8, now: Timestamp) {
+fn accepted_late(m: &mut Message, modem: String, part: u8, reference: u8, now: Now) {
     m.modem_references.push(reference);
     if part.saturating_add(1) >= m.parts {
         let others = if m.status == MessageStatus::Sending { on_the_air(m) } else { Vec::new() };
@@ -323,46 +323,48 @@ fn on_the_air(m: &Message) -> Vec<Twin> {
 }
 
 /// The message was sent through `modem`, and has `others` still on the air.
-fn sent_through(m: &mut Message, modem: Option<String>, others: Vec<Twin>, now: Timestamp) {
+fn sent_through(m: &mut Message, modem: Option<String>, others: Vec<Twin>, now: Now) {
     m.modem = modem;
     m.twins = others;
-    m.sent_at = Some(now);
+    m.sent_at = Some(now.wall());
     m.error = None;
     end(m, MessageStatus::Sent);
 }
 
 /// Another modem may send the message at once: all of it, since a phone joins only parts of one sender.
-fn go_elsewhere(m: &mut Message, now: Timestamp) {
+fn go_elsewhere(m: &mut Message, now: Now) {
     m.parts_done = 0;
-    queue(m, now);
+    queue(m, now.steady());
 }
 
-fn queue(m: &mut Message, due_at: Timestamp) {
+fn queue(m: &mut Message, due_at: Steady) {
     m.status = MessageStatus::Queued;
     m.due_at = due_at;
 }
 
-fn again(m: &mut Message, now: Timestamp, retry: &Retry) {
+fn again(m: &mut Message, now: Now, retry: &Retry) {
     match retry.after(m.attempts) {
-        Some(wait) if m.deadline.is_none_or(|deadline| now.plus(wait) < deadline) => queue(m, now.plus(wait)),
+        Some(wait) if m.deadline.is_none_or(|deadline| wait < deadline.left(now)) => {
+            queue(m, now.steady().plus(wait));
+        }
         _ => end(m, MessageStatus::Failed),
     }
 }
 
 /// Time passed for a waiting message.
-fn ran_out(m: &mut Message, min_life: Duration, now: Timestamp) {
+fn ran_out(m: &mut Message, min_life: Duration, now: Now) {
     let needed = if matches!(m.kind, Kind::Otp(_)) { min_life } else { Duration::ZERO };
-    if m.refused.as_ref().is_some_and(|refused| now >= refused.until) {
+    if m.refused.as_ref().is_some_and(|refused| refused.waits(now.steady()).is_zero()) {
         end(m, MessageStatus::Failed);
-    } else if m.deadline.is_some_and(|deadline| now.plus(needed) >= deadline) {
+    } else if m.deadline.is_some_and(|deadline| deadline.left(now) <= needed) {
         m.error.get_or_insert_with(|| "its time ran out before a modem could send it".to_owned());
         end(m, MessageStatus::Expired);
     }
 }
 
-fn delivered(m: &mut Message, now: Timestamp) {
+fn delivered(m: &mut Message, now: Now) {
     m.status = MessageStatus::Delivered;
-    m.delivered_at = Some(now);
+    m.delivered_at = Some(now.wall());
     m.error = None;
 }
 

@@ -16,7 +16,7 @@ use super::record::{self, Stored, record};
 use super::records::Records;
 use super::tables::{EVENT_ENDS, EVENTS};
 use super::{StoreError, Tx};
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::secret::Key;
 use crate::trail::{
     About, Audit, Ends, Event, Hash, Inbox, Linked, Message, Modem, Recovery, SealedEnds, Verification,
@@ -63,7 +63,7 @@ pub trait EventRecords: Records {
     }
 
     /// The last of at most `limit` events or some more, the oldest, that happened before `cutoff`.
-    fn last_event_before(&self, cutoff: Timestamp, limit: usize) -> Result<Option<u64>, StoreError> {
+    fn last_event_before(&self, cutoff: Steady, limit: usize) -> Result<Option<u64>, StoreError> {
         let (mut last, mut seen) = (None, 0);
         EVENTS.scan(self, EVENTS.all(), Order::Ascending, |key, block| {
             let older = block.iter().take_while(|found| found.event.since < cutoff).count();

@@ -6,7 +6,7 @@ use super::keys::hash;
 use super::records::Records;
 use super::tables::{ASSEMBLIES, INBOX, INBOX_REST, OPT_OUTS, PARTS, REPLACEABLE, SEEN};
 use super::{StoreError, Tx};
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::id::InboxId;
 use crate::inbox::{Assembly, Entry, OptOut, Tag};
 use crate::phone::PhoneNumber;
@@ -35,13 +35,13 @@ pub trait InboxRecords: Records {
     }
 
     /// At most `limit` messages that were received before `cutoff`.
-    fn inbox_before(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<InboxId>, StoreError> {
+    fn inbox_before(&self, cutoff: Steady, limit: usize) -> Result<Vec<InboxId>, StoreError> {
         // Ids sort by time, to the millisecond.
         INBOX.keys(self, INBOX.before(&InboxId::first_at(cutoff)), Order::Ascending, limit)
     }
 
     /// Whether this came before, as far as that is remembered at `now`.
-    fn seen(&self, tag: &Tag, now: Timestamp) -> Result<bool, StoreError> {
+    fn seen(&self, tag: &Tag, now: Steady) -> Result<bool, StoreError> {
         Ok(SEEN.get(self, tag)?.is_some_and(|until| until > now))
     }
 
@@ -125,7 +125,7 @@ impl Tx<'_> {
     }
 
     /// Remembers that this came, until then.
-    pub fn put_seen(&mut self, tag: &Tag, until: Timestamp) -> Result<(), StoreError> {
+    pub fn put_seen(&mut self, tag: &Tag, until: Steady) -> Result<(), StoreError> {
         SEEN.put(self, tag, &until)
     }
 

@@ -3,7 +3,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::id::{InboxId, MessageId, VerificationId};
 
 /// How many commits there were.
@@ -74,7 +74,7 @@ macro_rules! fixed {
 fixed! {
     u8: u8::to_be_bytes, u8::from_be_bytes;
     u64: u64::to_be_bytes, u64::from_be_bytes;
-    Timestamp: Timestamp::as_millis, Timestamp::from_millis;
+    Steady: Steady::as_millis, Steady::from_millis;
     VerificationId: VerificationId::to_bytes, VerificationId::from_bytes;
     MessageId: MessageId::to_bytes, MessageId::from_bytes;
     InboxId: InboxId::to_bytes, InboxId::from_bytes;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::records::{Answered, Idempotency};
-use crate::clock::Timestamp;
+use crate::clock::{Life, Steady, Timestamp};
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Assembly, Content, Entry, OptOut, Sender};
 use crate::otp::{BindingHash, Bucket, CodeHash, Verification, VerificationStatus, Window};
@@ -155,6 +155,11 @@ stored! { bool, u8, u16, u32, u64, i32, String, [u8; 16], [u8; 32], SimName, BTr
 
 stored! {
     Timestamp as u64: |at| at.as_millis(), |at| Ok(Self::from_millis(at));
+    Steady as u64: |at| at.as_millis(), |at| Ok(Self::from_millis(at));
+    // Its end by the wall clock: all that formats have that do not say more of it.
+    Life as u64:
+        |life| life.stored().0.as_millis(),
+        |end| Ok(Self::restored(Timestamp::from_millis(end), true, None));
     Duration as u64:
         |span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX),
         |span| Ok(Self::from_millis(span));
@@ -183,7 +188,7 @@ stored! {
     // The modem that it was refused through, and until when another is waited for.
     Refused as (String, u64):
         |refused| (refused.modem.clone(), refused.until.as_millis()),
-        |(modem, until)| Ok(Self { modem, until: Timestamp::from_millis(until) });
+        |(modem, until)| Ok(Self { modem, until: Steady::from_millis(until) });
     VecDeque<Bucket> as Vec<BucketRecord>:
         |all| all.iter().map(Stored::stored).collect(),
         |all| all.into_iter().map(Stored::restored).collect();
@@ -259,19 +264,29 @@ fn word_of<T: Copy>(words: &[T], number: u8) -> Result<T, &'static str> {
 record! {
     VerificationRecord of Verification {
         id: [u8; 16], service: String, to: String, client: Option<String>, status: u8, attempts_used: u32,
-        max_attempts: u32, created_at: u64, expires_at: u64, resend_at: u64, cooldown: u64, sends: u32,
+        max_attempts: u32, created_at: u64, life: u64, resend_at: u64, cooldown: u64, sends: u32,
         max_sends: u32, hash: [u8; 32], sealed: Option<Vec<u8>>, message: [u8; 16],
     } and binding, metadata, inbound
 }
 
-/// Frames a verification. Format 2 has what its code is for and the application's notes behind format 1. Format 3 has the
-/// same, and is that of an inbound one.
+/// What a record adds of a life: whether the wall clock may end it, and its end by the clock that nobody sets.
+type Ends = (bool, Option<Steady>);
+
+fn ends(life: &Life) -> Ends {
+    let (_, by_wall, steady) = life.stored();
+    (by_wall, steady)
+}
+
+fn with_ends(life: Life, (by_wall, steady): Ends) -> Life {
+    Life::restored(life.stored().0, by_wall, steady)
+}
+
+/// Frames a verification. Format 2 had what its code is for and the application's notes behind format 1. Format 3 had the
+/// same, and was that of an inbound one. Format 4 has that, whether it is inbound, and the ends of its life; its
+/// `resend_at` is one of the clock that nobody sets.
 pub(super) fn encode_verification(v: &Verification) -> Result<Vec<u8>, StoreError> {
-    if v.binding.is_none() && v.metadata.is_empty() && !v.inbound {
-        return encode(v);
-    }
-    let format = if v.inbound { 3 } else { 2 };
-    encode_as(format, &(v.stored(), (v.binding.stored(), &v.metadata)))
+    let more = (v.inbound, ends(&v.life).stored());
+    encode_as(4, &(v.stored(), ((v.binding.stored(), &v.metadata), more)))
 }
 
 /// A framed verification of any format, or what is wrong with it.
@@ -282,6 +297,11 @@ pub(super) fn decode_verification(bytes: &[u8]) -> Result<Verification, &'static
         (format @ (2 | 3), body) => {
             let (v, (binding, metadata)) = fields::<(Verification, Said)>(body)?;
             Ok(Verification { binding, metadata, inbound: format == 3, ..v })
+        }
+        (4, body) => {
+            let (v, ((binding, metadata), (inbound, ends))) =
+                fields::<(Verification, (Said, (bool, Ends)))>(body)?;
+            Ok(Verification { binding, metadata, inbound, life: with_ends(v.life, ends), ..v })
         }
         _ => Err(NEWER),
     }
@@ -295,37 +315,49 @@ record! {
         modem: Option<String>, attempts: u32, created_at: u64, due_at: u64, deadline: Option<u64>,
         sent_at: Option<u64>, delivered_at: Option<u64>, error: Option<String>, body: Option<Vec<u8>>,
         reference: u8, parts_done: u8, uncertain: bool, modem_references: Vec<u8>,
-    } and service, twins, held, refused
+    } and service, twins, held, refused, send_at
 }
 
 /// What format 3 of a message adds: its twins, how often it was held, by whom it was refused.
 type Sends = (Vec<Twin>, (u32, Option<Refused>));
 
-/// Frames a message. Format 2 has the service of its code behind format 1, format 3 that and how its sends fared.
+/// Frames a message. Format 2 had the service of its code behind format 1, format 3 that and how its sends fared. Format 4
+/// has that, the date before which it is not sent, and the ends of its life; its `due_at` and `until` are of the clock that
+/// nobody sets.
 pub(super) fn encode_message(m: &outbox::Message) -> Result<Vec<u8>, StoreError> {
-    let plain = m.twins.is_empty() && m.held == 0 && m.refused.is_none();
-    match &m.service {
-        None if plain => encode(m),
-        Some(service) if plain => encode_as(2, &(m.stored(), service)),
-        service => encode_as(3, &(m.stored(), service, m.twins.stored(), m.held, m.refused.stored())),
-    }
+    let times = (m.send_at.stored(), m.deadline.as_ref().map(|life| ends(life).stored()));
+    let sends = (m.twins.stored(), (m.held, m.refused.stored()));
+    encode_as(4, &(m.stored(), ((&m.service, sends), times)))
 }
 
 /// A framed message of any format, or what is wrong with it.
 pub(super) fn decode_message(bytes: &[u8]) -> Result<outbox::Message, &'static str> {
     match unframed(bytes)? {
-        (1, body) => fields(body),
+        (1, body) => fields(body).map(by_dates),
         (2, body) => {
             let (message, service) = fields::<(outbox::Message, String)>(body)?;
-            Ok(outbox::Message { service: Some(service), ..message })
+            Ok(by_dates(outbox::Message { service: Some(service), ..message }))
         }
         (3, body) => {
             let (message, (service, (twins, (held, refused)))) =
                 fields::<(outbox::Message, (Option<String>, Sends))>(body)?;
-            Ok(outbox::Message { service, twins, held, refused, ..message })
+            Ok(by_dates(outbox::Message { service, twins, held, refused, ..message }))
+        }
+        (4, body) => {
+            type Behind = ((Option<String>, Sends), (Option<Timestamp>, Option<Ends>));
+            let (message, ((service, (twins, (held, refused))), (send_at, ends))) =
+                fields::<(outbox::Message, Behind)>(body)?;
+            let deadline = message.deadline.zip(ends).map(|(life, ends)| with_ends(life, ends));
+            Ok(outbox::Message { service, twins, held, refused, send_at, deadline, ..message })
         }
         _ => Err(NEWER),
     }
+}
+
+/// A message of a format that had only dates. One that was due when it was accepted is due.
+fn by_dates(m: outbox::Message) -> outbox::Message {
+    let date = Timestamp::from_millis(m.due_at.as_millis());
+    outbox::Message { send_at: (date > m.created_at).then_some(date), due_at: Steady::default(), ..m }
 }
 
 // Format 1 of a ledger.

@@ -12,7 +12,7 @@ use super::tables::{
     VERIFICATIONS, WINDOWS, inbound_key,
 };
 use super::{StoreError, Tx};
-use crate::clock::Timestamp;
+use crate::clock::{Steady, Timestamp};
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{Verification, VerificationStatus, Window};
 use crate::outbox::{Ledger, Message, MessageStatus};
@@ -26,7 +26,7 @@ pub struct Idempotency {
     /// The id of what was made.
     pub subject: String,
     /// When the key is free again.
-    pub expires_at: Timestamp,
+    pub expires_at: Steady,
 }
 
 /// What a check or a resend with an idempotency key answered: what of the verification may have changed since.
@@ -49,7 +49,7 @@ pub struct Answered {
     /// The status of that message then.
     pub message_status: MessageStatus,
     /// When the key is free again.
-    pub expires_at: Timestamp,
+    pub expires_at: Steady,
 }
 
 /// Reading: of what is committed, or within a move.
@@ -99,7 +99,7 @@ pub trait Records {
     }
 
     /// When each pending verification ends, soonest first.
-    fn pending_verifications(&self) -> Result<Vec<(Timestamp, VerificationId)>, StoreError> {
+    fn pending_verifications(&self) -> Result<Vec<(Steady, VerificationId)>, StoreError> {
         EXPIRIES.keys(self, EXPIRIES.all(), Order::Ascending, usize::MAX)
     }
 
@@ -154,17 +154,17 @@ pub trait Records {
     /// At most `limit` ended verifications that were issued before `cutoff` and that `wanted` takes.
     fn ended_verifications_before(
         &self,
-        cutoff: Timestamp,
+        cutoff: Steady,
         limit: usize,
         wanted: impl Fn(&Verification) -> bool,
     ) -> Result<Vec<VerificationId>, StoreError>
     where
         Self: Sized,
     {
-        let mut found = Vec::new();
+        let (mut found, first) = (Vec::new(), VerificationId::first_at(cutoff));
         VERIFICATIONS.scan(self, VERIFICATIONS.all(), Order::Ascending, |_, v| {
             // Ids sort by time: nothing behind this one is older.
-            let older = v.created_at < cutoff;
+            let older = v.id < first;
             if older && v.status != VerificationStatus::Pending && wanted(&v) {
                 found.push(v.id);
             }
@@ -176,16 +176,16 @@ pub trait Records {
     /// At most `limit` messages that are over, were accepted before `cutoff` and that `wanted` takes.
     fn over_messages_before(
         &self,
-        cutoff: Timestamp,
+        cutoff: Steady,
         limit: usize,
         wanted: impl Fn(&Message) -> bool,
     ) -> Result<Vec<MessageId>, StoreError>
     where
         Self: Sized,
     {
-        let mut found = Vec::new();
+        let (mut found, first) = (Vec::new(), MessageId::first_at(cutoff));
         MESSAGES.scan(self, MESSAGES.all(), Order::Ascending, |_, m| {
-            let older = m.created_at < cutoff;
+            let older = m.id < first;
             if older && m.status.is_over() && wanted(&m) {
                 found.push(m.id);
             }
@@ -205,7 +205,7 @@ pub trait Records {
     }
 
     /// What the idempotency keys that are not free yet stand for.
-    fn keyed_subjects(&self, now: Timestamp) -> Result<HashSet<String>, StoreError> {
+    fn keyed_subjects(&self, now: Steady) -> Result<HashSet<String>, StoreError> {
         let mut found = HashSet::new();
         IDEMPOTENCY.scan(self, IDEMPOTENCY.all(), Order::Ascending, |_, value| {
             found.extend((value.expires_at > now).then_some(value.subject));
@@ -270,7 +270,7 @@ impl Tx<'_> {
     /// Writes a verification, its places among those that expire and among the inbound ones, and that it is the newest
     /// of its number, service and client.
     pub fn put_verification(&mut self, v: &Verification) -> Result<(), StoreError> {
-        let expiry = (v.expires_at, v.id);
+        let expiry = (v.life.place(), v.id);
         if v.status != VerificationStatus::Pending {
             EXPIRIES.delete(self, &expiry)?;
             if v.inbound {
@@ -290,7 +290,7 @@ impl Tx<'_> {
     /// Forgets a verification.
     pub fn delete_verification(&mut self, id: VerificationId) -> Result<(), StoreError> {
         let Some(v) = self.verification(id)? else { return Ok(()) };
-        EXPIRIES.delete(self, &(v.expires_at, id))?;
+        EXPIRIES.delete(self, &(v.life.place(), id))?;
         if v.inbound {
             INBOUND.delete(self, &inbound_key(&v))?;
         }
@@ -335,12 +335,7 @@ impl Tx<'_> {
     }
 
     /// Writes a limit's window; `expires_at`: when nothing in it counts any more.
-    pub fn put_window(
-        &mut self,
-        name: &str,
-        window: &Window,
-        expires_at: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub fn put_window(&mut self, name: &str, window: &Window, expires_at: Steady) -> Result<(), StoreError> {
         WINDOWS.put(self, &hash(&[name]), &(window.clone(), expires_at))
     }
 
@@ -367,7 +362,7 @@ impl Tx<'_> {
     }
 
     /// Forgets at most `limit` values of any table whose time was over before this hour; answers how many.
-    pub fn sweep_expired(&mut self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    pub fn sweep_expired(&mut self, now: Steady, limit: usize) -> Result<usize, StoreError> {
         let gone = AGES.keys(self, AGES.before(&hour(now)), Order::Ascending, limit)?;
         for age in &gone {
             self.remove(age.1.clone());

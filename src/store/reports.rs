@@ -6,7 +6,7 @@ use super::keys::{Key, hash};
 use super::records::Records;
 use super::tables::{AWAITED, EXPECTED, HELD};
 use super::{StoreError, Tx, names};
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::id::MessageId;
 use crate::inbox::Tag;
 use crate::outbox::{Awaited, Report};
@@ -65,7 +65,7 @@ impl<T: Records> ReportRecords for T {}
 
 impl Tx<'_> {
     /// Writes the reports that a message waits for, until then.
-    pub fn put_awaited(&mut self, awaited: &Awaited, until: Timestamp) -> Result<(), StoreError> {
+    pub fn put_awaited(&mut self, awaited: &Awaited, until: Steady) -> Result<(), StoreError> {
         AWAITED.put(self, &awaited.message, &(awaited.parts.clone(), until))
     }
 
@@ -75,13 +75,13 @@ impl Tx<'_> {
         line: &str,
         reference: Option<u8>,
         id: MessageId,
-        until: Timestamp,
+        until: Steady,
     ) -> Result<(), StoreError> {
         EXPECTED.put(self, &(hash(&[line]), reference, id), &until)
     }
 
     /// Keeps a report whose message is not known yet, until then.
-    pub fn put_held(&mut self, report: &Report, tag: &Tag, until: Timestamp) -> Result<(), StoreError> {
+    pub fn put_held(&mut self, report: &Report, tag: &Tag, until: Steady) -> Result<(), StoreError> {
         let mut key = HeldKey(Vec::new());
         (report.came_at, *tag).write(&mut key.0);
         HELD.put(self, &key, &(report.clone(), until))

@@ -11,7 +11,7 @@ use super::record::{self, Stored};
 use super::records::Records;
 use super::tree::Tree;
 use super::{StoreError, Tx};
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::hex;
 
 /// What is wrong with a value beside other tables, if anything is.
@@ -38,7 +38,7 @@ pub(super) struct Table<K: 'static, V: 'static> {
     kind: &'static str,
     encode: fn(&V) -> Result<Vec<u8>, StoreError>,
     decode: fn(&[u8]) -> Result<V, &'static str>,
-    expires: Option<fn(&V) -> Timestamp>,
+    expires: Option<fn(&V) -> Steady>,
     sound: fn(&Tree, &[u8], &V) -> Fault,
     keys: PhantomData<fn(K)>,
 }
@@ -64,7 +64,7 @@ impl<K: Key, V> Table<K, V> {
     }
 
     /// The same; its values expire.
-    pub(super) const fn expiring(octet: u8, kind: &'static str, at: fn(&V) -> Timestamp) -> Self
+    pub(super) const fn expiring(octet: u8, kind: &'static str, at: fn(&V) -> Steady) -> Self
     where
         V: Stored,
     {
@@ -251,7 +251,7 @@ impl<K: Key> Table<K, Octets> {
 }
 
 /// The hour of a moment: what expires in one hour is swept together.
-pub(super) fn hour(at: Timestamp) -> u64 {
+pub(super) fn hour(at: Steady) -> u64 {
     at.as_millis() / 3_600_000
 }
 

@@ -11,7 +11,7 @@ use super::records::{Answered, Idempotency, Records as _};
 use super::reports::HeldKey;
 use super::table::{AGES, Checked, Octets, Table, points};
 use super::tree::Tree;
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Assembly, Entry, OptOut, Tag};
 use crate::otp::{Verification, VerificationStatus, Window};
@@ -25,7 +25,7 @@ pub(super) static VERIFICATIONS: Table<VerificationId, Verification> =
     Table::new(b'V', "verification", record::encode_verification, record::decode_verification).sound(
         |tree, _, v| {
             let pending = v.status == VerificationStatus::Pending;
-            if EXPIRIES.has(tree, &(v.expires_at, v.id))? != pending {
+            if EXPIRIES.has(tree, &(v.life.place(), v.id))? != pending {
                 return Ok(Some("its place among those that expire does not fit"));
             }
             let fits = INBOUND.has(tree, &inbound_key(v))? == (pending && v.inbound);
@@ -44,7 +44,7 @@ pub(super) static LIVE: Table<MessageId, Octets> =
     Table::octets(b'Q', "live message").sound(|tree, key, _| points(tree, &MESSAGES, [LIVE.key_in(key)]));
 
 /// The verifications that are pending.
-pub(super) static EXPIRIES: Table<(Timestamp, VerificationId), Octets> = Table::octets(b'E', "expiry")
+pub(super) static EXPIRIES: Table<(Steady, VerificationId), Octets> = Table::octets(b'E', "expiry")
     .sound(|tree, key, _| points(tree, &VERIFICATIONS, [EXPIRIES.key_in(key).map(|(_, id)| id)]));
 
 /// The inbound verifications that are pending, under the numbers that they wait for.
@@ -66,7 +66,7 @@ pub(super) static IDEMPOTENCY: Table<Hash, Idempotency> =
 
 pub(super) static ANSWERS: Table<Hash, Answered> = Table::expiring(b'C', "answer", |v| v.expires_at);
 
-pub(super) static WINDOWS: Table<Hash, (Window, Timestamp)> = Table::expiring(b'W', "limit", |v| v.1);
+pub(super) static WINDOWS: Table<Hash, (Window, Steady)> = Table::expiring(b'W', "limit", |v| v.1);
 
 /// The month, the SIM and a recipient that it served. The month goes first: what is old lies together.
 pub(super) static RECIPIENTS: Table<(u64, Hash, u64), Octets> =
@@ -104,20 +104,20 @@ pub(super) static PARTS: Table<(Tag, u8), Sealed> = Table::records(b'P', "part")
     .sound(|tree, key, _| points(tree, &ASSEMBLIES, [Tag::take(&mut key.get(1..).unwrap_or_default())]));
 
 /// What came before, and until when that is remembered.
-pub(super) static SEEN: Table<Tag, Timestamp> = Table::expiring(b'S', "seen", |until| *until);
+pub(super) static SEEN: Table<Tag, Steady> = Table::expiring(b'S', "seen", |until| *until);
 
 pub(super) static OPT_OUTS: Table<Hash, OptOut> = Table::records(b'O', "opt-out");
 
 /// The reports that a message waits for.
-pub(super) static AWAITED: Table<MessageId, (Vec<PartReport>, Timestamp)> =
+pub(super) static AWAITED: Table<MessageId, (Vec<PartReport>, Steady)> =
     Table::expiring(b'A', "report", |v| v.1);
 
 /// The messages that went out on a line under a reference, or with that in doubt.
-pub(super) static EXPECTED: Table<(Hash, Option<u8>, MessageId), Timestamp> =
+pub(super) static EXPECTED: Table<(Hash, Option<u8>, MessageId), Steady> =
     Table::expiring(b'F', "expected report", |until| *until);
 
 /// Reports without a message, oldest first.
-pub(super) static HELD: Table<HeldKey, (Report, Timestamp)> = Table::expiring(b'H', "held report", |v| v.1);
+pub(super) static HELD: Table<HeldKey, (Report, Steady)> = Table::expiring(b'H', "held report", |v| v.1);
 
 /// The trail: blocks of events, each under the number of its first one.
 pub(super) static EVENTS: Table<u64, events::Block> =

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::engine::{Order, Pair};
 use super::*;
-use crate::clock::Timestamp;
+use crate::clock::{Life, Now, Timestamp};
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, Bucket, Code, Policy, Verification, Window};
 use crate::outbox::{Encoding, Kind, Ledger, Message, MessageStatus};
@@ -20,7 +20,7 @@ const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
 fn message(at: Timestamp) -> Message {
     Message {
-        id: MessageId::first_at(at),
+        id: MessageId::first_at(at.steady()),
         to: "+41791234567".parse().unwrap(),
         client: Some("web".to_owned()),
         kind: Kind::Text,
@@ -38,8 +38,9 @@ fn message(at: Timestamp) -> Message {
         held: 0,
         refused: None,
         created_at: at,
-        due_at: at,
-        deadline: Some(at.plus(Duration::from_secs(60))),
+        send_at: None,
+        due_at: at.steady(),
+        deadline: Some(Life::of(Duration::from_secs(60), Now::agreed(at))),
         sent_at: None,
         delivered_at: None,
         error: Some("why".to_owned()),
@@ -53,10 +54,20 @@ fn message(at: Timestamp) -> Message {
 
 fn verification(at: Timestamp, message: MessageId) -> Verification {
     let key = Key::from_bytes([1; 32]);
-    let (id, to) = (VerificationId::first_at(at), "+41791234567".parse().unwrap());
+    let (id, to) = (VerificationId::first_at(at.steady()), "+41791234567".parse().unwrap());
     let hash = Code::restored("123456".to_owned()).hash(&key, id, "login", &to);
     let sealed = key.seal(b"x", b"y");
-    Verification::new(id, "login".to_owned(), to, None, &Policy::default(), at, hash, sealed, message)
+    Verification::new(
+        id,
+        "login".to_owned(),
+        to,
+        None,
+        &Policy::default(),
+        Now::agreed(at),
+        hash,
+        sealed,
+        message,
+    )
 }
 
 /// Both engines; the folder lives as long as the store.
@@ -71,15 +82,16 @@ async fn records_come_back_as_they_were() {
     for (store, _dir) in stores() {
         let m = message(START);
         let v = verification(START, m.id);
-        let window = Window { buckets: [Bucket { first: START, last: START, count: 7 }].into() };
+        let window =
+            Window { buckets: [Bucket { first: START.steady(), last: START.steady(), count: 7 }].into() };
         let ledger = Ledger { minute: (1, 2), day: (3, 4), month: (5, 6), ..Ledger::default() };
-        let once = Idempotency { digest: [7; 32], subject: v.id.to_string(), expires_at: START };
+        let once = Idempotency { digest: [7; 32], subject: v.id.to_string(), expires_at: START.steady() };
         let (m2, v2, w2, o2) = (m.clone(), v.clone(), window.clone(), once.clone());
         store
             .transact(move |tx| {
                 tx.put_message(&m2)?;
                 tx.put_verification(&v2)?;
-                tx.put_window("number", &w2, START)?;
+                tx.put_window("number", &w2, START.steady())?;
                 tx.put_ledger("sim", &ledger)?;
                 tx.put_idempotency("web", "key", &o2)
             })
@@ -92,7 +104,7 @@ async fn records_come_back_as_they_were() {
                 assert_eq!(view.verification(v.id).unwrap().as_ref(), Some(&v));
                 assert_eq!(view.newest_verification(&v.to, "login", None).unwrap(), Some(v.id));
                 assert_eq!(view.newest_verification(&v.to, "pay", None).unwrap(), None);
-                assert_eq!(view.pending_verifications().unwrap(), [(v.expires_at, v.id)]);
+                assert_eq!(view.pending_verifications().unwrap(), [(v.life.place(), v.id)]);
                 assert_eq!(view.live_messages().unwrap(), [m]);
                 assert_eq!(view.window("number").unwrap(), window);
                 assert_eq!(view.window("other").unwrap(), Window::default());
@@ -111,7 +123,7 @@ async fn the_newest_verification_is_that_of_its_client() {
         let issued = |n: u8, client: Option<&str>| Verification {
             id: VerificationId::from_bytes([n; 16]),
             client: client.map(str::to_owned),
-            ..verification(START, MessageId::first_at(START))
+            ..verification(START, MessageId::first_at(START.steady()))
         };
         let made = [issued(1, Some("web")), issued(2, Some("shop")), issued(3, None), issued(4, Some("web"))];
         let to = made[0].to.clone();
@@ -141,7 +153,7 @@ async fn a_store_from_before_clients_were_apart_is_read_and_left_whole() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), &Options::default()).unwrap();
     let of_web = Some("web".to_owned());
-    let v = Verification { client: of_web, ..verification(START, MessageId::first_at(START)) };
+    let v = Verification { client: of_web, ..verification(START, MessageId::first_at(START.steady())) };
     let (id, put, to) = (v.id, v.clone(), v.to.clone());
     let change = move |tx: &mut Tx<'_>| {
         tx.put_verification(&put)?;
@@ -210,7 +222,7 @@ async fn indexes_follow_their_records() {
                 tx.put_verification(&v)?;
                 let m = Message { status: MessageStatus::Sent, body: None, ..m };
                 tx.put_message(&m)?;
-                let v = otp::step(v, otp::Event::Cancel, START).unwrap();
+                let v = otp::step(v, otp::Event::Cancel, Now::agreed(START)).unwrap();
                 tx.put_verification(&v)
             })
             .await
@@ -220,9 +232,9 @@ async fn indexes_follow_their_records() {
             .transact(move |tx| {
                 assert!(tx.live_messages()?.is_empty() && tx.pending_verifications()?.is_empty());
                 let later = START.plus(Duration::from_secs(1));
-                assert_eq!(tx.over_messages_before(later, 10, |_| true)?, [id]);
-                assert_eq!(tx.over_messages_before(START, 10, |_| true)?, []);
-                assert_eq!(tx.ended_verifications_before(later, 10, |_| true)?, [ver]);
+                assert_eq!(tx.over_messages_before(later.steady(), 10, |_| true)?, [id]);
+                assert_eq!(tx.over_messages_before(START.steady(), 10, |_| true)?, []);
+                assert_eq!(tx.ended_verifications_before(later.steady(), 10, |_| true)?, [ver]);
                 tx.delete_message(id)?;
                 tx.delete_verification(ver)?;
                 assert!(tx.message(id)?.is_none() && tx.verification(ver)?.is_none());
@@ -265,15 +277,16 @@ async fn what_expired_is_swept() {
     for (store, _dir) in stores() {
         store
             .transact(|tx| {
+                let start = START.steady();
                 let once = |at| Idempotency { digest: [0; 32], subject: String::new(), expires_at: at };
-                let later = START.plus(Duration::from_secs(3600));
-                let window = Window { buckets: [Bucket { first: START, last: START, count: 1 }].into() };
-                tx.put_idempotency("a", "old", &once(START))?;
+                let later = start.plus(Duration::from_secs(3600));
+                let window = Window { buckets: [Bucket { first: start, last: start, count: 1 }].into() };
+                tx.put_idempotency("a", "old", &once(start))?;
                 tx.put_idempotency("a", "new", &once(later))?;
-                tx.put_window("old", &window, START)?;
-                tx.put_window("prolonged", &window, START)?;
+                tx.put_window("old", &window, start)?;
+                tx.put_window("prolonged", &window, start)?;
                 tx.put_window("prolonged", &window, later)?;
-                assert_eq!(tx.sweep_expired(START, 10)?, 0);
+                assert_eq!(tx.sweep_expired(start, 10)?, 0);
                 assert_eq!(tx.sweep_expired(later, 0)?, 0);
                 assert_eq!((tx.sweep_expired(later, 1)?, tx.sweep_expired(later, 10)?), (1, 1));
                 assert_eq!(tx.sweep_expired(later, 10)?, 0);

@@ -20,7 +20,7 @@ mod chain;
 
 pub use chain::{Ends, Hash, Link, Linked, SealedEnds, Walk, WalkFault, link};
 
-use crate::clock::Timestamp;
+use crate::clock::{Steady, Timestamp};
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::Content;
 use crate::otp::VerificationStatus;
@@ -32,7 +32,7 @@ pub struct Event {
     /// When, by the wall clock.
     pub at: Timestamp,
     /// When, by the clock that nobody sets: how long the event is kept is counted from here.
-    pub since: Timestamp,
+    pub since: Steady,
     /// The client that asked for it; none when no client did, or no clients are configured.
     pub by: Option<String>,
     /// What it happened to, as that is after it.

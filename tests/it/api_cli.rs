@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use smsotpd::api::access::{Access, Client, Matcher, Right};
 use smsotpd::api::{Limits, client::Call};
-use smsotpd::clock::Timestamp;
+use smsotpd::clock::{Now, Timestamp};
 use smsotpd::gateway::{EventKind, GatewayError, InboxView, ModemState};
 use smsotpd::id::VerificationId;
 use smsotpd::inbox::{Content, Sender};
@@ -346,7 +346,7 @@ async fn the_inbox_and_the_opt_outs_are_listed() {
     let api = served_within(Limits::default(), Access::new(vec![ops]));
     let at = Timestamp::from_millis(1_800_000_000_000);
     let view = InboxView {
-        id: IDS.next(at),
+        id: IDS.next(Now::agreed(at).steady()),
         from: Sender::new("ACME".to_owned()),
         modem: "stick1".to_owned(),
         received_at: at,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use smsotpd::api::access::{Access, Client, Matcher, Right};
 use smsotpd::api::client::{Call, Reply};
 use smsotpd::api::{Limits, wire};
-use smsotpd::clock::Timestamp;
+use smsotpd::clock::{Now, Timestamp};
 use smsotpd::gateway::{GatewayError, InboxView};
 use smsotpd::id::VerificationId;
 use smsotpd::inbox::{Content, Sender};
@@ -330,7 +330,7 @@ async fn the_inbox_is_paged_and_emptied() {
     let api = served();
     let at = Timestamp::from_millis(1_800_000_000_000);
     let text = InboxView {
-        id: IDS.next(at),
+        id: IDS.next(Now::agreed(at).steady()),
         from: Sender::new(NUMBER.to_owned()),
         modem: "stick1".to_owned(),
         received_at: at,
@@ -344,7 +344,7 @@ async fn the_inbox_is_paged_and_emptied() {
         data: None,
     };
     let data = InboxView {
-        id: IDS.next(at),
+        id: IDS.next(Now::agreed(at).steady()),
         content: Content::Data,
         missing: Vec::new(),
         class: None,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use gsm_modem::dialogue::Direction;
 use smsotpd::api::client::{Call, Client, Reply};
 use smsotpd::api::{Access, Answer, Limits, Listener, Service, serve_within};
-use smsotpd::clock::Timestamp;
+use smsotpd::clock::{Now, Timestamp};
 use smsotpd::gateway::{
     Caller, CheckRequest, CheckView, Condition, Control, Counters, Event, EventKind, EventPage, Gap,
     GatewayError, InboxFilter, InboxView, IssueRequest, LimitsRequest, LimitsView, MessageFilter,
@@ -88,7 +88,7 @@ impl Fake {
     pub(crate) fn happen_to(&self, by: Option<&str>, kind: EventKind) {
         let mut state = self.state.lock().unwrap();
         let (at, by, about) = (now(), by.map(str::to_owned), kind.about());
-        state.events.push(trail::Event { at, since: at, by, about });
+        state.events.push(trail::Event { at, since: Now::agreed(at).steady(), by, about });
         let id = state.events.len() as u64;
         self.newest.send_replace(id);
         let _ = self.live.send(Event { id, at, kind });
@@ -136,7 +136,7 @@ fn answer<'a, T: Send + 'a>(result: Result<T, GatewayError>) -> Answer<'a, T> {
 
 fn message(state: &mut State, to: PhoneNumber, otp: bool) -> MessageView {
     let view = MessageView {
-        id: IDS.next(now()),
+        id: IDS.next(Now::agreed(now()).steady()),
         client: None,
         to,
         otp,
@@ -188,7 +188,7 @@ impl Service for Fake {
             }
             let message = message(state, to.clone(), true);
             let view = VerificationView {
-                id: IDS.next(now()),
+                id: IDS.next(Now::agreed(now()).steady()),
                 client: None,
                 service: request.service.clone().unwrap_or_else(|| "default".to_owned()),
                 to,
@@ -397,6 +397,7 @@ impl Service for Fake {
             queue: QueueView { otp: 1, text: 2, delayed: 1, sending: 0 },
             modems: vec![(ModemState::Ready, 1), (ModemState::Blocked, 1)],
             disk_full: self.state.lock().unwrap().disk_full,
+            clock: None,
             test_numbers: vec![],
         }
     }

@@ -316,9 +316,16 @@ fn every_member_of_every_answer_is_described() {
     held.hold(&member("Status", "queue"), &full, &bare);
     let modems = BTreeMap::from([("total".to_owned(), 1)]);
     let test_numbers = vec!["+4477******00".to_owned()];
-    let (version, disk_full) = ("1".into(), true);
-    let full = wire::Status { version, uptime_s: 1, queue: full, modems, disk_full, test_numbers };
-    let bare = wire::Status { disk_full: false, test_numbers: vec![], ..full.clone() };
+    let full = wire::Status {
+        version: "1".into(),
+        uptime_s: 1,
+        queue: full,
+        modems,
+        disk_full: true,
+        clock: Some("x".into()),
+        test_numbers,
+    };
+    let bare = wire::Status { disk_full: false, clock: None, test_numbers: vec![], ..full.clone() };
     held.hold(&schema("Status"), &full, &bare);
 
     let (full, bare) = same(wire::Recovery { rung: "reopen".into(), seconds: 1.5 });
@@ -373,7 +380,7 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
     let description: Value = serde_json::from_str(&openapi()).unwrap();
     let at = Timestamp::from_millis(1);
     let view = |status| VerificationView {
-        id: id::VerificationId::first_at(at),
+        id: id::VerificationId::first_at(smsotpd::clock::Now::agreed(at).steady()),
         client: None,
         service: String::new(),
         to: NUMBER.parse().unwrap(),
@@ -382,7 +389,7 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
         created_at: at,
         expires_at: at,
         resend_at: at,
-        message: (id::MessageId::first_at(at), MessageStatus::Queued),
+        message: (id::MessageId::first_at(smsotpd::clock::Now::agreed(at).steady()), MessageStatus::Queued),
         metadata: BTreeMap::new(),
         inbound: false,
         invitation: None,
@@ -391,7 +398,7 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
         .map(|status| wire::Verification::from(&view(status)).status);
     let message = |otp, encoding| {
         wire::Message::from(&MessageView {
-            id: id::MessageId::first_at(at),
+            id: id::MessageId::first_at(smsotpd::clock::Now::agreed(at).steady()),
             client: None,
             to: NUMBER.parse().unwrap(),
             otp,
@@ -410,7 +417,7 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
     let messages = [message(true, Encoding::Gsm7), message(false, Encoding::Ucs2)];
     let received = [Content::Text, Content::Data, Content::Unreadable("why".to_owned())].map(|content| {
         wire::InboxMessage::from(&InboxView {
-            id: id::InboxId::first_at(at),
+            id: id::InboxId::first_at(smsotpd::clock::Now::agreed(at).steady()),
             from: Sender::new("ACME".to_owned()),
             modem: String::new(),
             received_at: at,
@@ -427,10 +434,15 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
     let queue = QueueView { otp: 0, text: 0, delayed: 0, sending: 0 };
     let modems = vec![(ModemState::Ready, 1)];
     let (uptime, test_numbers) = (std::time::Duration::ZERO, vec![]);
-    let status = StatusView { uptime, queue, modems, disk_full: false, test_numbers };
+    let status = StatusView { uptime, queue, modems, disk_full: false, clock: None, test_numbers };
     let of_modems = wire::Status::from(&status).modems.into_keys().filter(|state| state != "total");
     let rungs = [R::Resync, R::Reopen, R::Radio, R::Restart, R::Reauthorise, R::PowerCycle].map(R::as_str);
-    let circuits = [Circuit::Closed, Circuit::Open { until: at }, Circuit::HalfOpen].map(Circuit::as_str);
+    let circuits = [
+        Circuit::Closed,
+        Circuit::Open { until: smsotpd::clock::Now::agreed(at).steady() },
+        Circuit::HalfOpen,
+    ]
+    .map(Circuit::as_str);
     let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<_>>();
     for (place, words) in [
         ("VerificationStatus", verification.into()),

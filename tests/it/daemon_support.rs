@@ -30,6 +30,8 @@ pub(crate) struct Rig {
     starts: usize,
     /// How much the daemon logs; everything, unless a test is about speed.
     pub(crate) log: &'static str,
+    /// What the daemon's environment has besides.
+    pub(crate) environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Rig {
@@ -47,7 +49,8 @@ impl Rig {
         let sim = Sim::start(Options { dir: links, modems, script, seed: 7 }).unwrap();
         let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { dir, sim, extra: extra.to_owned(), child: None, notify, starts: 0, log: "trace" }
+        let environment = Vec::new();
+        Self { dir, sim, extra: extra.to_owned(), child: None, notify, starts: 0, log: "trace", environment }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -102,6 +105,7 @@ impl Rig {
         let log = File::create(self.dir.path().join(format!("log{}", self.starts))).unwrap();
         let child = command
             .env("RUST_LOG", self.log)
+            .envs(self.environment.iter().cloned())
             .env("NOTIFY_SOCKET", self.dir.path().join("notify"))
             .stdout(Stdio::null())
             .stderr(log)

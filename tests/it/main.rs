@@ -25,6 +25,7 @@ mod cli_pdu;
 mod config_shipped;
 mod daemon_backup;
 mod daemon_clients;
+mod daemon_clock;
 mod daemon_codes;
 mod daemon_events;
 mod daemon_full;

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use smsotpd::clock::Timestamp;
+use smsotpd::clock::{Now, Timestamp};
 use smsotpd::id::MessageId;
 use smsotpd::outbox::{Encoding, Kind, Ledger, Message, MessageStatus};
 use smsotpd::secret::{Key, Sealed};
@@ -125,7 +125,7 @@ fn key() -> Key {
 fn event(n: u64) -> Event {
     let at = Timestamp::from_millis(n);
     let audit = Audit { action: "refused".to_owned(), to: None, detail: n.to_string(), count: 1 };
-    Event { at, since: at, by: None, about: About::Audit(audit) }
+    Event { at, since: Now::agreed(at).steady(), by: None, about: About::Audit(audit) }
 }
 
 fn count(from: &impl Records) -> u64 {
@@ -157,7 +157,8 @@ fn message(n: u64) -> Message {
         held: 0,
         refused: None,
         created_at: at,
-        due_at: at,
+        send_at: None,
+        due_at: Now::agreed(at).steady(),
         deadline: None,
         sent_at: None,
         delivered_at: None,

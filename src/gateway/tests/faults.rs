@@ -258,7 +258,8 @@ async fn what_no_sim_may_send_is_tried_after_waits_that_grow() {
     let mut tries = Vec::new();
     for second in 1..600 {
         // Other numbers are served: nobody is at fault but this pair of number and SIM.
-        (0..2).for_each(|modem| locked(&world.gateway.0.queue).try_now(modem, world.clock.now()));
+        (0..2)
+            .for_each(|modem| locked(&world.gateway.0.queue).try_now(modem, world.gateway.0.now().steady()));
         world.wait(1).await;
         tries.extend(world.on_the_air().iter().map(|_| second));
     }

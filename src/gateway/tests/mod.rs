@@ -20,6 +20,7 @@ use crate::store::{InboxRecords, ReportRecords, Store};
 mod apart;
 mod backlog;
 mod cancel;
+mod clocks;
 mod destinations;
 mod faults;
 mod guesses;
@@ -327,21 +328,6 @@ async fn sixty_four_right_answers_approve_once() {
         approved += usize::from(check.await.unwrap().approved);
     }
     assert_eq!(approved, 1);
-}
-
-#[tokio::test]
-async fn time_ends_a_code_and_its_waiting_message() {
-    let mut world = World::new(1).await;
-    world.modems[0].readiness.send_replace(Readiness::default());
-    let view = world.issue("+41791234567").await.unwrap();
-    world.clock.advance(Duration::from_secs(281));
-    let message = world.until(view.message.0, MessageStatus::Expired).await;
-    assert!(message.error.unwrap().contains("ran out"));
-    world.clock.advance(Duration::from_secs(20));
-    let answer = world.check(view.id, "000000").await;
-    assert_eq!((answer.approved, answer.verification.status), (false, VerificationStatus::Expired));
-    let refused = world.gateway.resend(&Caller::default(), view.id, None).await.unwrap_err();
-    assert!(matches!(refused, GatewayError::Conflict(_)));
 }
 
 #[tokio::test]

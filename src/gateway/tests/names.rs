@@ -266,7 +266,7 @@ async fn parts_that_are_all_there_join_when_their_names_do() {
     assert!(world.texts().await == [long()]);
     let waiting = store.read(InboxRecords::assemblies).await.unwrap().unwrap();
     assert_eq!(waiting.len(), 1);
-    assert_eq!((waiting[0].1.since, &waiting[0].1.have[..]), (START, &[1, 2][..]));
+    assert_eq!((waiting[0].1.since, &waiting[0].1.have[..]), (START.steady(), &[1, 2][..]));
     for pdu in &parts("+41790000001", &long(), 7, 0)[2..] {
         world.takes(&told(true, false), pdu).await;
     }

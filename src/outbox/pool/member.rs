@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::{Fitness, Sim};
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::outbox::ledger::{Need, Periods};
 use crate::outbox::pace::{LONGEST, Supply};
 use crate::outbox::{Account, Circuit, Entry, Home, ModemRules, Pace};
@@ -20,10 +20,10 @@ pub(super) struct Member {
     pub(super) account: Account,
     pub(super) work: Work,
     /// Since when it has what it is sending, and how many parts that is.
-    pub(super) on_air: Option<(Timestamp, u32)>,
+    pub(super) on_air: Option<(Steady, u32)>,
     pub(super) pace: Pace,
     /// When something that keeps it from a waiting message may have ended.
-    pub(super) look_at: Option<Timestamp>,
+    pub(super) look_at: Option<Steady>,
     pub(super) turn: u64,
 }
 
@@ -44,15 +44,15 @@ pub(super) enum Work {
 pub(super) enum Verdict {
     Yes(Fitness),
     /// Not before this instant.
-    At(Timestamp),
+    At(Steady),
     /// Not unless something other than the time changes.
     No,
 }
 
 /// When a SIM may send anything at all.
 pub(super) struct Gate {
-    pub(super) code: Timestamp,
-    pub(super) text: Timestamp,
+    pub(super) code: Steady,
+    pub(super) text: Steady,
 }
 
 impl Member {
@@ -79,12 +79,12 @@ impl Member {
     }
 
     /// Something that keeps it from a message may have ended at this instant.
-    pub(super) fn look_at(&mut self, at: Timestamp) {
+    pub(super) fn look_at(&mut self, at: Steady) {
         self.look_at = Some(self.look_at.map_or(at, |known| known.min(at)));
     }
 
     /// Whether it could take a message now or soon.
-    pub(super) fn is_in_service(&self, now: Timestamp) -> bool {
+    pub(super) fn is_in_service(&self, now: Steady) -> bool {
         !matches!(self.work, Work::Away) && !matches!(self.account.circuit(now), Circuit::Open { .. })
     }
 

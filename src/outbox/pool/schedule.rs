@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pool;
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::id::MessageId;
 use crate::outbox::Message;
 use crate::outbox::ledger::Periods;
@@ -49,12 +49,12 @@ pub struct Overload {
 pub(super) struct Schedule {
     max_wait: Duration,
     /// When to look at the codes that wait.
-    pub(super) review_at: Option<Timestamp>,
-    reviewed_at: Timestamp,
+    pub(super) review_at: Option<Steady>,
+    reviewed_at: Steady,
     /// When a code was turned away last.
-    refused_at: Option<Timestamp>,
+    refused_at: Option<Steady>,
     /// The recipients that were told to come back, and when.
-    told: BTreeMap<u64, Timestamp>,
+    told: BTreeMap<u64, Steady>,
     given_up: Vec<MessageId>,
 }
 
@@ -64,26 +64,24 @@ impl Schedule {
     }
 
     /// The codes that wait may be too many.
-    fn doubt(&mut self, now: Timestamp) {
-        let next = self.reviewed_at.plus(REVIEWS);
-        // After the clock was set back the last look is in the future.
-        let at = if self.reviewed_at > now { now } else { next.max(now) };
+    fn doubt(&mut self, now: Steady) {
+        let at = self.reviewed_at.plus(REVIEWS).max(now);
         self.review_at = Some(self.review_at.map_or(at, |known| known.min(at)));
     }
 
     /// Whether somebody was turned away lately.
-    fn is_pressed(&self, now: Timestamp) -> bool {
-        self.refused_at.is_some_and(|at| at <= now && now.since(at) <= self.max_wait * 2)
+    fn is_pressed(&self, now: Steady) -> bool {
+        self.refused_at.is_some_and(|at| now.since(at) <= self.max_wait * 2)
     }
 
     /// Whether this recipient does what it was told.
-    fn comes_back(&self, recipient: u64, now: Timestamp) -> bool {
+    fn comes_back(&self, recipient: u64, now: Steady) -> bool {
         self.told.get(&recipient).is_some_and(|&at| at <= now && now.since(at) <= BACK)
     }
 
-    fn tell(&mut self, recipient: u64, back_at: Timestamp, now: Timestamp) {
+    fn tell(&mut self, recipient: u64, back_at: Steady, now: Steady) {
         if self.told.len() >= TOLD {
-            self.told.retain(|_, at| now.since(*at) <= BACK && at.since(now) <= FAR);
+            self.told.retain(|_, at| now.since(*at) <= BACK);
         }
         if self.told.len() < TOLD {
             self.told.insert(recipient, back_at);
@@ -102,10 +100,11 @@ impl Pool {
     ///
     /// A client that has no more than its share of what waits, and a recipient that comes back when it was told to, may
     /// wait longer by a part: so a client that floods leaves places for the others.
-    pub fn admit(&mut self, m: &Message, recipient: u64, now: Timestamp) -> Result<(), Overload> {
+    pub fn admit(&mut self, m: &Message, recipient: u64, now: Steady) -> Result<(), Overload> {
         self.queue.lapse(now);
-        let (t, lane) = (Periods::of(now), self.queue.lane(&m.to));
-        let latest = m.deadline.map_or(now.plus(FAR), |deadline| deadline.minus(self.queue.min_life()));
+        let (t, lane) = (self.periods(now), self.queue.lane(&m.to));
+        let ends_at = m.deadline.map(|deadline| deadline.instant(self.queue.ahead()));
+        let latest = ends_at.map_or(now.plus(FAR), |end| end.minus(self.queue.min_life()));
         // Where nobody knows how long it takes, all are let in.
         if let Some(expected) = self.expect(lane, &t) {
             let (own, all, clients) = self.queue.load().share(m.client.as_deref().map(Arc::from).as_ref());
@@ -185,7 +184,7 @@ impl Pool {
         let mut all = 0_u64;
         seconds.into_iter().all(|(second, parts)| {
             all = all.saturating_add(parts);
-            begun(&modems, Timestamp::from_millis(second.saturating_mul(1000)), t) >= all
+            begun(&modems, Steady::from_millis(second.saturating_mul(1000)), t) >= all
         })
     }
 
@@ -287,9 +286,9 @@ type Group = BTreeSet<usize>;
 
 /// When the next code would begin.
 struct Expected {
-    begins_at: Timestamp,
+    begins_at: Steady,
     /// When the limits of the SIMs and the breakers let the first of its modems send.
-    open_at: Timestamp,
+    open_at: Steady,
     /// How long after that it may begin.
     room: Duration,
     /// How long it may be at least, so that the modems are busy.
@@ -298,7 +297,7 @@ struct Expected {
 
 impl Expected {
     /// How long until the next code may be let in; spread, so that not all come back at once.
-    fn retry_after(&self, recipient: u64, latest: Timestamp, now: Timestamp) -> Duration {
+    fn retry_after(&self, recipient: u64, latest: Steady, now: Steady) -> Duration {
         // Whoever comes back may wait as long as this.
         let queue = self.begins_at.since(self.open_at).saturating_sub(self.room + self.least);
         let limits =

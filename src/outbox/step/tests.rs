@@ -3,23 +3,24 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::{Life, Timestamp};
 use crate::id::{MessageId, VerificationId};
 use crate::outbox::Encoding;
 use crate::secret::Sealed;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-fn after(seconds: u64) -> Timestamp {
-    START.plus(Duration::from_secs(seconds))
+fn after(seconds: u64) -> Now {
+    Now::agreed(START.plus(Duration::from_secs(seconds)))
 }
 
 /// A code of `parts` short messages with five minutes to live.
 pub(crate) fn message(parts: u8) -> Message {
     Message {
-        id: MessageId::first_at(START),
+        id: MessageId::first_at(START.steady()),
         to: "+41791234567".parse().unwrap(),
         client: None,
-        kind: Kind::Otp(VerificationId::first_at(START)),
+        kind: Kind::Otp(VerificationId::first_at(START.steady())),
         service: Some("default".to_owned()),
         status: MessageStatus::Queued,
         priority: 0,
@@ -34,8 +35,9 @@ pub(crate) fn message(parts: u8) -> Message {
         held: 0,
         refused: None,
         created_at: START,
-        due_at: START,
-        deadline: Some(after(300)),
+        send_at: None,
+        due_at: START.steady(),
+        deadline: Some(Life::of(Duration::from_secs(300), after(0))),
         sent_at: None,
         delivered_at: None,
         error: None,
@@ -47,7 +49,7 @@ pub(crate) fn message(parts: u8) -> Message {
     }
 }
 
-fn run(m: Message, events: impl IntoIterator<Item = Event>, now: Timestamp) -> Message {
+fn run(m: Message, events: impl IntoIterator<Item = Event>, now: Now) -> Message {
     events.into_iter().fold(m, |m, event| step(m, event, now, &Retry::default()).unwrap())
 }
 
@@ -109,9 +111,12 @@ fn held_by(m: &Message) -> (MessageStatus, Option<&str>, Vec<&str>) {
 #[test]
 fn sent_and_reported() {
     let m = run(message(2), [claim(), accepted("a", &[1, 2])], after(3));
-    assert_eq!((m.status, m.sent_at, m.parts_done, &m.body), (MessageStatus::Sent, Some(after(3)), 2, &None));
+    assert_eq!(
+        (m.status, m.sent_at, m.parts_done, &m.body),
+        (MessageStatus::Sent, Some(after(3).wall()), 2, &None)
+    );
     let done = run(m.clone(), [reported(true)], after(5));
-    assert_eq!((done.status, done.delivered_at), (MessageStatus::Delivered, Some(after(5))));
+    assert_eq!((done.status, done.delivered_at), (MessageStatus::Delivered, Some(after(5).wall())));
     let m = run(m, [reported(false)], after(5));
     assert_eq!((m.status, m.error.as_deref()), (MessageStatus::Undelivered, Some("recipient unknown")));
     let found = run(m, [reported(true)], after(9));
@@ -123,7 +128,10 @@ fn a_report_tells_of_a_message_that_was_given_up_in_doubt() {
     let m = run(message(1), [claim(), unknown("a")], after(299));
     assert_eq!(m.status, MessageStatus::Failed);
     let m = run(m, [reported(true)], after(301));
-    assert_eq!((m.status, m.delivered_at, m.error), (MessageStatus::Delivered, Some(after(301)), None));
+    assert_eq!(
+        (m.status, m.delivered_at, m.error),
+        (MessageStatus::Delivered, Some(after(301).wall()), None)
+    );
     let half = run(message(3), [claim(), unknown("a")], after(299));
     let refused = step(half, reported(true), after(301), &Retry::default());
     assert_eq!(refused, Err(Refusal(MessageStatus::Failed)), "the other parts were never sent");
@@ -134,12 +142,12 @@ fn a_report_tells_of_a_message_that_was_given_up_in_doubt() {
 #[test]
 fn only_an_error_about_the_recipient_ends_a_message_at_once() {
     let m = run(message(1), [claim(), rejected(FaultClass::Transient, &[])], after(0));
-    assert_eq!((m.status, m.due_at, m.attempts), (MessageStatus::Queued, after(2), 1));
+    assert_eq!((m.status, m.due_at, m.attempts), (MessageStatus::Queued, after(2).steady(), 1));
     let m = run(message(1), [claim(), rejected(FaultClass::Recipient, &[])], after(0));
     assert_eq!((m.status, m.body, m.error.as_deref()), (MessageStatus::Failed, None, Some("+CMS ERROR: 42")));
     for class in [FaultClass::Modem, FaultClass::Sim] {
         let m = run(message(1), [claim(), rejected(class, &[])], after(9));
-        assert_eq!((m.status, m.due_at), (MessageStatus::Queued, after(9)));
+        assert_eq!((m.status, m.due_at), (MessageStatus::Queued, after(9).steady()));
     }
 }
 
@@ -160,7 +168,11 @@ fn attempts_end_where_they_count() {
             m = run(m, [claim(), free()], after(290));
             assert_eq!((m.status, m.attempts, m.held), (MessageStatus::Queued, 0, held), "{class:?}");
         }
-        let late = run(Message { deadline: Some(after(300)), ..m }, [claim(), free()], after(299));
+        let late = run(
+            Message { deadline: Some(Life::until(after(300).steady())), ..m },
+            [claim(), free()],
+            after(299),
+        );
         assert_eq!(late.status, MessageStatus::Queued, "it waits until its time ends");
     }
 }
@@ -185,8 +197,8 @@ fn another_sim_tries_once_what_the_network_refused() {
     assert_eq!(refused(Others::Nobody).status, MessageStatus::Failed, "there is no other modem");
     for others in [Others::Away, Others::Here] {
         let m = refused(others);
-        assert_eq!((m.status, m.due_at, m.attempts), (MessageStatus::Queued, after(9), 1));
-        assert_eq!(m.refused, Some(Refused { modem: "a".to_owned(), until: after(309) }));
+        assert_eq!((m.status, m.due_at, m.attempts), (MessageStatus::Queued, after(9).steady(), 1));
+        assert_eq!(m.refused, Some(Refused { modem: "a".to_owned(), until: after(309).steady() }));
         let sent = run(m.clone(), [claim_by("b"), accepted("b", &[1])], after(10));
         assert_eq!(sent.status, MessageStatus::Sent);
         // A third modem is not asked.
@@ -215,7 +227,7 @@ fn an_unknown_outcome_is_tried_again_as_a_twin_or_credited_late() {
     assert_eq!(held_by(&found), (MessageStatus::Sent, Some("a"), vec!["b"]));
     let found = run(found, [accepted("b", &[20])], after(4));
     assert_eq!(held_by(&found), (MessageStatus::Sent, Some("a"), vec![]));
-    assert_eq!((found.modem_references, found.sent_at), (vec![9, 20], Some(after(3))));
+    assert_eq!((found.modem_references, found.sent_at), (vec![9, 20], Some(after(3).wall())));
     let sent = run(elsewhere, [accepted("b", &[20]), late("a", 0, 9)], after(3));
     assert_eq!(held_by(&sent), (MessageStatus::Sent, Some("b"), vec![]));
     assert_eq!(sent.modem_references, [20, 9]);
@@ -241,7 +253,7 @@ fn a_late_part_is_one_part() {
 fn a_twin_that_is_refused_as_one_tells_that_the_first_went_out() {
     let duplicate = || rejected(FaultClass::Duplicate, &[]);
     let m = run(message(1), [claim(), unknown("a"), claim(), duplicate()], after(0));
-    assert_eq!((m.status, m.sent_at, m.error), (MessageStatus::Sent, Some(after(0)), None));
+    assert_eq!((m.status, m.sent_at, m.error), (MessageStatus::Sent, Some(after(0).wall()), None));
     let m = run(message(1), [claim(), duplicate()], after(0));
     assert_eq!(m.status, MessageStatus::Failed, "no part of it was in doubt");
     // The first send has no answer yet.
@@ -255,7 +267,7 @@ fn a_twin_that_is_refused_as_one_tells_that_the_first_went_out() {
 #[test]
 fn not_started_counts_no_attempt_and_found_sending_is_in_doubt() {
     let m = run(message(1), [claim(), not_started("a")], after(4));
-    assert_eq!((m.status, m.attempts, m.due_at), (MessageStatus::Queued, 0, after(4)));
+    assert_eq!((m.status, m.attempts, m.due_at), (MessageStatus::Queued, 0, after(4).steady()));
     let m = run(message(1), [claim(), Event::FoundSending], after(4));
     assert_eq!((m.status, m.attempts, m.uncertain), (MessageStatus::Queued, 1, true));
     let m = run(message(1), [claim(), twin(), Event::FoundSending], after(4));
@@ -285,17 +297,17 @@ fn a_code_that_waits_may_be_given_up_and_one_on_the_air_may_not() {
 
 #[test]
 fn a_code_alone_has_a_twin_and_one_at_a_time() {
-    let refused = |m: Message, event| step(m, event, START, &Retry::default()).is_err();
+    let refused = |m: Message, event| step(m, event, after(0), &Retry::default()).is_err();
     let text = Message { kind: Kind::Text, ..message(1) };
-    assert!(refused(run(text, [claim()], START), twin()));
+    assert!(refused(run(text, [claim()], after(0)), twin()));
     assert!(refused(message(1), twin()), "no modem has it");
-    let m = run(message(1), [claim()], START);
+    let m = run(message(1), [claim()], after(0));
     assert!(refused(m.clone(), Event::TwinClaimed { modem: "a".to_owned(), of: "a".to_owned() }));
     assert!(refused(m.clone(), Event::TwinClaimed { modem: "b".to_owned(), of: "c".to_owned() }));
-    let other = Refused { modem: "b".to_owned(), until: after(60) };
+    let other = Refused { modem: "b".to_owned(), until: after(60).steady() };
     assert!(refused(Message { refused: Some(other), ..m.clone() }, twin()), "it was refused there");
     assert!(refused(Message { attempts: 5, ..m.clone() }, twin()), "it was sent as often as is allowed");
-    let m = run(m, [twin()], START);
+    let m = run(m, [twin()], after(0));
     assert_eq!((held_by(&m), m.attempts), ((MessageStatus::Sending, Some("a"), vec!["b"]), 2));
     assert!(refused(m.clone(), Event::TwinClaimed { modem: "c".to_owned(), of: "a".to_owned() }));
     assert!(refused(m, accepted("c", &[1])), "this modem never had it");
@@ -315,7 +327,7 @@ fn the_faster_of_two_makes_it_sent_and_the_other_is_credited() {
             assert_eq!(held_by(&m), (MessageStatus::Sent, Some(first), vec![second]));
             let m = run(m, [slower.clone()], after(2));
             assert_eq!(held_by(&m), (MessageStatus::Sent, Some(first), vec![]), "{slower:?}");
-            assert_eq!((m.sent_at, m.error.clone()), (Some(after(1)), None));
+            assert_eq!((m.sent_at, m.error.clone()), (Some(after(1).wall()), None));
             assert!(step(m, slower, after(3), &Retry::default()).is_err(), "once");
         }
     }
@@ -341,7 +353,7 @@ fn while_one_of_two_is_on_the_air_it_is_sending() {
             assert_eq!(held_by(&m), (MessageStatus::Sent, Some(second), vec![]), "{slower:?}");
         }
         let m = run(message(1), [claim(), twin(), unknown(first), unknown(second)], after(1));
-        assert_eq!((m.status, m.uncertain, m.due_at), (MessageStatus::Queued, true, after(5)));
+        assert_eq!((m.status, m.uncertain, m.due_at), (MessageStatus::Queued, true, after(5).steady()));
         let refuse = |modem| rejected_by(modem, FaultClass::Refused, Others::Here);
         let m = run(message(1), [claim(), twin(), refuse(first), refuse(second)], after(1));
         assert_eq!(m.status, MessageStatus::Failed, "two SIMs");
@@ -415,11 +427,12 @@ proptest! {
         if !code {
             (m.kind, m.deadline) = (Kind::Text, None);
         }
-        let mut now = START;
+        let mut passed = 0;
         let mut has_it: Vec<&str> = Vec::new();
         let (mut sent, mut crashes) = (0, 0);
         for (event, seconds) in events {
-            now = now.plus(Duration::from_secs(seconds));
+            passed += seconds;
+            let now = after(passed);
             let before = m.clone();
             let Ok(next) = step(m.clone(), event.clone(), now, &Retry::default()) else { continue };
             m = next;

@@ -1,15 +1,17 @@
 //! What is written is read as it was, and what was written by older versions as well.
 
 use super::*;
+use crate::clock::Now;
+use crate::hex;
 
 #[test]
 fn a_message_of_any_format_comes_back_as_it_was() {
     let at = Timestamp::from_millis(7);
     let m = outbox::Message {
-        id: MessageId::first_at(at),
+        id: MessageId::first_at(at.steady()),
         to: "+41791234567".parse().unwrap(),
         client: None,
-        kind: Kind::Otp(VerificationId::first_at(at)),
+        kind: Kind::Otp(VerificationId::first_at(at.steady())),
         service: Some("login".to_owned()),
         status: MessageStatus::Sent,
         priority: 0,
@@ -24,7 +26,8 @@ fn a_message_of_any_format_comes_back_as_it_was() {
         held: 0,
         refused: None,
         created_at: at,
-        due_at: at,
+        send_at: None,
+        due_at: at.steady(),
         deadline: None,
         sent_at: Some(at),
         delivered_at: None,
@@ -37,18 +40,22 @@ fn a_message_of_any_format_comes_back_as_it_was() {
     };
     assert_eq!(decode_message(&encode_message(&m).unwrap()), Ok(m.clone()));
     let older = encode(&m).unwrap();
-    let m = outbox::Message { service: None, ..m };
-    assert_eq!(decode_message(&older), Ok(m.clone()));
-    assert_eq!(encode_message(&m).unwrap(), older);
-    let newer = encode_as(4, &7_u8).unwrap();
+    assert_eq!(
+        decode_message(&older),
+        Ok(outbox::Message { service: None, due_at: Steady::default(), ..m.clone() })
+    );
+    let newer = encode_as(5, &7_u8).unwrap();
     assert_eq!(decode_message(&newer), Err("its format is of a newer version"));
     let twins = vec![Twin { modem: "b".to_owned(), first: 2 }];
-    let refused = Some(Refused { modem: "c".to_owned(), until: Timestamp::from_millis(99) });
+    let refused = Some(Refused { modem: "c".to_owned(), until: Steady::from_millis(99) });
+    let now = Now::doubted(at, Steady::from_millis(5), at);
+    let deadline = Some(Life::of(Duration::from_secs(300), now));
     for service in [None, Some("login".to_owned())] {
         for m in [
             outbox::Message { service: service.clone(), twins: twins.clone(), ..m.clone() },
             outbox::Message { service: service.clone(), held: 7, ..m.clone() },
-            outbox::Message { service, refused: refused.clone(), ..m.clone() },
+            outbox::Message { service: service.clone(), refused: refused.clone(), ..m.clone() },
+            outbox::Message { service, send_at: Some(Timestamp::from_millis(99)), deadline, ..m.clone() },
         ] {
             assert_eq!(decode_message(&encode_message(&m).unwrap()), Ok(m));
         }
@@ -79,7 +86,8 @@ fn the_octets_of_each_format_of_a_message_are_pinned() {
         held: 0,
         refused: None,
         created_at: at,
-        due_at: at,
+        send_at: None,
+        due_at: at.steady(),
         deadline: None,
         sent_at: None,
         delivered_at: None,
@@ -94,16 +102,28 @@ fn the_octets_of_each_format_of_a_message_are_pinned() {
     let third = outbox::Message {
         twins: vec![Twin { modem: "b".to_owned(), first: 1 }],
         held: 3,
-        refused: Some(Refused { modem: "c".to_owned(), until: at }),
+        refused: Some(Refused { modem: "c".to_owned(), until: at.steady() }),
         ..second.clone()
     };
+    // One that was due when it was accepted is due; one that was to wait waits until that date.
+    let by_dates = |m: outbox::Message| outbox::Message { due_at: Steady::default(), ..m };
     for (m, octets) in [(m, FIRST), (second, SECOND), (third, THIRD)] {
-        let encoded = encode_message(&m).unwrap();
-        let hex = encoded.iter().fold(String::new(), |hex, octet| format!("{hex}{octet:02x}"));
-        assert_eq!(hex, octets);
-        assert_eq!(decode_message(&encoded), Ok(m));
+        assert_eq!(decode_message(&octets_of(octets)), Ok(by_dates(m)));
     }
+    let waits = decode_message(&octets_of(WAITS)).unwrap();
+    let life = Life::restored(Timestamp::from_millis(9000), true, None);
+    assert_eq!((waits.send_at, waits.deadline), (Some(Timestamp::from_millis(2000)), Some(life)));
 }
+
+fn octets_of(digits: &str) -> Vec<u8> {
+    let mut octets = vec![0; digits.len() / 2];
+    hex::decode(digits.as_bytes(), &mut octets).unwrap();
+    octets
+}
+
+/// As the first, to be sent two seconds after the epoch and not after nine.
+const WAITS: &str = "01070707070707070707070707070707070c2b343137393132333435363700000100010000010001016102e807\
+    d00f01a8460000000101050300000027791a58";
 
 const FIRST: &str = "01070707070707070707070707070707070c2b343137393132333435363700000100010000010001016102e8\
     07e80700000000010105030000001d813d03";
@@ -116,7 +136,7 @@ const THIRD: &str = "03070707070707070707070707070707070c2b343137393132333435363
 fn the_second_format_of_a_ledger_stays_readable() {
     let written = [2, 1, 2, 3, 4, 5, 6, 7, 8, 9];
     let framed = [&written[..], &crc32fast::hash(&written).to_be_bytes()].concat();
-    let health = outbox::Health { sends: 7, codes: 8, at: Timestamp::from_millis(9) };
+    let health = outbox::Health { sends: 7, codes: 8, at: Steady::from_millis(9) };
     let l = decode_ledger(&framed).unwrap();
     assert_eq!((l.minute, l.day, l.month, l.health), ((1, 2), (3, 4), (5, 6), health));
     assert_eq!(l.home, outbox::Home::default());
@@ -124,7 +144,7 @@ fn the_second_format_of_a_ledger_stays_readable() {
 
 #[test]
 fn a_ledger_comes_back_as_it_was() {
-    let health = outbox::Health { sends: 7, codes: 1_000_000, at: Timestamp::from_millis(9) };
+    let health = outbox::Health { sends: 7, codes: 1_000_000, at: Steady::from_millis(9) };
     let home = outbox::Home::of("228015550000001");
     let ledger = outbox::Ledger { minute: (1, 2), day: (3, 4), month: (5, u32::MAX), health, home };
     let framed = encode_ledger(&ledger).unwrap();
@@ -137,7 +157,7 @@ fn a_ledger_comes_back_as_it_was() {
 fn a_verification_of_any_format_comes_back_as_it_was() {
     let at = Timestamp::from_millis(7);
     let v = Verification {
-        id: VerificationId::first_at(at),
+        id: VerificationId::first_at(at.steady()),
         service: "login".to_owned(),
         to: "+41791234567".parse().unwrap(),
         client: Some("web".to_owned()),
@@ -145,22 +165,31 @@ fn a_verification_of_any_format_comes_back_as_it_was() {
         attempts_used: 1,
         max_attempts: 5,
         created_at: at,
-        expires_at: at,
-        resend_at: at,
+        life: Life::restored(at, true, None),
+        resend_at: at.steady(),
         cooldown: Duration::from_secs(30),
         sends: 1,
         max_sends: 3,
         hash: CodeHash::from_bytes([1; 32]),
         sealed: Some(Sealed::from_bytes(vec![5])),
-        message: MessageId::first_at(at),
+        message: MessageId::first_at(at.steady()),
         binding: None,
         metadata: BTreeMap::new(),
         inbound: false,
     };
     let older = encode(&v).unwrap();
-    assert_eq!(encode_verification(&v).unwrap(), older);
     assert_eq!(decode_verification(&older), Ok(v.clone()));
+    let said = (Some(BindingHash::from_bytes([2; 32])), BTreeMap::from([("a".to_owned(), "b".to_owned())]));
+    for format in [2, 3] {
+        let older = encode_as(format, &(v.stored(), said.stored())).unwrap();
+        let (binding, metadata) = said.clone();
+        let v = Verification { binding, metadata, inbound: format == 3, ..v.clone() };
+        assert_eq!(decode_verification(&older), Ok(v));
+    }
+    let now = Now::doubted(at, Steady::from_millis(5), at);
     for v in [
+        v.clone(),
+        Verification { life: Life::of(Duration::from_secs(300), now), ..v.clone() },
         Verification { binding: Some(BindingHash::from_bytes([2; 32])), ..v.clone() },
         Verification { metadata: [("a".to_owned(), "b".to_owned())].into(), ..v.clone() },
         Verification { inbound: true, ..v.clone() },
@@ -168,5 +197,31 @@ fn a_verification_of_any_format_comes_back_as_it_was() {
     ] {
         assert_eq!(decode_verification(&encode_verification(&v).unwrap()), Ok(v));
     }
-    assert_eq!(decode_verification(&encode_as(4, &7_u8).unwrap()), Err(NEWER));
+    assert_eq!(decode_verification(&encode_as(5, &7_u8).unwrap()), Err(NEWER));
 }
+
+/// What stands on the disks of others stays readable: the octets of each format, as they were first written.
+#[test]
+fn the_octets_of_each_older_format_of_a_verification_are_pinned() {
+    let start = Timestamp::from_millis(1_780_000_000_000);
+    let by_wall = Life::restored(start.plus(Duration::from_secs(300)), true, None);
+    for (octets, id, inbound) in [(VERIFICATION, 1, false), (WITH_NOTES, 3, false), (INBOUND, 5, true)] {
+        let v = decode_verification(&octets_of(octets)).unwrap();
+        assert_eq!((v.id, v.inbound), (VerificationId::from_bytes([id; 16]), inbound));
+        assert_eq!((v.created_at, v.life, v.cooldown), (start, by_wall, Duration::from_secs(30)));
+        let resend_at = start.plus(Duration::from_secs(30)).as_millis();
+        assert_eq!(v.resend_at, Steady::from_millis(resend_at));
+        assert_eq!((v.binding.is_some(), v.metadata.len()), (id == 3, usize::from(id == 3)));
+    }
+}
+
+const VERIFICATION: &str = "0101010101010101010101010101010101056c6f67696e0c2b34313739313233343536370000000580909282e733e0b7a482\
+    e733b0fa9382e733b0ea01010301010101010101010101010101010101010101010101010101010101010101010103010101\
+    0101010101010101010101010101010113759285";
+const WITH_NOTES: &str = "0203030303030303030303030303030303056c6f67696e0c2b3431373931323334353637010377656200000580909282e733\
+    e0b7a482e733b0fa9382e733b0ea010103030303030303030303030303030303030303030303030303030303030303030301\
+    0303030303030303030303030303030303030303010707070707070707070707070707070707070707070707070707070707\
+    07070701056f726465720137e5ce3c6a";
+const INBOUND: &str = "0305050505050505050505050505050505056c6f67696e0c2b3431373931323334353637010361707000000580909282e733\
+    e0b7a482e733b0fa9382e733b0ea010103050505050505050505050505050505050505050505050505050505050505050500\
+    050505050505050505050505050505050000771c84ca";

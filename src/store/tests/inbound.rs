@@ -13,7 +13,7 @@ static IDS: std::sync::LazyLock<Ids> = std::sync::LazyLock::new(|| Ids::new(Rand
 
 fn entry(at: Timestamp, octets: usize) -> Entry {
     Entry {
-        id: IDS.next(at),
+        id: IDS.next(at.steady()),
         from: Sender::new("+41791234567".to_owned()),
         modem: "a".to_owned(),
         received_at: at,
@@ -36,7 +36,7 @@ fn report() -> Report {
         recipient: "0791234567".to_owned(),
         sent_at: Some(START),
         ended_at: None,
-        came_at: START,
+        came_at: START.steady(),
         state: PartState::Failed(0x46),
     }
 }
@@ -59,9 +59,9 @@ async fn what_came_in_is_there_again_after_a_start_and_leaves_nothing_behind() {
     let phone: crate::phone::PhoneNumber = "+41791234567".parse().unwrap();
     let entries: Vec<Entry> =
         [0, 1, 4096, 4097, 60_000].into_iter().map(|octets| entry(START, octets)).collect();
-    let assembly = Assembly { modem: "a".to_owned(), since: START, total: 3, have: vec![1, 3] };
+    let assembly = Assembly { modem: "a".to_owned(), since: START.steady(), total: 3, have: vec![1, 3] };
     let opted = OptOut { phone: Sealed::from_bytes(vec![9]), since: START, message: Some(entries[0].id) };
-    let mut awaited = Awaited::new(MessageId::first_at(START));
+    let mut awaited = Awaited::new(MessageId::first_at(START.steady()));
     awaited.sent(0, 7);
     awaited.perhaps_sent(1, 8);
     let (later, tag) = (START.plus(Duration::from_hours(2)), [5; 16]);
@@ -75,12 +75,12 @@ async fn what_came_in_is_there_again_after_a_start_and_leaves_nothing_behind() {
             tx.put_assembly(&tag, &assembly)?;
             tx.put_part(&tag, 1, &Sealed::from_bytes(vec![1; 200]))?;
             tx.put_part(&tag, 3, &Sealed::from_bytes(vec![3; 200]))?;
-            tx.put_seen(&tag, later)?;
+            tx.put_seen(&tag, later.steady())?;
             tx.put_opt_out(&phone, &opted)?;
-            tx.put_awaited(&awaited, later)?;
-            tx.put_expected("sim", Some(7), awaited.message, later)?;
-            tx.put_expected("a", None, awaited.message, later)?;
-            tx.put_held(&report(), &tag, later)
+            tx.put_awaited(&awaited, later.steady())?;
+            tx.put_expected("sim", Some(7), awaited.message, later.steady())?;
+            tx.put_expected("a", None, awaited.message, later.steady())?;
+            tx.put_held(&report(), &tag, later.steady())
         });
         written.await.unwrap().unwrap();
     }
@@ -93,11 +93,11 @@ async fn what_came_in_is_there_again_after_a_start_and_leaves_nothing_behind() {
             let newest: Vec<Entry> = wanted.iter().rev().cloned().collect();
             assert!(view.inbox(10, None).unwrap() == newest);
             assert!(view.inbox(1, Some(wanted[1].id)).unwrap() == [wanted[0].clone()]);
-            assert_eq!(view.inbox_before(START, 10).unwrap(), []);
-            assert_eq!(view.inbox_before(later, 2).unwrap(), [wanted[0].id, wanted[1].id]);
+            assert_eq!(view.inbox_before(START.steady(), 10).unwrap(), []);
+            assert_eq!(view.inbox_before(later.steady(), 2).unwrap(), [wanted[0].id, wanted[1].id]);
             assert_eq!(view.assemblies().unwrap(), [(tag, assembly)]);
             assert_eq!(view.part(&tag, 3).unwrap(), Some(Sealed::from_bytes(vec![3; 200])));
-            assert!(view.seen(&tag, START).unwrap() && !view.seen(&tag, later).unwrap());
+            assert!(view.seen(&tag, START.steady()).unwrap() && !view.seen(&tag, later.steady()).unwrap());
             assert_eq!(view.opt_out(&number).unwrap().as_ref(), Some(&opted));
             let (cursor, listed) = view.opt_outs(10, None).unwrap().remove(0);
             assert_eq!((listed, view.opt_outs(10, Some(cursor)).unwrap()), (opted, vec![]));
@@ -117,7 +117,7 @@ async fn what_came_in_is_there_again_after_a_start_and_leaves_nothing_behind() {
         assert!(tx.delete_opt_out(&phone)? && !tx.delete_opt_out(&phone)?);
         let (held, _) = tx.held()?.remove(0);
         tx.delete_held(&held)?;
-        tx.sweep_expired(later.plus(Duration::from_hours(2)), 100)
+        tx.sweep_expired(later.steady().plus(Duration::from_hours(2)), 100)
     });
     assert_eq!(emptied.await.unwrap().unwrap(), 4, "seen, awaited and two that were expected");
     assert_eq!(store.read(keys_in).await.unwrap(), 0);

@@ -48,7 +48,7 @@ async fn sends(store: &Store, names: SimNames, recipient: u64) -> KnownSim {
 
 /// What a send writes down, under one name.
 fn count(tx: &mut Tx<'_>, name: &str, recipient: u64) -> Result<(), StoreError> {
-    let t = Periods::of(START);
+    let t = Periods::of(Now::agreed(START));
     let mut ledger = tx.ledger(name)?;
     ledger.record(1, &t);
     tx.put_ledger(name, &ledger)?;
@@ -58,7 +58,7 @@ fn count(tx: &mut Tx<'_>, name: &str, recipient: u64) -> Result<(), StoreError> 
 
 /// Parts of today, and the recipients of the month.
 async fn standing(store: &Store, sim: KnownSim) -> (u32, Vec<u64>) {
-    let t = Periods::of(START);
+    let t = Periods::of(Now::agreed(START));
     let read = store.read(move |view| {
         let mut recipients: Vec<u64> =
             view.recipients_of(&key(), &sim, t.month).unwrap().into_iter().collect();

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::super::tree::Tree;
 use super::*;
+use crate::clock::Steady;
 use crate::hex;
 use crate::id::InboxId;
 use crate::inbox::{Assembly, Content, Entry, OptOut, Sender};
@@ -16,7 +17,10 @@ use crate::trail::{self, About};
 const KNOWN: &str = include_str!("octets.txt");
 const TAG: [u8; 16] = [0x74; 16];
 const LATER: Timestamp = Timestamp::from_millis(START.as_millis() + 7_200_000);
-const FAR: Timestamp = Timestamp::from_millis(START.as_millis() + 7_200_000_000);
+const LATE: Steady = LATER.steady();
+const FAR: Steady = Steady::from_millis(START.as_millis() + 7_200_000_000);
+/// Behind every id.
+const LAST: Steady = Steady::from_millis(1 << 47);
 
 type Move = fn(&mut Tx<'_>) -> Result<(), StoreError>;
 type Look = fn(&View) -> Result<String, StoreError>;
@@ -73,7 +77,7 @@ fn report(n: u8) -> Report {
         recipient: "0791234567".to_owned(),
         sent_at: Some(START),
         ended_at: None,
-        came_at: START,
+        came_at: START.steady(),
         state: PartState::Failed(0x46),
     }
 }
@@ -86,14 +90,14 @@ fn awaited() -> Awaited {
 }
 
 fn window(count: u32) -> Window {
-    Window { buckets: [Bucket { first: START, last: LATER, count }].into() }
+    Window { buckets: [Bucket { first: START.steady(), last: LATER.steady(), count }].into() }
 }
 
-fn once(at: Timestamp) -> Idempotency {
+fn once(at: Steady) -> Idempotency {
     Idempotency { digest: [7; 32], subject: "subject".to_owned(), expires_at: at }
 }
 
-fn answered(at: Timestamp) -> Answered {
+fn answered(at: Steady) -> Answered {
     Answered {
         digest: [7; 32],
         id: issued(1).id,
@@ -190,7 +194,7 @@ fn happened() -> Vec<trail::Event> {
         }),
         About::Audit(trail::Audit { action: text("refused"), to, detail: text("cooldown"), count: 7 }),
     ];
-    let event = |about| trail::Event { at: START, since: LATER, by: Some(text("ops")), about };
+    let event = |about| trail::Event { at: START, since: LATE, by: Some(text("ops")), about };
     abouts.into_iter().map(event).collect()
 }
 
@@ -203,7 +207,7 @@ const WRITES: &[Move] = &[
     |tx| tx.put_verification(&issued(1)),
     |tx| {
         tx.put_verification(&issued(2))?;
-        tx.put_verification(&otp::step(issued(2), otp::Event::Cancel, START).unwrap())
+        tx.put_verification(&otp::step(issued(2), otp::Event::Cancel, Now::agreed(START)).unwrap())
     },
     |tx| tx.put_message(&Message { id: numbered(1), ..message(START) }),
     |tx| {
@@ -212,7 +216,7 @@ const WRITES: &[Move] = &[
     },
     |tx| {
         let (id, twins) = (numbered(3), vec![Twin { modem: "b".to_owned(), first: 1 }]);
-        let refused = Some(Refused { modem: "c".to_owned(), until: LATER });
+        let refused = Some(Refused { modem: "c".to_owned(), until: LATE });
         tx.put_message(&Message {
             id,
             twins,
@@ -222,10 +226,10 @@ const WRITES: &[Move] = &[
             ..message(START)
         })
     },
-    |tx| tx.put_idempotency("web", "key", &once(LATER)),
-    |tx| tx.put_window("number", &window(7), LATER),
+    |tx| tx.put_idempotency("web", "key", &once(LATE)),
+    |tx| tx.put_window("number", &window(7), LATE),
     |tx| {
-        let health = SimHealth { sends: 7, codes: 8, at: START };
+        let health = SimHealth { sends: 7, codes: 8, at: START.steady() };
         tx.put_ledger(
             "sim",
             &Ledger { minute: (1, 2), day: (3, 4), month: (5, 6), health, home: Home::of_network(22801) },
@@ -240,14 +244,19 @@ const WRITES: &[Move] = &[
     |tx| tx.put_inbox(&received(1, 3)),
     |tx| tx.put_inbox(&received(2, 4100)),
     |tx| tx.put_inbox(&Entry { content: Content::Text, replaced_by: None, ..received(3, 0) }),
-    |tx| tx.put_assembly(&TAG, &Assembly { modem: "a".to_owned(), since: START, total: 3, have: vec![1] }),
+    |tx| {
+        tx.put_assembly(
+            &TAG,
+            &Assembly { modem: "a".to_owned(), since: START.steady(), total: 3, have: vec![1] },
+        )
+    },
     |tx| tx.put_part(&TAG, 1, &Sealed::from_bytes(vec![1; 20])),
-    |tx| tx.put_seen(&TAG, LATER),
+    |tx| tx.put_seen(&TAG, LATE),
     |tx| tx.put_opt_out(&phone(), &opted()),
-    |tx| tx.put_awaited(&awaited(), LATER),
-    |tx| tx.put_expected("sim", Some(7), numbered(1), LATER),
-    |tx| tx.put_expected("a", None, numbered(1), LATER),
-    |tx| tx.put_held(&report(7), &TAG, LATER),
+    |tx| tx.put_awaited(&awaited(), LATE),
+    |tx| tx.put_expected("sim", Some(7), numbered(1), LATE),
+    |tx| tx.put_expected("a", None, numbered(1), LATE),
+    |tx| tx.put_held(&report(7), &TAG, LATE),
     |tx| {
         tx.put_verification(&Verification {
             client: Some("web".to_owned()),
@@ -256,23 +265,27 @@ const WRITES: &[Move] = &[
             ..issued(3)
         })
     },
-    |tx| tx.put_answered("web", "key", &answered(LATER)),
+    |tx| tx.put_answered("web", "key", &answered(LATE)),
     |tx| tx.put_verification(&inbound()),
     |tx| tx.put_events(&sealing(), &happened()).map(drop),
 ];
 
 /// What changes or forgets what is there.
 const MOVES: &[(&str, Move)] = &[
-    ("end verification", |tx| tx.put_verification(&otp::step(issued(1), otp::Event::Cancel, START).unwrap())),
+    ("end verification", |tx| {
+        tx.put_verification(&otp::step(issued(1), otp::Event::Cancel, Now::agreed(START)).unwrap())
+    }),
     ("delete verification", |tx| tx.delete_verification(issued(1).id)),
-    ("end inbound", |tx| tx.put_verification(&otp::step(inbound(), otp::Event::Cancel, START).unwrap())),
+    ("end inbound", |tx| {
+        tx.put_verification(&otp::step(inbound(), otp::Event::Cancel, Now::agreed(START)).unwrap())
+    }),
     ("delete inbound", |tx| tx.delete_verification(inbound().id)),
     ("claim", |tx| changed(tx, MessageStatus::Sending)),
     ("settle", |tx| changed(tx, MessageStatus::Sent)),
     ("delete message", |tx| tx.delete_message(numbered(1))),
     ("put idempotency", |tx| tx.put_idempotency("web", "key", &once(FAR))),
     ("put window", |tx| tx.put_window("number", &window(8), FAR)),
-    ("put window in its hour", |tx| tx.put_window("number", &window(8), LATER.plus(Duration::from_mins(1)))),
+    ("put window in its hour", |tx| tx.put_window("number", &window(8), LATE.plus(Duration::from_mins(1)))),
     ("join", |tx| {
         let sim = tx.join_sim(&sealing(), "m1", &names())?;
         tx.join_ledgers(&sealing(), &sim).map(drop)
@@ -306,14 +319,14 @@ const LOOKS: &[(&str, Look)] = &[
     ("newest", |view| count(view.newest_verification(&phone(), "login", None))),
     ("pending", |view| count(view.pending_verifications())),
     ("inbound", |view| count(view.inbound_verifications(&phone(), 9))),
-    ("ended", |view| count(view.ended_verifications_before(FAR, 9, |_| true))),
+    ("ended", |view| count(view.ended_verifications_before(LAST, 9, |_| true))),
     ("message", |view| count(view.message(numbered(1)))),
     ("live", |view| count(view.live_messages())),
     ("messages", |view| count(view.messages(9, None, |_| true))),
-    ("over", |view| count(view.over_messages_before(FAR, 9, |_| true))),
+    ("over", |view| count(view.over_messages_before(LAST, 9, |_| true))),
     ("idempotency", |view| count(view.idempotency("web", "key"))),
     ("answered", |view| count(view.answered("web", "key"))),
-    ("subjects", |view| count(view.keyed_subjects(START))),
+    ("subjects", |view| count(view.keyed_subjects(START.steady()))),
     ("window", |view| count(view.window("number").map(|window| window.buckets))),
     ("ledger", |view| count(view.ledger("sim").map(|ledger| vec![(); ledger.minute.1 as usize]))),
     ("recipients", |view| count(view.recipients("sim", 5))),
@@ -322,7 +335,7 @@ const LOOKS: &[(&str, Look)] = &[
     ("inbox entry", |view| count(view.inbox_entry(received(2, 0).id))),
     ("inbox", |view| count(view.inbox(9, None))),
     ("inbox before", |view| count(view.inbox_before(FAR, 9))),
-    ("seen", |view| count(view.seen(&TAG, START).map(|seen| seen.then_some(())))),
+    ("seen", |view| count(view.seen(&TAG, START.steady()).map(|seen| seen.then_some(())))),
     ("replaceable", |view| count(view.replaceable(&[1; 16]))),
     ("assembly", |view| count(view.assembly(&TAG))),
     ("assemblies", |view| count(view.assemblies())),

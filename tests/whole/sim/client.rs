@@ -107,7 +107,6 @@ impl World {
             }
             let other =
                 self.ask(|g| async move { g.issue(&Caller::default(), request(Some("de"))).await }).await;
-            // A key is forgotten after a day, which a clock that is set ahead makes pass.
             let told = matches!(other, None | Some(Err(_))) || self.forgets();
             self.model(|m| m.must(told, || format!("{}: its key was taken for another request", v.id)));
         }
@@ -116,8 +115,15 @@ impl World {
 
     fn refused(&self, to: &str, e: &GatewayError) {
         self.step(&format!("no code for {to}: {e}"));
-        if let GatewayError::RateLimited { limit, .. } = e {
-            self.model(|model| model.limited(to, limit));
+        match e {
+            GatewayError::RateLimited { limit, retry_after } => self.model(|model| {
+                model.limited(to, limit);
+                model.told_to_wait(Some(limit), *retry_after);
+            }),
+            GatewayError::Cooldown { retry_after, .. } => {
+                self.model(|model| model.told_to_wait(None, *retry_after));
+            }
+            _ => {}
         }
     }
 

@@ -77,8 +77,8 @@ struct Guess {
 /// What a seed has that changes what must hold.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
-    /// The wall clock is set now and then: lives, which it measures, are shorter or longer.
-    clock_set: bool,
+    /// When the wall clock was set ahead last: that ends lives, and makes none longer.
+    set_ahead: Option<Instant>,
     /// A code that is asked for while one is pending is a new one.
     replaces: bool,
     /// A stop word stops codes as well as texts.
@@ -103,8 +103,8 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(clock_set: bool, replaces: bool, stop_codes: bool) -> Self {
-        Self { clock_set, replaces, stop_codes, ..Self::default() }
+    pub(crate) fn new(replaces: bool, stop_codes: bool) -> Self {
+        Self { replaces, stop_codes, ..Self::default() }
     }
 
     pub(crate) fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
@@ -144,7 +144,7 @@ impl Model {
             wrong: 0,
             sends: 1,
             ended: false,
-            perhaps_ended: false,
+            perhaps_ended: self.set_ahead.is_some_and(|at| at >= asked),
         };
         let twice = self.verifications.insert(v.id, new).is_some();
         self.must(!twice, || format!("{} was issued twice", v.id));
@@ -165,12 +165,31 @@ impl Model {
             let lived = asked.saturating_duration_since(known.issued);
             let (more, least) =
                 if self.replaces { (GRAIN, COOLDOWN) } else { (MIN_LIFE + Duration::from_secs(5), TTL) };
-            if lived + more < least && !known.perhaps_ended && !self.clock_set {
+            if lived + more < least && !known.perhaps_ended {
                 early = Some(*id);
             }
             known.ended = true;
         }
         self.must(early.is_none(), || format!("{} was issued while {early:?} is pending", newest.id));
+    }
+
+    /// The wall clock was set ahead: it may have ended what was pending.
+    pub(crate) fn clock_ahead(&mut self) {
+        self.set_ahead = Some(Instant::now());
+        self.verifications.values_mut().for_each(|known| known.perhaps_ended = true);
+    }
+
+    /// Who was refused was told to come back in so long. No wait is longer than its own length.
+    pub(crate) fn told_to_wait(&mut self, limit: Option<&str>, wait: Duration) {
+        let most = match limit {
+            None => COOLDOWN,
+            Some(limit) if limit.starts_with("limits.guesses_per_number") => GUESSES.per,
+            Some(limit) if limit.starts_with("limits.total") => TOTAL.per,
+            Some(_) => PER_NUMBER.per,
+        };
+        self.must(wait <= most, || {
+            format!("{limit:?} makes somebody wait {wait:?}, not {most:?} at the most")
+        });
     }
 
     /// What ends this verification was asked for, and there was no answer.
@@ -277,7 +296,6 @@ impl Model {
         asked: Instant,
         answer: &CheckView,
     ) {
-        let clock_set = self.clock_set;
         let left = answer.verification.attempts_left;
         // Where no attempt is left, to it or to its number, nothing is compared.
         let open = answer.verification.status == VerificationStatus::Pending && left > 0;
@@ -286,7 +304,7 @@ impl Model {
         }
         let Some(known) = self.verifications.get_mut(&id) else { return };
         let was_over = known.ended;
-        let late = asked.saturating_duration_since(known.issued) > TTL && !clock_set;
+        let late = asked.saturating_duration_since(known.issued) > TTL;
         known.approvals += u32::from(answer.approved);
         let status = answer.verification.status;
         let compared = open || status == VerificationStatus::Exhausted;
@@ -296,7 +314,7 @@ impl Model {
         let approved = answer.approved;
         self.must(!approved || right != Some(false), || format!("{id}: a wrong code was approved"));
         self.must(approvals <= 1, || format!("{id} was approved twice"));
-        self.must(!approved || !was_over || clock_set, || format!("{id} was approved after its end"));
+        self.must(!approved || !was_over, || format!("{id} was approved after its end"));
         self.must(!approved || !late, || format!("{id} was approved after its time"));
         self.must(!approved || wrong < ATTEMPTS, || format!("{id} was approved after {wrong} wrong codes"));
         let counted = !compared || left <= ATTEMPTS.saturating_sub(wrong);
@@ -359,10 +377,11 @@ impl Model {
     /// After the calm: the trail said all of this verification.
     pub(crate) fn verification_stands(&mut self, v: &VerificationView) {
         let told = self.verifications_told.get(&v.id).copied();
-        let fits = told.is_some_and(|(status, left)| {
-            // Its time may be over by a clock that was set, and nobody has looked since.
-            left == v.attempts_left && (status == v.status || self.clock_set)
-        });
+        // The wall clock may have ended it, and nobody has looked since.
+        let just_ended = self.verifications.get(&v.id).is_some_and(|known| known.perhaps_ended)
+            && v.status == VerificationStatus::Expired;
+        let fits =
+            told.is_some_and(|(status, left)| left == v.attempts_left && (status == v.status || just_ended));
         let (id, status, left) = (v.id, v.status, v.attempts_left);
         self.must(fits, || format!("{id} is {status:?} with {left} attempts, and the trail says {told:?}"));
     }
@@ -396,8 +415,7 @@ impl Model {
         let ever = self.troubles_between(began, Instant::now());
         for m in messages {
             let (id, status) = (m.id, m.status);
-            // What was queued while the clock was ahead waits for that time.
-            self.must(!matches!(status, Queued | Sending) || self.clock_set, || {
+            self.must(!matches!(status, Queued | Sending), || {
                 format!("{id} has not ended: {}", status.as_str())
             });
             self.must(status != Failed || ever > 0, || format!("{id} failed, and no modem had trouble"));

@@ -49,7 +49,7 @@ pub(crate) enum Kind {
     Swapped,
     /// The disk has no room, and the daemon ends.
     DiskFull,
-    /// The wall clock is set, forward or back, by seconds, hours or years.
+    /// The wall clock is set, forward or back, by seconds, hours or years, or to 1970.
     ClockSet,
     /// The configuration is loaded again, with other values.
     Reloaded,

@@ -73,10 +73,12 @@ impl World {
             }
             Kind::DiskFull => self.machine().full.store(true, Ordering::SeqCst),
             Kind::ClockSet => {
-                let most =
-                    [60_000, 12 * 3_600_000, 400 * 86_400_000][usize::try_from(dice.below(3)).unwrap()];
+                // The last is as far back as 1970.
+                let most = [60_000, 12 * 3_600_000, 800 * 86_400_000, u64::MAX / 2];
+                let most = most[usize::try_from(dice.below(4)).unwrap()];
                 let (now, by) = (self.clock().now(), dice.millis(most));
-                self.set_clock(if dice.one_in(2) { now.plus(by) } else { now.minus(by) });
+                let ahead = dice.one_in(2) && most < u64::MAX / 2;
+                self.set_clock(if ahead { now.plus(by) } else { now.minus(by) });
             }
             Kind::Reloaded => self.reload(dice.below(3)),
             Kind::Flood => self.flood(true),

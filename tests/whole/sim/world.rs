@@ -53,8 +53,6 @@ struct Inner {
     codes: Mutex<BTreeMap<String, String>>,
     delivered: Notify,
     flooded: AtomicBool,
-    /// The wall clock was far off once.
-    far_off: AtomicBool,
     /// Nothing goes wrong any more.
     calm: AtomicBool,
     /// Which settings the daemon was given last.
@@ -80,7 +78,7 @@ impl World {
             (script.line.pieces, script.line.piece_gap_us) = (Some([1, 9]), 500);
         }
         let rack = Arc::new(Rack::new(vec![script; plan.modems], plan.seed));
-        let model = Model::new(plan.has(Kind::ClockSet), plan.replaces(), plan.stop_codes);
+        let model = Model::new(plan.replaces(), plan.stop_codes);
         let world = Self(Arc::new(Inner {
             began: Instant::now(),
             rack,
@@ -93,7 +91,6 @@ impl World {
             codes: Mutex::default(),
             delivered: Notify::new(),
             flooded: AtomicBool::new(false),
-            far_off: AtomicBool::new(false),
             calm: AtomicBool::new(false),
             settings: AtomicU64::new(0),
             read: AtomicU64::new(0),
@@ -164,18 +161,16 @@ impl World {
         START.plus(self.0.began.elapsed())
     }
 
-    /// Whether records may be forgotten: the clock was set further than they are kept for, ahead or back and then right
-    /// again, or the run is as long.
+    /// Whether records may be forgotten: the run is as long as they are kept for.
     pub(super) fn forgets(&self) -> bool {
-        self.0.far_off.load(Ordering::SeqCst) || self.plan().unrest > Duration::from_secs(20 * 3600)
+        self.plan().unrest > Duration::from_secs(20 * 3600)
     }
 
     /// Sets the wall clock.
     pub(super) fn set_clock(&self, to: Timestamp) {
         self.step(&format!("the clock shows {to}"));
-        let right = self.right_time();
-        if to.since(right).max(right.since(to)) > Duration::from_secs(12 * 3600) {
-            self.0.far_off.store(true, Ordering::SeqCst);
+        if to > self.0.clock.now() {
+            self.model(Model::clock_ahead);
         }
         self.0.clock.set(to);
     }
@@ -398,7 +393,7 @@ impl World {
         };
         let gateway = &gateway;
         for minute in 0..=CALM {
-            match disorder(gateway, self.plan().has(Kind::ClockSet)) {
+            match disorder(gateway) {
                 None => break,
                 Some(what) if minute == CALM => {
                     self.model(|m| m.must(false, || format!("after an hour of calm {what}")));
@@ -450,17 +445,12 @@ impl World {
                 }
             }
             let view = gateway.modem(&modem.name).map(|m| m.condition.circuit);
-            // A breaker that opened while the clock was ahead rests until that time.
-            let opened_ahead = self.plan().has(Kind::ClockSet);
             self.model(|m| {
-                m.must(sends || opened_ahead, || format!("{} does not send", modem.name));
-                m.must(view == Ok(Circuit::Closed) || opened_ahead, || {
-                    format!("the breaker of {}: {view:?}", modem.name)
-                });
+                m.must(sends, || format!("{} does not send", modem.name));
+                m.must(view == Ok(Circuit::Closed), || format!("the breaker of {}: {view:?}", modem.name));
             });
         }
-        let opened_ahead = self.plan().has(Kind::ClockSet);
-        let what = disorder(gateway, opened_ahead).filter(|_| !opened_ahead);
+        let what = disorder(gateway);
         self.model(|m| m.must(what.is_none(), || format!("after the calm {what:?}")));
     }
 
@@ -508,11 +498,10 @@ impl World {
 }
 
 /// What is not in order yet: messages that wait, or a modem that is not ready.
-fn disorder(gateway: &Gateway, clock_set: bool) -> Option<String> {
+fn disorder(gateway: &Gateway) -> Option<String> {
     let queue = gateway.status().queue;
     let waiting = queue.otp + queue.text + queue.sending;
-    // What was queued while the clock was ahead waits for that time.
-    if waiting > if clock_set { queue.delayed } else { 0 } {
+    if waiting > 0 {
         return Some(format!("{waiting} messages wait"));
     }
     let modems = gateway.modems().into_iter();

@@ -3,15 +3,16 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::Life;
 use crate::outbox::step::tests::message;
 use crate::outbox::{BreakerRules, EndedSend, ModemRules, SendEnd};
 
 /// At the beginning of a minute.
-const START: Timestamp = Timestamp::from_millis(1_780_000_020_000);
+const START: Steady = Steady::from_millis(1_780_000_020_000);
 const SWISS: &str = "+41791234567";
 const GERMAN: &str = "+491791234567";
 
-fn after(seconds: u64) -> Timestamp {
+fn after(seconds: u64) -> Steady {
     START.plus(Duration::from_secs(seconds))
 }
 
@@ -19,9 +20,9 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn code(n: u64, to: &str, now: Timestamp) -> Message {
+fn code(n: u64, to: &str, now: Steady) -> Message {
     let id = MessageId::first_at(START.plus(Duration::from_millis(n)));
-    Message { id, to: to.parse().unwrap(), deadline: Some(now.plus(seconds(300))), ..message(1) }
+    Message { id, to: to.parse().unwrap(), deadline: Some(Life::until(now.plus(seconds(300)))), ..message(1) }
 }
 
 /// Modems that wait, each of which took three seconds for a part.
@@ -36,7 +37,7 @@ fn pool(rules: Vec<ModemRules>) -> Pool {
 }
 
 /// Adds codes that are let in, one after the other, until one is not; at most 100.
-fn fill(pool: &mut Pool, first: u64, to: &str, now: Timestamp) -> u64 {
+fn fill(pool: &mut Pool, first: u64, to: &str, now: Steady) -> u64 {
     for n in 0..100 {
         let m = code(first + n, to, now);
         if pool.admit(&m, first + n, now).is_err() {
@@ -50,7 +51,7 @@ fn fill(pool: &mut Pool, first: u64, to: &str, now: Timestamp) -> u64 {
 }
 
 /// The modem's send ends, and it takes the next message.
-fn turn(pool: &mut Pool, modem: usize, now: Timestamp) -> Option<MessageId> {
+fn turn(pool: &mut Pool, modem: usize, now: Steady) -> Option<MessageId> {
     let done = EndedSend { recipient: 0, parts: 1, end: SendEnd::Sent, due_at: START, why: "" };
     pool.settle(modem, &done, now);
     pool.next(modem, now).map(|entry| entry.id)
@@ -154,7 +155,7 @@ fn the_order_changes_when_not_all_can_be_met_and_back_when_little_waits() {
     assert_eq!(turn(&mut pool, 0, after(3)), Some(code(99, SWISS, START).id));
     let mut now = after(3);
     while pool.len() > 2 {
-        assert_eq!(pool.order(), Order::Newest, "no flapping at {now}");
+        assert_eq!(pool.order(), Order::Newest, "no flapping at {now:?}");
         now = now.plus(seconds(3));
         turn(&mut pool, 0, now);
         pool.advance(now);
@@ -173,7 +174,7 @@ proptest! {
         let named = (0..air.len()).map(|i| (format!("m{i}"), ModemRules::default()));
         let mut pool = Pool::new(seconds(20), BreakerRules::default(), named);
         let millis = Duration::from_millis;
-        let mut ends: Vec<Option<Timestamp>> = vec![None; air.len()];
+        let mut ends: Vec<Option<Steady>> = vec![None; air.len()];
         for (modem, &air) in air.iter().enumerate() {
             pool.next(modem, START);
             pool.members[modem].pace.record(millis(air), 1);
