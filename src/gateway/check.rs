@@ -7,10 +7,11 @@ use super::inner::Gateway;
 use super::moves::Tracked;
 use super::once::Once;
 use super::request::{Caller, CheckRequest};
-use super::verify::{allowed, own};
+use super::source::Source;
+use super::verify::{allowed, is_for, own};
 use super::view::CheckView;
 use crate::id::VerificationId;
-use crate::otp::{self, BindingHash, Code, Service, Verification, VerificationStatus};
+use crate::otp::{self, Code, Service, Verification, VerificationStatus};
 use crate::outbox::Observation;
 
 impl Gateway {
@@ -81,6 +82,9 @@ impl Move<'_, '_> {
             ));
         }
         let right = self.is_right(&tracked.v, request);
+        if !right {
+            self.is_whole(&tracked.v)?;
+        }
         let answer = match otp::step(tracked.v.clone(), otp::Event::Entered { right }, self.now) {
             Ok(v) if self.guess(&v.to, !right)? => self.entered(Tracked { v, ..tracked })?,
             // The number had too many wrong codes: not even a right one is compared.
@@ -100,8 +104,24 @@ impl Move<'_, '_> {
         // A service that is gone from the configuration leaves its codes as they were drawn.
         let alphabet = self.settings.services.get(&v.service).map_or("", |service| &service.policy.alphabet);
         let typed = Code::typed(request.code.expose(), alphabet);
-        let binding = request.binding.as_ref().map(|b| BindingHash::of(b.expose(), self.key, v.id));
-        typed.hash(self.key, v.id, &v.service, &v.to) == v.hash && binding == v.binding
+        typed.has(&v.hash, self.key, v.id, &v.service, &v.to) && is_for(v, request.binding.as_ref(), self.key)
+    }
+
+    /// Refuses a verification whose code cannot be compared, since its record is damaged: nothing is counted against a
+    /// code that may be right.
+    fn is_whole(&self, v: &Verification) -> Result<()> {
+        let Some(sealed) = &v.sealed else { return Ok(()) };
+        let damaged = || {
+            GatewayError::Internal(
+                "the record of the code is damaged, so that no code can be compared with it, and this one was not \
+                 counted; issue a new verification, and restore a backup if there are more"
+                    .to_owned(),
+            )
+        };
+        let plain = self.key.unseal(&v.id.to_bytes(), sealed).map_err(|_| damaged())?;
+        let kept = Source::unpack(plain.expose());
+        let fits = kept.is_none_or(|kept| kept.code.has(&v.hash, self.key, v.id, &v.service, &v.to));
+        if fits { Ok(()) } else { Err(damaged()) }
     }
 
     /// Writes down a verification that a code was entered for. One that has ended needs its queued message no more.

@@ -12,7 +12,7 @@ use super::once::{Made, Once};
 use super::request::{Caller, IssueRequest, Mode};
 use super::settings::Settings;
 use super::source::{Source, check_values};
-use super::verify::{allowed, own, visible};
+use super::verify::{allowed, is_for, own, visible};
 use super::view::{CheckView, Invitation, VerificationView};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, VerificationId};
@@ -185,12 +185,11 @@ impl Move<'_, '_> {
     /// Whether a pending verification is what is asked for now: its service says so, it lives long enough for another
     /// message, and it is for the same thing. A token is given once, so that no inbound one goes on.
     fn goes_on(&self, v: &Verification, new: &New) -> bool {
-        let binding = new.binding.as_ref().map(|b| BindingHash::of(b.expose(), self.key, v.id));
         new.on_reissue == OnReissue::Same
             && !v.inbound
             && !new.v.inbound
             && v.expires_at.since(self.now) >= self.settings.min_life
-            && v.binding == binding
+            && is_for(v, new.binding.as_ref(), self.key)
     }
 
     /// A new verification and its message, which are counted already.
