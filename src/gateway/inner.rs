@@ -10,10 +10,12 @@ use tokio::sync::Notify;
 use super::air::{Doubt, OnAir};
 use super::error::{GatewayError, Result};
 use super::events::Events;
+use super::key_home::KeyHome;
 use super::lock::locked;
 use super::metrics::Metrics;
 use super::moment::Moment;
 use super::pace::{Pace, Refusals};
+use super::sealing::Sealing;
 use super::settings::Settings;
 use super::steady::Steady;
 use super::submit::Submit;
@@ -22,7 +24,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::id::{Ids, VerificationId};
 use crate::outbox::{Circuit, Condition, Message, Pool};
 use crate::phone::PhoneNumber;
-use crate::secret::{Key, Secret};
+use crate::secret::Key;
 use crate::store::Store;
 
 /// The gateway: cheap to clone, one for the whole daemon.
@@ -52,8 +54,12 @@ pub(super) struct Inner {
     pub(super) refusals: Mutex<Refusals>,
     pub(super) metrics: Metrics,
     pub(super) stopping: AtomicBool,
-    /// What goes into a backup beside the store: the installation's key, when it is kept with the state.
-    pub(super) attached: OnceLock<Secret<Vec<u8>>>,
+    /// Where the installation's key is kept.
+    pub(super) home: OnceLock<Arc<dyn KeyHome>>,
+    /// Held alone while the key is replaced, and with others while a backup is taken: a backup has one key.
+    pub(super) turning: Arc<tokio::sync::RwLock<()>>,
+    /// How far all is sealed anew.
+    pub(super) sealing: Mutex<Sealing>,
 }
 
 /// A modem and what its worker knows.

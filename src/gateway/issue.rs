@@ -2,6 +2,7 @@
 //! a client no more than one verification is pending.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
@@ -19,7 +20,7 @@ use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, BindingHash, Code, OnReissue, Service, Verification, VerificationStatus};
 use crate::outbox::Message;
 use crate::phone::PhoneNumber;
-use crate::secret::Secret;
+use crate::secret::{Ring, Secret};
 use crate::store::Records as _;
 
 /// The most notes of a client on one verification, and the most octets of their names and values together.
@@ -34,6 +35,8 @@ struct New {
     on_reissue: OnReissue,
     /// Of an inbound one.
     invitation: Option<Invitation>,
+    /// The keys that it was made with, until it is written.
+    _drawn: Arc<Ring>,
 }
 
 impl Gateway {
@@ -90,6 +93,7 @@ impl Inner {
         now: Timestamp,
     ) -> Result<New> {
         let policy = &service.policy;
+        let drawn = self.key.ring();
         let (id, message) = (self.ids.next(now), self.ids.next(now));
         let (code, number) = match request.mode {
             Mode::Sms => {
@@ -121,7 +125,15 @@ impl Inner {
         };
         let token = || Secret::new(source.code.expose().to_owned());
         let invitation = number.map(|number| Invitation { token: token(), number });
-        Ok(New { v, m, source, binding: request.binding, on_reissue: policy.on_reissue, invitation })
+        Ok(New {
+            v,
+            m,
+            source,
+            binding: request.binding,
+            on_reissue: policy.on_reissue,
+            invitation,
+            _drawn: drawn,
+        })
     }
 }
 

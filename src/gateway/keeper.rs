@@ -35,14 +35,18 @@ impl Inner {
         while !self.stopping.load(Ordering::SeqCst) {
             self.keeper_at.store(0, Ordering::SeqCst);
             let now = self.clock.now();
-            if let Err(e) = self.pass(now, &mut swept).await {
-                tracing::error!(error = %e, "the keeper of times stops");
-                return;
-            }
+            let sealing = match self.pass(now, &mut swept).await {
+                Ok(sealing) => sealing,
+                Err(e) => {
+                    tracing::error!(error = %e, "the keeper of times stops");
+                    return;
+                }
+            };
             let queue = locked(&self.queue).next_wake();
             let expiry = locked(&self.expiries).first().map(|&(at, _)| at);
             let sweep = self.sweep_at(swept.as_ref());
-            let next = [queue, expiry, self.held_until()].into_iter().flatten().fold(sweep, Timestamp::min);
+            let next =
+                [queue, expiry, self.held_until(), sealing].into_iter().flatten().fold(sweep, Timestamp::min);
             self.keeper_at.store(next.as_millis().max(1), Ordering::SeqCst);
             tokio::select! {
                 biased;
@@ -52,7 +56,8 @@ impl Inner {
         }
     }
 
-    async fn pass(self: &Arc<Self>, now: Timestamp, swept: &mut Option<Swept>) -> Result<()> {
+    /// Does what is due. Answers when something is to be sealed anew, if anything is.
+    async fn pass(self: &Arc<Self>, now: Timestamp, swept: &mut Option<Swept>) -> Result<Option<Timestamp>> {
         let (overdue, woken, given_up) = {
             let mut pool = locked(&self.queue);
             let (overdue, woken) = pool.advance(now);
@@ -84,7 +89,7 @@ impl Inner {
         if now >= self.sweep_at(swept.as_ref()) {
             *swept = Some(Swept { at: now, more: self.sweep(now).await? });
         }
-        Ok(())
+        self.seal_anew(now).await
     }
 
     /// When to look for old records again: nothing outlives its time by more than a tenth of the shortest one, or a
@@ -137,6 +142,7 @@ impl Inner {
         };
         let forgotten = self.make_in_turn(now, forget).await?;
         let more = self.sweep_events().await?;
+        self.trim_keys(now).await?;
         Ok(self.sweep_inbox(now).await? || more || forgotten >= SWEEP_AT_ONCE)
     }
 

@@ -36,6 +36,8 @@ impl Gateway {
             return Err(GatewayError::InvalidRequest("no modem of this name is configured".to_owned()));
         }
         let due_at = request.send_at.unwrap_or(now).max(now);
+        // What is made with these keys is written before they may go.
+        let drawn = inner.key.ring();
         let blank = inner.blank(inner.ids.next(now), to, caller, &request.text, now)?;
         let m = Message {
             priority: request.priority,
@@ -46,7 +48,13 @@ impl Gateway {
             deadline: request.valid_for.map(|span| due_at.plus(span)),
             ..blank
         };
-        let made = inner.perform(now, move |mv| mv.send(m, once.as_ref())).await?;
+        let made = inner
+            .perform(now, move |mv| {
+                let made = mv.send(m, once.as_ref());
+                drop(drawn);
+                made
+            })
+            .await?;
         Ok((MessageView::from(&made.subject), made.known))
     }
 

@@ -18,7 +18,7 @@ const NONCE: usize = 24;
 
 /// 32 octets, wiped when they are dropped.
 #[derive(Clone)]
-pub struct Subkey(Zeroizing<[u8; 32]>);
+pub(super) struct Subkey(Zeroizing<[u8; 32]>);
 
 impl Subkey {
     /// How many octets it has.

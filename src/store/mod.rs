@@ -33,6 +33,7 @@ mod events;
 mod health;
 mod inbound;
 mod journal;
+mod keyring;
 mod keys;
 mod layered;
 mod memory;
@@ -42,6 +43,7 @@ mod record;
 mod records;
 mod repair;
 mod reports;
+mod sealed;
 mod table;
 mod tables;
 #[cfg(test)]
@@ -49,15 +51,17 @@ mod tests;
 mod tree;
 mod tx;
 
-pub use backup::{RestoreError, restore};
+pub use backup::{RestoreError, Restored, restore};
 pub use engine::{Engine, Order, Overlay, Pair};
 pub use events::EventRecords;
 pub use inbound::InboxRecords;
+pub use keyring::{KeyRecords, Keyring, Turned};
 pub use memory::Memory;
 pub use names::{KnownSim, NameRecords};
 pub use open::{OpenError, Options};
 pub use records::{Answered, Idempotency, Records};
 pub use reports::{HeldKey, ReportRecords};
+pub use sealed::SealedAnew;
 pub use tx::{Tx, View};
 
 use committer::{Committer, Job};

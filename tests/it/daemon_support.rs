@@ -25,6 +25,10 @@ pub(crate) struct Rig {
     pub(crate) dir: TempDir,
     pub(crate) sim: Sim,
     extra: String,
+    /// What stands before the tables of the configuration.
+    pub(crate) head: String,
+    /// What the daemon's environment has besides.
+    pub(crate) environment: Vec<(&'static str, PathBuf)>,
     child: Option<Child>,
     notify: UnixDatagram,
     starts: usize,
@@ -45,7 +49,16 @@ impl Rig {
         let sim = Sim::start(Options { dir: links, modems, script, seed: 7 }).unwrap();
         let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { dir, sim, extra: extra.to_owned(), child: None, notify, starts: 0 }
+        Self {
+            dir,
+            sim,
+            extra: extra.to_owned(),
+            head: String::new(),
+            environment: vec![],
+            child: None,
+            notify,
+            starts: 0,
+        }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -59,8 +72,9 @@ impl Rig {
     pub(crate) fn config(&self) -> PathBuf {
         let path = self.dir.path().join("smsotpd.toml");
         let mut text = format!(
-            "state_dir = \"{}\"\n[api]\nsocket = \"{}\"\nmode = \"0600\"\n",
+            "state_dir = \"{}\"\n{}[api]\nsocket = \"{}\"\nmode = \"0600\"\n",
             self.dir.path().join("state").display(),
+            self.head,
             self.socket().display()
         );
         for i in 0..self.sim.modems() {
@@ -84,6 +98,7 @@ impl Rig {
             .arg("--config")
             .arg(self.config())
             .env("RUST_LOG", "trace")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("NOTIFY_SOCKET", self.dir.path().join("notify"))
             .stdout(Stdio::null())
             .stderr(log)
