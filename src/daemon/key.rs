@@ -102,7 +102,7 @@ pub enum KeyError {
     /// The store has another key.
     #[error(
         "the secret key {path} is not the key of this store; put the right key there, or restore the state that \
-         belongs to this one. Nothing was changed"
+         belongs to this one"
     )]
     Wrong {
         /// The file.

@@ -326,8 +326,14 @@ fn every_member_of_every_answer_is_described() {
     held.hold(&member("Event", "audit"), &audit, &wire::Audit { to: None, ..audit.clone() });
     let former = wire::KeyFormer { sealing: 1, codes: 1, events: 1 };
     held.hold(&member("Key", "former"), &former, &former);
-    let (full, bare) =
-        same(wire::Key { rotations: 1, kept: "x".into(), done: true, sealed_anew: 1, damaged: 1, former });
+    let (full, bare) = same(wire::Key {
+        rotations: 1,
+        kept: "state".into(),
+        done: true,
+        sealed_anew: 1,
+        damaged: 1,
+        former,
+    });
     held.hold(&schema("Key"), &full, &bare);
     let full = wire::Trail { whole: false, first: 1, last: 2, hash: "x".into(), fault: Some("x".into()) };
     held.hold(&schema("Trail"), &full, &wire::Trail { fault: None, ..full.clone() });

@@ -1,4 +1,4 @@
-//! `smotp key rotate` on the real daemon, broken off anywhere: each code that was issued before is approved once after
+//! `smsotp key rotate` on the real daemon, broken off anywhere: each code that was issued before is approved once after
 //! it, each message that waited is sent, and the trail is whole.
 
 use std::os::unix::fs::PermissionsExt as _;

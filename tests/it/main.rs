@@ -24,6 +24,7 @@ mod daemon_limits;
 mod daemon_modems;
 mod daemon_names;
 mod daemon_pool;
+mod daemon_restore;
 mod daemon_reverse;
 mod daemon_rotate;
 mod daemon_sending;
