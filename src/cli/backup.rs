@@ -84,12 +84,11 @@ pub(super) fn restore(
     config: &Path,
     json: bool,
 ) -> Result<Exit, Failure> {
-    let (state_dir, configured) = match state_dir {
-        Some(dir) => (dir, None),
-        None => {
-            let config = Config::load(config).map_err(|e| Failure::new(Exit::Config, e.to_string()))?;
-            (config.state_dir, config.secret_key_file)
-        }
+    let (state_dir, configured) = if let Some(dir) = state_dir {
+        (dir, None)
+    } else {
+        let config = Config::load(config).map_err(|e| Failure::new(Exit::Config, e.to_string()))?;
+        (config.state_dir, config.secret_key_file)
     };
     let backup = File::open(file).map_err(|e| told(file, &e))?;
     let key =

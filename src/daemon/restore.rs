@@ -96,13 +96,12 @@ pub fn restore(
         (Some(_), Some(_)) if matches!(place, Place::State(_)) => {
             return Err(store::RestoreError::NotEmpty(place.path().to_owned()).into());
         }
-        (Some(_), Some(_)) => return Err(RestoreError::KeyOfItsOwn(place.path().to_owned())),
         (Some(_), None) => return Err(RestoreError::OtherKey(place.path().to_owned())),
         (None, Some(own)) if matches!(place, Place::State(_)) => {
             key::make(place.path(), own)?;
             KeyRestored::WithIt
         }
-        (None, Some(_)) => return Err(RestoreError::KeyOfItsOwn(place.path().to_owned())),
+        (_, Some(_)) => return Err(RestoreError::KeyOfItsOwn(place.path().to_owned())),
         (None, None) => KeyRestored::KeptApart,
     };
     restored.put_in_place()?;

@@ -93,7 +93,7 @@ fn leave(place: &Place) {
     }
 }
 
-fn damaged(e: StoreError) -> StartError {
+fn damaged(e: impl std::fmt::Display) -> StartError {
     StartError::Keyring(e.to_string())
 }
 

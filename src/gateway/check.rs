@@ -13,6 +13,7 @@ use super::view::CheckView;
 use crate::id::VerificationId;
 use crate::otp::{self, Code, Service, Verification, VerificationStatus};
 use crate::outbox::Observation;
+use crate::secret::Key;
 
 impl Gateway {
     /// Checks a code.
@@ -23,7 +24,7 @@ impl Gateway {
         request: CheckRequest,
     ) -> Result<CheckView> {
         let route = format!("POST /v1/verifications/{id}/check");
-        let once = once(caller, &route, &request, &[]);
+        let once = once(&self.0.key, caller, &route, &request, &[]);
         let who = caller.clone();
         let check = move |mv: &mut Move<'_, '_>| {
             let tracked = own(&who, mv.settled(id)?)?;
@@ -48,7 +49,7 @@ impl Gateway {
         let to = settings.number(to)?;
         let service = service.unwrap_or(Service::DEFAULT).to_owned();
         allowed(caller, &settings, &service)?;
-        let once = once(caller, "POST /v1/check", &request, &[to.as_str(), &service]);
+        let once = once(&self.0.key, caller, "POST /v1/check", &request, &[to.as_str(), &service]);
         let who = caller.clone();
         let check = move |mv: &mut Move<'_, '_>| {
             if let Some(answer) = mv.answered_before(once.as_ref())? {
@@ -64,12 +65,12 @@ impl Gateway {
 }
 
 /// What makes two checks the same.
-fn once(caller: &Caller, route: &str, request: &CheckRequest, of: &[&str]) -> Option<Once> {
+fn once(key: &Key, caller: &Caller, route: &str, request: &CheckRequest, of: &[&str]) -> Option<Once> {
     let fields = || {
         let said = [Some(&request.code), request.binding.as_ref()].into_iter().flatten();
         of.iter().copied().chain(said.map(|secret| secret.expose().as_str())).collect()
     };
-    Once::of(caller, route, request.idempotency_key.as_ref(), fields)
+    Once::of(key, caller, route, request.idempotency_key.as_ref(), fields)
 }
 
 impl Move<'_, '_> {

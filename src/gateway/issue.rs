@@ -48,7 +48,8 @@ impl Gateway {
         let name = request.service.clone().unwrap_or_else(|| Service::DEFAULT.to_owned());
         let to = settings.number(&request.to)?;
         let fields = || fields(&request, to.as_str(), &name);
-        let once = Once::of(caller, "POST /v1/verifications", request.idempotency_key.as_ref(), fields);
+        let once =
+            Once::of(&inner.key, caller, "POST /v1/verifications", request.idempotency_key.as_ref(), fields);
         let (who, now) = (caller.clone(), inner.clock.now());
         let look = move |mv: &mut Move<'_, '_>, id| Ok(visible(&who, mv.settled(id)?)?.view(now));
         if let Some(view) = inner.replay(now, once.clone(), look).await? {
@@ -74,7 +75,7 @@ impl Gateway {
     ) -> Result<VerificationView> {
         let inner = &self.0;
         let route = format!("POST /v1/verifications/{id}/resend");
-        let once = Once::of(caller, &route, idempotency_key.as_ref(), Vec::<&str>::new);
+        let once = Once::of(&inner.key, caller, &route, idempotency_key.as_ref(), Vec::<&str>::new);
         let now = inner.clock.now();
         let (who, message) = (caller.clone(), inner.ids.next(now));
         inner.perform(now, move |mv| mv.resend(&who, id, message, once.as_ref())).await

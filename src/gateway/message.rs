@@ -17,7 +17,8 @@ impl Gateway {
         let settings = inner.settings();
         let to = settings.number(&request.to)?;
         let fields = || fields(&request, to.as_str());
-        let once = Once::of(caller, "POST /v1/messages", request.idempotency_key.as_ref(), fields);
+        let once =
+            Once::of(&inner.key, caller, "POST /v1/messages", request.idempotency_key.as_ref(), fields);
         let now = inner.clock.now();
         let look = |mv: &mut Move<'_, '_>, id| mv.tx.message(id)?.ok_or(GatewayError::NotFound("message"));
         if let Some(m) = inner.replay(now, once.clone(), look).await? {

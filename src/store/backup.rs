@@ -170,8 +170,7 @@ pub fn restore(dir: &Path, from: &mut dyn Read) -> Result<Restored, RestoreError
         std::fs::remove_dir_all(&unfinished).map_err(io)?;
     }
     let mut restored = Restored { dir: dir.to_owned(), unfinished, disk: None, attached: None };
-    let (disk, attached) = fill(&restored.unfinished, from)?;
-    (restored.disk, restored.attached) = (Some(Arc::new(disk)), attached);
+    restored.fill(from)?;
     Ok(restored)
 }
 
@@ -211,30 +210,32 @@ impl Drop for Restored {
     }
 }
 
-fn fill(dir: &Path, from: &mut dyn Read) -> Result<(Disk, Option<Secret<Vec<u8>>>), RestoreError> {
-    read_header(from)?;
-    let (options, health) = (Options::default(), Arc::new(Health::new()));
-    let disk = open::disk(dir, &options, &health)?;
-    let mut attached = None;
-    for number in 1.. {
-        let mut changes = read_record(from, number)?;
-        if changes.is_empty() {
-            break;
+impl Restored {
+    fn fill(&mut self, from: &mut dyn Read) -> Result<(), RestoreError> {
+        read_header(from)?;
+        let (options, health) = (Options::default(), Arc::new(Health::new()));
+        let disk = open::disk(&self.unfinished, &options, &health)?;
+        for number in 1.. {
+            let mut changes = read_record(from, number)?;
+            if changes.is_empty() {
+                break;
+            }
+            if let Some(octets) = changes.remove(ATTACHED) {
+                self.attached = octets.map(Secret::new);
+            }
+            if !changes.is_empty() {
+                disk.commit(changes)?;
+            }
         }
-        if let Some(octets) = changes.remove(ATTACHED) {
-            attached = octets.map(Secret::new);
+        if from.read(&mut [0]).map_err(RestoreError::Read)? > 0 {
+            return Err(RestoreError::Damaged("something stands behind its end"));
         }
-        if !changes.is_empty() {
-            disk.commit(changes)?;
-        }
+        disk.finish()?;
+        drop(disk);
+        // Once more from the files, with the look at every record.
+        self.disk = Some(Arc::new(open::disk(&self.unfinished, &options, &health)?));
+        Ok(())
     }
-    if from.read(&mut [0]).map_err(RestoreError::Read)? > 0 {
-        return Err(RestoreError::Damaged("something stands behind its end"));
-    }
-    disk.finish()?;
-    drop(disk);
-    // Once more from the files, with the look at every record.
-    Ok((open::disk(dir, &options, &health)?, attached))
 }
 
 fn read_header(from: &mut dyn Read) -> Result<(), RestoreError> {

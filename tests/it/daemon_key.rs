@@ -174,7 +174,7 @@ async fn a_key_that_is_given_is_looked_at_as_one_that_is_made() {
     assert!(exit == Some(78) && said.contains("can be read by others"), "{said}");
     // As systemd gives it: readable by a group that is the mask of an access list.
     std::fs::set_permissions(&credential, std::fs::Permissions::from_mode(0o440)).unwrap();
-    rig.environment = vec![("CREDENTIALS_DIRECTORY".into(), given.clone())];
+    rig.environment = vec![("CREDENTIALS_DIRECTORY", given.clone())];
     rig.launch();
     assert_eq!(get(&rig.client(), "/v1/key").await["kept"], "credential");
     assert!(!rig.key_file().exists());

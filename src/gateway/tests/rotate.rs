@@ -4,7 +4,7 @@
 use super::inbound::parts;
 use super::*;
 use crate::secret::Master;
-use crate::store::{KeyRecords as _, Keyring, Records as _};
+use crate::store::{KeyRecords, Keyring, Records as _};
 
 const PHONE: &str = "+41791234567";
 
@@ -85,7 +85,7 @@ impl World {
 
     /// The same store under the key that it has now, as after a restart.
     async fn again(&self, home: &Home, modems: usize) -> World {
-        let keyring = self.store.read(|view| view.keyring()).await.unwrap().unwrap().unwrap();
+        let keyring = self.store.read(KeyRecords::keyring).await.unwrap().unwrap().unwrap();
         let master = locked(&home.beside).iter().find(|key| keyring.is_of(key)).unwrap().clone();
         let key = Key::new(master.clone(), keyring.open(&master).unwrap());
         // The modems of another world go to this one.
@@ -213,7 +213,7 @@ async fn a_restart_goes_on_with_it_and_the_old_keys_go_in_time() {
         tokio::time::timeout(Duration::from_secs(60), gone).await.expect("they go");
         world.is_whole().await;
     }
-    let keyring = world.store.read(|view| view.keyring()).await.unwrap().unwrap().unwrap();
+    let keyring = world.store.read(KeyRecords::keyring).await.unwrap().unwrap().unwrap();
     assert!(!keyring.is_of(&Master::from_bytes([9; 32])));
 }
 
@@ -233,7 +233,7 @@ async fn two_in_a_row_end_as_one_does() {
     assert!(!locked(&home.beside)[0].is_constant());
     let keys = locked(&home.beside).clone();
     let (first, second) = (&keys[0], &keys[1]);
-    let keyring: Keyring = world.store.read(|view| view.keyring()).await.unwrap().unwrap().unwrap();
+    let keyring: Keyring = world.store.read(KeyRecords::keyring).await.unwrap().unwrap().unwrap();
     assert!(keyring.is_of(second) && !keyring.is_of(first) && keyring.open(first).is_err());
     // There is an end to it, and nothing is put beside then.
     let mut refused = None;
@@ -290,7 +290,7 @@ async fn a_key_that_is_given_is_its_operators() {
     let next = Master::from_bytes([5; 32]);
     world.gateway.turn_key(next.clone()).await.unwrap();
     world.resealed().await;
-    let keyring = world.store.read(|view| view.keyring()).await.unwrap().unwrap().unwrap();
+    let keyring = world.store.read(KeyRecords::keyring).await.unwrap().unwrap().unwrap();
     assert!(keyring.is_of(&next));
     world.is_whole().await;
 }
