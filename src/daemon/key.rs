@@ -9,8 +9,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 use crate::hex;
@@ -200,19 +201,17 @@ pub(super) fn path(state_dir: &Path) -> PathBuf {
 
 /// Whether the configured file is valid. Root looks at it for another user.
 pub(super) fn check(path: &Path) -> Result<(), KeyError> {
-    read(path, Rules { forbidden: 0o077, any_owner: nix::unistd::geteuid().is_root() }).map(|_| ())
+    read(path, Rules { forbidden: 0o077, any_owner: geteuid().is_root() }).map(|_| ())
 }
 
 fn read(path: &Path, rules: Rules) -> Result<Master, KeyError> {
     let path = path.to_owned();
     // What is opened is what is looked at: no link is followed, and no pipe is waited for.
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(&path) {
-        Err(e) if e.raw_os_error() == Some(Errno::ELOOP as i32) => {
-            return Err(KeyError::NoFile { path, what: "a link" });
-        }
-        Err(source) => return Err(KeyError::Read { path, source }),
-        Ok(file) => file,
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(&path, flags, Mode::empty()) {
+        Err(Errno::LOOP) => return Err(KeyError::NoFile { path, what: "a link" }),
+        Err(e) => return Err(KeyError::Read { path, source: e.into() }),
+        Ok(opened) => File::from(opened),
     };
     let known = match file.metadata() {
         Err(source) => return Err(KeyError::Read { path, source }),
@@ -221,7 +220,7 @@ fn read(path: &Path, rules: Rules) -> Result<Master, KeyError> {
     if !known.is_file() {
         return Err(KeyError::NoFile { path, what: "no regular file" });
     }
-    let user = nix::unistd::geteuid().as_raw();
+    let user = geteuid().as_raw();
     if !rules.any_owner && ![0, user].contains(&known.uid()) {
         return Err(KeyError::Owner { path, owner: known.uid(), wanted: user });
     }

@@ -15,7 +15,6 @@ use super::lock::locked;
 use super::metrics::Metrics;
 use super::moment::Moment;
 use super::pace::{Pace, Refusals};
-use super::sealing::Sealing;
 use super::settings::Settings;
 use super::steady::Steady;
 use super::submit::Submit;
@@ -25,7 +24,7 @@ use crate::id::{Ids, VerificationId};
 use crate::outbox::{Circuit, Condition, Message, Pool};
 use crate::phone::PhoneNumber;
 use crate::secret::Key;
-use crate::store::Store;
+use crate::store::{SealedAnew, Store};
 
 /// The gateway: cheap to clone, one for the whole daemon.
 #[derive(Clone)]
@@ -60,6 +59,22 @@ pub(super) struct Inner {
     pub(super) turning: Arc<tokio::sync::RwLock<()>>,
     /// How far all is sealed anew.
     pub(super) sealing: Mutex<Sealing>,
+}
+
+/// How far all is sealed anew.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sealing {
+    /// Since the last rotation, or the start.
+    pub(super) anew: SealedAnew,
+    /// Which rotation it is of, once it has begun.
+    pub(super) of: Option<u32>,
+}
+
+impl Sealing {
+    /// How many records were sealed anew, and how many no key opens.
+    pub(super) const fn counts(&self) -> (u64, u64) {
+        (self.anew.count, self.anew.damaged)
+    }
 }
 
 /// A modem and what its worker knows.

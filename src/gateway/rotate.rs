@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use super::effects::to_its_end;
 use super::error::{GatewayError, Result};
-use super::inner::{Gateway, Inner};
+use super::inner::{Gateway, Inner, Sealing};
 use super::key_home::KeyHome;
 use super::lock::locked;
 use super::request::Caller;
-use super::sealing::Sealing;
 use super::view::{Event, EventKind, KeyView};
 use crate::secret::{Master, Secret};
 use crate::trail::{self, About, Audit};

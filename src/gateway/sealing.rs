@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::effects::{Effect, Move};
 use super::error::Result;
-use super::inner::Inner;
+use super::inner::{Inner, Sealing};
 use super::lock::locked;
 use crate::clock::Timestamp;
 use crate::store::SealedAnew;
@@ -17,22 +17,6 @@ use crate::trail::Audit;
 const AT_ONCE: usize = 64;
 /// When to look again whether what was made with the old keys is written.
 const DRAWN: Duration = Duration::from_millis(100);
-
-/// How far it came.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Sealing {
-    /// Since the last rotation, or the start.
-    anew: SealedAnew,
-    /// Which rotation it is of, once it has begun.
-    of: Option<u32>,
-}
-
-impl Sealing {
-    /// How many records were sealed anew, and how many no key opens.
-    pub(super) const fn counts(&self) -> (u64, u64) {
-        (self.anew.count, self.anew.damaged)
-    }
-}
 
 impl Inner {
     /// Seals some records anew. Answers when to go on.

@@ -10,7 +10,6 @@ use super::sealed::Sort;
 use super::tables::{EXPIRIES, KEYRING};
 use super::{StoreError, Tx, backup};
 use crate::clock::Timestamp;
-use crate::random::Random;
 use crate::secret::{CheckValue, Key, Master, Ring, Sealed, UnsealError};
 use crate::trail::Event;
 
@@ -32,8 +31,8 @@ impl Keyring {
         Self { check: master.check_value(), ring: None }
     }
 
-    fn of(master: &Master, ring: &Ring, random: &Random) -> Self {
-        Self { check: master.check_value(), ring: Some(master.seal(random, ring)) }
+    fn of(master: &Master, ring: &Ring, key: &Key) -> Self {
+        Self { check: master.check_value(), ring: Some(master.seal(key.random(), ring)) }
     }
 
     /// Whether this is its key.
@@ -122,7 +121,7 @@ impl Tx<'_> {
     ) -> Result<Turned, StoreError> {
         let ring = key.ring().turned(key.random(), self.next_event(key)?);
         let newer = Key::new(master.clone(), ring.clone()).with_random(key.random().clone());
-        self.put_keyring(&Keyring::of(master, &ring, key.random()))?;
+        self.put_keyring(&Keyring::of(master, &ring, key))?;
         self.hand_over_events(key, &newer)?;
         let event = event(ring.epoch());
         let id = self.put_events(&newer, [&event])?;
@@ -134,7 +133,7 @@ impl Tx<'_> {
     pub fn end_turn(&mut self, key: &Key) -> Result<Ring, StoreError> {
         let last = EXPIRIES.keys(self, EXPIRIES.all(), Order::Descending, 1)?.pop();
         let ring = key.ring().sealed_anew(last.map_or(0, |(at, _)| at.as_millis()));
-        self.put_keyring(&Keyring::of(&key.master(), &ring, key.random()))?;
+        self.put_keyring(&Keyring::of(&key.master(), &ring, key))?;
         Ok(ring)
     }
 
@@ -154,7 +153,7 @@ impl Tx<'_> {
         if trimmed == *ring {
             return Ok(None);
         }
-        self.put_keyring(&Keyring::of(&key.master(), &trimmed, key.random()))?;
+        self.put_keyring(&Keyring::of(&key.master(), &trimmed, key))?;
         Ok(Some(trimmed))
     }
 }

@@ -331,7 +331,7 @@ async fn a_look_at_the_trail_says_whether_it_is_whole() {
 
 #[tokio::test]
 async fn the_key_is_told_of_and_replaced() {
-    let matcher = Matcher::Uid(nix::unistd::geteuid().as_raw());
+    let matcher = Matcher::Uid(rustix::process::geteuid().as_raw());
     let ops = Client { name: "ops".to_owned(), matcher, may: vec![Right::Admin], services: None };
     let api = served_within(Limits::default(), Access::new(vec![ops]));
     let (exit, out, _) = run(&api, &["key", "rotate"]).await;

@@ -369,8 +369,11 @@ fn every_member_of_every_answer_is_described() {
     let bare = wire::Problem { verification: None, ..problem.clone() };
     held.hold(&schema("Problem"), &problem, &bare);
 
-    let source = include_str!("../../src/api/wire.rs");
-    let types = source.lines().filter_map(|line| line.strip_prefix("pub struct ")?.strip_suffix(" {"));
+    let sources = [include_str!("../../src/api/wire.rs"), include_str!("../../src/api/wire_key.rs")];
+    let types = sources
+        .into_iter()
+        .flat_map(str::lines)
+        .filter_map(|line| line.strip_prefix("pub struct ")?.strip_suffix(" {"));
     assert_eq!(
         held.types,
         types.map(str::to_owned).collect(),

@@ -110,7 +110,7 @@ async fn no_other_key_is_taken_and_none_is_made_beside_records() {
     std::fs::remove_file(&file).unwrap();
     refused("it is missing", ["is missing", "put that key back"]);
     assert!(!file.exists(), "no new key beside records");
-    if nix::unistd::geteuid().is_root() {
+    if rustix::process::geteuid().is_root() {
         set(&key, 0o600);
         chown(&file, Some(12345), None).unwrap();
         refused("somebody else's", ["belongs to user 12345", "chown 0"]);

@@ -86,7 +86,7 @@ fn a_link_a_pipe_and_a_folder_are_no_keys() {
     symlink("nowhere", place.path()).unwrap();
     assert!(refusal(&place).contains("is a link"), "it is not taken for a missing one");
     std::fs::remove_file(place.path()).unwrap();
-    nix::unistd::mkfifo(place.path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, place.path(), Mode::RWXU).unwrap();
     assert!(refusal(&place).contains("no regular file"));
     std::fs::remove_file(place.path()).unwrap();
     std::fs::create_dir(place.path()).unwrap();
@@ -95,7 +95,7 @@ fn a_link_a_pipe_and_a_folder_are_no_keys() {
 
 #[test]
 fn a_key_of_somebody_else_is_refused() {
-    if !nix::unistd::geteuid().is_root() {
+    if !geteuid().is_root() {
         eprintln!("skipped: only root can give a file away");
         return;
     }
