@@ -8,12 +8,24 @@ use futures_util::stream;
 use serde_json::json as value;
 
 use super::reply::{json, plain};
-use super::request::Authorised;
+use super::request::{Authorised, Reply};
 use super::wire;
 
 /// `GET /v1/status`.
 pub(super) fn status(request: &Authorised) -> Response {
     json(StatusCode::OK, &wire::Status::from(&request.app.service.status()))
+}
+
+/// `GET /v1/key`.
+pub(super) fn key(request: &Authorised) -> Response {
+    json(StatusCode::OK, &wire::Key::from(&request.app.service.key()))
+}
+
+/// `POST /v1/key/rotate`: the answer comes when the new key counts, before all is sealed with it.
+pub(super) async fn rotate_key(mut request: Authorised) -> Reply {
+    request.no_fields().await?;
+    let key = request.app.service.rotate_key(request.caller.clone()).await?;
+    Ok(json(StatusCode::OK, &wire::Key::from(&key)))
 }
 
 /// `GET /v1/backup`: the backup is sent while the daemon goes on. An error ends the stream before its last

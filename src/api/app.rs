@@ -9,8 +9,9 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::gateway::{
     Caller, CheckRequest, CheckView, Control, Event, EventPage, Gateway, GatewayError, InboxFilter,
-    InboxView, IssueRequest, LimitsRequest, LimitsView, MessageFilter, MessageView, ModemView, OptOutView,
-    Page, Recorded, SendRequest, StatusView, TrailView, UssdAnswer, VerificationFilter, VerificationView,
+    InboxView, IssueRequest, KeyView, LimitsRequest, LimitsView, MessageFilter, MessageView, ModemView,
+    OptOutView, Page, Recorded, SendRequest, StatusView, TrailView, UssdAnswer, VerificationFilter,
+    VerificationView,
 };
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::Tag;
@@ -148,6 +149,8 @@ service! {
         events(after: u64, limit: usize) -> EventPage = (after, limit);
         /// Looks at every event that is kept, and whether an event has the hash that somebody wrote down.
         verify_events(anchor: Option<(u64, Hash)>) -> TrailView = (anchor);
+        /// Puts a new secret key in the old one's place.
+        rotate_key(caller: Caller) -> KeyView = (&caller);
         /// Carries out an operator's command. The answer to a USSD request is the network's.
         control(name: String, control: Control) -> Option<UssdAnswer> = (&name, control);
     }
@@ -166,6 +169,8 @@ service! {
         live() -> broadcast::Receiver<Event>;
         /// Writes down that a client was refused or a peer denied; a flood of them is counted.
         audit_refusal(by: Option<&str>, audit: Audit) -> ();
+        /// How things stand with the secret key.
+        key() -> KeyView;
         /// A backup of the whole state, piece by piece; nothing follows an error.
         back_up() -> mpsc::Receiver<Result<Vec<u8>, GatewayError>>;
         /// Prometheus text exposition format 0.0.4.

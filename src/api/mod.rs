@@ -41,6 +41,7 @@ mod trail_views;
 mod verifications;
 mod views;
 pub mod wire;
+mod wire_key;
 
 pub use about::openapi;
 pub use access::Access;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::wire::{
-    Audit, Check, Counters, Event, Gap, Inbox, InboxMessage, Invitation, Message, MessageRef, Messages,
-    Modem, Modems, OptOut, OptOuts, Ports, QueueDepths, Recovery, Status, Trace, TraceLine, Trail,
+    Audit, Check, Counters, Event, Gap, Inbox, InboxMessage, Invitation, Key, KeyFormer, Message, MessageRef,
+    Messages, Modem, Modems, OptOut, OptOuts, Ports, QueueDepths, Recovery, Status, Trace, TraceLine, Trail,
     Verification, Verifications,
 };
 use crate::gateway::{self, ModemState};
@@ -131,6 +131,16 @@ impl From<(u64, &trail::Event)> for Event {
             }
         }
         told
+    }
+}
+
+impl From<&gateway::KeyView> for Key {
+    fn from(view: &gateway::KeyView) -> Self {
+        let &gateway::KeyView { rotations, kept, done, sealed_anew, damaged, older } = view;
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let [sealing, codes, events] = [older.0, older.1, older.2].map(count);
+        let former = KeyFormer { sealing, codes, events };
+        Self { rotations, kept: kept.to_owned(), done, sealed_anew, damaged, former }
     }
 }
 

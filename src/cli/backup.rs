@@ -84,15 +84,22 @@ pub(super) fn restore(
     config: &Path,
     json: bool,
 ) -> Result<Exit, Failure> {
-    let state_dir = match state_dir {
-        Some(dir) => dir,
-        None => Config::load(config).map_err(|e| Failure::new(Exit::Config, e.to_string()))?.state_dir,
+    let (state_dir, configured) = if let Some(dir) = state_dir {
+        (dir, None)
+    } else {
+        let config = Config::load(config).map_err(|e| Failure::new(Exit::Config, e.to_string()))?;
+        (config.state_dir, config.secret_key_file)
     };
     let backup = File::open(file).map_err(|e| told(file, &e))?;
-    let key = daemon::restore(&state_dir, &mut BufReader::new(backup)).map_err(|e| {
-        let exit = if e.is_refusal() { Exit::Refused } else { Exit::Internal };
-        Failure::new(exit, e.to_string())
-    })?;
+    let key =
+        daemon::restore(&state_dir, configured.as_deref(), &mut BufReader::new(backup)).map_err(|e| {
+            let exit = match &e {
+                e if e.is_refusal() => Exit::Refused,
+                e if e.is_configuration() => Exit::Config,
+                _ => Exit::Internal,
+            };
+            Failure::new(exit, e.to_string())
+        })?;
     if json {
         let with_key = matches!(key, KeyRestored::WithIt);
         print(&format!("{}\n", json!({"state_dir": state_dir, "secret_key": with_key})))?;
@@ -100,9 +107,10 @@ pub(super) fn restore(
     }
     let key = match key {
         KeyRestored::WithIt => "with its secret key",
+        KeyRestored::There => "whose secret key was there already",
         KeyRestored::KeptApart => {
-            "without the secret key, which was kept apart: give the daemon the same one, or pending codes and received \
-             messages cannot be read"
+            "without the secret key, which was kept apart: give the daemon the same one, or it does not \
+             start"
         }
     };
     print(&format!("{} restored, {key}\n", state_dir.display()))?;

@@ -24,6 +24,7 @@ pub mod demo;
 mod events;
 mod exit;
 mod inbox;
+mod key;
 mod limits;
 mod message;
 mod modem_view;
@@ -179,6 +180,9 @@ enum DaemonCommand {
     Events(events::Follow),
     /// A live view of the daemon.
     Top,
+    /// The secret key, under which codes and texts are sealed: how it stands, or replace it.
+    #[command(subcommand)]
+    Key(key::KeyAction),
     /// Write the whole state to a file, while the daemon goes on.
     Backup {
         /// Is replaced when the backup is whole; readable by its owner alone. `-`: stdout.
@@ -257,6 +261,7 @@ async fn ask(session: &output::Session, question: DaemonCommand) -> Result<Exit,
         DaemonCommand::Modem { name, action } => daemon::modem(session, &name, action).await,
         DaemonCommand::Events(follow) => events::events(session, follow).await,
         DaemonCommand::Top => top::run(session).await,
+        DaemonCommand::Key(action) => key::key(session, action).await,
         DaemonCommand::Backup { file } => backup::backup(session, &file).await,
     }
 }

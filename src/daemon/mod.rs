@@ -1,6 +1,6 @@
 //! The wiring: builds every room from the configuration, in order, and takes them down in the opposite order.
 //!
-//! Start: key, store, socket, gateway and modems, then ready. Stop: no new work, the message on the air ends
+//! Start: store and its key, socket, gateway and modems, then ready. Stop: no new work, the message on the air ends
 //! (30 s at most), the socket closes, the store closes. The demo and the tests start the same daemon inside
 //! their own process:
 //!
@@ -15,6 +15,7 @@
 //! ```
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 
 use gsm_modem::Pins;
@@ -35,6 +36,7 @@ mod main;
 mod pins;
 mod port;
 mod restore;
+mod unlock;
 mod wiring;
 
 pub use core::{Core, PluggedModem};
@@ -68,6 +70,9 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] store::OpenError),
+    /// What the store keeps of its keys.
+    #[error("the store's keys cannot be read: {0}")]
+    Keyring(String),
     /// The content of the store.
     #[error("taking up the store: {0}")]
     Recover(#[from] GatewayError),
@@ -79,14 +84,18 @@ pub enum StartError {
 impl StartError {
     /// Whether the operator's configuration is at fault (exit code 78).
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Unknown(_))
+        match self {
+            Self::Config(_) | Self::Unknown(_) => true,
+            Self::Key(e) => e.is_configuration(),
+            _ => false,
+        }
     }
 
     /// Whether the disk has no room for a start, which passes by itself.
     pub fn is_full(&self) -> bool {
         match self {
             Self::Store(OpenError::Full { .. }) | Self::Recover(GatewayError::NoRoom(_)) => true,
-            Self::State { source, .. } | Self::Key(KeyError::Io { source, .. }) => store::is_full(source),
+            Self::State { source, .. } | Self::Key(KeyError::Write { source, .. }) => store::is_full(source),
             _ => false,
         }
     }
@@ -96,6 +105,8 @@ impl StartError {
         matches!(
             self,
             Self::State { .. }
+                | Self::Key(KeyError::Write { .. })
+                | Self::Keyring(_)
                 | Self::Store(OpenError::Corrupt { .. } | OpenError::TooNew { .. } | OpenError::Io { .. })
                 | Self::Recover(GatewayError::Storage(_))
         )
@@ -114,19 +125,21 @@ impl Daemon {
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let access = wiring::access(config)?;
         let state = config.state_dir.clone();
-        std::fs::create_dir_all(&state)
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&state)
             .map_err(|source| StartError::State { path: state.clone(), source })?;
-        restore::finish(&state).map_err(|source| StartError::State { path: state.clone(), source })?;
-        let found = key::load(config.secret_key_file.as_deref(), &state).map_err(|e| {
-            // A file that the configuration names is the operator's; one in the state folder is not.
-            if config.secret_key_file.is_some() { StartError::Unknown(e.to_string()) } else { e.into() }
-        })?;
+        let place = key::Place::of(config.secret_key_file.as_deref(), &state);
+        // A key that is none is told before the store is opened, which may take a while.
+        place.read()?;
         let store =
             tokio::task::spawn_blocking(move || Store::open(&state.join(STORE), &store::Options::default()))
                 .await
                 .map_err(|e| StartError::Unknown(format!("opening the store: {e}")))??;
+        let unlock::Unlocked { key, next } = unlock::unlock(&store, &place).await?;
 
-        let pins = Arc::new(pins::TriedPins::new(store.clone(), found.key.clone()));
+        let pins = Arc::new(pins::TriedPins::new(store.clone(), key.clone()));
         let mut modems = Vec::new();
         for modem in &config.modems {
             let pins = Arc::clone(&pins) as Arc<dyn Pins>;
@@ -135,9 +148,10 @@ impl Daemon {
         }
         // A daemon that nobody can reach sends nothing.
         let listener = wiring::socket(config)?;
-        let core = Core::start(store, found.key, Clock::system(), config.gateway.clone(), modems).await?;
-        if let Some(octets) = found.in_state {
-            core.gateway().attach_to_backups(octets);
+        let core = Core::start(store, key, Clock::system(), config.gateway.clone(), modems).await?;
+        core.gateway().keep_key(Arc::new(unlock::Home::new(place)));
+        if let Some(next) = next {
+            core.gateway().turn_key(next).await?;
         }
         let (close_socket, closed) = oneshot::channel::<()>();
         let limits = config.api.limits;

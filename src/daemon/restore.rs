@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::key;
-use crate::secret::Secret;
+use super::key::{self, KeyError, Place};
+use crate::secret::Master;
 use crate::store;
 
 /// Why the state was not restored.
@@ -15,7 +15,22 @@ pub enum RestoreError {
     /// The store, or the backup itself.
     #[error(transparent)]
     Store(#[from] store::RestoreError),
-    /// The folder or the key in it.
+    /// The key that is there.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The backup was made with another key than the one that is there.
+    #[error(
+        "the backup was made with another secret key than {0}; put the key of the backup there first. Nothing was \
+         restored"
+    )]
+    OtherKey(PathBuf),
+    /// The backup has its key, and the configuration names another one.
+    #[error(
+        "the backup has a secret key of its own, which is not {0}: take secret_key_file out of the configuration to \
+         use that one. Nothing was restored"
+    )]
+    KeyOfItsOwn(PathBuf),
+    /// The folder.
     #[error("{path}: {source}")]
     Io {
         /// The folder or file.
@@ -30,79 +45,66 @@ impl RestoreError {
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Store(store::RestoreError::NotEmpty(_)))
     }
+
+    /// Whether a key has to be changed first.
+    pub const fn is_configuration(&self) -> bool {
+        match self {
+            Self::Key(e) => e.is_configuration(),
+            Self::OtherKey(_) | Self::KeyOfItsOwn(_) => true,
+            _ => false,
+        }
+    }
 }
 
-/// Whether the backup contained the key.
+/// Where the key of the backup is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyRestored {
-    /// The key is in the state folder.
+    /// It was in the backup, and is in the state folder.
     WithIt,
-    /// The key is kept elsewhere, as a credential or in `secret_key_file`, and has to be there unchanged.
+    /// It was there already.
+    There,
+    /// It is kept elsewhere, as a credential or in `secret_key_file`, and has to be there unchanged.
     KeptApart,
 }
 
-/// Fills `state_dir`, which may not contain a store or a key yet, from a backup.
-pub fn restore(state_dir: &Path, from: &mut dyn Read) -> Result<KeyRestored, RestoreError> {
-    let key = key::path(state_dir);
-    if key.exists() {
-        return Err(store::RestoreError::NotEmpty(key).into());
-    }
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| RestoreError::Io { path, source }
+/// Fills `state_dir`, which may not contain a store yet, from a backup. `configured` is the `secret_key_file` of the
+/// configuration. The key goes there first: a store without its key is never there.
+pub fn restore(
+    state_dir: &Path,
+    configured: Option<&Path>,
+    from: &mut dyn Read,
+) -> Result<KeyRestored, RestoreError> {
+    let io = |source| RestoreError::Io { path: state_dir.to_owned(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(io)?;
+    let place = Place::of(configured, state_dir);
+    let there = match place.read() {
+        Err(KeyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+        there => there?,
     };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(io(state_dir))?;
-    // The key comes with the store's folder, in the one step that gives that its name.
-    let keep = |folder: &Path, octets: &Secret<Vec<u8>>| key::write(&key::path(folder), octets.expose());
-    let attached = store::restore_with(&state_dir.join(super::STORE), from, &keep)?;
-    finish(state_dir).map_err(io(&key))?;
-    Ok(if attached.is_some() { KeyRestored::WithIt } else { KeyRestored::KeptApart })
-}
-
-/// Gives a restored key its place, if a stop came before that.
-pub(super) fn finish(state_dir: &Path) -> io::Result<()> {
-    let (restored, key) = (key::path(&state_dir.join(super::STORE)), key::path(state_dir));
-    if restored.exists() && !key.exists() {
-        std::fs::rename(restored, key)?;
-        File::open(state_dir)?.sync_all()?;
+    let restored = store::restore(&state_dir.join(super::STORE), from)?;
+    let attached = match restored.attached().map(|octets| <[u8; 32]>::try_from(octets.expose().as_slice())) {
+        None => None,
+        Some(Ok(octets)) => Some(Master::from_bytes(octets)),
+        Some(Err(_)) => return Err(store::RestoreError::Damaged("its key is none").into()),
+    };
+    if let Some(own) = &attached
+        && !restored.is_of(own)?
+    {
+        return Err(store::RestoreError::Damaged("its key is another one than it was made with").into());
     }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::{Options, Store};
-
-    async fn backup() -> Vec<u8> {
-        let store = Store::in_memory();
-        let (sink, mut pieces) = tokio::sync::mpsc::channel(4);
-        let attached = Some(Secret::new(vec![7; 32]));
-        let from = store.clone();
-        tokio::spawn(async move { from.back_up(attached, sink).await });
-        let mut octets = Vec::new();
-        while let Some(piece) = pieces.recv().await {
-            octets.extend(piece.unwrap());
+    let where_it_is = match (&there, &attached) {
+        (Some(there), _) if restored.is_of(there)? => KeyRestored::There,
+        (Some(_), Some(_)) if matches!(place, Place::State(_)) => {
+            return Err(store::RestoreError::NotEmpty(place.path().to_owned()).into());
         }
-        octets
-    }
-
-    #[tokio::test]
-    async fn a_restore_that_a_stop_interrupts_leaves_nothing_or_all() {
-        let backup = backup().await;
-        let state = tempfile::tempdir().unwrap();
-        let (store, key) = (state.path().join("store"), key::path(state.path()));
-        // A stop before the folder has its name: nothing that a start would take up, or another restore would refuse.
-        let stopped = |_: &Path, _: &Secret<Vec<u8>>| Err(io::Error::other("stopped"));
-        store::restore_with(&store, &mut backup.as_slice(), &stopped).unwrap_err();
-        assert!(!store.exists() && !key.exists());
-        // One right after that: the key is in the folder, from which a start takes it.
-        let keep = |folder: &Path, octets: &Secret<Vec<u8>>| key::write(&key::path(folder), octets.expose());
-        store::restore_with(&store, &mut backup.as_slice(), &keep).unwrap();
-        assert!(store.exists() && !key.exists());
-        finish(state.path()).unwrap();
-        assert_eq!(std::fs::read(&key).unwrap(), [7; 32]);
-        finish(state.path()).unwrap();
-        Store::open(&store, &Options::default()).unwrap().close().await;
-    }
+        (Some(_), None) => return Err(RestoreError::OtherKey(place.path().to_owned())),
+        (None, Some(own)) if matches!(place, Place::State(_)) => {
+            key::make(place.path(), own)?;
+            KeyRestored::WithIt
+        }
+        (_, Some(_)) => return Err(RestoreError::KeyOfItsOwn(place.path().to_owned())),
+        (None, None) => KeyRestored::KeptApart,
+    };
+    restored.put_in_place()?;
+    Ok(where_it_is)
 }

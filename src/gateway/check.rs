@@ -7,11 +7,13 @@ use super::inner::Gateway;
 use super::moves::Tracked;
 use super::once::Once;
 use super::request::{Caller, CheckRequest};
-use super::verify::{allowed, own};
+use super::source::Source;
+use super::verify::{allowed, is_for, own};
 use super::view::CheckView;
 use crate::id::VerificationId;
-use crate::otp::{self, BindingHash, Code, Service, Verification, VerificationStatus};
+use crate::otp::{self, Code, Service, Verification, VerificationStatus};
 use crate::outbox::Observation;
+use crate::secret::Key;
 
 impl Gateway {
     /// Checks a code.
@@ -22,7 +24,7 @@ impl Gateway {
         request: CheckRequest,
     ) -> Result<CheckView> {
         let route = format!("POST /v1/verifications/{id}/check");
-        let once = once(caller, &route, &request, &[]);
+        let once = once(&self.0.key, caller, &route, &request, &[]);
         let who = caller.clone();
         let check = move |mv: &mut Move<'_, '_>| {
             let tracked = own(&who, mv.settled(id)?)?;
@@ -47,7 +49,7 @@ impl Gateway {
         let to = settings.number(to)?;
         let service = service.unwrap_or(Service::DEFAULT).to_owned();
         allowed(caller, &settings, &service)?;
-        let once = once(caller, "POST /v1/check", &request, &[to.as_str(), &service]);
+        let once = once(&self.0.key, caller, "POST /v1/check", &request, &[to.as_str(), &service]);
         let who = caller.clone();
         let check = move |mv: &mut Move<'_, '_>| {
             if let Some(answer) = mv.answered_before(once.as_ref())? {
@@ -63,12 +65,12 @@ impl Gateway {
 }
 
 /// What makes two checks the same.
-fn once(caller: &Caller, route: &str, request: &CheckRequest, of: &[&str]) -> Option<Once> {
+fn once(key: &Key, caller: &Caller, route: &str, request: &CheckRequest, of: &[&str]) -> Option<Once> {
     let fields = || {
         let said = [Some(&request.code), request.binding.as_ref()].into_iter().flatten();
         of.iter().copied().chain(said.map(|secret| secret.expose().as_str())).collect()
     };
-    Once::of(caller, route, request.idempotency_key.as_ref(), fields)
+    Once::of(key, caller, route, request.idempotency_key.as_ref(), fields)
 }
 
 impl Move<'_, '_> {
@@ -81,6 +83,9 @@ impl Move<'_, '_> {
             ));
         }
         let right = self.is_right(&tracked.v, request);
+        if !right {
+            self.is_whole(&tracked.v)?;
+        }
         let answer = match otp::step(tracked.v.clone(), otp::Event::Entered { right }, self.now) {
             Ok(v) if self.guess(&v.to, !right)? => self.entered(Tracked { v, ..tracked })?,
             // The number had too many wrong codes: not even a right one is compared.
@@ -100,8 +105,24 @@ impl Move<'_, '_> {
         // A service that is gone from the configuration leaves its codes as they were drawn.
         let alphabet = self.settings.services.get(&v.service).map_or("", |service| &service.policy.alphabet);
         let typed = Code::typed(request.code.expose(), alphabet);
-        let binding = request.binding.as_ref().map(|b| BindingHash::of(b.expose(), self.key, v.id));
-        typed.hash(self.key, v.id, &v.service, &v.to) == v.hash && binding == v.binding
+        typed.has(&v.hash, self.key, v.id, &v.service, &v.to) && is_for(v, request.binding.as_ref(), self.key)
+    }
+
+    /// Refuses a verification whose code cannot be compared, since its record is damaged: nothing is counted against a
+    /// code that may be right.
+    fn is_whole(&self, v: &Verification) -> Result<()> {
+        let Some(sealed) = &v.sealed else { return Ok(()) };
+        let damaged = || {
+            GatewayError::Internal(
+                "the record of the code is damaged, so that no code can be compared with it, and this one was not \
+                 counted; issue a new verification, and restore a backup if there are more"
+                    .to_owned(),
+            )
+        };
+        let plain = self.key.unseal(&v.id.to_bytes(), sealed).map_err(|_| damaged())?;
+        let kept = Source::unpack(plain.expose());
+        let fits = kept.is_none_or(|kept| kept.code.has(&v.hash, self.key, v.id, &v.service, &v.to));
+        if fits { Ok(()) } else { Err(damaged()) }
     }
 
     /// Writes down a verification that a code was entered for. One that has ended needs its queued message no more.

@@ -11,6 +11,7 @@ use super::air::{Doubt, OnAir};
 use super::clocks::Clocks;
 use super::error::{GatewayError, Result};
 use super::events::Events;
+use super::key_home::KeyHome;
 use super::lock::locked;
 use super::metrics::Metrics;
 use super::moment::Moment;
@@ -22,8 +23,8 @@ use crate::clock::{Now, Steady};
 use crate::id::{Ids, VerificationId};
 use crate::outbox::{Circuit, Condition, Message, Pool};
 use crate::phone::PhoneNumber;
-use crate::secret::{Key, Secret};
-use crate::store::Store;
+use crate::secret::Key;
+use crate::store::{SealedAnew, Store};
 
 /// The gateway: cheap to clone, one for the whole daemon.
 #[derive(Clone)]
@@ -50,8 +51,28 @@ pub(super) struct Inner {
     pub(super) refusals: Mutex<Refusals>,
     pub(super) metrics: Metrics,
     pub(super) stopping: AtomicBool,
-    /// What goes into a backup beside the store: the installation's key, when it is kept with the state.
-    pub(super) attached: OnceLock<Secret<Vec<u8>>>,
+    /// Where the installation's key is kept.
+    pub(super) home: OnceLock<Arc<dyn KeyHome>>,
+    /// Held alone while the key is replaced, and with others while a backup is taken: a backup has one key.
+    pub(super) turning: Arc<tokio::sync::RwLock<()>>,
+    /// How far all is sealed anew.
+    pub(super) sealing: Mutex<Sealing>,
+}
+
+/// How far all is sealed anew.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sealing {
+    /// Since the last rotation, or the start.
+    pub(super) anew: SealedAnew,
+    /// Which rotation it is of, once it has begun.
+    pub(super) of: Option<u32>,
+}
+
+impl Sealing {
+    /// How many records were sealed anew, and how many no key opens.
+    pub(super) const fn counts(&self) -> (u64, u64) {
+        (self.anew.count, self.anew.damaged)
+    }
 }
 
 /// A modem and what its worker knows.

@@ -13,7 +13,7 @@ use super::sims::Source;
 use super::view::InboxView;
 use crate::clock::Steady;
 use crate::id::InboxId;
-use crate::inbox::{Assembly, Content, Entry, Sender, Tag};
+use crate::inbox::{Assembly, Content, Entry, Sender, Tag, part_owner};
 use crate::secret::Secret;
 use crate::store::{InboxRecords as _, KnownSim, NameRecords as _};
 
@@ -56,11 +56,15 @@ impl Move<'_, '_> {
         if self.came_before(&sim, |name| piece::unreadable_seen(key, name, pdu))? {
             return Ok(());
         }
+        self.keep_unreadable(&from.modem, pdu, why)
+    }
+
+    fn keep_unreadable(&mut self, modem: &str, octets: &[u8], why: String) -> Result<()> {
         let id = self.inner.ids.next::<InboxId>(self.now.steady());
         self.put(&Entry {
             id,
             from: Sender::default(),
-            modem: from.modem.clone(),
+            modem: modem.to_owned(),
             received_at: self.now.wall(),
             sent_at: None,
             parts: 1,
@@ -69,7 +73,7 @@ impl Move<'_, '_> {
             class: None,
             ports: None,
             replaced_by: None,
-            body: self.key.seal(&id.to_bytes(), pdu),
+            body: self.key.seal(&id.to_bytes(), octets),
         })
     }
 
@@ -190,7 +194,7 @@ impl Move<'_, '_> {
             assembly.have.push(place.sequence);
             assembly.have.sort_unstable();
         }
-        let sealed = self.key.seal(&owner(tag, place.sequence), &stored(&from.sim.identity, pdu));
+        let sealed = self.key.seal(&part_owner(tag, place.sequence), &stored(&from.sim.identity, pdu));
         self.tx.put_part(tag, place.sequence, &sealed)?;
         self.tx.put_assembly(tag, &assembly)?;
         self.make_room()
@@ -219,14 +223,13 @@ impl Move<'_, '_> {
         let pieces = self.pieces(tag, assembly)?;
         self.tx.delete_assembly(tag)?;
         if pieces.is_empty() {
-            // Sealed with another key: nobody can read them any more.
-            return Ok(());
+            let why = "the records of its parts are damaged".to_owned();
+            return self.keep_unreadable(&assembly.modem, &[], why);
         }
         self.keep(&assembly.modem, &pieces, assembly.total, &sim)
     }
 
-    /// The parts that came, in their order. One that does not open, because the secret key was replaced, is
-    /// missing.
+    /// The parts that came, in their order. One that does not open, because its record is damaged, is missing.
     fn pieces(&self, tag: &Tag, assembly: &Assembly) -> Result<Vec<(u8, Piece)>> {
         let parts = self.parts(tag, assembly)?.into_iter();
         Ok(parts.map(|(sequence, _, piece)| (sequence, piece)).collect())
@@ -259,8 +262,9 @@ impl Move<'_, '_> {
     }
 
     fn unsealed(&self, tag: &Tag, sequence: u8) -> Result<Option<Secret<Vec<u8>>>> {
-        let sealed = self.tx.part(tag, sequence)?;
-        Ok(sealed.and_then(|sealed| self.key.unseal(&owner(tag, sequence), &sealed).ok()))
+        let Some(sealed) = self.tx.part(tag, sequence)? else { return Ok(None) };
+        let opened = self.key.unseal(&part_owner(tag, sequence), &sealed);
+        Ok(opened.inspect_err(|e| tracing::error!(sequence, "a part of a received message: {e}")).ok())
     }
 
     /// Writes a message of these parts, and does what its text asks for.
@@ -323,13 +327,6 @@ impl Move<'_, '_> {
 
 fn epoch(at: Steady) -> Duration {
     Duration::from_millis(at.as_millis())
-}
-
-/// What a part is sealed for.
-fn owner(tag: &Tag, sequence: u8) -> [u8; 17] {
-    let mut owner = [sequence; 17];
-    owner[..16].copy_from_slice(tag);
-    owner
 }
 
 /// A part as it is sealed: its SIM, then its PDU.

@@ -2,6 +2,7 @@
 //! a client no more than one verification is pending.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
@@ -12,14 +13,14 @@ use super::once::{Made, Once};
 use super::request::{Caller, IssueRequest, Mode};
 use super::settings::Settings;
 use super::source::{Source, check_values};
-use super::verify::{allowed, own, visible};
+use super::verify::{allowed, is_for, own, visible};
 use super::view::{CheckView, Invitation, VerificationView};
 use crate::clock::Now;
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, BindingHash, Code, OnReissue, Service, Verification, VerificationStatus};
 use crate::outbox::Message;
 use crate::phone::PhoneNumber;
-use crate::secret::Secret;
+use crate::secret::{Ring, Secret};
 use crate::store::Records as _;
 
 /// The most notes of a client on one verification, and the most octets of their names and values together.
@@ -34,6 +35,8 @@ struct New {
     on_reissue: OnReissue,
     /// Of an inbound one.
     invitation: Option<Invitation>,
+    /// The keys that it was made with, until it is written.
+    _drawn: Arc<Ring>,
 }
 
 impl Gateway {
@@ -45,7 +48,8 @@ impl Gateway {
         let name = request.service.clone().unwrap_or_else(|| Service::DEFAULT.to_owned());
         let to = settings.number(&request.to)?;
         let fields = || fields(&request, to.as_str(), &name);
-        let once = Once::of(caller, "POST /v1/verifications", request.idempotency_key.as_ref(), fields);
+        let once =
+            Once::of(&inner.key, caller, "POST /v1/verifications", request.idempotency_key.as_ref(), fields);
         let (who, now) = (caller.clone(), inner.now());
         let look = move |mv: &mut Move<'_, '_>, id| Ok(visible(&who, mv.settled(id)?)?.view(now));
         if let Some(view) = inner.replay(now, once.clone(), look).await? {
@@ -71,7 +75,7 @@ impl Gateway {
     ) -> Result<VerificationView> {
         let inner = &self.0;
         let route = format!("POST /v1/verifications/{id}/resend");
-        let once = Once::of(caller, &route, idempotency_key.as_ref(), Vec::<&str>::new);
+        let once = Once::of(&inner.key, caller, &route, idempotency_key.as_ref(), Vec::<&str>::new);
         let now = inner.now();
         let (who, message) = (caller.clone(), inner.ids.next(now.steady()));
         inner.perform(now, move |mv| mv.resend(&who, id, message, once.as_ref())).await
@@ -90,6 +94,7 @@ impl Inner {
         now: Now,
     ) -> Result<New> {
         let policy = &service.policy;
+        let drawn = self.key.ring();
         let (id, message) = (self.ids.next(now.steady()), self.ids.next(now.steady()));
         let (code, number) = match request.mode {
             Mode::Sms => {
@@ -121,7 +126,15 @@ impl Inner {
         };
         let token = || Secret::new(source.code.expose().to_owned());
         let invitation = number.map(|number| Invitation { token: token(), number });
-        Ok(New { v, m, source, binding: request.binding, on_reissue: policy.on_reissue, invitation })
+        Ok(New {
+            v,
+            m,
+            source,
+            binding: request.binding,
+            on_reissue: policy.on_reissue,
+            invitation,
+            _drawn: drawn,
+        })
     }
 }
 
@@ -185,12 +198,11 @@ impl Move<'_, '_> {
     /// Whether a pending verification is what is asked for now: its service says so, it lives long enough for another
     /// message, and it is for the same thing. A token is given once, so that no inbound one goes on.
     fn goes_on(&self, v: &Verification, new: &New) -> bool {
-        let binding = new.binding.as_ref().map(|b| BindingHash::of(b.expose(), self.key, v.id));
         new.on_reissue == OnReissue::Same
             && !v.inbound
             && !new.v.inbound
             && v.life.left(self.now) >= self.settings.min_life
-            && v.binding == binding
+            && is_for(v, new.binding.as_ref(), self.key)
     }
 
     /// A new verification and its message, which are counted already.

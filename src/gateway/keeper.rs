@@ -41,14 +41,18 @@ impl Inner {
         while !self.stopping.load(Ordering::SeqCst) {
             self.keeper_at.store(0, Ordering::SeqCst);
             let now = self.now();
-            if let Err(e) = self.pass(now, &mut swept).await {
-                tracing::error!(error = %e, "the keeper of times stops");
-                return;
-            }
+            let sealing = match self.pass(now, &mut swept).await {
+                Ok(sealing) => sealing,
+                Err(e) => {
+                    tracing::error!(error = %e, "the keeper of times stops");
+                    return;
+                }
+            };
             let queue = locked(&self.queue).next_wake();
             let expiry = locked(&self.expiries).first().map(|&(at, _)| at);
             let sweep = self.sweep_at(swept.as_ref());
-            let next = [queue, expiry, self.held_until()].into_iter().flatten().fold(sweep, Steady::min);
+            let next =
+                [queue, expiry, self.held_until(), sealing].into_iter().flatten().fold(sweep, Steady::min);
             self.keeper_at.store(next.as_millis().max(1), Ordering::SeqCst);
             tokio::select! {
                 biased;
@@ -88,7 +92,8 @@ impl Inner {
         .await
     }
 
-    async fn pass(self: &Arc<Self>, now: Now, swept: &mut Option<Swept>) -> Result<()> {
+    /// Does what is due. Answers when something is to be sealed anew, if anything is.
+    async fn pass(self: &Arc<Self>, now: Now, swept: &mut Option<Swept>) -> Result<Option<Steady>> {
         self.look_at_date(now).await?;
         let (overdue, woken, given_up) = {
             let mut pool = locked(&self.queue);
@@ -121,7 +126,7 @@ impl Inner {
         if now.steady() >= self.sweep_at(swept.as_ref()) {
             *swept = Some(Swept { at: now.steady(), more: self.sweep(now).await? });
         }
-        Ok(())
+        self.seal_anew(now).await
     }
 
     /// When to look for old records again: nothing outlives its time by more than a tenth of the shortest one, or a
@@ -172,6 +177,7 @@ impl Inner {
         };
         let forgotten = self.make_in_turn(now, forget).await?;
         let more = self.sweep_events().await?;
+        self.trim_keys(now).await?;
         Ok(self.sweep_inbox(now).await? || more || forgotten >= SWEEP_AT_ONCE)
     }
 

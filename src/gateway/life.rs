@@ -52,7 +52,9 @@ impl Gateway {
             refusals: Mutex::default(),
             metrics: Metrics::default(),
             stopping: AtomicBool::new(false),
-            attached: OnceLock::new(),
+            home: OnceLock::new(),
+            turning: Arc::default(),
+            sealing: Mutex::default(),
             clocks,
         }));
         gateway.0.take_up_trail().await?;

@@ -1,5 +1,6 @@
 //! What the log tells of moves, once they are on disk. Numbers are masked.
 
+use crate::id::MessageId;
 use crate::outbox::{Message, MessageStatus};
 
 /// Something to tell.
@@ -11,6 +12,8 @@ pub(super) enum Line {
     OneOfTwoEnded(Message, String),
     /// A message was withdrawn, since its recipient opted out.
     OptedOut(Message),
+    /// The text of a message does not open.
+    Damaged(MessageId),
     /// Somebody opted out or in whose number is not known: the sender, masked.
     UnknownSender(String),
 }
@@ -24,6 +27,9 @@ impl Line {
             }
             Self::OptedOut(m) => {
                 tracing::info!(message = %m.id, to = m.to.masked(), "withdrawn: the recipient opted out");
+            }
+            Self::Damaged(message) => {
+                tracing::error!(%message, "its record is damaged: it waits, and a backup may have it");
             }
             Self::UnknownSender(from) => {
                 tracing::warn!(from, "opted out or in, but the sender is no number that messages go to");

@@ -18,7 +18,8 @@ impl Gateway {
         let settings = inner.settings();
         let to = settings.number(&request.to)?;
         let fields = || fields(&request, to.as_str());
-        let once = Once::of(caller, "POST /v1/messages", request.idempotency_key.as_ref(), fields);
+        let once =
+            Once::of(&inner.key, caller, "POST /v1/messages", request.idempotency_key.as_ref(), fields);
         let now = inner.now();
         let look = |mv: &mut Move<'_, '_>, id| mv.tx.message(id)?.ok_or(GatewayError::NotFound("message"));
         if let Some(m) = inner.replay(now, once.clone(), look).await? {
@@ -37,6 +38,8 @@ impl Gateway {
             return Err(GatewayError::InvalidRequest("no modem of this name is configured".to_owned()));
         }
         let send_at = request.send_at.filter(|date| *date > now.date());
+        // What is made with these keys is written before they may go.
+        let drawn = inner.key.ring();
         let blank = inner.blank(inner.ids.next(now.steady()), to, caller, &request.text, now)?;
         let m = Message {
             priority: request.priority,
@@ -50,7 +53,13 @@ impl Gateway {
             }),
             ..blank
         };
-        let made = inner.perform(now, move |mv| mv.send(m, once.as_ref())).await?;
+        let made = inner
+            .perform(now, move |mv| {
+                let made = mv.send(m, once.as_ref());
+                drop(drawn);
+                made
+            })
+            .await?;
         Ok((MessageView::from(&made.subject), made.known))
     }
 

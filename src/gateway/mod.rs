@@ -18,6 +18,7 @@ mod inner;
 mod intake;
 mod issue;
 mod keeper;
+mod key_home;
 mod life;
 mod limits;
 mod lint;
@@ -39,6 +40,8 @@ mod recoveries;
 mod reports;
 mod request;
 mod reverse;
+mod rotate;
+mod sealing;
 mod sends;
 mod settings;
 mod sims;
@@ -58,6 +61,7 @@ pub use error::GatewayError;
 pub(crate) use error::seconds;
 pub use gsm_modem::{Counters, Part, Recorded, Snapshot, State as ModemState, UssdAnswer};
 pub use inner::Gateway;
+pub use key_home::KeyHome;
 pub use lint::lint;
 pub use request::{
     Caller, CheckRequest, InboxFilter, IssueRequest, LimitsRequest, MessageFilter, Mode, Origin, Reach,
@@ -66,6 +70,7 @@ pub use request::{
 pub use settings::Settings;
 pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
 pub use view::{
-    CheckView, Event, EventKind, EventPage, Gap, InboxView, Invitation, LimitsView, MessageView, ModemView,
-    Numbered, OptOutView, Page, QueueView, RecoveryView, StatusView, TrailView, VerificationView, WindowView,
+    CheckView, Event, EventKind, EventPage, Gap, InboxView, Invitation, KeyView, LimitsView, MessageView,
+    ModemView, Numbered, OptOutView, Page, QueueView, RecoveryView, StatusView, TrailView, VerificationView,
+    WindowView,
 };

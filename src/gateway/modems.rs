@@ -12,7 +12,6 @@ use super::lock::locked;
 use super::submit::{Control, ControlError};
 use super::view::{ModemView, QueueView, StatusView};
 use crate::outbox::Circuit;
-use crate::secret::Secret;
 
 /// Pieces of a backup that wait for whoever takes it.
 const BACKUP_PIECES: usize = 4;
@@ -82,17 +81,15 @@ impl Gateway {
         .await
     }
 
-    /// Has `octets` go into every backup; they come back from the store's `restore`.
-    pub fn attach_to_backups(&self, octets: Secret<Vec<u8>>) {
-        // The first ones stay.
-        let _ = self.0.attached.set(octets);
-    }
-
     /// A backup of everything, as it is when the last piece was given, while the work goes on.
     pub fn back_up(&self) -> mpsc::Receiver<Result<Vec<u8>>> {
         let (sink, pieces) = mpsc::channel(BACKUP_PIECES);
         let (inner, (to_us, mut from_store)) = (Arc::clone(&self.0), mpsc::channel(BACKUP_PIECES));
-        tokio::spawn(async move { inner.store.back_up(inner.attached.get().cloned(), to_us).await });
+        tokio::spawn(async move {
+            // The key stays the same meanwhile.
+            let _same = Arc::clone(&inner.turning).read_owned().await;
+            inner.store.back_up(inner.key_for_backups(), to_us).await;
+        });
         tokio::spawn(async move {
             while let Some(piece) = from_store.recv().await {
                 if sink.send(piece.map_err(GatewayError::from)).await.is_err() {

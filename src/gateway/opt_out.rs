@@ -32,7 +32,8 @@ impl Gateway {
         let shown = &found[..found.len().min(limit)];
         let next = shown.last().filter(|_| more).map(|(tag, _)| crate::hex::encode(tag));
         let view = |(_, value): &(Tag, OptOut)| {
-            let plain = self.0.key.unseal(OptOut::OWNER, &value.phone).ok()?;
+            let opened = self.0.key.unseal(OptOut::OWNER, &value.phone);
+            let plain = opened.inspect_err(|e| tracing::error!("a number that opted out: {e}")).ok()?;
             let phone = OptOut::number(plain.expose())?;
             Some(OptOutView { phone, since: value.since, message: value.message })
         };

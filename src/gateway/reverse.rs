@@ -108,7 +108,7 @@ impl Move<'_, '_> {
     }
 
     fn has_token(&self, v: &Verification, tokens: &[Code]) -> bool {
-        tokens.iter().any(|token| token.hash(self.key, v.id, &v.service, &v.to) == v.hash)
+        tokens.iter().any(|token| token.has(&v.hash, self.key, v.id, &v.service, &v.to))
     }
 }
 

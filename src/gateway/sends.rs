@@ -1,5 +1,7 @@
 //! The moves of a message on its way: a modem claims it, a send of it ends, its time runs out.
 
+use std::time::Duration;
+
 use super::effects::{Effect, Move};
 use super::error::Result;
 use super::log::Line;
@@ -10,10 +12,14 @@ use crate::clock::Now;
 use crate::id::MessageId;
 use crate::otp::{Verification, VerificationStatus};
 use crate::outbox::{self, Accounting, Avoid, End, Event, FaultClass, Message, MessageStatus};
+use crate::secret::Sealed;
 use crate::store::{Records as _, ReportRecords as _};
 
 /// Why a message whose code is of no use is withdrawn.
 const ENDED: &str = "its code was used, withdrawn or sent in a newer message";
+
+/// How long a message waits whose text does not open.
+const DAMAGED: Duration = Duration::from_secs(600);
 
 /// A message for a modem.
 #[derive(Debug, Clone)]
@@ -112,6 +118,14 @@ impl Move<'_, '_> {
             self.run_out(id)?;
             return Ok(None);
         }
+        if let Some(m) = self.damaged(&m)? {
+            if twin_of.is_none() {
+                self.then(Effect::Log(Line::Damaged(m.id)));
+                self.then(Effect::Message(m.clone()));
+                self.then(Effect::Enqueue(m, avoid));
+            }
+            return Ok(None);
+        }
         let twin = twin_of.is_some();
         let event = match twin_of {
             None if !self.began(&m, &modem, sim.as_deref())? => {
@@ -133,6 +147,19 @@ impl Move<'_, '_> {
             self.then(Effect::Message(m.clone()));
         }
         Ok(claimed)
+    }
+
+    /// A message whose text does not open: nobody can send it, and nothing ends it but its own deadline, since a backup
+    /// may have its record. It waits for a while.
+    fn damaged(&mut self, m: &Message) -> Result<Option<Message>> {
+        let opens = |body: &Sealed| self.key.unseal(&m.id.to_bytes(), body);
+        let Some(Err(error)) = m.body.as_ref().map(opens) else { return Ok(None) };
+        let mut m = m.clone();
+        if m.status == MessageStatus::Queued {
+            (m.error, m.due_at) = (Some(format!("its text: {error}")), self.now.plus(DAMAGED));
+            self.tx.put_message(&m)?;
+        }
+        Ok(Some(m))
     }
 
     /// Whether the parts of a message that went out did so through this SIM: a phone joins the parts of one sender alone,

@@ -13,7 +13,7 @@ use crate::id::{MessageId, VerificationId};
 use crate::otp::{Service, Verification};
 use crate::outbox::{Encoding, Kind, Message, MessageStatus};
 use crate::phone::PhoneNumber;
-use crate::secret::{Sealed, Secret};
+use crate::secret::{Key, Sealed, Secret};
 
 /// Parts of one message: 1530 characters of the default alphabet.
 const MAX_PARTS: usize = 10;
@@ -110,6 +110,14 @@ impl Inner {
         Source::unpack(plain.expose()).ok_or_else(|| {
             GatewayError::Conflict("the code cannot be sent again; issue a new verification".to_owned())
         })
+    }
+}
+
+/// Whether a verification is for what a client says that it is for.
+pub(super) fn is_for(v: &Verification, said: Option<&Secret<String>>, key: &Key) -> bool {
+    match (v.binding, said) {
+        (Some(binding), Some(said)) => binding.is_of(said.expose(), key, v.id),
+        (binding, said) => binding.is_none() && said.is_none(),
     }
 }
 

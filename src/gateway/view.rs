@@ -315,6 +315,23 @@ pub struct EventPage {
     pub upto: u64,
 }
 
+/// How things stand with the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyView {
+    /// How often it was replaced.
+    pub rotations: u32,
+    /// Where it is kept: `state`, `file`, `credential`, or `memory` of a daemon in a test.
+    pub kept: &'static str,
+    /// Whether all is sealed with the newest key.
+    pub done: bool,
+    /// How many records were sealed anew since the last rotation, or the start.
+    pub sealed_anew: u64,
+    /// How many no key opens.
+    pub damaged: u64,
+    /// How many former keys there still are: that open what is sealed, for codes, for events.
+    pub older: (usize, usize, usize),
+}
+
 /// What a look at the whole trail found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrailView {

@@ -205,7 +205,7 @@ impl Inner {
 
     /// The PDUs of the parts that are still to go through this modem.
     fn compose(&self, m: &Message, modem: &str, now: Now) -> Result<Vec<Part>, Fault> {
-        // What cannot be read can be sent by nobody.
+        // What cannot be read can be sent by nobody. The claim looked whether it opens.
         let broken = |text: String| Fault { class: FaultClass::Recipient, text };
         let body = m.body.as_ref().ok_or_else(|| broken("its text is gone".to_owned()))?;
         let plain = self.key.unseal(&m.id.to_bytes(), body).map_err(|e| broken(e.to_string()))?;

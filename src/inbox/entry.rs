@@ -92,6 +92,13 @@ pub struct Assembly {
     pub have: Vec<u8>,
 }
 
+/// For whom a part is sealed: its message, and its place there.
+pub fn part_owner(assembly: &Tag, sequence: u8) -> [u8; 17] {
+    let mut owner = [sequence; 17];
+    owner[..16].copy_from_slice(assembly);
+    owner
+}
+
 /// A number that asked for no more messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptOut {

@@ -15,5 +15,5 @@
 mod entry;
 mod words;
 
-pub use entry::{Assembly, Content, Entry, OptOut, Sender, Tag};
+pub use entry::{Assembly, Content, Entry, OptOut, Sender, Tag, part_owner};
 pub use words::{Keyword, Words};

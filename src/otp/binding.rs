@@ -16,7 +16,12 @@ impl BindingHash {
 
     /// The hash of what the application said for this verification.
     pub fn of(text: &str, key: &Key, id: VerificationId) -> Self {
-        Self(key.hash(&[b"binding", &id.to_bytes(), text.as_bytes()]))
+        Self(key.digest(&fields(&id.to_bytes(), text)))
+    }
+
+    /// Whether it is that of this text, whichever of the keys was the newest when it was made.
+    pub fn is_of(&self, text: &str, key: &Key, id: VerificationId) -> bool {
+        key.digests(&fields(&id.to_bytes(), text)).contains(&self.0)
     }
 
     /// The octets, for the store.
@@ -28,6 +33,10 @@ impl BindingHash {
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
+}
+
+fn fields<'a>(id: &'a [u8], text: &'a str) -> [&'a [u8]; 3] {
+    [b"binding", id, text.as_bytes()]
 }
 
 impl fmt::Debug for BindingHash {
@@ -50,5 +59,8 @@ mod tests {
         assert_ne!(hash, BindingHash::of("pay 1250", &key, id));
         assert_ne!(hash, BindingHash::of("pay 12.50", &key, other));
         assert_eq!(hash, BindingHash::from_bytes(*hash.as_bytes()));
+        key.replace(key.master(), key.ring().turned(key.random(), 1));
+        assert_ne!(hash, BindingHash::of("pay 12.50", &key, id));
+        assert!(hash.is_of("pay 12.50", &key, id) && !hash.is_of("pay 1250", &key, id));
     }
 }

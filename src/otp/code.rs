@@ -64,12 +64,24 @@ impl Code {
 
     /// The keyed hash of this code for a verification.
     pub fn hash(&self, key: &Key, id: VerificationId, service: &str, to: &PhoneNumber) -> CodeHash {
-        CodeHash(key.hash(&[
-            &id.to_bytes(),
-            service.as_bytes(),
-            to.as_str().as_bytes(),
-            self.0.expose().as_bytes(),
-        ]))
+        CodeHash(key.digest(&self.fields(&id.to_bytes(), service, to)))
+    }
+
+    /// Whether the hash is that of this code, whichever of the keys was the newest when it was made.
+    pub fn has(
+        &self,
+        hash: &CodeHash,
+        key: &Key,
+        id: VerificationId,
+        service: &str,
+        to: &PhoneNumber,
+    ) -> bool {
+        let digests = key.digests(&self.fields(&id.to_bytes(), service, to));
+        digests.into_iter().any(|digest| CodeHash(digest) == *hash)
+    }
+
+    fn fields<'a>(&'a self, id: &'a [u8], service: &'a str, to: &'a PhoneNumber) -> [&'a [u8]; 4] {
+        [id, service.as_bytes(), to.as_str().as_bytes(), self.0.expose().as_bytes()]
     }
 }
 
@@ -244,6 +256,12 @@ mod tests {
         assert_ne!(hash, Code::typed("123456", DIGITS).hash(&key, id, "login", &b));
         assert_ne!(hash, Code::typed("123456", DIGITS).hash(&Key::from_bytes([4; 32]), id, "login", &a));
         assert_eq!(format!("{:?} {hash:?}", Code::typed("123456", DIGITS)), "Code([secret]) [hash]");
+        // The key was replaced meanwhile.
+        let code = |text| Code::typed(text, DIGITS);
+        key.replace(key.master(), key.ring().turned(key.random(), 1));
+        assert_ne!(code("123456").hash(&key, id, "login", &a), hash);
+        assert!(code("123456").has(&hash, &key, id, "login", &a));
+        assert!(!code("123457").has(&hash, &key, id, "login", &a));
     }
 
     proptest! {

@@ -1,4 +1,5 @@
-//! Secrets: values that never reach a log, an error or a `Debug`, and the key that seals them at rest.
+//! Secrets: values that never reach a log, an error or a `Debug`, and the keys that seal them at rest. The
+//! installation's key, which an operator keeps, opens a ring of keys, which the store keeps; those seal and hash.
 //!
 //! This room knows nothing of codes, messages or files.
 //!
@@ -13,6 +14,11 @@
 //! ```
 
 mod key;
+mod master;
+mod ring;
+mod subkey;
 
 pub use gsm_modem::Secret;
 pub use key::{Key, Sealed, UnsealError};
+pub use master::{CheckValue, Master};
+pub use ring::Ring;

@@ -12,12 +12,13 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use tokio::sync::{mpsc, oneshot};
 
 use super::committer::Job;
-use super::engine::{Engine as _, Order, Overlay, walk};
+use super::disk::Disk;
+use super::engine::{Engine, Order, Overlay, walk};
 use super::health::Health;
 use super::open::{self, OpenError, Options, SCHEMA};
 use super::records::Records as _;
-use super::{Store, StoreError, journal, keys};
-use crate::secret::Secret;
+use super::{KeyRecords as _, Store, StoreError, View, journal, keys};
+use crate::secret::{Key, Master, Secret};
 
 const MAGIC: &[u8; 8] = b"smsotp-b";
 /// Key of what is not the store's own; the octet stands for no kind of record.
@@ -145,65 +146,98 @@ impl Writer {
     }
 }
 
-/// Makes the store in `dir`, which must not be there, from a backup: whole or not at all. Answers what was attached.
-pub fn restore(dir: &Path, from: &mut dyn Read) -> Result<Option<Secret<Vec<u8>>>, RestoreError> {
-    restore_with(dir, from, &|_, _| Ok(()))
+/// What belongs to one store's files, not to what it holds.
+pub(super) fn is_own(key: &[u8]) -> bool {
+    key == keys::SEQUENCE || key == keys::SCHEMA
 }
 
-/// The same; `keep` puts what was attached into the folder before that gets its name, so that both are there or none.
-pub fn restore_with(
-    dir: &Path,
-    from: &mut dyn Read,
-    keep: &dyn Fn(&Path, &Secret<Vec<u8>>) -> io::Result<()>,
-) -> Result<Option<Secret<Vec<u8>>>, RestoreError> {
+/// A store from a backup, whole, that is not in its place yet. It is gone when it is dropped.
+pub struct Restored {
+    dir: PathBuf,
+    unfinished: PathBuf,
+    disk: Option<Arc<Disk>>,
+    attached: Option<Secret<Vec<u8>>>,
+}
+
+/// Makes the store for `dir`, which must not be there, from a backup: whole or not at all.
+pub fn restore(dir: &Path, from: &mut dyn Read) -> Result<Restored, RestoreError> {
     if dir.exists() {
         return Err(RestoreError::NotEmpty(dir.to_owned()));
     }
-    let io = |source| OpenError::Io { path: dir.to_owned(), source };
     let unfinished = dir.with_extension("restoring");
     if unfinished.exists() {
+        let io = |source| OpenError::Io { path: dir.to_owned(), source };
         std::fs::remove_dir_all(&unfinished).map_err(io)?;
     }
-    let attached = fill(&unfinished, from).inspect_err(|_| {
-        // What is left of it is removed by the next attempt, at the latest.
-        let _ = std::fs::remove_dir_all(&unfinished);
-    })?;
-    if let Some(attached) = &attached {
-        keep(&unfinished, attached).map_err(io)?;
-    }
-    std::fs::rename(&unfinished, dir).map_err(io)?;
-    let above = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(above).and_then(|above| above.sync_all()).map_err(io)?;
-    Ok(attached)
+    let mut restored = Restored { dir: dir.to_owned(), unfinished, disk: None, attached: None };
+    restored.fill(from)?;
+    Ok(restored)
 }
 
-fn fill(dir: &Path, from: &mut dyn Read) -> Result<Option<Secret<Vec<u8>>>, RestoreError> {
-    read_header(from)?;
-    let (options, health) = (Options::default(), Arc::new(Health::new()));
-    let disk = open::disk(dir, &options, &health)?;
-    let mut attached = None;
-    for number in 1.. {
-        let mut changes = read_record(from, number)?;
-        if changes.is_empty() {
-            break;
-        }
-        if let Some(octets) = changes.remove(ATTACHED) {
-            attached = octets.map(Secret::new);
-        }
-        // In pieces that the journal takes: the store is used only when it has all of them.
-        let changes: Vec<_> = changes.into_iter().collect();
-        for some in changes.chunks(BATCH) {
-            disk.commit(some.iter().cloned().collect())?;
-        }
+impl Restored {
+    /// What was attached.
+    pub const fn attached(&self) -> Option<&Secret<Vec<u8>>> {
+        self.attached.as_ref()
     }
-    if from.read(&mut [0]).map_err(RestoreError::Read)? > 0 {
-        return Err(RestoreError::Damaged("something stands behind its end"));
+
+    /// Whether this is the key of what is in it.
+    pub fn is_of(&self, master: &Master) -> Result<bool, RestoreError> {
+        let Some(disk) = &self.disk else { return Ok(false) };
+        let view = View::new(Arc::clone(disk) as Arc<dyn Engine>);
+        Ok(match view.keyring()? {
+            Some(keyring) => keyring.is_of(master),
+            None => view.is_of(&Key::from_bytes(*master.expose()))?,
+        })
     }
-    disk.finish()?;
-    drop(disk);
-    // Once more from the files, with the look at every record.
-    open::disk(dir, &options, &health)?.finish()?;
-    Ok(attached)
+
+    /// Puts it in its place.
+    pub fn put_in_place(mut self) -> Result<(), RestoreError> {
+        if let Some(disk) = self.disk.take() {
+            disk.finish()?;
+        }
+        let io = |source| OpenError::Io { path: self.dir.clone(), source };
+        std::fs::rename(&self.unfinished, &self.dir).map_err(io)?;
+        let above = self.dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok(File::open(above).and_then(|above| above.sync_all()).map_err(io)?)
+    }
+}
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        drop(self.disk.take());
+        // After it was put in its place there is none. What is left is removed by the next attempt, at the latest.
+        let _ = std::fs::remove_dir_all(&self.unfinished);
+    }
+}
+
+impl Restored {
+    fn fill(&mut self, from: &mut dyn Read) -> Result<(), RestoreError> {
+        read_header(from)?;
+        let (options, health) = (Options::default(), Arc::new(Health::new()));
+        let disk = open::disk(&self.unfinished, &options, &health)?;
+        for number in 1.. {
+            let mut changes = read_record(from, number)?;
+            if changes.is_empty() {
+                break;
+            }
+            if let Some(octets) = changes.remove(ATTACHED) {
+                self.attached = octets.map(Secret::new);
+            }
+            // In pieces that the journal takes: the store is used only when it has all of them.
+            let changes: Vec<_> = changes.into_iter().collect();
+            for some in changes.chunks(BATCH) {
+                disk.commit(some.iter().cloned().collect())?;
+            }
+        }
+        if from.read(&mut [0]).map_err(RestoreError::Read)? > 0 {
+            return Err(RestoreError::Damaged("something stands behind its end"));
+        }
+        disk.finish()?;
+        drop(disk);
+        // Once more from the files, with the look at every record.
+        self.disk = Some(Arc::new(open::disk(&self.unfinished, &options, &health)?));
+        Ok(())
+    }
 }
 
 fn read_header(from: &mut dyn Read) -> Result<(), RestoreError> {
@@ -278,8 +312,11 @@ mod tests {
         let octets = octets_of(&store, Some(Secret::new(vec![7; 32]))).await;
         store.close().await;
         let two = dir.path().join("two");
-        let attached = restore(&two, &mut octets.as_slice()).unwrap();
-        assert_eq!(attached.unwrap().expose(), &[7; 32]);
+        let restored = restore(&two, &mut octets.as_slice()).unwrap();
+        assert_eq!(restored.attached().unwrap().expose(), &[7; 32]);
+        drop(restored);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "what is not wanted is gone");
+        restore(&two, &mut octets.as_slice()).unwrap().put_in_place().unwrap();
         assert!(matches!(restore(&two, &mut octets.as_slice()), Err(RestoreError::NotEmpty(_))));
         let store = Store::open(&two, &Options::default()).unwrap();
         assert_eq!(noted(&store, "n000123").await.unwrap(), 123_u32.to_be_bytes());
@@ -306,7 +343,7 @@ mod tests {
         }
         backup.await.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        restore(&dir.path().join("store"), &mut octets.as_slice()).unwrap();
+        restore(&dir.path().join("store"), &mut octets.as_slice()).unwrap().put_in_place().unwrap();
         let restored = Store::open(&dir.path().join("store"), &Options::default()).unwrap();
         let (a, z) = (noted(&restored, "a").await.unwrap(), noted(&restored, "z").await.unwrap());
         assert_eq!(a, z);

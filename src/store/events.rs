@@ -130,6 +130,17 @@ impl Tx<'_> {
         Ok(count)
     }
 
+    /// The number that the next event will have.
+    pub(super) fn next_event(&self, key: &Key) -> Result<u64, StoreError> {
+        Ok(self.known_ends(key)?.0.last + 1)
+    }
+
+    /// The trail goes on under other keys.
+    pub(super) fn hand_over_events(&mut self, from: &Key, to: &Key) -> Result<(), StoreError> {
+        let (ends, tail) = self.known_ends(from)?;
+        EVENT_ENDS.put(self, &[], &Place { sealed: ends.seal(to), tail })
+    }
+
     /// The ends that this daemon wrote, and the block to which events are added. Ends that somebody else changed are
     /// taken over with a break in the chain, so that nothing that is written from now on makes the change look as if it
     /// had been the daemon's.

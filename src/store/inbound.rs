@@ -19,12 +19,7 @@ const CHUNK: usize = 4096;
 pub trait InboxRecords: Records {
     /// A received message.
     fn inbox_entry(&self, id: InboxId) -> Result<Option<Entry>, StoreError> {
-        let Some((entry, rest)) = INBOX.get(self, &id)? else { return Ok(None) };
-        match join(self, entry, rest) {
-            // Outside a move, the message may have been forgotten since its record was read.
-            Err(_) if !INBOX.has(self, &id)? => Ok(None),
-            joined => joined.map(Some),
-        }
+        entry(self, id)
     }
 
     /// At most `limit` received messages, newest first, older than `before`.
@@ -78,6 +73,16 @@ pub trait InboxRecords: Records {
 
 impl<T: Records> InboxRecords for T {}
 
+/// A received message.
+pub(super) fn entry<S: Records + ?Sized>(source: &S, id: InboxId) -> Result<Option<Entry>, StoreError> {
+    let Some((entry, rest)) = INBOX.get(source, &id)? else { return Ok(None) };
+    match join(source, entry, rest) {
+        // Outside a move, the message may have been forgotten since its record was read.
+        Err(_) if !INBOX.has(source, &id)? => Ok(None),
+        joined => joined.map(Some),
+    }
+}
+
 /// A message from its record and those that hold the rest of its body.
 fn join<S: Records + ?Sized>(source: &S, entry: Entry, rest: u8) -> Result<Entry, StoreError> {
     let mut body = entry.body.as_bytes().to_vec();
@@ -98,6 +103,11 @@ impl Tx<'_> {
             }
             REPLACEABLE.put(self, tag, &entry.id.to_bytes().into())?;
         }
+        self.put_entry(entry)
+    }
+
+    /// Writes the records of a received message alone.
+    pub(super) fn put_entry(&mut self, entry: &Entry) -> Result<(), StoreError> {
         let mut chunks = entry.body.as_bytes().chunks(CHUNK).map(|chunk| Sealed::from_bytes(chunk.to_vec()));
         let body = chunks.next().unwrap_or_else(|| Sealed::from_bytes(Vec::new()));
         let mut rest = 0_u8;

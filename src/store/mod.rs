@@ -35,6 +35,7 @@ mod events;
 mod health;
 mod inbound;
 mod journal;
+mod keyring;
 mod keys;
 mod layered;
 mod memory;
@@ -45,6 +46,7 @@ mod records;
 mod repair;
 mod reports;
 mod room;
+mod sealed;
 mod table;
 mod tables;
 #[cfg(test)]
@@ -52,16 +54,18 @@ mod tests;
 mod tree;
 mod tx;
 
-pub use backup::{RestoreError, restore, restore_with};
+pub use backup::{RestoreError, Restored, restore};
 pub use engine::{Engine, Order, Overlay, Pair};
 pub use events::EventRecords;
 pub use inbound::InboxRecords;
+pub use keyring::{KeyRecords, Keyring, Turned};
 pub use memory::Memory;
 pub use names::{KnownSim, NameRecords};
 pub use open::{OpenError, Options};
 pub use records::{Answered, Idempotency, Records};
 pub use reports::{HeldKey, ReportRecords};
 pub use room::is_full;
+pub use sealed::SealedAnew;
 pub use tx::{Tx, View};
 
 use committer::{Committer, Job, LARGEST_MOVE, Written};

@@ -65,8 +65,8 @@ impl KnownSim {
     }
 }
 
-/// Reading which names are one SIM. The key opens what is kept of them; a record that it does not open is none, since
-/// the secret key was replaced.
+/// Reading which names are one SIM. The key opens what is kept of them; a record that it does not open is damaged, and
+/// taken for none.
 pub trait NameRecords: Records {
     /// The SIM that a name stands for.
     fn sim_called(&self, key: &Key, name: &str) -> Result<KnownSim, StoreError> {
@@ -221,7 +221,10 @@ fn known<S: Records + ?Sized>(source: &S, key: &Key, name: &str) -> Result<Optio
     let Some(SimName { of, sealed: Some(sealed), .. }) = identity_of(source, name)? else {
         return Ok(None);
     };
-    let Ok(plain) = key.unseal(&of, &Sealed::from_bytes(sealed)) else { return Ok(None) };
+    let opened = key.unseal(&of, &Sealed::from_bytes(sealed));
+    let Ok(plain) = opened.inspect_err(|e| tracing::error!("the names of a SIM: {e}")) else {
+        return Ok(None);
+    };
     let sim = record::decode(plain.expose());
     source.note(sim.map(Some).map_err(|why| SIM_NAMES.damaged(&SIM_NAMES.key(&of), why)))
 }

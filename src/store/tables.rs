@@ -5,6 +5,7 @@ use super::StoreError;
 use super::content;
 use super::engine::Order;
 use super::events;
+use super::keyring::Keyring;
 use super::keys::{Key, hash};
 use super::record::{self, SimName};
 use super::records::{Answered, Idempotency, Records as _};
@@ -131,11 +132,14 @@ pub(super) static EVENT_ENDS: Table<[u8; 0], events::Place> = Table::records(b't
         points(tree, &EVENTS, kept.into_iter().flatten().map(Some))
     });
 
+/// What is kept of the keys: one record.
+pub(super) static KEYRING: Table<[u8; 0], Keyring> = Table::records(b'k', "keyring");
+
 /// Named values of the store itself.
 pub(super) static META: Table<Octets, Octets> = Table::octets(b'Z', "named");
 
 /// All of them; a fault of the first one is told first.
-pub(super) static ALL: [&dyn Checked; 26] = [
+pub(super) static ALL: [&dyn Checked; 27] = [
     &VERIFICATIONS,
     &MESSAGES,
     &LIVE,
@@ -161,6 +165,7 @@ pub(super) static ALL: [&dyn Checked; 26] = [
     &HELD,
     &EVENTS,
     &EVENT_ENDS,
+    &KEYRING,
     &META,
 ];
 

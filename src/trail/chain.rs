@@ -76,7 +76,12 @@ impl Ends {
     /// The same ends with a break behind the last event: no walk over what is appended from here on is whole.
     #[must_use]
     pub fn broken(self, key: &Key) -> Self {
-        Self { hash: truncated(&key.hash(&[b"event break", &self.last.to_be_bytes(), &self.hash])), ..self }
+        Self {
+            hash: truncated(
+                &key.link(self.last + 1, &[b"event break", &self.last.to_be_bytes(), &self.hash]),
+            ),
+            ..self
+        }
     }
 
     /// The ends under their keyed hash.
@@ -87,7 +92,7 @@ impl Ends {
 
     fn hash_of_all(&self, key: &Key) -> Hash {
         let (first, last) = (self.first.to_be_bytes(), self.last.to_be_bytes());
-        truncated(&key.hash(&[b"event ends", &first, &self.before, &last, &self.hash]))
+        truncated(&key.link(self.last + 1, &[b"event ends", &first, &self.before, &last, &self.hash]))
     }
 }
 
@@ -100,7 +105,7 @@ impl SealedEnds {
 
 /// The hash of the event with this number and these octets, behind an event with the hash `before`.
 pub fn link(key: &Key, id: u64, before: &Hash, octets: &[u8]) -> Hash {
-    truncated(&key.hash(&[b"event", &id.to_be_bytes(), before, octets]))
+    truncated(&key.link(id, &[b"event", &id.to_be_bytes(), before, octets]))
 }
 
 fn truncated(hash: &[u8; 32]) -> Hash {

@@ -330,6 +330,20 @@ async fn a_look_at_the_trail_says_whether_it_is_whole() {
 }
 
 #[tokio::test]
+async fn the_key_is_told_of_and_replaced() {
+    let matcher = Matcher::Uid(rustix::process::geteuid().as_raw());
+    let ops = Client { name: "ops".to_owned(), matcher, may: vec![Right::Admin], services: None };
+    let api = served_within(Limits::default(), Access::new(vec![ops]));
+    let (exit, out, _) = run(&api, &["key", "rotate"]).await;
+    assert!(exit == 0 && out.starts_with("kept    in the state folder, replaced 1 times\n"), "{out}");
+    let (exit, out, _) = run(&api, &["--json", "key", "status"]).await;
+    assert_eq!((exit, serde_json::from_str::<Value>(&out).unwrap()["rotations"].clone()), (0, 1.into()));
+    let reader = served();
+    let (exit, _, err) = run(&reader, &["key", "rotate"]).await;
+    assert!(exit == 73 && err.contains("admin"), "{err}");
+}
+
+#[tokio::test]
 async fn completions_know_the_commands() {
     let api = served();
     for shell in ["bash", "zsh", "fish"] {

@@ -11,7 +11,7 @@ use smsotpd::api::{Access, Answer, Limits, Listener, Service, serve_within};
 use smsotpd::clock::{Now, Timestamp};
 use smsotpd::gateway::{
     Caller, CheckRequest, CheckView, Condition, Control, Counters, Event, EventKind, EventPage, Gap,
-    GatewayError, InboxFilter, InboxView, IssueRequest, LimitsRequest, LimitsView, MessageFilter,
+    GatewayError, InboxFilter, InboxView, IssueRequest, KeyView, LimitsRequest, LimitsView, MessageFilter,
     MessageView, ModemState, ModemView, OptOutView, Page, QueueView, Recorded, SendRequest, Snapshot,
     StatusView, TrailView, UssdAnswer, VerificationFilter, VerificationView, WindowView,
 };
@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub(crate) refuse: Option<GatewayError>,
     pub(crate) not_ready: bool,
     pub(crate) disk_full: bool,
+    /// How often the key was replaced.
+    pub(crate) rotations: u32,
     /// New messages have this status at once.
     pub(crate) born: Option<MessageStatus>,
 }
@@ -430,6 +432,17 @@ impl Service for Fake {
         }))
     }
 
+    fn rotate_key(&self, caller: Caller) -> Answer<'_, KeyView> {
+        answer(self.enter(caller, |state| {
+            state.rotations += 1;
+            Ok(key(state.rotations))
+        }))
+    }
+
+    fn key(&self) -> KeyView {
+        key(self.state.lock().unwrap().rotations)
+    }
+
     fn newest_event(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }
@@ -452,6 +465,11 @@ impl Service for Fake {
     fn metrics(&self) -> String {
         "# TYPE smsotp_up gauge\nsmsotp_up 1\n".to_owned()
     }
+}
+
+/// A key that was replaced as often.
+fn key(rotations: u32) -> KeyView {
+    KeyView { rotations, kept: "state", done: true, sealed_anew: 3, damaged: 0, older: (0, 1, 1) }
 }
 
 pub(crate) fn modem(state: ModemState) -> ModemView {

@@ -260,6 +260,16 @@ impl Held {
     }
 }
 
+impl Held {
+    fn key(&mut self) {
+        let former = wire::KeyFormer { sealing: 1, codes: 1, events: 1 };
+        self.hold("/components/schemas/Key/properties/former", &former, &former);
+        let kept = "state".to_owned();
+        let full = wire::Key { rotations: 1, kept, done: true, sealed_anew: 1, damaged: 1, former };
+        self.hold("/components/schemas/Key", &full, &full);
+    }
+}
+
 #[test]
 fn every_member_of_every_answer_is_described() {
     let description = serde_json::from_str(&openapi()).unwrap();
@@ -332,6 +342,7 @@ fn every_member_of_every_answer_is_described() {
     held.hold(&member("Event", "recovery"), &full, &bare);
     let audit = wire::Audit { to: Some("+4179*****67".into()), detail: "x".into(), count: 1 };
     held.hold(&member("Event", "audit"), &audit, &wire::Audit { to: None, ..audit.clone() });
+    held.key();
     let full = wire::Trail { whole: false, first: 1, last: 2, hash: "x".into(), fault: Some("x".into()) };
     held.hold(&schema("Trail"), &full, &wire::Trail { fault: None, ..full.clone() });
     let (full, _) = same(wire::Recovery { rung: "reopen".into(), seconds: 1.5 });
@@ -366,8 +377,11 @@ fn every_member_of_every_answer_is_described() {
     let bare = wire::Problem { verification: None, ..problem.clone() };
     held.hold(&schema("Problem"), &problem, &bare);
 
-    let source = include_str!("../../src/api/wire.rs");
-    let types = source.lines().filter_map(|line| line.strip_prefix("pub struct ")?.strip_suffix(" {"));
+    let sources = [include_str!("../../src/api/wire.rs"), include_str!("../../src/api/wire_key.rs")];
+    let types = sources
+        .into_iter()
+        .flat_map(str::lines)
+        .filter_map(|line| line.strip_prefix("pub struct ")?.strip_suffix(" {"));
     assert_eq!(
         held.types,
         types.map(str::to_owned).collect(),

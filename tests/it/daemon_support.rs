@@ -25,13 +25,15 @@ pub(crate) struct Rig {
     pub(crate) dir: TempDir,
     pub(crate) sim: Sim,
     extra: String,
+    /// What stands before the tables of the configuration.
+    pub(crate) head: String,
+    /// What the daemon's environment has besides.
+    pub(crate) environment: Vec<(&'static str, PathBuf)>,
     child: Option<Child>,
     notify: UnixDatagram,
     starts: usize,
     /// How much the daemon logs; everything, unless a test is about speed.
     pub(crate) log: &'static str,
-    /// What the daemon's environment has besides.
-    pub(crate) environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Rig {
@@ -49,8 +51,17 @@ impl Rig {
         let sim = Sim::start(Options { dir: links, modems, script, seed: 7 }).unwrap();
         let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
-        let environment = Vec::new();
-        Self { dir, sim, extra: extra.to_owned(), child: None, notify, starts: 0, log: "trace", environment }
+        Self {
+            dir,
+            sim,
+            extra: extra.to_owned(),
+            head: String::new(),
+            environment: vec![],
+            child: None,
+            notify,
+            starts: 0,
+            log: "trace",
+        }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -64,8 +75,9 @@ impl Rig {
     pub(crate) fn config(&self) -> PathBuf {
         let path = self.dir.path().join("smsotpd.toml");
         let mut text = format!(
-            "state_dir = \"{}\"\n[api]\nsocket = \"{}\"\nmode = \"0600\"\n",
+            "state_dir = \"{}\"\n{}[api]\nsocket = \"{}\"\nmode = \"0600\"\n",
             self.dir.path().join("state").display(),
+            self.head,
             self.socket().display()
         );
         for i in 0..self.sim.modems() {

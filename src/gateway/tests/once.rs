@@ -120,3 +120,31 @@ async fn values_have_names_and_an_end() {
     world.clock.advance(Duration::from_secs(60));
     world.gateway.resend(&caller, v.id, None).await.unwrap();
 }
+
+/// What a request had in it, a code among it, cannot be tried without the key; what an earlier version wrote counts.
+#[tokio::test]
+async fn the_digest_of_a_request_is_keyed() {
+    use crate::store::{Idempotency, Records as _};
+    let world = World::new(0).await;
+    let caller = Caller::default();
+    let (m, _) = world.gateway.send(&caller, keyed_text("+41791234567")).await.unwrap();
+    let known = |view: &crate::store::View| view.idempotency("", "POST /v1/messages k2");
+    let written = world.store.read(known).await.unwrap().unwrap().unwrap();
+    let plain = {
+        use sha2::Digest as _;
+        let mut hash = sha2::Sha256::new();
+        for field in ["+41791234567", "x", "false 0 false None None None"] {
+            hash.update((field.len() as u64).to_be_bytes());
+            hash.update(field);
+        }
+        <[u8; 32]>::from(hash.finalize())
+    };
+    assert_ne!(written.digest, plain);
+    let before = Idempotency { digest: plain, ..written };
+    let put = move |tx: &mut crate::store::Tx<'_>| tx.put_idempotency("", "POST /v1/messages k2", &before);
+    world.store.transact(put).await.unwrap().unwrap();
+    let (again, replayed) = world.gateway.send(&caller, keyed_text("+41791234567")).await.unwrap();
+    assert_eq!((again.id, replayed), (m.id, true));
+    let other = world.gateway.send(&caller, keyed_text("+41791234568")).await;
+    assert_eq!(other.unwrap_err(), GatewayError::IdempotencyMismatch);
+}

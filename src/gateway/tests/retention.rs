@@ -73,3 +73,21 @@ async fn what_an_idempotency_key_names_stays_as_long_as_the_key() {
     let (again, replayed) = world.gateway.issue(&caller, issue).await.unwrap();
     assert!(!replayed && again.id != code.id);
 }
+
+#[tokio::test]
+async fn old_records_are_forgotten() {
+    let mut world = World::new(1).await;
+    let view = world.issue("+41791234567").await.unwrap();
+    let code = code_of(&world.aired().await);
+    world.until(view.message.0, MessageStatus::Sent).await;
+    assert!(world.check(view.id, &code).await.approved);
+    world.clock.advance(Duration::from_hours(24 * 8));
+    let gone = async {
+        while world.gateway.message(&Caller::default(), view.message.0).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+    let missing = world.gateway.verification(&Caller::default(), view.id).await.unwrap_err();
+    assert_eq!(missing, GatewayError::NotFound("verification"));
+}

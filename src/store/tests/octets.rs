@@ -268,6 +268,7 @@ const WRITES: &[Move] = &[
     |tx| tx.put_answered("web", "key", &answered(LATE)),
     |tx| tx.put_verification(&inbound()),
     |tx| tx.put_events(&sealing(), &happened()).map(drop),
+    |tx| tx.put_keyring(&Keyring::first(&crate::secret::Master::from_bytes([7; 32]))),
 ];
 
 /// What changes or forgets what is there.
@@ -355,6 +356,7 @@ const LOOKS: &[(&str, Look)] = &[
         Ok(view.event_ends()?.map_or_else(String::new, |e| e.is_genuine(&sealing()).to_string()))
     }),
     ("old event", |view| count(view.last_event_before(FAR, 9))),
+    ("keyring", |view| count(view.keyring())),
 ];
 
 /// What a move writes.

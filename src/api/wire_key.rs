@@ -1,0 +1,31 @@
+//! The JSON of the secret key: how things stand with it.
+
+use serde::{Deserialize, Serialize};
+
+/// How things stand with the secret key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// How often it was replaced.
+    pub rotations: u32,
+    /// `state`, `file` or `credential`: where it is kept.
+    pub kept: String,
+    /// Whether all that is sealed is sealed with the newest key.
+    pub done: bool,
+    /// Records that were sealed anew since the last rotation, or since the daemon started.
+    pub sealed_anew: u64,
+    /// Of those that were looked at, how many no key opens.
+    pub damaged: u64,
+    /// Former keys that are still needed.
+    pub former: KeyFormer,
+}
+
+/// How many former keys are still needed, by their use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyFormer {
+    /// To open what is not sealed anew yet.
+    pub sealing: u32,
+    /// To check codes that were issued before.
+    pub codes: u32,
+    /// To verify events that happened before.
+    pub events: u32,
+}
