@@ -27,6 +27,9 @@ const BATCH: usize = 64;
 /// No record is longer: a commit has at most 256 moves of a few small records.
 const LONGEST: usize = 256 * 1024 * 1024;
 
+/// Puts what was attached to a backup into a folder.
+pub type Keep<'a> = dyn Fn(&Path, &Secret<Vec<u8>>) -> io::Result<()> + 'a;
+
 /// Why a backup was not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -154,7 +157,7 @@ pub fn restore(dir: &Path, from: &mut dyn Read) -> Result<Option<Secret<Vec<u8>>
 pub fn restore_with(
     dir: &Path,
     from: &mut dyn Read,
-    keep: &dyn Fn(&Path, &Secret<Vec<u8>>) -> io::Result<()>,
+    keep: &Keep<'_>,
 ) -> Result<Option<Secret<Vec<u8>>>, RestoreError> {
     if dir.exists() {
         return Err(RestoreError::NotEmpty(dir.to_owned()));

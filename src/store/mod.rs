@@ -52,7 +52,7 @@ mod tests;
 mod tree;
 mod tx;
 
-pub use backup::{RestoreError, restore, restore_with};
+pub use backup::{Keep, RestoreError, restore, restore_with};
 pub use engine::{Engine, Order, Overlay, Pair};
 pub use events::EventRecords;
 pub use inbound::InboxRecords;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gsm_sim::Script;
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use serde_json::json;
 use smsotpd::api::client::Call;
 
@@ -113,7 +113,7 @@ async fn a_start_on_a_full_disk_says_so_and_waits() {
     assert!(rig.logs().contains("is full; free 16384 KiB or more"), "{}", rig.logs());
     assert!(!rig.logs().contains("damaged:"), "{}", rig.logs());
     // It can be told to stop, too.
-    rig.signal(Signal::SIGTERM);
+    rig.signal(Signal::TERM);
     assert!(rig.ended().success());
     rig.spawn();
     rig.told("STATUS=the disk is full: the start waits until there is room");

@@ -25,7 +25,7 @@ pub(crate) struct Small {
 impl Small {
     /// Mounts a file system on a folder; nothing where this may not be done.
     pub(crate) fn mount(at: &Path, kind: &str) -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
+        if !rustix::process::geteuid().is_root() {
             eprintln!("SKIPPED: only root may mount a small {kind}");
             return None;
         }
