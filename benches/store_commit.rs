@@ -65,11 +65,11 @@ async fn sequential(store: &Store) -> Vec<Duration> {
                 if let Some(m) = tx.message(done)?.filter(|m| m.status == MessageStatus::Sending) {
                     let end = End::Accepted { references: vec![1] };
                     let ended = Event::Ended { modem: "stick1".to_owned(), end };
-                    tx.put_message(&step(m, ended, start, &retry).expect("it is on the air"))?;
+                    tx.put_message(&step(m, ended, Now::agreed(start), &retry).expect("it is on the air"))?;
                 }
                 let m = tx.message(next)?.expect("it was queued");
                 let claimed = Event::Claimed { modem: "stick1".to_owned() };
-                tx.put_message(&step(m, claimed, start, &retry).expect("it is queued"))?;
+                tx.put_message(&step(m, claimed, Now::agreed(start), &retry).expect("it is queued"))?;
                 tx.put_ledger("8941000000000000001", &Ledger::default())
             })
             .await

@@ -238,7 +238,7 @@ impl Sets {
             Kind::System(watch) => watch.next().await,
             Kind::Told(sets) => {
                 if sets.changed().await.is_err() {
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             }
             Kind::Never => std::future::pending().await,

@@ -1,6 +1,5 @@
 //! The state folder from a backup.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};

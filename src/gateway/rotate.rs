@@ -84,7 +84,8 @@ impl Inner {
     }
 
     async fn turn_to(self: &Arc<Self>, master: Master, by: Option<String>) -> Result<()> {
-        let (at, since) = (self.clock.now(), self.steady.now(&self.clock));
+        let now = self.now();
+        let (at, since) = (now.wall(), now.steady());
         let audit = |rotations| Audit {
             action: "key_rotated".to_owned(),
             to: None,

@@ -9,7 +9,7 @@ use super::effects::{Effect, Move};
 use super::error::Result;
 use super::inner::{Inner, Sealing};
 use super::lock::locked;
-use crate::clock::Timestamp;
+use crate::clock::{Now, Steady};
 use crate::store::SealedAnew;
 use crate::trail::Audit;
 
@@ -20,7 +20,7 @@ const DRAWN: Duration = Duration::from_millis(100);
 
 impl Inner {
     /// Seals some records anew. Answers when to go on.
-    pub(super) async fn seal_anew(self: &Arc<Self>, now: Timestamp) -> Result<Option<Timestamp>> {
+    pub(super) async fn seal_anew(self: &Arc<Self>, now: Now) -> Result<Option<Steady>> {
         let (epoch, wanted) = {
             let ring = self.key.ring();
             (ring.epoch(), ring.is_sealing_anew())
@@ -33,7 +33,7 @@ impl Inner {
         if begins {
             // What is not written yet would be passed over.
             if self.key.is_drawn_from_before() {
-                return Ok(Some(now.plus(DRAWN)));
+                return Ok(Some(now.steady().plus(DRAWN)));
             }
         }
         let from = if begins { SealedAnew::default() } else { known.anew };
@@ -49,17 +49,17 @@ impl Inner {
         let (anew, ended) = self.make_in_turn(now, step).await?;
         // After another rotation meanwhile, this is of no use, and the next step begins again.
         *locked(&self.sealing) = Sealing { anew, of: Some(epoch) };
-        Ok((!ended).then_some(now))
+        Ok((!ended).then_some(now.steady()))
     }
 
     /// Forgets the keys under which no code and no event stands any more.
-    pub(super) async fn trim_keys(self: &Arc<Self>, now: Timestamp) -> Result<()> {
+    pub(super) async fn trim_keys(self: &Arc<Self>, now: Now) -> Result<()> {
         let [_, digests, trail] = self.key.ring().older();
         if digests + trail == 0 {
             return Ok(());
         }
         let trim = move |mv: &mut Move<'_, '_>| {
-            if let Some(ring) = mv.tx.trim_keys(mv.key, now)? {
+            if let Some(ring) = mv.tx.trim_keys(mv.key, now.steady())? {
                 mv.key.replace(mv.key.master(), ring);
             }
             Ok(())

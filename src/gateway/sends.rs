@@ -156,7 +156,7 @@ impl Move<'_, '_> {
         let Some(Err(error)) = m.body.as_ref().map(opens) else { return Ok(None) };
         let mut m = m.clone();
         if m.status == MessageStatus::Queued {
-            (m.error, m.due_at) = (Some(format!("its text: {error}")), self.now.plus(DAMAGED));
+            (m.error, m.due_at) = (Some(format!("its text: {error}")), self.now.steady().plus(DAMAGED));
             self.tx.put_message(&m)?;
         }
         Ok(Some(m))

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use gsm_sms::Encoding;
 
-use super::step::SECOND_SIM;
 use crate::clock::{Life, Steady, Timestamp};
 use crate::id::{MessageId, VerificationId};
 use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
+
+/// How long another SIM is awaited that may try what the network refused through one.
+pub(super) const SECOND_SIM: Duration = Duration::from_secs(300);
 
 /// What a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

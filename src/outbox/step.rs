@@ -5,15 +5,12 @@
 
 use std::time::Duration;
 
-use super::message::{Kind, Message, MessageStatus, Refused, Twin};
+use super::message::{Kind, Message, MessageStatus, Refused, SECOND_SIM, Twin};
 use super::{Attempt, Fault, FaultClass, Others, Retry};
 use crate::clock::{Now, Steady};
 
 #[cfg(test)]
 pub(super) mod tests;
-
-/// How long another SIM is awaited that may try what the network refused through one.
-pub(super) const SECOND_SIM: Duration = Duration::from_secs(300);
 
 /// An event of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

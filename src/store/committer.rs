@@ -173,7 +173,7 @@ impl Committer {
             Err(StoreError::NoRoom) => {
                 let mut written = Written::default();
                 let ran = run(Ok((&*self.engine, &mut written)));
-                ran.and_then(|()| if written.changes.is_empty() { Ok(()) } else { Err(StoreError::NoRoom) })
+                ran.and(if written.changes.is_empty() { Ok(()) } else { Err(StoreError::NoRoom) })
             }
             Err(why) => run(Err(why.clone())),
         };

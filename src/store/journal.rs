@@ -30,10 +30,10 @@ const TURN: usize = 448 * 1024;
 pub(super) const LARGEST: usize = SIZE - TURN - 64 * 1024;
 /// The header has a sector for itself: no record's write can tear it.
 const FIRST: usize = 512;
-const MAGIC: &[u8; 8] = b"smsotp-j";
+const MAGIC: [u8; 8] = *b"smsotp-j";
 const VERSION: u32 = 2;
 const HEADER: usize = 24;
-const MARK_MAGIC: &[u8; 8] = b"smsotp-m";
+const MARK_MAGIC: [u8; 8] = *b"smsotp-m";
 /// Two sectors: a stop can tear only one of them.
 const MARK_SIZE: usize = 1024;
 const SLOT: usize = 512;
@@ -236,9 +236,9 @@ fn failed(doing: &str, why: impl std::fmt::Display) -> StoreError {
     StoreError::Failed(format!("{doing}: {why}"))
 }
 
-fn header_of(magic: &[u8; 8], number: u64) -> [u8; HEADER] {
+fn header_of(magic: [u8; 8], number: u64) -> [u8; HEADER] {
     let mut out = [0; HEADER];
-    out[..8].copy_from_slice(magic);
+    out[..8].copy_from_slice(&magic);
     out[8..12].copy_from_slice(&VERSION.to_le_bytes());
     out[12..20].copy_from_slice(&number.to_le_bytes());
     let crc = crc32fast::hash(&out[..20]);
@@ -247,7 +247,7 @@ fn header_of(magic: &[u8; 8], number: u64) -> [u8; HEADER] {
 }
 
 /// Version and number; nothing when it is not whole.
-fn read_header(magic: &[u8; 8], octets: &[u8]) -> Option<(u32, u64)> {
+fn read_header(magic: [u8; 8], octets: &[u8]) -> Option<(u32, u64)> {
     let header = octets.first_chunk::<HEADER>()?;
     let whole = header[..8] == magic[..] && u32_at(header, 20)? == crc32fast::hash(&header[..20]);
     whole.then_some((u32_at(header, 8)?, u64_at(header, 12)?))

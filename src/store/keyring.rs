@@ -9,7 +9,7 @@ use super::records::Records;
 use super::sealed::Sort;
 use super::tables::{EXPIRIES, KEYRING};
 use super::{StoreError, Tx, backup};
-use crate::clock::Timestamp;
+use crate::clock::Steady;
 use crate::secret::{CheckValue, Key, Master, Ring, Sealed, UnsealError};
 use crate::trail::Event;
 
@@ -138,9 +138,9 @@ impl Tx<'_> {
     }
 
     /// Forgets the keys under which nothing stands any more. Answers the ring from now on, when it is another.
-    pub fn trim_keys(&mut self, key: &Key, now: Timestamp) -> Result<Option<Ring>, StoreError> {
+    pub fn trim_keys(&mut self, key: &Key, now: Steady) -> Result<Option<Ring>, StoreError> {
         let ring = key.ring();
-        let until = ring.digests_until().map(Timestamp::from_millis).filter(|until| *until <= now);
+        let until = ring.digests_until().map(Steady::from_millis).filter(|until| *until <= now);
         let ended = match until {
             Some(until) => {
                 let first = EXPIRIES.keys(self, EXPIRIES.all(), Order::Ascending, 1)?.pop();

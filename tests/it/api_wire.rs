@@ -261,6 +261,24 @@ impl Held {
 }
 
 impl Held {
+    fn status(&mut self) {
+        let (full, bare) = same(wire::QueueDepths { otp: 1, text: 1, delayed: 1, sending: 1 });
+        self.hold("/components/schemas/Status/properties/queue", &full, &bare);
+        let modems = BTreeMap::from([("total".to_owned(), 1)]);
+        let test_numbers = vec!["+4477******00".to_owned()];
+        let full = wire::Status {
+            version: "1".into(),
+            uptime_s: 1,
+            queue: full,
+            modems,
+            disk_full: true,
+            clock: Some("x".into()),
+            test_numbers,
+        };
+        let bare = wire::Status { disk_full: false, clock: None, test_numbers: vec![], ..full.clone() };
+        self.hold("/components/schemas/Status", &full, &bare);
+    }
+
     fn key(&mut self) {
         let former = wire::KeyFormer { sealing: 1, codes: 1, events: 1 };
         self.hold("/components/schemas/Key/properties/former", &former, &former);
@@ -322,21 +340,7 @@ fn every_member_of_every_answer_is_described() {
     let (full, bare) = same(wire::Trace { lines: vec![full] });
     held.hold(&trace, &full, &bare);
 
-    let (full, bare) = same(wire::QueueDepths { otp: 1, text: 1, delayed: 1, sending: 1 });
-    held.hold(&member("Status", "queue"), &full, &bare);
-    let modems = BTreeMap::from([("total".to_owned(), 1)]);
-    let test_numbers = vec!["+4477******00".to_owned()];
-    let full = wire::Status {
-        version: "1".into(),
-        uptime_s: 1,
-        queue: full,
-        modems,
-        disk_full: true,
-        clock: Some("x".into()),
-        test_numbers,
-    };
-    let bare = wire::Status { disk_full: false, clock: None, test_numbers: vec![], ..full.clone() };
-    held.hold(&schema("Status"), &full, &bare);
+    held.status();
 
     let (full, bare) = same(wire::Recovery { rung: "reopen".into(), seconds: 1.5 });
     held.hold(&member("Event", "recovery"), &full, &bare);

@@ -30,7 +30,9 @@ fn commit(n: u32) -> [(String, Vec<u8>); 3] {
 }
 
 fn put(tx: &mut Tx<'_>, n: u32) {
-    commit(n).iter().for_each(|(key, value)| tx.put_meta(key, value));
+    for (key, value) in &commit(n) {
+        tx.put_meta(key, value);
+    }
 }
 
 /// Whether all of the first `commits` are there and nothing else is.
@@ -111,8 +113,7 @@ enum Outcome {
 
 fn opened(dir: &Path) -> (Outcome, String) {
     match Store::open(dir, &Options::default()) {
-        Err(e @ OpenError::Corrupt { .. }) => (Outcome::Told, e.to_string()),
-        Err(e @ OpenError::TooNew { .. }) => (Outcome::Told, e.to_string()),
+        Err(e @ (OpenError::Corrupt { .. } | OpenError::TooNew { .. })) => (Outcome::Told, e.to_string()),
         Err(e) => panic!("neither damage nor whole: {e}"),
         Ok(store) => {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

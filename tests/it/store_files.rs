@@ -114,11 +114,12 @@ async fn a_cut_log_of_sled_never_passes_for_a_whole_one() {
 /// sled's settings and its snapshot are made from its log again, whatever became of them.
 #[tokio::test]
 async fn what_sled_makes_from_its_log_is_made_anew() {
+    type Damage = fn(&[u8]) -> Vec<u8>;
     let dir = closed_store(400).await;
     holds(dir.path(), 400).await;
-    let flipped = |octets: &[u8]| octets.iter().map(|b| b ^ 1).collect::<Vec<_>>();
-    let damages: [&dyn Fn(&[u8]) -> Vec<u8>; 3] =
-        [&flipped, &|octets| vec![0; octets.len()], &|octets| octets[..octets.len() / 2].to_vec()];
+    let flipped = |octets: &[u8]| octets.iter().map(|b| b ^ 1).collect();
+    let damages: [Damage; 3] =
+        [flipped, |octets| vec![0; octets.len()], |octets| octets[..octets.len() / 2].to_vec()];
     for damage in damages {
         for settings in [true, false] {
             let path = if settings { dir.path().join("sled/conf") } else { snapshot(dir.path()) };

@@ -266,7 +266,9 @@ fn image(ops: &[Op], cut: usize, mode: Mode, dice: &mut Dice, into: &Path) {
         }
     }
     std::fs::create_dir_all(into).unwrap();
-    folders.iter().for_each(|name| std::fs::create_dir_all(into.join(name)).unwrap());
+    for name in folders {
+        std::fs::create_dir_all(into.join(name)).unwrap();
+    }
     for (name, file) in names {
         std::fs::create_dir_all(into.join(name).parent().unwrap()).unwrap();
         std::fs::write(into.join(name), content.get(&file).map_or(&[][..], Vec::as_slice)).unwrap();
