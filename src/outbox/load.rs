@@ -91,6 +91,12 @@ impl Load {
         (own.copied().unwrap_or(0), all, u64::try_from(others).unwrap_or(u64::MAX).saturating_add(1))
     }
 
+    /// This client, under the name that all of its codes share.
+    pub(super) fn known(&self, client: Option<&Arc<str>>) -> Option<Arc<str>> {
+        let client = client.cloned();
+        self.clients.get_key_value(&client).map_or(client, |(known, _)| known.clone())
+    }
+
     pub(super) fn add(&mut self, item: &Item) {
         if let Some(work) = self.work.get_mut(item.lane) {
             work.all += item.parts;

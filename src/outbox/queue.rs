@@ -77,10 +77,10 @@ pub struct Queue {
     /// How far dates are ahead of the clock by which all else is measured.
     ahead: Ahead,
     order: Order,
-    ready: BTreeMap<Rank, Entry>,
-    /// The ranks of the codes among them, by age.
-    ages: BTreeMap<MessageId, Rank>,
-    delayed: HashMap<MessageId, Entry>,
+    ready: BTreeMap<Rank, Box<Entry>>,
+    /// The codes among them, by age.
+    ages: BTreeSet<MessageId>,
+    delayed: HashMap<MessageId, Box<Entry>>,
     ranks: HashMap<MessageId, Rank>,
     /// Every instant at which something changes by itself.
     wakes: BTreeSet<(Steady, MessageId)>,
@@ -124,7 +124,7 @@ impl Queue {
     fn entry(&mut self, m: &Message, recipient: u64) -> Entry {
         let entry = Entry::of(m, recipient, self.min_life, self.ahead);
         let lane = if entry.otp { self.load.lane(&m.to) } else { Lane::MAX };
-        Entry { lane, ..entry }
+        Entry { lane, client: self.load.known(entry.client.as_ref()), ..entry }
     }
 
     /// Keeps a place for a code that was admitted.
@@ -164,15 +164,15 @@ impl Queue {
             self.wakes.insert((at, entry.id));
         }
         if entry.due_at <= now {
-            self.make_ready(entry);
+            self.make_ready(Box::new(entry));
         } else {
-            self.delayed.insert(entry.id, entry);
+            self.delayed.insert(entry.id, Box::new(entry));
         }
     }
 
-    fn make_ready(&mut self, entry: Entry) {
+    fn make_ready(&mut self, entry: Box<Entry>) {
         if entry.otp {
-            self.ages.insert(entry.id, entry.rank);
+            self.ages.insert(entry.id);
         }
         self.ready.insert(entry.rank, entry);
     }
@@ -184,12 +184,12 @@ impl Queue {
         let text = Bound::Included((1, 0, Steady::default(), oldest));
         let from = if newest_first { text } else { Bound::Unbounded };
         let codes = newest_first.then(|| self.newest()).into_iter().flatten();
-        codes.chain(self.ready.range((from, Bound::Unbounded)).map(|(_, entry)| entry))
+        codes.chain(self.ready.range((from, Bound::Unbounded)).map(|(_, entry)| &**entry))
     }
 
     /// The codes whose time has come, the newest first.
     pub(super) fn newest(&self) -> impl Iterator<Item = &Entry> {
-        self.ages.values().rev().filter_map(|rank| self.ready.get(rank))
+        self.ages.iter().rev().filter_map(|id| self.ready_entry(*id))
     }
 
     /// In which order codes go.
@@ -214,13 +214,13 @@ impl Queue {
 
     /// A message whose time has come.
     pub fn ready_entry(&self, id: MessageId) -> Option<&Entry> {
-        self.ready.get(self.ranks.get(&id)?)
+        self.ready.get(self.ranks.get(&id)?).map(|entry| &**entry)
     }
 
     /// Removes a message wherever it waits.
     pub fn remove(&mut self, id: MessageId) -> Option<Entry> {
         let rank = self.ranks.remove(&id)?;
-        let entry = self.ready.remove(&rank).or_else(|| self.delayed.remove(&id))?;
+        let entry = *self.ready.remove(&rank).or_else(|| self.delayed.remove(&id))?;
         self.ages.remove(&id);
         self.load.take(&entry.item());
         for at in entry.wakes() {
@@ -255,7 +255,7 @@ impl Queue {
                 }
             }
             let late = |e: &Entry| e.overdue_at.is_some_and(|at| at <= now);
-            if self.ready_entry(id).is_some_and(late) || self.delayed.get(&id).is_some_and(late) {
+            if self.ready_entry(id).is_some_and(late) || self.delayed.get(&id).is_some_and(|e| late(e)) {
                 self.remove(id);
                 overdue.push(id);
             } else if self.ready_entry(id).is_some() {
