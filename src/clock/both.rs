@@ -215,6 +215,14 @@ impl Life {
         self.steady.unwrap_or_else(|| ahead.instant(self.wall))
     }
 
+    /// An instant as the wall clock tells it: as far from its end as it is, so that both are told the same at any time.
+    pub fn told_at(&self, at: Steady, now: Now) -> Timestamp {
+        match self.steady {
+            Some(end) if self.by_wall => self.wall.plus(at.since(end)).minus(end.since(at)),
+            _ => now.told(at),
+        }
+    }
+
     /// Its end as the wall clock tells it.
     pub fn told(&self, now: Now) -> Timestamp {
         match self.steady {
@@ -250,6 +258,8 @@ mod tests {
         assert_eq!(left(after(10, 3600)), 0, "set ahead: over by the wall clock");
         assert_eq!(left(after(10, 100)), 190);
         assert_eq!(life.told(after(10, -3600)), NOON.plus(LENGTH));
+        let at = Steady(NOON.0).plus(Duration::from_secs(30));
+        assert_eq!(life.told_at(at, after(10, -3600)), NOON.plus(Duration::from_secs(30)));
     }
 
     #[test]

@@ -17,8 +17,12 @@ use crate::store::{EventRecords as _, Records as _};
 
 /// How often old records are looked for, at the least and at the most.
 const SWEEPS: (Duration, Duration) = (Duration::from_secs(3600), Duration::from_secs(60));
-/// Records forgotten, or codes given up, in one commit.
-const SWEEP_AT_ONCE: usize = 200;
+/// Codes given up in one commit.
+const ENDS_AT_ONCE: usize = 200;
+/// Records of a kind that are forgotten in one commit, at the least and at the most: as many as take about so long. So old
+/// records go as fast as new ones come, and nobody waits long behind them.
+const BATCHES: (usize, usize) = (50, 1600);
+const STEP: Duration = Duration::from_millis(20);
 /// Events forgotten in one commit: there are several for each message.
 const EVENTS_AT_ONCE: usize = 2000;
 
@@ -27,10 +31,21 @@ const EVENTS_AT_ONCE: usize = 2000;
 const SET: Duration = Duration::from_secs(5);
 
 /// The last look for old records.
+#[derive(Clone, Copy)]
 struct Swept {
+    /// When it began.
     at: Steady,
-    /// It did not come to the end.
-    more: bool,
+    /// It did not come to the end: how it goes on.
+    rest: Option<Rest>,
+}
+
+/// How a look for old records goes on.
+#[derive(Clone, Copy)]
+struct Rest {
+    /// How many records of a kind are next.
+    batch: usize,
+    /// How long the last ones took. The pause behind them is as long.
+    took: Duration,
 }
 
 impl Inner {
@@ -109,7 +124,7 @@ impl Inner {
                 "given up: more codes wait than the modems can send in time"
             );
         }
-        for some in given_up.chunks(SWEEP_AT_ONCE).map(<[_]>::to_vec) {
+        for some in given_up.chunks(ENDS_AT_ONCE).map(<[_]>::to_vec) {
             let end = move |mv: &mut Move<'_, '_>| some.into_iter().try_for_each(|id| mv.give_up_code(id));
             self.make_in_turn(self.now(), end).await?;
         }
@@ -124,7 +139,8 @@ impl Inner {
         }
         self.tell_held();
         if now.steady() >= self.sweep_at(swept.as_ref()) {
-            *swept = Some(Swept { at: now.steady(), more: self.sweep(now).await? });
+            let batch = swept.and_then(|last| last.rest).map_or(BATCHES.0, |rest| rest.batch);
+            *swept = Some(Swept { at: now.steady(), rest: self.sweep(now, batch).await? });
         }
         self.seal_anew(now).await
     }
@@ -137,14 +153,14 @@ impl Inner {
         let shortest = things.min(settings.keep_events);
         match swept {
             None => Steady::default(),
-            Some(&Swept { at, more: true }) => at.plus(Duration::from_secs(1)),
-            Some(&Swept { at, more: false }) => at.plus((shortest / 10).clamp(SWEEPS.1, SWEEPS.0)),
+            Some(Swept { at, rest: Some(rest) }) => at.plus(rest.took * 2),
+            Some(Swept { at, rest: None }) => at.plus((shortest / 10).clamp(SWEEPS.1, SWEEPS.0)),
         }
     }
 
-    /// Forgets a batch of what has been kept long enough; tells whether there is more.
-    async fn sweep(self: &Arc<Self>, now: Now) -> Result<bool> {
-        let settings = self.settings();
+    /// Forgets a batch of what has been kept long enough; tells how to go on when there is more.
+    async fn sweep(self: &Arc<Self>, now: Now, batch: usize) -> Result<Option<Rest>> {
+        let (settings, began) = (self.settings(), self.clocks.clock().monotonic());
         let verifications = now.steady().minus(settings.keep_verifications);
         let messages = now.steady().minus(settings.keep_messages);
         // What a key names is given back to whoever repeats the request. Older things have no key any more.
@@ -155,8 +171,8 @@ impl Inner {
             .read(move |view| {
                 let kept = if keyed { view.keyed_subjects(now.steady())? } else { HashSet::new() };
                 let free = |id: &dyn ToString| kept.is_empty() || !kept.contains(&id.to_string());
-                let ended = view.ended_verifications_before(verifications, SWEEP_AT_ONCE, |v| free(&v.id))?;
-                let over = view.over_messages_before(messages, SWEEP_AT_ONCE, |m| match m.kind {
+                let ended = view.ended_verifications_before(verifications, batch, |v| free(&v.id))?;
+                let over = view.over_messages_before(messages, batch, |m| match m.kind {
                     Kind::Otp(verification) => free(&verification),
                     Kind::Text => free(&m.id),
                 })?;
@@ -170,15 +186,18 @@ impl Inner {
             for id in &over {
                 mv.tx.delete_message(*id)?;
             }
-            let stale = mv.tx.sweep_expired(now.steady(), SWEEP_AT_ONCE)?;
+            let stale = mv.tx.sweep_expired(now.steady(), batch)?;
             mv.note_clocks();
-            let served = mv.tx.sweep_recipients(Periods::of(now).month, SWEEP_AT_ONCE)?;
-            Ok(ended.len().max(over.len()).max(stale).max(served))
+            let served = mv.tx.sweep_recipients(Periods::of(now).month, batch)?;
+            Ok(ended.len().max(over.len()).max(stale).max(served) >= batch)
         };
-        let forgotten = self.make_in_turn(now, forget).await?;
-        let more = self.sweep_events().await?;
+        let full = self.make_in_turn(now, forget).await?;
+        let events = self.sweep_events().await?;
         self.trim_keys(now).await?;
-        Ok(self.sweep_inbox(now).await? || more || forgotten >= SWEEP_AT_ONCE)
+        let more = self.sweep_inbox(now).await? || events || full;
+        let took = self.clocks.clock().monotonic().saturating_duration_since(began);
+        let batch = if took < STEP { batch * 2 } else { batch / 2 }.clamp(BATCHES.0, BATCHES.1);
+        Ok(more.then_some(Rest { batch, took }))
     }
 
     /// Forgets a batch of the events that have been kept long enough, by the clock that nobody sets; tells whether there

@@ -68,7 +68,7 @@ impl VerificationView {
             attempts_left: v.attempts_left(),
             created_at: v.created_at,
             expires_at: v.life.told(now),
-            resend_at: now.told(v.resend_at),
+            resend_at: v.life.told_at(v.resend_at, now),
             message: (v.message, message),
             metadata: v.metadata.clone(),
             inbound: v.inbound,

@@ -146,11 +146,6 @@ impl Writer {
     }
 }
 
-/// What belongs to one store's files, not to what it holds.
-pub(super) fn is_own(key: &[u8]) -> bool {
-    key == keys::SEQUENCE || key == keys::SCHEMA
-}
-
 /// A store from a backup, whole, that is not in its place yet. It is gone when it is dropped.
 pub struct Restored {
     dir: PathBuf,

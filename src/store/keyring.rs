@@ -8,7 +8,7 @@ use super::record::record;
 use super::records::Records;
 use super::sealed::Sort;
 use super::tables::{EXPIRIES, KEYRING};
-use super::{StoreError, Tx, backup};
+use super::{StoreError, Tx, keys};
 use crate::clock::Steady;
 use crate::secret::{CheckValue, Key, Master, Ring, Sealed, UnsealError};
 use crate::trail::Event;
@@ -57,7 +57,7 @@ pub trait KeyRecords: Records {
     fn has_records(&self) -> Result<bool, StoreError> {
         let mut found = false;
         self.scan(vec![1]..vec![u8::MAX], Order::Ascending, &mut |key, _| {
-            found = !backup::is_own(key);
+            found = !keys::is_own(key);
             !found
         })?;
         Ok(found)

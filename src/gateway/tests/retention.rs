@@ -1,6 +1,10 @@
 //! What is over is forgotten in time, and not before whoever may ask for it again has asked.
 
 use super::*;
+use crate::clock::Now;
+use crate::otp::{Code, Policy, Verification};
+use crate::phone::PhoneNumber;
+use crate::store::{Memory, Records as _, Tx, View};
 
 /// Forgets everything after `keep`.
 async fn forgetful(keep: Duration) -> World {
@@ -90,4 +94,30 @@ async fn old_records_are_forgotten() {
     tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
     let missing = world.gateway.verification(&Caller::default(), view.id).await.unwrap_err();
     assert_eq!(missing, GatewayError::NotFound("verification"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_records_go_faster_than_a_thousand_a_second() {
+    let store = Store::over(Arc::new(Memory::default()), Duration::from_millis(3));
+    let fill = |tx: &mut Tx<'_>, from: u64| {
+        let old = START.minus(Duration::from_hours(72));
+        (from..from + 1000).try_for_each(|n| {
+            let (key, now) = (Key::from_bytes([9; 32]), Now::agreed(old.plus(Duration::from_millis(n))));
+            let to: PhoneNumber = format!("+4179{n:07}").parse().expect("a number");
+            let (id, message) = (VerificationId::first_at(now.steady()), MessageId::first_at(now.steady()));
+            let hash = Code::restored("123456".to_owned()).hash(&key, id, "default", &to);
+            let (service, policy) = ("default".to_owned(), Policy::default());
+            let v = Verification::new(id, service, to, None, &policy, now, hash, None, message);
+            tx.put_verification(&v)?;
+            tx.put_verification(&Verification { status: VerificationStatus::Cancelled, ..v })
+        })
+    };
+    for from in (0..20_000).step_by(1000) {
+        store.transact(move |tx| fill(tx, from)).await.unwrap().unwrap();
+    }
+    let world = World::with(0, settings(), store, Clock::simulated(START)).await;
+    let left = |view: &View| view.verifications(usize::MAX, None, |_| true).unwrap().len();
+    assert_eq!(world.store.read(left).await.unwrap(), 20_000);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(world.store.read(left).await.unwrap(), 0);
 }
