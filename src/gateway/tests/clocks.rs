@@ -93,6 +93,8 @@ async fn what_waits_over_a_start_in_1970_goes_out_at_once_and_in_its_life() {
         let (text, _) = world.gateway.send(&Caller::default(), text("+41791234561", "x")).await.unwrap();
         let code = world.issue("+41791234562").await.unwrap();
         world.clock.advance(Duration::from_secs(30));
+        // No process outlives a boot.
+        world.gateway.stop();
         world.at_rest().await;
         world.clock.reboot(Duration::ZERO);
         let right = world.clock.now();
