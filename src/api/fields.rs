@@ -93,12 +93,13 @@ impl Fields {
         self.take(name, &format!("a whole number from 0 to {most}"), number).unwrap_or_default()
     }
 
-    /// A span: a text such as `10m`, or a whole number of seconds.
+    /// A span: a text such as `10m`, or a whole number of seconds, of which each client holds every one exactly.
     pub(super) fn span(&mut self, name: &'static str) -> Option<Duration> {
-        self.take(name, "a duration such as \"10m\", or a number of seconds above 0", |value| {
+        const MOST: u64 = (1 << 53) - 1;
+        self.take(name, "a duration such as \"10m\", or a number of seconds from 1 to 2^53 - 1", |value| {
             let span = match value {
                 Value::String(text) => humantime::parse_duration(&text).ok(),
-                value => whole(&value).map(Duration::from_secs),
+                value => whole(&value).filter(|seconds| *seconds <= MOST).map(Duration::from_secs),
             };
             span.filter(|span| !span.is_zero())
         })
@@ -237,6 +238,10 @@ mod tests {
         for body in [r#"{"s": "10m"}"#, r#"{"s": 600}"#, r#"{"s": 600.0}"#, r#"{"s": 6e2}"#] {
             let span = Fields::read(body.as_bytes(), |f| f.span("s"));
             assert_eq!(span, Ok(Some(Duration::from_secs(600))));
+        }
+        for seconds in ["9007199254740992", "131371752875229528064"] {
+            let body = format!(r#"{{"s": {seconds}}}"#);
+            assert!(Fields::read(body.as_bytes(), |f| f.span("s")).is_err(), "{seconds}");
         }
     }
 }
