@@ -34,7 +34,7 @@ impl Gateway {
                 None => mv.check(tracked, &request, once.as_ref()),
             }
         };
-        self.0.perform(self.0.now(), check).await
+        self.0.perform(check).await
     }
 
     /// Checks a code against the newest verification of a number and service.
@@ -60,7 +60,7 @@ impl Gateway {
             mv.asked(who.client.as_ref(), &tracked.v.to);
             mv.check(tracked, &request, once.as_ref())
         };
-        self.0.perform(self.0.now(), check).await
+        self.0.perform(check).await
     }
 }
 

@@ -208,29 +208,26 @@ impl Inner {
     /// gone meanwhile.
     pub(super) async fn perform<R: Send + 'static>(
         self: &Arc<Self>,
-        now: Now,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let inner = Arc::clone(self);
-        to_its_end(async move { inner.make(now, work).await }).await
+        to_its_end(async move { inner.make(work).await }).await
     }
 
     /// The same as a step of something that is taken to its end.
     pub(super) async fn make<R: Send + 'static>(
         self: &Arc<Self>,
-        now: Now,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        self.finish(self.store.begin(self.noting(now, work))).await
+        self.finish(self.store.begin(self.noting(work))).await
     }
 
     /// The same for the daemon's own tasks: the move waits for its turn when many do, and is never refused.
     pub(super) async fn make_in_turn<R: Send + 'static>(
         self: &Arc<Self>,
-        now: Now,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        self.finish(self.store.begin_in_turn(self.noting(now, work)).await).await
+        self.finish(self.store.begin_in_turn(self.noting(work)).await).await
     }
 
     async fn finish<R: Send + 'static>(self: &Arc<Self>, begun: Ticket<Noted<R>>) -> Result<R> {
@@ -243,12 +240,13 @@ impl Inner {
     /// applies.
     pub(super) fn noting<R>(
         self: &Arc<Self>,
-        now: Now,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> impl FnOnce(&mut Tx<'_>) -> Noted<R> + Send + 'static {
         let (inner, settings) = (Arc::clone(self), self.settings());
         move |tx| {
             let (inner, settings) = (&*inner, &*settings);
+            // Here, and not when it was asked for: moves run one behind the other, and so do their times.
+            let now = inner.now();
             let (by, to, effects) = (None, None, Vec::new());
             let mut mv = Move { tx, inner, key: &inner.key, settings, now, by, to, effects };
             let answer = work(&mut mv);

@@ -42,6 +42,6 @@ impl Gateway {
             };
             Ok(LimitsView { refused, windows: seen.chain(guard.windows()).map(view).collect() })
         };
-        inner.perform(inner.now(), look).await
+        inner.perform(look).await
     }
 }

@@ -27,7 +27,7 @@ impl Gateway {
     /// octet, whatever the modem called it: a status report goes its own way, and octets that are no message are
     /// kept as such, so that nothing blocks the modem's storage.
     pub async fn received(&self, modem: &str, sim: &SimNames, pdu: &Secret<Vec<u8>>) -> Result<()> {
-        let (source, now) = (self.0.source(modem, sim), self.0.now());
+        let source = self.0.source(modem, sim);
         match piece::read(pdu.expose()) {
             Handed::Silent => {
                 tracing::debug!(modem, "a silent message (type 0) was dropped");
@@ -36,7 +36,7 @@ impl Gateway {
             Handed::Report(report) => self.0.take_report(source, *report).await,
             Handed::Piece(piece) => {
                 let pdu = pdu.clone();
-                self.0.perform(now, move |mv| mv.take(&source, pdu.expose(), *piece)).await
+                self.0.perform(move |mv| mv.take(&source, pdu.expose(), *piece)).await
             }
             Handed::Unreadable(why) => {
                 tracing::warn!(
@@ -45,7 +45,7 @@ impl Gateway {
                     "received octets that are no message; kept in the inbox as they are"
                 );
                 let pdu = pdu.clone();
-                self.0.perform(now, move |mv| mv.take_unreadable(&source, pdu.expose(), why)).await
+                self.0.perform(move |mv| mv.take_unreadable(&source, pdu.expose(), why)).await
             }
         }
     }
@@ -71,8 +71,7 @@ impl Gateway {
 
     /// Forgets a received message; answers it for the last time.
     pub async fn delete_inbox(&self, id: InboxId) -> Result<InboxView> {
-        let now = self.0.now();
-        let gone = self.0.perform(now, move |mv| Ok(mv.tx.delete_inbox(id)?)).await?;
+        let gone = self.0.perform(move |mv| Ok(mv.tx.delete_inbox(id)?)).await?;
         self.0.inbox_view(&gone.ok_or(GatewayError::NotFound("received message"))?)
     }
 }
@@ -83,7 +82,7 @@ impl Inner {
     pub(super) async fn sweep_inbox(self: &Arc<Self>, now: Now) -> Result<bool> {
         let cutoff = now.steady().minus(self.settings().keep_inbox);
         let too_long = now.steady().minus(intake::limits().timeout);
-        self.make_in_turn(self.now(), move |mv| mv.give_up_before(too_long)).await?;
+        self.make_in_turn(move |mv| mv.give_up_before(too_long)).await?;
         let forget = move |mv: &mut Move<'_, '_>| {
             let old = mv.tx.inbox_before(cutoff, SWEEP_AT_ONCE)?;
             for id in &old {
@@ -91,7 +90,7 @@ impl Inner {
             }
             Ok(old.len())
         };
-        Ok(self.make_in_turn(now, forget).await? >= SWEEP_AT_ONCE)
+        Ok(self.make_in_turn(forget).await? >= SWEEP_AT_ONCE)
     }
 
     fn inbox_view(&self, entry: &Entry) -> Result<InboxView> {

@@ -52,7 +52,7 @@ impl Gateway {
             Once::of(&inner.key, caller, "POST /v1/verifications", request.idempotency_key.as_ref(), fields);
         let (who, now) = (caller.clone(), inner.now());
         let look = move |mv: &mut Move<'_, '_>, id| Ok(visible(&who, mv.settled(id)?)?.view(now));
-        if let Some(view) = inner.replay(now, once.clone(), look).await? {
+        if let Some(view) = inner.replay(once.clone(), look).await? {
             return Ok((view, true));
         }
         let service = allowed(caller, &settings, &name)?;
@@ -62,7 +62,7 @@ impl Gateway {
         let invitation = new.invitation.clone();
         let who = caller.clone();
         let Made { subject, known } =
-            inner.perform(now, move |mv| mv.issue(&who, &asked, new, once.as_ref())).await?;
+            inner.perform(move |mv| mv.issue(&who, &asked, new, once.as_ref())).await?;
         Ok((VerificationView { invitation: invitation.filter(|_| !known), ..subject }, known))
     }
 
@@ -78,7 +78,7 @@ impl Gateway {
         let once = Once::of(&inner.key, caller, &route, idempotency_key.as_ref(), Vec::<&str>::new);
         let now = inner.now();
         let (who, message) = (caller.clone(), inner.ids.next(now.steady()));
-        inner.perform(now, move |mv| mv.resend(&who, id, message, once.as_ref())).await
+        inner.perform(move |mv| mv.resend(&who, id, message, once.as_ref())).await
     }
 }
 

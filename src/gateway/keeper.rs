@@ -100,7 +100,7 @@ impl Inner {
         for slot in &self.slots {
             slot.wake.notify_one();
         }
-        self.make_in_turn(now, |mv| {
+        self.make_in_turn(|mv| {
             mv.note_clocks();
             Ok(())
         })
@@ -126,16 +126,16 @@ impl Inner {
         }
         for some in given_up.chunks(ENDS_AT_ONCE).map(<[_]>::to_vec) {
             let end = move |mv: &mut Move<'_, '_>| some.into_iter().try_for_each(|id| mv.give_up_code(id));
-            self.make_in_turn(self.now(), end).await?;
+            self.make_in_turn(end).await?;
         }
         for id in overdue {
-            self.make_in_turn(self.now(), move |mv| mv.run_out(id)).await?;
+            self.make_in_turn(move |mv| mv.run_out(id)).await?;
         }
         loop {
             let first = locked(&self.expiries).first().copied();
             let Some((at, id)) = first.filter(|&(at, _)| at <= now.steady()) else { break };
             locked(&self.expiries).remove(&(at, id));
-            self.make_in_turn(now, move |mv| mv.expire(id)).await?;
+            self.make_in_turn(move |mv| mv.expire(id)).await?;
         }
         self.tell_held();
         if now.steady() >= self.sweep_at(swept.as_ref()) {
@@ -191,7 +191,7 @@ impl Inner {
             let served = mv.tx.sweep_recipients(Periods::of(now).month, batch)?;
             Ok(ended.len().max(over.len()).max(stale).max(served) >= batch)
         };
-        let full = self.make_in_turn(now, forget).await?;
+        let full = self.make_in_turn(forget).await?;
         let events = self.sweep_events().await?;
         self.trim_keys(now).await?;
         let more = self.sweep_inbox(now).await? || events || full;
@@ -207,7 +207,7 @@ impl Inner {
         let last = self.store.read(move |view| view.last_event_before(cutoff, EVENTS_AT_ONCE)).await??;
         let Some(last) = last else { return Ok(false) };
         let cut = move |mv: &mut Move<'_, '_>| Ok(mv.tx.cut_events(mv.key, last)?);
-        let cut = self.make_in_turn(self.now(), cut).await?;
+        let cut = self.make_in_turn(cut).await?;
         Ok(usize::try_from(cut).is_ok_and(|cut| cut >= EVENTS_AT_ONCE))
     }
 }

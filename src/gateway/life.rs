@@ -126,7 +126,7 @@ impl Inner {
             if m.status == MessageStatus::Sending {
                 self.expect_late(&m).await;
                 let id = m.id;
-                let settle = self.noting(now, move |mv| {
+                let settle = self.noting(move |mv| {
                     let settled = mv.settle(id, &Event::FoundSending, None)?;
                     settled.states.iter().for_each(|m| mv.then(Effect::Message(m.clone())));
                     Ok(settled)

@@ -22,7 +22,7 @@ impl Gateway {
             Once::of(&inner.key, caller, "POST /v1/messages", request.idempotency_key.as_ref(), fields);
         let now = inner.now();
         let look = |mv: &mut Move<'_, '_>, id| mv.tx.message(id)?.ok_or(GatewayError::NotFound("message"));
-        if let Some(m) = inner.replay(now, once.clone(), look).await? {
+        if let Some(m) = inner.replay(once.clone(), look).await? {
             return Ok((MessageView::from(&m), true));
         }
         settings.permits(&to)?;
@@ -54,7 +54,7 @@ impl Gateway {
             ..blank
         };
         let made = inner
-            .perform(now, move |mv| {
+            .perform(move |mv| {
                 let made = mv.send(m, once.as_ref());
                 drop(drawn);
                 made
@@ -99,7 +99,7 @@ impl Gateway {
             mv.asked(who.client.as_ref(), &m.to);
             mv.cancel_message(m)
         };
-        let m = self.0.perform(self.0.now(), cancel).await?;
+        let m = self.0.perform(cancel).await?;
         Ok(MessageView::from(&m))
     }
 }

@@ -9,7 +9,6 @@ use super::error::{GatewayError, Result};
 use super::inner::Inner;
 use super::request::Caller;
 use super::view::{CheckView, VerificationView};
-use crate::clock::Now;
 use crate::secret::Key;
 use crate::store::{Answered, Idempotency, Records as _};
 
@@ -66,7 +65,6 @@ impl Inner {
     /// made stays made when the queue is full, the daemon stops, or the configuration is another one.
     pub(super) async fn replay<I: FromStr + 'static, T: Send + 'static>(
         self: &Arc<Self>,
-        now: Now,
         once: Option<Once>,
         look: impl FnOnce(&mut Move<'_, '_>, I) -> Result<T> + Send + 'static,
     ) -> Result<Option<T>> {
@@ -77,7 +75,7 @@ impl Inner {
             Some(id) => look(mv, id).map(Some),
             None => Ok(None),
         };
-        self.perform(now, replay).await
+        self.perform(replay).await
     }
 }
 

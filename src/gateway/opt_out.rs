@@ -48,7 +48,7 @@ impl Gateway {
             mv.apply_keyword(&to, Keyword::Stop, None)?;
             Ok(mv.tx.opt_out(&to)?)
         };
-        let value = self.0.perform(now, stop).await?;
+        let value = self.0.perform(stop).await?;
         let (since, message) = value.map_or((now.wall(), None), |value| (value.since, value.message));
         Ok(OptOutView { phone, since, message })
     }
@@ -63,7 +63,7 @@ impl Gateway {
             mv.apply_keyword(&to, Keyword::Start, None)?;
             Ok(was)
         };
-        let was = self.0.perform(self.0.now(), start).await?;
+        let was = self.0.perform(start).await?;
         let was = was.ok_or(GatewayError::NotFound("opt-out of this number"))?;
         Ok(OptOutView { phone, since: was.since, message: was.message })
     }

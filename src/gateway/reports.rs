@@ -34,7 +34,7 @@ impl Inner {
         status: gsm_sms::StatusReport,
     ) -> Result<()> {
         let (modem, said) = (source.modem.clone(), status.status.meaning());
-        let matched = self.perform(self.now(), move |mv| mv.take_report(&source, &status)).await?;
+        let matched = self.perform(move |mv| mv.take_report(&source, &status)).await?;
         self.metrics.report(matched);
         tracing::debug!(modem, said, matched, "a delivery report");
         Ok(())

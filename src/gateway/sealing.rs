@@ -46,7 +46,7 @@ impl Inner {
             }
             Ok((anew, ends))
         };
-        let (anew, ended) = self.make_in_turn(now, step).await?;
+        let (anew, ended) = self.make_in_turn(step).await?;
         // After another rotation meanwhile, this is of no use, and the next step begins again.
         *locked(&self.sealing) = Sealing { anew, of: Some(epoch) };
         Ok((!ended).then_some(now.steady()))
@@ -64,7 +64,7 @@ impl Inner {
             }
             Ok(())
         };
-        self.make_in_turn(now, trim).await
+        self.make_in_turn(trim).await
     }
 }
 

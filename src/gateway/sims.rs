@@ -29,7 +29,7 @@ impl Inner {
     /// The SIM, and what is kept of it.
     pub(super) async fn counts(self: &Arc<Self>, source: Source) -> Result<(KnownSim, Ledger, Recipients)> {
         let now = self.now();
-        self.make_in_turn(now, move |mv| {
+        self.make_in_turn(move |mv| {
             let (sim, month) = (mv.sim(&source)?, Periods::of(now).month);
             let recipients = Recipients::new(month, mv.tx.recipients_of(mv.key, &sim, month)?);
             let mut ledger = mv.tx.join_ledgers(mv.key, &sim)?;

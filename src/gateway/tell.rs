@@ -61,9 +61,9 @@ impl Inner {
 
     /// An event in a transaction of its own, behind those that were told before.
     fn tell_alone(self: &Arc<Self>, by: Option<String>, effect: Effect) {
-        let (inner, now) = (Arc::clone(self), self.now());
+        let inner = Arc::clone(self);
         tokio::spawn(async move {
-            let told = inner.make_in_turn(now, move |mv| {
+            let told = inner.make_in_turn(move |mv| {
                 mv.by = by;
                 mv.then(effect);
                 Ok(())

@@ -29,7 +29,7 @@ impl Gateway {
             }
             Ok(())
         };
-        inner.perform(inner.now(), offer).await
+        inner.perform(offer).await
     }
 
     /// A modem told the result of its last doubtful send after all.
@@ -47,8 +47,8 @@ impl Gateway {
         // Out of the queue first, so that no worker sends it once more meanwhile.
         locked(&inner.queue).remove(id);
         let sim = locked(&inner.queue).sim(index);
-        let (now, modem) = (inner.now(), modem.to_owned());
-        inner.perform(now, move |mv| mv.late_accepted(id, &modem, part, reference, sim.as_deref())).await
+        let modem = modem.to_owned();
+        inner.perform(move |mv| mv.late_accepted(id, &modem, part, reference, sim.as_deref())).await
     }
 }
 

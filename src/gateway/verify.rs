@@ -22,7 +22,7 @@ impl Gateway {
     /// One verification.
     pub async fn verification(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
         let now = self.0.now();
-        let tracked = self.0.perform(now, move |mv| mv.settled(id)).await?;
+        let tracked = self.0.perform(move |mv| mv.settled(id)).await?;
         Ok(visible(caller, tracked)?.view(now))
     }
 
@@ -34,7 +34,7 @@ impl Gateway {
             mv.asked(who.client.as_ref(), &tracked.v.to);
             mv.cancel(tracked)
         };
-        self.0.perform(self.0.now(), cancel).await
+        self.0.perform(cancel).await
     }
 }
 

@@ -78,8 +78,7 @@ impl Inner {
         let avoided = claim.as_ref().map(|c| c.avoid.clone()).unwrap_or_default();
         // Before the claim, so that nobody who recalls the message misses it.
         *locked(&slot.sending) = claim.as_ref().map(|c| OnAir::new(c.id, role));
-        let ticket =
-            self.store.begin_in_turn(self.noting(now, move |mv| mv.settle_and_claim(ended, claim))).await;
+        let ticket = self.store.begin_in_turn(self.noting(move |mv| mv.settle_and_claim(ended, claim))).await;
         let (executed, durable) = ticket.split();
         let (claimed, effects) = executed.await?.both()?;
         if claimed.is_none() {

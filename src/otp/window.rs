@@ -62,9 +62,6 @@ pub struct Bucket {
 /// Up to this count a window keeps each event separately.
 const EXACT: u32 = 60;
 
-/// A move may have read the clock so long before one that ran before it: what that one counted is not in the future.
-const ASTRAY: Duration = Duration::from_secs(60);
-
 /// How a window stands against its rate at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
@@ -77,15 +74,14 @@ pub struct Standing {
 }
 
 impl Window {
-    /// How the window stands at `now`; nothing is counted. What was counted in the future is not, and nobody waits longer
-    /// than the span.
+    /// How the window stands at `now`; nothing is counted. What would be counted in the future is not.
     pub fn standing(&self, rate: Rate, now: Steady) -> Standing {
-        let (from, until) = (now.minus(rate.per), now.plus(ASTRAY));
+        let from = now.minus(rate.per);
         let (mut used, mut retry_at, mut resets_at) = (0_u32, None, now);
         // The buckets are visited from the newest back: the one that reaches the rate has to leave the span.
-        for bucket in self.buckets.iter().rev().filter(|b| b.last > from && b.last <= until) {
+        for bucket in self.buckets.iter().rev().filter(|b| b.last > from && b.last <= now) {
             used = used.saturating_add(bucket.count);
-            resets_at = bucket.last.min(now).plus(rate.per);
+            resets_at = bucket.last.plus(rate.per);
             if used >= rate.count {
                 retry_at.get_or_insert(resets_at);
             }
@@ -95,8 +91,8 @@ impl Window {
 
     /// Counts one more event at `now`, for which the window has room.
     pub fn add(&mut self, rate: Rate, now: Steady) {
-        let (from, until) = (now.minus(rate.per), now.plus(ASTRAY));
-        self.buckets.retain(|b| b.last > from && b.last <= until);
+        let from = now.minus(rate.per);
+        self.buckets.retain(|b| b.last > from && b.last <= now);
         let grain = if rate.count <= EXACT { Duration::ZERO } else { rate.per / 60 };
         match self.buckets.back_mut() {
             Some(newest) if now.since(newest.first) < grain => {
@@ -164,21 +160,6 @@ mod tests {
     }
 
     /// As after a reload that lowered the rate.
-    #[test]
-    fn who_read_the_clock_before_another_one_counts_what_that_one_did() {
-        for rate in ["2/10m", "100/10m"].map(|rate| rate.parse::<Rate>().unwrap()) {
-            let now = Steady::from_millis(1_000_000);
-            let mut window = Window::default();
-            (0..rate.count).for_each(|_| count_one(&mut window, rate, now).unwrap());
-            let before = now.minus(Duration::from_millis(1));
-            assert_eq!(count_one(&mut window, rate, before), Err(before.plus(rate.per)), "no wait is longer");
-            window.add(rate, before);
-            assert_eq!(window.standing(rate, now).used, rate.count + 1);
-            let long_before = now.minus(Duration::from_secs(61));
-            assert_eq!(window.standing(rate, long_before).used, 0, "in the future");
-        }
-    }
-
     #[test]
     fn a_window_with_more_than_its_rate_has_room_when_enough_have_left() {
         let (five, two) = ("5/10m".parse::<Rate>().unwrap(), "2/10m".parse::<Rate>().unwrap());

@@ -250,3 +250,18 @@ async fn nothing_is_forgotten_because_a_clock_was_set() {
         assert_eq!((again.id, replayed), (v.id, true), "the clock shows {to}");
     }
 }
+
+/// Whoever asked first and is overtaken on the way does not see what was counted before as of the future.
+#[tokio::test]
+async fn a_move_has_the_time_at_which_it_runs() {
+    let world = World::new(0).await;
+    let inner = &world.gateway.0;
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let before = world.store.begin(move |_| wait.recv());
+    let asked = world.store.begin(inner.noting(|mv| Ok(mv.now.steady())));
+    world.clock.advance(LIFE);
+    go.send(()).unwrap();
+    before.done().await.unwrap().unwrap();
+    let (ran, _) = asked.done().await.unwrap().both().unwrap();
+    assert_eq!(ran, inner.now().steady());
+}
