@@ -1,6 +1,7 @@
 //! How long a modem takes from the end of a message to its result, and what follows from that: when an answer
 //! is overdue, and when it is given up.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -32,8 +33,16 @@ pub(super) struct Pace {
 struct Late {
     written: Instant,
     until: Instant,
-    /// A result that may belong to this message was doubted once.
-    doubted: bool,
+    /// The reference of the newest message that was accepted behind it.
+    accepted: Option<u8>,
+}
+
+impl Late {
+    /// How this reference stands to the newest that was accepted: `<mr>` goes up by one with each message (3GPP TS 23.040
+    /// clause 9.2.3.6), and wraps.
+    fn compare(self, reference: u8) -> Option<Ordering> {
+        self.accepted.map(|accepted| reference.wrapping_sub(accepted).cast_signed().cmp(&0))
+    }
 }
 
 impl Pace {
@@ -72,7 +81,7 @@ impl Pace {
 
     /// The result of a message that was written at `written` was given up, and may still come before `until`.
     pub(super) fn gave_up(&mut self, written: Instant, until: Instant) {
-        self.late = Some(Late { written, until, doubted: false });
+        self.late = Some(Late { written, until, accepted: None });
     }
 
     /// Takes a result that no message awaits. Returns whether it belongs to the message that was given up.
@@ -90,13 +99,21 @@ impl Pace {
     }
 
     /// Whether a result that comes for another message may belong to the message that was given up. That holds until the
-    /// first acceptance, and no longer: a modem that accepts another message does not answer the earlier one any more.
-    pub(super) fn doubts(&mut self, accepted: bool, now: Instant) -> bool {
-        let Some(late) = self.late.as_mut().filter(|late| now < late.until && !late.doubted) else {
-            return false;
-        };
-        late.doubted = accepted;
-        true
+    /// first acceptance, and behind it for a reference that is not newer than those of the messages accepted since.
+    pub(super) fn doubts(&mut self, reference: Option<u8>, now: Instant) -> bool {
+        let Some(late) = self.late.as_mut().filter(|late| now < late.until) else { return false };
+        let order = reference.and_then(|reference| late.compare(reference));
+        let doubts = late.accepted.is_none() || order.is_some_and(Ordering::is_le);
+        if order.is_none_or(Ordering::is_gt) {
+            late.accepted = reference.or(late.accepted);
+        }
+        doubts
+    }
+
+    /// Whether this reference is older than one that was accepted since a message was given up: it is hardly that of a
+    /// newer message.
+    pub(super) fn is_old(&self, reference: u8) -> bool {
+        self.late.and_then(|late| late.compare(reference)) == Some(Ordering::Less)
     }
 
     /// The modem restarted: it will not answer for earlier messages.

@@ -58,7 +58,7 @@ impl Send {
         expected: Instant,
         cx: &mut Cx<'_>,
     ) -> Next {
-        let late = cx.known.pace.doubts(code.is_ok(), cx.now);
+        let late = cx.known.pace.doubts(reference.filter(|_| code.is_ok()), cx.now);
         if late || reference.is_none() && code.is_ok() {
             self.doubted = Some((reference, code.clone()));
             self.stage = Stage::Body(None);
@@ -91,6 +91,11 @@ impl Send {
     pub(super) fn nothing_else_came(&mut self, cx: &mut Cx<'_>) -> Next {
         match self.doubted.clone() {
             None => Next::Stay,
+            Some((Some(reference), code)) if code.is_ok() && cx.known.pace.is_old(reference) => {
+                self.was_anothers(cx);
+                self.end_unknown(String::from("the modem answered for an earlier message alone"), cx);
+                Next::Idle(Open::No)
+            }
             Some((Some(_), code)) if code.is_ok() => {
                 self.stage = Stage::Proof;
                 Next::Resync(Open::No)

@@ -365,6 +365,40 @@ fn what_may_be_a_late_answer_does_not_count_when_the_modem_restarts_behind_it() 
     }
 }
 
+/// The late acceptance comes behind that of the next message, while a third one is on the air: its reference tells that it
+/// is not the third one's.
+#[test]
+fn an_old_reference_is_not_that_of_a_newer_message() {
+    each([Some("\r\n+CMS ERROR: 50\r\n"), Some("\r\n+CMGS: 43\r\n\r\nOK\r\n"), None], |own| {
+        let mut bench = taught(20, seconds(1));
+        bench.modem.result("");
+        bench.send();
+        bench.within(seconds(31), |b| !b.outcomes.is_empty());
+        assert!(bench.within(seconds(5), |b| b.state() == State::Ready));
+        bench.modem.result("\r\n+CMGS: 42\r\n\r\nOK\r\n");
+        bench.send();
+        assert!(bench.within(seconds(4), |b| b.outcomes.len() == 2));
+        assert_eq!(bench.outcomes[1], accepted(&[42]));
+        bench.assert_ready();
+        bench.modem.result("");
+        bench.send();
+        bench.live(Duration::from_millis(500), |_| {});
+        bench.say("\r\n+CMGS: 41\r\n\r\nOK\r\n");
+        if let Some(own) = own {
+            bench.say(own);
+        }
+        assert!(bench.within(seconds(4), |b| b.outcomes.len() == 3), "{own:?}");
+        match &bench.outcomes[2] {
+            Outcome::Accepted { references } if own.is_some_and(|own| own.contains("43")) => {
+                assert_eq!(*references, [43]);
+            }
+            Outcome::Unknown { .. } => {}
+            other => panic!("{own:?}: {other:?}"),
+        }
+        bench.assert_works();
+    });
+}
+
 /// A reference without its OK is not a late one.
 #[test]
 fn a_reference_ends_the_wait() {
