@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
@@ -33,10 +34,21 @@ struct New {
     source: Source,
     binding: Option<Secret<String>>,
     on_reissue: OnReissue,
+    ttl: Duration,
     /// Of an inbound one.
     invitation: Option<Invitation>,
     /// The keys that it was made with, until it is written.
     _drawn: Arc<Ring>,
+}
+
+impl New {
+    /// The same, made now: it was drawn before its turn came, and a clock may have been set in between.
+    fn issued(self, now: Now) -> Self {
+        let v = self.v.issued(self.ttl, now);
+        let deadline = self.m.deadline.map(|_| v.life);
+        let m = Message { created_at: now.wall(), due_at: now.steady(), deadline, ..self.m };
+        Self { v, m, ..self }
+    }
 }
 
 impl Gateway {
@@ -51,7 +63,7 @@ impl Gateway {
         let once =
             Once::of(&inner.key, caller, "POST /v1/verifications", request.idempotency_key.as_ref(), fields);
         let (who, now) = (caller.clone(), inner.now());
-        let look = move |mv: &mut Move<'_, '_>, id| Ok(visible(&who, mv.settled(id)?)?.view(now));
+        let look = move |mv: &mut Move<'_, '_>, id| Ok(visible(&who, mv.settled(id)?)?.view(mv.now));
         if let Some(view) = inner.replay(once.clone(), look).await? {
             return Ok((view, true));
         }
@@ -132,6 +144,7 @@ impl Inner {
             source,
             binding: request.binding,
             on_reissue: policy.on_reissue,
+            ttl: policy.ttl,
             invitation,
             _drawn: drawn,
         })
@@ -150,6 +163,7 @@ impl Move<'_, '_> {
             return Ok(Made { subject: self.settled(id)?.view(self.now), known: true });
         }
         self.asked(caller.client.as_ref(), &asked.to);
+        let new = new.issued(self.now);
         let pending = self.pending(&asked.to, &new.v.service, asked.client.as_deref())?;
         let judged = self.judge(asked, pending.as_ref())?;
         self.admit(&judged)?;

@@ -21,9 +21,8 @@ const MAX_PARTS: usize = 10;
 impl Gateway {
     /// One verification.
     pub async fn verification(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
-        let now = self.0.now();
-        let tracked = self.0.perform(move |mv| mv.settled(id)).await?;
-        Ok(visible(caller, tracked)?.view(now))
+        let who = caller.clone();
+        self.0.perform(move |mv| Ok(visible(&who, mv.settled(id)?)?.view(mv.now))).await
     }
 
     /// Withdraws a verification and its queued message.

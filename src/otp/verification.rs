@@ -155,6 +155,13 @@ impl Verification {
         }
     }
 
+    /// The same, issued now instead.
+    #[must_use]
+    pub fn issued(self, ttl: Duration, now: Now) -> Self {
+        let resend_at = now.steady().plus(self.cooldown);
+        Self { created_at: now.wall(), life: Life::of(ttl, now), resend_at, ..self }
+    }
+
     /// The status at `now`: a pending verification whose time is over is expired, whether or not that was
     /// written down.
     pub fn status_at(&self, now: Now) -> VerificationStatus {

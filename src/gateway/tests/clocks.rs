@@ -265,3 +265,22 @@ async fn a_move_has_the_time_at_which_it_runs() {
     let (ran, _) = asked.done().await.unwrap().both().unwrap();
     assert_eq!(ran, inner.now().steady());
 }
+
+/// A clock that is set while a code waits for its turn does not end it before it began.
+#[tokio::test]
+async fn a_code_begins_when_it_is_issued() {
+    let world = World::new(1).await;
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let before = world.store.begin(move |_| wait.recv());
+    let issue = tokio::spawn({
+        let gateway = world.gateway.clone();
+        async move { gateway.issue(&Caller::default(), request("+41791234567")).await }
+    });
+    tokio::task::yield_now().await;
+    world.clock.set(world.clock.now().plus(Duration::from_hours(24)));
+    go.send(()).unwrap();
+    before.done().await.unwrap().unwrap();
+    let (v, _) = issue.await.unwrap().unwrap();
+    let left = v.expires_at.since(world.clock.now());
+    assert_eq!((v.status, left), (VerificationStatus::Pending, LIFE));
+}

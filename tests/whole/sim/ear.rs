@@ -83,8 +83,9 @@ impl Ear {
     /// Listens where no whole number may be either.
     pub(crate) fn listen_closely(&self, line: &str) {
         self.listen(line);
-        let digits = |after: &str| after.bytes().take_while(u8::is_ascii_digit).count();
-        if line.split(NUMBERS.0).skip(1).any(|after| digits(after) >= NUMBERS.1) {
+        // A time in milliseconds may have the same digits within it.
+        let mut runs = line.split(|c: char| !c.is_ascii_digit());
+        if runs.any(|run| run.strip_prefix(NUMBERS.0).is_some_and(|rest| rest.len() >= NUMBERS.1)) {
             self.known.lock().unwrap().heard.get_or_insert_with(|| format!("a number is told in: {line}"));
         }
     }
@@ -122,6 +123,7 @@ mod tests {
             ("the code XABCDEFGHX was sent", true),
             ("the text uliou", true),
             ("to +41791234567", true),
+            ("at 1741791957571", false),
             ("pdu 07911497949900F011000B911497214365F70000FF04C8329BFD", true),
         ] {
             ear.read(line);
