@@ -13,10 +13,10 @@ use super::inner::{Gateway, Inner, Slot};
 use super::lock::locked;
 use super::metrics::Metrics;
 use super::settings::Settings;
-use super::submit::{Control, Submit};
+use super::submit::Submit;
 use crate::clock::Clock;
 use crate::id::Ids;
-use crate::outbox::{Event, Message, MessageStatus, Pool};
+use crate::outbox::{Event, MessageStatus, Pool};
 use crate::secret::Key;
 use crate::store::{EventRecords as _, Records as _, Store, View};
 
@@ -145,6 +145,7 @@ impl Inner {
                 locked(&self.queue).push(&m, recipient, vec![], now.steady());
             }
         }
+        self.recall_late(now).await?;
         if doubtful > 0 {
             tracing::warn!(
                 messages = doubtful,
@@ -155,15 +156,5 @@ impl Inner {
         let pending = self.store.read(View::pending_verifications).await??;
         locked(&self.expiries).extend(pending);
         Ok(())
-    }
-
-    /// The results of what was on the air when the daemon stopped may still come.
-    async fn expect_late(&self, m: &Message) {
-        let modems = m.modem.iter().chain(m.twins.iter().map(|twin| &twin.modem));
-        for slot in modems.filter_map(|name| self.slot(name).ok()) {
-            locked(&slot.doubt).arises(m.id, m.first_part(slot.modem.name()));
-            // One that cannot be told expects nothing.
-            let _ = slot.modem.control(Control::ExpectLate).await;
-        }
     }
 }

@@ -73,6 +73,9 @@ impl Move<'_, '_> {
                 self.tx.put_recipient(sim, month, recipient);
             }
         }
+        if matches!(end, End::Unknown { .. }) {
+            self.answers_late(&modem);
+        }
         let event = Event::Ended { modem: modem.clone(), end: end.clone() };
         let Settled { was, states } = self.settle(id, &event, sim.as_deref())?;
         let [m, later @ ..] = states.as_slice() else { return Ok(()) };

@@ -39,6 +39,7 @@ impl Gateway {
         let Some((id, part)) = locked(&inner.slots[index].doubt).settle() else {
             return Ok(());
         };
+        tracing::debug!(message = %id, modem, "a send of unknown outcome was accepted after all");
         let closed = locked(&inner.queue).observe(index, Observation::Sent, inner.now().steady());
         if closed {
             inner.breaker_changed(index);

@@ -90,6 +90,28 @@ async fn fill_journal(store: &Store, from: u32) -> u32 {
     unreachable!("the journal is not endless")
 }
 
+/// A store whose disk is full, and so is what its journal has.
+struct Filled {
+    small: Small,
+    dir: PathBuf,
+    store: Store,
+    /// The commits that it took.
+    kept: u32,
+}
+
+impl Filled {
+    async fn on(mount: &Path, kind: &str) -> Option<Self> {
+        let small = Small::mount(mount, kind)?;
+        let dir = mount.join("store");
+        let store = Store::open(&dir, &Options::default()).unwrap();
+        store.transact(|tx| tx.put_meta("0", &[0x5a; 4000])).await.unwrap();
+        store.room().unwrap();
+        small.fill();
+        let kept = fill_journal(&store, 1).await;
+        Some(Self { small, dir, store, kept })
+    }
+}
+
 async fn has(store: &Store, count: u32) {
     let whole = move |n| move |value: Option<Vec<u8>>| assert_eq!(value, Some(vec![0x5a; 4000]), "{n}");
     store
@@ -110,13 +132,7 @@ fn refusal(dir: &Path) -> String {
 async fn what_a_full_disk_stops_goes_on_by_itself() {
     for kind in ["tmpfs", "ext4"] {
         let mount = tempfile::tempdir().unwrap();
-        let Some(small) = Small::mount(mount.path(), kind) else { continue };
-        let dir = mount.path().join("store");
-        let store = Store::open(&dir, &Options::default()).unwrap();
-        store.transact(|tx| tx.put_meta("0", &[0x5a; 4000])).await.unwrap();
-        store.room().unwrap();
-        small.fill();
-        let kept = fill_journal(&store, 1).await;
+        let Some(Filled { small, dir, store, kept }) = Filled::on(mount.path(), kind).await else { continue };
         assert!(
             kept > 150,
             "{kind}: the room of both files of the journal was used, not only {kept} commits"
@@ -149,12 +165,7 @@ async fn what_a_full_disk_stops_goes_on_by_itself() {
 async fn a_store_that_stopped_on_a_full_disk_says_so_and_opens_whole_when_there_is_room() {
     for kind in ["tmpfs", "ext4"] {
         let mount = tempfile::tempdir().unwrap();
-        let Some(small) = Small::mount(mount.path(), kind) else { continue };
-        let dir = mount.path().join("store");
-        let store = Store::open(&dir, &Options::default()).unwrap();
-        store.transact(|tx| tx.put_meta("0", &[0x5a; 4000])).await.unwrap();
-        small.fill();
-        let kept = fill_journal(&store, 1).await;
+        let Some(Filled { small, dir, store, kept }) = Filled::on(mount.path(), kind).await else { continue };
         store.close().await;
         drop(store);
         for _ in 0..2 {

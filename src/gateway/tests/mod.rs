@@ -55,6 +55,8 @@ struct Fake {
     always: Mutex<Option<Outcome>>,
     /// Why it was to be cured.
     cures: Mutex<Vec<String>>,
+    /// How often it was told to expect a late answer.
+    expects_late: Mutex<u32>,
     air: mpsc::UnboundedSender<Aired>,
 }
 
@@ -129,6 +131,9 @@ impl Submit for Fake {
         if let Control::Cure { why } = &control {
             locked(&self.cures).push(why.clone());
         }
+        if matches!(control, Control::ExpectLate) {
+            *locked(&self.expects_late) += 1;
+        }
         Box::pin(async move {
             match control {
                 Control::Resume | Control::Cure { .. } => Ok(None),
@@ -200,6 +205,7 @@ impl World {
                     plan: Mutex::default(),
                     always: Mutex::default(),
                     cures: Mutex::default(),
+                    expects_late: Mutex::default(),
                     air: sender.clone(),
                 })
             })

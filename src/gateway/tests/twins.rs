@@ -445,3 +445,22 @@ async fn a_late_answer_is_credited_over_a_restart() {
     world.at_rest().await;
     assert!(world.air.try_recv().is_err(), "no twin goes out");
 }
+
+/// Also when the message went out another way meanwhile: what it answers is not taken for the next one's.
+#[tokio::test]
+async fn a_modem_that_was_given_up_is_expected_to_answer_over_a_restart() {
+    let (store, clock) = (Store::in_memory(), Clock::manual(START));
+    let mut world = World::with(2, settings(), store.clone(), clock.clone()).await;
+    locked(&world.modems[0].plan).push_back(Plan::End(unknown()));
+    let id = world.issue(PHONE).await.unwrap().message.0;
+    assert_eq!(world.aired().await.modem, "m0");
+    world.at_rest().await;
+    clock.advance(Duration::from_secs(2));
+    world.until(id, MessageStatus::Sent).await;
+    for (after, expected) in [(Duration::from_secs(297), [1, 0]), (Duration::from_secs(1), [0, 0])] {
+        clock.advance(after);
+        let next = World::with(2, settings(), store.clone(), clock.clone()).await;
+        let told = [0, 1].map(|modem| *locked(&next.modems[modem].expects_late));
+        assert_eq!(told, expected, "{after:?} later");
+    }
+}

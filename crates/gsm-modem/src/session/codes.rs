@@ -62,9 +62,9 @@ impl Session {
             self.known.set_fault(Fault::Restarted, now);
             return Next::Stay;
         }
-        self.known.pace.forget_late();
         self.known.pin.device_restarted();
         self.abandon(&Fault::Restarted, now);
+        self.known.pace.forget_late();
         self.known.end_dialogue(&Fault::Restarted);
         self.known.set_fault(Fault::Restarted, now);
         self.known.set_state(State::Starting, &mut self.dialogue);

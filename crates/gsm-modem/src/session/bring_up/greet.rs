@@ -8,6 +8,7 @@ use super::sim::Sim;
 use crate::at::{Command, Failure, first_number, unquoted};
 use crate::session::fault::Fault;
 use crate::session::known::Echo;
+use crate::session::pace::Pace;
 use crate::session::procedure::{Cx, Next};
 use crate::settings::Timing;
 
@@ -136,6 +137,10 @@ impl Greet {
         if let Some(text) = said
             && field != text
         {
+            if !field.is_empty() {
+                // Another modem: it answers for no message of the one before, and has its own pace.
+                cx.known.pace = Pace::default();
+            }
             text.clone_into(field);
             cx.known.changed();
             cx.known.choose_profile();

@@ -340,7 +340,10 @@ impl Procedure for Send {
         let outcome = match self.stage {
             Stage::Withdrawn => return,
             _ if references.len() == self.parts.len() => Outcome::Accepted { references },
-            Stage::Body(_) | Stage::Proof => Outcome::Unknown { references, reason },
+            Stage::Body(_) | Stage::Proof => {
+                self.expect_late(cx);
+                Outcome::Unknown { references, reason }
+            }
             _ => Outcome::NotStarted { references, reason },
         };
         cx.known.settle(outcome, cx.now);

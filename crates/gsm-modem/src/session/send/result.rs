@@ -92,8 +92,8 @@ impl Send {
         match self.doubted.clone() {
             None => Next::Stay,
             Some((Some(reference), code)) if code.is_ok() && cx.known.pace.is_old(reference) => {
-                self.was_anothers(cx);
-                self.end_unknown(String::from("the modem answered for an earlier message alone"), cx);
+                self.doubted = None;
+                self.end_unknown(String::from("the modem answered with an old reference alone"), cx);
                 Next::Idle(Open::No)
             }
             Some((Some(_), code)) if code.is_ok() => {
@@ -230,6 +230,11 @@ impl Send {
     fn end_unknown(&mut self, reason: String, cx: &mut Cx<'_>) {
         let references = std::mem::take(&mut self.references);
         cx.known.settle(Outcome::Unknown { references, reason }, cx.now);
+        self.expect_late(cx);
+    }
+
+    /// The result of this message is not awaited any more, and may still come.
+    pub(super) fn expect_late(&self, cx: &mut Cx<'_>) {
         cx.known.pace.gave_up(self.written, cx.now + cx.known.settings.timing.sending.late);
     }
 

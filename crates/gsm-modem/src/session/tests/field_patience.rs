@@ -399,6 +399,32 @@ fn an_old_reference_is_not_that_of_a_newer_message() {
     });
 }
 
+/// A port that is lost under a message may bring its answer when it is back, unless another modem is.
+#[test]
+fn a_message_that_a_port_was_lost_under_may_be_answered_when_it_is_back() {
+    for another in [false, true] {
+        let mut bench = taught(20, seconds(1));
+        bench.modem.result("");
+        bench.send();
+        bench.session.handle(Input::Lost("unplugged".to_owned()), bench.now);
+        bench.turn();
+        assert!(matches!(bench.outcomes[..], [Outcome::Unknown { .. }]));
+        if another {
+            bench.modem.on("AT+CGSN", "\r\n490154203237518\r\n\r\nOK\r\n");
+        }
+        bench.open();
+        bench.assert_ready();
+        bench.modem.result("\r\n+CMGS: 41\r\n\r\nOK\r\n\r\n+CMS ERROR: 50\r\n");
+        bench.send();
+        bench.within(seconds(4), |b| b.outcomes.len() == 2);
+        match &bench.outcomes[1] {
+            Outcome::Unknown { .. } if !another => {}
+            Outcome::Accepted { .. } if another => {}
+            other => panic!("another modem {another}: {other:?}"),
+        }
+    }
+}
+
 /// A reference without its OK is not a late one.
 #[test]
 fn a_reference_ends_the_wait() {
