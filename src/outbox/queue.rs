@@ -33,6 +33,9 @@ pub struct Entry {
     pub avoid: Avoid,
     /// The modem that had it last; another one is tried first.
     pub last: Option<String>,
+    /// A part of it went out: until this instant only the modem that had it last goes on with it. Another one sends all
+    /// parts again, since a phone joins only those of one sender.
+    goes_on_until: Option<Steady>,
     /// A modem through which the network refused it.
     pub refused_by: Option<String>,
     /// The modem that has it on the air, when another one is to send it as well.
@@ -66,6 +69,9 @@ pub enum Order {
     /// The newest one first.
     Newest,
 }
+
+/// How long a message of which a part went out waits for the modem that sent it.
+const GOES_ON: Duration = Duration::from_secs(5);
 
 /// How long a place is kept for a code that was admitted and is not in the queue yet.
 const PROMISE: Duration = Duration::from_secs(10);
@@ -112,7 +118,7 @@ impl Queue {
         let entry = Entry {
             avoid,
             parts: m.parts,
-            pinned: m.wanted_modem.clone(),
+            goes_on_until: None,
             twin_of: m.modem.clone(),
             send_at: None,
             due_at: now,
@@ -339,13 +345,15 @@ impl Entry {
         let ends_at = m.deadline.map(|deadline| deadline.instant(ahead));
         let deadline = ends_at.unwrap_or(Steady::from_millis(u64::MAX));
         let refused = m.refused.as_ref();
+        let due_at = m.send_at.map_or(m.due_at, |date| ahead.instant(date).max(m.due_at));
         Self {
             id: m.id,
             to: m.to.clone(),
             parts: m.parts.saturating_sub(m.parts_done),
-            pinned: if m.parts_done > 0 { m.modem.clone() } else { m.wanted_modem.clone() },
+            pinned: m.wanted_modem.clone(),
             avoid: Avoid::new(),
-            last: m.modem.clone().filter(|_| m.attempts > 0 || m.held > 0),
+            last: m.modem.clone().filter(|_| m.attempts > 0 || m.held > 0 || m.parts_done > 0),
+            goes_on_until: (m.parts_done > 0).then(|| due_at.plus(GOES_ON)),
             refused_by: refused.map(|refused| refused.modem.clone()),
             twin_of: None,
             recipient,
@@ -355,7 +363,7 @@ impl Entry {
             rank: (u8::from(!otp), u8::MAX - m.priority, deadline, m.id),
             send_at: m.send_at,
             dated: m.deadline.filter(|life| life.is_dated() && !otp),
-            due_at: m.send_at.map_or(m.due_at, |date| ahead.instant(date).max(m.due_at)),
+            due_at,
             overdue_at: ends_at.map(|d| d.minus(life)).into_iter().chain(refused.map(|r| r.until)).min(),
         }
     }
@@ -368,6 +376,7 @@ impl Entry {
     /// Whether `modem` may have it now, as far as the message is concerned.
     pub fn fits(&self, modem: &str, now: Steady) -> bool {
         self.pinned.as_deref().is_none_or(|name| name == modem)
+            && (self.goes_on_until.is_none_or(|until| now >= until) || self.last.as_deref() == Some(modem))
             && self.avoid.iter().all(|(name, until)| name != modem || now >= *until)
             && self.refused_by.as_deref() != Some(modem)
             && self.twin_of.as_deref() != Some(modem)
@@ -386,7 +395,7 @@ impl Entry {
 
     fn wakes(&self) -> impl Iterator<Item = Steady> + '_ {
         let avoid = self.avoid.iter().map(|&(_, until)| until);
-        avoid.chain([Some(self.due_at), self.overdue_at].into_iter().flatten())
+        avoid.chain([Some(self.due_at), self.goes_on_until, self.overdue_at].into_iter().flatten())
     }
 }
 
@@ -487,6 +496,19 @@ mod tests {
         assert_eq!(queue.pinned_to("b"), 0);
         assert_eq!(queue.advance(after(60)), (vec![], vec![retried.id]));
         assert_eq!(drain(&mut queue, "a", after(60)), [retried.id]);
+    }
+
+    #[test]
+    fn a_message_in_parts_waits_for_its_modem_and_not_for_long() {
+        let mut queue = queue();
+        let m = Message { modem: Some("a".to_owned()), parts: 3, parts_done: 1, ..code(1, 300) };
+        queue.push(&m, 0, vec![], START);
+        assert_eq!(queue.pinned_to("a"), 0);
+        let entry = queue.ready_entry(m.id).unwrap();
+        assert!(entry.fits("a", START) && !entry.fits("b", after(4)));
+        assert_eq!(queue.next_wake(), Some(after(5)));
+        assert_eq!(queue.advance(after(5)), (vec![], vec![m.id]));
+        assert!(take(&mut queue, "b", after(5)).is_some());
     }
 
     #[test]

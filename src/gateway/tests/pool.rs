@@ -42,6 +42,29 @@ async fn routes_and_home_choose_the_modem() {
 }
 
 #[tokio::test]
+async fn a_message_in_parts_goes_out_whole_elsewhere_when_its_modem_went_away() {
+    let mut world = World::new(2).await;
+    let reason = "the modem hung up".to_owned();
+    let end = Plan::End(Outcome::NotStarted { references: vec![7], reason });
+    locked(&world.modems[0].plan).push_back(end);
+    let id =
+        world.gateway.send(&Caller::default(), text("+41791234567", &"x".repeat(200))).await.unwrap().0.id;
+    for _ in 0..2 {
+        assert_eq!(world.aired().await.modem, "m0");
+    }
+    world.modems[0].readiness.send_replace(Readiness::default());
+    world.at_rest().await;
+    world.clock.advance(Duration::from_millis(4_999));
+    world.at_rest().await;
+    assert!(world.air.try_recv().is_err(), "its modem may go on yet");
+    world.clock.advance(Duration::from_millis(1));
+    for _ in 0..2 {
+        assert_eq!(world.aired().await.modem, "m1");
+    }
+    world.until(id, MessageStatus::Sent).await;
+}
+
+#[tokio::test]
 async fn a_modem_that_fails_with_different_numbers_is_left_alone() {
     let mut world =
         World::with(2, rules(&[("m0", routes(&["+41"]))]), Store::in_memory(), Clock::manual(START)).await;
