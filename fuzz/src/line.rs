@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use gsm_modem::at::{
-    Command, Domain, Failure, Frame, Framer, Header, Kind, Line, Prompt, Registration, ResultCode, Routed,
+    Command, Domain, Failure, Frame, Framer, Header, Kind, Line, Means, Prompt, Registration, ResultCode, Routed,
     Selection, TextReport, Unsolicited, first_number, first_text, fits, iccid, index, number_at, operator,
     pin, registration, selection, send_reference, signal, storage, storages, unquoted, usages, ussd,
 };
@@ -12,7 +12,7 @@ use gsm_modem::at::{
 pub fn run(octets: &[u8]) {
     let Some((&choice, octets)) = octets.split_first() else { return };
     let expects = command(choice).map(|command| command.expects());
-    let own = choice & 0x80 != 0;
+    let own = (choice & 0x80 != 0).then_some(Means::Nothing);
     let mut framer = Framer::new();
     framer.push(octets);
     framer.push(b"\r");
@@ -25,7 +25,7 @@ pub fn run(octets: &[u8]) {
                 bodies(body);
             }
             Line::Unsolicited(code) => unsolicited(&line, &code),
-            Line::Unknown => assert!(!own, "a code of the modem's own is known"),
+            Line::Unknown => assert!(own.is_none(), "a code of the modem's own is known"),
             Line::Echo => {
                 assert!(line.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("AT")));
             }

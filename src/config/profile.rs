@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use gsm_modem::profiles::{
-    BUILT_IN, GENERIC, LineEnd, LineKeys, MakerError, PinTries, Profile, Profiles, Quirk, Receiving, Rule,
-    Unsolicited, UssdCoding,
+    BUILT_IN, GENERIC, LineEnd, LineKeys, MakerError, Means, PinTries, Profile, Profiles, Quirk, Receiving,
+    Rule, Unsolicited, UssdCoding,
 };
 use toml::de::DeTable;
 
@@ -50,7 +50,7 @@ const KEYS: &[&str] = &[
 ];
 const MATCH: &[&str] = &["maker", "model", "firmware", "usb"];
 const PIN_TRIES: &[&str] = &["command", "value"];
-const UNSOLICITED: &[&str] = &["head", "lines"];
+const UNSOLICITED: &[&str] = &["head", "lines", "means"];
 
 const USSD: [(&str, UssdCoding); 4] = [
     ("auto", UssdCoding::Auto),
@@ -352,12 +352,13 @@ fn unsolicited(table: &Table<'_>) -> Option<Unsolicited> {
         return None;
     };
     let lines = table.item("lines").map_or(Some(1), |i| i.number(1, 8))?;
+    let means = table.item("means").map_or(Some(Means::Nothing), |i| i.one_of(&Means::NAMES))?;
     let text = head.word()?;
     if text.len() < 3 || text.len() > 64 {
         head.fault("must have 3 to 64 characters: a shorter head fits too much");
         return None;
     }
-    Some(Unsolicited { head: text.to_owned(), lines: usize::try_from(lines).ok()? })
+    Some(Unsolicited { head: text.to_owned(), lines: usize::try_from(lines).ok()?, means })
 }
 
 #[cfg(test)]

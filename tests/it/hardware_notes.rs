@@ -46,6 +46,39 @@ fn every_recorded_dialogue_is_in_the_table() {
     }
 }
 
+/// The table of interfaces says what `smsotp probe` and a modem without a port go by. A vendor that has `*` is judged in
+/// another way.
+#[test]
+fn every_interface_in_the_table_is_the_one_that_is_taken() {
+    let page = read(&root().join("hardware-notes/README.md"));
+    let (_, table) = page.split_once("| family | vendor:product |").unwrap();
+    let hex = |text: &str| u16::from_str_radix(text, 16).unwrap();
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let (devices, best) = (cells[2], cells[3]);
+        if devices.contains('*') {
+            continue;
+        }
+        let best = u8::from_str_radix(best, 16).unwrap();
+        let mut vendor = "";
+        // `1199:9071, 9079; 68c0`, and `(also 0037, …)`.
+        for word in devices.split([' ', ',', ';', '(', ')']).filter(|word| !matches!(*word, "" | "also")) {
+            let product = word.split_once(':').map_or(word, |(before, product)| {
+                vendor = before;
+                product
+            });
+            seen += 1;
+            let taken = gsm_modem::ports::at_interfaces(hex(vendor), hex(product)).first();
+            if taken != Some(&best) {
+                wrong.push(format!("{vendor}:{product}: {taken:?}, and the page says {best:02x}"));
+            }
+        }
+    }
+    assert!(seen > 60, "{seen}");
+    assert!(wrong.is_empty(), "TABLE of crates/gsm-modem/src/ports/rank.rs:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_family_is_a_file_that_its_page_names_and_its_key_is_told() {
     let pages: Vec<_> = files("hardware-notes", "md").iter().map(|path| read(path)).collect();

@@ -26,7 +26,7 @@ fn a_file_replaces_adds_and_inherits() {
             "mine.toml",
             "like = \"huawei\"\nussd = \"gsm7-packed-hex\"\nreset = [\"AT^RESET\"]\n\
              send_timeout = \"90s\"\n[[match]]\nmodel = \"E160\"\nusb = \"12d1:1001\"\n\
-             [[unsolicited]]\nhead = \"^FOO:\"\nlines = 2\n",
+             [[unsolicited]]\nhead = \"^FOO:\"\nlines = 2\nmeans = \"restarted\"\n",
         ),
         (
             "module.toml",
@@ -49,7 +49,7 @@ fn a_file_replaces_adds_and_inherits() {
     assert_eq!(mine.send_timeout, Some(Duration::from_secs(90)));
     assert_eq!(mine.rules.len(), 1, "rules are not inherited");
     assert_eq!(mine.rules[0].usb, Some((0x12d1, Some(0x1001))));
-    assert_eq!(mine.unsolicited, [Unsolicited { head: "^FOO:".into(), lines: 2 }]);
+    assert_eq!(mine.unsolicited, [Unsolicited { head: "^FOO:".into(), lines: 2, means: Means::Restarted }]);
     let module = named("module");
     assert_eq!((module.line.command_pause, module.line.line_end), (Duration::ZERO, LineEnd::Lf));
     assert_eq!(module.line.prompt_pause, Duration::from_millis(100));
@@ -86,6 +86,7 @@ fn each_fault_has_its_place_and_its_cure() {
         ("[[unsolicited]]\nhead = \"^A\"", "unsolicited[0].head: must have 3 to 64"),
         ("[[unsolicited]]\nlines = 1", "unsolicited[0]: needs a head"),
         ("[[unsolicited]]\nhead = \"^AB:\"\nlines = 0", "unsolicited[0].lines: must be 1 to 8"),
+        ("[[unsolicited]]\nhead = \"^AB:\"\nmeans = \"boot\"", "unsolicited[0].means:"),
         ("pin_tries = {}", "pin_tries: needs a command"),
         ("errors = 5", "errors: is a TOML integer; write each as [[errors]]"),
         ("[[errors]]\ncod = 5", "x.toml:2:1: errors[0].cod: unknown key; the nearest known key is code"),

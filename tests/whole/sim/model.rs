@@ -18,8 +18,9 @@ use tokio::time::Instant;
 pub(crate) const TTL: Duration = Duration::from_secs(300);
 /// The pause between two messages of one verification.
 pub(crate) const COOLDOWN: Duration = Duration::from_secs(30);
-/// How long it has to live for its message to be sent.
-const MIN_LIFE: Duration = Duration::from_secs(20);
+/// How long it has to live for its message to be sent, by each of the configurations.
+pub(crate) const MIN_LIFE: [Duration; 3] =
+    [Duration::from_secs(20), Duration::from_secs(25), Duration::from_secs(30)];
 /// Checks of one verification that may be wrong before it is over.
 pub(crate) const ATTEMPTS: u32 = 5;
 /// Messages of one verification.
@@ -163,8 +164,7 @@ impl Model {
                 continue;
             }
             let lived = asked.saturating_duration_since(known.issued);
-            let (more, least) =
-                if self.replaces { (GRAIN, COOLDOWN) } else { (MIN_LIFE + Duration::from_secs(5), TTL) };
+            let (more, least) = if self.replaces { (GRAIN, COOLDOWN) } else { (MIN_LIFE[2], TTL) };
             if lived + more < least && !known.perhaps_ended {
                 early = Some(*id);
             }

@@ -235,7 +235,7 @@ impl World {
             // The clients' numbers stand side by side, and few of their codes are entered.
             pumping: Pumping::off(),
             max_pending: 500 - 50 * usize::try_from(which).unwrap(),
-            min_life: Duration::from_secs(20 + 5 * which),
+            min_life: model::MIN_LIFE[usize::try_from(which).unwrap()],
             modems: BTreeMap::from([("m0".to_owned(), limited)]),
             stop_codes: self.plan().stop_codes,
             ..Settings::default()

@@ -10,7 +10,7 @@ use nom::{IResult, Parser};
 use super::registration::is_report;
 use super::reply::hex;
 use super::unsolicited::unsolicited;
-use super::{Expects, ResultCode, Unsolicited};
+use super::{Expects, Means, ResultCode, Unsolicited};
 
 /// What a line is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +30,12 @@ pub enum Line<'a> {
 impl<'a> Line<'a> {
     /// Classifies `line` with `expects` of the outstanding command, if there is one.
     pub fn of(line: &'a str, expects: Option<&Expects>) -> Self {
-        Self::with(line, expects, |_| false)
+        Self::with(line, expects, |_| None)
     }
 
-    /// Classifies `line` as [`Line::of`] does, with further unsolicited codes of this modem's family.
-    pub fn with(line: &'a str, expects: Option<&Expects>, own: impl Fn(&str) -> bool) -> Self {
+    /// Classifies `line` as [`Line::of`] does, with the unsolicited codes of this modem's family, which
+    /// come before the common ones.
+    pub fn with(line: &'a str, expects: Option<&Expects>, own: impl Fn(&str) -> Option<Means>) -> Self {
         if let Some(code) = ResultCode::parse(line) {
             return Self::Final(code);
         }
@@ -48,11 +49,8 @@ impl<'a> Line<'a> {
         {
             return Self::Answer(body);
         }
-        if let Some(unsolicited) = unsolicited(line) {
-            return Self::Unsolicited(unsolicited);
-        }
-        if own(line) {
-            return Self::Unsolicited(Unsolicited::Other);
+        if let Some(code) = own(line).map(Means::code).or_else(|| unsolicited(line)) {
+            return Self::Unsolicited(code);
         }
         match expects {
             Some(expects) if expects.bare && (expects.head.is_none() || !has_head(line)) => {
@@ -239,9 +237,11 @@ mod tests {
         assert_eq!(of("^RSSI:10", &Command::Manufacturer), Line::Unsolicited(Unsolicited::Other));
         assert_eq!(of("+XYZ: 10", &Command::Manufacturer), Line::Unknown);
         assert_eq!(of("AT+CGMI", &Command::Manufacturer), Line::Echo);
-        let own = |line: &str| line.starts_with("NOTE");
         let question = Command::Manufacturer.expects();
-        assert_eq!(Line::with("NOTE 1", Some(&question), own), Line::Unsolicited(Unsolicited::Other));
+        for (_, means) in Means::NAMES {
+            let own = |line: &str| line.starts_with("NOTE").then_some(means);
+            assert_eq!(Line::with("NOTE 1", Some(&question), own), Line::Unsolicited(means.code()));
+        }
         assert_eq!(of("+ICCID: 8941", &Command::Iccid("AT+ICCID".into())), Line::Answer("+ICCID: 8941"));
     }
 

@@ -45,4 +45,4 @@ pub use reply::{
 pub use result::{ErrorValue, ResultCode};
 pub use stored::{Entry, Header, Usage, fits, storage, storages, usages};
 pub use text::{TextEntry, TextReport};
-pub use unsolicited::{Kind, Routed, Unsolicited};
+pub use unsolicited::{Kind, Means, Routed, Unsolicited};

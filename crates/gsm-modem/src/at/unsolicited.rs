@@ -78,6 +78,43 @@ impl Routed<'_> {
     }
 }
 
+/// What a code of one family alone tells the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Means {
+    /// Nothing: it is dropped.
+    #[default]
+    Nothing,
+    /// The modem restarted: it is brought up again.
+    Restarted,
+    /// A part of the modem became ready, after a restart or late.
+    Ready,
+    /// The modem switches itself off.
+    PoweringOff,
+    /// The message storage is full.
+    StorageFull,
+}
+
+impl Means {
+    /// The words that profile files use.
+    pub const NAMES: [(&'static str, Self); 5] = [
+        ("nothing", Self::Nothing),
+        ("restarted", Self::Restarted),
+        ("ready", Self::Ready),
+        ("powering-off", Self::PoweringOff),
+        ("storage-full", Self::StorageFull),
+    ];
+
+    pub(super) const fn code(self) -> Unsolicited<'static> {
+        match self {
+            Self::Nothing => Unsolicited::Other,
+            Self::Restarted => Unsolicited::Restarted,
+            Self::Ready => Unsolicited::PartReady,
+            Self::PoweringOff => Unsolicited::PoweringOff,
+            Self::StorageFull => Unsolicited::StorageFull,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Meaning {
     Restarted,

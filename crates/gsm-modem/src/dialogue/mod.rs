@@ -25,7 +25,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::at::{Command, Expects, Frame, Framer, Line, LineEnd, Prompt, ResultCode, Unsolicited};
+use crate::at::{Command, Expects, Frame, Framer, Line, LineEnd, Means, Prompt, ResultCode, Unsolicited};
 use crate::secret::Secret;
 
 mod heard;
@@ -220,12 +220,12 @@ impl Dialogue {
     /// The next event; `None` until more is read. `claims` sees each whole line that belongs to no code of
     /// two lines, with the outstanding command, before the line is classified: with `true` the caller keeps
     /// the line, and the kernel goes on with the next one. `own` gives the number of lines of a code of the
-    /// modem's family that begins with this line.
+    /// modem's family that begins with this line, and what it tells.
     pub fn next(
         &mut self,
         now: Instant,
         mut claims: impl FnMut(&str, Option<&Outstanding>) -> bool,
-        own: impl Fn(&str) -> Option<usize>,
+        own: impl Fn(&str) -> Option<(usize, Means)>,
     ) -> Option<Heard> {
         self.end_text(now);
         loop {
@@ -327,7 +327,7 @@ impl Dialogue {
         line: &str,
         now: Instant,
         claims: &mut impl FnMut(&str, Option<&Outstanding>) -> bool,
-        own: &impl Fn(&str) -> Option<usize>,
+        own: &impl Fn(&str) -> Option<(usize, Means)>,
     ) -> Option<Heard> {
         // A prompt that no command awaited stands before whatever comes next.
         let line = line.trim_start_matches(['>', ' ']);
@@ -351,8 +351,8 @@ impl Dialogue {
             return Some(Heard::Claimed);
         }
         let expects = self.outstanding.as_ref().filter(|o| !o.held).map(|o| o.expects);
-        let lines = own(line);
-        let meaning = Line::with(line, expects.as_ref(), |_| lines.is_some());
+        let own = own(line);
+        let meaning = Line::with(line, expects.as_ref(), |_| own.map(|(_, means)| means));
         if meaning == Line::Unknown && self.outstanding.as_ref().is_some_and(Outstanding::reads_messages) {
             self.recorder.hidden(line);
         } else {
@@ -371,7 +371,7 @@ impl Dialogue {
                 Some(Heard::Answer(body))
             }
             Line::Unsolicited(Unsolicited::Other) => {
-                self.two_line = TwoLine::rest(lines.unwrap_or(1).saturating_sub(1));
+                self.two_line = TwoLine::rest(own.map_or(1, |(lines, _)| lines).saturating_sub(1));
                 None
             }
             Line::Unsolicited(Unsolicited::Routed(routed)) => self.handed_over(routed, now),

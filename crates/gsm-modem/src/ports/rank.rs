@@ -56,7 +56,7 @@ const TABLE: &[Row] = &[
     // Quectel EC25, EG25-G, EC21, BG96, EG06, EG91, EG95, EG12, RM5xx; EM060K; UC20.
     row(0x2c7c, &[0x0125, 0x0121, 0x0296, 0x0306, 0x0191, 0x0195, 0x0512, 0x0800, 0x0801], &[2, 3], &[0, 1]),
     row(0x2c7c, &[0x0128], &[5], &[]),
-    row(0x05c6, &[0x9090], &[2, 3], &[]),
+    row(0x05c6, &[0x9090, 0x9215], &[2, 3], &[]),
     row(0x05c6, &[0x9000], &[2, 3], &[]),
     // u-blox LISA-U2 and SARA-U2; TOBY-R2 and LARA-R2; TOBY-L4; LARA-R6.
     row(0x1546, &[0x1102], &[0, 2, 4], &[6, 8, 10, 12]),
@@ -70,16 +70,17 @@ const TABLE: &[Row] = &[
     row(HUAWEI, &[0x140c, 0x1506], &[3], &[]),
     row(HUAWEI, &[0x14ac, 0x1436], &[4], &[]),
     // ZTE.
-    row(0x19d2, &[0x0031], &[3, 1], &[]),
+    row(0x19d2, &[0x0031, 0x0037, 0x0039, 0x0042, 0x0052, 0x0063, 0x0082, 0x0104, 0x0108], &[3, 1], &[]),
     row(0x19d2, &[0x0117, 0x0016, 0x0017, 0x0018, 0x0019], &[2, 1], &[]),
     row(0x19d2, &[0x0002, 0x0012, 0x0024, 0x0025, 0x0055], &[2, 4], &[]),
     row(0x19d2, &[0x0015, 0x0030, 0x0054], &[1, 3], &[]),
-    // Sierra MC7304 and EM7455.
+    // Sierra MC7304 and EM7455; HL7812.
+    row(0x1199, &[0xc001], &[0, 2], &[]),
     row(0x1199, &[0x68c0, 0x9071, 0x9079, 0x9091], &[3], &[0, 2]),
     // Telit LE910; UC864; others.
     row(0x1bc7, &[0x1201], &[4, 5], &[3, 6]),
     row(0x1bc7, &[0x1003], &[0], &[]),
-    row(0x1bc7, &[0x1040, 0x1050, 0x1060], &[4], &[]),
+    row(0x1bc7, &[0x1040, 0x1050, 0x1060, 0x1070], &[4], &[]),
     row(0x1bc7, &[0x1041, 0x1051, 0x1061], &[5], &[]),
     row(0x1bc7, &[0x1101, 0x110a, 0x1031], &[1], &[]),
     row(0x1bc7, &[0x10b0], &[2], &[]),
@@ -118,6 +119,11 @@ pub(super) fn is_modem(usb: (u16, u16), classes: &[[u8; 3]]) -> bool {
     find(usb.0, usb.1).is_some()
         || ALSO.contains(&usb)
         || (usb.0 == HUAWEI && classes.iter().any(|class| huawei(*class).is_some()))
+}
+
+/// The interfaces of a device that take AT commands, the best one first; none where that is not known.
+pub fn at_interfaces(vendor: u16, product: u16) -> &'static [u8] {
+    find(vendor, product).map_or(&[], |row| row.at)
 }
 
 fn find(vendor: u16, product: u16) -> Option<&'static Row> {

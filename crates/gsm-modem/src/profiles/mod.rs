@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::at::{Failure, ResultCode};
-pub use crate::at::{LineEnd, MakerError, Service, Subject, Verdict};
+pub use crate::at::{LineEnd, MakerError, Means, Service, Subject, Verdict};
 
 /// The families that come with the program: file name without its ending, and text.
 pub const BUILT_IN: &[(&str, &str)] = &[
@@ -147,6 +147,8 @@ pub struct Unsolicited {
     pub head: String,
     /// Its lines in all.
     pub lines: usize,
+    /// What it tells.
+    pub means: Means,
 }
 
 /// A deviation that the session takes into account.
@@ -180,12 +182,13 @@ impl Profile {
         Failure::by(result, &self.errors)
     }
 
-    /// How many lines the unsolicited code has that `line` begins; `None` when this family has no such code.
-    pub fn lines_of(&self, line: &str) -> Option<usize> {
+    /// How many lines the unsolicited code has that `line` begins, and what it tells; `None` when this family has no such
+    /// code.
+    pub fn own_code(&self, line: &str) -> Option<(usize, Means)> {
         let begins = |code: &&Unsolicited| {
             line.get(..code.head.len()).is_some_and(|start| start.eq_ignore_ascii_case(&code.head))
         };
-        self.unsolicited.iter().find(begins).map(|code| code.lines)
+        self.unsolicited.iter().find(begins).map(|code| (code.lines, code.means))
     }
 }
 

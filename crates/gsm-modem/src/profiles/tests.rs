@@ -141,10 +141,11 @@ fn pauses_and_ends_of_lines_by_family() {
 
 #[test]
 fn codes_of_a_family_and_their_lines() {
-    let code = |head: &str, lines| Unsolicited { head: head.to_owned(), lines };
-    let profile = Profile { unsolicited: vec![code("^FOO:", 2), code("NOTE", 1)], ..Profile::default() };
-    assert_eq!(profile.lines_of("^foo: 1"), Some(2));
-    assert_eq!(profile.lines_of("NOTE well"), Some(1));
-    assert_eq!(profile.lines_of("^FO"), None);
-    assert_eq!(profile.lines_of("é^FOO:"), None);
+    let code = |head: &str, lines, means| Unsolicited { head: head.to_owned(), lines, means };
+    let unsolicited = vec![code("^FOO:", 2, Means::Nothing), code("NOTE", 1, Means::Restarted)];
+    let profile = Profile { unsolicited, ..Profile::default() };
+    assert_eq!(profile.own_code("^foo: 1"), Some((2, Means::Nothing)));
+    assert_eq!(profile.own_code("NOTE well"), Some((1, Means::Restarted)));
+    assert_eq!(profile.own_code("^FO"), None);
+    assert_eq!(profile.own_code("é^FOO:"), None);
 }

@@ -249,7 +249,7 @@ impl Session {
             let heard = dialogue.next(
                 now,
                 |line, outstanding| doing.claims(line, outstanding, known, now),
-                |line| profile.lines_of(line),
+                |line| profile.own_code(line),
             );
             let Some(heard) = heard else { break };
             self.heard(heard, now);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use crate::profiles::{
-    BUILT_IN, GENERIC, LineEnd, MakerError, PinTries, Profile, Profiles, Quirk, Rule, Service, Subject,
-    Unsolicited, UssdCoding, Verdict,
+    BUILT_IN, GENERIC, LineEnd, MakerError, Means, PinTries, Profile, Profiles, Quirk, Rule, Service,
+    Subject, Unsolicited, UssdCoding, Verdict,
 };
 
 pub(crate) fn profiles() -> Profiles {
@@ -122,7 +122,11 @@ fn pin_tries(table: &Value) -> PinTries {
 }
 
 fn unsolicited(table: &Value) -> Unsolicited {
-    Unsolicited { head: text(&table["head"]), lines: table.get("lines").map_or(1, number) }
+    let means = table.get("means").map_or(Means::Nothing, |word| {
+        let word = text(word);
+        Means::NAMES.into_iter().find(|(name, _)| *name == word).unwrap_or_else(|| panic!("{word}")).1
+    });
+    Unsolicited { head: text(&table["head"]), lines: table.get("lines").map_or(1, number), means }
 }
 
 fn number(value: &Value) -> usize {

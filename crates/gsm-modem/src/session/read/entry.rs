@@ -176,7 +176,7 @@ impl Read {
         known: &mut Known,
         now: Instant,
     ) -> TextLine {
-        let meaning = Line::with(line, outstanding.map(|o| &o.expects), |_| false);
+        let meaning = Line::with(line, outstanding.map(|o| &o.expects), |_| None);
         let (text, line_was) = match meaning {
             Line::Unsolicited(_) | Line::Echo => return TextLine::Not,
             // An empty text has no line.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{Bench, Fake, accepted, settings};
 use crate::Secret;
 use crate::profiles::{
-    MakerError, PinTries, Profile, Profiles, Quirk, Receiving, Rule, Service, Subject, Unsolicited, Verdict,
+    MakerError, Means, PinTries, Profile, Profiles, Quirk, Receiving, Rule, Service, Subject, Unsolicited,
+    Verdict,
 };
 use crate::snapshot::{Outcome, State};
 
@@ -28,7 +29,7 @@ fn ready(bench: &mut Bench) {
 
 #[test]
 fn a_code_of_the_familys_own_is_dropped_with_all_its_lines_and_nothing_else() {
-    let code = Unsolicited { head: "NOTE".to_owned(), lines: 3 };
+    let code = Unsolicited { head: "NOTE".to_owned(), lines: 3, means: Means::Nothing };
     let mut modem = Fake::new();
     modem.on("AT+CGMM", "NOTE of the day\r\nfirst\r\nsecond\r\nRocket 1\r\nOK\r\n");
     let mut bench = bench(modem, Profile { unsolicited: vec![code], ..Profile::default() });
@@ -41,6 +42,20 @@ fn a_code_of_the_familys_own_is_dropped_with_all_its_lines_and_nothing_else() {
     bench.send();
     assert_eq!(bench.outcomes, [accepted(&[8])]);
     bench.assert_works();
+}
+
+#[test]
+fn a_code_of_the_familys_own_that_means_a_restart_is_one() {
+    for (means, restarts) in [(Means::Nothing, 0), (Means::Restarted, 1)] {
+        let code = Unsolicited { head: "^BOOT".to_owned(), lines: 1, means };
+        let mut bench = bench(Fake::new(), Profile { unsolicited: vec![code], ..Profile::default() });
+        ready(&mut bench);
+        let asked = bench.heard("ATE0");
+        bench.say("\r\n^BOOT\r\n");
+        ready(&mut bench);
+        assert_eq!(bench.session.snapshot().counters.restarts, restarts);
+        assert_eq!(bench.heard("ATE0") > asked, restarts > 0, "it is brought up again");
+    }
 }
 
 #[test]
