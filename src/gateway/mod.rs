@@ -19,6 +19,7 @@ mod intake;
 mod issue;
 mod keeper;
 mod key_home;
+mod late;
 mod life;
 mod limits;
 mod lint;

@@ -12,8 +12,9 @@ use member::{Gate, Member, Verdict, Work};
 pub use schedule::Overload;
 use schedule::Schedule;
 
+use super::entry::{Avoid, Entry};
 use super::ledger::{Ledger, Periods, Recipients};
-use super::queue::{Avoid, Entry, Queue};
+use super::queue::Queue;
 use super::{
     Account, BreakerRules, Circuit, EndedSend, Home, Judgement, Kind, Message, ModemRules, Observation,
     Others, SendEnd,

@@ -370,12 +370,11 @@ impl Dialogue {
                 }
                 Some(Heard::Answer(body))
             }
-            Line::Unsolicited(Unsolicited::Other) => {
-                self.two_line = TwoLine::rest(own.map_or(1, |(lines, _)| lines).saturating_sub(1));
-                None
-            }
             Line::Unsolicited(Unsolicited::Routed(routed)) => self.handed_over(routed, now),
-            Line::Unsolicited(_) => Some(Heard::Code(line.to_owned())),
+            Line::Unsolicited(code) => {
+                self.two_line = TwoLine::rest(own.map_or(1, |(lines, _)| lines).saturating_sub(1));
+                (code != Unsolicited::Other).then(|| Heard::Code(line.to_owned()))
+            }
             Line::Unknown => self.unknown(line, now),
         }
     }

@@ -13,7 +13,9 @@ use crate::snapshot::State;
 impl Session {
     /// Takes a complete code.
     pub(super) fn code(&mut self, line: &str, now: Instant) -> Next {
-        let Line::Unsolicited(code) = Line::of(line, None) else { return Next::Stay };
+        let profile = self.known.profile.clone();
+        let own = |line: &str| profile.own_code(line).map(|(_, means)| means);
+        let Line::Unsolicited(code) = Line::with(line, None, own) else { return Next::Stay };
         match code {
             Unsolicited::Restarted => self.restarted(now),
             Unsolicited::PartReady => self.part_ready(now),
