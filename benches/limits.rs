@@ -20,6 +20,7 @@ const ROUNDS: u64 = 2000;
 /// Numbers whose windows are written in one move.
 const AT_ONCE: u64 = 500;
 const FEW: u64 = 1000;
+const KEY: [u8; 32] = [7; 32];
 /// The first argument of the process that writes the windows.
 const FILL: &str = "fill";
 
@@ -60,7 +61,7 @@ async fn measured(dir: &Path, numbers: u64) -> (Vec<Duration>, Vec<Duration>) {
     let store = store.expect("what was written opens");
     let (size, open) = (octets(dir) / 1024 / 1024, began.elapsed());
     println!("  {size} MiB on the disk, opened in {open:?}, resident {} MiB", resident() / 1024);
-    let key = Key::from_bytes([7; 32]);
+    let key = Key::from_bytes(KEY);
     let gateway = Gateway::open(store.clone(), key, Clock::system(), settings, Vec::new());
     let gateway = gateway.await.expect("a gateway");
     let (mut issue_times, mut check_times) = (Vec::new(), Vec::new());
@@ -107,6 +108,7 @@ fn settings() -> Settings {
 /// Windows of one code and one wrong code for each number.
 async fn fill(dir: &Path, numbers: u64, limits: &Limits) {
     let store = Store::open(dir, &Options::default()).expect("a store");
+    store.unlock(&Key::from_bytes(KEY)).await.expect("a disk");
     let now = Now::agreed(Clock::system().now()).steady();
     let only_numbers =
         Limits { per_client: Vec::new(), per_prefix: Vec::new(), total: Vec::new(), ..limits.clone() };

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use smsotpd::clock::{Life, Now, Timestamp};
 use smsotpd::id::MessageId;
 use smsotpd::outbox::{Encoding, End, Event, Kind, Ledger, Message, MessageStatus, Retry, step};
-use smsotpd::secret::Sealed;
+use smsotpd::secret::{Key, Sealed};
 use smsotpd::store::{Options, Records as _, Store};
 
 const COMMITS: u32 = 3000;
@@ -27,6 +27,7 @@ fn main() {
         report("append 300 octets, fdatasync", &bare, None);
         let store =
             Store::open(&dir.path().join(format!("store{round}")), &Options::default()).expect("a store");
+        runtime.block_on(store.unlock(&Key::from_bytes([7; 32]))).expect("a disk");
         let ours = runtime.block_on(sequential(&store));
         report("settle one message, claim the next", &ours, Some(&bare));
         let (count, took) = runtime.block_on(together(&store));

@@ -70,6 +70,11 @@ impl PhoneNumber {
         &self.text
     }
 
+    /// What stands for the number of a record that is looked at without the key.
+    pub(crate) fn hidden() -> Self {
+        Self { text: "+0".to_owned(), range: OnceLock::new() }
+    }
+
     /// The number without its `+`.
     pub fn digits(&self) -> &str {
         &self.text[1..]

@@ -30,6 +30,7 @@ impl Gateway {
         settings: Settings,
         modems: Vec<Arc<dyn Submit>>,
     ) -> Result<Self> {
+        store.unlock(&key).await?;
         let clocks = Clocks::resume(&store, clock).await?;
         let now = clocks.now();
         let rules = modems.iter().map(|m| (m.name().to_owned(), settings.rules(m.name())));

@@ -113,6 +113,19 @@ impl Key {
         Ok(Some(self.seal(owner, self.unseal(owner, sealed)?.expose())))
     }
 
+    /// Seals what stands in one place of the store and never changes there: nothing else may ever be sealed for that
+    /// place. The same comes out for the same.
+    pub fn seal_at(&self, place: &[u8], plain: &[u8]) -> Vec<u8> {
+        self.read().now.seal_key().seal_at(place, plain)
+    }
+
+    /// Opens what was sealed in this place.
+    pub fn unseal_at(&self, place: &[u8], sealed: &[u8]) -> Result<Secret<Vec<u8>>, UnsealError> {
+        let held = self.read();
+        let mut keys = held.now.seals.iter().chain(&held.retired);
+        keys.find_map(|key| key.unseal_at(place, sealed)).ok_or(UnsealError)
+    }
+
     /// HMAC-SHA-256 over `fields` by which something is found again, such as a recipient of this month: it stays the same
     /// over rotations.
     pub fn hash(&self, fields: &[&[u8]]) -> [u8; 32] {
@@ -179,6 +192,29 @@ mod tests {
         assert_eq!(key.unseal(b"a", &Sealed::from_bytes(bytes)), Err(UnsealError));
         assert_eq!(key.unseal(b"a", &Sealed::from_bytes(vec![0; 3])), Err(UnsealError));
         assert_ne!(sealed, key.seal(b"a", b"text"), "a nonce is never used twice");
+    }
+
+    #[test]
+    fn what_is_sealed_in_a_place_opens_only_there_and_whole() {
+        let key = Key::from_bytes([1; 32]);
+        let long = [7; 25];
+        let sealed = key.seal_at(&long, b"text");
+        assert_eq!(sealed.len(), 4 + 16, "no nonce is kept");
+        assert_eq!(key.unseal_at(&long, &sealed).unwrap().expose(), b"text");
+        assert_eq!(key.seal_at(&long, b"text"), sealed);
+        assert_ne!(key.seal_at(b"other", b"text"), sealed);
+        for other in [&long[..24], b"other", &[]] {
+            assert_eq!(key.unseal_at(other, &sealed), Err(UnsealError));
+        }
+        assert_eq!(Key::from_bytes([2; 32]).unseal_at(&long, &sealed), Err(UnsealError));
+        for damaged in [&sealed[1..], &sealed[..4], &[]] {
+            assert_eq!(key.unseal_at(&long, damaged), Err(UnsealError));
+        }
+        let plain = Key::from_bytes([1; 32]).seal(&long, b"text");
+        assert_eq!(key.unseal_at(&long, plain.as_bytes()), Err(UnsealError));
+        key.replace(Master::from_bytes([2; 32]), key.ring().turned(key.random(), 1));
+        assert_eq!(key.unseal_at(&long, &sealed).unwrap().expose(), b"text");
+        assert_ne!(key.seal_at(&long, b"text"), sealed, "it is sealed with the newest key");
     }
 
     #[test]

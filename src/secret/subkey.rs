@@ -50,9 +50,8 @@ impl Subkey {
         let mut out = vec![0; NONCE];
         random.fill(&mut out);
         let nonce = XNonce::try_from(out.as_slice()).expect("NONCE octets were just filled");
-        let cipher = XChaCha20Poly1305::new((&*self.0).into());
-        let sealed =
-            cipher.encrypt(&nonce, Payload { msg: plain, aad: owner }).expect("only a text of 256 GiB fails");
+        let payload = Payload { msg: plain, aad: owner };
+        let sealed = self.cipher().encrypt(&nonce, payload).expect("only a text of 256 GiB fails");
         out.extend_from_slice(&sealed);
         Sealed(out)
     }
@@ -60,8 +59,26 @@ impl Subkey {
     pub(super) fn unseal(&self, owner: &[u8], sealed: &Sealed) -> Result<Secret<Vec<u8>>, UnsealError> {
         let (nonce, body) = sealed.0.split_at_checked(NONCE).ok_or(UnsealError)?;
         let nonce = XNonce::try_from(nonce).map_err(|_| UnsealError)?;
-        let cipher = XChaCha20Poly1305::new((&*self.0).into());
-        cipher.decrypt(&nonce, Payload { msg: body, aad: owner }).map(Secret::new).map_err(|_| UnsealError)
+        self.cipher()
+            .decrypt(&nonce, Payload { msg: body, aad: owner })
+            .map(Secret::new)
+            .map_err(|_| UnsealError)
+    }
+
+    /// Seals what always stands in this one place and never changes there: the place is the nonce, whole in 24 octets or
+    /// with octets that nobody chooses in them, so that none is kept. No random nonce is ever equal to it but by 2^-192.
+    pub(super) fn seal_at(&self, place: &[u8], plain: &[u8]) -> Vec<u8> {
+        let payload = Payload { msg: plain, aad: place };
+        self.cipher().encrypt(&nonce_of(place), payload).expect("only a text of 256 GiB fails")
+    }
+
+    pub(super) fn unseal_at(&self, place: &[u8], sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
+        let payload = Payload { msg: sealed, aad: place };
+        self.cipher().decrypt(&nonce_of(place), payload).map(Secret::new).ok()
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new((&*self.0).into())
     }
 
     /// HMAC-SHA-256 over `fields`, each preceded by its length, so that no two lists of fields collide.
@@ -77,6 +94,15 @@ impl Subkey {
     fn mac(&self) -> Hmac<Sha256> {
         <Hmac<Sha256>>::new_from_slice(&*self.0).expect("HMAC takes a key of any length")
     }
+}
+
+/// The first octets of a place, or all of them and zeros.
+fn nonce_of(place: &[u8]) -> XNonce {
+    let mut nonce = [0; NONCE];
+    for (octet, of) in nonce.iter_mut().zip(place) {
+        *octet = *of;
+    }
+    nonce.into()
 }
 
 /// The comparison takes constant time.

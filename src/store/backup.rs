@@ -178,7 +178,7 @@ impl Restored {
     /// Whether this is the key of what is in it.
     pub fn is_of(&self, master: &Master) -> Result<bool, RestoreError> {
         let Some(disk) = &self.disk else { return Ok(false) };
-        let view = View::new(Arc::clone(disk) as Arc<dyn Engine>);
+        let view = View::new(Arc::clone(disk) as Arc<dyn Engine>, None);
         Ok(match view.keyring()? {
             Some(keyring) => keyring.is_of(master),
             None => view.is_of(&Key::from_bytes(*master.expose()))?,

@@ -2,7 +2,6 @@
 //! the numbers that opted out.
 
 use super::engine::Order;
-use super::keys::hash;
 use super::records::Records;
 use super::tables::{ASSEMBLIES, INBOX, INBOX_REST, OPT_OUTS, PARTS, REPLACEABLE, SEEN};
 use super::{StoreError, Tx};
@@ -62,7 +61,7 @@ pub trait InboxRecords: Records {
 
     /// Whether a number opted out.
     fn opt_out(&self, phone: &PhoneNumber) -> Result<Option<OptOut>, StoreError> {
-        OPT_OUTS.get(self, &hash(&[phone.as_str()]))
+        OPT_OUTS.get(self, &self.place(&[phone.as_str()])?)
     }
 
     /// At most `limit` numbers that opted out, in the order of their keys, behind the key `after`.
@@ -160,14 +159,16 @@ impl Tx<'_> {
 
     /// Puts a number on the list of those that opted out.
     pub fn put_opt_out(&mut self, phone: &PhoneNumber, value: &OptOut) -> Result<(), StoreError> {
-        OPT_OUTS.put(self, &hash(&[phone.as_str()]), value)
+        let place = self.place(&[phone.as_str()])?;
+        OPT_OUTS.put(self, &place, value)
     }
 
     /// Takes a number off that list; tells whether it was on it.
     pub fn delete_opt_out(&mut self, phone: &PhoneNumber) -> Result<bool, StoreError> {
         let was = self.opt_out(phone)?.is_some();
         if was {
-            OPT_OUTS.delete(self, &hash(&[phone.as_str()]))?;
+            let place = self.place(&[phone.as_str()])?;
+            OPT_OUTS.delete(self, &place)?;
         }
         Ok(was)
     }

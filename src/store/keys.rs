@@ -1,10 +1,11 @@
 //! The keys: the octet of their table, then big-endian numbers, so that they sort as they should. Whatever names a
-//! person stands in a key only as a hash.
+//! person stands in a key only as a hash with a key of its own.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Steady;
 use crate::id::{InboxId, MessageId, VerificationId};
+use crate::secret::Key as Sealer;
 
 /// How many commits there were.
 pub(super) const SEQUENCE: &[u8] = b"Z\0sequence";
@@ -103,6 +104,14 @@ impl<A: Key, B: Key, C: Key> Key for (A, B, C) {
     fn take(rest: &mut &[u8]) -> Option<Self> {
         Some((A::take(rest)?, B::take(rest)?, C::take(rest)?))
     }
+}
+
+/// What names a person as it stands in keys: a hash that nobody computes without the key. It is one over the hash without
+/// a key, since that is what older versions had.
+pub(super) fn keyed(key: &Sealer, hash: &[u8; 16]) -> [u8; 16] {
+    let mut place = [0; 16];
+    place.copy_from_slice(&key.hash(&[b"place", hash])[..16]);
+    place
 }
 
 /// Names as they stand in keys.

@@ -32,6 +32,7 @@ mod content;
 mod disk;
 mod engine;
 mod events;
+mod former;
 mod health;
 mod inbound;
 mod journal;
@@ -71,6 +72,9 @@ pub use tx::{Tx, View};
 use committer::{Committer, Job, LARGEST_MOVE, Written};
 use health::Health;
 
+use crate::random::Random;
+use crate::secret::{Key, Master};
+
 /// Jobs that may wait for the committer.
 const BACKLOG: usize = 1024;
 
@@ -83,6 +87,8 @@ struct Shared {
     engine: RwLock<Option<Arc<dyn Engine>>>,
     reads: Reads,
     failed: watch::Receiver<Option<StoreError>>,
+    /// What seals and finds what names a person, once it is known.
+    key: Arc<RwLock<Option<Key>>>,
 }
 
 /// Where the engine is read.
@@ -137,7 +143,10 @@ impl Store {
 
     /// A store that lives in memory: the same moves without a disk.
     pub fn in_memory() -> Self {
-        Self::on_a_thread(Arc::new(Memory::default()), Arc::new(Health::new()))
+        let store = Self::on_a_thread(Arc::new(Memory::default()), Arc::new(Health::new()));
+        // Until it is given another.
+        store.set_key(Key::from_bytes(*Master::drawn(&Random::system()).expose()));
+        store
     }
 
     fn on_a_thread(engine: Arc<dyn Engine>, health: Arc<Health>) -> Self {
@@ -160,12 +169,17 @@ impl Store {
         let (jobs, queue) = mpsc::channel(BACKLOG);
         let failed = health.watch();
         let committer = Committer::new(Arc::clone(&engine), queue, health);
-        (Self(Arc::new(Shared { jobs, engine: RwLock::new(Some(engine)), reads, failed })), committer)
+        let (engine, key) = (RwLock::new(Some(engine)), Arc::default());
+        (Self(Arc::new(Shared { jobs, engine, reads, failed, key })), committer)
+    }
+
+    fn set_key(&self, key: Key) {
+        *self.0.key.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
     }
 
     /// Hands a move to the committer; it is refused when too many wait.
     pub fn begin<R: Send + 'static>(&self, f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static) -> Ticket<R> {
-        let (job, mut ticket) = job(f, false);
+        let (job, mut ticket) = job(Arc::clone(&self.0.key), f, false);
         ticket.refusal = self.0.jobs.try_send(job).err().map(|e| match e {
             mpsc::error::TrySendError::Full(_) => StoreError::Full,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -179,7 +193,7 @@ impl Store {
         &self,
         f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
     ) -> Ticket<R> {
-        let (job, mut ticket) = job(f, true);
+        let (job, mut ticket) = job(Arc::clone(&self.0.key), f, true);
         ticket.refusal = self.0.jobs.send(job).await.err().map(|_| StoreError::Closed);
         ticket
     }
@@ -198,7 +212,7 @@ impl Store {
         f: impl FnOnce(&View) -> R + Send + 'static,
     ) -> Result<R, StoreError> {
         let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let view = View::new(engine.ok_or(StoreError::Closed)?);
+        let view = View::new(engine.ok_or(StoreError::Closed)?, key_in(&self.0.key));
         match self.0.reads {
             Reads::AtOnce => Ok(f(&view)),
             Reads::OnAThread => tokio::task::spawn_blocking(move || f(&view))
@@ -233,13 +247,18 @@ impl Store {
     }
 }
 
+fn key_in(held: &RwLock<Option<Key>>) -> Option<Key> {
+    held.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 /// Runs a move: all of its writes join the group's, or none.
 fn execute<R>(
     engine: &dyn Engine,
     group: &mut Written,
+    key: Option<&Key>,
     f: impl FnOnce(&mut Tx<'_>) -> R,
 ) -> Result<R, StoreError> {
-    let mut tx = Tx::new(engine, &group.changes);
+    let mut tx = Tx::new(engine, &group.changes, key);
     let result =
         catch_unwind(AssertUnwindSafe(|| f(&mut tx))).map_err(|_| StoreError::Aborted("it panicked"));
     let written = tx.finish();
@@ -263,13 +282,14 @@ pub struct Ticket<R> {
 
 /// A move for the committer, and its ticket.
 fn job<R: Send + 'static>(
+    key: Arc<RwLock<Option<Key>>>,
     f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
     patient: bool,
 ) -> (Job, Ticket<R>) {
     let (executed, result) = oneshot::channel();
     let (answer, durable) = oneshot::channel();
     let run = Box::new(move |over: Result<(&dyn Engine, &mut Written), StoreError>| {
-        let done = over.and_then(|(engine, group)| execute(engine, group, f));
+        let done = over.and_then(|(engine, group)| execute(engine, group, key_in(&key).as_ref(), f));
         let outcome = done.as_ref().map(|_| ()).map_err(Clone::clone);
         // Nobody waits any more: the move holds all the same.
         let _ = executed.send(done);

@@ -17,8 +17,11 @@ use crate::outbox::{self, Encoding, Kind, MessageStatus, PartReport, PartState, 
 use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
 
+mod personal;
 #[cfg(test)]
 mod tests;
+
+pub(super) use personal::{Site, decode_entry, decode_held, encode_entry, encode_held};
 
 /// The format of all records but those that say another.
 const FORMAT: u8 = 1;
@@ -272,25 +275,19 @@ record! {
 /// What a record adds of a life: whether the wall clock may end it, and its end by the clock that nobody sets.
 type Ends = (bool, Option<Steady>);
 
-fn ends(life: &Life) -> Ends {
-    let (_, by_wall, steady) = life.stored();
-    (by_wall, steady)
-}
-
 fn with_ends(life: Life, (by_wall, steady): Ends) -> Life {
     Life::restored(life.stored().0, by_wall, steady)
 }
 
 /// Frames a verification. Format 2 had what its code is for and the application's notes behind format 1. Format 3 had the
-/// same, and was that of an inbound one. Format 4 has that, whether it is inbound, and the ends of its life; its
-/// `resend_at` is one of the clock that nobody sets.
-pub(super) fn encode_verification(v: &Verification) -> Result<Vec<u8>, StoreError> {
-    let more = (v.inbound, ends(&v.life).stored());
-    encode_as(4, &(v.stored(), ((v.binding.stored(), &v.metadata), more)))
+/// same, and was that of an inbound one. Format 4 had that, whether it is inbound, and the ends of its life; its
+/// `resend_at` was one of the clock that nobody sets. Format 5 has its number and the notes sealed.
+pub(super) fn encode_verification(v: &Verification, site: Site<'_>) -> Result<Vec<u8>, StoreError> {
+    personal::encode_verification(v, site)
 }
 
 /// A framed verification of any format, or what is wrong with it.
-pub(super) fn decode_verification(bytes: &[u8]) -> Result<Verification, &'static str> {
+pub(super) fn decode_verification(bytes: &[u8], site: Site<'_>) -> Result<Verification, &'static str> {
     type Said = (Option<BindingHash>, BTreeMap<String, String>);
     match unframed(bytes)? {
         (1, body) => fields(body),
@@ -303,6 +300,7 @@ pub(super) fn decode_verification(bytes: &[u8]) -> Result<Verification, &'static
                 fields::<(Verification, (Said, (bool, Ends)))>(body)?;
             Ok(Verification { binding, metadata, inbound, life: with_ends(v.life, ends), ..v })
         }
+        (5, body) => personal::decode_verification(body, site),
         _ => Err(NEWER),
     }
 }
@@ -322,16 +320,14 @@ record! {
 type Sends = (Vec<Twin>, (u32, Option<Refused>));
 
 /// Frames a message. Format 2 had the service of its code behind format 1, format 3 that and how its sends fared. Format 4
-/// has that, the date before which it is not sent, and the ends of its life; its `due_at` and `until` are of the clock that
-/// nobody sets.
-pub(super) fn encode_message(m: &outbox::Message) -> Result<Vec<u8>, StoreError> {
-    let times = (m.send_at.stored(), m.deadline.as_ref().map(|life| ends(life).stored()));
-    let sends = (m.twins.stored(), (m.held, m.refused.stored()));
-    encode_as(4, &(m.stored(), ((&m.service, sends), times)))
+/// had that, the date before which it is not sent, and the ends of its life; its `due_at` and `until` were of the clock that
+/// nobody sets. Format 5 has its number sealed.
+pub(super) fn encode_message(m: &outbox::Message, site: Site<'_>) -> Result<Vec<u8>, StoreError> {
+    personal::encode_message(m, site)
 }
 
 /// A framed message of any format, or what is wrong with it.
-pub(super) fn decode_message(bytes: &[u8]) -> Result<outbox::Message, &'static str> {
+pub(super) fn decode_message(bytes: &[u8], site: Site<'_>) -> Result<outbox::Message, &'static str> {
     match unframed(bytes)? {
         (1, body) => fields(body).map(by_dates),
         (2, body) => {
@@ -350,6 +346,7 @@ pub(super) fn decode_message(bytes: &[u8]) -> Result<outbox::Message, &'static s
             let deadline = message.deadline.zip(ends).map(|(life, ends)| with_ends(life, ends));
             Ok(outbox::Message { service, twins, held, refused, send_at, deadline, ..message })
         }
+        (5, body) => personal::decode_message(body, site),
         _ => Err(NEWER),
     }
 }

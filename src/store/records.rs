@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::engine::{Order, Pair, Visit, walk};
-use super::keys::{Key, hash};
+use super::keys::{Key, hash, keyed};
 use super::table::{AGES, Table, hour};
 use super::tables::{
     ANSWERS, EXPIRIES, IDEMPOTENCY, INBOUND, LEDGERS, LIVE, MESSAGES, META, NEWEST, RECIPIENTS,
-    VERIFICATIONS, WINDOWS, inbound_key,
+    VERIFICATIONS, WINDOWS,
 };
 use super::{StoreError, Tx};
 use crate::clock::{Steady, Timestamp};
@@ -17,6 +17,7 @@ use crate::id::{MessageId, VerificationId};
 use crate::otp::{Verification, VerificationStatus, Window};
 use crate::outbox::{Ledger, Message, MessageStatus};
 use crate::phone::PhoneNumber;
+use crate::secret::Key as Sealer;
 
 /// What an idempotency key stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,19 @@ pub trait Records {
         outcome
     }
 
+    /// What opens the personal parts of records; nothing before the store has it.
+    #[doc(hidden)]
+    fn key(&self) -> Option<&Sealer> {
+        None
+    }
+
+    /// Where something has its place that is found by these names.
+    #[doc(hidden)]
+    fn place(&self, names: &[&str]) -> Result<[u8; 16], StoreError> {
+        let key = self.key().ok_or(StoreError::Aborted("the store has no key yet"));
+        self.note(key.map(|key| keyed(key, &hash(names))))
+    }
+
     /// A verification.
     fn verification(&self, id: VerificationId) -> Result<Option<Verification>, StoreError> {
         VERIFICATIONS.get(self, &id)
@@ -89,7 +103,7 @@ pub trait Records {
     ) -> Result<Option<VerificationId>, StoreError> {
         // Before clients had places of their own, the newest of all of them stood in the place without a client.
         for place in [client, None] {
-            if let Some(id) = NEWEST.pointer(self, &newest_key(to, service, place))?
+            if let Some(id) = NEWEST.pointer(self, &newest_key(self, to, service, place)?)?
                 && self.verification(id)?.is_some_and(|v| v.client.as_deref() == client)
             {
                 return Ok(Some(id));
@@ -109,7 +123,7 @@ pub trait Records {
         to: &PhoneNumber,
         limit: usize,
     ) -> Result<Vec<VerificationId>, StoreError> {
-        let range = INBOUND.under(&hash(&[to.as_str()]));
+        let range = INBOUND.under(&self.place(&[to.as_str()])?);
         let found = INBOUND.keys(self, range, Order::Descending, limit)?;
         Ok(found.into_iter().map(|(_, id)| id).collect())
     }
@@ -196,12 +210,12 @@ pub trait Records {
 
     /// What a client's idempotency key stands for.
     fn idempotency(&self, client: &str, key: &str) -> Result<Option<Idempotency>, StoreError> {
-        IDEMPOTENCY.get(self, &hash(&[client, key]))
+        IDEMPOTENCY.get(self, &self.place(&[client, key])?)
     }
 
     /// What a check or a resend with a client's idempotency key answered.
     fn answered(&self, client: &str, key: &str) -> Result<Option<Answered>, StoreError> {
-        ANSWERS.get(self, &hash(&[client, key]))
+        ANSWERS.get(self, &self.place(&[client, key])?)
     }
 
     /// What the idempotency keys that are not free yet stand for.
@@ -220,7 +234,7 @@ pub trait Records {
 
     /// A limit's window; an empty one when nothing was counted.
     fn window(&self, name: &str) -> Result<Window, StoreError> {
-        Ok(WINDOWS.get(self, &hash(&[name]))?.unwrap_or_default().0)
+        Ok(WINDOWS.get(self, &self.place(&[name])?)?.unwrap_or_default().0)
     }
 
     /// A SIM's ledger; an empty one for a new SIM.
@@ -259,11 +273,21 @@ fn newest_first<K: Key, V>(
 }
 
 /// Where the newest verification of a number, a service and a client has its place.
-fn newest_key(to: &PhoneNumber, service: &str, client: Option<&str>) -> [u8; 16] {
+fn newest_key(
+    of: &(impl Records + ?Sized),
+    to: &PhoneNumber,
+    service: &str,
+    client: Option<&str>,
+) -> Result<[u8; 16], StoreError> {
     match client {
-        Some(client) => hash(&[to.as_str(), service, client]),
-        None => hash(&[to.as_str(), service]),
+        Some(client) => of.place(&[to.as_str(), service, client]),
+        None => of.place(&[to.as_str(), service]),
     }
+}
+
+/// Where an inbound verification has its place.
+fn inbound_key(of: &impl Records, v: &Verification) -> Result<([u8; 16], VerificationId), StoreError> {
+    Ok((of.place(&[v.to.as_str()])?, v.id))
 }
 
 impl Tx<'_> {
@@ -274,14 +298,16 @@ impl Tx<'_> {
         if v.status != VerificationStatus::Pending {
             EXPIRIES.delete(self, &expiry)?;
             if v.inbound {
-                INBOUND.delete(self, &inbound_key(v))?;
+                let place = inbound_key(self, v)?;
+                INBOUND.delete(self, &place)?;
             }
         } else if self.verification(v.id)?.is_none() {
             EXPIRIES.mark(self, &expiry);
             if v.inbound {
-                INBOUND.mark(self, &inbound_key(v));
+                let place = inbound_key(self, v)?;
+                INBOUND.mark(self, &place);
             }
-            let place = newest_key(&v.to, &v.service, v.client.as_deref());
+            let place = newest_key(self, &v.to, &v.service, v.client.as_deref())?;
             NEWEST.put(self, &place, &v.id.to_bytes().into())?;
         }
         VERIFICATIONS.put(self, &v.id, v)
@@ -292,10 +318,11 @@ impl Tx<'_> {
         let Some(v) = self.verification(id)? else { return Ok(()) };
         EXPIRIES.delete(self, &(v.life.place(), id))?;
         if v.inbound {
-            INBOUND.delete(self, &inbound_key(&v))?;
+            let place = inbound_key(self, &v)?;
+            INBOUND.delete(self, &place)?;
         }
         for client in [v.client.as_deref(), None] {
-            let place = newest_key(&v.to, &v.service, client);
+            let place = newest_key(self, &v.to, &v.service, client)?;
             if NEWEST.pointer(self, &place)? == Some(id) {
                 NEWEST.delete(self, &place)?;
             }
@@ -326,17 +353,20 @@ impl Tx<'_> {
         key: &str,
         value: &Idempotency,
     ) -> Result<(), StoreError> {
-        IDEMPOTENCY.put(self, &hash(&[client, key]), value)
+        let place = self.place(&[client, key])?;
+        IDEMPOTENCY.put(self, &place, value)
     }
 
     /// Remembers what a check or a resend with an idempotency key answered.
     pub fn put_answered(&mut self, client: &str, key: &str, value: &Answered) -> Result<(), StoreError> {
-        ANSWERS.put(self, &hash(&[client, key]), value)
+        let place = self.place(&[client, key])?;
+        ANSWERS.put(self, &place, value)
     }
 
     /// Writes a limit's window; `expires_at`: when nothing in it counts any more.
     pub fn put_window(&mut self, name: &str, window: &Window, expires_at: Steady) -> Result<(), StoreError> {
-        WINDOWS.put(self, &hash(&[name]), &(window.clone(), expires_at))
+        let place = self.place(&[name])?;
+        WINDOWS.put(self, &place, &(window.clone(), expires_at))
     }
 
     /// Writes a SIM's ledger.

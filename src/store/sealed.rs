@@ -1,23 +1,22 @@
-//! Everything that is sealed, wherever it stands: read for whoever opens it, and sealed anew with the newest key, in
+//! Everything that is sealed, wherever it stands: its texts are read for whoever opens them, and it is sealed anew with the newest key, in
 //! steps of a few records.
 
 use std::ops::Range;
 
 use super::engine::{Order, after};
 use super::records::Records;
-use super::tables::{EXPIRIES, INBOX, LIVE, MESSAGES, OPT_OUTS, PARTS, SIM_NAMES, VERIFICATIONS};
+use super::table::Anew;
+use super::tables::{HELD, INBOX, MESSAGES, OPT_OUTS, PARTS, SIM_NAMES, VERIFICATIONS};
 use super::{StoreError, Tx, inbound};
 use crate::inbox::{Entry, OptOut, part_owner};
-use crate::otp::Verification;
-use crate::outbox::Message;
 use crate::secret::{Key, Sealed};
 
 /// What is sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sort {
-    /// The text of a message that is not over.
+    /// The number of a message, and its text while it is not over.
     Message,
-    /// The code of a verification that is pending.
+    /// The number of a verification, and its code while it is pending.
     Verification,
     /// A received message.
     Inbox,
@@ -27,11 +26,13 @@ pub(super) enum Sort {
     OptOut,
     /// The names of a SIM.
     SimName,
+    /// A report without a message.
+    Held,
 }
 
 impl Sort {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Message, Self::Verification, Self::Inbox, Self::Part, Self::OptOut, Self::SimName];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Message, Self::Verification, Self::Inbox, Self::Part, Self::OptOut, Self::SimName, Self::Held];
 
     /// At most `limit` of the keys under which such things are found, behind this one.
     pub(super) fn keys<S: Records + ?Sized>(
@@ -41,12 +42,13 @@ impl Sort {
         limit: usize,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         let Range { start, end } = match self {
-            Self::Message => LIVE.all(),
-            Self::Verification => EXPIRIES.all(),
+            Self::Message => MESSAGES.all(),
+            Self::Verification => VERIFICATIONS.all(),
             Self::Inbox => INBOX.all(),
             Self::Part => PARTS.all(),
             Self::OptOut => OPT_OUTS.all(),
             Self::SimName => SIM_NAMES.all(),
+            Self::Held => HELD.all(),
         };
         let mut keys = Vec::new();
         from.scan(behind.map_or(start, after)..end, Order::Ascending, &mut |key, _| {
@@ -56,17 +58,23 @@ impl Sort {
         Ok(keys)
     }
 
-    /// What is sealed under this key, and for whom; nothing when nothing is.
+    /// The text that is sealed under this key, and for whom; nothing when there is none.
     pub(super) fn read<S: Records + ?Sized>(
         self,
         from: &S,
         key: &[u8],
     ) -> Result<Option<(Vec<u8>, Sealed)>, StoreError> {
         Ok(match self {
-            Self::Message => message(from, key)?.and_then(|m| Some((m.id.to_bytes().to_vec(), m.body?))),
-            Self::Verification => {
-                verification(from, key)?.and_then(|v| Some((v.id.to_bytes().to_vec(), v.sealed?)))
-            }
+            Self::Message => match MESSAGES.key_in(key) {
+                Some(id) => MESSAGES.get(from, &id)?.and_then(|m| Some((m.id.to_bytes().to_vec(), m.body?))),
+                None => None,
+            },
+            Self::Verification => match VERIFICATIONS.key_in(key) {
+                Some(id) => {
+                    VERIFICATIONS.get(from, &id)?.and_then(|v| Some((v.id.to_bytes().to_vec(), v.sealed?)))
+                }
+                None => None,
+            },
             Self::Inbox => entry(from, key)?.map(|entry| (entry.id.to_bytes().to_vec(), entry.body)),
             Self::Part => match PARTS.key_in(key) {
                 Some(place) => {
@@ -84,46 +92,71 @@ impl Sort {
                     .and_then(|name| Some((name.of.to_vec(), Sealed::from_bytes(name.sealed?)))),
                 None => None,
             },
+            // A store of before keys had check values has none.
+            Self::Held => None,
         })
     }
 
-    /// Puts something else that is sealed in the place of what was read there.
-    fn write(self, tx: &mut Tx<'_>, key: &[u8], sealed: Sealed) -> Result<(), StoreError> {
-        match self {
-            Self::Message => match message(tx, key)? {
-                Some(m) => MESSAGES.put(tx, &m.id, &Message { body: Some(sealed), ..m }),
-                None => Ok(()),
-            },
-            Self::Verification => match verification(tx, key)? {
-                Some(v) => VERIFICATIONS.put(tx, &v.id, &Verification { sealed: Some(sealed), ..v }),
-                None => Ok(()),
-            },
-            Self::Inbox => match entry(tx, key)? {
-                Some(known) => tx.put_entry(&Entry { body: sealed, ..known }),
-                None => Ok(()),
-            },
-            Self::Part => PARTS.key_in(key).map_or(Ok(()), |place| PARTS.put(tx, &place, &sealed)),
-            Self::OptOut => {
-                let Some(place) = OPT_OUTS.key_in(key) else { return Ok(()) };
-                let Some(known) = OPT_OUTS.get(tx, &place)? else { return Ok(()) };
-                OPT_OUTS.put(tx, &place, &OptOut { phone: sealed, ..known })
+    /// Seals with the newest key what stands under this key: its own text, and what its record has of a person.
+    fn write(self, tx: &mut Tx<'_>, key: &Key, at: Vec<u8>) -> Result<Anew, StoreError> {
+        Ok(match self {
+            Self::Message => MESSAGES.write_anew(tx, at, |mut m| {
+                let damaged = m.body.as_mut().is_some_and(|body| is_damaged(key, &m.id.to_bytes(), body));
+                (m, damaged)
+            })?,
+            Self::Verification => VERIFICATIONS.write_anew(tx, at, |mut v| {
+                let damaged = v.sealed.as_mut().is_some_and(|code| is_damaged(key, &v.id.to_bytes(), code));
+                (v, damaged)
+            })?,
+            Self::Inbox => {
+                let done = INBOX.write_anew(tx, at.clone(), |entry| (entry, false))?;
+                match entry(tx, &at)? {
+                    // Its body may stand in several records.
+                    Some(mut entry) if !done.damaged => {
+                        let before = entry.body.clone();
+                        let damaged = is_damaged(key, &entry.id.to_bytes(), &mut entry.body);
+                        let written = entry.body != before;
+                        if written {
+                            tx.put_entry(&entry)?;
+                        }
+                        Anew { written: done.written || written, damaged }
+                    }
+                    _ => done,
+                }
             }
-            Self::SimName => {
-                let Some(place) = SIM_NAMES.key_in(key) else { return Ok(()) };
-                let Some(mut known) = SIM_NAMES.get(tx, &place)? else { return Ok(()) };
-                known.sealed = Some(sealed.as_bytes().to_vec());
-                SIM_NAMES.put(tx, &place, &known)
+            Self::Part => {
+                let Some((tag, sequence)) = PARTS.key_in(&at) else { return Ok(Anew::default()) };
+                PARTS.write_anew(tx, at, |mut part| {
+                    let damaged = is_damaged(key, &part_owner(&tag, sequence), &mut part);
+                    (part, damaged)
+                })?
             }
-        }
+            Self::OptOut => OPT_OUTS.write_anew(tx, at, |mut it| {
+                let damaged = is_damaged(key, OptOut::OWNER, &mut it.phone);
+                (it, damaged)
+            })?,
+            Self::SimName => SIM_NAMES.write_anew(tx, at, |mut name| {
+                let mut sealed = name.sealed.take().map(Sealed::from_bytes);
+                let damaged = sealed.as_mut().is_some_and(|names| is_damaged(key, &name.of, names));
+                name.sealed = sealed.map(|sealed| sealed.as_bytes().to_vec());
+                (name, damaged)
+            })?,
+            Self::Held => HELD.write_anew(tx, at, |held| (held, false))?,
+        })
     }
 }
 
-fn message<S: Records + ?Sized>(from: &S, key: &[u8]) -> Result<Option<Message>, StoreError> {
-    LIVE.key_in(key).map_or(Ok(None), |id| MESSAGES.get(from, &id))
-}
-
-fn verification<S: Records + ?Sized>(from: &S, key: &[u8]) -> Result<Option<Verification>, StoreError> {
-    EXPIRIES.key_in(key).map_or(Ok(None), |(_, id)| VERIFICATIONS.get(from, &id))
+/// Puts the same under the newest key in the place of what is sealed; answers whether no key opens it, and it stays.
+fn is_damaged(key: &Key, owner: &[u8], sealed: &mut Sealed) -> bool {
+    match key.seal_anew(owner, sealed) {
+        Ok(anew) => {
+            if let Some(anew) = anew {
+                *sealed = anew;
+            }
+            false
+        }
+        Err(_) => true,
+    }
 }
 
 fn entry<S: Records + ?Sized>(from: &S, key: &[u8]) -> Result<Option<Entry>, StoreError> {
@@ -162,15 +195,9 @@ impl Tx<'_> {
         let Some(&sort) = Sort::ALL.get(from.sort) else { return Ok(from) };
         let mut keys = sort.keys(self, from.after.as_deref(), limit)?;
         for place in &keys {
-            let Some((owner, sealed)) = sort.read(self, place)? else { continue };
-            match key.seal_anew(&owner, &sealed) {
-                Ok(Some(anew)) => {
-                    sort.write(self, place, anew)?;
-                    from.count += 1;
-                }
-                Ok(None) => {}
-                Err(_) => from.damaged += 1,
-            }
+            let Anew { written, damaged } = sort.write(self, key, place.clone())?;
+            from.count += u64::from(written);
+            from.damaged += u64::from(damaged);
         }
         if keys.len() < limit {
             (from.sort, from.after) = (from.sort + 1, None);

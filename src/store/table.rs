@@ -7,12 +7,13 @@ use std::ops::Range;
 
 use super::engine::{Order, after};
 use super::keys::Key;
-use super::record::{self, Stored};
+use super::record::{self, Site, Stored};
 use super::records::Records;
 use super::tree::Tree;
 use super::{StoreError, Tx};
 use crate::clock::Steady;
 use crate::hex;
+use crate::secret::Key as Sealer;
 
 /// What is wrong with a value beside other tables, if anything is.
 pub(super) type Fault = Result<Option<&'static str>, StoreError>;
@@ -31,13 +32,17 @@ pub(super) static AGES: Table<Age, Octets> = Table::octets(b'X', "age").sound(|t
 
 const NOT_THERE: &str = "what it points to is not there";
 
+/// The octets of a value that stands there, and back.
+type Encode<V> = fn(&V, Site<'_>) -> Result<Vec<u8>, StoreError>;
+type Decode<V> = fn(&[u8], Site<'_>) -> Result<V, &'static str>;
+
 /// One table.
 pub(super) struct Table<K: 'static, V: 'static> {
     octet: u8,
     /// What an error calls its values.
     kind: &'static str,
-    encode: fn(&V) -> Result<Vec<u8>, StoreError>,
-    decode: fn(&[u8]) -> Result<V, &'static str>,
+    encode: Encode<V>,
+    decode: Decode<V>,
     expires: Option<fn(&V) -> Steady>,
     sound: fn(&Tree, &[u8], &V) -> Fault,
     keys: PhantomData<fn(K)>,
@@ -45,12 +50,7 @@ pub(super) struct Table<K: 'static, V: 'static> {
 
 impl<K: Key, V> Table<K, V> {
     /// A table whose values have a form of their own on disk.
-    pub(super) const fn new(
-        octet: u8,
-        kind: &'static str,
-        encode: fn(&V) -> Result<Vec<u8>, StoreError>,
-        decode: fn(&[u8]) -> Result<V, &'static str>,
-    ) -> Self {
+    pub(super) const fn new(octet: u8, kind: &'static str, encode: Encode<V>, decode: Decode<V>) -> Self {
         let sound: fn(&Tree, &[u8], &V) -> Fault = |_, _, _| Ok(None);
         Self { octet, kind, encode, decode, expires: None, sound, keys: PhantomData }
     }
@@ -60,7 +60,7 @@ impl<K: Key, V> Table<K, V> {
     where
         V: Stored,
     {
-        Self::new(octet, kind, record::encode, record::decode)
+        Self::new(octet, kind, |value, _| record::encode(value), |octets, _| record::decode(octets))
     }
 
     /// The same; its values expire.
@@ -68,7 +68,12 @@ impl<K: Key, V> Table<K, V> {
     where
         V: Stored,
     {
-        Self { expires: Some(at), ..Self::records(octet, kind) }
+        Self::records(octet, kind).expires(at)
+    }
+
+    /// The same; its values expire.
+    pub(super) const fn expires(self, at: fn(&V) -> Steady) -> Self {
+        Self { expires: Some(at), ..self }
     }
 
     /// The same; its values are looked at beside other tables when the store opens.
@@ -126,7 +131,7 @@ impl<K: Key, V> Table<K, V> {
 
     fn value_at<S: Records + ?Sized>(&self, from: &S, key: &[u8]) -> Result<Option<V>, StoreError> {
         let octets = from.load(key)?;
-        from.note(octets.map(|octets| self.value(key, &octets)).transpose())
+        from.note(octets.map(|octets| self.value(from.key(), key, &octets)).transpose())
     }
 
     /// Whether something does.
@@ -144,7 +149,7 @@ impl<K: Key, V> Table<K, V> {
     ) -> Result<(), StoreError> {
         let mut seen = Ok(true);
         from.scan(range, order, &mut |key, octets| {
-            seen = self.value(key, octets).and_then(|value| visit(key, value));
+            seen = self.value(from.key(), key, octets).and_then(|value| visit(key, value));
             seen == Ok(true)
         })?;
         from.note(seen.map(drop))
@@ -197,7 +202,8 @@ impl<K: Key, V> Table<K, V> {
                 AGES.mark(tx, &place);
             }
         }
-        let octets = tx.note((self.encode)(value))?;
+        let octets = (self.encode)(value, Site { key: tx.key(), octets: &key });
+        let octets = tx.note(octets)?;
         tx.put(key, octets);
         Ok(())
     }
@@ -219,8 +225,31 @@ impl<K: Key, V> Table<K, V> {
         self.expires.map(|at| (hour(at(value)), key.to_vec()))
     }
 
-    fn value(&self, key: &[u8], octets: &[u8]) -> Result<V, StoreError> {
-        (self.decode)(octets).map_err(|why| self.damaged(key, why))
+    fn value(&self, sealer: Option<&Sealer>, key: &[u8], octets: &[u8]) -> Result<V, StoreError> {
+        (self.decode)(octets, Site { key: sealer, octets: key }).map_err(|why| self.damaged(key, why))
+    }
+
+    /// Writes what stands under a key as it is written now, after a change that leaves its time. A value that is damaged,
+    /// or that the change calls so, is told of; the latter is written all the same.
+    pub(super) fn write_anew(
+        &self,
+        tx: &mut Tx<'_>,
+        key: Vec<u8>,
+        change: impl FnOnce(V) -> (V, bool),
+    ) -> Result<Anew, StoreError> {
+        let Some(before) = tx.load(&key)? else { return Ok(Anew::default()) };
+        let site = Site { key: tx.key(), octets: &key };
+        let Ok(value) = (self.decode)(&before, site) else {
+            return Ok(Anew { damaged: true, ..Anew::default() });
+        };
+        let (value, damaged) = change(value);
+        let octets = (self.encode)(&value, site);
+        let octets = tx.note(octets)?;
+        let written = octets != before;
+        if written {
+            tx.put(key, octets);
+        }
+        Ok(Anew { written, damaged })
     }
 
     /// What is wrong with a value.
@@ -232,7 +261,7 @@ impl<K: Key, V> Table<K, V> {
 impl<K: Key> Table<K, Octets> {
     /// A table of octets as they are.
     pub(super) const fn octets(octet: u8, kind: &'static str) -> Self {
-        Self::new(octet, kind, |octets| Ok(octets.clone()), |octets| Ok(octets.to_vec()))
+        Self::new(octet, kind, |octets, _| Ok(octets.clone()), |octets, _| Ok(octets.to_vec()))
     }
 
     /// The id that stands under a key; what is none is taken for nothing.
@@ -248,6 +277,15 @@ impl<K: Key> Table<K, Octets> {
     pub(super) fn mark(&self, tx: &mut Tx<'_>, key: &K) {
         tx.put(self.key(key), Octets::new());
     }
+}
+
+/// What became of a value that was to be written anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Anew {
+    /// It has other octets now.
+    pub(super) written: bool,
+    /// It, or something in it, cannot be read.
+    pub(super) damaged: bool,
 }
 
 /// The hour of a moment: what expires in one hour is swept together.
@@ -287,7 +325,7 @@ impl<K: Key, V> Checked for Table<K, V> {
     }
 
     fn look(&self, tree: &Tree, key: &[u8], octets: &[u8]) -> Result<(), StoreError> {
-        let value = self.value(key, octets)?;
+        let value = self.value(tree.key(), key, octets)?;
         let fault = match self.age(key, &value) {
             Some(place) if !AGES.has(tree, &place)? => Some("its place among those that expire is not there"),
             _ => (self.sound)(tree, key, &value)?,

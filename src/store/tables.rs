@@ -6,7 +6,7 @@ use super::content;
 use super::engine::Order;
 use super::events;
 use super::keyring::Keyring;
-use super::keys::{Key, hash};
+use super::keys::Key;
 use super::record::{self, SimName};
 use super::records::{Answered, Idempotency, Records as _};
 use super::reports::HeldKey;
@@ -19,18 +19,16 @@ use crate::otp::{Verification, VerificationStatus, Window};
 use crate::outbox::{Ledger, Message, PartReport, Report};
 use crate::secret::Sealed;
 
-/// A hash of what names a person, a SIM, a client or a limit.
+/// A hash of what names a person, a SIM, a client or a limit: but for SIMs, by the ring's key of the index.
 type Hash = [u8; 16];
 
 pub(super) static VERIFICATIONS: Table<VerificationId, Verification> =
     Table::new(b'V', "verification", record::encode_verification, record::decode_verification).sound(
         |tree, _, v| {
             let pending = v.status == VerificationStatus::Pending;
-            if EXPIRIES.has(tree, &(v.life.place(), v.id))? != pending {
-                return Ok(Some("its place among those that expire does not fit"));
-            }
-            let fits = INBOUND.has(tree, &inbound_key(v))? == (pending && v.inbound);
-            Ok((!fits).then_some("its place among the inbound ones does not fit"))
+            // Its place among the inbound ones cannot be known without the key.
+            let fits = EXPIRIES.has(tree, &(v.life.place(), v.id))? == pending;
+            Ok((!fits).then_some("its place among those that expire does not fit"))
         },
     );
 
@@ -49,25 +47,16 @@ pub(super) static EXPIRIES: Table<(Steady, VerificationId), Octets> = Table::oct
     .sound(|tree, key, _| points(tree, &VERIFICATIONS, [EXPIRIES.key_in(key).map(|(_, id)| id)]));
 
 /// The inbound verifications that are pending, under the numbers that they wait for.
-pub(super) static INBOUND: Table<(Hash, VerificationId), Octets> =
-    Table::octets(b'v', "inbound verification")
-        .sound(|tree, key, _| points(tree, &VERIFICATIONS, [INBOUND.key_in(key).map(|(_, id)| id)]));
-
-/// Where an inbound verification has its place.
-pub(super) fn inbound_key(v: &Verification) -> (Hash, VerificationId) {
-    (hash(&[v.to.as_str()]), v.id)
-}
+pub(super) static INBOUND: Table<(Hash, VerificationId), Octets> = inbound(b'u');
 
 /// The id of the newest verification of a number, a service and a client.
-pub(super) static NEWEST: Table<Hash, Octets> = Table::octets(b'N', "newest verification")
-    .sound(|tree, _, id| points(tree, &VERIFICATIONS, [Key::parse(id)]));
+pub(super) static NEWEST: Table<Hash, Octets> = newest(b'n');
 
-pub(super) static IDEMPOTENCY: Table<Hash, Idempotency> =
-    Table::expiring(b'I', "idempotency", |v| v.expires_at);
+pub(super) static IDEMPOTENCY: Table<Hash, Idempotency> = idempotency(b'i');
 
-pub(super) static ANSWERS: Table<Hash, Answered> = Table::expiring(b'C', "answer", |v| v.expires_at);
+pub(super) static ANSWERS: Table<Hash, Answered> = answers(b'c');
 
-pub(super) static WINDOWS: Table<Hash, (Window, Steady)> = Table::expiring(b'W', "limit", |v| v.1);
+pub(super) static WINDOWS: Table<Hash, (Window, Steady)> = windows(b'w');
 
 /// The month, the SIM and a recipient that it served. The month goes first: what is old lies together.
 pub(super) static RECIPIENTS: Table<(u64, Hash, u64), Octets> =
@@ -77,15 +66,16 @@ pub(super) static RECIPIENTS: Table<(u64, Hash, u64), Octets> =
     });
 
 pub(super) static LEDGERS: Table<Hash, Ledger> =
-    Table::new(b'L', "ledger", record::encode_ledger, record::decode_ledger);
+    Table::new(b'L', "ledger", |l, _| record::encode_ledger(l), |octets, _| record::decode_ledger(octets));
 
 /// What a name of a SIM stands for.
 pub(super) static SIM_NAMES: Table<Hash, SimName> =
     Table::records(b'J', "SIM name").sound(|tree, _, name| points(tree, &SIM_NAMES, [Some(name.of)]));
 
 /// A received message with the first octets of its body, and how many further records have the others.
-pub(super) static INBOX: Table<InboxId, (Entry, u8)> = Table::records(b'B', "inbox")
-    .sound(|tree, _, (entry, rest)| points(tree, &INBOX_REST, (0..*rest).map(|n| Some((entry.id, n)))));
+pub(super) static INBOX: Table<InboxId, (Entry, u8)> =
+    Table::new(b'B', "inbox", record::encode_entry, record::decode_entry)
+        .sound(|tree, _, (entry, rest)| points(tree, &INBOX_REST, (0..*rest).map(|n| Some((entry.id, n)))));
 
 pub(super) static INBOX_REST: Table<(InboxId, u8), Sealed> = Table::records(b'b', "inbox");
 
@@ -107,7 +97,7 @@ pub(super) static PARTS: Table<(Tag, u8), Sealed> = Table::records(b'P', "part")
 /// What came before, and until when that is remembered.
 pub(super) static SEEN: Table<Tag, Steady> = Table::expiring(b'S', "seen", |until| *until);
 
-pub(super) static OPT_OUTS: Table<Hash, OptOut> = Table::records(b'O', "opt-out");
+pub(super) static OPT_OUTS: Table<Hash, OptOut> = opt_outs(b'o');
 
 /// The reports that a message waits for.
 pub(super) static AWAITED: Table<MessageId, (Vec<PartReport>, Steady)> =
@@ -118,11 +108,12 @@ pub(super) static EXPECTED: Table<(Hash, Option<u8>, MessageId), Steady> =
     Table::expiring(b'F', "expected report", |until| *until);
 
 /// Reports without a message, oldest first.
-pub(super) static HELD: Table<HeldKey, (Report, Steady)> = Table::expiring(b'H', "held report", |v| v.1);
+pub(super) static HELD: Table<HeldKey, (Report, Steady)> =
+    Table::new(b'H', "held report", record::encode_held, record::decode_held).expires(|v| v.1);
 
 /// The trail: blocks of events, each under the number of its first one.
 pub(super) static EVENTS: Table<u64, events::Block> =
-    Table::new(b'T', "block of events", events::encode, events::decode);
+    Table::new(b'T', "block of events", |b, _| events::encode(b), |octets, _| events::decode(octets));
 
 /// Where the trail begins and ends: one record.
 pub(super) static EVENT_ENDS: Table<[u8; 0], events::Place> = Table::records(b't', "ends of the events")
@@ -137,6 +128,42 @@ pub(super) static KEYRING: Table<[u8; 0], Keyring> = Table::records(b'k', "keyri
 
 /// Named values of the store itself.
 pub(super) static META: Table<Octets, Octets> = Table::octets(b'Z', "named");
+
+/// The same tables as versions had them that hashed their keys without a key: a number could be guessed there.
+pub(super) static FORMER_INBOUND: Table<(Hash, VerificationId), Octets> = inbound(b'v');
+pub(super) static FORMER_NEWEST: Table<Hash, Octets> = newest(b'N');
+pub(super) static FORMER_IDEMPOTENCY: Table<Hash, Idempotency> = idempotency(b'I');
+pub(super) static FORMER_ANSWERS: Table<Hash, Answered> = answers(b'C');
+pub(super) static FORMER_WINDOWS: Table<Hash, (Window, Steady)> = windows(b'W');
+pub(super) static FORMER_OPT_OUTS: Table<Hash, OptOut> = opt_outs(b'O');
+
+const fn inbound(octet: u8) -> Table<(Hash, VerificationId), Octets> {
+    Table::octets(octet, "inbound verification").sound(|tree, key, _| {
+        let key = key.get(1..).and_then(<(Hash, VerificationId)>::parse);
+        points(tree, &VERIFICATIONS, [key.map(|(_, id)| id)])
+    })
+}
+
+const fn newest(octet: u8) -> Table<Hash, Octets> {
+    Table::octets(octet, "newest verification")
+        .sound(|tree, _, id| points(tree, &VERIFICATIONS, [Key::parse(id)]))
+}
+
+const fn idempotency(octet: u8) -> Table<Hash, Idempotency> {
+    Table::expiring(octet, "idempotency", |v| v.expires_at)
+}
+
+const fn answers(octet: u8) -> Table<Hash, Answered> {
+    Table::expiring(octet, "answer", |v| v.expires_at)
+}
+
+const fn windows(octet: u8) -> Table<Hash, (Window, Steady)> {
+    Table::expiring(octet, "limit", |v| v.1)
+}
+
+const fn opt_outs(octet: u8) -> Table<Hash, OptOut> {
+    Table::records(octet, "opt-out")
+}
 
 /// All of them; a fault of the first one is told first.
 pub(super) static ALL: [&dyn Checked; 27] = [
@@ -169,10 +196,20 @@ pub(super) static ALL: [&dyn Checked; 27] = [
     &META,
 ];
 
+/// Those of before, which have something until the store has its key.
+static FORMER: [&dyn Checked; 6] = [
+    &FORMER_INBOUND,
+    &FORMER_NEWEST,
+    &FORMER_IDEMPOTENCY,
+    &FORMER_ANSWERS,
+    &FORMER_WINDOWS,
+    &FORMER_OPT_OUTS,
+];
+
 /// Reads everything once; the first fault ends it. Answers the sum of what is there.
 pub(super) fn check(tree: &Tree) -> Result<u64, StoreError> {
     let mut sum = 0_u64;
-    ALL.iter().try_for_each(|table| {
+    ALL.iter().chain(&FORMER).try_for_each(|table| {
         let mut seen = Ok(());
         tree.scan(table.range(), Order::Ascending, &mut |key, octets| {
             // A scan touches each page once, and sled evicts none before a shard of its cache counted 64
@@ -192,8 +229,9 @@ mod tests {
 
     #[test]
     fn each_table_has_its_own_keys() {
-        let octets: std::collections::BTreeSet<u8> = ALL.iter().map(|table| table.range().start[0]).collect();
-        assert_eq!(octets.len(), ALL.len());
+        let octets: std::collections::BTreeSet<u8> =
+            ALL.iter().chain(&FORMER).map(|table| table.range().start[0]).collect();
+        assert_eq!(octets.len(), ALL.len() + FORMER.len());
         assert!(octets.iter().all(u8::is_ascii_alphabetic), "0 is what a backup has attached");
     }
 }

@@ -15,6 +15,7 @@ mod events;
 mod inbound;
 mod names;
 mod octets;
+mod personal;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
@@ -70,10 +71,17 @@ fn verification(at: Timestamp, message: MessageId) -> Verification {
     )
 }
 
+/// A store on disk that has its key.
+fn opened(dir: &Path) -> Store {
+    let store = Store::open(dir, &Options::default()).unwrap();
+    store.set_key(Key::from_bytes([1; 32]));
+    store
+}
+
 /// Both engines; the folder lives as long as the store.
 fn stores() -> Vec<(Store, Option<tempfile::TempDir>)> {
     let dir = tempfile::tempdir().unwrap();
-    let disk = Store::open(dir.path(), &Options::default()).unwrap();
+    let disk = opened(dir.path());
     vec![(Store::in_memory(), None), (disk, Some(dir))]
 }
 
@@ -151,15 +159,16 @@ async fn the_newest_verification_is_that_of_its_client() {
 #[tokio::test]
 async fn a_store_from_before_clients_were_apart_is_read_and_left_whole() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let store = opened(dir.path());
     let of_web = Some("web".to_owned());
     let v = Verification { client: of_web, ..verification(START, MessageId::first_at(START.steady())) };
     let (id, put, to) = (v.id, v.clone(), v.to.clone());
     let change = move |tx: &mut Tx<'_>| {
         tx.put_verification(&put)?;
-        let name = |names: &[&str]| keys::hash(names);
-        tables::NEWEST.delete(tx, &name(&[put.to.as_str(), "login", "web"]))?;
-        tables::NEWEST.put(tx, &name(&[put.to.as_str(), "login"]), &put.id.to_bytes().into())
+        let (its, all) =
+            (tx.place(&[put.to.as_str(), "login", "web"])?, tx.place(&[put.to.as_str(), "login"])?);
+        tables::NEWEST.delete(tx, &its)?;
+        tables::NEWEST.put(tx, &all, &put.id.to_bytes().into())
     };
     store.transact(change).await.unwrap().unwrap();
     let newest = async |store: &Store| {
@@ -171,7 +180,7 @@ async fn a_store_from_before_clients_were_apart_is_read_and_left_whole() {
     };
     assert_eq!(newest(&store).await, [Some(id), None, None]);
     store.close().await;
-    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let store = opened(dir.path());
     store.transact(move |tx| tx.delete_verification(id)).await.unwrap().unwrap();
     assert_eq!(newest(&store).await, [None; 3]);
     store.close().await;
@@ -317,21 +326,21 @@ async fn a_panic_in_a_move_writes_nothing_and_ends_nothing() {
 #[tokio::test]
 async fn a_closed_store_refuses_and_opens_again_whole() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let store = opened(dir.path());
     let m = message(START);
     let id = m.id;
     store.transact(move |tx| tx.put_message(&m)).await.unwrap().unwrap();
     store.close().await;
     assert_eq!(store.transact(|_| ()).await, Err(StoreError::Closed));
     assert!(matches!(store.read(|_| ()).await, Err(StoreError::Closed)));
-    let again = Store::open(dir.path(), &Options::default()).unwrap();
+    let again = opened(dir.path());
     assert!(again.read(move |view| view.message(id)).await.unwrap().unwrap().is_some());
 }
 
 #[tokio::test]
 async fn a_second_daemon_is_told_who_has_the_store() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let store = opened(dir.path());
     let options = Options { lock_within: Duration::from_millis(50), ..Options::default() };
     let refused = Store::open(dir.path(), &options).err().unwrap();
     assert!(matches!(refused, OpenError::InUse { .. }) && refused.to_string().contains("another smsotpd"));
@@ -347,7 +356,7 @@ fn tamper(dir: &std::path::Path, change: impl FnOnce(&sled::Db)) {
 
 async fn refused_after(change: impl FnOnce(&sled::Db, MessageId)) -> OpenError {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let store = opened(dir.path());
     let m = message(START);
     let id = m.id;
     store.transact(move |tx| tx.put_message(&m)).await.unwrap().unwrap();
@@ -481,7 +490,7 @@ async fn what_does_not_fit_the_backlog_is_refused_at_once() {
 #[tokio::test]
 async fn commits_go_on_while_sled_catches_up() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let store = opened(dir.path());
     let mut ids = Vec::new();
     for round in 0..40_u64 {
         let made: Vec<Message> =
@@ -498,7 +507,7 @@ async fn commits_go_on_while_sled_catches_up() {
     }
     // Not closed: the thread ends by itself when the last handle goes, and the next opening waits for it.
     drop(store);
-    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let store = opened(dir.path());
     let live = store.read(Records::live_messages).await.unwrap().unwrap();
     assert_eq!(live.into_iter().map(|m| m.id).collect::<Vec<_>>(), ids);
     store.close().await;

@@ -8,27 +8,32 @@ use super::StoreError;
 use super::engine::{Engine, Order, Overlay, Pair};
 use super::layered;
 use super::records::Records;
+use crate::secret::Key;
 
 /// A running move. Once one of its calls failed it writes nothing at all, whatever it does with the error.
 pub struct Tx<'a> {
     engine: &'a dyn Engine,
     group: &'a Overlay,
+    key: Option<&'a Key>,
     own: Overlay,
     fault: RefCell<Option<StoreError>>,
 }
 
 /// What is committed. Each call sees whole commits; two calls may see different ones.
-pub struct View(Arc<dyn Engine>);
+pub struct View {
+    engine: Arc<dyn Engine>,
+    key: Option<Key>,
+}
 
 impl View {
-    pub(super) fn new(engine: Arc<dyn Engine>) -> Self {
-        Self(engine)
+    pub(super) fn new(engine: Arc<dyn Engine>, key: Option<Key>) -> Self {
+        Self { engine, key }
     }
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn new(engine: &'a dyn Engine, group: &'a Overlay) -> Self {
-        Self { engine, group, own: Overlay::new(), fault: RefCell::default() }
+    pub(super) fn new(engine: &'a dyn Engine, group: &'a Overlay, key: Option<&'a Key>) -> Self {
+        Self { engine, group, key, own: Overlay::new(), fault: RefCell::default() }
     }
 
     /// What it wrote, or why none of it counts.
@@ -47,11 +52,15 @@ impl<'a> Tx<'a> {
 
 impl Records for View {
     fn load(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.load(key)
+        self.engine.load(key)
     }
 
     fn chunk(&self, range: Range<&[u8]>, order: Order, limit: usize) -> Result<Vec<Pair>, StoreError> {
-        self.0.chunk(range, order, limit)
+        self.engine.chunk(range, order, limit)
+    }
+
+    fn key(&self) -> Option<&Key> {
+        self.key.as_ref()
     }
 }
 
@@ -69,6 +78,10 @@ impl Records for Tx<'_> {
                 self.engine.chunk(range, order, limit)
             })
         }))
+    }
+
+    fn key(&self) -> Option<&Key> {
+        self.key
     }
 
     fn note<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {

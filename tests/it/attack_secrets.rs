@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use gsm_sim::Script;
 use rustix::process::Signal;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use smsotpd::api::client::Call;
 
 use crate::attack_wire::{become_nobody, open_to_all};
-use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, call, post};
+use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, call, files, post};
 
 /// Not the number of the examples, which sentences have in them.
 const PHONE: &str = "+41791239876";
@@ -69,6 +70,49 @@ fn denied(rig: &Rig, code: &str) -> Option<String> {
         answer
     });
     Some(asked.join().unwrap())
+}
+
+/// What shows a number to whoever has the files and no key: as text, or packed, from either end, as in a PDU and as a number.
+fn forms(number: &str) -> Vec<Vec<u8>> {
+    let digits = number.trim_start_matches('+');
+    let (packed, number): (Vec<u8>, u64) =
+        (digits.bytes().map(|digit| digit - b'0').collect(), digits.parse().unwrap());
+    let mut varint = Vec::new();
+    let mut rest = number;
+    while rest >= 0x80 {
+        varint.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
+        rest >>= 7;
+    }
+    varint.push(u8::try_from(rest).unwrap());
+    let mut forms = vec![
+        digits.as_bytes().to_vec(),
+        digits.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        number.to_be_bytes()[3..].to_vec(),
+        number.to_le_bytes()[..5].to_vec(),
+        varint,
+        format!("0{}", &digits[2..]).into_bytes(),
+    ];
+    for some in [&packed[..10], &packed[1..]] {
+        forms.push(some.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect());
+        forms.push(some.chunks(2).map(|pair| pair[1] << 4 | pair[0]).collect());
+    }
+    forms
+}
+
+/// Who has the disk and no key reads no number on it.
+fn search(state: &Path) {
+    let files = files(state);
+    let holds = |form: &[u8]| {
+        let found = files.iter().find(|(_, octets)| octets.windows(form.len()).any(|some| some == form));
+        found.map(|(path, _)| path.display().to_string())
+    };
+    // The trail has it masked: what is looked for would be found.
+    assert!(holds(b"+4179*****76").is_some());
+    for number in [PHONE, REFUSED, DENIED, "+41791119999", "+41791118888"] {
+        for form in forms(number) {
+            assert_eq!(holds(&form), None, "the number {number} as {form:02x?}");
+        }
+    }
 }
 
 struct Life {
@@ -282,6 +326,7 @@ async fn a_whole_life_tells_no_secret() {
         life.listen().await;
         life.rig.signal(Signal::TERM);
         assert!(life.rig.ended().success());
+        search(&life.rig.state());
         life.rig.launch();
         life.judge();
     }

@@ -37,6 +37,7 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
         let acknowledged = rest.unwrap_or(acknowledged);
         let store = Store::open(dir.path(), &Options::default()).unwrap();
         known = runtime.block_on(async {
+            store.unlock(&key()).await.unwrap();
             let found = store.read(move |view| check(view, acknowledged)).await.unwrap();
             store.close().await;
             found
@@ -52,6 +53,7 @@ fn writer_to_be_killed() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let store = Store::open(Path::new(&dir), &Options::default()).unwrap();
+        store.unlock(&key()).await.unwrap();
         let mut out = std::io::stdout();
         loop {
             let tickets: Vec<_> = (0..3)

@@ -99,6 +99,7 @@ async fn old_records_are_forgotten() {
 #[tokio::test(start_paused = true)]
 async fn old_records_go_faster_than_a_thousand_a_second() {
     let store = Store::over(Arc::new(Memory::default()), Duration::from_millis(3));
+    store.unlock(&Key::from_bytes([9; 32])).await.unwrap();
     let fill = |tx: &mut Tx<'_>, from: u64| {
         let old = START.minus(Duration::from_hours(72));
         (from..from + 1000).try_for_each(|n| {

@@ -3,6 +3,29 @@
 use super::*;
 use crate::clock::Now;
 use crate::hex;
+use crate::secret::Key;
+
+/// With the key, where the record of this id stands.
+fn at<T>(id: [u8; 16], look: impl FnOnce(Site<'_>) -> T) -> T {
+    let key = Key::from_bytes([9; 32]);
+    look(Site { key: Some(&key), octets: &[&[b'M'], &id[..]].concat() })
+}
+
+fn message_in(octets: &[u8]) -> Result<outbox::Message, &'static str> {
+    at([7; 16], |site| decode_message(octets, site))
+}
+
+fn verification_in(octets: &[u8]) -> Result<Verification, &'static str> {
+    at([7; 16], |site| decode_verification(octets, site))
+}
+
+fn message_again(m: &outbox::Message) -> outbox::Message {
+    at(m.id.to_bytes(), |site| decode_message(&encode_message(m, site).unwrap(), site).unwrap())
+}
+
+fn verification_again(v: &Verification) -> Verification {
+    at(v.id.to_bytes(), |site| decode_verification(&encode_verification(v, site).unwrap(), site).unwrap())
+}
 
 #[test]
 fn a_message_of_any_format_comes_back_as_it_was() {
@@ -38,14 +61,14 @@ fn a_message_of_any_format_comes_back_as_it_was() {
         uncertain: false,
         modem_references: vec![9],
     };
-    assert_eq!(decode_message(&encode_message(&m).unwrap()), Ok(m.clone()));
+    assert_eq!(message_again(&m), m);
     let older = encode(&m).unwrap();
     assert_eq!(
-        decode_message(&older),
+        message_in(&older),
         Ok(outbox::Message { service: None, due_at: Steady::default(), ..m.clone() })
     );
-    let newer = encode_as(5, &7_u8).unwrap();
-    assert_eq!(decode_message(&newer), Err("its format is of a newer version"));
+    let newer = encode_as(6, &7_u8).unwrap();
+    assert_eq!(message_in(&newer), Err("its format is of a newer version"));
     let twins = vec![Twin { modem: "b".to_owned(), first: 2 }];
     let refused = Some(Refused { modem: "c".to_owned(), until: Steady::from_millis(99) });
     let now = Now::doubted(at, Steady::from_millis(5), at);
@@ -57,7 +80,7 @@ fn a_message_of_any_format_comes_back_as_it_was() {
             outbox::Message { service: service.clone(), refused: refused.clone(), ..m.clone() },
             outbox::Message { service, send_at: Some(Timestamp::from_millis(99)), deadline, ..m.clone() },
         ] {
-            assert_eq!(decode_message(&encode_message(&m).unwrap()), Ok(m));
+            assert_eq!(message_again(&m), m);
         }
     }
 }
@@ -108,9 +131,9 @@ fn the_octets_of_each_format_of_a_message_are_pinned() {
     // One that was due when it was accepted is due; one that was to wait waits until that date.
     let by_dates = |m: outbox::Message| outbox::Message { due_at: Steady::default(), ..m };
     for (m, octets) in [(m, FIRST), (second, SECOND), (third, THIRD)] {
-        assert_eq!(decode_message(&octets_of(octets)), Ok(by_dates(m)));
+        assert_eq!(message_in(&octets_of(octets)), Ok(by_dates(m)));
     }
-    let waits = decode_message(&octets_of(WAITS)).unwrap();
+    let waits = message_in(&octets_of(WAITS)).unwrap();
     let life = Life::restored(Timestamp::from_millis(9000), true, None);
     assert_eq!((waits.send_at, waits.deadline), (Some(Timestamp::from_millis(2000)), Some(life)));
 }
@@ -178,13 +201,13 @@ fn a_verification_of_any_format_comes_back_as_it_was() {
         inbound: false,
     };
     let older = encode(&v).unwrap();
-    assert_eq!(decode_verification(&older), Ok(v.clone()));
+    assert_eq!(verification_in(&older), Ok(v.clone()));
     let said = (Some(BindingHash::from_bytes([2; 32])), BTreeMap::from([("a".to_owned(), "b".to_owned())]));
     for format in [2, 3] {
         let older = encode_as(format, &(v.stored(), said.stored())).unwrap();
         let (binding, metadata) = said.clone();
         let v = Verification { binding, metadata, inbound: format == 3, ..v.clone() };
-        assert_eq!(decode_verification(&older), Ok(v));
+        assert_eq!(verification_in(&older), Ok(v));
     }
     let now = Now::doubted(at, Steady::from_millis(5), at);
     for v in [
@@ -195,9 +218,9 @@ fn a_verification_of_any_format_comes_back_as_it_was() {
         Verification { inbound: true, ..v.clone() },
         Verification { inbound: true, metadata: [("a".to_owned(), "b".to_owned())].into(), ..v.clone() },
     ] {
-        assert_eq!(decode_verification(&encode_verification(&v).unwrap()), Ok(v));
+        assert_eq!(verification_again(&v), v);
     }
-    assert_eq!(decode_verification(&encode_as(5, &7_u8).unwrap()), Err(NEWER));
+    assert_eq!(verification_in(&encode_as(6, &7_u8).unwrap()), Err(NEWER));
 }
 
 /// What stands on the disks of others stays readable: the octets of each format, as they were first written.
@@ -206,7 +229,7 @@ fn the_octets_of_each_older_format_of_a_verification_are_pinned() {
     let start = Timestamp::from_millis(1_780_000_000_000);
     let by_wall = Life::restored(start.plus(Duration::from_secs(300)), true, None);
     for (octets, id, inbound) in [(VERIFICATION, 1, false), (WITH_NOTES, 3, false), (INBOUND, 5, true)] {
-        let v = decode_verification(&octets_of(octets)).unwrap();
+        let v = verification_in(&octets_of(octets)).unwrap();
         assert_eq!((v.id, v.inbound), (VerificationId::from_bytes([id; 16]), inbound));
         assert_eq!((v.created_at, v.life, v.cooldown), (start, by_wall, Duration::from_secs(30)));
         let resend_at = start.plus(Duration::from_secs(30)).as_millis();
@@ -225,3 +248,26 @@ const WITH_NOTES: &str = "0203030303030303030303030303030303056c6f67696e0c2b3431
 const INBOUND: &str = "0305050505050505050505050505050505056c6f67696e0c2b3431373931323334353637010361707000000580909282e733\
     e0b7a482e733b0fa9382e733b0ea010103050505050505050505050505050505050505050505050505050505050505050500\
     050505050505050505050505050505050000771c84ca";
+
+/// What is sealed is read by its own key, in its own place, and by nobody else; without a key a record names nobody.
+#[test]
+fn a_number_is_read_with_the_key_and_in_its_place() {
+    let (v, m) = (verification_in(&octets_of(WITH_NOTES)).unwrap(), message_in(&octets_of(THIRD)).unwrap());
+    let id = v.id.to_bytes();
+    let written = at(id, |site| encode_verification(&v, site).unwrap());
+    assert!(written.len() < octets_of(WITH_NOTES).len(), "{} octets", written.len());
+    let digits = 41_791_234_567_u64;
+    for clear in ["4179123", "order"] {
+        assert!(!String::from_utf8_lossy(&written).contains(clear));
+    }
+    assert!(!written.windows(6).any(|some| some == &digits.to_le_bytes()[..6]));
+    const SHUT: &str = "its sealed part cannot be opened";
+    assert_eq!(at([7; 16], |site| decode_verification(&written, site)), Err(SHUT));
+    let place = [&[b'M'], &id[..]].concat();
+    let other = Key::from_bytes([8; 32]);
+    assert_eq!(decode_verification(&written, Site { key: Some(&other), octets: &place }), Err(SHUT));
+    let nobody = decode_verification(&written, Site { key: None, octets: &place }).unwrap();
+    assert_eq!(nobody, Verification { to: PhoneNumber::hidden(), metadata: BTreeMap::new(), ..v.clone() });
+    let without = Site { key: None, octets: &place };
+    assert!(encode_verification(&v, without).is_err() && encode_message(&m, without).is_err());
+}

@@ -55,7 +55,7 @@ fn keys_in(view: &View) -> usize {
 #[tokio::test]
 async fn what_came_in_is_there_again_after_a_start_and_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let store = opened(dir.path());
     let phone: crate::phone::PhoneNumber = "+41791234567".parse().unwrap();
     let entries: Vec<Entry> =
         [0, 1, 4096, 4097, 60_000].into_iter().map(|octets| entry(START, octets)).collect();
@@ -86,7 +86,7 @@ async fn what_came_in_is_there_again_after_a_start_and_leaves_nothing_behind() {
     }
     store.close().await;
     // Opening looks at every record and every index.
-    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let store = opened(dir.path());
     let (wanted, number, id) = (entries.clone(), phone.clone(), awaited.message);
     store
         .read(move |view| {
@@ -122,7 +122,7 @@ async fn what_came_in_is_there_again_after_a_start_and_leaves_nothing_behind() {
     assert_eq!(emptied.await.unwrap().unwrap(), 4, "seen, awaited and two that were expected");
     assert_eq!(store.read(keys_in).await.unwrap(), 0);
     store.close().await;
-    Store::open(dir.path(), &Options::default()).unwrap();
+    opened(dir.path());
 }
 
 #[tokio::test]

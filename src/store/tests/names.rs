@@ -130,7 +130,7 @@ async fn what_is_counted_under_the_old_name_until_the_ledger_is_asked_for_is_add
 #[tokio::test]
 async fn a_store_of_before_keeps_its_counts_and_opens_again() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let store = opened(dir.path());
     // As it was: under whichever name was known, and no record of names.
     done(&store, |tx| {
         count(tx, CARD, 1)?;
@@ -144,7 +144,7 @@ async fn a_store_of_before_keeps_its_counts_and_opens_again() {
     assert_eq!(standing(&store, sim.clone()).await, (3, vec![1, 2, 3]));
     store.close().await;
     drop(store);
-    let store = Store::open(dir.path(), &Options::default()).unwrap();
+    let store = opened(dir.path());
     let again = met(&store, "m0", told(None, Some(NUMBER))).await;
     assert_eq!((again.identity, again.former, again.joined), (sim.identity, sim.former, vec![]));
     store.close().await;

@@ -22,15 +22,15 @@ const FAR: Steady = Steady::from_millis(START.as_millis() + 7_200_000_000);
 /// Behind every id.
 const LAST: Steady = Steady::from_millis(1 << 47);
 
-type Move = fn(&mut Tx<'_>) -> Result<(), StoreError>;
-type Look = fn(&View) -> Result<String, StoreError>;
+pub(super) type Move = fn(&mut Tx<'_>) -> Result<(), StoreError>;
+pub(super) type Look = fn(&View) -> Result<String, StoreError>;
 
 fn phone() -> PhoneNumber {
     "+41791234567".parse().unwrap()
 }
 
 /// Draws the same octets each time.
-fn sealing() -> Key {
+pub(super) fn sealing() -> Key {
     Key::from_bytes([5; 32]).with_random(Random::seeded(1))
 }
 
@@ -203,7 +203,7 @@ fn changed(tx: &mut Tx<'_>, status: MessageStatus) -> Result<(), StoreError> {
 }
 
 /// One record of each kind and format, in the order in which their tables are told of.
-const WRITES: &[Move] = &[
+pub(super) const WRITES: &[Move] = &[
     |tx| tx.put_verification(&issued(1)),
     |tx| {
         tx.put_verification(&issued(2))?;
@@ -315,7 +315,7 @@ fn count<T>(found: Result<impl IntoIterator<Item = T>, StoreError>) -> Result<St
     found.map(|found| found.into_iter().count().to_string())
 }
 
-const LOOKS: &[(&str, Look)] = &[
+pub(super) const LOOKS: &[(&str, Look)] = &[
     ("verification", |view| count(view.verification(issued(1).id))),
     ("newest", |view| count(view.newest_verification(&phone(), "login", None))),
     ("pending", |view| count(view.pending_verifications())),
@@ -360,9 +360,10 @@ const LOOKS: &[(&str, Look)] = &[
 ];
 
 /// What a move writes.
-fn moved(memory: &Memory, run: Move) -> Result<Overlay, StoreError> {
+pub(super) fn moved(memory: &Memory, run: Move) -> Result<Overlay, StoreError> {
     let group = Overlay::new();
-    let mut tx = Tx::new(memory, &group);
+    let key = sealing();
+    let mut tx = Tx::new(memory, &group, Some(&key));
     // A fault counts whether the move passes it on or not.
     let told = run(&mut tx);
     let written = tx.finish();
@@ -391,10 +392,10 @@ fn why(error: &StoreError) -> String {
 }
 
 /// What each look and each move gives.
-fn outcomes(pairs: &[Pair]) -> Vec<(&'static str, String)> {
+pub(super) fn outcomes(pairs: &[Pair]) -> Vec<(&'static str, String)> {
     let memory = Arc::new(Memory::default());
     memory.commit(pairs.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect()).unwrap();
-    let view = View::new(Arc::clone(&memory) as Arc<dyn Engine>);
+    let view = View::new(Arc::clone(&memory) as Arc<dyn Engine>, Some(sealing()));
     let looks = LOOKS.iter().map(|(name, look)| (*name, look(&view).unwrap_or_else(|e| why(&e))));
     let moves = MOVES.iter().map(|(name, run)| {
         let made = moved(&memory, *run).map(|written| {
@@ -426,13 +427,13 @@ fn differences(now: &[(&str, String)], usual: &[(&str, String)], start: &str) ->
 }
 
 /// A tree of sled with these pairs, which is looked at as at a start.
-struct Start {
+pub(super) struct Start {
     tree: Tree,
     _dir: tempfile::TempDir,
 }
 
 impl Start {
-    fn with(pairs: &[Pair]) -> Self {
+    pub(super) fn with(pairs: &[Pair]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let tree = Tree::open(dir.path(), 1 << 20, Duration::ZERO).unwrap_or_else(|_| panic!("a tree"));
         let start = Self { tree, _dir: dir };
@@ -444,7 +445,7 @@ impl Start {
         self.tree.absorb(changes, 1).unwrap();
     }
 
-    fn told(&self) -> String {
+    pub(super) fn told(&self) -> String {
         tables::check(&self.tree).map_or_else(|e| why(&e), |_| "opens".to_owned())
     }
 }
