@@ -16,34 +16,38 @@ use crate::random::Random;
 
 const NONCE: usize = 24;
 
-/// 32 octets, wiped when they are dropped.
+/// 32 octets, and the state of HMAC that begins with them; both are wiped when they are dropped.
 #[derive(Clone)]
-pub(super) struct Subkey(Zeroizing<[u8; 32]>);
+pub(super) struct Subkey {
+    octets: Zeroizing<[u8; 32]>,
+    mac: Hmac<Sha256>,
+}
 
 impl Subkey {
     /// How many octets it has.
     pub(super) const OCTETS: usize = 32;
 
-    pub(super) const fn new(octets: Zeroizing<[u8; 32]>) -> Self {
-        Self(octets)
+    pub(super) fn new(octets: Zeroizing<[u8; 32]>) -> Self {
+        let mac = <Hmac<Sha256>>::new_from_slice(&*octets).expect("HMAC takes a key of any length");
+        Self { octets, mac }
     }
 
     /// A key that nothing else follows from.
     pub(super) fn drawn(random: &Random) -> Self {
         let mut octets = Zeroizing::new([0; 32]);
         random.fill(&mut *octets);
-        Self(octets)
+        Self::new(octets)
     }
 
     pub(super) fn as_octets(&self) -> &[u8; 32] {
-        &self.0
+        &self.octets
     }
 
     /// The key for a purpose that follows from this one.
     pub(super) fn derived(&self, purpose: &[u8]) -> Self {
-        let mut mac = self.mac();
+        let mut mac = self.mac.clone();
         mac.update(purpose);
-        Self(Zeroizing::new(mac.finalize().into_bytes().into()))
+        Self::new(Zeroizing::new(mac.finalize().into_bytes().into()))
     }
 
     pub(super) fn seal(&self, random: &Random, owner: &[u8], plain: &[u8]) -> Sealed {
@@ -78,21 +82,17 @@ impl Subkey {
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&*self.0).into())
+        XChaCha20Poly1305::new((&*self.octets).into())
     }
 
     /// HMAC-SHA-256 over `fields`, each preceded by its length, so that no two lists of fields collide.
     pub(super) fn hash(&self, fields: &[&[u8]]) -> [u8; 32] {
-        let mut mac = self.mac();
+        let mut mac = self.mac.clone();
         for field in fields {
             mac.update(&(field.len() as u64).to_be_bytes());
             mac.update(field);
         }
         mac.finalize().into_bytes().into()
-    }
-
-    fn mac(&self) -> Hmac<Sha256> {
-        <Hmac<Sha256>>::new_from_slice(&*self.0).expect("HMAC takes a key of any length")
     }
 }
 
@@ -108,7 +108,7 @@ fn nonce_of(place: &[u8]) -> XNonce {
 /// The comparison takes constant time.
 impl PartialEq for Subkey {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&*other.0).into()
+        self.octets.ct_eq(&*other.octets).into()
     }
 }
 

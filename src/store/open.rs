@@ -37,7 +37,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            cache: 1024 * 1024,
+            cache: 8 * 1024 * 1024,
             open_within: Duration::from_secs(120),
             lock_within: Duration::from_secs(3),
             floor: room::FLOOR,

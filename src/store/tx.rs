@@ -16,6 +16,8 @@ pub struct Tx<'a> {
     group: &'a Overlay,
     key: Option<&'a Key>,
     own: Overlay,
+    /// What it read of the engine, which stays the same while it runs.
+    seen: RefCell<Overlay>,
     fault: RefCell<Option<StoreError>>,
 }
 
@@ -33,12 +35,22 @@ impl View {
 
 impl<'a> Tx<'a> {
     pub(super) fn new(engine: &'a dyn Engine, group: &'a Overlay, key: Option<&'a Key>) -> Self {
-        Self { engine, group, key, own: Overlay::new(), fault: RefCell::default() }
+        Self { engine, group, key, own: Overlay::new(), seen: RefCell::default(), fault: RefCell::default() }
     }
 
     /// What it wrote, or why none of it counts.
     pub(super) fn finish(self) -> Result<Overlay, StoreError> {
         self.fault.into_inner().map_or(Ok(self.own), Err)
+    }
+
+    /// What the engine has: it is asked once for each key, since it may have to ask the disk.
+    fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(value) = self.seen.borrow().get(key) {
+            return Ok(value.clone());
+        }
+        let value = self.note(self.engine.load(key))?;
+        self.seen.borrow_mut().insert(key.to_vec(), value.clone());
+        Ok(value)
     }
 
     pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
@@ -68,7 +80,7 @@ impl Records for Tx<'_> {
     fn load(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.own.get(key).or_else(|| self.group.get(key)) {
             Some(value) => Ok(value.clone()),
-            None => self.note(self.engine.load(key)),
+            None => self.read(key),
         }
     }
 

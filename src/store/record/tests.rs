@@ -8,7 +8,7 @@ use crate::secret::Key;
 /// With the key, where the record of this id stands.
 fn at<T>(id: [u8; 16], look: impl FnOnce(Site<'_>) -> T) -> T {
     let key = Key::from_bytes([9; 32]);
-    look(Site { key: Some(&key), octets: &[&[b'M'], &id[..]].concat() })
+    look(Site { key: Some(&key), octets: &[&b"M"[..], &id].concat() })
 }
 
 fn message_in(octets: &[u8]) -> Result<outbox::Message, &'static str> {
@@ -252,6 +252,7 @@ const INBOUND: &str = "0305050505050505050505050505050505056c6f67696e0c2b3431373
 /// What is sealed is read by its own key, in its own place, and by nobody else; without a key a record names nobody.
 #[test]
 fn a_number_is_read_with_the_key_and_in_its_place() {
+    const SHUT: &str = "its sealed part cannot be opened";
     let (v, m) = (verification_in(&octets_of(WITH_NOTES)).unwrap(), message_in(&octets_of(THIRD)).unwrap());
     let id = v.id.to_bytes();
     let written = at(id, |site| encode_verification(&v, site).unwrap());
@@ -261,9 +262,8 @@ fn a_number_is_read_with_the_key_and_in_its_place() {
         assert!(!String::from_utf8_lossy(&written).contains(clear));
     }
     assert!(!written.windows(6).any(|some| some == &digits.to_le_bytes()[..6]));
-    const SHUT: &str = "its sealed part cannot be opened";
     assert_eq!(at([7; 16], |site| decode_verification(&written, site)), Err(SHUT));
-    let place = [&[b'M'], &id[..]].concat();
+    let place = [&b"M"[..], &id].concat();
     let other = Key::from_bytes([8; 32]);
     assert_eq!(decode_verification(&written, Site { key: Some(&other), octets: &place }), Err(SHUT));
     let nobody = decode_verification(&written, Site { key: None, octets: &place }).unwrap();
