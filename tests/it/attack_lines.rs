@@ -10,8 +10,7 @@ use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, call};
 const PHONE: &str = "+41791234567";
 /// What an attacker wants the modem to do; no command of the daemon has it in it.
 const MARK: &str = "AT+CFUN=0,13";
-const CONFIG: &str = "[service.default]\ntemplate = \"{code} for {what}\"\ncooldown = \"1ms\"\non_reissue = \"new\"\n\
-                      [[service_placeholder]]\n";
+const CONFIG: &str = "[service.default]\ntemplate = \"{code} for {what}\"\n";
 
 /// The ways out of a text or a string of a command, and what would follow.
 fn payloads() -> Vec<String> {
@@ -57,7 +56,9 @@ async fn attack(rig: &Rig, payload: &str, accepted: &mut Vec<String>) {
         400 | 422 => {}
         other => panic!("{payload:?}: {other}"),
     }
-    let values = json!({"to": PHONE, "values": {"what": payload}});
+    // Each to another number: a newer code withdraws one that waits.
+    let to = format!("+417912{:05}", 40_000 + accepted.len());
+    let values = json!({"to": to, "values": {"what": payload}});
     let told = call(&client, post("/v1/verifications", values)).await;
     match told.status.as_u16() {
         201 => accepted.push(format!("for {payload}")),
@@ -90,7 +91,7 @@ async fn attack(rig: &Rig, payload: &str, accepted: &mut Vec<String>) {
 async fn nothing_of_a_client_reaches_a_command_line() {
     for (mode, script) in [("PDU", ""), ("text", "[sending]\npdu_mode = false\n")] {
         let script = Script::parse("attacked", script).unwrap();
-        let config = format!("{NO_LIMITS}{}", CONFIG.replace("[[service_placeholder]]\n", ""));
+        let config = format!("{NO_LIMITS}{CONFIG}");
         let rig = Rig::start(1, script, &config);
         rig.modems_are("ready").await;
         let mut phone = rig.sim.listen();
