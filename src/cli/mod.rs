@@ -10,7 +10,7 @@
 //! }
 //! ```
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -21,6 +21,7 @@ use crate::api::client::{Call, Client};
 mod backup;
 mod daemon;
 pub mod demo;
+mod doctor;
 mod events;
 mod exit;
 mod inbox;
@@ -213,7 +214,10 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
-        Command::Tool(tool) => tools::run(tool, cli.json),
+        Command::Tool(tool) => {
+            let named = Some(cli.socket.as_path()).filter(|path| *path != Path::new(SOCKET));
+            tools::run(tool, named, cli.json)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "smsotp", &mut script);

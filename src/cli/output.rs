@@ -35,8 +35,8 @@ impl Format {
     /// A status in its colour: green works, red needs a person, yellow is in progress.
     pub(super) fn status(self, status: &str) -> String {
         let colour = match status {
-            "approved" | "sent" | "delivered" | "ready" => 32,
-            "exhausted" | "undelivered" | "failed" | "absent" | "blocked" => 31,
+            "approved" | "sent" | "delivered" | "ready" | "ok" => 32,
+            "exhausted" | "undelivered" | "failed" | "absent" | "blocked" | "fail" => 31,
             "expired" | "cancelled" | "paused" => 90,
             _ => 33,
         };

@@ -1,7 +1,7 @@
 //! The commands that need no daemon.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use clap::builder::RangedU64ValueParser;
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::exit::{Exit, Failure};
 use super::output::print;
-use super::{backup, demo, pdu, probe, sim};
+use super::{backup, demo, doctor, pdu, probe, sim};
 use crate::config::DEFAULT_PATH;
 
 /// The commands that need no daemon.
@@ -23,6 +23,13 @@ pub(super) enum Tool {
         /// Such as /dev/ttyUSB0; none: all that may be modems.
         #[arg(value_name = "PORT")]
         ports: Vec<PathBuf>,
+    },
+    /// Look at this machine and its daemon: a line for each thing, with what to do about it. Exit 0, or 1 when
+    /// something fails.
+    Doctor {
+        /// The daemon's configuration.
+        #[arg(long, value_name = "PATH", default_value = DEFAULT_PATH)]
+        config: PathBuf,
     },
     /// Simulated modems on pseudo-terminals.
     Sim {
@@ -63,8 +70,8 @@ pub enum Direction {
     Decode,
 }
 
-/// Runs a command.
-pub(super) fn run(tool: Tool, json: bool) -> Result<Exit, Failure> {
+/// Runs a command. `socket` is the daemon's, if another one than usual was named.
+pub(super) fn run(tool: Tool, socket: Option<&Path>, json: bool) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match tool {
         Tool::Demo => {
@@ -88,6 +95,7 @@ pub(super) fn run(tool: Tool, json: bool) -> Result<Exit, Failure> {
             pdu::run(work, io::stdin().lock(), io::stdout().lock())?;
         }
         Tool::Restore { file, state_dir, config } => return backup::restore(&file, state_dir, &config, json),
+        Tool::Doctor { config } => return runtime.block_on(doctor::run(&config, socket, json)),
         Tool::Probe { ports } => return runtime.block_on(probe::run(&ports, json)),
     }
     Ok(Exit::Done)

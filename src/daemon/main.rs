@@ -9,7 +9,7 @@ use sd_notify::NotifyState;
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Daemon, StartError, dump, log, wiring};
+use super::{Daemon, StartError, dump, inspect, log};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::hex;
 use crate::store::StoreError;
@@ -57,7 +57,8 @@ pub fn main() -> ExitCode {
         }
     };
     if arguments.check_config {
-        for warning in wiring::warnings(&config).into_iter().chain(wiring::missing(&config)) {
+        let missing = inspect::missing(&config).into_iter().map(|lack| lack.what);
+        for warning in inspect::warnings(&config).into_iter().chain(missing) {
             eprintln!("warning: {warning}");
         }
         println!("ok");
@@ -65,7 +66,7 @@ pub fn main() -> ExitCode {
     }
     let level = log::start(&config.log.level, config.log.format);
     dump::forbid();
-    for warning in wiring::warnings(&config) {
+    for warning in inspect::warnings(&config) {
         tracing::warn!("{warning}");
     }
     // One thread is enough: every room waits for the kernel, none computes for long, and the store's commits
@@ -191,7 +192,7 @@ fn reload(path: &std::path::Path, config: &mut Config, daemon: &Daemon, level: &
             for name in daemon.reload(config, &new) {
                 tracing::warn!("{name} changed: a restart takes it over");
             }
-            for warning in wiring::warnings(&new) {
+            for warning in inspect::warnings(&new) {
                 tracing::warn!("{warning}");
             }
             *config = new;

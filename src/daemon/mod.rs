@@ -30,6 +30,7 @@ use crate::store::{self, OpenError, Store, StoreError};
 
 mod core;
 mod dump;
+mod inspect;
 mod key;
 mod log;
 mod main;
@@ -40,6 +41,7 @@ mod unlock;
 mod wiring;
 
 pub use core::{Core, PluggedModem};
+pub use inspect::{KeyFile, Lack, disk_floor, key_file, missing, warnings};
 pub use key::KeyError;
 pub use main::main;
 pub use restore::{KeyRestored, RestoreError, restore};

@@ -4,32 +4,11 @@ use std::sync::Arc;
 
 use nix::unistd::{Group, User};
 
-use super::{StartError, key};
+use super::StartError;
 use crate::api::Listener;
 use crate::api::access::{Access, Client, Matcher};
 use crate::config::{Config, Modem, Who};
-use crate::gateway::lint;
 use crate::secret::Secret;
-
-/// Settings that are allowed but probably not intended, a sentence each: from the configuration itself, and
-/// from what its texts cost.
-pub(super) fn warnings(config: &Config) -> Vec<String> {
-    let services = &config.gateway.services;
-    config.warnings().into_iter().chain(services.iter().flat_map(|(name, s)| lint(name, s))).collect()
-}
-
-/// What the configuration names and this system does not have, or does not let this user use: a start here
-/// would fail. A check may be made on another machine, or by another user.
-pub(super) fn missing(config: &Config) -> Vec<String> {
-    let clients = config
-        .clients
-        .iter()
-        .filter_map(|c| Some(format!("client {}: {}", c.name, matcher(&c.matcher).err()?)));
-    let group = config.api.group.as_deref().and_then(|name| Some(format!("api.group: {}", gid(name).err()?)));
-    let key = config.secret_key_file.as_deref().and_then(|path| Some(key::check(path).err()?.to_string()));
-    let pins = config.modems.iter().filter_map(|m| Some(pin(m).err()?.to_string()));
-    clients.chain(group).chain(key).chain(pins).collect()
-}
 
 /// Who may use the socket. The operators are root and the daemon's own user, who can read its state anyway.
 pub(super) fn access(config: &Config) -> Result<Access, StartError> {
@@ -45,7 +24,7 @@ pub(super) fn access(config: &Config) -> Result<Access, StartError> {
     Ok(Access::new(clients.collect::<Result<_, StartError>>()?).with_operators(operators))
 }
 
-fn matcher(who: &Who) -> Result<Matcher, StartError> {
+pub(super) fn matcher(who: &Who) -> Result<Matcher, StartError> {
     Ok(match who {
         Who::User(name) => Matcher::Uid(uid(name)?),
         Who::Group(name) => Matcher::Gid(gid(name)?),
@@ -68,7 +47,7 @@ fn uid(name: &str) -> Result<u32, StartError> {
     }
 }
 
-fn gid(name: &str) -> Result<u32, StartError> {
+pub(super) fn gid(name: &str) -> Result<u32, StartError> {
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid.as_raw()),
         _ => Err(StartError::Unknown(format!(
@@ -78,7 +57,7 @@ fn gid(name: &str) -> Result<u32, StartError> {
 }
 
 /// A modem's PIN.
-fn pin(m: &Modem) -> Result<Option<Secret<String>>, StartError> {
+pub(super) fn pin(m: &Modem) -> Result<Option<Secret<String>>, StartError> {
     Ok(match &m.pin_file {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|e| {

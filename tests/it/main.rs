@@ -43,6 +43,7 @@ mod daemon_support;
 mod daemon_text_mode;
 mod daemon_twins;
 mod daemon_unplug;
+mod doctor;
 mod hardware_notes;
 mod modem_pty;
 mod modem_recovery;

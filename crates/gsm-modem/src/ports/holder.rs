@@ -71,7 +71,7 @@ fn lock_file(root: &Root, device: &Path) -> Option<u32> {
 }
 
 /// `ModemManager`, when it runs: only root can see what it has open.
-pub(super) fn modem_manager(root: &Root) -> Option<Process> {
+pub fn modem_manager(root: &Root) -> Option<Process> {
     processes(root)
         .map(|(pid, process)| Process { pid, program: program(&process) })
         .find(Process::is_modem_manager)

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 pub use answers::{Answers, Messaging, SimState};
 pub(super) use ask::identify;
 pub use ask::{AskError, ask};
-pub use holder::{Process, holder};
+pub use holder::{Process, holder, modem_manager};
 pub(super) use obstacle::taken;
 pub use obstacle::{Obstacle, in_the_way, without_port};
 pub use probe_timing::ProbeTiming;
@@ -57,7 +57,8 @@ impl Root {
         self.join("dev")
     }
 
-    fn join(&self, path: &str) -> PathBuf {
+    /// A path below it.
+    pub fn join(&self, path: &str) -> PathBuf {
         self.0.join(path)
     }
 }
