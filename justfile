@@ -45,7 +45,8 @@ check-config FILE="config/smsotpd.toml":
 install DESTDIR="":
     cargo build --release --locked
     install -Dm755 -t {{ DESTDIR }}/usr/bin target/release/smsotpd target/release/smsotp
-    install -Dm644 systemd/smsotpd.service {{ DESTDIR }}/usr/lib/systemd/system/smsotpd.service
+    install -Dm644 -t {{ DESTDIR }}/usr/lib/systemd/system systemd/smsotpd.service systemd/smsotpd.socket
+    install -Dm644 systemd/smsotpd.tmpfiles {{ DESTDIR }}/usr/lib/tmpfiles.d/smsotpd.conf
     install -Dm644 systemd/smsotpd.sysusers {{ DESTDIR }}/usr/lib/sysusers.d/smsotpd.conf
     install -Dm644 systemd/smsotpd.modules-load.conf {{ DESTDIR }}/usr/lib/modules-load.d/smsotpd.conf
     install -Dm644 systemd/70-smsotpd.rules {{ DESTDIR }}/usr/lib/udev/rules.d/70-smsotpd.rules

@@ -16,6 +16,9 @@ mod set;
 
 pub use both::{Ahead, Life, Now, Steady};
 
+/// The variable by which the unit gives the boot's id.
+const BOOT: &str = "SMSOTPD_BOOT_ID";
+
 /// An instant of the wall clock: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Timestamp(u64);
@@ -129,8 +132,11 @@ impl Clock {
     pub fn boot(&self) -> String {
         match &self.0 {
             Source::System => {
-                let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-                id.trim().to_owned()
+                // The unit hides the file, and gives what it says.
+                let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+                    .or_else(|_| std::env::var(BOOT))
+                    .unwrap_or_default();
+                id.trim().replace('-', "")
             }
             Source::Manual(m) => format!("manual{}", m.boots.load(Ordering::SeqCst)),
             Source::Simulated(_) => "simulated".to_owned(),

@@ -1,5 +1,6 @@
 //! The Unix socket: one daemon for each, never taken from a running daemon, and closed to other users before
-//! it listens.
+//! it listens. A service manager may have made the socket; then it stays when the daemon goes, and requests wait for
+//! the next one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -15,7 +16,8 @@ use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 /// Connections that the kernel may hold until they are accepted; it takes `net.core.somaxconn` when that is less.
 const BACKLOG: i32 = 4096;
 
-/// A socket that clients can connect to. The socket is removed when this value is dropped.
+/// A socket that clients can connect to. The socket is removed when this value is dropped, unless a service manager made
+/// it.
 #[derive(Debug)]
 pub struct Listener {
     socket: UnixListener,
@@ -26,8 +28,8 @@ pub struct Listener {
 #[derive(Debug)]
 pub(super) struct Place {
     path: PathBuf,
-    /// Device and inode: a file that is at the path later may belong to another program.
-    identity: (u64, u64),
+    /// Device and inode: a file that is at the path later may belong to another program. `None`: a service manager's.
+    identity: Option<(u64, u64)>,
     /// Released after the socket was removed.
     _lock: File,
 }
@@ -82,13 +84,30 @@ impl Listener {
         let socket = bound(path).map_err(fault("bind", path))?;
         let identity = fs::symlink_metadata(path).map_err(fault("look at", path))?;
         // Nobody can connect before the socket listens, so its permissions are never too wide.
-        chown(path, None, gid).map_err(fault("give the group to", path))?;
-        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(fault("set the mode of", path))?;
+        permit(path, mode, gid)?;
         net::listen(&socket, BACKLOG).map_err(|e| fault("listen on", path)(e.into()))?;
         let socket = UnixListener::from(socket);
         socket.set_nonblocking(true).map_err(fault("prepare", path))?;
-        let identity = (identity.dev(), identity.ino());
+        let identity = Some((identity.dev(), identity.ino()));
         Ok(Self { socket, place: Place { path: path.to_owned(), identity, _lock: lock } })
+    }
+
+    /// Takes over a socket that a service manager made at `path` and listens on: with this mode, and with its group unless
+    /// `gid` names one.
+    pub fn adopt(
+        socket: UnixListener,
+        path: &Path,
+        mode: u32,
+        gid: Option<u32>,
+    ) -> Result<Self, ListenError> {
+        let lock = lock(path)?;
+        let source = |source| ListenError::System { doing: "prepare", path: path.to_owned(), source };
+        socket.set_nonblocking(true).map_err(source)?;
+        let known = fs::metadata(path).map_err(source)?;
+        if known.permissions().mode() & 0o777 != mode || gid.is_some_and(|gid| gid != known.gid()) {
+            permit(path, mode, gid)?;
+        }
+        Ok(Self { socket, place: Place { path: path.to_owned(), identity: None, _lock: lock } })
     }
 
     /// The path of the socket.
@@ -105,7 +124,8 @@ impl Listener {
 impl Place {
     /// Removes the socket; the path stays locked.
     pub(super) fn clear(&self) {
-        let ours = fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.identity);
+        let there = fs::symlink_metadata(&self.path).ok().map(|m| (m.dev(), m.ino()));
+        let ours = self.identity.is_some() && there == self.identity;
         if ours && let Err(e) = fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), "cannot remove the socket: {e}");
         }
@@ -116,6 +136,13 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.clear();
     }
+}
+
+/// Opens the socket to those who may use it, and to nobody else.
+fn permit(path: &Path, mode: u32, gid: Option<u32>) -> Result<(), ListenError> {
+    let fault = |doing| move |source| ListenError::System { doing, path: path.to_owned(), source };
+    chown(path, None, gid).map_err(fault("give the group to"))?;
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(fault("set the mode of"))
 }
 
 /// Takes the lock beside the socket, which shows which daemon serves it even when a process died without cleaning up.
@@ -215,6 +242,20 @@ mod tests {
         let _theirs = UnixListener::bind(&path).unwrap();
         drop(ours);
         UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn a_socket_of_the_service_manager_is_closed_to_others_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let theirs = UnixListener::bind(&path).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        let adopted = Listener::adopt(theirs.try_clone().unwrap(), &path, 0o640, None).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        let refused = Listener::adopt(theirs.try_clone().unwrap(), &path, 0o640, None).unwrap_err();
+        assert!(matches!(refused, ListenError::Taken { pid: Some(_), .. }), "{refused}");
+        drop(adopted);
+        UnixStream::connect(&path).expect("it waits for the next daemon");
     }
 
     #[test]

@@ -191,6 +191,11 @@ enum DaemonCommand {
     },
 }
 
+/// The command line, for its manual pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// The program: reads its arguments, runs the command, and returns the exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -220,7 +225,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "smsotp", &mut script);
+            clap_complete::generate(shell, &mut command(), "smsotp", &mut script);
             output::print(&String::from_utf8_lossy(&script))?;
             Ok(Exit::Done)
         }

@@ -55,6 +55,16 @@ impl Core {
         &self.gateway
     }
 
+    /// What it keeps.
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Whether messages are still carried to the modems.
+    pub(super) fn carries(&self) -> bool {
+        !self.work.is_finished()
+    }
+
     /// Completes when the store can no longer write.
     pub async fn failed(&self) -> StoreError {
         self.store.failed().await

@@ -1,10 +1,12 @@
 //! `smsotpd`: the command line, signals, and the notifications to systemd.
 
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
+use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -38,6 +40,11 @@ struct Arguments {
     check_config: bool,
 }
 
+/// The command line, for its manual page and completions.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the daemon until it is told to stop.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -64,11 +71,17 @@ pub fn main() -> ExitCode {
         println!("ok");
         return ExitCode::SUCCESS;
     }
+    // Before there is a second thread: the variables of the environment are taken out.
+    let given = given();
     let level = log::start(&config.log.level, config.log.format);
     dump::forbid();
     for warning in inspect::warnings(&config) {
         tracing::warn!("{warning}");
     }
+    let given = given.unwrap_or_else(|e| {
+        tracing::warn!("what systemd passed is no Unix socket, and is left: {e}");
+        None
+    });
     // One thread is enough: every room waits for the kernel, none computes for long, and the store's commits
     // have a thread of their own.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -78,7 +91,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(EX_SOFTWARE);
         }
     };
-    match runtime.block_on(run(arguments.config, config, &level)) {
+    match runtime.block_on(run(arguments.config, config, &level, given)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stopped::Start(e)) => {
             tracing::error!("{e}");
@@ -106,15 +119,20 @@ enum Stopped {
     Store(StoreError),
 }
 
-async fn run(path: PathBuf, mut config: Config, level: &log::Level) -> Result<(), Stopped> {
+async fn run(
+    path: PathBuf,
+    mut config: Config,
+    level: &log::Level,
+    given: Option<UnixListener>,
+) -> Result<(), Stopped> {
     let caught = |kind| signal(kind).map_err(Stopped::Signals);
     let mut terminate = caught(SignalKind::terminate())?;
     let mut interrupt = caught(SignalKind::interrupt())?;
     let mut hangup = caught(SignalKind::hangup())?;
-    let mut watchdog = watchdog();
+    let mut watchdog = Watchdog::of_systemd();
     loop {
         let daemon = tokio::select! {
-            daemon = start(&config, watchdog.as_mut()) => daemon?,
+            daemon = start(&config, given.as_ref(), watchdog.as_mut()) => daemon?,
             () = received(&mut terminate) => return Ok(()),
             () = received(&mut interrupt) => return Ok(()),
         };
@@ -135,7 +153,7 @@ async fn run(path: PathBuf, mut config: Config, level: &log::Level) -> Result<()
                 () = received(&mut terminate) => break None,
                 () = received(&mut interrupt) => break None,
                 () = received(&mut hangup) => reload(&path, &mut config, &daemon, level),
-                () = tick(watchdog.as_mut()) => notify(&[NotifyState::Watchdog]),
+                () = beat(watchdog.as_mut(), &daemon) => {}
                 why = daemon.failed() => break Some(why),
             }
         };
@@ -158,10 +176,14 @@ async fn run(path: PathBuf, mut config: Config, level: &log::Level) -> Result<()
 }
 
 /// Starts the daemon; while the disk is full it waits for room. systemd is told that it does.
-async fn start(config: &Config, mut watchdog: Option<&mut tokio::time::Interval>) -> Result<Daemon, Stopped> {
+async fn start(
+    config: &Config,
+    given: Option<&UnixListener>,
+    mut watchdog: Option<&mut Watchdog>,
+) -> Result<Daemon, Stopped> {
     let mut told = false;
     loop {
-        let full = match Daemon::start(config).await {
+        let full = match Daemon::start_on(config, given).await {
             Err(e) if e.is_full() => e,
             outcome => return outcome.map_err(Stopped::Start),
         };
@@ -227,21 +249,49 @@ async fn received(signal: &mut Signal) {
     }
 }
 
-/// Half of the time that systemd allows between two notifications.
-fn watchdog() -> Option<tokio::time::Interval> {
-    let limit = sd_notify::watchdog_enabled()?;
-    let mut interval = tokio::time::interval((limit / 2).max(Duration::from_millis(100)));
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    Some(interval)
+/// systemd's watchdog: what it allows between two notifications, and when the next sign of life is looked for.
+struct Watchdog {
+    limit: Duration,
+    ticks: tokio::time::Interval,
 }
 
-async fn tick(interval: Option<&mut tokio::time::Interval>) {
-    match interval {
-        Some(interval) => {
-            interval.tick().await;
+impl Watchdog {
+    fn of_systemd() -> Option<Self> {
+        let limit = sd_notify::watchdog_enabled()?;
+        // A third, so that a look that takes half of the limit still comes in time.
+        let mut ticks = tokio::time::interval((limit / 3).max(Duration::from_millis(100)));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Some(Self { limit, ticks })
+    }
+}
+
+async fn tick(watchdog: Option<&mut Watchdog>) {
+    match watchdog {
+        Some(watchdog) => {
+            watchdog.ticks.tick().await;
         }
         None => std::future::pending().await,
     }
+}
+
+/// Notifies the watchdog once the daemon showed that it gets on; else systemd ends the daemon and starts another.
+async fn beat(watchdog: Option<&mut Watchdog>, daemon: &Daemon) {
+    let Some(watchdog) = watchdog else { return std::future::pending().await };
+    watchdog.ticks.tick().await;
+    match daemon.feel(watchdog.limit / 2).await {
+        Ok(()) => notify(&[NotifyState::Watchdog]),
+        Err(still) => tracing::error!("{still}: systemd is not told that the daemon is well"),
+    }
+}
+
+/// The socket on which systemd listens, when it started the daemon for one (`sd_listen_fds(3)`).
+fn given() -> std::io::Result<Option<UnixListener>> {
+    let given = ListenFd::from_env().take_unix_listener(0)?;
+    if let Some(listener) = &given {
+        // A power_cycle command must not hold the socket.
+        rustix::io::fcntl_setfd(listener, rustix::io::FdFlags::CLOEXEC)?;
+    }
+    Ok(given)
 }
 
 /// Notifies systemd; without systemd this does nothing.

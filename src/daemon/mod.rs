@@ -16,9 +16,12 @@
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gsm_modem::Pins;
+use pulse::{Pulse, Still};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -36,6 +39,7 @@ mod log;
 mod main;
 mod pins;
 mod port;
+mod pulse;
 mod restore;
 mod unlock;
 mod wiring;
@@ -43,7 +47,7 @@ mod wiring;
 pub use core::{Core, PluggedModem};
 pub use inspect::{KeyFile, Lack, disk_floor, key_file, missing, warnings};
 pub use key::KeyError;
-pub use main::main;
+pub use main::{command, main};
 pub use restore::{KeyRestored, RestoreError, restore};
 
 /// The store's folder in the state folder.
@@ -120,11 +124,17 @@ pub struct Daemon {
     core: Core,
     close_socket: oneshot::Sender<()>,
     served: JoinHandle<()>,
+    pulse: Pulse,
 }
 
 impl Daemon {
     /// Starts every room; completes when the socket answers. The modems come up by themselves after that.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_on(config, None).await
+    }
+
+    /// The same on a socket that a service manager listens on, if it is the configured one.
+    pub async fn start_on(config: &Config, given: Option<&UnixListener>) -> Result<Self, StartError> {
         let access = wiring::access(config)?;
         let state = config.state_dir.clone();
         std::fs::DirBuilder::new()
@@ -149,7 +159,7 @@ impl Daemon {
             modems.push((wiring::modem(modem, config, pins)?, host));
         }
         // A daemon that nobody can reach sends nothing.
-        let listener = wiring::socket(config)?;
+        let listener = wiring::socket(config, given)?;
         let core = Core::start(store, key, Clock::system(), config.gateway.clone(), modems).await?;
         core.gateway().keep_key(Arc::new(unlock::Home::new(place)));
         if let Some(next) = next {
@@ -167,7 +177,7 @@ impl Daemon {
                 tracing::error!("the socket: {e}");
             }
         });
-        Ok(Self { core, close_socket, served })
+        Ok(Self { core, close_socket, served, pulse: Pulse::of(&config.api.socket) })
     }
 
     /// The use cases, for callers in the same process.
@@ -180,6 +190,11 @@ impl Daemon {
     pub fn reload(&self, old: &Config, new: &Config) -> Vec<&'static str> {
         self.core.gateway().reload(new.gateway.clone());
         wiring::needs_restart(old, new)
+    }
+
+    /// Asks every room that has to get on for a sign of it, and gives them this long.
+    async fn feel(&self, limit: Duration) -> Result<(), Still> {
+        self.pulse.feel(self.core.store(), self.core.carries(), limit).await
     }
 
     /// Completes when the store can no longer write.

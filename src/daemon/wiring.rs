@@ -1,13 +1,15 @@
 //! The configuration's values turned into those of the rooms.
 
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::unistd::{Group, User};
 
 use super::StartError;
-use crate::api::Listener;
 use crate::api::access::{Access, Client, Matcher};
-use crate::config::{Config, Modem, Who};
+use crate::api::{ListenError, Listener};
+use crate::config::{Api, Config, Modem, Who};
 use crate::secret::Secret;
 
 /// Who may use the socket. The operators are root and the daemon's own user, who can read its state anyway.
@@ -32,10 +34,25 @@ pub(super) fn matcher(who: &Who) -> Result<Matcher, StartError> {
     })
 }
 
-/// Binds the socket as the configuration says.
-pub(super) fn socket(config: &Config) -> Result<Listener, StartError> {
-    let gid = config.api.group.as_deref().map(gid).transpose()?;
-    Ok(Listener::bind(&config.api.socket, config.api.mode, gid)?)
+/// The socket as the configuration says: that of the service manager if it is at this path, else one of its own.
+pub(super) fn socket(config: &Config, given: Option<&UnixListener>) -> Result<Listener, StartError> {
+    let Api { socket: path, mode, group, .. } = &config.api;
+    let gid = group.as_deref().map(gid).transpose()?;
+    let Some(given) = given else { return Ok(Listener::bind(path, *mode, gid)?) };
+    let at = given.local_addr().ok().and_then(|address| address.as_pathname().map(PathBuf::from));
+    if at.as_ref() != Some(path) {
+        tracing::warn!(
+            given = %at.unwrap_or_default().display(),
+            socket = %path.display(),
+            "systemd's socket is not where api.socket is, and nobody answers there: set ListenStream= in a drop-in of \
+             smsotpd.socket, or disable that unit"
+        );
+        return Ok(Listener::bind(path, *mode, gid)?);
+    }
+    let clone = given.try_clone();
+    let clone =
+        clone.map_err(|source| ListenError::System { doing: "take over", path: path.clone(), source })?;
+    Ok(Listener::adopt(clone, path, *mode, gid)?)
 }
 
 fn uid(name: &str) -> Result<u32, StartError> {

@@ -23,6 +23,7 @@ mod attack_wire;
 mod check_config;
 mod cli_pdu;
 mod config_shipped;
+mod daemon_activation;
 mod daemon_backup;
 mod daemon_clients;
 mod daemon_clock;
