@@ -69,6 +69,8 @@ pub(super) struct Head {
     line_ended: AtomicBool,
     /// It ended with another version of HTTP.
     other_version: AtomicBool,
+    /// A head was read before.
+    followed: AtomicBool,
 }
 
 impl Head {
@@ -98,6 +100,12 @@ impl Head {
     /// The head was read, and its request is answered.
     pub(super) fn done(&self) {
         self.awaited.store(false, Ordering::Relaxed);
+        self.followed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing came on the connection yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        !self.has_begun() && !self.followed.load(Ordering::Relaxed)
     }
 
     /// Whether hyper waits for it, or gave up on it.

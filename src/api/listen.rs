@@ -110,6 +110,11 @@ impl Listener {
         Ok(Self { socket, place: Place { path: path.to_owned(), identity: None, _lock: lock } })
     }
 
+    /// Whether a service manager made the socket, and listens on it when this value is gone.
+    pub const fn is_kept(&self) -> bool {
+        self.place.identity.is_none()
+    }
+
     /// The path of the socket.
     pub fn path(&self) -> &Path {
         &self.place.path

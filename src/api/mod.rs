@@ -48,4 +48,4 @@ pub use access::Access;
 pub use app::{Answer, Limits, Service};
 pub use listen::{ListenError, Listener};
 pub use routes::{ROUTES, Route};
-pub use serve::{serve, serve_within};
+pub use serve::{serve, serve_until, serve_within};

@@ -37,6 +37,8 @@ const OTHER_DESCRIPTORS: u64 = 256;
 const DESCRIPTORS: u64 = 2;
 /// The largest head of a request.
 const HEAD_OCTETS: usize = 64 * 1024;
+/// How long a client that has connected, and has asked nothing, is waited for at the end.
+const FIRST_WORD: Duration = Duration::from_secs(1);
 /// The pause after an `accept` that failed for lack of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -58,18 +60,34 @@ pub async fn serve_within(
     access: Access,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    serve_until(limits, listener, service, access, std::future::pending(), shutdown).await
+}
+
+/// The same; once `rest` completes, further connections are left to whoever listens on the socket next.
+pub async fn serve_until(
+    limits: Limits,
+    listener: Listener,
+    service: Arc<dyn Service>,
+    access: Access,
+    rest: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
     let (socket, place) = listener.into_parts()?;
     let (stop, stopping) = watch::channel(false);
     let app = Arc::new(App { service, limits, stopping });
     let shared = Shared { router: router(&app), app, access: Arc::new(access) };
     let seats = Seats::new(places(limits.connections), limits.connections_per_uid);
     let mut connections = JoinSet::new();
-    let mut shutdown = pin!(shutdown);
+    let (mut rest, mut shutdown) = (pin!(rest), pin!(shutdown));
+    let mut rests = false;
     loop {
         tokio::select! {
+            // What is connected when the end begins waits for the next daemon.
+            biased;
             () = &mut shutdown => break,
+            () = &mut rest, if !rests => rests = true,
             Some(_) = connections.join_next() => {}
-            accepted = socket.accept() => match accepted {
+            accepted = socket.accept(), if !rests => match accepted {
                 Ok((stream, _)) => shared.admit(stream, &seats, &mut connections),
                 Err(e) => {
                     tracing::warn!("cannot accept a connection: {e}");
@@ -158,6 +176,12 @@ impl Shared {
             tokio::select! {
                 ended = &mut served => return ended,
                 () = self.app.stopped() => {}
+            }
+            // hyper would close a connection on which nothing came yet, and who has just connected is about to ask.
+            if head.is_fresh()
+                && let Ok(ended) = tokio::time::timeout(FIRST_WORD, served.as_mut()).await
+            {
+                return ended;
             }
             served.as_mut().graceful_shutdown();
             served.await

@@ -122,6 +122,8 @@ impl StartError {
 /// A running daemon.
 pub struct Daemon {
     core: Core,
+    /// Of a socket that the service manager keeps.
+    leave_socket: Option<oneshot::Sender<()>>,
     close_socket: oneshot::Sender<()>,
     served: JoinHandle<()>,
     pulse: Pulse,
@@ -166,18 +168,29 @@ impl Daemon {
             core.gateway().turn_key(next).await?;
         }
         let (close_socket, closed) = oneshot::channel::<()>();
+        let (rest, rests) = oneshot::channel::<()>();
+        // A socket of its own is served to the end: who comes late is told that the daemon stops.
+        let leave_socket = listener.is_kept().then_some(rest);
+        let is_kept = leave_socket.is_some();
         let limits = config.api.limits;
         let service = Arc::new(core.gateway().clone());
         let served = tokio::spawn(async move {
+            // A dropped sender counts as well.
+            let rest = async move {
+                if is_kept {
+                    let _ = rests.await;
+                } else {
+                    std::future::pending::<()>().await;
+                }
+            };
             let until = async move {
-                // A dropped sender closes the socket as well.
                 let _ = closed.await;
             };
-            if let Err(e) = api::serve_within(limits, listener, service, access, until).await {
+            if let Err(e) = api::serve_until(limits, listener, service, access, rest, until).await {
                 tracing::error!("the socket: {e}");
             }
         });
-        Ok(Self { core, close_socket, served, pulse: Pulse::of(&config.api.socket) })
+        Ok(Self { core, leave_socket, close_socket, served, pulse: Pulse::of(&config.api.socket) })
     }
 
     /// The use cases, for callers in the same process.
@@ -202,8 +215,10 @@ impl Daemon {
         self.core.failed().await
     }
 
-    /// Stops: callers that wait on the socket still get an answer, what is on the air ends, and nothing is lost.
+    /// Stops: callers that wait on the socket still get an answer, what is on the air ends, and nothing is lost. Who connects
+    /// to a socket that the service manager keeps waits for the next daemon.
     pub async fn stop(self) {
+        drop(self.leave_socket);
         let store = self.core.stop().await;
         drop(self.close_socket);
         let _ = self.served.await;

@@ -1,8 +1,9 @@
 //! A daemon on a socket of the service manager, and the watchdog.
 
+use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Command;
 
 use gsm_sim::Script;
@@ -46,6 +47,24 @@ async fn requests_wait_while_the_daemon_restarts() {
         let sent = rig.over(waiting.await.unwrap()["id"].as_str().unwrap()).await;
         assert_eq!(sent["status"], "sent", "{sent}");
     }
+}
+
+/// Whoever connected is answered, also when the daemon stops before the request comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_has_just_connected_is_answered() {
+    let mut rig = Rig::start(1, Script::default(), "");
+    let mut client = UnixStream::connect(rig.socket()).unwrap();
+    // This one is accepted behind it.
+    get(&rig.client(), "/v1/status").await;
+    rig.signal(Signal::TERM);
+    while !rig.logs().contains("stops") {
+        tokio::task::yield_now().await;
+    }
+    client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(rig.ended().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
