@@ -24,6 +24,7 @@ pub mod demo;
 mod doctor;
 mod events;
 mod exit;
+mod import;
 mod inbox;
 mod key;
 mod limits;

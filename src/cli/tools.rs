@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::exit::{Exit, Failure};
 use super::output::print;
-use super::{backup, demo, doctor, pdu, probe, sim};
+use super::{backup, demo, doctor, import, pdu, probe, sim};
 use crate::config::DEFAULT_PATH;
 
 /// The commands that need no daemon.
@@ -54,6 +54,13 @@ pub(super) enum Tool {
         #[arg(long, value_name = "PATH", default_value = DEFAULT_PATH)]
         config: PathBuf,
     },
+    /// Print a configuration that is made from another gateway's; what has no counterpart stands as a comment.
+    Import {
+        /// Whose it is.
+        peer: import::Peer,
+        /// Such as /etc/gammu-smsdrc or /etc/smsd.conf.
+        file: PathBuf,
+    },
     /// PDUs of short messages, JSON lines on stdin to JSON lines on stdout.
     Pdu {
         #[command(subcommand)]
@@ -96,6 +103,7 @@ pub(super) fn run(tool: Tool, socket: Option<&Path>, json: bool) -> Result<Exit,
         }
         Tool::Restore { file, state_dir, config } => return backup::restore(&file, state_dir, &config, json),
         Tool::Doctor { config } => return runtime.block_on(doctor::run(&config, socket, json)),
+        Tool::Import { peer, file } => return import::run(peer, &file),
         Tool::Probe { ports } => return runtime.block_on(probe::run(&ports, json)),
     }
     Ok(Exit::Done)
