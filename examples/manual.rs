@@ -73,7 +73,7 @@ fn configuration(text: &str) -> String {
             literal = false;
         }
         match prose {
-            Some(prose) if prose.is_empty() => drop(page.control("PP", [])),
+            Some("") => drop(page.control("PP", [])),
             Some(prose) => drop(page.text([roman(prose)])),
             None if line.is_empty() => drop(page.control("PP", [])),
             None if is_section => {
