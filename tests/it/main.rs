@@ -47,6 +47,7 @@ mod daemon_twins;
 mod daemon_unplug;
 mod doctor;
 mod hardware_notes;
+mod metrics_named;
 mod modem_pty;
 mod modem_recovery;
 mod modem_states;
