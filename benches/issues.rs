@@ -209,7 +209,7 @@ fn write(tx: &mut Tx<'_>, key: &Key, it: &Issued, trail: bool) -> Result<(), Sto
     let until = v.resend_at.plus(Duration::from_secs(3600));
     let window = Window { buckets: [Bucket { first: v.resend_at, last: v.resend_at, count: 1 }].into() };
     for name in [v.to.as_str(), "client", v.to.prefix(), "total"] {
-        tx.put_window(name, &window, until)?;
+        tx.put_window(name, Duration::from_secs(3600), &window, until)?;
     }
     tx.put_message(&it.message)?;
     tx.put_verification(v)?;

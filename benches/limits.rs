@@ -120,7 +120,7 @@ async fn fill(dir: &Path, numbers: u64, limits: &Limits) {
                 for place in limits.codes(&to, None, &[]).into_iter().chain(limits.guesses(&to)) {
                     let mut window = Window::default();
                     window.add(place.rate, spread(now, n));
-                    tx.put_window(&place.key, &window, now.plus(place.rate.per))?;
+                    tx.put_window(&place.subject, place.rate.per, &window, now.plus(place.rate.per))?;
                 }
             }
             Ok::<_, smsotpd::store::StoreError>(())

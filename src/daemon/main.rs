@@ -105,6 +105,10 @@ pub fn main() -> ExitCode {
             tracing::error!("signals cannot be received: {e}");
             ExitCode::from(EX_SOFTWARE)
         }
+        Err(Stopped::Store(why @ StoreError::Damaged(_))) => {
+            tracing::error!("{why}");
+            ExitCode::from(EX_IOERR)
+        }
         Err(Stopped::Store(why)) => {
             tracing::error!("the store can no longer write, so nothing more is accepted: {why}");
             ExitCode::from(EX_IOERR)

@@ -301,11 +301,11 @@ impl Inner {
             Effect::Recovered(view, recovery) => return Some(EventKind::Recovered(view, recovery)),
             Effect::Audit(audit) => return Some(EventKind::Audit(audit)),
             Effect::ExpectExpiry(at, id) => {
-                locked(&self.expiries).insert((at, id));
+                locked(&self.expiries).insert(at, id);
                 self.keep_by(Some(at));
             }
             Effect::ForgetExpiry(at, id) => {
-                locked(&self.expiries).remove(&(at, id));
+                locked(&self.expiries).remove(at, id);
             }
             Effect::CodeEnded(modem, observation) => {
                 if let Ok(index) = self.index(&modem) {

@@ -1,7 +1,6 @@
 //! What the use cases have at hand: the store, the pool, the modems, and who is told of what happens. They stand on
 //! this file, and it uses none of them.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
@@ -11,6 +10,7 @@ use super::air::{Doubt, OnAir};
 use super::clocks::Clocks;
 use super::error::{GatewayError, Result};
 use super::events::Events;
+use super::expiries::Expiries;
 use super::key_home::KeyHome;
 use super::lock::locked;
 use super::metrics::Metrics;
@@ -20,7 +20,7 @@ use super::settings::Settings;
 use super::submit::Submit;
 use super::view::ModemView;
 use crate::clock::{Now, Steady};
-use crate::id::{Ids, VerificationId};
+use crate::id::{Ids, MessageId};
 use crate::outbox::{Circuit, Condition, Message, Pool};
 use crate::phone::PhoneNumber;
 use crate::secret::Key;
@@ -40,8 +40,10 @@ pub(super) struct Inner {
     /// What waits, and the modems by their place in `slots`.
     pub(super) queue: Mutex<Pool>,
     pub(super) slots: Vec<Slot>,
-    /// When each pending verification ends, at the latest.
-    pub(super) expiries: Mutex<BTreeSet<(Steady, VerificationId)>>,
+    /// When the pending verifications end.
+    pub(super) expiries: Mutex<Expiries>,
+    /// Up to which live message the queue was taken up, while it is not all there.
+    pub(super) taken_up: Mutex<Option<MessageId>>,
     /// Something earlier than `keeper_at` waits for its time.
     pub(super) keeper: Notify,
     /// Until when the keeper sleeps, in milliseconds; zero while it looks.

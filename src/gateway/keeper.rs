@@ -17,8 +17,10 @@ use crate::store::{EventRecords as _, Records as _};
 
 /// How often old records are looked for, at the least and at the most.
 const SWEEPS: (Duration, Duration) = (Duration::from_secs(3600), Duration::from_secs(60));
-/// Codes given up in one commit.
-const ENDS_AT_ONCE: usize = 200;
+/// Verifications or messages that end in one commit.
+const ENDS_AT_ONCE: usize = 100;
+/// Ends of verifications that are read at once.
+const EXPIRIES: usize = 5000;
 /// Records of a kind that are forgotten in one commit, at the least and at the most: as many as take about so long. So old
 /// records go as fast as new ones come, and nobody waits long behind them.
 const BATCHES: (usize, usize) = (50, 1600);
@@ -64,7 +66,7 @@ impl Inner {
                 }
             };
             let queue = locked(&self.queue).next_wake();
-            let expiry = locked(&self.expiries).first().map(|&(at, _)| at);
+            let expiry = locked(&self.expiries).next();
             let sweep = self.sweep_at(swept.as_ref());
             let next =
                 [queue, expiry, self.held_until(), sealing].into_iter().flatten().fold(sweep, Steady::min);
@@ -128,21 +130,34 @@ impl Inner {
             let end = move |mv: &mut Move<'_, '_>| some.into_iter().try_for_each(|id| mv.give_up_code(id));
             self.make_in_turn(end).await?;
         }
-        for id in overdue {
-            self.make_in_turn(move |mv| mv.run_out(id)).await?;
+        for some in overdue.chunks(ENDS_AT_ONCE).map(<[_]>::to_vec) {
+            let end = move |mv: &mut Move<'_, '_>| some.into_iter().try_for_each(|id| mv.run_out(id));
+            self.make_in_turn(end).await?;
         }
-        loop {
-            let first = locked(&self.expiries).first().copied();
-            let Some((at, id)) = first.filter(|&(at, _)| at <= now.steady()) else { break };
-            locked(&self.expiries).remove(&(at, id));
-            self.make_in_turn(move |mv| mv.expire(id)).await?;
-        }
+        self.end_due(now).await?;
         self.tell_held();
         if now.steady() >= self.sweep_at(swept.as_ref()) {
             let batch = swept.and_then(|last| last.rest).map_or(BATCHES.0, |rest| rest.batch);
             *swept = Some(Swept { at: now.steady(), rest: self.sweep(now, batch).await? });
         }
         self.seal_anew(now).await
+    }
+
+    /// Ends the verifications whose time is over.
+    async fn end_due(self: &Arc<Self>, now: Now) -> Result<()> {
+        loop {
+            let begun = locked(&self.expiries).begin();
+            if let Some(from) = begun {
+                let some = self.store.read(move |view| view.pending_verifications(from, EXPIRIES)).await??;
+                locked(&self.expiries).end(some, EXPIRIES);
+            }
+            let due = locked(&self.expiries).take_due(now.steady(), ENDS_AT_ONCE);
+            if due.is_empty() {
+                return Ok(());
+            }
+            let end = move |mv: &mut Move<'_, '_>| due.into_iter().try_for_each(|id| mv.expire(id));
+            self.make_in_turn(end).await?;
+        }
     }
 
     /// When to look for old records again: nothing outlives its time by more than a tenth of the shortest one, or a

@@ -15,10 +15,15 @@ use super::metrics::Metrics;
 use super::settings::Settings;
 use super::submit::Submit;
 use crate::clock::Clock;
-use crate::id::Ids;
+use crate::id::{Ids, MessageId};
 use crate::outbox::{Event, MessageStatus, Pool};
 use crate::secret::Key;
 use crate::store::{EventRecords as _, Records as _, Store, View};
+
+/// Messages that are taken up before the daemon serves; those of a longer queue follow before any is sent.
+const AT_OPEN: usize = 20_000;
+/// Messages that are taken up at once.
+const AT_ONCE: usize = 500;
 
 impl Gateway {
     /// Takes up what the store holds: queued messages wait again, one that was on the air is in doubt and goes
@@ -47,6 +52,7 @@ impl Gateway {
             started_at: now.steady(),
             slots,
             expiries: Mutex::default(),
+            taken_up: Mutex::default(),
             keeper: Notify::new(),
             keeper_at: AtomicU64::new(0),
             events: Events::new(),
@@ -60,13 +66,22 @@ impl Gateway {
         }));
         gateway.0.take_up_trail().await?;
         gateway.0.recover().await?;
-        let last = gateway.0.store.read(View::event_ends).await??.map_or(0, |sealed| sealed.ends.last);
-        gateway.0.events.reached(last);
+        gateway.0.reach_events().await?;
         Ok(gateway)
     }
 
-    /// Carries messages until [`Gateway::stop`]: a worker for each modem, and one keeper of times.
+    /// Carries messages until [`Gateway::stop`]: a worker for each modem, and one keeper of times. Nothing is sent before
+    /// the whole queue was taken up.
     pub async fn run(&self) {
+        let taken_up = async {
+            self.0.take_up_the_rest().await?;
+            self.0.reach_events().await
+        };
+        if let Err(e) = taken_up.await {
+            // The store told the daemon already.
+            tracing::error!(error = %e, "the queue cannot be taken up");
+            return;
+        }
         let mut tasks = tokio::task::JoinSet::new();
         for slot in 0..self.0.slots.len() {
             let inner = Arc::clone(&self.0);
@@ -117,11 +132,41 @@ impl Inner {
         Ok(())
     }
 
+    /// Whoever follows is told of what was written so far.
+    async fn reach_events(&self) -> Result<()> {
+        let last = self.store.read(View::event_ends).await??.map_or(0, |sealed| sealed.ends.last);
+        self.events.reached(last);
+        Ok(())
+    }
+
     /// Takes up what the store holds after a start. Nobody waits yet: what changes is in the trail alone.
     pub(super) async fn recover(self: &Arc<Self>) -> Result<()> {
-        let now = self.now();
         self.recall_homes().await?;
-        let live = self.store.read(View::live_messages).await??;
+        let mut left = Some(None);
+        for _ in 0..AT_OPEN.div_ceil(AT_ONCE) {
+            let Some(after) = left else { break };
+            left = self.take_up(after).await?.map(Some);
+        }
+        *locked(&self.taken_up) = left.flatten();
+        self.recall_late(self.now()).await
+    }
+
+    /// Takes up what of a long queue is left. A message that ends meanwhile may stay in the pool: no modem gets it.
+    async fn take_up_the_rest(self: &Arc<Self>) -> Result<()> {
+        let mut left = locked(&self.taken_up).take();
+        while let Some(after) = left
+            && !self.stopping.load(Ordering::SeqCst)
+        {
+            left = self.take_up(Some(after)).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes up some messages behind this one. Answers the last of them when there may be more.
+    async fn take_up(self: &Arc<Self>, after: Option<MessageId>) -> Result<Option<MessageId>> {
+        let now = self.now();
+        let read = move |view: &View| view.some_live_messages(after, AT_ONCE);
+        let (live, last) = self.store.read(read).await??;
         let (mut doubtful, longest) = (0, self.settings().retry.max);
         for mut m in live {
             if m.status == MessageStatus::Sending {
@@ -146,7 +191,6 @@ impl Inner {
                 locked(&self.queue).push(&m, recipient, vec![], now.steady());
             }
         }
-        self.recall_late(now).await?;
         if doubtful > 0 {
             tracing::warn!(
                 messages = doubtful,
@@ -154,8 +198,6 @@ impl Inner {
                  network can drop it"
             );
         }
-        let pending = self.store.read(View::pending_verifications).await??;
-        locked(&self.expiries).extend(pending);
-        Ok(())
+        Ok(last)
     }
 }

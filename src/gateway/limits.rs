@@ -16,7 +16,7 @@ use crate::hex;
 use crate::otp::{Limits, Place, PumpingRule, Standing, Verification, Window};
 use crate::outbox::Message;
 use crate::phone::PhoneNumber;
-use crate::store::Records as _;
+use crate::store::WindowRecords as _;
 
 /// Octets of a value among the caller's own keys.
 const KEY_OCTETS: usize = 200;
@@ -119,7 +119,7 @@ impl Move<'_, '_> {
 
     fn look(&self, places: Vec<Place>) -> Result<Vec<Seen>> {
         let look = |place: Place| {
-            let window = self.tx.window(&place.key)?;
+            let window = self.tx.window(&place.subject, place.rate.per)?;
             let standing = window.standing(place.rate, self.now.steady());
             Ok(Seen { place, standing, window })
         };
@@ -129,7 +129,8 @@ impl Move<'_, '_> {
     fn add(&mut self, seen: Vec<Seen>) -> Result<()> {
         for Seen { place, mut window, .. } in seen {
             window.add(place.rate, self.now.steady());
-            self.tx.put_window(&place.key, &window, self.now.steady().plus(place.rate.per))?;
+            let until = self.now.steady().plus(place.rate.per);
+            self.tx.put_window(&place.subject, place.rate.per, &window, until)?;
         }
         Ok(())
     }

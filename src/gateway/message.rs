@@ -80,11 +80,8 @@ impl Gateway {
             .0
             .store
             .read(move |view| {
-                view.messages(limit + 1, filter.before, |m| {
-                    who.may_see(m)
-                        && filter.status.is_none_or(|status| m.status == status)
-                        && to.as_ref().is_none_or(|to| m.to == *to)
-                })
+                let page = (limit + 1, filter.before);
+                view.list_messages(page, filter.status, to.as_ref(), |m| who.may_see(m))
             })
             .await??;
         Ok(Page::cut(found.iter().map(MessageView::from).collect(), limit, |m| m.id.to_string()))

@@ -11,6 +11,7 @@ mod destination;
 mod effects;
 mod error;
 mod events;
+mod expiries;
 mod explain;
 mod follow;
 mod inbound;

@@ -1,6 +1,8 @@
 //! The guard against SMS pumping, as an issue meets it: what it looked at, what it refuses or would refuse, and what is
 //! counted when the code goes out or is entered.
 
+use std::time::Duration;
+
 use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::lock::locked;
@@ -9,7 +11,7 @@ use crate::otp::{
     Action, Block, Group, NEIGHBOURS, PumpingRule, Rate, Standing, Tally, Verification, Window,
 };
 use crate::phone::PhoneNumber;
-use crate::store::Records as _;
+use crate::store::WindowRecords as _;
 
 /// What the guard has to say about a code.
 pub(super) struct Guard {
@@ -94,7 +96,7 @@ impl Move<'_, '_> {
         };
         let (action, tallies) = self.tallies(to)?;
         let look = |block: Block| {
-            let window = self.tx.window(&block.key)?;
+            let window = self.tx.window(&block.key, Duration::ZERO)?;
             let standing = block.standing(&window, self.now.steady());
             Ok::<_, GatewayError>(Neighbours { block, window, standing })
         };
@@ -112,8 +114,8 @@ impl Move<'_, '_> {
         let action = policy.action(range, &locked(&self.inner.queue).countries());
         let tally = |group: Group| {
             let tally = Tally {
-                unverified: self.tx.window(&group.unverified)?,
-                verified: self.tx.window(&group.verified)?,
+                unverified: self.tx.window(&group.unverified, Duration::ZERO)?,
+                verified: self.tx.window(&group.verified, Duration::ZERO)?,
             };
             Ok((group, tally))
         };
@@ -141,11 +143,11 @@ impl Move<'_, '_> {
         for Counted { group, mut tally, .. } in guard.groups {
             tally.issued(&policy, self.now.steady());
             let (until, _) = Tally::expire_at(&policy, self.now.steady());
-            self.tx.put_window(&group.unverified, &tally.unverified, until)?;
+            self.tx.put_window(&group.unverified, Duration::ZERO, &tally.unverified, until)?;
         }
         if let Some(Neighbours { block, window, .. }) = guard.neighbours {
             let window = block.add(&window, self.now.steady());
-            self.tx.put_window(&block.key, &window, self.now.steady().plus(NEIGHBOURS))?;
+            self.tx.put_window(&block.key, Duration::ZERO, &window, self.now.steady().plus(NEIGHBOURS))?;
         }
         Ok(())
     }
@@ -160,8 +162,8 @@ impl Move<'_, '_> {
         for (group, mut tally) in self.tallies(&v.to)?.1 {
             tally.entered(issued_at, v.sends, self.now.steady());
             let (unverified, verified) = Tally::expire_at(&self.settings.pumping, self.now.steady());
-            self.tx.put_window(&group.unverified, &tally.unverified, unverified)?;
-            self.tx.put_window(&group.verified, &tally.verified, verified)?;
+            self.tx.put_window(&group.unverified, Duration::ZERO, &tally.unverified, unverified)?;
+            self.tx.put_window(&group.verified, Duration::ZERO, &tally.verified, verified)?;
         }
         Ok(())
     }

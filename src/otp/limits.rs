@@ -87,8 +87,8 @@ impl Limits {
 /// A window: where it stands in the store, and against which rate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Its name in the store, which is kept as a hash: it may have a number in it.
-    pub key: String,
+    /// What it counts for, by which the store finds it. It is kept as a hash: it may have a number in it.
+    pub subject: String,
     /// The rate.
     pub rate: Rate,
     /// The key of `[limits]` that the rate stands under, such as `per_number`.
@@ -97,7 +97,7 @@ pub struct Place {
 
 impl Place {
     fn new(limit: &str, subject: &str, rate: Rate) -> Self {
-        Self { key: format!("{subject} {}", rate.per.as_secs()), rate, limit: limit.to_owned() }
+        Self { subject: subject.to_owned(), rate, limit: limit.to_owned() }
     }
 }
 
@@ -105,9 +105,9 @@ impl Place {
 mod tests {
     use super::*;
 
-    /// What is counted goes on under these keys over an update of the program.
+    /// What is counted goes on under these subjects and spans over an update of the program.
     #[test]
-    fn each_window_has_a_key_of_its_own_and_keeps_it() {
+    fn each_window_has_a_place_of_its_own_and_keeps_it() {
         let rates = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Rate>>();
         let limits =
             Limits { keys: BTreeMap::from([("ip".to_owned(), rates(&["10/1h"]))]), ..Limits::default() };
@@ -115,17 +115,18 @@ mod tests {
         let given = [("ip".to_owned(), "c0ffee".to_owned()), ("gone".to_owned(), "ab".to_owned())];
         let places: Vec<_> =
             limits.codes(&to, Some("web"), &given).into_iter().chain(limits.guesses(&to)).collect();
-        let told: Vec<_> = places.iter().map(|p| (p.limit.as_str(), p.key.as_str())).collect();
+        let told: Vec<_> =
+            places.iter().map(|p| (p.limit.as_str(), p.subject.as_str(), p.rate.per.as_secs())).collect();
         assert_eq!(
             told,
             [
-                ("per_number", "number +41791234567 600"),
-                ("per_number", "number +41791234567 86400"),
-                ("per_client", "client web 60"),
-                ("per_prefix", "prefix 4179123 600"),
-                ("total", "total 3600"),
-                ("keys.ip", "key ip c0ffee 3600"),
-                ("guesses_per_number", "guesses +41791234567 86400"),
+                ("per_number", "number +41791234567", 600),
+                ("per_number", "number +41791234567", 86400),
+                ("per_client", "client web", 60),
+                ("per_prefix", "prefix 4179123", 600),
+                ("total", "total", 3600),
+                ("keys.ip", "key ip c0ffee", 3600),
+                ("guesses_per_number", "guesses +41791234567", 86400),
             ]
         );
     }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc as std_mpsc};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -178,7 +179,7 @@ impl Restored {
     /// Whether this is the key of what is in it.
     pub fn is_of(&self, master: &Master) -> Result<bool, RestoreError> {
         let Some(disk) = &self.disk else { return Ok(false) };
-        let view = View::new(Arc::clone(disk) as Arc<dyn Engine>, None);
+        let view = View::new(Arc::clone(disk) as Arc<dyn Engine>, Arc::default(), None);
         Ok(match view.keyring()? {
             Some(keyring) => keyring.is_of(master),
             None => view.is_of(&Key::from_bytes(*master.expose()))?,
@@ -208,7 +209,8 @@ impl Drop for Restored {
 impl Restored {
     fn fill(&mut self, from: &mut dyn Read) -> Result<(), RestoreError> {
         read_header(from)?;
-        let (options, health) = (Options::default(), Arc::new(Health::new()));
+        let options = Options { look_within: Duration::MAX, ..Options::default() };
+        let health = Arc::new(Health::new());
         let disk = open::disk(&self.unfinished, &options, &health)?;
         for number in 1.. {
             let mut changes = read_record(from, number)?;

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::engine::{Engine, Overlay};
 use super::health::Health;
+use super::listed::{Changed, Listed};
 use super::{StoreError, journal};
 
 /// Moves in one commit.
@@ -47,6 +48,7 @@ pub(super) struct Committer {
     engine: Arc<dyn Engine>,
     jobs: mpsc::Receiver<Job>,
     health: Arc<Health>,
+    listed: Arc<Listed>,
     recorders: Vec<std::sync::mpsc::Sender<Overlay>>,
     /// Patient moves, in order, while the disk is full.
     waiting: VecDeque<(Run, oneshot::Sender<Outcome>)>,
@@ -63,8 +65,13 @@ struct Group {
 }
 
 impl Committer {
-    pub(super) fn new(engine: Arc<dyn Engine>, jobs: mpsc::Receiver<Job>, health: Arc<Health>) -> Self {
-        Self { engine, jobs, health, recorders: Vec::new(), waiting: VecDeque::new() }
+    pub(super) fn new(
+        engine: Arc<dyn Engine>,
+        jobs: mpsc::Receiver<Job>,
+        health: Arc<Health>,
+        listed: Arc<Listed>,
+    ) -> Self {
+        Self { engine, jobs, health, listed, recorders: Vec::new(), waiting: VecDeque::new() }
     }
 
     /// Works on this thread. Ends when it is told to, or when no store is left to ask.
@@ -193,7 +200,9 @@ impl Committer {
 
     fn commit(&mut self, changes: Overlay) -> Result<(), StoreError> {
         let copy = if self.recorders.is_empty() { None } else { Some(changes.clone()) };
+        let listed = Changed::of(&changes);
         self.guarded(|engine| engine.commit(changes))?;
+        self.listed.change(listed);
         if let Some(copy) = copy {
             self.recorders.retain(|to| to.send(copy.clone()).is_ok());
         }

@@ -46,6 +46,35 @@ impl Content {
     }
 }
 
+/// The sum of the records that a look at all of them has passed, as they are now: what is carried over meanwhile counts.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    /// The octets of the tables that it came to the end of.
+    pub(super) tables: Vec<u8>,
+    /// In the table that it is at, the keys before this one.
+    pub(super) upto: Vec<u8>,
+    /// The sum.
+    pub(super) weights: u64,
+    /// Changes were begun that are not wholly here: what is fits to nothing.
+    pub(super) torn: bool,
+}
+
+impl Passed {
+    /// A record was changed.
+    pub(super) fn changed(&mut self, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
+        if self.has(key) {
+            let weight = |value: Option<&[u8]>| value.map_or(0, |value| weight(key, value));
+            self.weights = self.weights.wrapping_sub(weight(old)).wrapping_add(weight(new));
+        }
+    }
+
+    fn has(&self, key: &[u8]) -> bool {
+        let table = key.first();
+        table.is_some_and(|table| self.tables.contains(table))
+            || table == self.upto.first() && *key < *self.upto
+    }
+}
+
 /// What a record adds to the sum. What belongs to the files adds nothing.
 pub(super) fn weight(key: &[u8], value: &[u8]) -> u64 {
     if keys::is_own(key) {

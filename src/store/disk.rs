@@ -5,11 +5,14 @@
 //!
 //! From the newest: `active` (in the journal file being written), `frozen` (in the other one, being carried
 //! over), sled. Both hold only durable commits. A frozen layer goes when sled has it, synced.
+//!
+//! What of a large store was not looked at before it opened is looked at by a third thread.
 
 use std::fs::File;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,13 +20,19 @@ use super::StoreError;
 use super::engine::{Engine, Order, Overlay, Pair};
 use super::health::Health;
 use super::journal::Journal;
-use super::layered;
 use super::records::Records as _;
 use super::room::Room;
 use super::tree::Tree;
+use super::{layered, look};
+use crate::clock::Clock;
 
 /// How often to look whether a full disk has room again.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// The look at the records pauses so many times as long as it looked, so that it takes a quarter of a core; at the least
+/// and at the most.
+const PAUSE: u32 = 3;
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
 /// Journal over sled.
 pub(super) struct Disk {
@@ -36,6 +45,7 @@ pub(super) struct Disk {
 struct Shared {
     tree: Tree,
     room: Room,
+    closing: AtomicBool,
     layers: RwLock<Layers>,
     carrier: Mutex<Carrier>,
     carried: Condvar,
@@ -70,6 +80,8 @@ struct Writer {
     /// To the carrying thread; gone when the engine is finished.
     loads: Option<mpsc::Sender<Load>>,
     thread: Option<JoinHandle<()>>,
+    /// The thread that looks at the records.
+    looking: Option<JoinHandle<()>>,
 }
 
 impl Disk {
@@ -84,6 +96,7 @@ impl Disk {
         let shared = Arc::new(Shared {
             tree,
             room,
+            closing: AtomicBool::new(false),
             layers: RwLock::default(),
             carrier: Mutex::default(),
             carried: Condvar::new(),
@@ -94,8 +107,25 @@ impl Disk {
             move || shared.carry(&work, &health)
         };
         let thread = std::thread::Builder::new().name("carrier".to_owned()).spawn(carry)?;
-        let writer = Writer { journal, loads: Some(loads), thread: Some(thread) };
+        let writer = Writer { journal, loads: Some(loads), thread: Some(thread), looking: None };
         Ok(Self { shared, writer: Mutex::new(writer), _lock: lock })
+    }
+
+    /// Looks at the records that were not looked at before the store opened, on a thread of its own. Damage ends the
+    /// store; `told` puts it into words.
+    pub(super) fn look_on(
+        &self,
+        health: Arc<Health>,
+        told: impl FnOnce(&StoreError) -> String + Send + 'static,
+    ) -> std::io::Result<()> {
+        let shared = Arc::downgrade(&self.shared);
+        let look = move || match look(&shared) {
+            Ok(true) => health.set_looked(),
+            Ok(false) => {}
+            Err(why) => drop(health.fail(StoreError::Damaged(told(&why)))),
+        };
+        self.writer().looking = Some(std::thread::Builder::new().name("looking".to_owned()).spawn(look)?);
+        Ok(())
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -175,6 +205,11 @@ impl Engine for Disk {
 
     fn finish(&self) -> Result<(), StoreError> {
         let mut writer = self.writer();
+        self.shared.closing.store(true, Ordering::Relaxed);
+        if let Some(thread) = writer.looking.take() {
+            // What it met it has reported.
+            let _ = thread.join();
+        }
         let carried = self.turn(&mut writer).and_then(|()| self.shared.wait().map(drop));
         writer.loads = None;
         self.shared.end();
@@ -189,6 +224,25 @@ impl Engine for Disk {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Looks at all records, with pauses. False: the store closed before that was done.
+fn look(shared: &Weak<Shared>) -> Result<bool, StoreError> {
+    let clock = Clock::system();
+    while let Some(shared) = shared.upgrade().filter(|shared| !shared.closing.load(Ordering::Relaxed)) {
+        let began = clock.monotonic();
+        // sled panics on some damage.
+        let looked = catch_unwind(AssertUnwindSafe(|| look::look_on(&shared.tree)))
+            .unwrap_or_else(|_| Err(StoreError::Failed("sled panicked while it was read".to_owned())))?;
+        drop(shared);
+        if looked {
+            tracing::info!("every record of the store was looked at: nothing is damaged");
+            return Ok(true);
+        }
+        let took = clock.monotonic().saturating_duration_since(began);
+        std::thread::sleep((took * PAUSE).clamp(PAUSES.0, PAUSES.1));
+    }
+    Ok(false)
 }
 
 impl Shared {

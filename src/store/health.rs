@@ -5,17 +5,22 @@ use tokio::sync::watch;
 
 use super::StoreError;
 
-/// The first failure, if there was one.
-pub(super) struct Health(watch::Sender<Option<StoreError>>);
+/// What becomes known of the store while it is open.
+pub(super) struct Health {
+    /// The first failure, if there was one.
+    cause: watch::Sender<Option<StoreError>>,
+    /// Whether every record was looked at.
+    looked: watch::Sender<bool>,
+}
 
 impl Health {
     pub(super) fn new() -> Self {
-        Self(watch::Sender::new(None))
+        Self { cause: watch::Sender::new(None), looked: watch::Sender::new(false) }
     }
 
     /// Notes a failure and tells whoever watches. Answers the first one: it is the cause.
     pub(super) fn fail(&self, error: StoreError) -> StoreError {
-        self.0.send_if_modified(|cause| {
+        self.cause.send_if_modified(|cause| {
             let first = cause.is_none();
             cause.get_or_insert_with(|| error.clone());
             first
@@ -24,10 +29,19 @@ impl Health {
     }
 
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        self.0.borrow().clone().map_or(Ok(()), Err)
+        self.cause.borrow().clone().map_or(Ok(()), Err)
     }
 
     pub(super) fn watch(&self) -> watch::Receiver<Option<StoreError>> {
-        self.0.subscribe()
+        self.cause.subscribe()
+    }
+
+    /// Every record was looked at.
+    pub(super) fn set_looked(&self) {
+        self.looked.send_replace(true);
+    }
+
+    pub(super) fn watch_look(&self) -> watch::Receiver<bool> {
+        self.looked.subscribe()
     }
 }

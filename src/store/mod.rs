@@ -39,9 +39,12 @@ mod journal;
 mod keyring;
 mod keys;
 mod layered;
+mod listed;
+mod look;
 mod memory;
 mod names;
 mod open;
+mod outline;
 mod record;
 mod records;
 mod repair;
@@ -54,6 +57,7 @@ mod tables;
 mod tests;
 mod tree;
 mod tx;
+mod windows;
 
 pub use backup::{RestoreError, Restored, restore};
 pub use engine::{Engine, Order, Overlay, Pair};
@@ -68,9 +72,11 @@ pub use reports::{HeldKey, ReportRecords};
 pub use room::is_full;
 pub use sealed::SealedAnew;
 pub use tx::{Tx, View};
+pub use windows::WindowRecords;
 
 use committer::{Committer, Job, LARGEST_MOVE, Written};
 use health::Health;
+use listed::Listed;
 
 use crate::random::Random;
 use crate::secret::{Key, Master};
@@ -87,6 +93,8 @@ struct Shared {
     engine: RwLock<Option<Arc<dyn Engine>>>,
     reads: Reads,
     failed: watch::Receiver<Option<StoreError>>,
+    looked: watch::Receiver<bool>,
+    listed: Arc<Listed>,
     /// What seals and finds what names a person, once it is known.
     key: Arc<RwLock<Option<Key>>>,
 }
@@ -106,6 +114,9 @@ pub enum StoreError {
     /// The disk: from here on nothing is written any more.
     #[error("{0}; repair the disk, then restart the daemon")]
     Failed(String),
+    /// What it holds is not what was written, as the look at everything found while it was served.
+    #[error("{0}")]
+    Damaged(String),
     /// The disk is full: it was not done, and may be asked for again.
     #[error("the disk is full; free space on it, and the daemon goes on by itself")]
     NoRoom,
@@ -143,7 +154,9 @@ impl Store {
 
     /// A store that lives in memory: the same moves without a disk.
     pub fn in_memory() -> Self {
-        let store = Self::on_a_thread(Arc::new(Memory::default()), Arc::new(Health::new()));
+        let health = Arc::new(Health::new());
+        health.set_looked();
+        let store = Self::on_a_thread(Arc::new(Memory::default()), health);
         // Until it is given another.
         store.set_key(Key::from_bytes(*Master::drawn(&Random::system()).expose()));
         store
@@ -151,10 +164,13 @@ impl Store {
 
     fn on_a_thread(engine: Arc<dyn Engine>, health: Arc<Health>) -> Self {
         let (store, committer) = Self::new(engine, health, Reads::OnAThread);
-        std::thread::Builder::new()
-            .name("committer".to_owned())
-            .spawn(move || committer.run())
-            .expect("a process that cannot start a second thread cannot serve");
+        let begin = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+            thread.expect("a process that cannot start a second thread cannot serve");
+        };
+        begin("committer", Box::new(move || committer.run()));
+        let (listed, shared) = (Arc::clone(&store.0.listed), Arc::downgrade(&store.0));
+        begin("outlines", Box::new(move || listed.keep(|| shared.upgrade()?.view())));
         store
     }
 
@@ -167,14 +183,17 @@ impl Store {
 
     fn new(engine: Arc<dyn Engine>, health: Arc<Health>, reads: Reads) -> (Self, Committer) {
         let (jobs, queue) = mpsc::channel(BACKLOG);
-        let failed = health.watch();
-        let committer = Committer::new(Arc::clone(&engine), queue, health);
+        let (failed, looked) = (health.watch(), health.watch_look());
+        let listed = Arc::new(Listed::default());
+        let committer = Committer::new(Arc::clone(&engine), queue, health, Arc::clone(&listed));
         let (engine, key) = (RwLock::new(Some(engine)), Arc::default());
-        (Self(Arc::new(Shared { jobs, engine, reads, failed, key })), committer)
+        (Self(Arc::new(Shared { jobs, engine, reads, failed, looked, listed, key })), committer)
     }
 
     fn set_key(&self, key: Key) {
         *self.0.key.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
+        // What has a number can be read from now on.
+        self.0.listed.wake();
     }
 
     /// Hands a move to the committer; it is refused when too many wait.
@@ -211,8 +230,7 @@ impl Store {
         &self,
         f: impl FnOnce(&View) -> R + Send + 'static,
     ) -> Result<R, StoreError> {
-        let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let view = View::new(engine.ok_or(StoreError::Closed)?, key_in(&self.0.key));
+        let view = self.0.view().ok_or(StoreError::Closed)?;
         match self.0.reads {
             Reads::AtOnce => Ok(f(&view)),
             Reads::OnAThread => tokio::task::spawn_blocking(move || f(&view))
@@ -231,6 +249,17 @@ impl Store {
         }
     }
 
+    /// Returns when every record was looked at: in a small store that was so when it opened. The failure, if there is one.
+    pub async fn looked(&self) -> Result<(), StoreError> {
+        let mut looked = self.0.looked.clone();
+        tokio::select! {
+            biased;
+            why = self.failed() => Err(why),
+            // Nobody looks any more when the store is closed.
+            done = looked.wait_for(|looked| *looked) => done.map(drop).map_err(|_| StoreError::Closed),
+        }
+    }
+
     /// Whether the disk has room for new work. Does not wait for the disk.
     pub fn room(&self) -> Result<(), StoreError> {
         let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner);
@@ -240,10 +269,25 @@ impl Store {
     /// Answers what was begun, then lets go of the files. Later moves are refused.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
+        self.0.listed.end();
         self.0.engine.write().unwrap_or_else(PoisonError::into_inner).take();
         if self.0.jobs.send(Job::Close(done)).await.is_ok() {
             let _ = closed.await;
         }
+    }
+}
+
+impl Shared {
+    /// What is committed, as long as the store is open.
+    fn view(&self) -> Option<View> {
+        let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Some(View::new(engine?, Arc::clone(&self.listed), key_in(&self.key)))
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.listed.end();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Opening: the lock, the repair of what a stop left behind, sled on a watched thread, the rest of the journal,
-//! and a look at every record before anything is served.
+//! and a look at every record. A store that is too large for that is served meanwhile; damage that is found then ends the
+//! daemon, and is noted, so that the next start looks at everything first and tries what helps.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -16,10 +17,14 @@ use super::health::Health;
 use super::journal::{self, Found, JournalError};
 use super::room::{self, Room};
 use super::tree::{Tree, TreeError, patiently};
-use super::{StoreError, anew, repair, tables};
+use super::{StoreError, anew, look, repair};
+use crate::clock::Clock;
 
 /// The layout that this version reads and writes.
 pub(super) const SCHEMA: u32 = 1;
+
+/// Notes that damage was found while the store was served.
+const DAMAGED: &str = "damaged";
 
 /// How the store is opened.
 #[derive(Debug, Clone)]
@@ -32,6 +37,8 @@ pub struct Options {
     pub lock_within: Duration,
     /// Free octets below which the disk counts as full.
     pub floor: u64,
+    /// How long the records are looked at before the store opens. Those of a larger store are looked at while it serves.
+    pub look_within: Duration,
 }
 
 impl Default for Options {
@@ -41,6 +48,7 @@ impl Default for Options {
             open_within: Duration::from_secs(120),
             lock_within: Duration::from_secs(3),
             floor: room::FLOOR,
+            look_within: Duration::from_secs(3),
         }
     }
 }
@@ -123,27 +131,50 @@ fn open(at: At<'_>, options: &Options, health: &Arc<Health>, room: Room) -> Resu
         JournalError::Damaged(why) => at.corrupt(&why),
         JournalError::TooNew(found) => at.too_new(found),
     })?;
-    let (tree, last) = match open_sled(at, &sled_dir, options, &found) {
-        Err(damage @ OpenError::Corrupt { .. }) => open_anew(at, &sled_dir, options, &found, damage)?,
+    let noted = dir.join(DAMAGED);
+    let suspect = noted.exists();
+    let wholly = Options { look_within: Duration::MAX, ..options.clone() };
+    let options = if suspect { &wholly } else { options };
+    let opened = match open_sled(at, &sled_dir, options, &found) {
+        Err(damage @ OpenError::Corrupt { .. }) => open_anew(at, &sled_dir, &wholly, &found, damage)?,
         opened => opened?,
     };
     anew::clean(dir).map_err(|e| at.io(e))?;
-    let journal = found.begin(last).map_err(|e| at.io(e))?;
-    Disk::start(tree, journal, room, lock, Arc::clone(health)).map_err(|e| at.io(e))
+    if suspect {
+        std::fs::remove_file(&noted).map_err(|e| at.io(e))?;
+    }
+    let journal = found.begin(opened.last).map_err(|e| at.io(e))?;
+    let disk = Disk::start(opened.tree, journal, room, lock, Arc::clone(health)).map_err(|e| at.io(e))?;
+    if opened.looked {
+        health.set_looked();
+    } else {
+        let dir = dir.to_owned();
+        let told = move |why: &StoreError| {
+            // Without the note the next start serves for a while again, and finds it again.
+            let _ = std::fs::write(&noted, "");
+            At { dir: &dir, wanted: 0 }.fault(why).to_string()
+        };
+        disk.look_on(Arc::clone(health), told).map_err(|e| at.io(e))?;
+    }
+    Ok(disk)
 }
 
-/// Opens sled and brings it to the last commit, whose number is given back.
-fn open_sled(
-    at: At<'_>,
-    sled_dir: &Path,
-    options: &Options,
-    found: &Found,
-) -> Result<(Tree, u64), OpenError> {
+/// sled with all commits.
+struct Opened {
+    tree: Tree,
+    /// The number of the last one.
+    last: u64,
+    /// Whether every record was looked at.
+    looked: bool,
+}
+
+/// Opens sled and brings it to the last commit.
+fn open_sled(at: At<'_>, sled_dir: &Path, options: &Options, found: &Found) -> Result<Opened, OpenError> {
     repair::snapshots(sled_dir).map_err(|e| at.io(e))?;
     let tree = open_watched(at, sled_dir, options)?;
     sync_all(at.dir, sled_dir).map_err(|e| at.io(e))?;
     // sled panics on some damage when it is read, too.
-    catch_unwind(AssertUnwindSafe(|| settle(at, tree, found)))
+    catch_unwind(AssertUnwindSafe(|| settle(at, tree, found, options.look_within)))
         .unwrap_or_else(|_| Err(at.corrupt("sled panicked while it was read")))
 }
 
@@ -154,11 +185,11 @@ fn open_anew(
     options: &Options,
     found: &Found,
     damage: OpenError,
-) -> Result<(Tree, u64), OpenError> {
+) -> Result<Opened, OpenError> {
     let io = |e| at.io(e);
     let Some(copy) = anew::copy(at.dir, sled_dir).map_err(io)? else { return Err(damage) };
     match open_sled(at, &copy, options, found) {
-        Ok((tree, _)) => drop(tree),
+        Ok(opened) => drop(opened),
         Err(full @ OpenError::Full { .. }) => return Err(full),
         Err(_) => {
             anew::clean(at.dir).map_err(io)?;
@@ -170,8 +201,8 @@ fn open_anew(
     open_sled(at, sled_dir, options, found)
 }
 
-/// Brings the tree to the last commit and looks at all of it. Answers that commit's number.
-fn settle(at: At<'_>, tree: Tree, found: &Found) -> Result<(Tree, u64), OpenError> {
+/// Brings the tree to the last commit and looks at it, for so long.
+fn settle(at: At<'_>, tree: Tree, found: &Found, look_within: Duration) -> Result<Opened, OpenError> {
     let corrupt = |e: StoreError| at.fault(&e);
     match tree.schema().map_err(corrupt)? {
         Some(schema) if schema > SCHEMA => return Err(at.too_new(schema)),
@@ -207,9 +238,12 @@ fn settle(at: At<'_>, tree: Tree, found: &Found) -> Result<(Tree, u64), OpenErro
             tree.absorb(&rest, last).map_err(corrupt)?;
         }
     }
-    let sum = tables::check(&tree).map_err(corrupt)?;
-    tree.compare(sum).map_err(corrupt)?;
-    Ok((tree, last))
+    let (clock, mut looked) = (Clock::system(), false);
+    let start = clock.monotonic();
+    while !looked && clock.monotonic().saturating_duration_since(start) < look_within {
+        looked = look::look_on(&tree).map_err(corrupt)?;
+    }
+    Ok(Opened { tree, last, looked })
 }
 
 /// Whether there is no journal yet, or one whose making was interrupted: nothing was ever answered from it.

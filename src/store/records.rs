@@ -8,13 +8,12 @@ use super::engine::{Order, Pair, Visit, walk};
 use super::keys::{Key, hash, keyed};
 use super::table::{AGES, Table, hour};
 use super::tables::{
-    ANSWERS, EXPIRIES, IDEMPOTENCY, INBOUND, LEDGERS, LIVE, MESSAGES, META, NEWEST, RECIPIENTS,
-    VERIFICATIONS, WINDOWS,
+    ANSWERS, EXPIRIES, IDEMPOTENCY, INBOUND, LEDGERS, LIVE, MESSAGES, META, NEWEST, RECIPIENTS, VERIFICATIONS,
 };
 use super::{StoreError, Tx};
 use crate::clock::{Steady, Timestamp};
 use crate::id::{MessageId, VerificationId};
-use crate::otp::{Verification, VerificationStatus, Window};
+use crate::otp::{Verification, VerificationStatus};
 use crate::outbox::{Ledger, Message, MessageStatus};
 use crate::phone::PhoneNumber;
 use crate::secret::Key as Sealer;
@@ -112,9 +111,13 @@ pub trait Records {
         Ok(None)
     }
 
-    /// When each pending verification ends, soonest first.
-    fn pending_verifications(&self) -> Result<Vec<(Steady, VerificationId)>, StoreError> {
-        EXPIRIES.keys(self, EXPIRIES.all(), Order::Ascending, usize::MAX)
+    /// When at most `limit` pending verifications end behind this place, soonest first.
+    fn pending_verifications(
+        &self,
+        after: (Steady, VerificationId),
+        limit: usize,
+    ) -> Result<Vec<(Steady, VerificationId)>, StoreError> {
+        EXPIRIES.keys(self, EXPIRIES.behind(&after), Order::Ascending, limit)
     }
 
     /// At most `limit` inbound verifications of a number that are pending, newest first.
@@ -135,8 +138,20 @@ pub trait Records {
 
     /// The messages that are queued or on the air, oldest first.
     fn live_messages(&self) -> Result<Vec<Message>, StoreError> {
-        let ids = LIVE.keys(self, LIVE.all(), Order::Ascending, usize::MAX)?;
-        ids.into_iter().filter_map(|id| self.message(id).transpose()).collect()
+        Ok(self.some_live_messages(None, usize::MAX)?.0)
+    }
+
+    /// At most `limit` of them that are newer than `after`; and the id of the last one, when there may be more.
+    fn some_live_messages(
+        &self,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<(Vec<Message>, Option<MessageId>), StoreError> {
+        let range = after.map_or_else(|| LIVE.all(), |last| LIVE.behind(&last));
+        let ids = LIVE.keys(self, range, Order::Ascending, limit)?;
+        let last = ids.last().copied().filter(|_| ids.len() >= limit);
+        let found = ids.into_iter().filter_map(|id| self.message(id).transpose());
+        Ok((found.collect::<Result<_, _>>()?, last))
     }
 
     /// At most `limit` messages that `wanted` takes, newest first, older than `before`.
@@ -230,11 +245,6 @@ pub trait Records {
             Ok(true)
         })?;
         Ok(found)
-    }
-
-    /// A limit's window; an empty one when nothing was counted.
-    fn window(&self, name: &str) -> Result<Window, StoreError> {
-        Ok(WINDOWS.get(self, &self.place(&[name])?)?.unwrap_or_default().0)
     }
 
     /// A SIM's ledger; an empty one for a new SIM.
@@ -361,12 +371,6 @@ impl Tx<'_> {
     pub fn put_answered(&mut self, client: &str, key: &str, value: &Answered) -> Result<(), StoreError> {
         let place = self.place(&[client, key])?;
         ANSWERS.put(self, &place, value)
-    }
-
-    /// Writes a limit's window; `expires_at`: when nothing in it counts any more.
-    pub fn put_window(&mut self, name: &str, window: &Window, expires_at: Steady) -> Result<(), StoreError> {
-        let place = self.place(&[name])?;
-        WINDOWS.put(self, &place, &(window.clone(), expires_at))
     }
 
     /// Writes a SIM's ledger.

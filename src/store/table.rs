@@ -225,7 +225,7 @@ impl<K: Key, V> Table<K, V> {
         self.expires.map(|at| (hour(at(value)), key.to_vec()))
     }
 
-    fn value(&self, sealer: Option<&Sealer>, key: &[u8], octets: &[u8]) -> Result<V, StoreError> {
+    pub(super) fn value(&self, sealer: Option<&Sealer>, key: &[u8], octets: &[u8]) -> Result<V, StoreError> {
         (self.decode)(octets, Site { key: sealer, octets: key }).map_err(|why| self.damaged(key, why))
     }
 
@@ -313,6 +313,8 @@ pub(super) fn points<K: Key, V>(
 
 /// A table as the look at everything sees it when the store opens.
 pub(super) trait Checked: Sync {
+    /// The octet before its keys.
+    fn octet(&self) -> u8;
     /// All of its keys.
     fn range(&self) -> Range<Vec<u8>>;
     /// Looks at a value: it is whole, and what other tables have of it fits.
@@ -320,6 +322,10 @@ pub(super) trait Checked: Sync {
 }
 
 impl<K: Key, V> Checked for Table<K, V> {
+    fn octet(&self) -> u8 {
+        self.octet
+    }
+
     fn range(&self) -> Range<Vec<u8>> {
         self.all()
     }

@@ -1,17 +1,14 @@
 //! Every table of the store, declared once: its octet, its keys and values, when they expire, and what of them must
 //! fit to another table. The look at everything when the store opens goes through the list at the end.
 
-use super::StoreError;
-use super::content;
-use super::engine::Order;
 use super::events;
 use super::keyring::Keyring;
 use super::keys::Key;
 use super::record::{self, SimName};
-use super::records::{Answered, Idempotency, Records as _};
+use super::records::{Answered, Idempotency};
 use super::reports::HeldKey;
 use super::table::{AGES, Checked, Octets, Table, points};
-use super::tree::Tree;
+use super::windows;
 use crate::clock::Steady;
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Assembly, Entry, OptOut, Tag};
@@ -56,7 +53,12 @@ pub(super) static IDEMPOTENCY: Table<Hash, Idempotency> = idempotency(b'i');
 
 pub(super) static ANSWERS: Table<Hash, Answered> = answers(b'c');
 
-pub(super) static WINDOWS: Table<Hash, (Window, Steady)> = windows(b'w');
+/// The windows of a subject.
+pub(super) static LIMITS: Table<Hash, Vec<windows::Kept>> =
+    Table::expiring(b'l', "limit", |windows| windows::expire_at(windows));
+
+/// The same as they stood before, each alone.
+pub(super) static WINDOWS: Table<Hash, (Window, Steady)> = alone(b'w');
 
 /// The month, the SIM and a recipient that it served. The month goes first: what is old lies together.
 pub(super) static RECIPIENTS: Table<(u64, Hash, u64), Octets> =
@@ -134,7 +136,7 @@ pub(super) static FORMER_INBOUND: Table<(Hash, VerificationId), Octets> = inboun
 pub(super) static FORMER_NEWEST: Table<Hash, Octets> = newest(b'N');
 pub(super) static FORMER_IDEMPOTENCY: Table<Hash, Idempotency> = idempotency(b'I');
 pub(super) static FORMER_ANSWERS: Table<Hash, Answered> = answers(b'C');
-pub(super) static FORMER_WINDOWS: Table<Hash, (Window, Steady)> = windows(b'W');
+pub(super) static FORMER_WINDOWS: Table<Hash, (Window, Steady)> = alone(b'W');
 pub(super) static FORMER_OPT_OUTS: Table<Hash, OptOut> = opt_outs(b'O');
 
 const fn inbound(octet: u8) -> Table<(Hash, VerificationId), Octets> {
@@ -157,7 +159,7 @@ const fn answers(octet: u8) -> Table<Hash, Answered> {
     Table::expiring(octet, "answer", |v| v.expires_at)
 }
 
-const fn windows(octet: u8) -> Table<Hash, (Window, Steady)> {
+const fn alone(octet: u8) -> Table<Hash, (Window, Steady)> {
     Table::expiring(octet, "limit", |v| v.1)
 }
 
@@ -166,7 +168,7 @@ const fn opt_outs(octet: u8) -> Table<Hash, OptOut> {
 }
 
 /// All of them; a fault of the first one is told first.
-pub(super) static ALL: [&dyn Checked; 27] = [
+pub(super) static ALL: [&dyn Checked; 28] = [
     &VERIFICATIONS,
     &MESSAGES,
     &LIVE,
@@ -176,6 +178,7 @@ pub(super) static ALL: [&dyn Checked; 27] = [
     &AGES,
     &IDEMPOTENCY,
     &ANSWERS,
+    &LIMITS,
     &WINDOWS,
     &RECIPIENTS,
     &LEDGERS,
@@ -197,7 +200,7 @@ pub(super) static ALL: [&dyn Checked; 27] = [
 ];
 
 /// Those of before, which have something until the store has its key.
-static FORMER: [&dyn Checked; 6] = [
+pub(super) static FORMER: [&dyn Checked; 6] = [
     &FORMER_INBOUND,
     &FORMER_NEWEST,
     &FORMER_IDEMPOTENCY,
@@ -206,23 +209,6 @@ static FORMER: [&dyn Checked; 6] = [
     &FORMER_OPT_OUTS,
 ];
 
-/// Reads everything once; the first fault ends it. Answers the sum of what is there.
-pub(super) fn check(tree: &Tree) -> Result<u64, StoreError> {
-    let mut sum = 0_u64;
-    ALL.iter().chain(&FORMER).try_for_each(|table| {
-        let mut seen = Ok(());
-        tree.scan(table.range(), Order::Ascending, &mut |key, octets| {
-            // A scan touches each page once, and sled evicts none before a shard of its cache counted 64
-            // touches: without this one for each record, all that was ever kept would stay in memory.
-            sum = sum.wrapping_add(content::weight(key, octets));
-            seen = table.look(tree, key, octets).and_then(|()| tree.load(key).map(drop));
-            seen.is_ok()
-        })?;
-        seen
-    })?;
-    Ok(sum)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,7 +216,7 @@ mod tests {
     #[test]
     fn each_table_has_its_own_keys() {
         let octets: std::collections::BTreeSet<u8> =
-            ALL.iter().chain(&FORMER).map(|table| table.range().start[0]).collect();
+            ALL.iter().chain(&FORMER).map(|table| table.octet()).collect();
         assert_eq!(octets.len(), ALL.len() + FORMER.len());
         assert!(octets.iter().all(u8::is_ascii_alphabetic), "0 is what a backup has attached");
     }

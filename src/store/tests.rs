@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::engine::{Order, Pair};
 use super::*;
-use crate::clock::{Life, Now, Timestamp};
+use crate::clock::{Life, Now, Steady, Timestamp};
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, Bucket, Code, Policy, Verification, Window};
 use crate::outbox::{Encoding, Kind, Ledger, Message, MessageStatus};
@@ -19,7 +19,12 @@ mod personal;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
-fn message(at: Timestamp) -> Message {
+/// Before the end of every verification.
+fn before_all() -> (Steady, VerificationId) {
+    (Steady::default(), VerificationId::first_at(Steady::default()))
+}
+
+pub(super) fn message(at: Timestamp) -> Message {
     Message {
         id: MessageId::first_at(at.steady()),
         to: "+41791234567".parse().unwrap(),
@@ -99,7 +104,7 @@ async fn records_come_back_as_they_were() {
             .transact(move |tx| {
                 tx.put_message(&m2)?;
                 tx.put_verification(&v2)?;
-                tx.put_window("number", &w2, START.steady())?;
+                tx.put_window("number", Duration::ZERO, &w2, START.steady())?;
                 tx.put_ledger("sim", &ledger)?;
                 tx.put_idempotency("web", "key", &o2)
             })
@@ -112,10 +117,13 @@ async fn records_come_back_as_they_were() {
                 assert_eq!(view.verification(v.id).unwrap().as_ref(), Some(&v));
                 assert_eq!(view.newest_verification(&v.to, "login", None).unwrap(), Some(v.id));
                 assert_eq!(view.newest_verification(&v.to, "pay", None).unwrap(), None);
-                assert_eq!(view.pending_verifications().unwrap(), [(v.life.place(), v.id)]);
+                assert_eq!(
+                    view.pending_verifications(before_all(), usize::MAX).unwrap(),
+                    [(v.life.place(), v.id)]
+                );
                 assert_eq!(view.live_messages().unwrap(), [m]);
-                assert_eq!(view.window("number").unwrap(), window);
-                assert_eq!(view.window("other").unwrap(), Window::default());
+                assert_eq!(view.window("number", Duration::ZERO).unwrap(), window);
+                assert_eq!(view.window("other", Duration::ZERO).unwrap(), Window::default());
                 assert_eq!(view.ledger("sim").unwrap(), ledger);
                 assert_eq!(view.idempotency("web", "key").unwrap(), Some(once));
                 assert_eq!(view.idempotency("app", "key").unwrap(), None);
@@ -239,7 +247,10 @@ async fn indexes_follow_their_records() {
             .unwrap();
         store
             .transact(move |tx| {
-                assert!(tx.live_messages()?.is_empty() && tx.pending_verifications()?.is_empty());
+                assert!(
+                    tx.live_messages()?.is_empty()
+                        && tx.pending_verifications(before_all(), usize::MAX)?.is_empty()
+                );
                 let later = START.plus(Duration::from_secs(1));
                 assert_eq!(tx.over_messages_before(later.steady(), 10, |_| true)?, [id]);
                 assert_eq!(tx.over_messages_before(START.steady(), 10, |_| true)?, []);
@@ -292,15 +303,18 @@ async fn what_expired_is_swept() {
                 let window = Window { buckets: [Bucket { first: start, last: start, count: 1 }].into() };
                 tx.put_idempotency("a", "old", &once(start))?;
                 tx.put_idempotency("a", "new", &once(later))?;
-                tx.put_window("old", &window, start)?;
-                tx.put_window("prolonged", &window, start)?;
-                tx.put_window("prolonged", &window, later)?;
+                tx.put_window("old", Duration::ZERO, &window, start)?;
+                tx.put_window("prolonged", Duration::ZERO, &window, start)?;
+                tx.put_window("prolonged", Duration::ZERO, &window, later)?;
                 assert_eq!(tx.sweep_expired(start, 10)?, 0);
                 assert_eq!(tx.sweep_expired(later, 0)?, 0);
                 assert_eq!((tx.sweep_expired(later, 1)?, tx.sweep_expired(later, 10)?), (1, 1));
                 assert_eq!(tx.sweep_expired(later, 10)?, 0);
                 assert!(tx.idempotency("a", "old")?.is_none() && tx.idempotency("a", "new")?.is_some());
-                assert_eq!((tx.window("old")?, tx.window("prolonged")?), (Window::default(), window));
+                assert_eq!(
+                    (tx.window("old", Duration::ZERO)?, tx.window("prolonged", Duration::ZERO)?),
+                    (Window::default(), window)
+                );
                 Ok::<(), StoreError>(())
             })
             .await

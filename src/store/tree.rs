@@ -10,9 +10,10 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::content::{self, Content, Sum};
+use super::content::{self, Content, Passed, Sum};
 use super::engine::{Order, Overlay, Pair};
 use super::records::Records;
 use super::{StoreError, keys, room};
@@ -28,6 +29,8 @@ pub(super) struct Tree {
     file: File,
     /// sled met a full disk: it writes nothing any more until it is opened anew.
     stuck: AtomicBool,
+    /// Held while changes are carried over, and for each step of the look.
+    passed: Mutex<Passed>,
 }
 
 /// Why sled did not open.
@@ -48,17 +51,20 @@ impl Tree {
             e => TreeError::Corrupt(e.to_string()),
         })?;
         let file = File::options().read(true).write(true).open(dir.join("db")).map_err(TreeError::Io)?;
-        Ok(Self { db, file, stuck: AtomicBool::new(false) })
+        Ok(Self { db, file, stuck: AtomicBool::new(false), passed: Mutex::default() })
     }
 
     /// Carries changes over, then notes that everything up to commit `last` is here. A crash in between, or a full
     /// disk, leaves some of them and the old note: the journal has them all and they are made again.
     pub(super) fn absorb(&self, changes: &Overlay, last: u64) -> Result<(), StoreError> {
+        let mut passed = self.passed();
         self.reserve()?;
         self.intend(changes, last)?;
+        passed.torn = true;
         let (mut count, mut octets) = (0, 0);
         for (key, value) in changes {
-            self.put(key, value.as_deref())?;
+            let old = self.put(key, value.as_deref())?;
+            passed.changed(key, old.as_deref(), value.as_deref());
             count += 1;
             octets += key.len() + value.as_ref().map_or(0, Vec::len);
             if count >= STRIDE.0 || octets >= STRIDE.1 {
@@ -69,7 +75,19 @@ impl Tree {
         }
         self.sync()?;
         self.put(keys::SEQUENCE, Some(&last.to_be_bytes()))?;
-        self.sync()
+        self.sync()?;
+        passed.torn = false;
+        Ok(())
+    }
+
+    /// What the look at all records has passed. No changes are carried over meanwhile.
+    pub(super) fn passed(&self) -> MutexGuard<'_, Passed> {
+        self.passed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn lose(&self, key: &[u8]) {
+        self.put(key, None).unwrap();
     }
 
     /// Notes the sum that these changes lead to, unless a stop interrupted them after that.
@@ -181,12 +199,12 @@ impl Tree {
         }
     }
 
-    fn put(&self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
+    /// Answers what was there before.
+    fn put(&self, key: &[u8], value: Option<&[u8]>) -> Result<Option<sled::IVec>, StoreError> {
         match value {
             Some(value) => self.db.insert(key, value),
             None => self.db.remove(key),
         }
-        .map(drop)
         .map_err(|e| self.fault("cannot change", e))
     }
 

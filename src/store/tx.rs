@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::StoreError;
 use super::engine::{Engine, Order, Overlay, Pair};
 use super::layered;
+use super::listed::Listed;
 use super::records::Records;
 use crate::secret::Key;
 
@@ -24,12 +25,24 @@ pub struct Tx<'a> {
 /// What is committed. Each call sees whole commits; two calls may see different ones.
 pub struct View {
     engine: Arc<dyn Engine>,
+    listed: Arc<Listed>,
     key: Option<Key>,
 }
 
 impl View {
-    pub(super) fn new(engine: Arc<dyn Engine>, key: Option<Key>) -> Self {
-        Self { engine, key }
+    pub(super) const fn new(engine: Arc<dyn Engine>, listed: Arc<Listed>, key: Option<Key>) -> Self {
+        Self { engine, listed, key }
+    }
+
+    /// The same, for another view.
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> Arc<Listed> {
+        Arc::clone(&self.listed)
+    }
+
+    /// What listings pass over.
+    pub(super) fn listed(&self) -> &Listed {
+        &self.listed
     }
 }
 

@@ -9,8 +9,9 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use smsotpd::store::{OpenError, Options, Records as _, Store, Tx, View};
+use smsotpd::store::{OpenError, Options, Records as _, Store, StoreError, Tx, View};
 
 pub(crate) const FOLDER: &str = "SMSOTPD_TEST_DAMAGE_FOLDER";
 /// How many commits the writer makes before it closes its store; without it it waits to be killed.
@@ -111,18 +112,39 @@ enum Outcome {
     Lost,
 }
 
-fn opened(dir: &Path) -> (Outcome, String) {
-    match Store::open(dir, &Options::default()) {
+/// When the records are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Before the store opens.
+    Before,
+    /// While it serves, as those of a large store.
+    Meanwhile,
+}
+
+fn opened(dir: &Path, look: Look) -> (Outcome, String) {
+    let within = if look == Look::Before { Duration::MAX } else { Duration::ZERO };
+    match Store::open(dir, &Options { look_within: within, ..Options::default() }) {
         Err(e @ (OpenError::Corrupt { .. } | OpenError::TooNew { .. })) => (Outcome::Told, e.to_string()),
         Err(e) => panic!("neither damage nor whole: {e}"),
         Ok(store) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let whole = runtime.block_on(async {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let found = runtime.block_on(async {
                 let whole = store.read(|view| is_whole(view, COMMITS)).await.unwrap();
+                let told = store.looked().await;
                 store.close().await;
-                whole
+                told.map(|()| whole)
             });
-            (if whole { Outcome::Whole } else { Outcome::Lost }, String::new())
+            match found {
+                Ok(true) => (Outcome::Whole, String::new()),
+                Ok(false) => (Outcome::Lost, String::new()),
+                Err(why @ StoreError::Damaged(_)) => {
+                    // The next start says so before it serves, or puts it right.
+                    let (again, _) = opened(dir, look);
+                    assert_ne!(again, Outcome::Lost, "{why}");
+                    (again, why.to_string())
+                }
+                Err(why) => panic!("neither damage nor whole: {why}"),
+            }
         }
     }
 }
@@ -163,7 +185,7 @@ fn damage(file: &File, octets: &[u8], kind: &str, dice: &mut Dice) -> String {
     }
 }
 
-fn trials(each: usize, seed: u64) {
+fn trials(each: usize, seed: u64, look: Look) {
     let mut lost = Vec::new();
     let mut counts: BTreeMap<(&str, &str, PathBuf, Outcome), usize> = BTreeMap::new();
     for (state, made) in [("closed", closed()), ("killed", killed())] {
@@ -181,7 +203,7 @@ fn trials(each: usize, seed: u64) {
                 let name = &names[dice.roll(names.len())];
                 let file = File::options().write(true).open(dir.path().join(name)).unwrap();
                 let done = damage(&file, &files[name], kind, &mut dice);
-                let (outcome, why) = opened(dir.path());
+                let (outcome, why) = opened(dir.path(), look);
                 if outcome == Outcome::Lost {
                     lost.push(format!("{state} {kind} {n}: {}, {done}", name.display()));
                 }
@@ -204,11 +226,17 @@ fn trials(each: usize, seed: u64) {
 
 #[test]
 fn damage_is_told() {
-    trials(12, 1);
+    trials(12, 1, Look::Before);
+}
+
+#[test]
+fn damage_is_told_by_a_look_while_the_store_serves() {
+    trials(12, 1, Look::Meanwhile);
 }
 
 #[test]
 #[ignore = "takes minutes: the long form"]
 fn damage_is_told_in_the_long_form() {
-    trials(220, 2);
+    trials(220, 2, Look::Before);
+    trials(220, 2, Look::Meanwhile);
 }

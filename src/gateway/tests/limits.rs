@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::{Memory, Records as _};
+use crate::store::{Memory, WindowRecords as _};
 
 fn limited(rates: &[&str]) -> Settings {
     let mut settings = renewing(settings());
@@ -296,7 +296,12 @@ async fn the_callers_own_keys_are_counted_each_and_kept_as_hashes() {
         .await;
     let told: Vec<_> = explained.windows.iter().map(|w| (w.name.as_str(), w.used)).collect();
     assert_eq!(told[..2], [("keys.ip 2/1h", 2), ("keys.ip 3/1day", 2)]);
-    let unhashed = world.store.read(|view| view.window("key ip 203.0.113.7 3600")).await.unwrap().unwrap();
+    let unhashed = world
+        .store
+        .read(|view| view.window("key ip 203.0.113.7", Duration::from_secs(3600)))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(unhashed.buckets.is_empty());
 }
 

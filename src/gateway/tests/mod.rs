@@ -23,6 +23,7 @@ mod cancel;
 mod clocks;
 mod destinations;
 mod faults;
+mod growth;
 mod guesses;
 mod inbound;
 mod limits;

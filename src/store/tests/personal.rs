@@ -140,7 +140,7 @@ fn a_turned_key_opens_all_and_the_former_one_nothing() {
     let memory = Arc::new(memory);
     let read = |key: &Key| {
         let engine = Arc::clone(&memory) as Arc<dyn Engine>;
-        View::new(engine, Some(key.clone())).verification(id)
+        View::new(engine, Arc::default(), Some(key.clone())).verification(id)
     };
     assert_eq!(read(&key).unwrap().unwrap().to.digits(), DIGITS);
     assert!(matches!(read(&former), Err(StoreError::Corrupt { .. })), "another key");
