@@ -68,4 +68,5 @@ mod store_power;
 mod store_room;
 mod tidy;
 mod tidy_circles;
+mod tidy_planted;
 mod tidy_shape;
