@@ -73,11 +73,7 @@ impl Gateway {
     /// Carries messages until [`Gateway::stop`]: a worker for each modem, and one keeper of times. Nothing is sent before
     /// the whole queue was taken up.
     pub async fn run(&self) {
-        let taken_up = async {
-            self.0.take_up_the_rest().await?;
-            self.0.reach_events().await
-        };
-        if let Err(e) = taken_up.await {
+        if let Err(e) = self.0.take_up_the_rest().await {
             // The store told the daemon already.
             tracing::error!(error = %e, "the queue cannot be taken up");
             return;
@@ -154,12 +150,15 @@ impl Inner {
     /// Takes up what of a long queue is left. A message that ends meanwhile may stay in the pool: no modem gets it.
     async fn take_up_the_rest(self: &Arc<Self>) -> Result<()> {
         let mut left = locked(&self.taken_up).take();
+        if left.is_none() {
+            return Ok(());
+        }
         while let Some(after) = left
             && !self.stopping.load(Ordering::SeqCst)
         {
             left = self.take_up(Some(after)).await?;
         }
-        Ok(())
+        self.reach_events().await
     }
 
     /// Takes up some messages behind this one. Answers the last of them when there may be more.
