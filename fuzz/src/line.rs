@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use gsm_modem::at::{
-    Command, Domain, Failure, Frame, Framer, Header, Kind, Line, Means, Prompt, Registration, ResultCode, Routed,
-    Selection, TextReport, Unsolicited, first_number, first_text, fits, iccid, index, number_at, operator,
-    pin, registration, selection, send_reference, signal, storage, storages, unquoted, usages, ussd,
+    Command, Domain, Failure, Frame, Framer, Header, Kind, Line, Means, Prompt, Registration, ResultCode,
+    Routed, Selection, TextReport, Unsolicited, first_number, first_text, fits, iccid, index, number_at,
+    operator, pin, registration, selection, send_reference, signal, storage, storages, unquoted, usages,
+    ussd,
 };
 
 /// One input: an octet that chooses the command, and what the modem writes.
