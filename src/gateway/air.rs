@@ -73,6 +73,11 @@ impl Doubt {
         };
     }
 
+    /// What it was before a start of the daemon; none: several messages.
+    pub(super) fn recalled(&mut self, of: Option<(MessageId, u8)>) {
+        *self = of.map_or(Self::Several, |(id, part)| Self::Of { id, part, answered: false });
+    }
+
     /// The modem answered to a send of this message.
     pub(super) fn answered(&mut self, id: MessageId) {
         *self = match *self {

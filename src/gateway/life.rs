@@ -144,7 +144,7 @@ impl Inner {
             left = self.take_up(after).await?.map(Some);
         }
         *locked(&self.taken_up) = left.flatten();
-        self.recall_late(self.now()).await
+        self.recall_late().await
     }
 
     /// Takes up what of a long queue is left. A message that ends meanwhile may stay in the pool: no modem gets it.
@@ -158,6 +158,7 @@ impl Inner {
         {
             left = self.take_up(Some(after)).await?;
         }
+        self.recall_late().await?;
         self.reach_events().await
     }
 
@@ -169,10 +170,9 @@ impl Inner {
         let (mut doubtful, longest) = (0, self.settings().retry.max);
         for mut m in live {
             if m.status == MessageStatus::Sending {
-                self.expect_late(&m).await;
-                let id = m.id;
                 let settle = self.noting(move |mv| {
-                    let settled = mv.settle(id, &Event::FoundSending, None)?;
+                    mv.found_on_air(&m)?;
+                    let settled = mv.settle(m.id, &Event::FoundSending, None)?;
                     settled.states.iter().for_each(|m| mv.then(Effect::Message(m.clone())));
                     Ok(settled)
                 });

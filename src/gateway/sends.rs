@@ -73,8 +73,10 @@ impl Move<'_, '_> {
                 self.tx.put_recipient(sim, month, recipient);
             }
         }
-        if matches!(end, End::Unknown { .. }) {
-            self.answers_late(&modem);
+        if let End::Unknown { references, .. } = &end {
+            let first = self.tx.message(id)?.map_or(0, |m| m.first_part(&modem));
+            let taken = u8::try_from(references.len()).unwrap_or(u8::MAX);
+            self.answers_late(&modem, id, first.saturating_add(taken))?;
         }
         let event = Event::Ended { modem: modem.clone(), end: end.clone() };
         let Settled { was, states } = self.settle(id, &event, sim.as_deref())?;
@@ -140,7 +142,12 @@ impl Move<'_, '_> {
             }
             None => Event::Claimed { modem },
             Some(_) if self.unwanted(&m)?.is_some() => return Ok(None),
-            Some(of) => Event::TwinClaimed { modem, of },
+            Some(of) => {
+                // The message is over when one of the two is accepted, and then nothing but this says what the other owes.
+                self.answers_late(&of, id, m.first_part(&of))?;
+                self.answers_late(&modem, id, 0)?;
+                Event::TwinClaimed { modem, of }
+            }
         };
         let claimed = self.happened_to(m, event, self.now)?;
         if let Some(m) = &claimed {

@@ -284,3 +284,17 @@ async fn a_code_begins_when_it_is_issued() {
     let left = v.expires_at.since(world.clock.now());
     assert_eq!((v.status, left), (VerificationStatus::Pending, LIFE));
 }
+
+/// Whoever lists is told of an end that stays, as who looks at one verification is.
+#[tokio::test]
+async fn an_end_that_a_listing_tells_is_not_taken_back_by_a_clock() {
+    let world = World::new(1).await;
+    let (root, v) = (Caller::default(), world.issue("+41791234567").await.unwrap());
+    let listed = || world.gateway.verifications(&root, VerificationFilter { limit: 9, ..Default::default() });
+    world.clock.set(START.plus(HOUR));
+    assert_eq!(listed().await.unwrap().items[0].status, VerificationStatus::Expired);
+    world.clock.set(START);
+    assert_eq!(listed().await.unwrap().items[0].status, VerificationStatus::Expired);
+    let now = world.gateway.verification(&Caller::default(), v.id).await.unwrap();
+    assert_eq!(now.status, VerificationStatus::Expired);
+}

@@ -370,6 +370,22 @@ async fn a_crash_with_a_twin_on_the_air_is_one_as_ever() {
     assert_eq!(next.record(id).await.status, MessageStatus::Delivered);
 }
 
+/// The message is over then, and what the other one owes is known all the same.
+#[tokio::test]
+async fn a_crash_behind_the_faster_of_two_leaves_an_answer_to_come() {
+    for slower in [0, 1] {
+        let (mut world, first, id, _) = silent(2, accepted(40)).await;
+        let second = world.hold(1, accepted(70));
+        world.overdue(0).await;
+        world.aired().await;
+        let (fast, _slow) = if slower == 0 { (second, first) } else { (first, second) };
+        fast.end();
+        world.until(id, MessageStatus::Sent).await;
+        let next = World::with(2, settings(), world.store.clone(), world.clock.clone()).await;
+        assert_eq!(*locked(&next.modems[slower].expects_late), 1, "m{slower}");
+    }
+}
+
 #[tokio::test]
 async fn a_late_answer_is_credited_when_it_was_sent_through_another_meanwhile() {
     let (mut world, first, id, _) = silent(2, unknown()).await;
@@ -444,6 +460,28 @@ async fn a_late_answer_is_credited_over_a_restart() {
     world.until(id, MessageStatus::Sent).await;
     world.at_rest().await;
     assert!(world.air.try_recv().is_err(), "no twin goes out");
+}
+
+/// One message went out another way, and one was on the air: nobody can tell for which of the two the modem answers.
+#[tokio::test]
+async fn after_a_restart_an_answer_that_may_be_that_of_two_is_credited_to_none() {
+    let (mut world, first, owed, _) = silent(2, unknown()).await;
+    world.overdue(0).await;
+    world.aired().await;
+    world.until(owed, MessageStatus::Sent).await;
+    first.end();
+    world.modems[1].readiness.send_replace(Readiness::default());
+    let _held = world.hold(0, unknown());
+    let id = world.issue("+41791234568").await.unwrap().message.0;
+    world.clock.advance(Duration::from_secs(2));
+    assert_eq!(world.aired().await.modem, "m0");
+    let mut settings = settings();
+    let sends_nothing = ModemRules { max_per_day: Some(0), ..ModemRules::default() };
+    settings.modems.insert("m0".to_owned(), sends_nothing);
+    let next = World::with(1, settings, world.store.clone(), world.clock.clone()).await;
+    next.gateway.late_accepted("m0", 40).await.unwrap();
+    next.at_rest().await;
+    assert_eq!(next.record(id).await.status, MessageStatus::Queued);
 }
 
 /// Also when the message went out another way meanwhile: what it answers is not taken for the next one's.

@@ -28,7 +28,29 @@ fn patience(dice: &mut Dice) -> Duration {
     if dice.one_in(20) { dice.millis(30) } else { Duration::MAX }
 }
 
+/// A client that asks for a message to a number. Where it is cut off before it has the answer, nobody knows of that message.
+struct Asking<'w>(&'w World, Option<String>);
+
+impl Asking<'_> {
+    /// It has its answer, or knows that it has none.
+    fn ended(mut self) {
+        self.1 = None;
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let Some(to) = self.1.take() {
+            self.0.model(|model| model.unanswered(&to));
+        }
+    }
+}
+
 impl World {
+    fn asking(&self, to: &str) -> Asking<'_> {
+        Asking(self, Some(to.to_owned()))
+    }
+
     /// Issues codes and has them checked, right and wrong, once and again; sends texts.
     pub(super) async fn client(self, number: u64) {
         let mut dice = Dice::new(self.plan().seed, 100 + number);
@@ -77,7 +99,7 @@ impl World {
             idempotency_key: key.clone(),
             ..IssueRequest::default()
         };
-        let mut asked = Instant::now();
+        let (asking, mut asked) = (self.asking(to), Instant::now());
         let mut first = self
             .ask_for(patience(dice), |g| async move { g.issue(&Caller::default(), request(None)).await })
             .await;
@@ -93,6 +115,7 @@ impl World {
                 }
             }
         }
+        asking.ended();
         let (v, known) = match first? {
             Ok(answer) => answer,
             Err(e) => {
@@ -146,7 +169,10 @@ impl World {
 
     async fn resend(&self, v: &VerificationView) {
         let (id, to, asked) = (v.id, v.to.as_str(), Instant::now());
-        match self.ask(|g| async move { g.resend(&Caller::default(), id, None).await }).await {
+        let asking = self.asking(to);
+        let resent = self.ask(|g| async move { g.resend(&Caller::default(), id, None).await }).await;
+        asking.ended();
+        match resent {
             Some(Ok(v)) => {
                 self.step(&format!("{id} was sent again as {}", v.message.0));
                 self.hear(&v);
@@ -169,8 +195,9 @@ impl World {
             modem: None,
             idempotency_key: None,
         };
-        let asked = Instant::now();
+        let (asking, asked) = (self.asking(to), Instant::now());
         let sent = self.ask(|g| async move { g.send(&Caller::default(), request).await }).await;
+        asking.ended();
         if let Some(Ok((m, _))) = sent {
             self.step(&format!("{} was accepted for {to}", m.id));
             self.hear(&m);

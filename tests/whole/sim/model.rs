@@ -434,7 +434,7 @@ impl Model {
             return;
         }
         let attempts: usize = messages.iter().map(|m| m.attempts as usize).sum();
-        self.must(copies <= attempts, || format!("{to}: {copies} copies of {attempts} sends"));
+        self.must(copies <= attempts, || format!("{to}: {copies} copies of {attempts} sends: {taken:?}"));
         let most = messages.len() + troubles;
         self.must(copies <= most, || format!("{to}: {copies} copies, and {troubles} troubles in that time"));
     }

@@ -394,8 +394,7 @@ impl Dialogue {
 
     fn finished(&mut self, code: ResultCode, now: Instant) -> Option<Heard> {
         if self.resync.is_some() {
-            self.resync_answered(&code, now);
-            return None;
+            return self.resync_answered(code, now);
         }
         // A command that was not written yet cannot have been answered.
         match self.outstanding.take_if(|o| !o.held) {

@@ -111,17 +111,18 @@ impl Dialogue {
         }
     }
 
-    /// The call was answered, by `OK` or by an error: any final result shows that the modem is there.
-    pub(super) fn resync_answered(&mut self, code: &ResultCode, now: Instant) {
-        let Some(resync) = self.resync.as_mut().filter(|r| r.stage == Stage::Asked) else {
-            return self.count_late(now);
-        };
-        if code.is_ok() || resync.errors > 0 {
-            self.answered(now);
-        } else {
+    /// The call was answered, by `OK` or by an error: any final result shows that the modem is there. The first error may
+    /// be the result of an earlier command, as is whatever comes before the call.
+    pub(super) fn resync_answered(&mut self, code: ResultCode, now: Instant) -> Option<super::Heard> {
+        if let Some(resync) = self.resync.as_mut().filter(|r| r.stage == Stage::Asked) {
+            if code.is_ok() || resync.errors > 0 {
+                self.answered(now);
+                return None;
+            }
             resync.errors += 1;
-            self.count_late(now);
         }
+        self.count_late(now);
+        Some(super::Heard::Late(code))
     }
 
     /// Numbers are results of a modem that was left with `ATV0` (V.250 clause 6.2.6), and words that end a

@@ -21,28 +21,23 @@ const GIVEN_UP: u32 = 8;
 /// … and not before this time.
 const GIVEN_UP_LEAST: Duration = Duration::from_secs(30);
 
-/// The last results, and the message whose result was given up.
+/// The last results, and the messages whose results were given up.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     took: VecDeque<Duration>,
     late: Option<Late>,
+    /// The newest reference of a message that was accepted.
+    newest: Option<u8>,
 }
 
-/// A message whose result was given up and may still come.
+/// Messages whose results were given up and may still come.
 #[derive(Debug, Clone, Copy)]
 struct Late {
-    written: Instant,
+    /// When the newest of them was written, until its result comes.
+    written: Option<Instant>,
     until: Instant,
-    /// The reference of the newest message that was accepted behind it.
-    accepted: Option<u8>,
-}
-
-impl Late {
-    /// How this reference stands to the newest that was accepted: `<mr>` goes up by one with each message (3GPP TS 23.040
-    /// clause 9.2.3.6), and wraps.
-    fn compare(self, reference: u8) -> Option<Ordering> {
-        self.accepted.map(|accepted| reference.wrapping_sub(accepted).cast_signed().cmp(&0))
-    }
+    /// A message was accepted since, one of them or a newer one.
+    accepted: bool,
 }
 
 impl Pace {
@@ -81,16 +76,19 @@ impl Pace {
 
     /// The result of a message that was written at `written` was given up, and may still come before `until`.
     pub(super) fn gave_up(&mut self, written: Instant, until: Instant) {
-        self.late = Some(Late { written, until, accepted: None });
+        self.late = Some(Late { written: Some(written), until, accepted: false });
     }
 
-    /// Takes a result that no message awaits. Returns whether it belongs to the message that was given up.
-    pub(super) fn take_late(&mut self, now: Instant) -> bool {
-        let late = self.late.take().filter(|late| now < late.until);
-        if let Some(late) = late {
-            self.record(now.saturating_duration_since(late.written));
+    /// Takes a reference that no message awaits. Returns whether it may belong to a message that was given up. Others may
+    /// have been given up as well, so that old references are doubted still.
+    pub(super) fn take_late(&mut self, reference: u8, now: Instant) -> bool {
+        let Some(late) = self.late.as_mut().filter(|late| now < late.until) else { return false };
+        late.accepted = true;
+        if let Some(written) = late.written.take() {
+            self.record(now.saturating_duration_since(written));
         }
-        late.is_some()
+        self.accepted(reference);
+        true
     }
 
     /// Whether a result that was given up may still come.
@@ -98,27 +96,43 @@ impl Pace {
         self.late.is_some_and(|late| now < late.until)
     }
 
-    /// Whether a result that comes for another message may belong to the message that was given up. That holds until the
+    /// Whether a result that comes for another message may belong to a message that was given up. That holds until the
     /// first acceptance, and behind it for a reference that is not newer than those of the messages accepted since.
     pub(super) fn doubts(&mut self, reference: Option<u8>, now: Instant) -> bool {
-        let Some(late) = self.late.as_mut().filter(|late| now < late.until) else { return false };
-        let order = reference.and_then(|reference| late.compare(reference));
-        let doubts = late.accepted.is_none() || order.is_some_and(Ordering::is_le);
-        if order.is_none_or(Ordering::is_gt) {
-            late.accepted = reference.or(late.accepted);
+        let order = reference.and_then(|reference| self.compare(reference));
+        let late = self.late.as_mut().filter(|late| now < late.until);
+        let doubts = late.is_some_and(|late| {
+            let first = !late.accepted;
+            late.accepted |= reference.is_some();
+            first || order.is_some_and(Ordering::is_le)
+        });
+        if let Some(reference) = reference {
+            self.accepted(reference);
         }
         doubts
     }
 
-    /// Whether this reference is older than one that was accepted since a message was given up: it is hardly that of a
-    /// newer message.
+    /// Whether this reference is older than one that was accepted: while messages that were given up may be answered, it is
+    /// hardly that of a newer message.
     pub(super) fn is_old(&self, reference: u8) -> bool {
-        self.late.and_then(|late| late.compare(reference)) == Some(Ordering::Less)
+        self.compare(reference) == Some(Ordering::Less)
     }
 
-    /// The modem restarted: it will not answer for earlier messages.
+    fn accepted(&mut self, reference: u8) {
+        if self.compare(reference).is_none_or(Ordering::is_gt) {
+            self.newest = Some(reference);
+        }
+    }
+
+    /// How this reference stands to the newest that was accepted: `<mr>` goes up by one with each message (3GPP TS 23.040
+    /// clause 9.2.3.6), and wraps.
+    fn compare(&self, reference: u8) -> Option<Ordering> {
+        self.newest.map(|newest| reference.wrapping_sub(newest).cast_signed().cmp(&0))
+    }
+
+    /// The modem restarted: it will not answer for earlier messages, and may count anew.
     pub(super) fn forget_late(&mut self) {
-        self.late = None;
+        (self.late, self.newest) = (None, None);
     }
 }
 

@@ -137,7 +137,7 @@ impl Greet {
         if let Some(text) = said
             && field != text
         {
-            if !field.is_empty() {
+            if matches!(next, Step::Function) && !field.is_empty() {
                 // Another modem: it answers for no message of the one before, and has its own pace.
                 cx.known.pace = Pace::default();
             }

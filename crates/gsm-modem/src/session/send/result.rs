@@ -71,7 +71,7 @@ impl Send {
     /// The result that was doubted belonged to the message before.
     pub(super) fn was_anothers(&mut self, cx: &mut Cx<'_>) {
         if let Some((Some(reference), _)) = self.doubted.take()
-            && cx.known.pace.take_late(cx.now)
+            && cx.known.pace.take_late(reference, cx.now)
         {
             cx.known.push(Output::Notice(Notice::LateAccepted { reference }));
         }
@@ -268,8 +268,8 @@ impl Send {
 impl Cx<'_> {
     /// Takes `+CMGS: n` that no message awaits: it belongs to the message whose result was given up.
     pub(in crate::session) fn late_reference(&mut self, body: &str) {
-        if self.known.pace.take_late(self.now)
-            && let Some(reference) = send_reference(body)
+        if let Some(reference) = send_reference(body)
+            && self.known.pace.take_late(reference, self.now)
         {
             self.known.push(Output::Notice(Notice::LateAccepted { reference }));
         }
