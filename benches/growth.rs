@@ -9,10 +9,13 @@
 //! A daemon issues one code; its records are then written again under other ids and numbers, straight into the store, with
 //! the windows that an issue counts in and the events that it writes. So a million takes minutes.
 
+mod measure;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use measure::{at, octets, status};
 use serde_json::{Value, json};
 use smsotpd::api::client::{Call, Client, Reply};
 use smsotpd::clock::{Life, Now};
@@ -86,7 +89,7 @@ async fn measured(dir: &Path, records: u64, queued: u64) -> (Vec<Duration>, Vec<
     let began = Instant::now();
     let rig = Rig::start(dir).await;
     println!("  start after kill -9: {:.1?} (limit: 8 s)", began.elapsed());
-    println!("  resident after the start: {} MiB (limit: 450)", rig.resident());
+    println!("  resident after the start: {} MiB (limit: 450)", rig.memory("VmRSS:"));
     println!("  disk: {} MiB (limit: 1600)", octets(&dir.join("state")) / 1024 / 1024);
     for path in [
         "/v1/verifications?status=pending",
@@ -121,7 +124,7 @@ async fn measured(dir: &Path, records: u64, queued: u64) -> (Vec<Duration>, Vec<
     }
     println!("  issue: {}", told(&issues));
     println!("  check: {}", told(&checks));
-    println!("  resident at the end: {} MiB, at the most {} MiB", rig.resident(), rig.status("VmHWM:"));
+    println!("  resident at the end: {} MiB, at the most {} MiB", rig.memory("VmRSS:"), rig.memory("VmHWM:"));
     println!("  disk at the end: {} MiB", octets(&dir.join("state")) / 1024 / 1024);
     rig.kill();
     (issues, checks)
@@ -175,15 +178,9 @@ impl Rig {
         reply.parse::<Value>().expect("JSON")["id"].as_str().expect("an id").to_owned()
     }
 
-    /// MiB.
-    fn resident(&self) -> u64 {
-        self.status("VmRSS:")
-    }
-
-    fn status(&self, name: &str) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-        line.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or_default() / 1024
+    /// A line of the daemon's memory, in MiB.
+    fn memory(&self, line: &str) -> u64 {
+        status(&self.child.id().to_string(), line) / 1024
     }
 }
 
@@ -281,23 +278,6 @@ fn number(n: u64) -> String {
     format!("+417{:08}", 50_000_000 + n * 611_953 % 49_999_999)
 }
 
-fn at(took: &[Duration], percent: usize) -> Duration {
-    let mut sorted = took.to_vec();
-    sorted.sort();
-    sorted[(sorted.len() - 1) * percent / 100]
-}
-
 fn told(took: &[Duration]) -> String {
     format!("median {:.2?}, 99 % within {:.2?}", at(took, 50), at(took, 99))
-}
-
-/// What lies in a folder and those in it.
-fn octets(dir: &Path) -> u64 {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
-    let size = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(meta) if meta.is_dir() => octets(&entry.path()),
-        Ok(meta) => meta.len(),
-        Err(_) => 0,
-    };
-    entries.map(size).sum()
 }

@@ -5,12 +5,15 @@
 //! `cargo bench --bench issues [DIR]`: DIR is on the disk to be measured (default: `target`). This is not a test: it prints
 //! and judges nothing.
 
+mod measure;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use measure::resident;
 use serde_json::json;
 use smsotpd::api::client::{Call, Client};
 use smsotpd::clock::{Now, Timestamp};
@@ -54,12 +57,6 @@ fn used(process: &str) -> f64 {
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or_default();
     (ticks(11) + ticks(12)) / 100.0
-}
-
-fn resident(process: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default()
 }
 
 /// A process that ends with the bench.
@@ -137,35 +134,11 @@ fn issued(key: &Key, ids: &Ids, n: u32) -> Issued {
     let verification =
         Verification::new(id, service.clone(), to.clone(), None, &policy, now, hash, sealed, message);
     let m = Message {
-        id: message,
-        to: to.clone(),
-        client: None,
-        kind: Kind::Otp(id),
         service: Some(service.clone()),
-        status: MessageStatus::Queued,
-        priority: 0,
-        parts: 1,
-        encoding: Encoding::Gsm7,
-        flash: false,
         report: true,
-        wanted_modem: None,
-        modem: None,
-        twins: Vec::new(),
-        attempts: 0,
-        held: 0,
-        refused: None,
-        created_at: at,
-        send_at: None,
-        due_at: now.steady(),
         deadline: Some(verification.life),
-        sent_at: None,
-        delivered_at: None,
-        error: None,
         body: Some(key.seal(&message.to_bytes(), b"Your code is 123456. It is good for 5 minutes.")),
-        reference: 1,
-        parts_done: 0,
-        uncertain: false,
-        modem_references: Vec::new(),
+        ..Message::queued(message, to.clone(), Kind::Otp(id), now)
     };
     let event = |about| Event { at, since: now.steady(), by: None, about };
     let events = [

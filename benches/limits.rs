@@ -4,10 +4,13 @@
 //! `cargo bench --bench limits [DIR] [NUMBERS]`: DIR is on the disk to be measured (default: `target`), NUMBERS how many
 //! have windows (default: 1,000,000). This is not a test: it prints and judges nothing.
 
+mod measure;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use measure::{at, octets, resident};
 use smsotpd::clock::{Clock, Now, Steady};
 use smsotpd::gateway::{Caller, CheckRequest, Gateway, IssueRequest, Settings};
 use smsotpd::otp::{Limits, Pumping, Window};
@@ -38,7 +41,7 @@ fn main() {
     let dir = arguments.iter().find(|a| a.parse::<u64>().is_err()).map(PathBuf::from);
     let dir = dir.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"));
     let dir = tempfile::tempdir_in(dir).expect("the folder can be written");
-    println!("resident at the start: {} MiB", resident() / 1024);
+    println!("resident at the start: {} MiB", resident("self") / 1024);
     let few = runtime.block_on(measured(&dir.path().join("few"), FEW));
     let many = runtime.block_on(measured(&dir.path().join("many"), many));
     for (what, few, many) in [("issue", &few.0, &many.0), ("check", &few.1, &many.1)] {
@@ -60,7 +63,7 @@ async fn measured(dir: &Path, numbers: u64) -> (Vec<Duration>, Vec<Duration>) {
     let store = Store::open(dir, &Options { open_within: Duration::from_secs(3600), ..Options::default() });
     let store = store.expect("what was written opens");
     let (size, open) = (octets(dir) / 1024 / 1024, began.elapsed());
-    println!("  {size} MiB on the disk, opened in {open:?}, resident {} MiB", resident() / 1024);
+    println!("  {size} MiB on the disk, opened in {open:?}, resident {} MiB", resident("self") / 1024);
     let key = Key::from_bytes(KEY);
     let gateway = Gateway::open(store.clone(), key, Clock::system(), settings, Vec::new());
     let gateway = gateway.await.expect("a gateway");
@@ -85,7 +88,7 @@ async fn measured(dir: &Path, numbers: u64) -> (Vec<Duration>, Vec<Duration>) {
             at(took, 100)
         );
     }
-    println!("  resident after {} of each: {} MiB", issue_times.len(), resident() / 1024);
+    println!("  resident after {} of each: {} MiB", issue_times.len(), resident("self") / 1024);
     gateway.stop();
     store.close().await;
     (issue_times, check_times)
@@ -141,28 +144,4 @@ fn number(n: u64) -> String {
 
 fn request(to: &str) -> IssueRequest {
     IssueRequest { to: to.to_owned(), ..IssueRequest::default() }
-}
-
-fn at(took: &[Duration], percent: usize) -> Duration {
-    let mut sorted = took.to_vec();
-    sorted.sort();
-    sorted[(sorted.len() - 1) * percent / 100]
-}
-
-/// The resident memory of this process in KiB.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse().ok()).unwrap_or(0)
-}
-
-/// What lies in a folder and those in it.
-fn octets(dir: &Path) -> u64 {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
-    let size = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(meta) if meta.is_dir() => octets(&entry.path()),
-        Ok(meta) => meta.len(),
-        Err(_) => 0,
-    };
-    entries.map(size).sum()
 }

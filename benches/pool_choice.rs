@@ -5,11 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use smsotpd::clock::{Steady, Timestamp};
+use smsotpd::clock::{Now, Steady, Timestamp};
 use smsotpd::id::MessageId;
-use smsotpd::outbox::{
-    BreakerRules, Encoding, EndedSend, Home, Kind, Message, MessageStatus, ModemRules, Pool, SendEnd,
-};
+use smsotpd::outbox::{BreakerRules, EndedSend, Home, Kind, Message, ModemRules, Pool, SendEnd};
 use smsotpd::secret::Sealed;
 
 const NOW: Steady = Steady::from_millis(1_780_000_000_000);
@@ -44,35 +42,13 @@ fn pool(rules: &ModemRules) -> Pool {
 
 fn text(n: u64) -> Message {
     Message {
-        id: MessageId::first_at(NOW),
-        to: format!("+4179{n:07}").parse().expect("a number"),
-        client: None,
-        kind: Kind::Text,
-        service: None,
-        status: MessageStatus::Queued,
-        priority: 0,
-        parts: 1,
-        encoding: Encoding::Gsm7,
-        flash: false,
-        report: false,
-        wanted_modem: None,
-        modem: None,
-        twins: Vec::new(),
-        attempts: 0,
-        held: 0,
-        refused: None,
-        created_at: Timestamp::from_millis(NOW.as_millis()),
-        send_at: None,
-        due_at: NOW,
-        deadline: None,
-        sent_at: None,
-        delivered_at: None,
-        error: None,
         body: Some(Sealed::from_bytes(vec![0; 60])),
-        reference: 0,
-        parts_done: 0,
-        uncertain: false,
-        modem_references: Vec::new(),
+        ..Message::queued(
+            MessageId::first_at(NOW),
+            format!("+4179{n:07}").parse().expect("a number"),
+            Kind::Text,
+            Now::agreed(Timestamp::from_millis(NOW.as_millis())),
+        )
     }
 }
 

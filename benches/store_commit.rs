@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use smsotpd::clock::{Life, Now, Timestamp};
 use smsotpd::id::MessageId;
-use smsotpd::outbox::{Encoding, End, Event, Kind, Ledger, Message, MessageStatus, Retry, step};
+use smsotpd::outbox::{End, Event, Kind, Ledger, Message, MessageStatus, Retry, step};
 use smsotpd::secret::{Key, Sealed};
 use smsotpd::store::{Options, Records as _, Store};
 
@@ -105,35 +105,14 @@ async fn together(store: &Store) -> (u32, Duration) {
 fn message(at: Timestamp) -> Message {
     let now = Now::agreed(at);
     Message {
-        id: MessageId::first_at(now.steady()),
-        to: "+41791234567".parse().expect("a number"),
-        client: None,
-        kind: Kind::Text,
-        service: None,
-        status: MessageStatus::Queued,
-        priority: 0,
-        parts: 1,
-        encoding: Encoding::Gsm7,
-        flash: false,
-        report: false,
-        wanted_modem: None,
-        modem: None,
-        twins: Vec::new(),
-        attempts: 0,
-        held: 0,
-        refused: None,
-        created_at: at,
-        send_at: None,
-        due_at: now.steady(),
         deadline: Some(Life::of(Duration::from_secs(300), now)),
-        sent_at: None,
-        delivered_at: None,
-        error: None,
         body: Some(Sealed::from_bytes(vec![9; 150])),
-        reference: 7,
-        parts_done: 0,
-        uncertain: false,
-        modem_references: Vec::new(),
+        ..Message::queued(
+            MessageId::first_at(now.steady()),
+            "+41791234567".parse().expect("a number"),
+            Kind::Text,
+            now,
+        )
     }
 }
 

@@ -71,36 +71,13 @@ impl Inner {
         let (encoding, parts) = measure(text)?;
         let withheld = self.settings().testing.has(&to);
         Ok(Message {
-            id,
-            to,
             client: caller.client.clone(),
-            kind: Kind::Text,
-            service: None,
             status: if withheld { MessageStatus::Cancelled } else { MessageStatus::Queued },
-            priority: 0,
             parts,
             encoding,
-            flash: false,
-            report: false,
-            wanted_modem: None,
-            modem: None,
-            twins: Vec::new(),
-            attempts: 0,
-            held: 0,
-            refused: None,
-            created_at: now.wall(),
-            send_at: None,
-            due_at: now.steady(),
-            deadline: None,
-            sent_at: None,
-            delivered_at: None,
             error: withheld.then(|| TEST_NUMBER.to_owned()),
             body: (!withheld).then(|| self.key.seal(&id.to_bytes(), text.expose().as_bytes())),
-            // Any octet that mostly differs between neighbours serves as TP-MR; the id's last is random.
-            reference: id.to_bytes()[15],
-            parts_done: 0,
-            uncertain: false,
-            modem_references: Vec::new(),
+            ..Message::queued(id, to, Kind::Text, now)
         })
     }
 

@@ -28,7 +28,7 @@ pub struct Entry {
     pub pinned: Option<String>,
     /// The modems that do not get it for a while.
     pub avoid: Avoid,
-    /// The modem that had it last; another one is tried first.
+    /// The modem that had it last.
     pub last: Option<String>,
     /// A part of it went out: until this instant only the modem that had it last goes on with it. Another one sends all
     /// parts again, since a phone joins only those of one sender.

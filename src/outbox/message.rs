@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gsm_sms::Encoding;
 
-use crate::clock::{Life, Steady, Timestamp};
+use crate::clock::{Life, Now, Steady, Timestamp};
 use crate::id::{MessageId, VerificationId};
 use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
@@ -168,6 +168,42 @@ impl Refused {
 }
 
 impl Message {
+    /// A message of one part that waits from now on, and of which nothing else is said.
+    pub fn queued(id: MessageId, to: PhoneNumber, kind: Kind, now: Now) -> Self {
+        Self {
+            id,
+            to,
+            client: None,
+            kind,
+            service: None,
+            status: MessageStatus::Queued,
+            priority: 0,
+            parts: 1,
+            encoding: Encoding::Gsm7,
+            flash: false,
+            report: false,
+            wanted_modem: None,
+            modem: None,
+            twins: Vec::new(),
+            attempts: 0,
+            held: 0,
+            refused: None,
+            created_at: now.wall(),
+            send_at: None,
+            due_at: now.steady(),
+            deadline: None,
+            sent_at: None,
+            delivered_at: None,
+            error: None,
+            body: None,
+            // Any octet that mostly differs between neighbours serves as TP-MR; the id's last is random.
+            reference: id.to_bytes()[15],
+            parts_done: 0,
+            uncertain: false,
+            modem_references: Vec::new(),
+        }
+    }
+
     /// The first of the parts that a modem has or had on the air.
     pub fn first_part(&self, modem: &str) -> u8 {
         self.twin(modem).map_or(self.parts_done, |twin| twin.first)

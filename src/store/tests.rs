@@ -26,35 +26,26 @@ fn before_all() -> (Steady, VerificationId) {
 
 pub(super) fn message(at: Timestamp) -> Message {
     Message {
-        id: MessageId::first_at(at.steady()),
-        to: "+41791234567".parse().unwrap(),
         client: Some("web".to_owned()),
-        kind: Kind::Text,
-        service: None,
-        status: MessageStatus::Queued,
         priority: 3,
         parts: 2,
         encoding: Encoding::Ucs2,
         flash: true,
         report: true,
         wanted_modem: Some("a".to_owned()),
-        modem: None,
-        twins: Vec::new(),
-        attempts: 0,
-        held: 0,
-        refused: None,
-        created_at: at,
-        send_at: None,
-        due_at: at.steady(),
         deadline: Some(Life::of(Duration::from_secs(60), Now::agreed(at))),
-        sent_at: None,
-        delivered_at: None,
         error: Some("why".to_owned()),
         body: Some(Sealed::from_bytes(vec![1, 2, 3])),
         reference: 200,
         parts_done: 1,
         uncertain: true,
         modem_references: vec![5],
+        ..Message::queued(
+            MessageId::first_at(at.steady()),
+            "+41791234567".parse().unwrap(),
+            Kind::Text,
+            Now::agreed(at),
+        )
     }
 }
 

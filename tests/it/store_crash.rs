@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use smsotpd::clock::{Now, Timestamp};
 use smsotpd::id::MessageId;
-use smsotpd::outbox::{Encoding, Kind, Ledger, Message, MessageStatus};
+use smsotpd::outbox::{Kind, Ledger, Message};
 use smsotpd::secret::{Key, Sealed};
 use smsotpd::store::{EventRecords as _, Options, Records, Store};
 use smsotpd::trail::{About, Audit, Event, Walk};
@@ -141,35 +141,13 @@ fn ledger(n: u64) -> Ledger {
 fn message(n: u64) -> Message {
     let at = Timestamp::from_millis(n);
     Message {
-        id: MessageId::from_bytes(u128::from(n).to_be_bytes()),
-        to: "+41791234567".parse().unwrap(),
-        client: None,
-        kind: Kind::Text,
-        service: None,
-        status: MessageStatus::Queued,
-        priority: 0,
-        parts: 1,
-        encoding: Encoding::Gsm7,
-        flash: false,
-        report: false,
-        wanted_modem: None,
-        modem: None,
-        twins: Vec::new(),
-        attempts: 0,
-        held: 0,
-        refused: None,
-        created_at: at,
-        send_at: None,
-        due_at: Now::agreed(at).steady(),
-        deadline: None,
-        sent_at: None,
-        delivered_at: None,
-        error: None,
         // The length changes, so that records never lie exactly where older ones did.
         body: Some(Sealed::from_bytes(vec![0x5a; 200 + usize::try_from(n % 700).unwrap()])),
-        reference: 0,
-        parts_done: 0,
-        uncertain: false,
-        modem_references: Vec::new(),
+        ..Message::queued(
+            MessageId::from_bytes(u128::from(n).to_be_bytes()),
+            "+41791234567".parse().unwrap(),
+            Kind::Text,
+            Now::agreed(at),
+        )
     }
 }

@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::{Life, Timestamp};
 use crate::id::{MessageId, VerificationId};
-use crate::outbox::Encoding;
 use crate::secret::Sealed;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -17,35 +16,17 @@ fn after(seconds: u64) -> Now {
 /// A code of `parts` short messages with five minutes to live.
 pub(crate) fn message(parts: u8) -> Message {
     Message {
-        id: MessageId::first_at(START.steady()),
-        to: "+41791234567".parse().unwrap(),
-        client: None,
-        kind: Kind::Otp(VerificationId::first_at(START.steady())),
         service: Some("default".to_owned()),
-        status: MessageStatus::Queued,
-        priority: 0,
         parts,
-        encoding: Encoding::Gsm7,
-        flash: false,
-        report: false,
-        wanted_modem: None,
-        modem: None,
-        twins: Vec::new(),
-        attempts: 0,
-        held: 0,
-        refused: None,
-        created_at: START,
-        send_at: None,
-        due_at: START.steady(),
         deadline: Some(Life::of(Duration::from_secs(300), after(0))),
-        sent_at: None,
-        delivered_at: None,
-        error: None,
         body: Some(Sealed::from_bytes(vec![1])),
         reference: 7,
-        parts_done: 0,
-        uncertain: false,
-        modem_references: Vec::new(),
+        ..Message::queued(
+            MessageId::first_at(START.steady()),
+            "+41791234567".parse().unwrap(),
+            Kind::Otp(VerificationId::first_at(START.steady())),
+            after(0),
+        )
     }
 }
 
