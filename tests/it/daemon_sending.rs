@@ -149,7 +149,8 @@ async fn what_was_accepted_is_told_though_the_daemon_stops() {
     rig.signal(Signal::TERM);
     let ended = tokio::time::timeout(PATIENCE, waiting.wait_with_output()).await.expect("it ends").unwrap();
     assert!(rig.ended().success());
-    let told: serde_json::Value = serde_json::from_slice(&ended.stdout).expect("one object");
+    let told: serde_json::Value =
+        serde_json::from_slice(&ended.stdout).unwrap_or_else(|_| panic!("one object: {ended:?}"));
     assert_eq!((ended.status.code(), &told["id"]), (Some(69), &json!(id)));
     assert!(String::from_utf8_lossy(&ended.stderr).contains("it was accepted"), "{ended:?}");
 }
