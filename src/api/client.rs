@@ -50,9 +50,21 @@ pub enum ClientError {
     /// The daemon accepted the request and did not answer it.
     #[error("the daemon did not answer within {} s", .0.as_secs())]
     TimedOut(Duration),
+    /// The connection ended before the whole answer came, as when the daemon stops or is killed. Whether the request
+    /// was carried out is not known.
+    #[error("the daemon closed the connection before it had answered: {0}")]
+    Lost(String),
     /// The answer is not one of the API.
     #[error("the daemon's answer is not understood: {0}")]
     Protocol(String),
+}
+
+impl From<hyper::Error> for ClientError {
+    /// What hyper cannot read is no answer of the API; every other of its faults is that of a connection.
+    fn from(error: hyper::Error) -> Self {
+        let is_protocol = error.is_user() || (error.is_parse() && !error.is_incomplete_message());
+        if is_protocol { Self::Protocol(error.to_string()) } else { Self::Lost(error.to_string()) }
+    }
 }
 
 fn hint(source: &io::Error) -> &'static str {
@@ -154,8 +166,11 @@ impl Reply {
     async fn read(response: Response<Incoming>) -> Result<Self, ClientError> {
         let status = response.status();
         let body = Limited::new(response.into_body(), LARGEST_REPLY).collect().await;
-        let body = body.map_err(|e| ClientError::Protocol(e.to_string()))?.to_bytes();
-        Ok(Self { status, body })
+        let body = body.map_err(|e| match e.downcast::<hyper::Error>() {
+            Ok(e) => ClientError::from(*e),
+            Err(e) => ClientError::Protocol(e.to_string()),
+        })?;
+        Ok(Self { status, body: body.to_bytes() })
     }
 
     /// The body as a wire type.
@@ -237,16 +252,14 @@ impl Client {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|source| ClientError::Unreachable { socket: self.socket.clone(), source })?;
-        let protocol = |e: hyper::Error| ClientError::Protocol(e.to_string());
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(protocol)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // The task ends by itself when the reply was read or is dropped.
         tokio::spawn(async move {
             if let Err(e) = connection.await {
                 tracing::debug!("a connection to the daemon ended: {e}");
             }
         });
-        sender.send_request(request).await.map_err(protocol)
+        Ok(sender.send_request(request).await?)
     }
 }
 
@@ -267,10 +280,8 @@ impl Pieces {
     /// The next piece; `None` at the proper end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         loop {
-            let frame = within(SILENCE, async { Ok(self.body.frame().await) }).await?.transpose();
-            let Some(frame) = frame.map_err(|e| ClientError::Protocol(e.to_string()))? else {
-                return Ok(None);
-            };
+            let frame = within(SILENCE, async { Ok(self.body.frame().await) }).await?;
+            let Some(frame) = frame.transpose()? else { return Ok(None) };
             if let Ok(data) = frame.into_data() {
                 return Ok(Some(data));
             }
@@ -394,6 +405,33 @@ mod tests {
         assert_eq!(draft.take_line("id: 8"), None);
         let greeting = ServerEvent { id: Some(8), ..ServerEvent::default() };
         assert_eq!(draft.take_line(""), Some(greeting));
+    }
+
+    /// A daemon that is stopped or killed while somebody waits for it is not one that answers in another language.
+    #[tokio::test]
+    async fn a_connection_that_ends_is_not_an_answer_that_is_not_understood() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let client = Client::new(socket);
+        let half = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{";
+        for (answer, is_lost) in
+            [("", true), ("HTTP/1.1 2", true), (half, true), ("220 mail ESMTP\r\n\r\n", false)]
+        {
+            let daemon = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 1024]).await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            };
+            let (outcome, ()) = tokio::join!(client.call(Call::get("/v1/status")), daemon);
+            match outcome {
+                Err(ClientError::Lost(_)) => assert!(is_lost, "{answer:?}"),
+                Err(ClientError::Protocol(_)) => assert!(!is_lost, "{answer:?}"),
+                other => panic!("{answer:?}: {other:?}"),
+            }
+        }
     }
 
     #[test]

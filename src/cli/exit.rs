@@ -81,7 +81,9 @@ impl From<wire::Problem> for Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let exit = match error {
-            ClientError::Unreachable { .. } | ClientError::TimedOut(_) => Exit::Unavailable,
+            ClientError::Unreachable { .. } | ClientError::TimedOut(_) | ClientError::Lost(_) => {
+                Exit::Unavailable
+            }
             ClientError::Protocol(_) => Exit::Internal,
         };
         Self::new(exit, error.to_string())
