@@ -11,6 +11,7 @@ use crate::otp::{self, Bucket, Code, Policy, Verification, Window};
 use crate::outbox::{Encoding, Kind, Ledger, Message, MessageStatus};
 use crate::secret::{Key, Sealed};
 
+mod conformance;
 mod events;
 mod inbound;
 mod names;
