@@ -15,10 +15,11 @@ demo:
 test *WORD:
     cargo test {{ WORD }}
 
-# The long trials of the store: power cuts, damaged files.
+# The long trials of the store: power cuts, damaged files, kills.
 store-trials:
     cargo test --release --locked --test it store_power::power_cuts_in_the_long_form -- --ignored --nocapture
     cargo test --release --locked --test it store_damage::damage_is_told_in_the_long_form -- --ignored --nocapture
+    cargo test --release --locked --test it daemon_kills::two_hundred_kills_in_mixed_work_take_nothing_back -- --ignored --nocapture
 
 # Format, then show what clippy says.
 tidy:

@@ -33,6 +33,7 @@ mod daemon_events;
 mod daemon_full;
 mod daemon_inbox;
 mod daemon_key;
+mod daemon_kills;
 mod daemon_limits;
 mod daemon_modems;
 mod daemon_names;
