@@ -8,7 +8,7 @@ use super::error::{GatewayError, Result};
 use super::lock::locked;
 use crate::clock::Steady;
 use crate::otp::{
-    Action, Block, Group, NEIGHBOURS, PumpingRule, Rate, Standing, Tally, Verification, Window,
+    Action, Group, NEIGHBOURS, Neighbourhood, PumpingRule, Rate, Standing, Tally, Verification, Window,
 };
 use crate::phone::PhoneNumber;
 use crate::store::WindowRecords as _;
@@ -28,9 +28,9 @@ struct Counted {
     standing: Standing,
 }
 
-/// The block of a number, and how it stands.
+/// The place of a number among its neighbours, the window of its block, and how it stands.
 struct Neighbours {
-    block: Block,
+    of: Neighbourhood,
     window: Window,
     standing: Standing,
 }
@@ -67,8 +67,8 @@ impl Guard {
     }
 
     fn crowded(&self) -> Option<Broken> {
-        let Neighbours { block, standing, .. } = self.neighbours.as_ref()?;
-        let limit = format!("pumping.adjacent = {}", block.most);
+        let Neighbours { of, standing, .. } = self.neighbours.as_ref()?;
+        let limit = format!("pumping.adjacent = {}", of.most);
         Some(Broken { rule: PumpingRule::Adjacent, until: standing.retry_at?, limit })
     }
 
@@ -79,7 +79,7 @@ impl Guard {
             (format!("pumping.unverified {} {}", c.group.of, c.budget), c.budget.count, c.standing)
         };
         let neighbours = self.neighbours.iter().map(|n| {
-            let rate = Rate { count: n.block.most, per: NEIGHBOURS };
+            let rate = Rate { count: n.of.most, per: NEIGHBOURS };
             (format!("pumping.adjacent {rate}"), rate.count, n.standing)
         });
         enforced.map(group).chain(neighbours).collect()
@@ -95,12 +95,14 @@ impl Move<'_, '_> {
             Counted { group, tally, budget, standing }
         };
         let (action, tallies) = self.tallies(to)?;
-        let look = |block: Block| {
-            let window = self.tx.window(&block.key, Duration::ZERO)?;
-            let standing = block.standing(&window, self.now.steady());
-            Ok::<_, GatewayError>(Neighbours { block, window, standing })
+        let look = |of: Neighbourhood| {
+            let window = |key: &String| self.tx.window(key, Duration::ZERO);
+            let beside = of.beside.as_ref().map(window).transpose()?.unwrap_or_default();
+            let window = window(&of.key)?;
+            let standing = of.standing(&window, &beside, self.now.steady());
+            Ok::<_, GatewayError>(Neighbours { of, window, standing })
         };
-        let neighbours = policy.block(to).map(look).transpose()?;
+        let neighbours = policy.neighbourhood(to).map(look).transpose()?;
         Ok(Guard { action, groups: tallies.into_iter().map(counted).collect(), neighbours })
     }
 
@@ -145,9 +147,9 @@ impl Move<'_, '_> {
             let (until, _) = Tally::expire_at(&policy, self.now.steady());
             self.tx.put_window(&group.unverified, Duration::ZERO, &tally.unverified, until)?;
         }
-        if let Some(Neighbours { block, window, .. }) = guard.neighbours {
-            let window = block.add(&window, self.now.steady());
-            self.tx.put_window(&block.key, Duration::ZERO, &window, self.now.steady().plus(NEIGHBOURS))?;
+        if let Some(Neighbours { of, window, .. }) = guard.neighbours {
+            let window = of.add(&window, self.now.steady());
+            self.tx.put_window(&of.key, Duration::ZERO, &window, self.now.steady().plus(NEIGHBOURS))?;
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ pub use code::{Code, CodeHash};
 pub use destinations::{Countries, Destinations, Known, Validity};
 pub use limits::{Limits, Place};
 pub use policy::{OnReissue, Policy, PolicyError};
-pub use pumping::{Action, Block, Group, NEIGHBOURS, Pumping, PumpingRule, Tally};
+pub use pumping::{Action, Group, NEIGHBOURS, Neighbourhood, Pumping, PumpingRule, Tally};
 pub use service::{RenderError, Service};
 pub use template::{Template, TemplateError, is_value_name};
 pub use testing::{TestNumberError, TestNumbers};

@@ -15,8 +15,11 @@ const PROVEN: Rate = Rate { count: u32::MAX, per: Duration::from_secs(14 * 86_40
 const PROVEN_FOR_ONE: u32 = 3;
 /// How long a number is a neighbour.
 pub const NEIGHBOURS: Duration = Duration::from_secs(3600);
-/// The last digits in which neighbours differ.
-const LAST_DIGITS: usize = 2;
+/// Numbers that are less than this apart are neighbours.
+const REACH: u32 = 500;
+/// The last digits in which numbers of a block differ: half as many numbers again as neighbours to both sides.
+const LAST_DIGITS: usize = 3;
+const IN_BLOCK: u32 = 1000;
 
 /// The policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,13 +103,19 @@ impl Pumping {
         [group("country", &country), group("prefix", to.prefix())]
     }
 
-    /// The block of neighbours in which this number stands, when neighbours are counted.
-    pub fn block(&self, to: &PhoneNumber) -> Option<Block> {
+    /// The place of this number among its neighbours, when they are counted.
+    pub fn neighbourhood(&self, to: &PhoneNumber) -> Option<Neighbourhood> {
         let digits = to.digits();
         let (block, last) = digits.split_at_checked(digits.len().checked_sub(LAST_DIGITS)?)?;
-        (self.adjacent > 0).then(|| Block {
-            key: format!("neighbours {block}"),
-            number: last.parse().unwrap_or_default(),
+        let (block, place): (u64, u32) = (block.parse().ok()?, last.parse().ok()?);
+        let key = |block: u64| format!("near {block}");
+        let (beside, ahead) =
+            if place < REACH { (block.checked_sub(1), false) } else { (block.checked_add(1), true) };
+        (self.adjacent > 0).then(|| Neighbourhood {
+            key: key(block),
+            beside: beside.map(key),
+            ahead,
+            place,
             most: self.adjacent,
         })
     }
@@ -158,36 +167,50 @@ impl Tally {
     }
 }
 
-/// Numbers that differ in their last two digits alone, and one of them.
+/// A number among those that are less than [`REACH`] apart from it. Blocks of a thousand have a window each, and those of a
+/// number stand in its own block and in the one beside it that is nearer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Block {
-    /// The name of the window of its neighbours.
+pub struct Neighbourhood {
+    /// The name of the window of its block.
     pub key: String,
-    /// The last two digits of the number.
-    number: u32,
-    /// How many of the block get codes within an hour.
+    /// The name of the window of the block beside it.
+    pub beside: Option<String>,
+    /// Whether that block comes behind its own.
+    ahead: bool,
+    /// Its place in its block: the last three digits.
+    place: u32,
+    /// How many neighbours get codes within an hour.
     pub most: u32,
 }
 
-impl Block {
-    /// How the number stands among its neighbours. One that got a code is no further one.
+impl Neighbourhood {
+    /// How the number stands among its neighbours, by the windows of its block and of the one beside it. One that got a code
+    /// is no further one.
     ///
-    /// The window has one bucket for each number, whose count is the last digits of that number: at most a hundred.
-    pub fn standing(&self, neighbours: &Window, now: Steady) -> Standing {
-        let live: Vec<&Bucket> = recent(neighbours, now).collect();
+    /// A window has one bucket for each number, whose count is the place of that number in its block.
+    pub fn standing(&self, own: &Window, beside: &Window, now: Steady) -> Standing {
+        let place = |bucket: &Bucket| bucket.count;
+        let own = recent(own, now).filter(|b| place(b).abs_diff(self.place) < REACH);
+        let far = |b: &&Bucket| {
+            let (nearer, farther) = if self.ahead { (self.place, place(b)) } else { (place(b), self.place) };
+            farther + IN_BLOCK - nearer < REACH
+        };
+        let mut live: Vec<(Steady, bool)> = own.map(|b| (b.last, place(b) == self.place)).collect();
+        let known = live.iter().any(|(_, is_it)| *is_it);
+        live.extend(recent(beside, now).filter(far).map(|b| (b.last, false)));
+        live.sort_unstable();
         let used = u32::try_from(live.len()).unwrap_or(u32::MAX);
-        let leaves = |bucket: &&Bucket| bucket.last.plus(NEIGHBOURS);
-        let known = live.iter().any(|bucket| bucket.count == self.number);
+        let leaves = |(last, _): &(Steady, bool)| last.plus(NEIGHBOURS);
         let over = used.checked_sub(self.most).filter(|_| !known);
         let retry_at = over.and_then(|over| live.get(usize::try_from(over).ok()?)).map(leaves);
         let resets_at = retry_at.or_else(|| live.first().map(leaves)).unwrap_or(now);
         Standing { used, retry_at, resets_at }
     }
 
-    /// The number gets a code: it is the newest of its neighbours.
-    pub fn add(&self, neighbours: &Window, now: Steady) -> Window {
-        let others = recent(neighbours, now).filter(|bucket| bucket.count != self.number).copied();
-        Window { buckets: others.chain([Bucket { first: now, last: now, count: self.number }]).collect() }
+    /// The number gets a code: it is the newest of its block.
+    pub fn add(&self, own: &Window, now: Steady) -> Window {
+        let others = recent(own, now).filter(|bucket| bucket.count != self.place).copied();
+        Window { buckets: others.chain([Bucket { first: now, last: now, count: self.place }]).collect() }
     }
 }
 
@@ -234,8 +257,13 @@ mod tests {
         let of = |name: &str| (format!("unverified {name} 86400"), format!("verified {name}"));
         assert_eq!(names("+41791234567"), [of("CH"), of("4179123")]);
         assert_eq!(names("+881612345678"), [of("+881"), of("8816123")]);
-        assert_eq!(policy.block(&number("+41791234567")).unwrap().key, "neighbours 417912345");
-        assert_eq!(Pumping::off().block(&number("+41791234567")), None);
+        let near = |to: &str| {
+            let of = policy.neighbourhood(&number(to)).unwrap();
+            (of.key, of.beside.unwrap())
+        };
+        assert_eq!(near("+41791234567"), ("near 41791234".to_owned(), "near 41791235".to_owned()));
+        assert_eq!(near("+41791234499"), ("near 41791234".to_owned(), "near 41791233".to_owned()));
+        assert_eq!(Pumping::off().neighbourhood(&number("+41791234567")), None);
     }
 
     #[test]
@@ -279,22 +307,60 @@ mod tests {
         assert_eq!(tally.unverified.buckets, [older]);
     }
 
+    /// The windows of all blocks, and what a number finds in them.
+    #[derive(Default)]
+    struct Near(std::collections::BTreeMap<String, Window>);
+
+    impl Near {
+        fn standing(&self, of: &Neighbourhood, now: Steady) -> Standing {
+            let window = |key: &str| self.0.get(key).cloned().unwrap_or_default();
+            of.standing(&window(&of.key), &of.beside.as_deref().map(window).unwrap_or_default(), now)
+        }
+
+        fn add(&mut self, of: &Neighbourhood, now: Steady) {
+            let window = self.0.entry(of.key.clone()).or_default();
+            *window = of.add(window, now);
+        }
+    }
+
     #[test]
     fn neighbours_are_counted_once_each_and_for_an_hour() {
         let policy = Pumping { adjacent: 3, ..Pumping::default() };
-        let block = |last: u32| policy.block(&number(&format!("+417912345{last:02}"))).unwrap();
-        let mut window = Window::default();
-        for (last, minute) in [(0, 0), (1, 1), (0, 2), (99, 3)] {
-            assert_eq!(block(last).standing(&window, minutes(minute)).retry_at, None);
-            window = block(last).add(&window, minutes(minute));
+        // Over the border of two blocks.
+        let of = |n: u64| policy.neighbourhood(&number(&format!("+{}", 41_791_234_980_u64 + n))).unwrap();
+        let mut near = Near::default();
+        for (n, minute) in [(0, 0), (30, 1), (0, 2), (99, 3)] {
+            assert_eq!(near.standing(&of(n), minutes(minute)).retry_at, None);
+            near.add(&of(n), minutes(minute));
         }
         let full = Standing { used: 3, retry_at: Some(minutes(61)), resets_at: minutes(61) };
-        assert_eq!(block(50).standing(&window, minutes(4)), full);
-        assert_eq!(block(0).standing(&window, minutes(4)).retry_at, None, "it is one of the three");
-        let lower = Block { most: 1, ..block(50) };
-        assert_eq!(lower.standing(&window, minutes(4)).retry_at, Some(minutes(63)), "after a reload");
-        assert_eq!(block(50).standing(&window, minutes(61)).retry_at, None);
-        assert_eq!(block(50).add(&window, minutes(200)).buckets.len(), 1);
+        for n in [10, 50] {
+            assert_eq!(near.standing(&of(n), minutes(4)), full);
+        }
+        assert_eq!(near.standing(&of(0), minutes(4)).retry_at, None, "it is one of the three");
+        assert_eq!(near.standing(&of(500), minutes(4)).used, 2, "the first one is too far away");
+        assert_eq!(near.standing(&of(600), minutes(4)).used, 0);
+        let lower = Neighbourhood { most: 1, ..of(50) };
+        assert_eq!(near.standing(&lower, minutes(4)).retry_at, Some(minutes(63)), "after a reload");
+        assert_eq!(near.standing(&of(50), minutes(61)).retry_at, None);
+        assert_eq!(of(50).add(&near.0["near 41791235"], minutes(200)).buckets.len(), 1);
+    }
+
+    #[test]
+    fn of_a_run_of_neighbours_as_many_get_codes_as_the_policy_says() {
+        let policy = Pumping::default();
+        for first in [41_791_234_000_u64, 41_791_234_200, 41_791_234_499, 41_791_234_850] {
+            let mut near = Near::default();
+            let mut taken = 0;
+            for n in first..first + 300 {
+                let of = policy.neighbourhood(&number(&format!("+{n}"))).unwrap();
+                if near.standing(&of, START).retry_at.is_none() {
+                    near.add(&of, START);
+                    taken += 1;
+                }
+            }
+            assert_eq!(taken, policy.adjacent, "from {first} on");
+        }
     }
 
     proptest! {
@@ -334,28 +400,29 @@ mod tests {
 
         /// However often whichever numbers ask: no more different ones than allowed get codes in an hour.
         #[test]
-        fn never_more_neighbours_in_any_hour(story in prop::collection::vec((0_u64..400, 0_u32..100), 1..400)) {
+        fn never_more_neighbours_in_any_hour(story in prop::collection::vec((0_u64..400, 0_u64..1600), 1..400)) {
             let policy = Pumping { adjacent: 7, ..Pumping::default() };
-            let (mut window, mut now, mut got) = (Window::default(), START, Vec::new());
-            for (gap, last) in story {
+            let (mut near, mut now, mut got) = (Near::default(), START, Vec::new());
+            for (gap, n) in story {
                 now = now.plus(Duration::from_secs(gap));
-                let block = policy.block(&number(&format!("+417912345{last:02}"))).unwrap();
-                let hour = |got: &[(Steady, u32)]| {
+                let of = policy.neighbourhood(&number(&format!("+{}", 41_791_234_200 + n))).unwrap();
+                let hour = |got: &[(Steady, u64)]| {
                     let recent = got.iter().filter(|(at, _)| *at > now.minus(NEIGHBOURS));
-                    recent.map(|(_, last)| *last).collect::<BTreeSet<_>>()
+                    recent.map(|(_, n)| *n).collect::<BTreeSet<_>>()
                 };
-                let before = hour(&got);
-                let standing = block.standing(&window, now);
+                let before: BTreeSet<_> = hour(&got).into_iter().filter(|other| other.abs_diff(n) < 500).collect();
+                let standing = near.standing(&of, now);
                 prop_assert_eq!(standing.used as usize, before.len());
-                prop_assert_eq!(standing.retry_at.is_none(), before.len() < 7 || before.contains(&last));
+                prop_assert_eq!(standing.retry_at.is_none(), before.len() < 7 || before.contains(&n));
                 if let Some(retry_at) = standing.retry_at {
-                    let then = block.standing(&window, retry_at);
+                    let then = near.standing(&of, retry_at);
                     prop_assert!(retry_at > now && then.retry_at.is_none());
                     continue;
                 }
-                window = block.add(&window, now);
-                got.push((now, last));
-                prop_assert!(hour(&got).len() <= 7);
+                near.add(&of, now);
+                got.push((now, n));
+                let after = hour(&got);
+                prop_assert!(after.iter().all(|first| after.range(first..&(first + 500)).count() <= 7));
             }
         }
     }

@@ -106,7 +106,7 @@ async fn a_backup_that_breaks_off_leaves_the_older_one() {
     let done =
         tokio::task::spawn_blocking(move || smsotp(&["--socket".as_ref(), &socket, "backup".as_ref(), &to]));
     let done = done.await.unwrap();
-    assert_eq!(done.status.code(), Some(70), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(done.status.code(), Some(69), "{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(std::fs::read(&file).unwrap(), b"older");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }

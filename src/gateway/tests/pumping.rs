@@ -76,7 +76,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn of_three_hundred_neighbours_twenty_of_each_hundred_get_codes() {
+async fn of_three_hundred_neighbours_twenty_get_codes() {
     let mut world = swiss(guarded(Pumping::default()), Store::in_memory(), Clock::manual(START)).await;
     let mut issued = Vec::new();
     for n in 0..300 {
@@ -86,9 +86,8 @@ async fn of_three_hundred_neighbours_twenty_of_each_hundred_get_codes() {
             Err(refused) => assert_eq!(limit_of(&refused), "pumping.adjacent = 20"),
         }
     }
-    let wanted: Vec<_> = [0, 100, 200].into_iter().flat_map(|block| block..block + 20).collect();
-    assert_eq!(issued, wanted);
-    assert_eq!(world.pumping("adjacent", "enforce"), "240");
+    assert_eq!(issued, (0..20).collect::<Vec<_>>());
+    assert_eq!(world.pumping("adjacent", "enforce"), "280");
     world.tries("+41791234007").await.expect("it is one of the twenty");
     let told = world.explained_to("+41791234050").await.windows.pop().unwrap();
     assert_eq!((told.name.as_str(), told.used, told.limit), ("pumping.adjacent 20/1h", 20, 20));
