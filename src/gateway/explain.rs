@@ -29,6 +29,7 @@ impl Gateway {
         let look = move |mv: &mut Move<'_, '_>| {
             let pending = mv.pending(&asked.to, &service, asked.client.as_deref())?;
             let Judged { refused, codes, guesses, guard, .. } = mv.judge(&asked, pending.as_ref())?;
+            let refused = refused.or_else(|| mv.foresee(&asked, &service, pending).err());
             let now = mv.now;
             let seen = |Seen { place, standing, .. }: &Seen| {
                 (format!("{} {}", place.limit, place.rate), place.rate.count, *standing)

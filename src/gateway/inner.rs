@@ -21,7 +21,7 @@ use super::submit::Submit;
 use super::view::ModemView;
 use crate::clock::{Now, Steady};
 use crate::id::{Ids, MessageId};
-use crate::outbox::{Circuit, Condition, Message, Pool};
+use crate::outbox::{Circuit, Condition, Message, Overload, Pool};
 use crate::phone::PhoneNumber;
 use crate::secret::Key;
 use crate::store::{SealedAnew, Store};
@@ -177,8 +177,15 @@ impl Inner {
         self.keep_by(look_at);
         admitted.map_err(|overload| {
             self.metrics.overload();
-            GatewayError::Overloaded { retry_after: overload.retry_after }
+            overloaded(overload)
         })
+    }
+
+    /// Whether it would be let in at this moment; no place is kept.
+    pub(super) fn would_admit_code(&self, m: &Message, now: Now) -> Result<()> {
+        let recipient = self.recipient(&m.to);
+        let admitted = locked(&self.queue).would_admit(m, recipient, now.steady());
+        admitted.map_err(overloaded)
     }
 
     /// Does something with the pool; wakes the modem that it gives a message to, and the keeper when something
@@ -218,6 +225,10 @@ impl Inner {
     pub(super) fn keep_refusals(&self) {
         self.keep_by(self.held_until());
     }
+}
+
+fn overloaded(Overload { retry_after }: Overload) -> GatewayError {
+    GatewayError::Overloaded { retry_after }
 }
 
 /// What an open breaker has to tell a person.

@@ -16,10 +16,10 @@ use super::settings::Settings;
 use super::source::{Source, check_values};
 use super::verify::{allowed, is_for, own, visible};
 use super::view::{CheckView, Invitation, VerificationView};
-use crate::clock::Now;
+use crate::clock::{Life, Now};
 use crate::id::{MessageId, VerificationId};
 use crate::otp::{self, BindingHash, Code, OnReissue, Service, Verification, VerificationStatus};
-use crate::outbox::Message;
+use crate::outbox::{Kind, Message};
 use crate::phone::PhoneNumber;
 use crate::secret::{Ring, Secret};
 use crate::store::Records as _;
@@ -168,7 +168,7 @@ impl Move<'_, '_> {
         let judged = self.judge(asked, pending.as_ref())?;
         self.admit(&judged)?;
         match pending {
-            Some(v) if self.goes_on(&v, &new) => {
+            Some(v) if !new.v.inbound && self.goes_on(&v, new.on_reissue, new.binding.as_ref()) => {
                 let code = self.kept_source(&v)?.code;
                 let source = Source { code, ..new.source };
                 let sealed = self.key.seal(&v.id.to_bytes(), source.pack().expose());
@@ -211,12 +211,33 @@ impl Move<'_, '_> {
 
     /// Whether a pending verification is what is asked for now: its service says so, it lives long enough for another
     /// message, and it is for the same thing. A token is given once, so that no inbound one goes on.
-    fn goes_on(&self, v: &Verification, new: &New) -> bool {
-        new.on_reissue == OnReissue::Same
+    fn goes_on(&self, v: &Verification, on_reissue: OnReissue, binding: Option<&Secret<String>>) -> bool {
+        on_reissue == OnReissue::Same
             && !v.inbound
-            && !new.v.inbound
             && v.life.left(self.now) >= self.settings.min_life
-            && is_for(v, new.binding.as_ref(), self.key)
+            && is_for(v, binding, self.key)
+    }
+
+    /// What an issue without a binding meets behind its judgement: a pending verification that may have no more messages,
+    /// and modems that have no time. Nothing is written and no place is kept.
+    pub(super) fn foresee(&self, asked: &Asked, service: &str, pending: Option<Verification>) -> Result<()> {
+        let service = self.settings.services.get(service).ok_or(GatewayError::UnknownService)?;
+        let message = self.inner.ids.next(self.now.steady());
+        let pending = pending.filter(|v| self.goes_on(v, service.policy.on_reissue, None));
+        let life = pending.as_ref().map_or_else(|| Life::of(service.policy.ttl, self.now), |v| v.life);
+        if let Some(v) = pending {
+            resent(v, message, self.now)?;
+        }
+        if !asked.sends {
+            return Ok(());
+        }
+        let kind = Kind::Otp(self.inner.ids.next(self.now.steady()));
+        let m = Message {
+            client: asked.client.clone(),
+            deadline: Some(life),
+            ..Message::queued(message, asked.to.clone(), kind, self.now)
+        };
+        self.inner.would_admit_code(&m, self.now)
     }
 
     /// A new verification and its message, which are counted already.
@@ -275,8 +296,7 @@ impl Move<'_, '_> {
     ) -> Result<VerificationView> {
         let service = self.settings.services.get(&v.service).ok_or(GatewayError::UnknownService)?;
         let older = v.message;
-        let v = otp::step(v, otp::Event::Resend { message }, self.now)
-            .map_err(|refusal| GatewayError::Conflict(refusal.to_string()))?;
+        let v = resent(v, message, self.now)?;
         let text = source.render(&v.service, service, v.life.left(self.now))?;
         let m = self.inner.carry(message, &v, service, caller, &text, self.now)?;
         self.count(judged, &m)?;
@@ -294,6 +314,12 @@ impl Move<'_, '_> {
         let ended = || GatewayError::Conflict("the verification has ended".to_owned());
         self.inner.unpack(&v.id.to_bytes(), v.sealed.as_ref().ok_or_else(ended)?)
     }
+}
+
+/// The verification with one more message.
+fn resent(v: Verification, message: MessageId, now: Now) -> Result<Verification> {
+    let refused = |refusal: otp::Refusal| GatewayError::Conflict(refusal.to_string());
+    otp::step(v, otp::Event::Resend { message }, now).map_err(refused)
 }
 
 fn check_notes(notes: &BTreeMap<String, String>) -> Result<()> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::testing::is_for_films;
 use crate::phone::{Country, Kind, PhoneNumber, Range};
 
 /// The policy for the recipients of codes, and how numbers are read.
@@ -64,6 +65,7 @@ impl Destinations {
         let range = to.range();
         self.permits_validity(range)?;
         if !known.prefixes_decide {
+            self.permits_films(to)?;
             self.permits_country(range, known)?;
         }
         self.permits_type(range)
@@ -75,6 +77,16 @@ impl Destinations {
         }
         Err("the number is in no range that is known to be in use; if it is right, destinations.validity = \"possible\" \
              takes such numbers"
+            .to_owned())
+    }
+
+    /// What is kept for films is nobody's, so that no code goes there unless an operator names its country.
+    fn permits_films(&self, to: &PhoneNumber) -> Result<(), String> {
+        if self.countries != Countries::Sims || !is_for_films(to) {
+            return Ok(());
+        }
+        Err("the number is in a range that is kept for films, so that it is nobody's; only a list in \
+             destinations.countries, or \"all\", takes such numbers"
             .to_owned())
     }
 
@@ -151,6 +163,22 @@ mod tests {
         policy.permits(&number.parse().unwrap(), known)
     }
 
+    /// Test numbers are among these: by default no SIM reaches one, wherever it is at home.
+    #[test]
+    fn a_number_that_is_kept_for_films_gets_no_code() {
+        let everywhere = sims(&["US", "CA", "GB", "FR", "SE"]);
+        for number in ["+447700900123", "+33639981234"] {
+            permits(&Destinations::default(), &everywhere, number).unwrap_err();
+        }
+        // Those that the metadata takes for numbers of people.
+        for number in ["+12015550124", "+15195550123", "+46701740601"] {
+            let why = permits(&Destinations::default(), &everywhere, number).unwrap_err();
+            assert!(why.contains("kept for films"), "{number}: {why}");
+            let all = Destinations { countries: Countries::All, ..Destinations::default() };
+            assert_eq!(permits(&all, &everywhere, number), Ok(()), "{number}");
+        }
+    }
+
     #[test]
     fn the_defaults_take_mobile_numbers_of_the_sims_country_alone() {
         let (policy, known) = (Destinations::default(), sims(&["CH"]));
@@ -166,7 +194,7 @@ mod tests {
             ("+41581234567", "destinations.types"),
             ("+41701234567", "destinations.validity"),
             ("+4915122334455", "destinations.countries"),
-            ("+12015550123", "destinations.countries"),
+            ("+12015550223", "destinations.countries"),
             ("+881612345678", "destinations.countries"),
             ("+870773123456", "destinations.countries"),
             ("+979123456789", "destinations.countries"),
@@ -181,7 +209,7 @@ mod tests {
     fn of_countries_that_share_a_calling_code_each_is_its_own() {
         let policy = Destinations::default();
         let (american, british, russian) = (sims(&["US"]), sims(&["GB"]), sims(&["RU"]));
-        assert_eq!(permits(&policy, &american, "+12015550123"), Ok(()));
+        assert_eq!(permits(&policy, &american, "+12015550223"), Ok(()));
         assert_eq!(permits(&policy, &british, "+447400123456"), Ok(()));
         assert_eq!(permits(&policy, &russian, "+79161234567"), Ok(()));
         for (known, number, place) in [

@@ -72,15 +72,20 @@ const FOR_FILMS: [(&str, usize); 5] = [
 /// Country codes that the ITU keeps unassigned (list of E.164 assigned country codes).
 const UNASSIGNED: &str = "999";
 
-/// Whether a number can be nobody's: no phone that a SIM reaches has it. This is the one place that says so.
+/// Whether a number can be nobody's: no phone that a SIM reaches has it, and by default no code is sent to it. This is the one
+/// place that says so.
 fn is_nobodys(number: &PhoneNumber) -> bool {
+    !number.range().in_use || begins(number.digits(), UNASSIGNED) || is_for_films(number)
+}
+
+/// Whether a number is in a range that is kept for films.
+pub(super) fn is_for_films(number: &PhoneNumber) -> bool {
     let digits = number.digits();
-    let begins = |pattern: &str| {
-        digits.len() >= pattern.len() && pattern.bytes().zip(digits.bytes()).all(|(p, d)| p == b'?' || p == d)
-    };
-    !number.range().in_use
-        || begins(UNASSIGNED)
-        || FOR_FILMS.iter().any(|(pattern, length)| digits.len() == *length && begins(pattern))
+    FOR_FILMS.iter().any(|(pattern, length)| digits.len() == *length && begins(digits, pattern))
+}
+
+fn begins(digits: &str, pattern: &str) -> bool {
+    digits.len() >= pattern.len() && pattern.bytes().zip(digits.bytes()).all(|(p, d)| p == b'?' || p == d)
 }
 
 #[cfg(test)]

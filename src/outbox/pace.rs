@@ -53,13 +53,24 @@ pub(super) struct Supply<'a> {
     pub(super) open_at: Steady,
     /// The parts that it has and that its SIM's ledger does not count yet.
     pub(super) has: u64,
-    /// How long a part takes; nobody knows before the first send.
+    /// How long a part takes; nobody knows before the first send, and while that lasts it is at least as long as that.
     pub(super) part: Option<Duration>,
+    /// Whether a send was measured.
+    pub(super) is_measured: bool,
     pub(super) ledger: &'a Ledger,
     pub(super) rules: &'a ModemRules,
 }
 
+/// How long a part takes where no send was measured: longer than most modems take.
+const UNMEASURED: Duration = Duration::from_secs(5);
+
 impl Supply<'_> {
+    /// The same for a promise: a pace that was not measured is expected to be a slow one.
+    pub(super) fn with_care(self) -> Self {
+        let slow = |part: Option<Duration>| part.unwrap_or_default().max(UNMEASURED);
+        Self { part: if self.is_measured { self.part } else { Some(slow(self.part)) }, ..self }
+    }
+
     /// How many parts it has begun by `at`, when it begins one after the other from `t` on.
     fn begun(&self, at: Steady, t: &Periods) -> u64 {
         if at < self.free_at {
@@ -118,7 +129,8 @@ mod tests {
     }
 
     fn supply<'a>(ledger: &'a Ledger, rules: &'a ModemRules, free: u64, part: u64) -> Supply<'a> {
-        Supply { free_at: after(free), open_at: START, has: 0, part: Some(seconds(part)), ledger, rules }
+        let (part, is_measured) = (Some(seconds(part)), true);
+        Supply { free_at: after(free), open_at: START, has: 0, part, is_measured, ledger, rules }
     }
 
     #[test]

@@ -154,6 +154,34 @@ async fn each_refusal_is_explained_as_the_issue_meets_it() {
     );
 }
 
+/// What the modems have no time for, and what a pending verification may not have any more, is foreseen as well.
+#[tokio::test]
+async fn what_cannot_be_carried_or_sent_again_is_explained() {
+    let world = World::new(1).await;
+    world.modems[0].readiness.send_modify(|readiness| readiness.ready = false);
+    world.at_rest().await;
+    let same = async |to: &str| {
+        let view = world.explained(judged(to)).await;
+        let met = world.issue(to).await;
+        assert_eq!(view.refused, met.as_ref().err().cloned(), "{to}");
+        met
+    };
+    let to = "+41791234567";
+    for _ in 0..3 {
+        same(to).await.unwrap();
+        world.clock.advance(Duration::from_secs(31));
+    }
+    assert!(matches!(same(to).await, Err(GatewayError::Conflict(_))));
+    let mut refused = None;
+    for n in 0..80 {
+        refused = same(&format!("+4179{:07}", n * 1000)).await.err();
+        if refused.is_some() {
+            break;
+        }
+    }
+    assert!(matches!(refused, Some(GatewayError::Overloaded { .. })), "{refused:?}");
+}
+
 #[derive(Debug, Clone)]
 enum Did {
     Issue(u8, Option<u8>),

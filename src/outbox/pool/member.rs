@@ -115,7 +115,8 @@ impl Member {
     pub(super) fn supply_when_back(&self, t: &Periods) -> Supply<'_> {
         let open_at = self.gate(t).code;
         let (ledger, rules) = (&self.sim.ledger, &self.rules);
-        Supply { free_at: open_at, open_at, has: 0, part: self.pace.part(), ledger, rules }
+        let part = self.pace.part();
+        Supply { free_at: open_at, open_at, has: 0, part, is_measured: part.is_some(), ledger, rules }
     }
 
     /// When it may send anything at all.

@@ -3,7 +3,8 @@
 //!
 //! - A code is let in when its modems are expected to begin it within `max_wait` and within its life. Once somebody had to
 //!   be turned away, and until nobody was for a while, only as much waits as keeps the modems busy. So who is let in is
-//!   served in seconds.
+//!   served in seconds. As long as no send of a modem was measured, as after a start, it is taken for a slow one, and as many
+//!   are let in as it can begin within their lives.
 //! - The codes can be met when, sent in the order of their deadlines, each is begun before it is overdue. While that holds,
 //!   this order stands.
 //! - Once it does not hold (modems died, a limit of a SIM is used up), the newest code goes first, and those that would
@@ -101,26 +102,32 @@ impl Pool {
     /// A client that has no more than its share of what waits, and a recipient that comes back when it was told to, may
     /// wait longer by a part: so a client that floods leaves places for the others.
     pub fn admit(&mut self, m: &Message, recipient: u64, now: Steady) -> Result<(), Overload> {
-        self.queue.lapse(now);
-        let (t, lane) = (self.periods(now), self.queue.lane(&m.to));
-        let ends_at = m.deadline.map(|deadline| deadline.instant(self.queue.ahead()));
-        let latest = ends_at.map_or(now.plus(FAR), |end| end.minus(self.queue.min_life()));
-        // Where nobody knows how long it takes, all are let in.
-        if let Some(expected) = self.expect(lane, &t) {
-            let (own, all, clients) = self.queue.load().share(m.client.as_deref().map(Arc::from).as_ref());
-            let favoured = clients > 1 && own * clients <= all || self.schedule.comes_back(recipient, now);
-            let room = if favoured { expected.room + expected.least } else { expected.room };
-            if expected.begins_at.since(expected.open_at) > room || expected.begins_at > latest {
-                let retry_after = expected.retry_after(recipient, latest, now);
-                self.schedule.tell(recipient, now.plus(retry_after), now);
-                self.schedule.refused_at = Some(now);
-                self.schedule.doubt(now);
-                return Err(Overload { retry_after });
-            }
+        if let Err(overload) = self.would_admit(m, recipient, now) {
+            self.schedule.tell(recipient, now.plus(overload.retry_after), now);
+            self.schedule.refused_at = Some(now);
+            self.schedule.doubt(now);
+            return Err(overload);
         }
         self.schedule.told.remove(&recipient);
         self.queue.promise(m, now);
         Ok(())
+    }
+
+    /// Whether a code would be let in at this moment; no place is kept for it.
+    pub fn would_admit(&mut self, m: &Message, recipient: u64, now: Steady) -> Result<(), Overload> {
+        self.queue.lapse(now);
+        let (t, lane) = (self.periods(now), self.queue.lane(&m.to));
+        let ends_at = m.deadline.map(|deadline| deadline.instant(self.queue.ahead()));
+        let latest = ends_at.map_or(now.plus(FAR), |end| end.minus(self.queue.min_life()));
+        let (own, all, clients) = self.queue.load().share(m.client.as_deref().map(Arc::from).as_ref());
+        let favoured = clients > 1 && own * clients <= all || self.schedule.comes_back(recipient, now);
+        let refuses = |expected: &Expected| {
+            let room = if favoured { expected.room + expected.least } else { expected.room };
+            expected.begins_at.since(expected.open_at) > room || expected.begins_at > latest
+        };
+        let refusals = self.expect(lane, &t).into_iter().filter(refuses);
+        let retry_after = refusals.map(|expected| expected.retry_after(recipient, latest, now)).max();
+        retry_after.map_or(Ok(()), |retry_after| Err(Overload { retry_after }))
     }
 
     /// In which order codes go.
@@ -211,24 +218,22 @@ impl Pool {
         }
     }
 
-    /// When the next code of a lane would begin; `None` when no modem of the lane is known well enough to tell.
-    fn expect(&self, lane: Lane, t: &Periods) -> Option<Expected> {
+    /// When the next code of a lane would begin, for each group of modems that it competes for.
+    fn expect(&self, lane: Lane, t: &Periods) -> Vec<Expected> {
         let load = self.queue.load();
         let modems = load.modems(lane);
         if self.supplies(modems, t).is_empty() {
             // Nobody knows when one comes back. What waits for it is kept short all the same.
             let away: Vec<_> = modems.iter().map(|&modem| self.members[modem].supply_when_back(t)).collect();
-            let known = away.iter().all(|supply| supply.part.is_some());
-            return known.then(|| self.expected(&away, load.parts(lane), LONG, t)).flatten();
+            return self.expected(&away, load.parts(lane), LONG, t).into_iter().collect();
         }
         let groups = self.groups_with(modems).into_iter();
-        let expected =
-            groups.filter_map(|group| self.expected(&self.of(&group, t), self.parts(&group, t), 1, t));
-        expected.max_by_key(|expected| expected.begins_at.since(expected.open_at))
+        groups.filter_map(|group| self.expected(&self.of(&group, t), self.parts(&group, t), 1, t)).collect()
     }
 
     fn expected(&self, modems: &[Supply<'_>], waits: u64, times: u32, t: &Periods) -> Option<Expected> {
         let first = modems.iter().map(|supply| supply.open_at).min()?;
+        let modems: Vec<_> = modems.iter().map(|supply| supply.with_care()).collect();
         let idle: Vec<_> =
             modems.iter().map(|supply| Supply { free_at: supply.open_at, ..*supply }).collect();
         let open_at = begins(&idle, 1, first.plus(FAR), t).unwrap_or(first);
@@ -236,13 +241,15 @@ impl Pool {
         // What keeps the modems busy: one code behind the one on the air, however slow the modem is.
         let least = part.max(self.schedule.max_wait / 4);
         let most = (self.schedule.max_wait * times).max(least);
-        let begins_at = begins(modems, waits.saturating_add(1), open_at.plus(FAR), t);
-        Some(Expected {
-            open_at,
-            begins_at: begins_at.unwrap_or(open_at.plus(FAR)),
-            room: if self.schedule.is_pressed(t.now) { least } else { most },
-            least,
-        })
+        let begins_at = begins(&modems, waits.saturating_add(1), open_at.plus(FAR), t);
+        let room = if !modems.iter().all(|supply| supply.is_measured) {
+            FAR
+        } else if self.schedule.is_pressed(t.now) {
+            least
+        } else {
+            most
+        };
+        Some(Expected { open_at, begins_at: begins_at.unwrap_or(open_at.plus(FAR)), room, least })
     }
 
     /// The groups of modems that codes compete for: each lane, and each two lanes together. A code whose lane shares

@@ -94,13 +94,20 @@ fn a_lane_that_is_full_keeps_no_other_from_its_modem() {
 }
 
 #[test]
-fn where_nobody_knows_the_pace_all_are_let_in_and_few_wait_for_a_modem_that_is_away() {
+fn few_wait_for_a_modem_that_is_away_and_where_nobody_knows_the_pace_as_many_as_a_slow_one_can_begin() {
     let mut pool = pool(vec![ModemRules::default()]);
     pool.leave(0, START);
     assert_eq!(fill(&mut pool, 0, SWISS, START), 9, "as many as begin in 25 s");
     let mut unknown =
         Pool::new(seconds(20), BreakerRules::default(), [("m0".to_owned(), ModemRules::default())]);
-    assert_eq!(fill(&mut unknown, 0, SWISS, START), 100);
+    assert_eq!(fill(&mut unknown, 0, SWISS, START), 57, "away: in 280 s, one in five seconds");
+    let refused = unknown.admit(&code(99, SWISS, START), 99, START);
+    assert!(refused.is_err_and(|overload| overload.retry_after <= seconds(10)));
+    assert_eq!(unknown.next(0, START).map(|entry| entry.id), Some(code(0, SWISS, START).id));
+    assert_eq!(fill(&mut unknown, 200, SWISS, START), 1, "back: one more in place of the one on the air");
+    turn(&mut unknown, 0, after(1));
+    unknown.members[0].pace.record(seconds(1), 1);
+    assert_eq!(unknown.members[0].pace.part(), Some(seconds(1)));
 }
 
 #[test]
