@@ -88,7 +88,7 @@ impl Person {
     /// One piece of work.
     async fn work(&mut self, n: u32) -> Told {
         let to = number(n);
-        if n % 4 == 0 {
+        if n.is_multiple_of(4) {
             let body = json!({"to": to, "text": text(n)});
             let made = self.post("/v1/messages", body, &format!("text {n}"), 202).await;
             return Told::Accepted { id: id_of(&made) };
