@@ -91,7 +91,7 @@ pub(super) async fn modem(
     name: &str,
     action: Option<ModemAction>,
 ) -> Result<Exit, Failure> {
-    let path = format!("/v1/modems/{}", escape(name));
+    let path = modem_path(name);
     let call = match action {
         None => Call::get(path),
         Some(ModemAction::Pause) => Call::post(path + "/pause"),
@@ -123,8 +123,13 @@ pub(super) async fn modem(
     Ok(Exit::Done)
 }
 
+/// The path of a modem.
+pub(super) fn modem_path(name: &str) -> String {
+    format!("/v1/modems/{}", escape(name))
+}
+
 /// A trace in a form for a report.
-fn trace_lines(trace: &wire::Trace, _: Format) -> String {
+pub(super) fn trace_lines(trace: &wire::Trace, _: Format) -> String {
     let mut text = String::new();
     for line in &trace.lines {
         let sign = match line.direction.as_str() {

@@ -232,25 +232,26 @@ fn trail_lines(trail: &wire::Trail, format: Format) -> String {
 }
 
 fn event_line(event: &ServerEvent, format: Format) -> String {
+    let (at, what) = told(event, format);
+    format!("{at} {what}").trim().to_owned() + "\n"
+}
+
+/// When an event happened, as far as the event says so, and what it tells, in one line.
+pub(super) fn told(event: &ServerEvent, format: Format) -> (String, String) {
     if let Some(gap) = serde_json::from_str::<wire::Gap>(&event.data).ok().filter(|gap| gap.r#type == "gap") {
         let line = match gap.missed {
             Some(missed) => format!("gap: {missed} events were missed"),
             None => "gap: events were missed".to_owned(),
         };
-        return format.warning(&(line + "\n"));
+        return (String::new(), format.warning(&line).trim_end().to_owned());
     }
     let Ok(data) = serde_json::from_str::<wire::Event>(&event.data) else {
-        return format!("{}\n", clean(&event.name));
+        return (String::new(), clean(&event.name));
     };
+    let at = clean(&data.at);
     if let Some(m) = &data.inbox {
-        return format!(
-            "{} {} {} {} {}\n",
-            clean(&data.at),
-            clean(&data.r#type),
-            clean(&m.id),
-            clean(&m.from),
-            clean(&m.modem)
-        );
+        let what = [&data.r#type, &m.id, &m.from, &m.modem].map(|text| clean(text)).join(" ");
+        return (at, what);
     }
     let (thing, detail) = match (&data.verification, &data.message, &data.modem) {
         (Some(v), _, _) => (v.id.clone(), format!("{} {}", v.to, v.service)),
@@ -263,16 +264,15 @@ fn event_line(event: &ServerEvent, format: Format) -> String {
     };
     let who = data.client.as_ref().map(|client| format!(" by {client}")).unwrap_or_default();
     let (kind, word) = data.r#type.split_once('.').unwrap_or((&data.r#type, ""));
-    let line = format!(
-        "{} {}.{} {} {}{}",
-        clean(&data.at),
+    let what = format!(
+        "{}.{} {} {}{}",
         clean(kind),
         format.status(word),
         clean(&thing),
         clean(detail.trim_end()),
         clean(&who)
     );
-    line.trim_end().to_owned() + "\n"
+    (at, what.trim_end().to_owned())
 }
 
 /// Whom it was about, and what it was.

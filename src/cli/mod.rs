@@ -180,7 +180,7 @@ enum DaemonCommand {
     },
     /// Follow what happens, a line each, over restarts of the daemon.
     Events(events::Follow),
-    /// A live view of the daemon.
+    /// A live view of the daemon, with keys to pause, resume, reset and trace a modem.
     Top,
     /// The secret key, under which codes and texts are sealed: how it stands, or replace it.
     #[command(subcommand)]

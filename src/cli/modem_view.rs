@@ -62,7 +62,7 @@ fn dialogue(counters: &wire::Counters) -> String {
 }
 
 /// Its last fault, and how long ago the fault was seen.
-fn fault(m: &wire::Modem, now: Timestamp) -> Option<String> {
+pub(super) fn fault(m: &wire::Modem, now: Timestamp) -> Option<String> {
     let error = clean(m.last_error.as_deref()?);
     let seen = m.last_error_at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
     Some(match seen {
@@ -72,7 +72,7 @@ fn fault(m: &wire::Modem, now: Timestamp) -> Option<String> {
 }
 
 /// How long ago, in one number.
-fn ago(age: Duration) -> String {
+pub(super) fn ago(age: Duration) -> String {
     match age.as_secs() {
         0..5 => String::from("just now"),
         seconds @ 5..60 => format!("{seconds} s ago"),
@@ -128,7 +128,7 @@ fn advice(m: &wire::Modem, format: Format, width: usize, now: Timestamp) -> Stri
 }
 
 /// The operator and, when the modem is not at home, why; or that it has none.
-fn network(m: &wire::Modem) -> String {
+pub(super) fn network(m: &wire::Modem) -> String {
     match (m.operator.as_deref(), m.registration.as_str()) {
         (Some(operator), "home") => operator.to_owned(),
         (Some(operator), registration) => format!("{operator}, {registration}"),
@@ -154,7 +154,7 @@ pub(super) fn in_words(dbm: i32) -> String {
 }
 
 /// A sentence in lines of at most this width.
-fn wrapped(text: &str, first: &str, next: &str, width: usize) -> String {
+pub(super) fn wrapped(text: &str, first: &str, next: &str, width: usize) -> String {
     let most = width.max(LEAST);
     let mut lines = String::new();
     let mut line = String::from(first);

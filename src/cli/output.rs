@@ -32,15 +32,9 @@ impl Format {
         }
     }
 
-    /// A status in its colour: green works, red needs a person, yellow is in progress.
+    /// A status in its colour.
     pub(super) fn status(self, status: &str) -> String {
-        let colour = match status {
-            "approved" | "sent" | "delivered" | "ready" | "ok" => 32,
-            "exhausted" | "undelivered" | "failed" | "absent" | "blocked" | "fail" => 31,
-            "expired" | "cancelled" | "paused" => 90,
-            _ => 33,
-        };
-        self.sgr(colour, status)
+        self.sgr(colour(status), status)
     }
 
     /// The first line of a block.
@@ -57,6 +51,16 @@ impl Format {
     fn sgr(self, parameter: u8, text: &str) -> String {
         let text = clean(text);
         if self == Self::Coloured { format!("\x1b[{parameter}m{text}\x1b[0m") } else { text }
+    }
+}
+
+/// The colour of a status, as ECMA-48 has it: green works, red needs a person, yellow is in progress.
+pub(super) fn colour(status: &str) -> u8 {
+    match status {
+        "approved" | "sent" | "delivered" | "ready" | "ok" => 32,
+        "exhausted" | "undelivered" | "failed" | "absent" | "blocked" | "fail" => 31,
+        "expired" | "cancelled" | "paused" => 90,
+        _ => 33,
     }
 }
 

@@ -23,6 +23,7 @@ mod attack_wire;
 mod check_config;
 mod cli_import;
 mod cli_pdu;
+mod cli_top;
 mod config_shipped;
 mod daemon_activation;
 mod daemon_backup;
