@@ -225,7 +225,10 @@ fn waiting(frame: &mut Frame<'_>, view: &View, area: Rect, wall: Timestamp) {
 fn events(frame: &mut Frame<'_>, view: &View, area: Rect) {
     let [title, area] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(area);
     heading(frame, "EVENTS", view.format, title);
-    let lines = view.recent.iter().take(area.height.into()).map(|line| Line::from(line.as_str()));
+    // What is longer than a line goes on behind the times.
+    let text = view.recent.iter().take(area.height.into());
+    let text: String = text.map(|line| wrapped(line, "", "         ", area.width.into())).collect();
+    let lines = text.lines().map(Line::from);
     frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), area);
 }
 

@@ -72,7 +72,12 @@ fn busy(format: Format) -> (View, Instant) {
         ("message.queued", message('a', "queued", &json!({}))),
         (
             "message.queued",
-            message('b', "queued", &json!({"kind": "text", "created_at": "2026-11-22T11:59:30Z"})),
+            message(
+                'b',
+                "queued",
+                &json!({"kind": "text", "created_at": "2026-11-22T11:59:30Z",
+                "error": "the modem took the message and has not answered since"}),
+            ),
         ),
         (
             "message.sending",
@@ -135,6 +140,7 @@ fn everything_has_its_place_at_80_by_24() {
     assert!(lines[head + 3].ends_with(&format!("otp  msg_01{} stick1", "c".repeat(24))), "{told}");
     let last = lines.iter().position(|line| line.starts_with("EVENTS")).expect("events") + 1;
     assert_eq!(lines[last], format!("11:59:58 message.sent msg_01{} +4179*****67 stick1", "d".repeat(24)));
+    assert!(lines[last + 3].starts_with("         ") && lines[last + 3].ends_with(" since"), "{told}");
     assert_eq!(lines[23], "↑↓ modem  p pause/resume  r reset  t trace  q quit");
     assert!(!told.contains("1234"), "numbers are masked: {told}");
 }
