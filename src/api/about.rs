@@ -13,7 +13,8 @@ use super::wire;
 
 /// `GET /v1/status`.
 pub(super) fn status(request: &Authorised) -> Response {
-    json(StatusCode::OK, &wire::Status::from(&request.app.service.status()))
+    let may = request.may.iter().map(|right| right.as_str().to_owned()).collect();
+    json(StatusCode::OK, &wire::Status { may, ..wire::Status::from(&request.app.service.status()) })
 }
 
 /// `GET /v1/key`.

@@ -35,6 +35,8 @@ pub(super) struct Authorised {
     pub(super) app: Arc<App>,
     /// The caller in whose name the peer asks.
     pub(super) caller: Caller,
+    /// The peer's rights.
+    pub(super) may: Vec<Right>,
     parts: Parts,
     body: UnreadBody,
     param: String,
@@ -53,14 +55,14 @@ impl Authorised {
     ) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let body = UnreadBody::new(&parts, body, app.limits.body);
-        let caller = match parts.extensions.get::<Arc<Grant>>() {
-            Some(grant) if grant.meets(any_of) => grant.caller.clone(),
+        let (caller, may) = match parts.extensions.get::<Arc<Grant>>() {
+            Some(grant) if grant.meets(any_of) => (grant.caller.clone(), grant.may.clone()),
             _ => return Err(Problem::not_allowed(format!("this client needs {}", named(any_of)))),
         };
         // No path of the table has more than one parameter.
         let param = params.and_then(|params| params.iter().next()).map(|(_, value)| value.to_owned());
         let query = if any_of.is_empty() { Vec::new() } else { query(&parts, known)? };
-        Ok(Self { app, caller, parts, body, param: param.unwrap_or_default(), query })
+        Ok(Self { app, caller, may, parts, body, param: param.unwrap_or_default(), query })
     }
 
     /// The id in the path; a text that is not an id is not found.

@@ -89,6 +89,7 @@ impl From<&gateway::StatusView> for Status {
             uptime_s: status.uptime.as_secs(),
             queue: QueueDepths { otp: q.otp, text: q.text, delayed: q.delayed, sending: q.sending },
             modems,
+            may: Vec::new(),
             disk_full: status.disk_full,
             clock: status.clock.clone(),
             test_numbers: status.test_numbers.clone(),

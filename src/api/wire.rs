@@ -165,6 +165,9 @@ pub struct Status {
     pub queue: QueueDepths,
     /// How many modems there are in each state; `total` in all.
     pub modems: BTreeMap<String, usize>,
+    /// The rights of whoever asks.
+    #[serde(default)]
+    pub may: Vec<String>,
     /// Whether the disk is full, so that new work is refused; left out while it is not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disk_full: bool,

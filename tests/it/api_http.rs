@@ -301,6 +301,7 @@ async fn refusals_of_the_service_reach_the_client() {
 async fn the_daemon_reports_its_status() {
     let api = served();
     let status: Value = api.call(Call::get("/v1/status")).await.parse().unwrap();
+    assert_eq!(status["may"], json!(["issue", "check", "send", "read"]));
     assert_eq!((&status["uptime_s"], &status["queue"]["text"]), (&json!(61), &json!(2)));
     assert_eq!(
         (&status["modems"]["ready"], &status["modems"]["total"], &status["modems"]["busy"]),

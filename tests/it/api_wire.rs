@@ -271,6 +271,7 @@ impl Held {
             uptime_s: 1,
             queue: full,
             modems,
+            may: vec!["read".into()],
             disk_full: true,
             clock: Some("x".into()),
             test_numbers,
