@@ -96,7 +96,8 @@ pub(super) async fn show(session: &Session, id: &str) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn path(id: &str) -> String {
+/// The path of a message.
+pub(super) fn path(id: &str) -> String {
     format!("/v1/messages/{}", escape(id))
 }
 

@@ -37,6 +37,7 @@ pub mod sim;
 mod tools;
 mod top;
 mod verification;
+mod web;
 
 pub use exit::{Exit, Failure};
 pub use tools::Direction;
@@ -182,6 +183,8 @@ enum DaemonCommand {
     Events(events::Follow),
     /// A live view of the daemon, with keys to pause, resume, reset and trace a modem.
     Top,
+    /// A page in the browser that shows the daemon at work, on this machine alone; the printed link opens it.
+    Web(web::Web),
     /// The secret key, under which codes and texts are sealed: how it stands, or replace it.
     #[command(subcommand)]
     Key(key::KeyAction),
@@ -271,6 +274,7 @@ async fn ask(session: &output::Session, question: DaemonCommand) -> Result<Exit,
         DaemonCommand::Modem { name, action } => daemon::modem(session, &name, action).await,
         DaemonCommand::Events(follow) => events::events(session, follow).await,
         DaemonCommand::Top => top::run(session).await,
+        DaemonCommand::Web(web) => web::run(session, web).await,
         DaemonCommand::Key(action) => key::key(session, action).await,
         DaemonCommand::Backup { file } => backup::backup(session, &file).await,
     }

@@ -24,6 +24,7 @@ mod check_config;
 mod cli_import;
 mod cli_pdu;
 mod cli_top;
+mod cli_web;
 mod config_shipped;
 mod daemon_activation;
 mod daemon_backup;
