@@ -156,6 +156,13 @@ async fn the_terminal_is_given_back_however_it_ends() {
         kill_process(pid, signal).unwrap();
         assert_eq!(terminal.ended(), Some(0), "{signal:?}");
     }
+    // Beside a daemon that hangs, keys are heard all the same.
+    let mut terminal = begun(&rig);
+    rig.signal(Signal::STOP);
+    terminal.line_has(&["the daemon has not answered for"]);
+    terminal.press("q");
+    assert_eq!(terminal.ended(), Some(0), "q");
+    rig.signal(Signal::CONT);
     let mut terminal = begun(&rig);
     rig.signal(Signal::TERM);
     assert!(rig.ended().success());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event as Input};
+use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -25,12 +26,14 @@ mod tests;
 mod view;
 mod waiting;
 
-use view::{Deed, Done, Step, View};
+use view::{Deed, Done, Seen, Step, View};
 
 /// What happens within this time is drawn together.
 const TOGETHER: Duration = Duration::from_millis(250);
 /// The daemon is looked at and drawn after so many of these spans, even when nothing happens.
 const REDRAW: u32 = 8;
+/// While the daemon is slow to answer, that is told after each of so many spans.
+const ABOUT_A_SECOND: u32 = 4;
 /// The largest page of messages, and how many pages of each status are read at the start.
 const PAGE: u32 = 1000;
 const PAGES: usize = 5;
@@ -45,25 +48,28 @@ pub(super) async fn run(session: &Session) -> Result<Exit, Failure> {
         Err(reply) => return session.accept(reply).map(|_| Exit::Done),
     };
     let mut view = View::new(session.format, Clock::system().monotonic());
-    look(session, &mut view).await?;
+    let seen = look(&session.client, view.waiting.ask()).await?;
+    view.is_seen(seen);
     let mut screen = Screen::enter()?;
-    follow(session, events, &mut view, &mut screen.0).await
+    follow(&session.client, events, &mut view, &mut screen.0).await
 }
 
+/// Draws until the end. Whatever asks the daemon does so beside this, so that keys and signals are heard while it is slow.
 async fn follow(
-    session: &Session,
+    client: &Client,
     mut events: Events,
     view: &mut View,
     terminal: &mut DefaultTerminal,
 ) -> Result<Exit, Failure> {
     let mut inputs = inputs();
     let (done, mut deeds_done) = mpsc::channel(8);
+    let (looked, mut looks) = mpsc::channel(1);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut ticks = tokio::time::interval(TOGETHER);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut stale, mut idle) = (true, 0);
+    let (mut stale, mut idle, mut looking) = (true, 0, false);
     loop {
         let (now, wall) = (Clock::system().monotonic(), Clock::system().now());
         if stale {
@@ -78,12 +84,20 @@ async fn follow(
             }
             _ = ticks.tick() => {
                 idle += 1;
-                if idle < REDRAW {
-                    stale = false;
-                } else {
-                    idle = 0;
-                    look(session, view).await?;
+                stale = false;
+                if looking {
+                    view.silent += TOGETHER;
+                    stale = idle % ABOUT_A_SECOND == 0;
+                } else if idle >= REDRAW {
+                    (idle, looking) = (0, true);
+                    let (client, looked, wanted) = (client.clone(), looked.clone(), view.waiting.ask());
+                    // Nobody waits for it when the program ends.
+                    tokio::spawn(async move { looked.send(look(&client, wanted).await).await });
                 }
+            }
+            Some(seen) = looks.recv() => {
+                (looking, view.silent) = (false, Duration::ZERO);
+                view.is_seen(seen?);
             }
             Some(input) = inputs.recv() => {
                 if let Input::Key(key) = input {
@@ -91,11 +105,10 @@ async fn follow(
                         Step::Stay => {}
                         Step::End => return Ok(Exit::Done),
                         Step::Do(deed, modem) => {
-                            let (client, done) = (session.client.clone(), done.clone());
+                            let (client, done) = (client.clone(), done.clone());
                             tokio::spawn(async move {
                                 let result = act(&client, deed, &modem).await;
-                                // Nobody waits for it when the program ends.
-                                let _ = done.send((deed, modem, result)).await;
+                                done.send((deed, modem, result)).await
                             });
                         }
                     }
@@ -114,29 +127,37 @@ async fn next(events: &mut Events) -> Result<ServerEvent, Failure> {
     event.ok_or_else(|| Failure::new(Exit::Unavailable, "the daemon ended the stream: it stops"))
 }
 
-/// Asks how the daemon stands, and at the start or after a gap in the events, which messages are not over.
-async fn look(session: &Session, view: &mut View) -> Result<(), Failure> {
-    view.status = Some(session.ask(Call::get("/v1/status")).await?.parse()?);
-    let modems = session.ask(Call::get("/v1/modems")).await?.parse::<wire::Modems>()?;
-    view.modems = modems.modems;
-    if view.waiting.is_unknown() {
-        let mut whole = true;
-        for status in ["queued", "sending"] {
-            whole &= read(session, status, view).await?;
-        }
-        view.waiting.is_known(whole);
+async fn ask<T: DeserializeOwned>(client: &Client, call: Call) -> Result<T, Failure> {
+    let reply = client.call(call).await?;
+    match reply.problem() {
+        Some(problem) => Err(problem.into()),
+        None => Ok(reply.parse()?),
     }
-    Ok(())
+}
+
+/// Asks how the daemon stands, and if it is wanted which messages are not over.
+async fn look(client: &Client, wanted: bool) -> Result<Seen, Failure> {
+    let status = ask(client, Call::get("/v1/status")).await?;
+    let modems = ask::<wire::Modems>(client, Call::get("/v1/modems")).await?.modems;
+    let mut waiting = None;
+    if wanted {
+        let (mut messages, mut whole) = (Vec::new(), true);
+        for status in ["queued", "sending"] {
+            whole &= read(client, status, &mut messages).await?;
+        }
+        waiting = Some((messages, whole));
+    }
+    Ok(Seen { status, modems, waiting })
 }
 
 /// Reads the newest messages of a status. Returns whether these are all.
-async fn read(session: &Session, status: &str, view: &mut View) -> Result<bool, Failure> {
+async fn read(client: &Client, status: &str, messages: &mut Vec<wire::Message>) -> Result<bool, Failure> {
     let mut cursor = None;
     for _ in 0..PAGES {
         let (status, limit) = (Some(status.to_owned()), Some(PAGE.to_string()));
         let query = [("status", status), ("limit", limit), ("cursor", cursor)];
-        let page: wire::Messages = session.ask(listing("/v1/messages", query)).await?.parse()?;
-        page.messages.iter().for_each(|message| view.waiting.hear(message));
+        let page: wire::Messages = ask(client, listing("/v1/messages", query)).await?;
+        messages.extend(page.messages);
         cursor = page.next_cursor;
         if cursor.is_none() {
             return Ok(true);
@@ -147,15 +168,10 @@ async fn read(session: &Session, status: &str, view: &mut View) -> Result<bool, 
 
 async fn act(client: &Client, deed: Deed, modem: &str) -> Result<Done, Failure> {
     let path = modem_path(modem) + deed.path();
-    let call = if deed == Deed::Trace { Call::get(path) } else { Call::post(path) };
-    let reply = client.call(call).await?;
-    if let Some(problem) = reply.problem() {
-        return Err(problem.into());
+    match deed {
+        Deed::Trace => ask(client, Call::get(path)).await.map(Done::Trace),
+        _ => ask(client, Call::post(path)).await.map(|modem| Done::Modem(Box::new(modem))),
     }
-    Ok(match deed {
-        Deed::Trace => Done::Trace(reply.parse()?),
-        _ => Done::Modem(Box::new(reply.parse()?)),
-    })
 }
 
 /// The terminal in raw mode, on the alternate screen. Dropping it gives the terminal back as it was, and so does a panic.

@@ -212,7 +212,7 @@ fn waiting(frame: &mut Frame<'_>, view: &View, area: Rect, wall: Timestamp) {
     let row = |(id, m): (&String, &Waits)| {
         let age = m.since.map_or_else(String::new, |since| ago(wall.since(since)).replace(" ago", ""));
         let status = Span::styled(m.status.clone(), coloured(view.format, colour(&m.status)));
-        let cells = [age.into(), status, m.to.clone().into(), m.kind.clone().into(), id.clone().into()];
+        let cells = [age.into(), status, m.to.clone().into(), m.kind.clone().into(), clean(id).into()];
         let cells = cells.into_iter().chain([m.modem.clone().into()]).map(Cell::from);
         Row::new(cells)
     };

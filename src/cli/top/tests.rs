@@ -53,6 +53,7 @@ fn busy(format: Format) -> (View, Instant) {
     let began = Clock::system().monotonic();
     let now = began + Duration::from_secs(60);
     let mut view = View::new(format, began);
+    assert!(view.waiting.ask());
     let status = json!({
         "version": "0.1.0", "uptime_s": 7384, "queue": {"otp": 12, "text": 3, "delayed": 1, "sending": 2},
         "modems": {"total": 3, "ready": 1, "blocked": 1, "recovering": 1},
@@ -94,10 +95,12 @@ fn busy(format: Format) -> (View, Instant) {
     {
         view.happened(&event(n as u64 + 1, kind, "message", message), now);
     }
-    // A listing has whole numbers.
-    let listed = message('a', "queued", &json!({"to": "+41791234567"}));
-    view.waiting.hear(&serde_json::from_value(listed).unwrap());
-    view.waiting.is_known(true);
+    // A listing has whole numbers, and may have what was over when it came.
+    let listed = [
+        message('0', "queued", &json!({"to": "+41791234567", "created_at": "2026-11-22T11:58:00Z"})),
+        message('d', "sending", &json!({})),
+    ];
+    view.waiting.are_listed(&listed.map(|m| serde_json::from_value(m).unwrap()), true);
     (view, now)
 }
 
@@ -134,10 +137,10 @@ fn everything_has_its_place_at_80_by_24() {
         "{told}"
     );
     let head = lines.iter().position(|line| line.starts_with("SINCE")).expect("what waits");
-    assert_eq!(lines[head + 1], format!("42 s     queued  +4179*****67     otp  msg_01{}", "a".repeat(24)));
-    assert!(lines[head + 2].starts_with("30 s     queued  +4179*****67     text msg_01b"), "{told}");
-    assert!(lines[head + 3].starts_with("just now sending +4179*****67     otp  msg_01c"), "{told}");
-    assert!(lines[head + 3].ends_with(&format!("otp  msg_01{} stick1", "c".repeat(24))), "{told}");
+    assert_eq!(lines[head + 1], format!("2 min    queued  +4179*****67     otp  msg_01{}", "0".repeat(24)));
+    assert!(lines[head + 2].starts_with("42 s     queued  +4179*****67     otp  msg_01a"), "{told}");
+    assert!(lines[head + 3].starts_with("30 s     queued  +4179*****67     text msg_01b"), "{told}");
+    assert!(lines[head + 4].starts_with("EVENTS"), "there is no more room: {told}");
     let last = lines.iter().position(|line| line.starts_with("EVENTS")).expect("events") + 1;
     assert_eq!(lines[last], format!("11:59:58 message.sent msg_01{} +4179*****67 stick1", "d".repeat(24)));
     assert!(lines[last + 3].starts_with("         ") && lines[last + 3].ends_with(" since"), "{told}");
@@ -253,15 +256,22 @@ fn a_trace_is_scrolled_and_left() {
 #[test]
 fn what_is_over_waits_no_more_and_a_gap_has_all_listed_again() {
     let (mut view, now) = busy(Format::Plain);
-    assert_eq!(view.waiting.count(), 3);
+    assert_eq!(view.waiting.count(), 4);
     view.happened(&event(9, "message.failed", "message", &message('a', "failed", &json!({}))), now);
-    assert_eq!(view.waiting.count(), 2);
-    assert!(!view.waiting.is_unknown());
+    assert_eq!(view.waiting.count(), 3);
+    assert!(!view.waiting.ask());
     let gap =
         ServerEvent { id: None, name: "gap".to_owned(), data: r#"{"type":"gap","missed":7}"#.to_owned() };
     view.happened(&gap, now);
-    assert!(view.waiting.is_unknown());
     assert!(has(&screen(&mut view, now, 80, 24), "gap: 7 events were missed"));
+    assert!(view.waiting.ask());
+    // A second gap while the list is on its way: what it has may be old.
+    view.happened(&gap, now);
+    let old = [serde_json::from_value(message('a', "queued", &json!({}))).unwrap()];
+    view.waiting.are_listed(&old, true);
+    assert_eq!((view.waiting.count(), view.waiting.ask()), (0, true));
+    view.waiting.are_listed(&old, false);
+    assert_eq!((view.waiting.count(), view.waiting.lacks_some()), (1, true));
 }
 
 #[test]

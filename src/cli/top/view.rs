@@ -1,7 +1,7 @@
 //! What is known of the daemon, which modem is chosen, and what each key means.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -16,6 +16,8 @@ use crate::api::wire;
 
 /// How many events are kept: more than the highest screen shows.
 const RECENT: usize = 200;
+/// How long the daemon may take to answer before that is told.
+const SILENCE: Duration = Duration::from_secs(2);
 /// How far a page key scrolls a trace.
 const LEAP: usize = 10;
 
@@ -63,6 +65,17 @@ pub(super) enum Done {
     Trace(wire::Trace),
 }
 
+/// How the daemon stands.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// The daemon at a glance.
+    pub(super) status: wire::Status,
+    /// In the configuration's order.
+    pub(super) modems: Vec<wire::Modem>,
+    /// The messages that are not over, when they were asked for, and whether these are all.
+    pub(super) waiting: Option<(Vec<wire::Message>, bool)>,
+}
+
 /// What follows a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -104,6 +117,8 @@ pub(super) struct View {
     pub(super) question: Option<(Deed, String)>,
     /// What the last deed gave.
     pub(super) note: String,
+    /// How long the daemon has not answered.
+    pub(super) silent: Duration,
     /// A trace, while it is shown.
     pub(super) trace: Option<Shown>,
     /// The name of the chosen modem; the first one until another is chosen.
@@ -122,6 +137,7 @@ impl View {
             rates: Rates::new(now),
             question: None,
             note: String::new(),
+            silent: Duration::ZERO,
             trace: None,
             chosen: None,
         }
@@ -139,7 +155,19 @@ impl View {
             Some((deed, modem)) => {
                 format!("{} y confirms, any other key does not", deed.question(&clean(modem)))
             }
+            None if self.silent >= SILENCE => {
+                format!("the daemon has not answered for {} s", self.silent.as_secs())
+            }
             None => self.note.clone(),
+        }
+    }
+
+    /// Takes in how the daemon stands.
+    pub(super) fn is_seen(&mut self, seen: Seen) {
+        self.status = Some(seen.status);
+        self.modems = seen.modems;
+        if let Some((messages, whole)) = seen.waiting {
+            self.waiting.are_listed(&messages, whole);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The messages that are not over, oldest first: those that were listed, and what the events tell of them since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gsm_sms::mask;
 
@@ -23,28 +23,56 @@ pub(super) struct Waits {
     pub(super) modem: String,
 }
 
+/// How far the list of those that waited before is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Listed {
+    #[default]
+    No,
+    /// It was asked for, and events have told more since.
+    Asked,
+    /// As far back as the newest of them.
+    Newest,
+    /// All of it.
+    Whole,
+}
+
 /// The messages that are not over, by their ids, which sort by time.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     messages: BTreeMap<String, Waits>,
-    known: bool,
-    whole: bool,
+    listed: Listed,
+    /// Those that were over since the list was asked for, which may have them still.
+    over: BTreeSet<String>,
 }
 
 impl Waiting {
-    /// Whether they have to be listed.
-    pub(super) const fn is_unknown(&self) -> bool {
-        !self.known
+    /// Whether they have to be listed, as is done now.
+    pub(super) fn ask(&mut self) -> bool {
+        let wanted = self.listed == Listed::No;
+        if wanted {
+            self.listed = Listed::Asked;
+        }
+        wanted
     }
 
-    /// They were listed: all of them, or only the newest.
-    pub(super) const fn is_known(&mut self, whole: bool) {
-        (self.known, self.whole) = (true, whole);
+    /// Takes in a list that was asked for: all of them, or only the newest.
+    pub(super) fn are_listed(&mut self, messages: &[wire::Message], whole: bool) {
+        // Events were missed meanwhile: the next list counts.
+        if self.listed != Listed::Asked {
+            return;
+        }
+        for message in messages {
+            if !self.over.contains(&message.id) && !self.messages.contains_key(&message.id) {
+                self.hear(message);
+            }
+        }
+        self.over.clear();
+        self.listed = if whole { Listed::Whole } else { Listed::Newest };
     }
 
     /// Whether older ones wait that were never seen.
-    pub(super) const fn lacks_some(&self) -> bool {
-        self.known && !self.whole
+    pub(super) fn lacks_some(&self) -> bool {
+        self.listed == Listed::Newest
     }
 
     /// Events were missed.
@@ -56,6 +84,9 @@ impl Waiting {
     pub(super) fn hear(&mut self, message: &wire::Message) {
         if !matches!(message.status.as_str(), "queued" | "sending") {
             self.messages.remove(&message.id);
+            if self.listed == Listed::Asked {
+                self.over.insert(message.id.clone());
+            }
             return;
         }
         let waits = Waits {
@@ -65,7 +96,7 @@ impl Waiting {
             kind: clean(&message.kind),
             modem: clean(message.modem.as_deref().unwrap_or_default()),
         };
-        self.messages.insert(clean(&message.id), waits);
+        self.messages.insert(message.id.clone(), waits);
     }
 
     /// All of them with their ids, oldest first.
