@@ -133,6 +133,17 @@ await page.getByRole("button", { name: "Search" }).click();
 await eventually("a sentence", async () => /number/.test(await page.locator("#told").innerText()));
 faults.splice(0, faults.length, ...faults.filter((fault) => !fault.includes("422")));
 
+// Who may only look has no buttons.
+assert.notEqual(await page.locator("td button").count(), 0);
+await page.route("**/state?*", async (route) => {
+  const response = await route.fetch();
+  const state = await response.json();
+  await route.fulfill({ response, json: { ...state, status: { ...state.status, may: ["read"] } } });
+});
+await page.reload();
+await row("messages", other.id, "queued").waitFor();
+assert.equal(await page.locator("td button").count(), 0);
+
 const html = await page.content();
 for (const whole of [PHONE, OTHER, "1112233", "1112255", "490154203237518"]) assert.ok(!html.includes(whole), whole);
 assert.deepEqual(faults, []);

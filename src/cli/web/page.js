@@ -49,7 +49,8 @@ async function call(path, method = "GET") {
   const reply = await fetch(path, { method }).catch(() => {
     throw new Error("smsotp web has ended: start it again, and open the link that it prints");
   });
-  const answer = await reply.json();
+  // Only the guard answers without JSON.
+  const answer = await reply.json().catch(() => ({ detail: "this needs the link that smsotp web printed last" }));
   if (!reply.ok) throw new Error(answer.detail);
   return answer;
 }
