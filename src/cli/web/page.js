@@ -162,7 +162,7 @@ function show({ status: s, modems, verifications, messages }) {
   ], deedsOfCode);
   fill("messages", messages, (m) => m.id, (m) => [
     [time(m.created_at), "number"], status(m.status), [m.to, "number"], [m.kind === "otp" ? "code" : "text"],
-    [m.modem ?? ""], [m.id, "id"],
+    [m.modem ?? ""], [m.error ?? ""], [m.id, "id"],
   ], deedsOfMessage);
 }
 
