@@ -120,6 +120,17 @@ await row("messages", text.id, "cancelled").waitFor();
 assert.equal(smsotp("message", text.id).status, "cancelled");
 await eventually("the focus is somewhere", async () => (await focused()) === "Last messages");
 
+// The focus stays on a button while rows come and go above it.
+await page.getByRole("button", { name: "Show all" }).click();
+await page.getByRole("button", { name: "Cancel the message to +4179*****21" }).focus();
+const third = smsotp("send", "+41791112266", "The third one.");
+await row("messages", third.id, "queued").waitFor();
+assert.equal(await focused(), "Cancel the message to +4179*****21");
+await page.getByLabel("Number").evaluate((field, number) => { field.value = number; }, OTHER);
+await page.locator("#search").evaluate((form) => form.requestSubmit());
+await page.locator("#told", { hasText: "0 codes and 1 message to this number" }).waitFor();
+assert.equal(await focused(), "Cancel the message to +4179*****21");
+
 // All again; a code is cancelled with its message.
 await page.getByRole("button", { name: "Show all" }).click();
 await row("messages", other.id, "queued").waitFor();

@@ -58,12 +58,14 @@ async function call(path, method = "GET") {
 /** Rows that stay the same elements as long as their things are there, so that the focus stays where it is. */
 function fill(name, things, key, cells, deeds) {
   const body = $(name).tBodies[0];
+  const wanted = new Set(things.map(key));
+  // First, so that no row that stays is moved: a row that is moved loses the focus.
+  [...body.rows].filter((row) => !wanted.has(row.dataset.key)).forEach((row) => row.remove());
   const old = new Map([...body.rows].map((row) => [row.dataset.key, row]));
   const labels = [...$(name).tHead.rows[0].cells].map((cell) => cell.textContent);
   things.forEach((thing, n) => {
     const id = key(thing);
     const row = old.get(id) ?? document.createElement("tr");
-    old.delete(id);
     row.dataset.key = id;
     row.setAttribute("role", "row");
     cells(thing).forEach(([text, kind], i) => {
@@ -75,7 +77,6 @@ function fill(name, things, key, cells, deeds) {
     if (deeds) act(row, labels.length - 1, deeds(thing));
     if (body.rows[n] !== row) body.insertBefore(row, body.rows[n] ?? null);
   });
-  old.forEach((row) => row.remove());
   if (things.length === 0) {
     const row = body.insertRow();
     row.className = "none";
