@@ -18,8 +18,8 @@ use super::waiting::Waits;
 use crate::api::wire;
 use crate::clock::Timestamp;
 
-const KEYS: &str = "↑↓ modem  p pause/resume  r reset  t trace  q quit";
-const KEYS_IN_SHORT: &str = "↑↓ p pause r reset t trace q quit";
+const KEYS: &str = "↑↓ modem  p pause/resume  r reset  t trace  y confirm  q quit";
+const KEYS_IN_SHORT: &str = "↑↓ p pause r reset t trace y yes q quit";
 const KEYS_OF_QUESTION: &str = "y confirm  any other key: leave it  q quit";
 const KEYS_OF_TRACE: &str = "↑↓ PgUp PgDn scroll  Esc back  q quit";
 /// From this width on, the last fault of each modem has a column.

@@ -144,7 +144,7 @@ fn everything_has_its_place_at_80_by_24() {
     let last = lines.iter().position(|line| line.starts_with("EVENTS")).expect("events") + 1;
     assert_eq!(lines[last], format!("11:59:58 message.sent msg_01{} +4179*****67 stick1", "d".repeat(24)));
     assert!(lines[last + 3].starts_with("         ") && lines[last + 3].ends_with(" since"), "{told}");
-    assert_eq!(lines[23], "↑↓ modem  p pause/resume  r reset  t trace  q quit");
+    assert_eq!(lines[23], "↑↓ modem  p pause/resume  r reset  t trace  y confirm  q quit");
     assert!(!told.contains("1234"), "numbers are masked: {told}");
 }
 
