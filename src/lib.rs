@@ -16,6 +16,7 @@ pub mod inbox;
 pub mod otp;
 pub mod outbox;
 pub mod phone;
+pub mod prometheus;
 pub mod random;
 pub mod secret;
 pub mod store;

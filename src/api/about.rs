@@ -61,7 +61,10 @@ pub(super) fn ready(request: &Authorised) -> Response {
 
 /// `GET /metrics`.
 pub(super) fn metrics(request: &Authorised) -> Response {
-    plain("text/plain; version=0.0.4; charset=utf-8", request.app.service.metrics())
+    let mut text = request.app.service.metrics();
+    let help = "Requests that were answered, by route as the table of routes has it; other: no such route.";
+    request.app.requests.render(&mut text, "api_requests_total", help, ["method", "route", "status"]);
+    plain("text/plain; version=0.0.4; charset=utf-8", text)
 }
 
 /// `GET /openapi.json`.

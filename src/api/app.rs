@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use futures_util::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -15,6 +16,7 @@ use crate::gateway::{
 };
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::Tag;
+use crate::prometheus::Counters;
 use crate::trail::{Audit, Hash};
 
 /// Time limits and sizes that keep one client from harming the others.
@@ -60,11 +62,18 @@ impl Default for Limits {
 pub(super) struct App {
     pub(super) service: Arc<dyn Service>,
     pub(super) limits: Limits,
+    /// What was answered, by method, route and status.
+    pub(super) requests: Counters<3>,
     /// Turns true when the daemon stops; then waits and streams end.
     pub(super) stopping: watch::Receiver<bool>,
 }
 
 impl App {
+    /// A request of this line of the table was answered.
+    pub(super) fn answered(&self, method: &str, route: &str, status: StatusCode) {
+        self.requests.count([method, route, status.as_str()]);
+    }
+
     /// Completes when the daemon stops.
     pub(super) async fn stopped(&self) {
         // An error means that the server itself is gone.

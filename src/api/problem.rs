@@ -173,7 +173,9 @@ impl From<GatewayError> for Problem {
             E::NotFound(_) | E::Hidden(_) | E::NotOwn(_) => (StatusCode::NOT_FOUND, "not_found"),
             E::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
             E::InvalidNumber(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_number"),
-            E::DestinationBlocked(_) => (StatusCode::UNPROCESSABLE_ENTITY, "destination_blocked"),
+            E::DestinationBlocked(_) | E::OptedOut => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "destination_blocked")
+            }
             E::TextTooLong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "text_too_long"),
             E::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             E::UnknownService => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_service"),
@@ -239,6 +241,7 @@ mod tests {
             (E::Conflict(s()), 409, "conflict"),
             (E::InvalidNumber(s()), 422, "invalid_number"),
             (E::DestinationBlocked(s()), 422, "destination_blocked"),
+            (E::OptedOut, 422, "destination_blocked"),
             (E::TextTooLong(s()), 422, "text_too_long"),
             (E::TooLarge, 413, "too_large"),
             (E::UnknownService, 422, "unknown_service"),

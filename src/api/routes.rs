@@ -88,6 +88,9 @@ routes! {
     GET "/openapi.json" [] [] |_r| Ok(about::description());
 }
 
+/// What a request counts as whose path or method is in no line of the table.
+const OTHER: &str = "other";
+
 /// The router of the table.
 pub(super) fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new();
@@ -97,7 +100,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         let handler = async move |params: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
             let params = params.ok();
             let grant = request.extensions().get::<Arc<Grant>>().cloned();
-            let service = Arc::clone(&app.service);
+            let shared = Arc::clone(&app);
             let admitted = Authorised::admit(app, request, params.as_ref(), route.any_of, route.query);
             let reply = match admitted {
                 Ok(request) => (route.answer)(request).await,
@@ -107,21 +110,25 @@ pub(super) fn router(app: &Arc<App>) -> Router {
                 && problem.is_denial()
             {
                 let denial = Denial::new(&grant, route.method, route.path, problem.status.as_u16());
-                service.audit_refusal(denial.client, denial.audit(&problem.detail));
+                shared.service.audit_refusal(denial.client, denial.audit(&problem.detail));
                 denials.tell(&denial);
             }
-            reply.into_response()
+            let response = reply.into_response();
+            shared.answered(route.method, route.path, response.status());
+            response
         };
         router = router.route(route.path, on(route.filter, handler));
     }
-    let limit = app.limits.body;
+    let unknown = |app: &Arc<App>, problem: fn() -> Problem| {
+        let app = Arc::clone(app);
+        async move |request: Request| {
+            drop(UnreadBody::of(request, app.limits.body));
+            let problem = problem();
+            app.answered(OTHER, OTHER, problem.status);
+            problem
+        }
+    };
     router
-        .fallback(async move |request: Request| {
-            drop(UnreadBody::of(request, limit));
-            Problem::not_found("there is no such path; see /openapi.json")
-        })
-        .method_not_allowed_fallback(async move |request: Request| {
-            drop(UnreadBody::of(request, limit));
-            Problem::method_not_allowed()
-        })
+        .fallback(unknown(app, || Problem::not_found("there is no such path; see /openapi.json")))
+        .method_not_allowed_fallback(unknown(app, Problem::method_not_allowed))
 }

@@ -30,6 +30,7 @@ use super::refusal;
 use super::request::{UnreadBody, head_fault};
 use super::routes::router;
 use super::seats::{Admission, Seats};
+use crate::prometheus::Counters;
 
 /// How many descriptors connections leave to the store, the serial ports and the rest of the daemon.
 const OTHER_DESCRIPTORS: u64 = 256;
@@ -74,7 +75,7 @@ pub async fn serve_until(
 ) -> io::Result<()> {
     let (socket, place) = listener.into_parts()?;
     let (stop, stopping) = watch::channel(false);
-    let app = Arc::new(App { service, limits, stopping });
+    let app = Arc::new(App { service, limits, requests: Counters::default(), stopping });
     let shared = Shared { router: router(&app), app, access: Arc::new(access) };
     let seats = Seats::new(places(limits.connections), limits.connections_per_uid);
     let mut connections = JoinSet::new();

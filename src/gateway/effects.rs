@@ -49,8 +49,8 @@ pub(super) enum Effect {
     ExpectExpiry(Steady, VerificationId),
     /// It ended before.
     ForgetExpiry(Steady, VerificationId),
-    /// A code that this modem carried was entered, or nobody did.
-    CodeEnded(String, Observation),
+    /// The code that this message carried was entered, or nobody did: that says how good its modem is.
+    CodeEnded(Message, Observation),
     /// A message came in.
     Received(InboxView),
     /// A modem is in this state.
@@ -278,7 +278,7 @@ impl Inner {
         let now = self.now().steady();
         match effect {
             Effect::Message(m) => {
-                self.metrics.message(m.status);
+                self.metrics.message(&m, self.now());
                 return Some(EventKind::Message(MessageView::from(&m)));
             }
             Effect::Enqueue(m, avoid) => {
@@ -293,7 +293,7 @@ impl Inner {
             Effect::Sent(modem) => self.count(&modem, |slot| &slot.sent),
             Effect::Failed(modem) => self.count(&modem, |slot| &slot.failed),
             Effect::Verification(what, view) => {
-                self.metrics.verification(what);
+                self.metrics.verification(what, &view);
                 return Some(EventKind::Verification(what, view));
             }
             Effect::Checked(approved) => self.metrics.check(approved),
@@ -307,8 +307,11 @@ impl Inner {
             Effect::ForgetExpiry(at, id) => {
                 locked(&self.expiries).remove(at, id);
             }
-            Effect::CodeEnded(modem, observation) => {
-                if let Ok(index) = self.index(&modem) {
+            Effect::CodeEnded(m, observation) => {
+                if observation == Observation::CodeUsed {
+                    self.metrics.course.entered(&m, self.now());
+                }
+                if let Some(index) = m.modem.as_deref().and_then(|name| self.index(name).ok()) {
                     locked(&self.queue).observe(index, observation, now);
                 }
             }

@@ -40,6 +40,12 @@ pub enum GatewayError {
     /// Policy forbids the destination.
     #[error("{0}")]
     DestinationBlocked(String),
+    /// The number opted out.
+    #[error(
+        "the number opted out of messages; it gets them again after a START from it, or when an operator removes its \
+         opt-out"
+    )]
+    OptedOut,
     /// More than the parts a text may take.
     #[error("{0}")]
     TextTooLong(String),
@@ -100,6 +106,25 @@ impl From<StoreError> for GatewayError {
             e @ StoreError::NoRoom => Self::NoRoom(e),
             e => Self::Storage(e.to_string()),
         }
+    }
+}
+
+impl GatewayError {
+    /// The rule by which a code or a message is refused, as the configuration names it; nothing for what is no refusal
+    /// but a mistake or a fault.
+    pub(super) fn rule(&self) -> Option<&str> {
+        Some(match self {
+            // `limits.per_number = "3/10m"`, `pumping.adjacent = 20`.
+            Self::RateLimited { limit, .. } => limit.split(' ').next().unwrap_or_default(),
+            Self::Cooldown { .. } => "service.cooldown",
+            Self::DestinationBlocked(_) => "destinations",
+            Self::OptedOut => "opt_out",
+            Self::InvalidNumber(_) => "number",
+            Self::QueueFull => "queue.max_pending",
+            Self::Overloaded { .. } => "queue.max_wait",
+            Self::NoRoom(_) => "disk",
+            _ => return None,
+        })
     }
 }
 

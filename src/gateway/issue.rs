@@ -55,6 +55,14 @@ impl Gateway {
     /// Makes a code and queues its message, or queues the pending one's code again; answers when all of that is on disk.
     /// The flag tells that the verification was there before, pending or under its `Idempotency-Key`.
     pub async fn issue(&self, caller: &Caller, request: IssueRequest) -> Result<(VerificationView, bool)> {
+        self.0.metrics.told(self.issue_if_it_may(caller, request).await)
+    }
+
+    async fn issue_if_it_may(
+        &self,
+        caller: &Caller,
+        request: IssueRequest,
+    ) -> Result<(VerificationView, bool)> {
         let inner = &self.0;
         let settings = inner.settings();
         let name = request.service.clone().unwrap_or_else(|| Service::DEFAULT.to_owned());
@@ -90,7 +98,7 @@ impl Gateway {
         let once = Once::of(&inner.key, caller, &route, idempotency_key.as_ref(), Vec::<&str>::new);
         let now = inner.now();
         let (who, message) = (caller.clone(), inner.ids.next(now.steady()));
-        inner.perform(move |mv| mv.resend(&who, id, message, once.as_ref())).await
+        inner.metrics.told(inner.perform(move |mv| mv.resend(&who, id, message, once.as_ref())).await)
     }
 }
 

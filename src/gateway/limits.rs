@@ -70,7 +70,7 @@ impl Move<'_, '_> {
     /// would go out again.
     pub(super) fn judge(&self, asked: &Asked, pending: Option<&Verification>) -> Result<Judged> {
         let opted_out = match self.permits(&asked.to, true) {
-            Err(e @ GatewayError::DestinationBlocked(_)) => Some(e),
+            Err(e @ GatewayError::OptedOut) => Some(e),
             permitted => permitted.map(|()| None)?,
         };
         let limits = &self.settings.limits;

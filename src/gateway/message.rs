@@ -14,6 +14,10 @@ use crate::store::Records as _;
 impl Gateway {
     /// Queues a plain message; answers when it is on disk. The flag tells a replay.
     pub async fn send(&self, caller: &Caller, request: SendRequest) -> Result<(MessageView, bool)> {
+        self.0.metrics.told(self.send_if_it_may(caller, request).await)
+    }
+
+    async fn send_if_it_may(&self, caller: &Caller, request: SendRequest) -> Result<(MessageView, bool)> {
         let inner = &self.0;
         let settings = inner.settings();
         let to = settings.number(&request.to)?;

@@ -2,11 +2,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::prometheus::{Samples, family, labels, number};
+use super::course::Course;
+use super::error::{GatewayError, Result};
 use super::recoveries::Recoveries;
-use super::view::{ModemView, StatusView};
+use super::view::{ModemView, StatusView, VerificationView};
+use crate::clock::Now;
 use crate::otp::PumpingRule;
-use crate::outbox::{Circuit, MessageStatus};
+use crate::outbox::{Circuit, Message, MessageStatus};
+use crate::prometheus::{Counters, Histogram, Samples, family, labels, number};
 
 const VERIFICATIONS: [&str; 7] =
     ["pending", "approved", "expired", "cancelled", "exhausted", "resent", "attempted"];
@@ -25,20 +28,35 @@ pub(super) struct Metrics {
     reports: [AtomicU64; 2],
     /// By rule; of each what was recorded, and what was refused.
     pumping: [[AtomicU64; 2]; PumpingRule::ALL.len()],
+    /// By the rule that refused.
+    refused: Counters<1>,
+    pub(super) course: Course,
     pub(super) recoveries: Recoveries,
 }
 
 impl Metrics {
-    pub(super) fn message(&self, status: MessageStatus) {
-        if let Some(i) = MessageStatus::ALL.iter().position(|&s| s == status) {
+    pub(super) fn message(&self, m: &Message, now: Now) {
+        if let Some(i) = MessageStatus::ALL.iter().position(|&s| s == m.status) {
             self.messages[i].fetch_add(1, Ordering::Relaxed);
         }
+        self.course.reached(m, now);
     }
 
-    pub(super) fn verification(&self, what: &str) {
+    pub(super) fn verification(&self, what: &str, v: &VerificationView) {
         if let Some(i) = VERIFICATIONS.iter().position(|&s| s == what) {
             self.verifications[i].fetch_add(1, Ordering::Relaxed);
         }
+        if what == VERIFICATIONS[0] {
+            self.course.begins(v);
+        }
+    }
+
+    /// What an issue, a resend or a send gave, which counts when a rule refused it.
+    pub(super) fn told<T>(&self, made: Result<T>) -> Result<T> {
+        if let Some(rule) = made.as_ref().err().and_then(GatewayError::rule) {
+            self.refused.count([rule]);
+        }
+        made
     }
 
     pub(super) fn check(&self, approved: bool) {
@@ -75,7 +93,7 @@ impl Metrics {
         }
     }
 
-    pub(super) fn render(&self, status: &StatusView, modems: &[ModemView]) -> String {
+    pub(super) fn render(&self, status: &StatusView, modems: &[ModemView], commits: &Histogram) -> String {
         let mut text = String::new();
         let out = &mut text;
         let one = |value: f64| vec![(String::new(), value)];
@@ -92,6 +110,10 @@ impl Metrics {
         family(out, "queue_messages", "Messages that wait, by kind, and those on the air.", depths);
         let delayed = one(size(q.delayed));
         family(out, "queue_delayed_messages", "Waiting messages whose time has not come.", delayed);
+        let oldest = [("otp", q.oldest_otp), ("text", q.oldest_text)];
+        let oldest = oldest.map(|(kind, age)| (labels([("kind", kind)]), age.as_secs_f64())).to_vec();
+        let help = "How long the oldest waiting message waits, by kind; 0 while none does.";
+        family(out, "queue_oldest_seconds", help, oldest);
         let full = f64::from(u8::from(status.disk_full));
         family(out, "disk_full", "1 while the disk is full and new work is refused.", one(full));
         let reached = by("status", &MessageStatus::ALL.map(MessageStatus::as_str), &self.messages);
@@ -117,6 +139,10 @@ impl Metrics {
         });
         let help = "Codes that a rule of [pumping] refused (enforce), or would have refused (record).";
         family(out, "pumping_total", help, pumped.collect());
+        let help = "Codes and messages that were refused, by the rule that did.";
+        self.refused.render(out, "refused_total", help, ["rule"]);
+        self.course.render(out);
+        commits.render(out, "commit_seconds", "How long the disk took for a commit of the store.");
         modem_families(out, modems);
         self.recoveries.render(out);
         text
@@ -172,6 +198,10 @@ fn modem_families(out: &mut String, modems: &[ModemView]) {
     };
     let state = |m: &ModemView| (labels([("modem", &m.name), ("state", m.facts.state.as_str())]), 1.0);
     family(out, "modem_state", "1 for the state a modem is in.", modems.iter().map(state).collect());
+    let registration =
+        |m: &ModemView| (labels([("modem", &m.name), ("registration", m.facts.registration.as_str())]), 1.0);
+    let help = "1 for how a modem is registered: home, roaming, searching, denied, not registered, unknown.";
+    family(out, "modem_registration", help, modems.iter().map(registration).collect());
     for (name, help, value) in COUNTERS {
         family(out, &format!("modem_{name}_total"), help, each(&|m| Some(number(value(m)))));
     }

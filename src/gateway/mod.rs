@@ -7,6 +7,7 @@
 mod air;
 mod check;
 mod clocks;
+mod course;
 mod destination;
 mod effects;
 mod error;
@@ -36,7 +37,6 @@ mod once;
 mod opt_out;
 mod pace;
 mod piece;
-mod prometheus;
 mod pumping;
 mod recoveries;
 mod reports;

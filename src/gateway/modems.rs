@@ -26,11 +26,16 @@ impl Gateway {
                 None => modems.push((state, 1)),
             }
         }
-        let (otp, text, delayed) = locked(&self.0.queue).depths();
+        let now = self.0.now().steady();
+        let ((otp, text, delayed), longest) = {
+            let pool = locked(&self.0.queue);
+            (pool.depths(), pool.longest(now))
+        };
+        let [oldest_otp, oldest_text] = longest.map(Option::unwrap_or_default);
         let sending = self.0.slots.iter().filter(|s| locked(&s.sending).is_some()).count();
         StatusView {
-            uptime: self.0.now().steady().since(self.0.started_at),
-            queue: QueueView { otp, text, delayed, sending },
+            uptime: now.since(self.0.started_at),
+            queue: QueueView { otp, text, delayed, sending, oldest_otp, oldest_text },
             modems,
             disk_full: self.0.store.room().is_err(),
             clock: self.0.clocks.doubt(),
@@ -102,6 +107,6 @@ impl Gateway {
 
     /// The metrics as Prometheus text.
     pub fn metrics(&self) -> String {
-        self.0.metrics.render(&self.status(), &self.modems())
+        self.0.metrics.render(&self.status(), &self.modems(), self.0.store.commits())
     }
 }

@@ -97,11 +97,11 @@ impl Move<'_, '_> {
         Ok(())
     }
 
-    /// The code that a message carried was entered, or nobody did: an observation of how good the modem is that sent it.
+    /// The code that a message carried was entered, or nobody did.
     pub(super) fn code_ended(&mut self, id: MessageId, observation: Observation) -> Result<()> {
         let carried = |m: &Message| matches!(m.status, MessageStatus::Sent | MessageStatus::Delivered);
-        if let Some(modem) = self.tx.message(id)?.filter(carried).and_then(|m| m.modem) {
-            self.then(Effect::CodeEnded(modem, observation));
+        if let Some(m) = self.tx.message(id)?.filter(carried) {
+            self.then(Effect::CodeEnded(m, observation));
         }
         Ok(())
     }

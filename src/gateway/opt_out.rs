@@ -75,11 +75,7 @@ impl Move<'_, '_> {
         if !self.stopped(to, is_code)? {
             return Ok(());
         }
-        Err(GatewayError::DestinationBlocked(
-            "the number opted out of messages; it gets them again after a START from it, or when an operator \
-             removes its opt-out"
-                .to_owned(),
-        ))
+        Err(GatewayError::OptedOut)
     }
 
     /// Whether a number opted out of codes, or of texts.

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::lock::locked;
-use super::prometheus::{Samples, family, labels, number};
 use super::view::RecoveryView;
+use crate::prometheus::{Samples, family, labels, number};
 
 /// Of every modem.
 #[derive(Debug, Default)]

@@ -30,7 +30,9 @@ pub(super) fn refusal(error: &GatewayError) -> Option<String> {
     match error {
         GatewayError::RateLimited { limit, .. } => Some(format!("rate_limited: {limit}")),
         GatewayError::Cooldown { .. } => Some("cooldown".to_owned()),
-        GatewayError::DestinationBlocked(why) => Some(format!("destination_blocked: {}", short(why))),
+        GatewayError::DestinationBlocked(_) | GatewayError::OptedOut => {
+            Some(format!("destination_blocked: {}", short(&error.to_string())))
+        }
         _ => None,
     }
 }

@@ -271,6 +271,10 @@ pub struct QueueView {
     pub delayed: usize,
     /// On the air.
     pub sending: usize,
+    /// How long the oldest code waits; zero when none does.
+    pub oldest_otp: Duration,
+    /// The same of a plain text whose date has come.
+    pub oldest_text: Duration,
 }
 
 /// The daemon at a glance.

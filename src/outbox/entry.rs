@@ -50,6 +50,8 @@ pub struct Entry {
     pub(super) send_at: Option<Timestamp>,
     /// How long it may be sent, when a date ends that.
     pub(super) dated: Option<Life>,
+    /// Since when it waits: since it was made, or since the date before which it is not sent.
+    pub(super) since: Steady,
     pub(super) due_at: Steady,
     /// The first instant at which it can no longer be sent in time.
     pub(super) overdue_at: Option<Steady>,
@@ -83,6 +85,7 @@ impl Entry {
             rank: (u8::from(!otp), u8::MAX - m.priority, deadline, m.id),
             send_at: m.send_at,
             dated: m.deadline.filter(|life| life.is_dated() && !otp),
+            since: m.send_at.map_or(m.id.made_at(), |date| ahead.instant(date)),
             due_at,
             overdue_at: ends_at.map(|d| d.minus(life)).into_iter().chain(refused.map(|r| r.until)).min(),
         }

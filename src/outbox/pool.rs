@@ -382,6 +382,11 @@ impl Pool {
         self.queue.depths()
     }
 
+    /// How long the oldest code waits, and the oldest plain text.
+    pub fn longest(&self, now: Steady) -> [Option<Duration>; 2] {
+        self.queue.longest(now)
+    }
+
     /// How many messages only `modem` may send.
     pub fn pinned_to(&self, modem: &str) -> usize {
         self.queue.pinned_to(modem)

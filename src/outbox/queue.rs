@@ -37,6 +37,8 @@ pub struct Queue {
     ready: BTreeMap<Rank, Box<Entry>>,
     /// The codes among them, by age.
     ages: BTreeSet<MessageId>,
+    /// Since when each message waits that is not on the air as well, codes apart.
+    since: BTreeSet<(bool, Steady, MessageId)>,
     delayed: HashMap<MessageId, Box<Entry>>,
     ranks: HashMap<MessageId, Rank>,
     /// Every instant at which something changes by itself.
@@ -108,7 +110,10 @@ impl Queue {
             self.load.take(&item);
         }
         match entry.twin_of {
-            None => self.otp += usize::from(entry.otp),
+            None => {
+                self.otp += usize::from(entry.otp);
+                self.since.insert((entry.otp, entry.since, entry.id));
+            }
             Some(_) => self.twins += 1,
         }
         if let Some(modem) = &entry.pinned {
@@ -184,7 +189,10 @@ impl Queue {
             self.wakes.remove(&(at, id));
         }
         match entry.twin_of {
-            None => self.otp -= usize::from(entry.otp),
+            None => {
+                self.otp -= usize::from(entry.otp);
+                self.since.remove(&(entry.otp, entry.since, id));
+            }
             Some(_) => self.twins -= 1,
         }
         if let Some(modem) = &entry.pinned
@@ -262,9 +270,10 @@ impl Queue {
         for id in dated.map(|entry| entry.id).collect::<Vec<_>>() {
             let Some(entry) = self.remove(id) else { continue };
             let due_at = entry.send_at.map_or(entry.due_at, |date| ahead.instant(date));
+            let since = entry.send_at.map_or(entry.since, |date| ahead.instant(date));
             let ends = entry.dated.filter(|_| entry.refused_by.is_none());
             let overdue_at = ends.map_or(entry.overdue_at, |life| Some(life.instant(ahead)));
-            self.put(Entry { due_at, overdue_at, ..entry }, now);
+            self.put(Entry { since, due_at, overdue_at, ..entry }, now);
         }
     }
 
@@ -281,6 +290,16 @@ impl Queue {
     /// Whether no message waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How long the oldest code waits, and the oldest plain text: since it was made, or since its date. Nothing when none
+    /// waits, or only for its date.
+    pub fn longest(&self, now: Steady) -> [Option<Duration>; 2] {
+        [true, false].map(|otp| {
+            let from = (otp, Steady::default(), MessageId::first_at(Steady::default()));
+            let (kind, since, _) = self.since.range(from..).next()?;
+            (*kind == otp && *since <= now).then(|| now.since(*since))
+        })
     }
 
     /// How many messages wait: codes, plain texts, and those of both kinds whose time has not come.
@@ -454,6 +473,7 @@ mod tests {
             Message { modem: silent, status: MessageStatus::Sending, attempts: 1, parts: 3, ..code(1, 300) };
         queue.push_twin(&Message { parts_done: 1, ..m.clone() }, 0, vec![], after(8));
         assert_eq!((queue.len(), queue.is_empty(), queue.depths()), (0, true, (0, 0, 0)));
+        assert_eq!(queue.longest(after(9)), [None; 2], "it does not wait");
         assert!(take(&mut queue, "a", after(9)).is_none());
         let entry = take(&mut queue, "b", after(9)).unwrap();
         assert_eq!((entry.parts, entry.pinned.as_deref()), (3, None), "all parts are sent");
@@ -497,6 +517,7 @@ mod tests {
             }
             prop_assert!(left.is_empty() && queue.is_empty());
             prop_assert!(queue.ready.is_empty() && queue.delayed.is_empty() && queue.otp == 0);
+            prop_assert!(queue.since.is_empty() && queue.longest(now) == [None; 2]);
             prop_assert!(queue.ages.is_empty() && queue.load.lanes().next().is_none());
         }
     }

@@ -13,6 +13,8 @@ use super::engine::{Engine, Overlay};
 use super::health::Health;
 use super::listed::{Changed, Listed};
 use super::{StoreError, journal};
+use crate::clock::Clock;
+use crate::prometheus::Histogram;
 
 /// Moves in one commit.
 const GROUP: usize = 256;
@@ -49,6 +51,7 @@ pub(super) struct Committer {
     jobs: mpsc::Receiver<Job>,
     health: Arc<Health>,
     listed: Arc<Listed>,
+    commits: Arc<Histogram>,
     recorders: Vec<std::sync::mpsc::Sender<Overlay>>,
     /// Patient moves, in order, while the disk is full.
     waiting: VecDeque<(Run, oneshot::Sender<Outcome>)>,
@@ -70,8 +73,9 @@ impl Committer {
         jobs: mpsc::Receiver<Job>,
         health: Arc<Health>,
         listed: Arc<Listed>,
+        commits: Arc<Histogram>,
     ) -> Self {
-        Self { engine, jobs, health, listed, recorders: Vec::new(), waiting: VecDeque::new() }
+        Self { engine, jobs, health, listed, commits, recorders: Vec::new(), waiting: VecDeque::new() }
     }
 
     /// Works on this thread. Ends when it is told to, or when no store is left to ask.
@@ -200,8 +204,10 @@ impl Committer {
 
     fn commit(&mut self, changes: Overlay) -> Result<(), StoreError> {
         let copy = if self.recorders.is_empty() { None } else { Some(changes.clone()) };
-        let listed = Changed::of(&changes);
+        let (clock, listed) = (Clock::system(), Changed::of(&changes));
+        let began = clock.monotonic();
         self.guarded(|engine| engine.commit(changes))?;
+        self.commits.observe(clock.monotonic().saturating_duration_since(began));
         self.listed.change(listed);
         if let Some(copy) = copy {
             self.recorders.retain(|to| to.send(copy.clone()).is_ok());

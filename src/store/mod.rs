@@ -78,11 +78,14 @@ use committer::{Committer, Job, LARGEST_MOVE, Written};
 use health::Health;
 use listed::Listed;
 
+use crate::prometheus::Histogram;
 use crate::random::Random;
 use crate::secret::{Key, Master};
 
 /// Jobs that may wait for the committer.
 const BACKLOG: usize = 1024;
+/// The bounds of what a commit takes, in seconds.
+const COMMITS: &[f64] = &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
 
 /// The store: cheap to clone.
 #[derive(Clone)]
@@ -95,6 +98,8 @@ struct Shared {
     failed: watch::Receiver<Option<StoreError>>,
     looked: watch::Receiver<bool>,
     listed: Arc<Listed>,
+    /// How long the engine took for each commit.
+    commits: Arc<Histogram>,
     /// What seals and finds what names a person, once it is known.
     key: Arc<RwLock<Option<Key>>>,
 }
@@ -185,9 +190,11 @@ impl Store {
         let (jobs, queue) = mpsc::channel(BACKLOG);
         let (failed, looked) = (health.watch(), health.watch_look());
         let listed = Arc::new(Listed::default());
-        let committer = Committer::new(Arc::clone(&engine), queue, health, Arc::clone(&listed));
+        let commits = Arc::new(Histogram::new(COMMITS));
+        let committer =
+            Committer::new(Arc::clone(&engine), queue, health, Arc::clone(&listed), Arc::clone(&commits));
         let (engine, key) = (RwLock::new(Some(engine)), Arc::default());
-        (Self(Arc::new(Shared { jobs, engine, reads, failed, looked, listed, key })), committer)
+        (Self(Arc::new(Shared { jobs, engine, reads, failed, looked, listed, commits, key })), committer)
     }
 
     fn set_key(&self, key: Key) {
@@ -264,6 +271,11 @@ impl Store {
     pub fn room(&self) -> Result<(), StoreError> {
         let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner);
         engine.as_ref().map_or(Ok(()), |engine| engine.room())
+    }
+
+    /// How long the engine took for each commit, in which many moves may be.
+    pub fn commits(&self) -> &Histogram {
+        &self.0.commits
     }
 
     /// Answers what was begun, then lets go of the files. Later moves are refused.

@@ -323,7 +323,24 @@ async fn the_daemon_reports_its_status() {
     api.fake.state.lock().unwrap().not_ready = true;
     assert_eq!(api.call(Call::get("/readyz")).await.status, 503);
     let metrics = api.call(Call::get("/metrics")).await;
-    assert!(String::from_utf8_lossy(&metrics.body).contains("smsotp_up 1"));
+    let metrics = String::from_utf8_lossy(&metrics.body);
+    assert!(metrics.contains("smsotp_up 1"));
+    let _ = api.call(Call::get("/v1/modems/nobody")).await;
+    let _ = api.call(Call::get("/v1/modem/+41791234567")).await;
+    let _ = api.call(Call::delete("/v1/status")).await;
+    let metrics = String::from_utf8_lossy(&api.call(Call::get("/metrics")).await.body).into_owned();
+    for (labels, count) in [
+        (r#"method="GET",route="/v1/modems/{name}",status="200""#, 1),
+        (r#"method="GET",route="/v1/modems/{name}",status="404""#, 1),
+        (r#"method="GET",route="/readyz",status="503""#, 1),
+        (r#"method="GET",route="/metrics",status="200""#, 1),
+        (r#"method="other",route="other",status="404""#, 1),
+        (r#"method="other",route="other",status="405""#, 1),
+    ] {
+        let line = format!("smsotp_api_requests_total{{{labels}}} {count}\n");
+        assert!(metrics.contains(&line), "{line}: {metrics}");
+    }
+    assert!(!metrics.contains("nobody") && !metrics.contains("791234567"), "{metrics}");
 }
 
 #[tokio::test]

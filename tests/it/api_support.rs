@@ -396,7 +396,7 @@ impl Service for Fake {
     fn status(&self) -> StatusView {
         StatusView {
             uptime: Duration::from_secs(61),
-            queue: QueueView { otp: 1, text: 2, delayed: 1, sending: 0 },
+            queue: QueueView { otp: 1, text: 2, delayed: 1, ..QueueView::default() },
             modems: vec![(ModemState::Ready, 1), (ModemState::Blocked, 1)],
             disk_full: self.state.lock().unwrap().disk_full,
             clock: None,

@@ -450,7 +450,7 @@ fn the_words_of_the_description_are_those_of_the_daemon() {
             data: None,
         })
     });
-    let queue = QueueView { otp: 0, text: 0, delayed: 0, sending: 0 };
+    let queue = QueueView::default();
     let modems = vec![(ModemState::Ready, 1)];
     let (uptime, test_numbers) = (std::time::Duration::ZERO, vec![]);
     let status = StatusView { uptime, queue, modems, disk_full: false, clock: None, test_numbers };

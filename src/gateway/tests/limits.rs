@@ -19,7 +19,7 @@ fn wait_of(refused: &GatewayError) -> (u64, &str) {
     }
 }
 
-fn judged(to: &str) -> LimitsRequest {
+pub(super) fn judged(to: &str) -> LimitsRequest {
     LimitsRequest { to: to.to_owned(), service: None, keys: BTreeMap::new() }
 }
 
@@ -144,7 +144,7 @@ async fn each_refusal_is_explained_as_the_issue_meets_it() {
                 (E::UnknownService, 0),
                 (E::NotAllowed(_), 0),
                 (E::DestinationBlocked(_), 2),
-                (E::DestinationBlocked(_), 2),
+                (E::OptedOut, 2),
                 (E::QueueFull, 2),
                 (E::RateLimited { .. }, 2),
                 (E::ShuttingDown, 2),

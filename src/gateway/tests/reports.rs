@@ -23,7 +23,7 @@ pub(super) fn report(reference: u8, recipient: &str, status: u8, seconds: u64) -
 }
 
 impl World {
-    async fn report(&self, reference: u8, recipient: &str, status: u8, seconds: u64) {
+    pub(super) async fn report(&self, reference: u8, recipient: &str, status: u8, seconds: u64) {
         let pdu = report(reference, recipient, status, seconds);
         self.gateway.received("m0", &card("sim0"), &pdu).await.unwrap();
     }
