@@ -7,9 +7,14 @@ use axum::response::Response;
 use futures_util::stream;
 use serde_json::json as value;
 
+use super::fields::Fields;
+use super::problem::Problem;
 use super::reply::{json, plain};
 use super::request::{Authorised, Reply};
 use super::wire;
+
+/// The characters of a filter of the log, at most.
+const LONGEST_FILTER: usize = 200;
 
 /// `GET /v1/status`.
 pub(super) fn status(request: &Authorised) -> Response {
@@ -27,6 +32,24 @@ pub(super) async fn rotate_key(mut request: Authorised) -> Reply {
     request.no_fields().await?;
     let key = request.app.service.rotate_key(request.caller.clone()).await?;
     Ok(json(StatusCode::OK, &wire::Key::from(&key)))
+}
+
+/// `GET /v1/log`.
+pub(super) fn log(request: &Authorised) -> Reply {
+    let filter = request.app.service.log_filter()?;
+    Ok(json(StatusCode::OK, &wire::Log { filter }))
+}
+
+/// `PUT /v1/log`.
+pub(super) async fn set_log(mut request: Authorised) -> Reply {
+    let take = |fields: &mut Fields| {
+        let filter = fields.wanted_text("filter");
+        (!filter.is_empty() && filter.chars().count() <= LONGEST_FILTER).then_some(filter)
+    };
+    let what = || Problem::malformed(format!("`filter` has 1 to {LONGEST_FILTER} characters"));
+    let filter = request.fields(take).await?.ok_or_else(what)?;
+    let filter = request.app.service.set_log_filter(&request.caller, &filter)?;
+    Ok(json(StatusCode::OK, &wire::Log { filter }))
 }
 
 /// `GET /v1/backup`: the backup is sent while the daemon goes on. An error ends the stream before its last

@@ -28,7 +28,7 @@ pub enum Right {
     Send,
     /// What others made as well, the inbox, modems, status, events.
     Read,
-    /// Pause, resume, reset a modem; USSD; opt-outs.
+    /// Pause, resume, reset a modem; USSD; opt-outs; the secret key, the log, backups.
     Admin,
 }
 

@@ -180,6 +180,10 @@ service! {
         audit_refusal(by: Option<&str>, audit: Audit) -> ();
         /// How things stand with the secret key.
         key() -> KeyView;
+        /// The filter of the log.
+        log_filter() -> Result<String, GatewayError>;
+        /// Another filter of the log.
+        set_log_filter(caller: &Caller, filter: &str) -> Result<String, GatewayError>;
         /// A backup of the whole state, piece by piece; nothing follows an error.
         back_up() -> mpsc::Receiver<Result<Vec<u8>, GatewayError>>;
         /// Prometheus text exposition format 0.0.4.

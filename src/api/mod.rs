@@ -41,7 +41,7 @@ mod trail_views;
 mod verifications;
 mod views;
 pub mod wire;
-mod wire_key;
+mod wire_operator;
 
 pub use about::openapi;
 pub use access::Access;

@@ -80,6 +80,8 @@ routes! {
     GET "/v1/events/verify" [Read, Admin] ["anchor"] |r| events::verify(r).await;
     GET "/v1/key" [Admin] [] |r| Ok(about::key(&r));
     POST "/v1/key/rotate" [Admin] [] |r| about::rotate_key(r).await;
+    GET "/v1/log" [Admin] [] |r| about::log(&r);
+    PUT "/v1/log" [Admin] [] |r| about::set_log(r).await;
     GET "/v1/backup" [Admin] [] |r| Ok(about::back_up(&r));
     GET "/v1/status" [Read] [] |r| Ok(about::status(&r));
     GET "/healthz" [] [] |_r| Ok(about::alive());

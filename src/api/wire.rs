@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::wire_key::{Key, KeyFormer};
+pub use super::wire_operator::{Key, KeyFormer, Log};
 
 /// A verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

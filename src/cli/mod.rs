@@ -28,6 +28,7 @@ mod import;
 mod inbox;
 mod key;
 mod limits;
+mod log;
 mod message;
 mod modem_view;
 mod output;
@@ -188,6 +189,12 @@ enum DaemonCommand {
     /// The secret key, under which codes and texts are sealed: how it stands, or replace it.
     #[command(subcommand)]
     Key(key::KeyAction),
+    /// What of the daemon's log is written: show it, or change it until the next reload or restart.
+    Log {
+        /// A level (error, warn, info, debug, trace) or a tracing filter such as `info,smsotpd::port=trace`.
+        #[arg(value_name = "LEVEL")]
+        filter: Option<String>,
+    },
     /// Write the whole state to a file, while the daemon goes on.
     Backup {
         /// Is replaced when the backup is whole; readable by its owner alone. `-`: stdout.
@@ -276,6 +283,7 @@ async fn ask(session: &output::Session, question: DaemonCommand) -> Result<Exit,
         DaemonCommand::Top => top::run(session).await,
         DaemonCommand::Web(web) => web::run(session, web).await,
         DaemonCommand::Key(action) => key::key(session, action).await,
+        DaemonCommand::Log { filter } => log::log(session, filter).await,
         DaemonCommand::Backup { file } => backup::backup(session, &file).await,
     }
 }

@@ -50,7 +50,7 @@ pub use client::{Api, Who};
 pub use error::{ConfigError, Fault};
 pub use modem::Modem;
 pub use profile::{DEFAULT_PROFILES_DIR, profiles};
-pub use rules::{Log, LogFormat};
+pub use rules::{Log, LogFormat, log_filter};
 
 /// The file that the daemon reads when none is named.
 pub const DEFAULT_PATH: &str = "/etc/smsotpd/smsotpd.toml";

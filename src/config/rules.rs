@@ -212,6 +212,17 @@ pub(super) fn log(root: &Table<'_>) -> Log {
 
 fn level(item: &Item<'_>) -> Option<String> {
     let text = item.word()?;
+    match log_filter(text) {
+        Ok(_) => Some(text.to_owned()),
+        Err(why) => {
+            item.fault(why);
+            None
+        }
+    }
+}
+
+/// A level, or a tracing filter; the error is what has to stand behind its name.
+pub fn log_filter(text: &str) -> Result<EnvFilter, String> {
     // A filter takes a bare word that is not a level for the name of a module: `inof` would silence the log.
     for word in text.split(',').map(str::trim) {
         let levels = ["off", "error", "warn", "info", "debug", "trace"];
@@ -223,15 +234,12 @@ fn level(item: &Item<'_>) -> Option<String> {
         };
         let near = levels.iter().find(slip);
         if let Some(near) = near {
-            item.fault(format!("is not a level; {near} is the nearest"));
-            return None;
+            return Err(format!("is not a level; {near} is the nearest"));
         }
     }
-    if EnvFilter::try_new(text).is_err() {
-        item.fault("is not a tracing filter; write a level such as \"info\" or \"gsm_modem=debug\"");
-        return None;
-    }
-    Some(text.to_owned())
+    EnvFilter::try_new(text).map_err(|_| {
+        "is not a tracing filter; write a level such as \"info\" or \"gsm_modem=debug\"".to_owned()
+    })
 }
 
 /// The words by which a recipient opts out and in again; an empty list switches that off.

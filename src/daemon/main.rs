@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser};
@@ -11,8 +12,10 @@ use sd_notify::NotifyState;
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::log::Log;
 use super::{Daemon, StartError, dump, inspect, log};
 use crate::config::{Config, DEFAULT_PATH};
+use crate::gateway::LogFilter;
 use crate::hex;
 use crate::store::StoreError;
 use crate::trail::Audit;
@@ -73,7 +76,7 @@ pub fn main() -> ExitCode {
     }
     // Before there is a second thread: the variables of the environment are taken out.
     let given = given();
-    let level = log::start(&config.log.level, config.log.format);
+    let log = Arc::new(log::start(&config.log.level, config.log.format));
     dump::forbid();
     for warning in inspect::warnings(&config) {
         tracing::warn!("{warning}");
@@ -91,7 +94,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(EX_SOFTWARE);
         }
     };
-    match runtime.block_on(run(arguments.config, config, &level, given)) {
+    match runtime.block_on(run(arguments.config, config, log, given)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stopped::Start(e)) => {
             tracing::error!("{e}");
@@ -126,7 +129,7 @@ enum Stopped {
 async fn run(
     path: PathBuf,
     mut config: Config,
-    level: &log::Level,
+    log: Arc<Log>,
     given: Option<UnixListener>,
 ) -> Result<(), Stopped> {
     let caught = |kind| signal(kind).map_err(Stopped::Signals);
@@ -146,6 +149,7 @@ async fn run(
             modems = config.modems.len(),
             "ready"
         );
+        daemon.gateway().keep_log(Arc::clone(&log) as Arc<dyn LogFilter>);
         notify(&[NotifyState::Ready, NotifyState::Status("")]);
         note(
             &daemon,
@@ -156,7 +160,7 @@ async fn run(
             tokio::select! {
                 () = received(&mut terminate) => break None,
                 () = received(&mut interrupt) => break None,
-                () = received(&mut hangup) => reload(&path, &mut config, &daemon, level),
+                () = received(&mut hangup) => reload(&path, &mut config, &daemon, &log),
                 () = beat(watchdog.as_mut(), &daemon) => {}
                 why = daemon.failed() => break Some(why),
             }
@@ -208,13 +212,13 @@ async fn start(
     }
 }
 
-fn reload(path: &std::path::Path, config: &mut Config, daemon: &Daemon, level: &log::Level) {
+fn reload(path: &std::path::Path, config: &mut Config, daemon: &Daemon, log: &Log) {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         notify(&[NotifyState::Reloading, now]);
     }
     match Config::load(path) {
         Ok(new) => {
-            log::set(level, &new.log.level);
+            log.configure(&new.log.level);
             for name in daemon.reload(config, &new) {
                 tracing::warn!("{name} changed: a restart takes it over");
             }

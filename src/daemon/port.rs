@@ -53,8 +53,12 @@ impl Port {
                 }
             }
             Err(e) => {
-                tracing::error!(modem = self.name, error = %e, stored = storage.is_some(),
-                    "what the modem received could not be written down");
+                tracing::error!(
+                    modem = self.name,
+                    stored = storage.is_some(),
+                    "what {} received could not be written down: {e}",
+                    self.name
+                );
             }
         }
     }
@@ -118,11 +122,11 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
 }
 
 fn tell(name: &str, state: State, why: Option<&str>) {
-    let (state, why) = (state.as_str(), why.unwrap_or_default());
+    let (word, why) = (state.as_str(), why.map(|why| format!(": {why}")).unwrap_or_default());
     match state {
-        "blocked" => tracing::error!(modem = name, why, "the modem needs a person"),
-        "absent" | "recovering" => tracing::warn!(modem = name, why, "the modem is {state}"),
-        _ => tracing::info!(modem = name, "the modem is {state}"),
+        State::Blocked => tracing::error!(modem = name, "the modem {name} needs a person{why}"),
+        State::Absent | State::Recovering => tracing::warn!(modem = name, "the modem {name} is {word}{why}"),
+        _ => tracing::info!(modem = name, "the modem {name} is {word}"),
     }
 }
 

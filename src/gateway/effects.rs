@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::error::{GatewayError, Result};
 use super::inner::{Inner, Slot};
 use super::lock::locked;
-use super::log::Line;
+use super::log::{self, Line};
 use super::settings::Settings;
 use super::told;
 use super::view::{Event, EventKind, InboxView, MessageView, ModemView, RecoveryView, VerificationView};
@@ -166,6 +166,7 @@ impl Move<'_, '_> {
 
     /// There is a new message; it waits, unless nothing is sent to its number.
     pub(super) fn queued(&mut self, m: &Message) {
+        self.then(Effect::Log(Line::Made(m.clone())));
         self.then(Effect::Message(m.clone()));
         if !m.status.is_over() {
             self.then(Effect::Enqueue(m.clone(), vec![]));
@@ -279,6 +280,7 @@ impl Inner {
         match effect {
             Effect::Message(m) => {
                 self.metrics.message(&m, self.now());
+                log::reached(&m, self.now());
                 return Some(EventKind::Message(MessageView::from(&m)));
             }
             Effect::Enqueue(m, avoid) => {
@@ -318,8 +320,9 @@ impl Inner {
             Effect::Log(line) => line.write(),
             Effect::Received(view) => {
                 self.metrics.received();
-                tracing::info!(inbox = %view.id, from = view.from.masked(), modem = view.modem,
-                    parts = view.parts, missing = view.missing.len(), "received");
+                let (inbox_id, from, modem) = (view.id, view.from.masked(), view.modem.as_str());
+                tracing::info!(%inbox_id, modem, parts = view.parts, missing = view.missing.len(),
+                    "received from {from} through {modem}");
                 return Some(EventKind::Inbox(view));
             }
         }

@@ -13,6 +13,7 @@ use super::events::Events;
 use super::expiries::Expiries;
 use super::key_home::KeyHome;
 use super::lock::locked;
+use super::log_filter::LogFilter;
 use super::metrics::Metrics;
 use super::moment::Moment;
 use super::pace::{Pace, Refusals};
@@ -55,6 +56,8 @@ pub(super) struct Inner {
     pub(super) stopping: AtomicBool,
     /// Where the installation's key is kept.
     pub(super) home: OnceLock<Arc<dyn KeyHome>>,
+    /// The daemon's log.
+    pub(super) log: OnceLock<Arc<dyn LogFilter>>,
     /// Held alone while the key is replaced, and with others while a backup is taken: a backup has one key.
     pub(super) turning: Arc<tokio::sync::RwLock<()>>,
     /// How far all is sealed anew.

@@ -60,6 +60,7 @@ impl Gateway {
             metrics: Metrics::default(),
             stopping: AtomicBool::new(false),
             home: OnceLock::new(),
+            log: OnceLock::new(),
             turning: Arc::default(),
             sealing: Mutex::default(),
             clocks,

@@ -28,6 +28,7 @@ mod lint;
 mod listing;
 mod lock;
 mod log;
+mod log_filter;
 mod message;
 mod metrics;
 mod modems;
@@ -65,6 +66,7 @@ pub use gsm_modem::{Counters, Part, Recorded, Snapshot, State as ModemState, Uss
 pub use inner::Gateway;
 pub use key_home::KeyHome;
 pub use lint::lint;
+pub use log_filter::LogFilter;
 pub use request::{
     Caller, CheckRequest, InboxFilter, IssueRequest, LimitsRequest, MessageFilter, Mode, Origin, Reach,
     SendRequest, VerificationFilter,

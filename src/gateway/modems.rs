@@ -1,4 +1,4 @@
-//! What an operator asks: how things stand, the modems and what may be done with them, metrics, backups.
+//! What an operator asks: how things stand, the modems and what may be done with them, metrics, the log, backups.
 
 use std::sync::Arc;
 
@@ -9,9 +9,12 @@ use super::effects::to_its_end;
 use super::error::{GatewayError, Result};
 use super::inner::Gateway;
 use super::lock::locked;
+use super::log_filter::LogFilter;
+use super::request::Caller;
 use super::submit::{Control, ControlError};
 use super::view::{ModemView, QueueView, StatusView};
 use crate::outbox::Circuit;
+use crate::trail::Audit;
 
 /// Pieces of a backup that wait for whoever takes it.
 const BACKUP_PIECES: usize = 4;
@@ -108,5 +111,33 @@ impl Gateway {
     /// The metrics as Prometheus text.
     pub fn metrics(&self) -> String {
         self.0.metrics.render(&self.status(), &self.modems(), self.0.store.commits())
+    }
+
+    /// Tells which log it is.
+    pub fn keep_log(&self, log: Arc<dyn LogFilter>) {
+        // The first one stays.
+        let _ = self.0.log.set(log);
+    }
+
+    /// The filter in force.
+    pub fn log_filter(&self) -> Result<String> {
+        Ok(self.log()?.shown())
+    }
+
+    /// Another filter, until the next one, a reload or a restart; that is an event. Answers the filter in force.
+    pub fn set_log_filter(&self, caller: &Caller, filter: &str) -> Result<String> {
+        let log = self.log()?;
+        log.set(filter).map_err(|why| GatewayError::InvalidRequest(format!("`filter` {why}")))?;
+        let shown = log.shown();
+        let detail = format!("the log's filter is {shown}");
+        tracing::info!("{detail}");
+        let audit = Audit { action: "log".to_owned(), to: None, detail, count: 1 };
+        self.audit(caller.client.as_deref(), audit);
+        Ok(shown)
+    }
+
+    fn log(&self) -> Result<&dyn LogFilter> {
+        let none = || GatewayError::Conflict("the log is not this daemon's own".to_owned());
+        self.0.log.get().map(|log| &**log).ok_or_else(none)
     }
 }

@@ -6,10 +6,9 @@
 //! What waits for the number and is stopped is withdrawn, a message on the air is not; a verification stays as it is,
 //! since its code may have arrived before.
 
-use super::effects::{Effect, Move};
+use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::inner::Gateway;
-use super::log::Line;
 use super::view::{OptOutView, Page};
 use crate::id::InboxId;
 use crate::inbox::{Keyword, OptOut, Sender, Tag};
@@ -119,7 +118,6 @@ impl Move<'_, '_> {
                 && self.stops(&entry, matches!(m.kind, Kind::Otp(_)))
                 && let Some(m) = self.withdraw_for(m, Some(OPTED_OUT))?
             {
-                self.then(Effect::Log(Line::OptedOut(m.clone())));
                 self.withdrawn(m);
             }
         }

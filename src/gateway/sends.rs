@@ -97,9 +97,9 @@ impl Move<'_, '_> {
                 self.then(Effect::OfferTwin(m.clone(), avoid_with_twin));
             }
         } else {
-            self.then(Effect::Log(Line::Ended(m.clone(), modem.clone())));
             self.then(Effect::Message(m.clone()));
             if m.status == MessageStatus::Queued && later.is_empty() {
+                self.then(Effect::Log(Line::GoesOutAgain(m.clone(), modem.clone())));
                 self.then(Effect::Enqueue(m.clone(), avoid));
             }
         }

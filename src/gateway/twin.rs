@@ -39,7 +39,7 @@ impl Gateway {
         let Some((id, part)) = locked(&inner.slots[index].doubt).settle() else {
             return Ok(());
         };
-        tracing::debug!(message = %id, modem, "a send of unknown outcome was accepted after all");
+        tracing::debug!(message_id = %id, modem, "a send of unknown outcome was accepted after all");
         let closed = locked(&inner.queue).observe(index, Observation::Sent, inner.now().steady());
         if closed {
             inner.breaker_changed(index);
@@ -91,8 +91,9 @@ impl Inner {
         let sending = locked(&silent.sending);
         // Held until the twin waits: whoever ends this send takes the twin out again.
         if sending.is_some_and(|on_air| on_air.id == m.id && on_air.answer == Answer::Overdue) {
-            tracing::info!(message = %m.id, to = m.to.masked(), modem = silent.modem.name(),
-                "no answer yet: the code also goes out through another modem, as soon as one is free");
+            let (to, modem) = (m.to.masked(), silent.modem.name());
+            tracing::info!(message_id = %m.id, modem,
+                "no answer of {modem} yet: the code to {to} also goes out through another modem, as soon as one is free");
             let now = self.now().steady();
             let recipient = self.recipient(&m.to);
             self.with_pool(|pool| pool.push_twin(m, recipient, avoid, now));

@@ -57,7 +57,11 @@ impl Inner {
                 Ok(next) => ended = next,
                 Err(e) => {
                     // The store told the daemon already; what is claimed is found again at the next start.
-                    tracing::error!(modem = slot.modem.name(), error = %e, "the worker stops");
+                    tracing::error!(
+                        modem = slot.modem.name(),
+                        "the worker of {} stops: {e}",
+                        slot.modem.name()
+                    );
                     return;
                 }
             }
@@ -287,18 +291,21 @@ impl Inner {
         let condition = locked(&self.queue).condition(index, now.steady());
         if let Circuit::Open { until } = condition.circuit {
             let until = now.told(until);
-            tracing::warn!(modem = name, %until, why = condition.why,
-                "messages failed in a row: it gets none for a while");
+            let why = &condition.why;
+            tracing::warn!(
+                modem = name,
+                "messages through {name} failed in a row: it gets none until {until}: {why}"
+            );
             let cure = self.slots[index].modem.control(Control::Cure { why: condition.why.clone() });
             let name = name.to_owned();
             // It takes its time, and nothing waits for it.
             tokio::spawn(async move {
                 if let Err(e) = cure.await {
-                    tracing::warn!(modem = name, error = %e, "it cannot be cured now");
+                    tracing::warn!(modem = name, "{name} cannot be cured now: {e}");
                 }
             });
         } else {
-            tracing::info!(modem = name, "it sends again");
+            tracing::info!(modem = name, "{name} sends again");
         }
         self.metrics.breaker(condition.circuit);
         self.publish_modem(index);

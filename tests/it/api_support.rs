@@ -64,6 +64,7 @@ pub(crate) struct State {
     pub(crate) disk_full: bool,
     /// How often the key was replaced.
     pub(crate) rotations: u32,
+    pub(crate) log: String,
     /// New messages have this status at once.
     pub(crate) born: Option<MessageStatus>,
 }
@@ -441,6 +442,15 @@ impl Service for Fake {
 
     fn key(&self) -> KeyView {
         key(self.state.lock().unwrap().rotations)
+    }
+
+    fn log_filter(&self) -> Result<String, GatewayError> {
+        Ok(self.state.lock().unwrap().log.clone())
+    }
+
+    fn set_log_filter(&self, _: &Caller, filter: &str) -> Result<String, GatewayError> {
+        filter.clone_into(&mut self.state.lock().unwrap().log);
+        Ok(filter.to_owned())
     }
 
     fn newest_event(&self) -> watch::Receiver<u64> {

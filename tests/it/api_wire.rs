@@ -286,6 +286,8 @@ impl Held {
         let kept = "state".to_owned();
         let full = wire::Key { rotations: 1, kept, done: true, sealed_anew: 1, damaged: 1, former };
         self.hold("/components/schemas/Key", &full, &full);
+        let log = wire::Log { filter: "x".to_owned() };
+        self.hold("/components/schemas/Log", &log, &log);
     }
 }
 
@@ -382,7 +384,7 @@ fn every_member_of_every_answer_is_described() {
     let bare = wire::Problem { verification: None, ..problem.clone() };
     held.hold(&schema("Problem"), &problem, &bare);
 
-    let sources = [include_str!("../../src/api/wire.rs"), include_str!("../../src/api/wire_key.rs")];
+    let sources = [include_str!("../../src/api/wire.rs"), include_str!("../../src/api/wire_operator.rs")];
     let types = sources
         .into_iter()
         .flat_map(str::lines)

@@ -37,6 +37,7 @@ mod daemon_inbox;
 mod daemon_key;
 mod daemon_kills;
 mod daemon_limits;
+mod daemon_log;
 mod daemon_modems;
 mod daemon_names;
 mod daemon_pool;

@@ -28,6 +28,7 @@ mod growth;
 mod guesses;
 mod inbound;
 mod limits;
+mod log;
 mod modems;
 mod names;
 mod once;

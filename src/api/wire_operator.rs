@@ -1,4 +1,4 @@
-//! The JSON of the secret key: how things stand with it.
+//! The JSON of what an operator sets: how things stand with the secret key, and what of the log is written.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,4 +28,11 @@ pub struct KeyFormer {
     pub codes: u32,
     /// To verify events that happened before.
     pub events: u32,
+}
+
+/// What of the log is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// A level or a tracing filter.
+    pub filter: String,
 }
