@@ -80,6 +80,7 @@ impl From<&trail::Modem> for Modem {
                 restarts: counter(4),
                 lost_notices: counter(5),
             },
+            canary: None,
         }
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::wire::{
-    Audit, Check, Counters, Event, Gap, Inbox, InboxMessage, Invitation, Key, KeyFormer, Message, MessageRef,
-    Messages, Modem, Modems, OptOut, OptOuts, Ports, QueueDepths, Recovery, Status, Trace, TraceLine, Trail,
-    Verification, Verifications,
+    Audit, Canary, Check, Counters, Event, Gap, Inbox, InboxMessage, Invitation, Key, KeyFormer, Message,
+    MessageRef, Messages, Modem, Modems, OptOut, OptOuts, Ports, QueueDepths, Recovery, Status, Trace,
+    TraceLine, Trail, Verification, Verifications,
 };
 use crate::gateway::{self, ModemState};
 use crate::hex;
@@ -250,6 +250,19 @@ impl From<&gateway::ModemView> for Modem {
             last_error: facts.last_error,
             last_error_at: m.last_error_at.map(|at| at.to_string()),
             counters: facts.counters.into(),
+            canary: m.canary.as_ref().map(Canary::from),
+        }
+    }
+}
+
+impl From<&gateway::CanaryView> for Canary {
+    fn from(canary: &gateway::CanaryView) -> Self {
+        Self {
+            to: canary.to.clone(),
+            at: canary.at.to_string(),
+            end: canary.end.as_str().to_owned(),
+            seconds: canary.took.map(|took| took.as_secs_f64()),
+            delivered: canary.delivered,
         }
     }
 }

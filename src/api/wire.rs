@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::wire_operator::{Key, KeyFormer, Log};
+pub use super::wire_operator::{Canary, Key, KeyFormer, Log};
 
 /// A verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -376,7 +376,7 @@ impl fmt::Debug for InboxMessage {
 }
 
 /// A modem.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Modem {
     /// Its name in the configuration.
     pub name: String,
@@ -440,6 +440,9 @@ pub struct Modem {
     /// What went wrong on its port since the start, and was dealt with.
     #[serde(default)]
     pub counters: Counters,
+    /// The last canary that it sent since the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
 }
 
 /// What went wrong on a modem's port since the start of the daemon, and was dealt with.
@@ -460,7 +463,7 @@ pub struct Counters {
 }
 
 /// Every modem.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Modems {
     /// In the configuration's order.
     pub modems: Vec<Modem>,

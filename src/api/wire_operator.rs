@@ -30,6 +30,23 @@ pub struct KeyFormer {
     pub events: u32,
 }
 
+/// The last canary of a modem.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Canary {
+    /// The modem that was to receive it.
+    pub to: String,
+    /// When it was made. RFC 3339.
+    pub at: String,
+    /// `underway`, `arrived`, `lost` or `unsent`.
+    pub end: String,
+    /// How long it took to arrive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// What a delivery report said, when one came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<bool>,
+}
+
 /// What of the log is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {

@@ -42,6 +42,7 @@ pub(super) fn modem(m: &wire::Modem, format: Format, now: Timestamp) -> String {
     lines.push(("sim", format!("{today} parts today, {month} this month to {numbers} numbers")));
     lines.push(("health", format!("{} %, breaker {}", m.health, clean(&m.breaker))));
     lines.push(("dialogue", dialogue(&m.counters)));
+    lines.extend(m.canary.as_ref().map(|sent| ("canary", canary(sent, now))));
     lines.extend(fault(m, now).map(|fault| ("error", fault)));
     lines.retain(|(_, value)| !value.is_empty());
     block(&format!("{} {}", format.strong(&m.name), format.status(&m.state)), &lines)
@@ -69,6 +70,21 @@ pub(super) fn fault(m: &wire::Modem, now: Timestamp) -> Option<String> {
         Some(seen) => format!("{error} ({})", ago(now.since(seen))),
         None => error,
     })
+}
+
+/// What became of its last canary.
+fn canary(sent: &wire::Canary, now: Timestamp) -> String {
+    let end = match (sent.end.as_str(), sent.seconds) {
+        ("arrived", Some(seconds)) => format!("came to {} after {seconds:.1} s", clean(&sent.to)),
+        (end, _) => format!("to {}: {}", clean(&sent.to), clean(end)),
+    };
+    let report = match sent.delivered {
+        Some(true) => ", reported",
+        Some(false) => ", reported as not delivered",
+        None => "",
+    };
+    let made = sent.at.parse::<Timestamp>().map(|at| format!(" ({})", ago(now.since(at))));
+    end + report + &made.unwrap_or_default()
 }
 
 /// How long ago, in one number.
@@ -122,8 +138,10 @@ fn narrow(m: &wire::Modem, format: Format, width: usize, now: Timestamp) -> Stri
 
 /// Its last fault, which says what to do.
 fn advice(m: &wire::Modem, format: Format, width: usize, now: Timestamp) -> String {
-    let Some(fault) = fault(m, now) else { return String::new() };
-    let text = wrapped(&fault, "  ! ", "    ", width);
+    let lost = m.canary.as_ref().filter(|sent| matches!(sent.end.as_str(), "lost" | "unsent"));
+    let lost = lost.map(|sent| format!("its canary {}", canary(sent, now)));
+    let told = [fault(m, now), lost];
+    let text: String = told.iter().flatten().map(|line| wrapped(line, "  ! ", "    ", width)).collect();
     if matches!(m.state.as_str(), "ready" | "busy") { text } else { format.warning(&text) }
 }
 
@@ -210,6 +228,7 @@ mod tests {
             last_error: None,
             last_error_at: None,
             counters: wire::Counters::default(),
+            canary: None,
         }
     }
 
@@ -304,6 +323,20 @@ attic recovering
         let told = modem(&wire::Modem { counters, ..ill }, Format::Plain, NOON);
         assert!(told.contains("  dialogue  12 lines dropped, 3 times resynchronised\n"), "{told}");
         assert!(told.ends_with("if it stays so (3 min ago)\n"), "{told}");
+    }
+
+    #[test]
+    fn what_became_of_a_canary() {
+        let at = "2026-11-22T11:50:00.000Z".to_owned();
+        let (to, end) = ("attic".to_owned(), "arrived".to_owned());
+        let came = wire::Canary { to, at, end, seconds: Some(3.25), delivered: Some(true) };
+        let with = |sent: &wire::Canary| wire::Modem { canary: Some(sent.clone()), ..example("a", "ready") };
+        let told = modem(&with(&came), Format::Plain, NOON);
+        assert!(told.contains("  canary    came to attic after 3.2 s, reported (10 min ago)\n"), "{told}");
+        assert!(!modems(&[with(&came)], Format::Plain, 80, NOON).contains("canary"));
+        let lost = wire::Canary { end: "lost".to_owned(), seconds: None, delivered: None, ..came };
+        let told = modems(&[with(&lost)], Format::Plain, 80, NOON);
+        assert!(told.ends_with("\n  ! its canary to attic: lost (10 min ago)\n"), "{told}");
     }
 
     #[test]

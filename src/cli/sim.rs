@@ -1,5 +1,5 @@
 //! `smsotp sim`: simulated modems on ptys until a signal ends them, with a JSON line for each SMS that reaches a
-//! phone.
+//! phone. One to the number of a modem arrives there.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -67,6 +67,7 @@ async fn show(sim: &Sim, screen: &mut impl Write, stop: impl Future<Output = ()>
         let Some(message) = message else { return Ok(()) };
         // A message that was shown is not kept, since this may run for days.
         drop(sim.take_inbox());
+        sim.pass_on(&message);
         serde_json::to_writer(&mut *screen, &Line::from(&message))?;
         writeln!(screen)?;
         screen.flush()?;

@@ -94,6 +94,7 @@ const ROOT: &[&str] = &[
     "pumping",
     "destinations",
     "queue",
+    "canary",
     "log",
     "retention",
     "opt_out",
@@ -236,6 +237,10 @@ impl Config {
                     "service.{name}: cooldown is not shorter than ttl, so that no code can be sent again"
                 ));
             }
+        }
+        if self.gateway.canary.is_some() && !self.modems.is_empty() && self.gateway.numbers.is_empty() {
+            warnings
+                .push("canary.every: canaries go to the number of a [[modem]], and none has one".to_owned());
         }
         let default = self.gateway.services.get(Service::DEFAULT);
         warnings.extend(default.into_iter().flat_map(|d| self.borrowed_texts(d)));

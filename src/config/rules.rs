@@ -1,4 +1,4 @@
-//! `[limits]`, `[destinations]`, `[pumping]`, `[queue]`, `[log]`, `[retention]`, `[opt_out]` and `[testing]`.
+//! `[limits]`, `[destinations]`, `[pumping]`, `[queue]`, `[canary]`, `[log]`, `[retention]`, `[opt_out]` and `[testing]`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -51,8 +51,8 @@ pub(super) fn patience(queue: &Table<'_>) -> Option<Duration> {
     item.span(Duration::from_secs(1))
 }
 
-/// The settings of the gateway: `[limits]`, `[destinations]`, `[pumping]`, `[queue]`, `[retention]`, `[opt_out]` and
-/// `[testing]`, and what was read already.
+/// The settings of the gateway: `[limits]`, `[destinations]`, `[pumping]`, `[queue]`, `[canary]`, `[retention]`,
+/// `[opt_out]` and `[testing]`, and what was read already.
 pub(super) fn settings(
     root: &Table<'_>,
     queue: &Table<'_>,
@@ -78,6 +78,7 @@ pub(super) fn settings(
         min_life: queue.item("min_life").and_then(|i| i.span(Duration::ZERO)).unwrap_or(default.min_life),
         retry: retry(&queue.table("retry", &["first", "factor", "max", "attempts"])),
         breaker: breaker(&queue.table("breaker", &["failures", "first", "max"])),
+        canary: root.table("canary", &["every"]).item("every").and_then(|i| canary(&i)),
         keep_verifications: keep("verifications", default.keep_verifications),
         keep_messages: keep("messages", default.keep_messages),
         keep_inbox: keep("inbox", default.keep_inbox),
@@ -88,6 +89,14 @@ pub(super) fn settings(
         modems,
         numbers: default.numbers,
     }
+}
+
+/// How often canaries are sent, or `off`. Whoever answers for one that is lost looks for ten minutes.
+fn canary(every: &Item<'_>) -> Option<Duration> {
+    if every.text()? == "off" {
+        return None;
+    }
+    every.span(Duration::from_secs(600))
 }
 
 fn limits(root: &Table<'_>) -> Limits {

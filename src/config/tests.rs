@@ -128,6 +128,7 @@ fn every_key_is_read() {
     assert_eq!(login.locales["de-CH"], Template::parse("Code {code}").unwrap());
     limits_are_read(&config.gateway);
     assert_eq!((config.gateway.max_pending, config.gateway.min_life.as_secs()), (7, 5));
+    assert_eq!(config.gateway.canary, Some(Duration::from_secs(7200)));
     assert_eq!(config.gateway.max_wait, Duration::from_secs(8));
     assert_eq!(config.patience, Some(Duration::from_secs(9)));
     let breaker = config.gateway.breaker;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::canary::Flight;
 use super::error::{GatewayError, Result};
 use super::inner::{Inner, Slot};
 use super::lock::locked;
@@ -51,6 +52,10 @@ pub(super) enum Effect {
     ForgetExpiry(Steady, VerificationId),
     /// The code that this message carried was entered, or nobody did: that says how good its modem is.
     CodeEnded(Message, Observation),
+    /// This modem is to send a canary.
+    CanaryBegins(String, Flight),
+    /// A canary came in.
+    CanaryCame(MessageId),
     /// A message came in.
     Received(InboxView),
     /// A modem is in this state.
@@ -281,6 +286,7 @@ impl Inner {
             Effect::Message(m) => {
                 self.metrics.message(&m, self.now());
                 log::reached(&m, self.now());
+                self.canaries.reached(&m);
                 return Some(EventKind::Message(MessageView::from(&m)));
             }
             Effect::Enqueue(m, avoid) => {
@@ -317,6 +323,8 @@ impl Inner {
                     locked(&self.queue).observe(index, observation, now);
                 }
             }
+            Effect::CanaryBegins(modem, flight) => self.canaries.begins(&modem, flight),
+            Effect::CanaryCame(id) => self.canaries.came(id, now),
             Effect::Log(line) => line.write(),
             Effect::Received(view) => {
                 self.metrics.received();

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use tokio::sync::Notify;
 
 use super::air::{Doubt, OnAir};
+use super::canary::Canaries;
 use super::clocks::Clocks;
 use super::error::{GatewayError, Result};
 use super::events::Events;
@@ -53,6 +54,7 @@ pub(super) struct Inner {
     /// What was refused of late.
     pub(super) refusals: Mutex<Refusals>,
     pub(super) metrics: Metrics,
+    pub(super) canaries: Canaries,
     pub(super) stopping: AtomicBool,
     /// Where the installation's key is kept.
     pub(super) home: OnceLock<Arc<dyn KeyHome>>,
@@ -154,6 +156,7 @@ impl Inner {
             sent_total: slot.sent.load(Ordering::Relaxed),
             failed_total: slot.failed.load(Ordering::Relaxed),
             condition,
+            canary: self.canaries.view(name, now.steady()),
         }
     }
 

@@ -53,6 +53,8 @@ struct Rest {
 impl Inner {
     pub(super) async fn keep(self: &Arc<Self>) {
         let mut swept: Option<Swept> = None;
+        // When the last one was sent, and whose turn is next.
+        let mut canary = (self.now().steady(), 0);
         let mut sets = self.clocks.clock().sets();
         self.tell_doubt();
         while !self.stopping.load(Ordering::SeqCst) {
@@ -65,11 +67,15 @@ impl Inner {
                     return;
                 }
             };
+            if self.canary_at(canary.0).is_some_and(|at| at <= now.steady()) {
+                self.send_canary(canary.1).await;
+                canary = (now.steady(), canary.1 + 1);
+            }
             let queue = locked(&self.queue).next_wake();
             let expiry = locked(&self.expiries).next();
             let sweep = self.sweep_at(swept.as_ref());
-            let next =
-                [queue, expiry, self.held_until(), sealing].into_iter().flatten().fold(sweep, Steady::min);
+            let known = [queue, expiry, self.held_until(), sealing, self.canary_at(canary.0)];
+            let next = known.into_iter().flatten().fold(sweep, Steady::min);
             self.keeper_at.store(next.as_millis().max(1), Ordering::SeqCst);
             tokio::select! {
                 biased;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
+use super::canary::Canaries;
 use super::clocks::Clocks;
 use super::effects::Effect;
 use super::error::Result;
@@ -58,6 +59,7 @@ impl Gateway {
             events: Events::new(),
             refusals: Mutex::default(),
             metrics: Metrics::default(),
+            canaries: Canaries::default(),
             stopping: AtomicBool::new(false),
             home: OnceLock::new(),
             log: OnceLock::new(),

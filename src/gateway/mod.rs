@@ -5,6 +5,8 @@
 //! `gateway/tests/mod.rs`: a gateway over a store in memory and a modem that is a few lines of test.
 
 mod air;
+mod canaries;
+mod canary;
 mod check;
 mod clocks;
 mod course;
@@ -74,7 +76,7 @@ pub use request::{
 pub use settings::Settings;
 pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
 pub use view::{
-    CheckView, Event, EventKind, EventPage, Gap, InboxView, Invitation, KeyView, LimitsView, MessageView,
-    ModemView, Numbered, OptOutView, Page, QueueView, RecoveryView, StatusView, TrailView, VerificationView,
-    WindowView,
+    CanaryEnd, CanaryView, CheckView, Event, EventKind, EventPage, Gap, InboxView, Invitation, KeyView,
+    LimitsView, MessageView, ModemView, Numbered, OptOutView, Page, QueueView, RecoveryView, StatusView,
+    TrailView, VerificationView, WindowView,
 };

@@ -110,7 +110,9 @@ impl Gateway {
 
     /// The metrics as Prometheus text.
     pub fn metrics(&self) -> String {
-        self.0.metrics.render(&self.status(), &self.modems(), self.0.store.commits())
+        let mut text = self.0.metrics.render(&self.status(), &self.modems(), self.0.store.commits());
+        self.0.canaries.render(&mut text);
+        text
     }
 
     /// Tells which log it is.

@@ -32,6 +32,8 @@ pub struct Settings {
     pub retry: Retry,
     /// When a modem gets no more messages because they fail.
     pub breaker: BreakerRules,
+    /// How often modems send each other a short message to see whether it arrives; never without it.
+    pub canary: Option<Duration>,
     /// How long ended verifications are kept.
     pub keep_verifications: Duration,
     /// How long messages that are over are kept.
@@ -65,6 +67,7 @@ impl Default for Settings {
             min_life: Duration::from_secs(20),
             retry: Retry::default(),
             breaker: BreakerRules::default(),
+            canary: None,
             keep_verifications: days(1),
             keep_messages: days(7),
             keep_inbox: days(30),

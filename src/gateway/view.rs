@@ -258,6 +258,48 @@ pub struct ModemView {
     pub failed_total: u64,
     /// What its SIM has sent, and how well.
     pub condition: Condition,
+    /// The last canary that it sent since the start.
+    pub canary: Option<CanaryView>,
+}
+
+/// A short message that a modem sent to another one, or to itself, to see whether it arrives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CanaryView {
+    /// The modem that was to receive it.
+    pub to: String,
+    /// When it was made.
+    pub at: Timestamp,
+    /// What became of it.
+    pub end: CanaryEnd,
+    /// From its making to its arrival.
+    pub took: Option<Duration>,
+    /// What a delivery report said; none: none came.
+    pub delivered: Option<bool>,
+}
+
+/// What became of a canary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CanaryEnd {
+    /// It may arrive still.
+    Underway,
+    /// The other modem received it.
+    Arrived,
+    /// It did not come within ten minutes.
+    Lost,
+    /// The modem could not send it within a minute.
+    Unsent,
+}
+
+impl CanaryEnd {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Underway => "underway",
+            Self::Arrived => "arrived",
+            Self::Lost => "lost",
+            Self::Unsent => "unsent",
+        }
+    }
 }
 
 /// How many messages wait.

@@ -501,6 +501,7 @@ pub(crate) fn modem(state: ModemState) -> ModemView {
         sent_total: 7,
         failed_total: 1,
         condition: Condition::default(),
+        canary: None,
     }
 }
 

@@ -201,6 +201,17 @@ fn modem() -> wire::Modem {
         last_error: Some("why".into()),
         last_error_at: Some(AT.into()),
         counters: wire::Counters::default(),
+        canary: Some(canary()),
+    }
+}
+
+fn canary() -> wire::Canary {
+    wire::Canary {
+        to: "stick2".into(),
+        at: AT.into(),
+        end: "arrived".into(),
+        seconds: Some(1.5),
+        delivered: Some(true),
     }
 }
 
@@ -280,6 +291,29 @@ impl Held {
         self.hold("/components/schemas/Status", &full, &bare);
     }
 
+    fn modem(&mut self) {
+        let full = modem();
+        self.hold("/components/schemas/Modem/properties/counters", &full.counters, &full.counters);
+        let (imsi, operator, last_error, last_error_at) = (None, None, None, None);
+        let (signal_dbm, pin_tries_left, canary) = (None, None, None);
+        let sent = full.canary.clone().unwrap();
+        let bare = wire::Canary { seconds: None, delivered: None, ..sent.clone() };
+        self.hold("/components/schemas/Canary", &sent, &bare);
+        let bare = wire::Modem {
+            imsi,
+            operator,
+            signal_dbm,
+            pin_tries_left,
+            last_error,
+            last_error_at,
+            canary,
+            ..modem()
+        };
+        self.hold("/components/schemas/Modem", &full, &bare);
+        let (full, bare) = same(wire::Modems { modems: vec![full] });
+        self.hold("/paths/~1v1~1modems/get/responses/200/content/application~1json/schema", &full, &bare);
+    }
+
     fn key(&mut self) {
         let former = wire::KeyFormer { sealing: 1, codes: 1, events: 1 };
         self.hold("/components/schemas/Key/properties/former", &former, &former);
@@ -326,15 +360,7 @@ fn every_member_of_every_answer_is_described() {
     let full = wire::OptOuts { opt_outs: vec![full], next_cursor };
     held.hold(&answer("~1v1~1opt-outs/get"), &full, &wire::OptOuts { next_cursor: None, ..full.clone() });
 
-    let full = modem();
-    held.hold(&member("Modem", "counters"), &full.counters, &full.counters);
-    let (imsi, operator, last_error, last_error_at) = (None, None, None, None);
-    let (signal_dbm, pin_tries_left) = (None, None);
-    let bare =
-        wire::Modem { imsi, operator, signal_dbm, pin_tries_left, last_error, last_error_at, ..modem() };
-    held.hold(&schema("Modem"), &full, &bare);
-    let (full, bare) = same(wire::Modems { modems: vec![full] });
-    held.hold(&answer("~1v1~1modems/get"), &full, &bare);
+    held.modem();
     let (full, bare) = same(wire::Ussd { text: "x".into(), open: true });
     held.hold(&answer("~1v1~1modems~1{name}~1ussd/post"), &full, &bare);
     let (full, bare) = same(wire::TraceLine { ago_ms: 1, direction: "in".into(), text: "x".into() });

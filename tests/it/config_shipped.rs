@@ -73,6 +73,7 @@ fn it_shows_every_key() {
         "[pumping]",
         "[queue]",
         "[queue.retry]",
+        "[canary]",
         "[log]",
         "[retention]",
         "[opt_out]",

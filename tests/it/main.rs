@@ -28,6 +28,7 @@ mod cli_web;
 mod config_shipped;
 mod daemon_activation;
 mod daemon_backup;
+mod daemon_canary;
 mod daemon_clients;
 mod daemon_clock;
 mod daemon_codes;

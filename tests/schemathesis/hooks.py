@@ -1,8 +1,9 @@
-"""Sound requests name what is configured, a service, a modem and keys of limits: what they are called, no schema can tell."""
+"""Sound requests name what is configured, a service, a modem and keys of limits, or a filter of the log: which words those
+are, no schema can tell."""
 
 import schemathesis
 
-CONFIGURED = {"service": "default", "modem": "stick1"}
+CONFIGURED = {"service": "default", "modem": "stick1", "filter": "info"}
 
 
 @schemathesis.hook

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -151,6 +152,22 @@ impl Controls {
     pub fn deliver(&self, modem: usize, from: &str, text: &str) {
         let (from, text) = (from.to_owned(), text.to_owned());
         self.tell(modem, move |modem, _| modem.deliver_text(&from, &text));
+    }
+
+    /// The number of a modem's SIM.
+    pub fn number(&self, modem: usize) -> String {
+        let (told, number) = channel();
+        self.tell(modem, move |modem, _| {
+            let _ = told.send(modem.identity.number.clone());
+        });
+        number.recv().unwrap_or_default()
+    }
+
+    /// Takes a message that reached its phone on to the modem whose number that is, if one has it.
+    pub fn pass_on(&self, message: &Received) {
+        if let Some(to) = (0..self.modems()).find(|modem| self.number(*modem) == message.to) {
+            self.deliver(to, &self.number(message.modem), &message.text);
+        }
     }
 
     /// A message arrives, given as SMSC field and TPDU.

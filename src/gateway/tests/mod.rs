@@ -19,6 +19,7 @@ use crate::store::{InboxRecords, ReportRecords, Store};
 
 mod apart;
 mod backlog;
+mod canary;
 mod cancel;
 mod clocks;
 mod course;

@@ -148,6 +148,7 @@ fn the_daemon_knows_its_modems_better() {
         last_error: Some("the SIM asks for its PIN".into()),
         last_error_at: None,
         counters: wire::Counters::default(),
+        canary: None,
     };
     let absent = config("[[modem]]\nname = \"stick1\"\nport = \"/dev/nowhere\"\n");
     for (state, breaker, exit, line) in [
