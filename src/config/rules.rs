@@ -91,7 +91,7 @@ pub(super) fn settings(
     }
 }
 
-/// How often canaries are sent, or `off`. Whoever answers for one that is lost looks for ten minutes.
+/// How often canaries are sent, or `off`. One that has not come after ten minutes is lost, and not before.
 fn canary(every: &Item<'_>) -> Option<Duration> {
     if every.text()? == "off" {
         return None;

@@ -294,7 +294,7 @@ impl Inner {
             let why = &condition.why;
             tracing::warn!(
                 modem = name,
-                "messages through {name} failed in a row: it gets none until {until}: {why}"
+                "messages failed in a row through {name}, which gets none until {until}: {why}"
             );
             let cure = self.slots[index].modem.control(Control::Cure { why: condition.why.clone() });
             let name = name.to_owned();
