@@ -77,7 +77,9 @@ impl Denials {
             method,
             route,
             status,
-            "a request was denied"
+            "a request was denied: {status} to {method} {route} of uid {}, {}",
+            peer.uid,
+            peer.program
         );
         let denials = self.clone();
         tokio::spawn(async move {
@@ -86,9 +88,17 @@ impl Denials {
             match place {
                 _ if more == 0 => {}
                 Some(Kind { uid, client, method, route, status }) => {
-                    tracing::warn!(uid, client, method, route, status, more, "requests were denied");
+                    tracing::warn!(
+                        uid,
+                        client,
+                        method,
+                        route,
+                        status,
+                        more,
+                        "{more} more requests were denied: {status} to {method} {route} of uid {uid}"
+                    );
                 }
-                None => tracing::warn!(more, "requests of many kinds were denied"),
+                None => tracing::warn!(more, "{more} more requests of many kinds were denied"),
             }
         });
     }
@@ -164,11 +174,12 @@ mod tests {
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         let said: Vec<_> = text.lines().map(|line| line.split_once("denials: ").unwrap().1).collect();
         let what = r#"client="web" method="GET" route="/v1/messages/{id}" status=404"#;
+        let of = "denied: 404 to GET /v1/messages/{id} of uid 33";
         assert_eq!(
             said,
             [
-                format!("a request was denied uid=33 pid=7 program=gone {what}"),
-                format!("requests were denied uid=33 {what} more=999"),
+                format!("a request was {of}, gone uid=33 pid=7 program=gone {what}"),
+                format!("999 more requests were {of} uid=33 {what} more=999"),
             ]
         );
     }

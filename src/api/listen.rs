@@ -132,7 +132,7 @@ impl Place {
         let there = fs::symlink_metadata(&self.path).ok().map(|m| (m.dev(), m.ino()));
         let ours = self.identity.is_some() && there == self.identity;
         if ours && let Err(e) = fs::remove_file(&self.path) {
-            tracing::warn!(path = %self.path.display(), "cannot remove the socket: {e}");
+            tracing::warn!("cannot remove the socket {}: {e}", self.path.display());
         }
     }
 }

@@ -190,7 +190,7 @@ impl From<GatewayError> for Problem {
         let hides = matches!(error, E::Hidden(_) | E::NotOwn(_));
         let problem = Self { status, code, detail: error.to_string(), retry_after, verification, hides };
         if status.is_server_error() {
-            tracing::warn!(code, detail = %problem.detail, "request not done");
+            tracing::warn!(code, "a request was not done, {code}: {}", problem.detail);
         }
         problem
     }

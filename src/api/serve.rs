@@ -105,7 +105,8 @@ pub async fn serve_until(
     let drained =
         tokio::time::timeout(limits.drain, async { while connections.join_next().await.is_some() {} });
     if drained.await.is_err() {
-        tracing::warn!(connections = connections.len(), "requests did not finish in time");
+        let connections = connections.len();
+        tracing::warn!(connections, "the requests of {connections} connections did not finish in time");
     }
     Ok(())
 }

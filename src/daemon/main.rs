@@ -143,11 +143,12 @@ async fn run(
             () = received(&mut terminate) => return Ok(()),
             () = received(&mut interrupt) => return Ok(()),
         };
+        let (version, modems) = (env!("CARGO_PKG_VERSION"), config.modems.len());
         tracing::info!(
-            version = env!("CARGO_PKG_VERSION"),
-            socket = %config.api.socket.display(),
-            modems = config.modems.len(),
-            "ready"
+            version,
+            modems,
+            "ready: version {version} on {}, {modems} modems",
+            config.api.socket.display()
         );
         daemon.gateway().keep_log(Arc::clone(&log) as Arc<dyn LogFilter>);
         notify(&[NotifyState::Ready, NotifyState::Status("")]);

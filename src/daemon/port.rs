@@ -101,7 +101,7 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
             notice = notices.recv() => match notice {
                 Some(Notice::LateAccepted { reference }) => {
                     if let Err(e) = gateway.late_accepted(&port.name, reference).await {
-                        tracing::error!(modem = port.name, error = %e, "a late result could not be credited");
+                        tracing::error!(modem = port.name, "a late result of {} could not be credited: {e}", port.name);
                     }
                 }
                 Some(Notice::Recovered { rung, took }) => {
@@ -112,7 +112,7 @@ pub(super) async fn listen(port: Arc<Port>, mut notices: mpsc::Receiver<Notice>,
                 }
                 Some(Notice::Overdue) => {
                     if let Err(e) = gateway.overdue(&port.name).await {
-                        tracing::error!(modem = port.name, error = %e, "nothing could be done about its silence");
+                        tracing::error!(modem = port.name, "nothing could be done about the silence of {}: {e}", port.name);
                     }
                 }
                 None => return,

@@ -42,10 +42,10 @@ pub(super) fn socket(config: &Config, given: Option<&UnixListener>) -> Result<Li
     let at = given.local_addr().ok().and_then(|address| address.as_pathname().map(PathBuf::from));
     if at.as_ref() != Some(path) {
         tracing::warn!(
-            given = %at.unwrap_or_default().display(),
-            socket = %path.display(),
-            "systemd's socket is not where api.socket is, and nobody answers there: set ListenStream= in a drop-in of \
-             smsotpd.socket, or disable that unit"
+            "systemd's socket {} is not where api.socket is, {}, and nobody answers there: set ListenStream= in a drop-in of \
+             smsotpd.socket, or disable that unit",
+            at.unwrap_or_default().display(),
+            path.display()
         );
         return Ok(Listener::bind(path, *mode, gid)?);
     }

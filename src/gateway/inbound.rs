@@ -41,8 +41,7 @@ impl Gateway {
             Handed::Unreadable(why) => {
                 tracing::warn!(
                     modem,
-                    why,
-                    "received octets that are no message; kept in the inbox as they are"
+                    "{modem} received octets that are no message, kept in the inbox as they are: {why}"
                 );
                 let pdu = pdu.clone();
                 self.0.perform(move |mv| mv.take_unreadable(&source, pdu.expose(), why)).await

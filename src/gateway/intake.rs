@@ -264,7 +264,9 @@ impl Move<'_, '_> {
     fn unsealed(&self, tag: &Tag, sequence: u8) -> Result<Option<Secret<Vec<u8>>>> {
         let Some(sealed) = self.tx.part(tag, sequence)? else { return Ok(None) };
         let opened = self.key.unseal(&part_owner(tag, sequence), &sealed);
-        Ok(opened.inspect_err(|e| tracing::error!(sequence, "a part of a received message: {e}")).ok())
+        Ok(opened
+            .inspect_err(|e| tracing::error!(sequence, "part {sequence} of a received message: {e}"))
+            .ok())
     }
 
     /// Writes a message of these parts, and does what its text asks for. A canary has done what it was for.

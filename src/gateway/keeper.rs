@@ -63,7 +63,7 @@ impl Inner {
             let sealing = match self.pass(now, &mut swept).await {
                 Ok(sealing) => sealing,
                 Err(e) => {
-                    tracing::error!(error = %e, "the keeper of times stops");
+                    tracing::error!("the keeper of times stops: {e}");
                     return;
                 }
             };
@@ -102,7 +102,8 @@ impl Inner {
         }
         tracing::info!(
             shows = %now.wall(),
-            "the wall clock was set: no life and no wait is longer by that, and what is bound to a date is looked at again"
+            "the wall clock was set to {}: no life and no wait is longer by that, and what is bound to a date is looked at again",
+            now.wall()
         );
         self.tell_doubt();
         for slot in &self.slots {
@@ -127,10 +128,8 @@ impl Inner {
             self.slots[modem].wake.notify_one();
         }
         if !given_up.is_empty() {
-            tracing::warn!(
-                codes = given_up.len(),
-                "given up: more codes wait than the modems can send in time"
-            );
+            let codes = given_up.len();
+            tracing::warn!(codes, "given up {codes} codes: more wait than the modems can send in time");
         }
         for some in given_up.chunks(ENDS_AT_ONCE).map(<[_]>::to_vec) {
             let end = move |mv: &mut Move<'_, '_>| some.into_iter().try_for_each(|id| mv.give_up_code(id));

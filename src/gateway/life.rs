@@ -78,7 +78,7 @@ impl Gateway {
     pub async fn run(&self) {
         if let Err(e) = self.0.take_up_the_rest().await {
             // The store told the daemon already.
-            tracing::error!(error = %e, "the queue cannot be taken up");
+            tracing::error!("the queue cannot be taken up: {e}");
             return;
         }
         let mut tasks = tokio::task::JoinSet::new();
@@ -196,7 +196,7 @@ impl Inner {
         if doubtful > 0 {
             tracing::warn!(
                 messages = doubtful,
-                "on the air when the daemon stopped: each goes out again as its own twin, marked so that the \
+                "{doubtful} messages were on the air when the daemon stopped: each goes out again as its own twin, marked so that the \
                  network can drop it"
             );
         }

@@ -74,7 +74,12 @@ impl Move<'_, '_> {
         let ring = self.tx.end_turn(self.key)?;
         let (rotations, SealedAnew { count, damaged, .. }) = (ring.epoch(), anew);
         self.key.replace(self.key.master(), ring);
-        tracing::info!(rotations, records = count, damaged, "all is sealed with the new key");
+        tracing::info!(
+            rotations,
+            records = count,
+            damaged,
+            "all is sealed with the new key: {count} records, {damaged} damaged"
+        );
         let detail = match damaged {
             0 => format!("rotation {rotations}: {count} records"),
             _ => format!("rotation {rotations}: {count} records; {damaged} are damaged and cannot be opened"),

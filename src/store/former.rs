@@ -29,7 +29,7 @@ impl Store {
             }
         }
         if all > 0 {
-            tracing::info!(entries = all, "what numbers are found by is hashed with the key now");
+            tracing::info!("what numbers are found by is hashed with the key now: {all} entries");
         }
         Ok(())
     }

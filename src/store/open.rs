@@ -230,7 +230,7 @@ fn settle(at: At<'_>, tree: Tree, found: &Found, look_within: Duration) -> Resul
         );
     }
     if last > known {
-        tracing::info!(commits = last - known, "carrying over to sled what only the journal has");
+        tracing::info!("carrying over to sled what only the journal has: {} commits", last - known);
         if known < begun {
             tree.absorb(&interrupted, begun).map_err(corrupt)?;
         }

@@ -28,10 +28,10 @@ pub(super) fn snapshots(dir: &Path) -> io::Result<()> {
         if is_whole(&std::fs::read(&path)?) {
             File::open(&path)?.sync_all()?;
             std::fs::rename(&path, path.with_file_name(finished))?;
-            tracing::warn!(file = name, "finished a snapshot that a stop had interrupted");
+            tracing::warn!("finished a snapshot that a stop had interrupted: {name}");
         } else {
             std::fs::remove_file(&path)?;
-            tracing::warn!(file = name, "removed a torn snapshot that a stop had left");
+            tracing::warn!("removed a torn snapshot that a stop had left: {name}");
         }
         File::open(dir)?.sync_all()?;
     }

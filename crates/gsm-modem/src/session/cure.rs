@@ -94,7 +94,8 @@ impl Cx<'_> {
             Step::Rest(until) if closed => {
                 // The modem rests once its port is open again.
                 let seconds = (until - self.now).as_secs();
-                tracing::warn!(modem = %self.known.settings.name, seconds, "{fault}; it rests");
+                let modem = &self.known.settings.name;
+                tracing::warn!(modem, seconds, "{modem}: {fault}; it rests for {seconds} s");
                 Next::Close(Closing::Reopen)
             }
             Step::Rest(until) => Next::Rest(until),
@@ -105,7 +106,8 @@ impl Cx<'_> {
 
     /// Climbs a rung that the ladder chose.
     pub(super) fn attempt(&mut self, rung: Rung, fault: Fault) -> Next {
-        tracing::warn!(modem = %self.known.settings.name, rung = rung.as_str(), "{fault}; {} follows", rung.words());
+        let modem = &self.known.settings.name;
+        tracing::warn!(modem, rung = rung.as_str(), "{modem}: {fault}; {} follows", rung.words());
         self.set_fault(fault);
         match rung {
             Rung::Resync => Next::BringUp(Open::Perhaps),
@@ -131,7 +133,8 @@ impl Cx<'_> {
     pub(super) fn tell_recovered(&mut self, Recovery { rung, took }: Recovery) {
         let cause = self.known.view.cause.take().unwrap_or(Fault::Unanswered);
         let mut fault = Fault::Recovered { cause: Box::new(cause.cause()), rung, took };
-        tracing::warn!(modem = %self.known.settings.name, rung = rung.as_str(), "{fault}");
+        let modem = &self.known.settings.name;
+        tracing::warn!(modem, rung = rung.as_str(), "{modem}: {fault}");
         if let Some(hint) = &self.known.hint {
             fault = Fault::Both { hint: Box::new(hint.clone()), before: Box::new(fault) };
         }

@@ -103,7 +103,8 @@ impl Session {
             Err(why) => why,
         };
         if let Some(why) = &why {
-            tracing::warn!(modem = %self.known.settings.name, rung = rung.as_str(), "{why}");
+            let modem = &self.known.settings.name;
+            tracing::warn!(modem, rung = rung.as_str(), "{modem}: {why}");
         }
         self.known.ladder.impossible(rung, why, now);
         let next = match self.known.ladder.climb(now) {

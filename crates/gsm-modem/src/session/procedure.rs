@@ -191,7 +191,8 @@ impl Cx<'_> {
             return Next::Stay;
         }
         debug_assert!(false, "a command is outstanding");
-        tracing::error!(modem = %self.known.settings.name, "a command was refused, since another one is outstanding");
+        let modem = &self.known.settings.name;
+        tracing::error!(modem, "{modem}: a command was refused, since another one is outstanding");
         Next::BringUp(Open::Perhaps)
     }
 

@@ -45,7 +45,8 @@ impl Known {
 
     /// A fault that does not stop the modem, but that a person should know about.
     pub(super) fn hint(&mut self, fault: Fault, now: Instant) {
-        tracing::warn!(modem = %self.settings.name, "{fault}");
+        let modem = &self.settings.name;
+        tracing::warn!(modem, "{modem}: {fault}");
         self.hint = Some(fault.clone());
         self.set_fault(fault, now);
     }
@@ -107,7 +108,8 @@ impl Known {
         }
         self.view.logged_at = Some(now);
         let lines: Vec<_> = dialogue.recorded(LOGGED_LINES, now).iter().map(ToString::to_string).collect();
-        tracing::warn!(modem = %self.settings.name, "the last lines of its port:\n  {}", lines.join("\n  "));
+        let (modem, lines) = (&self.settings.name, lines.join("\n  "));
+        tracing::warn!(modem, "the last lines of the port of {modem}:\n  {lines}");
     }
 }
 

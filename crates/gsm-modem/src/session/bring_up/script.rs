@@ -155,7 +155,8 @@ impl<S: Script> Run<S> {
             Turn::Blocked(fault, step) => {
                 self.step = step;
                 self.tries = 0;
-                tracing::warn!(modem = %cx.known.settings.name, "{fault}");
+                let modem = &cx.known.settings.name;
+                tracing::warn!(modem, "{modem}: {fault}");
                 cx.set_fault(fault);
                 cx.known.set_state(State::Blocked, cx.dialogue);
                 cx.wake_in(cx.known.settings.timing.blocked_retry)

@@ -115,7 +115,8 @@ impl Known {
 
     /// Leaves messages unread where a text could pass for something else.
     pub(super) fn leave_unread(&mut self, why: &str) {
-        tracing::warn!(modem = %self.settings.name, "received messages stay unread: the modem knows text mode alone {why}");
+        let modem = &self.settings.name;
+        tracing::warn!(modem, "received messages stay unread: the modem {modem} knows text mode alone {why}");
         self.storage.bar_all();
     }
 
