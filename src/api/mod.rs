@@ -41,8 +41,10 @@ mod trail_views;
 mod verifications;
 mod views;
 pub mod wire;
+mod wire_modem;
 mod wire_operator;
 
+pub use crate::gateway::MAX_PARTS;
 pub use about::openapi;
 pub use access::Access;
 pub use app::{Answer, Limits, Service};

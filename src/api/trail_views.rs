@@ -81,6 +81,9 @@ impl From<&trail::Modem> for Modem {
                 lost_notices: counter(5),
             },
             canary: None,
+            text_parts_left_today: None,
+            text_parts_left_this_month: None,
+            rules: None,
         }
     }
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::wire::{
-    Audit, Canary, Check, Counters, Event, Gap, Inbox, InboxMessage, Invitation, Key, KeyFormer, Message,
+    self, Audit, Canary, Check, Counters, Event, Gap, Inbox, InboxMessage, Invitation, Key, KeyFormer, Message,
     MessageRef, Messages, Modem, Modems, OptOut, OptOuts, Ports, QueueDepths, Recovery, Status, Trace,
     TraceLine, Trail, Verification, Verifications,
 };
 use crate::gateway::{self, ModemState};
 use crate::hex;
 use crate::inbox::Content;
+use crate::outbox::ModemRules;
 use crate::trail::{self, About};
 
 impl From<&gateway::VerificationView> for Verification {
@@ -244,6 +245,8 @@ impl From<&gateway::ModemView> for Modem {
             pin_tries_left: facts.pin_tries,
             parts_today: m.condition.parts_today,
             parts_this_month: m.condition.parts_this_month,
+            text_parts_left_today: m.condition.text_parts_left_today,
+            text_parts_left_this_month: m.condition.text_parts_left_this_month,
             recipients_this_month: m.condition.recipients_this_month,
             health: m.condition.health,
             breaker: m.condition.circuit.as_str().to_owned(),
@@ -251,6 +254,20 @@ impl From<&gateway::ModemView> for Modem {
             last_error_at: m.last_error_at.map(|at| at.to_string()),
             counters: facts.counters.into(),
             canary: m.canary.as_ref().map(Canary::from),
+            rules: Some((&m.rules).into()),
+        }
+    }
+}
+
+impl From<&ModemRules> for wire::ModemRules {
+    fn from(rules: &ModemRules) -> Self {
+        Self {
+            routes: rules.routes.clone(),
+            max_per_minute: rules.max_per_minute,
+            max_per_day: rules.max_per_day,
+            max_per_month: rules.max_per_month,
+            max_recipients_per_month: rules.max_recipients_per_month,
+            reserve: rules.reserve,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::wire_modem::{Counters, Modem, ModemRules, Modems};
 pub use super::wire_operator::{Canary, Key, KeyFormer, Log};
 
 /// A verification.
@@ -373,100 +374,6 @@ impl fmt::Debug for InboxMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "InboxMessage({} {})", self.id, self.kind)
     }
-}
-
-/// A modem.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Modem {
-    /// Its name in the configuration.
-    pub name: String,
-    /// `absent`, `starting`, `ready`, `busy`, `recovering`, `paused` or `blocked`.
-    pub state: String,
-    /// Whether an operator paused it: a paused modem that is busy or away gets no further messages and is
-    /// `paused` once it is back.
-    #[serde(default)]
-    pub paused: bool,
-    /// The port, as opened or configured.
-    pub port: String,
-    /// Empty until known.
-    pub manufacturer: String,
-    /// Empty until known.
-    pub model: String,
-    /// Empty until known.
-    pub firmware: String,
-    /// Empty until known.
-    pub imei: String,
-    /// The subscriber.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub imsi: Option<String>,
-    /// The network.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub operator: Option<String>,
-    /// `home`, `roaming`, `searching`, `denied`, `not registered` or `unknown`.
-    pub registration: String,
-    /// In dBm.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub signal_dbm: Option<i32>,
-    /// How many tries the SIM's PIN has left, while the SIM asks for the PIN and the modem says how many.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pin_tries_left: Option<u8>,
-    /// Messages that only this modem may send and that wait.
-    pub queue: usize,
-    /// Messages sent since the start.
-    pub sent_total: u64,
-    /// Sends that failed since the start.
-    pub failed_total: u64,
-    /// Parts that its SIM sent today (UTC).
-    #[serde(default)]
-    pub parts_today: u32,
-    /// Parts that its SIM sent this month (UTC).
-    #[serde(default)]
-    pub parts_this_month: u32,
-    /// Different numbers that its SIM served this month (UTC).
-    #[serde(default)]
-    pub recipients_this_month: usize,
-    /// How well its SIM sends, in percent of full traffic.
-    #[serde(default)]
-    pub health: u8,
-    /// `closed`; `open` while it gets no messages because they failed; `half-open` when the next message is a trial.
-    #[serde(default)]
-    pub breaker: String,
-    /// The last fault, for a person.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-    /// When that fault was last seen. RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_error_at: Option<String>,
-    /// What went wrong on its port since the start, and was dealt with.
-    #[serde(default)]
-    pub counters: Counters,
-    /// The last canary that it sent since the start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub canary: Option<Canary>,
-}
-
-/// What went wrong on a modem's port since the start of the daemon, and was dealt with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Counters {
-    /// Lines that were not understood.
-    pub dropped_lines: u64,
-    /// Answers that came after their commands had been given up.
-    pub late_lines: u64,
-    /// How often the dialogue was resynchronised.
-    pub resyncs: u64,
-    /// How often the port was opened again.
-    pub reopens: u64,
-    /// How often the modem restarted by itself.
-    pub restarts: u64,
-    /// Notices for which there was no room.
-    pub lost_notices: u64,
-}
-
-/// Every modem.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Modems {
-    /// In the configuration's order.
-    pub modems: Vec<Modem>,
 }
 
 /// What the network answered to a USSD request.

@@ -39,7 +39,11 @@ pub(super) fn modem(m: &wire::Modem, format: Format, now: Timestamp) -> String {
     );
     lines.push(("messages", format!("{} sent, {} failed, {} wait", m.sent_total, m.failed_total, m.queue)));
     let (today, month, numbers) = (m.parts_today, m.parts_this_month, m.recipients_this_month);
-    lines.push(("sim", format!("{today} parts today, {month} this month to {numbers} numbers")));
+    let of = |limit: fn(&wire::ModemRules) -> Option<u32>| {
+        m.rules.as_ref().and_then(limit).map(|limit| format!(" of {limit}")).unwrap_or_default()
+    };
+    let (day, most) = (of(|rules| rules.max_per_day), of(|rules| rules.max_per_month));
+    lines.push(("sim", format!("{today}{day} parts today, {month}{most} this month to {numbers} numbers")));
     lines.push(("health", format!("{} %, breaker {}", m.health, clean(&m.breaker))));
     lines.push(("dialogue", dialogue(&m.counters)));
     lines.extend(m.canary.as_ref().map(|sent| ("canary", canary(sent, now))));
@@ -196,13 +200,13 @@ pub(super) fn wrapped(text: &str, first: &str, next: &str, width: usize) -> Stri
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// 2026-11-22, at noon in UTC.
     const NOON: Timestamp = Timestamp::from_millis(1_795_348_800_000);
 
-    fn example(name: &str, state: &str) -> wire::Modem {
+    pub(in crate::cli) fn example(name: &str, state: &str) -> wire::Modem {
         wire::Modem {
             name: name.to_owned(),
             state: state.to_owned(),
@@ -229,6 +233,9 @@ mod tests {
             last_error_at: None,
             counters: wire::Counters::default(),
             canary: None,
+            text_parts_left_today: None,
+            text_parts_left_this_month: None,
+            rules: None,
         }
     }
 

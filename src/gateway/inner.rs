@@ -157,6 +157,7 @@ impl Inner {
             failed_total: slot.failed.load(Ordering::Relaxed),
             condition,
             canary: self.canaries.view(name, now.steady()),
+            rules: self.settings().rules(name),
         }
     }
 

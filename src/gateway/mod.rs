@@ -75,6 +75,7 @@ pub use request::{
 };
 pub use settings::Settings;
 pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
+pub use verify::MAX_PARTS;
 pub use view::{
     CanaryEnd, CanaryView, CheckView, Event, EventKind, EventPage, Gap, InboxView, Invitation, KeyView,
     LimitsView, MessageView, ModemView, Numbered, OptOutView, Page, QueueView, RecoveryView, StatusView,

@@ -16,7 +16,7 @@ use crate::phone::PhoneNumber;
 use crate::secret::{Key, Sealed, Secret};
 
 /// Parts of one message: 1530 characters of the default alphabet.
-const MAX_PARTS: usize = 10;
+pub const MAX_PARTS: usize = 10;
 
 impl Gateway {
     /// One verification.

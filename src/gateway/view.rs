@@ -11,7 +11,7 @@ use crate::clock::{Now, Timestamp};
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Content, Entry, Sender};
 use crate::otp::{Verification, VerificationStatus};
-use crate::outbox::{Condition, Encoding, Message, MessageStatus};
+use crate::outbox::{Condition, Encoding, Message, MessageStatus, ModemRules};
 use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 use crate::trail;
@@ -258,6 +258,8 @@ pub struct ModemView {
     pub failed_total: u64,
     /// What its SIM has sent, and how well.
     pub condition: Condition,
+    /// What its operator allows it.
+    pub rules: ModemRules,
     /// The last canary that it sent since the start.
     pub canary: Option<CanaryView>,
 }

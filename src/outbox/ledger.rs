@@ -130,6 +130,14 @@ impl Ledger {
         (of(self.day, t.day), of(self.month, t.month))
     }
 
+    /// Parts of plain texts that may still be sent today and this month under `rules`; `None` without a limit.
+    pub fn left_for_texts(&self, rules: &ModemRules, t: &Periods) -> (Option<u32>, Option<u32>) {
+        let (day, month) = self.sent(t);
+        let left =
+            |limit: Option<u32>, sent| limit.map(|limit| rules.open_to(limit, false).saturating_sub(sent));
+        (left(rules.max_per_day, day), left(rules.max_per_month, month))
+    }
+
     /// When a message may be sent under `rules`, with `recipients_served` numbers served this month already;
     /// the present when it may be sent at once.
     pub fn admits_at(&self, need: Need, rules: &ModemRules, recipients_served: usize, t: &Periods) -> Steady {
@@ -266,7 +274,10 @@ mod tests {
         let mut ledger = Ledger::default();
         let t = at("2026-12-31T23:59:30Z");
         let rules = ModemRules { max_per_month: Some(10), reserve: 20, ..ModemRules::default() };
-        ledger.record(8, &t);
+        ledger.record(7, &t);
+        assert_eq!(ledger.left_for_texts(&rules, &t), (None, Some(1)));
+        ledger.record(1, &t);
+        assert_eq!(ledger.left_for_texts(&rules, &t), (None, Some(0)));
         assert_eq!(ledger.admits_at(TEXT, &rules, 0, &t), at("2027-01-01T00:00:00Z").now);
         assert_eq!(ledger.admits_at(CODE, &rules, 0, &t), t.now);
         ledger.record(2, &t);

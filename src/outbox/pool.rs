@@ -82,6 +82,10 @@ pub struct Condition {
     pub parts_today: u32,
     /// Parts sent this month.
     pub parts_this_month: u32,
+    /// Parts of plain texts that its SIM may still send today; `None` without a limit.
+    pub text_parts_left_today: Option<u32>,
+    /// The same this month.
+    pub text_parts_left_this_month: Option<u32>,
     /// Different numbers served this month.
     pub recipients_this_month: usize,
     /// The part of full traffic that its SIM deserves, in percent.
@@ -354,9 +358,13 @@ impl Pool {
         let member = &self.members[modem];
         let (parts_today, parts_this_month) = member.sim.ledger.sent(&t);
         let circuit = member.account.circuit(now);
+        let (text_parts_left_today, text_parts_left_this_month) =
+            member.sim.ledger.left_for_texts(&member.rules, &t);
         Condition {
             parts_today,
             parts_this_month,
+            text_parts_left_today,
+            text_parts_left_this_month,
             recipients_this_month: member.sim.recipients.count(&t),
             health: u8::try_from(member.sim.ledger.health.weight(now) / 10).unwrap_or(100),
             circuit,

@@ -18,7 +18,7 @@ use smsotpd::gateway::{
 use smsotpd::id::{Ids, InboxId, MessageId, VerificationId};
 use smsotpd::inbox::Tag;
 use smsotpd::otp::VerificationStatus;
-use smsotpd::outbox::{Encoding, MessageStatus, SimNames};
+use smsotpd::outbox::{Encoding, MessageStatus, ModemRules, SimNames};
 use smsotpd::phone::PhoneNumber;
 use smsotpd::secret::Secret;
 use smsotpd::trail::{self, Audit, Hash};
@@ -502,6 +502,7 @@ pub(crate) fn modem(state: ModemState) -> ModemView {
         failed_total: 1,
         condition: Condition::default(),
         canary: None,
+        rules: ModemRules { max_per_day: Some(1000), ..ModemRules::default() },
     }
 }
 

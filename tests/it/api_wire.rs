@@ -195,12 +195,22 @@ fn modem() -> wire::Modem {
         failed_total: 1,
         parts_today: 1,
         parts_this_month: 1,
+        text_parts_left_today: Some(1),
+        text_parts_left_this_month: Some(1),
         recipients_this_month: 1,
         health: 100,
         breaker: "closed".into(),
         last_error: Some("why".into()),
         last_error_at: Some(AT.into()),
         counters: wire::Counters::default(),
+        rules: Some(wire::ModemRules {
+            routes: Some(vec!["+41".into()]),
+            max_per_minute: Some(1),
+            max_per_day: Some(1),
+            max_per_month: Some(1),
+            max_recipients_per_month: Some(1),
+            reserve: 1,
+        }),
         canary: Some(canary()),
     }
 }
@@ -292,10 +302,16 @@ impl Held {
     }
 
     fn modem(&mut self) {
+        let member = |name: &str| format!("/components/schemas/Modem/properties/{name}");
         let full = modem();
-        self.hold("/components/schemas/Modem/properties/counters", &full.counters, &full.counters);
+        self.hold(&member("counters"), &full.counters, &full.counters);
         let (imsi, operator, last_error, last_error_at) = (None, None, None, None);
         let (signal_dbm, pin_tries_left, canary) = (None, None, None);
+        self.hold(
+            &member("rules"),
+            full.rules.as_ref().unwrap(),
+            &wire::ModemRules { reserve: 1, ..wire::ModemRules::default() },
+        );
         let sent = full.canary.clone().unwrap();
         let bare = wire::Canary { seconds: None, delivered: None, ..sent.clone() };
         self.hold("/components/schemas/Canary", &sent, &bare);
@@ -307,6 +323,9 @@ impl Held {
             last_error,
             last_error_at,
             canary,
+            text_parts_left_today: None,
+            text_parts_left_this_month: None,
+            rules: None,
             ..modem()
         };
         self.hold("/components/schemas/Modem", &full, &bare);
@@ -410,7 +429,11 @@ fn every_member_of_every_answer_is_described() {
     let bare = wire::Problem { verification: None, ..problem.clone() };
     held.hold(&schema("Problem"), &problem, &bare);
 
-    let sources = [include_str!("../../src/api/wire.rs"), include_str!("../../src/api/wire_operator.rs")];
+    let sources = [
+        include_str!("../../src/api/wire.rs"),
+        include_str!("../../src/api/wire_operator.rs"),
+        include_str!("../../src/api/wire_modem.rs"),
+    ];
     let types = sources
         .into_iter()
         .flat_map(str::lines)

@@ -149,6 +149,9 @@ fn the_daemon_knows_its_modems_better() {
         last_error_at: None,
         counters: wire::Counters::default(),
         canary: None,
+        text_parts_left_today: None,
+        text_parts_left_this_month: None,
+        rules: None,
     };
     let absent = config("[[modem]]\nname = \"stick1\"\nport = \"/dev/nowhere\"\n");
     for (state, breaker, exit, line) in [
