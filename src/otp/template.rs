@@ -2,100 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::{Code, Unfit};
+use super::{Code, Pattern, TemplateError};
 use crate::secret::Secret;
 
-/// A parsed template: literal text and the names of the values between braces. `{code}` occurs exactly once;
-/// `{minutes}` and `{service}` are known; any other name is a value of the request. `{{` and `}}` are braces
-/// themselves. Its lines end with U+000A, and it has no other character that is [`Unfit`].
+/// A [`Pattern`] in which `{code}` occurs exactly once; `{minutes}` and `{service}` are known; any other name is a value
+/// of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template {
-    pieces: Vec<Piece>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
-    Literal(String),
-    Value(String),
-}
-
-/// A template that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
-    /// A brace without its pair.
-    #[error("a brace without its pair at character {at}; write {{{{ or }}}} for a brace itself")]
-    Brace {
-        /// Counted from 1.
-        at: usize,
-    },
-    /// A character that misleads who reads the text.
-    #[error("{0}; a text has only characters that are seen as they are, and \\n between its lines")]
-    Unfit(Unfit),
-    /// A name that is not valid.
-    #[error("{{{name}}} is not a name: use 1 to {NAME_CHARS} letters, digits and _, and no digit first")]
-    Name {
-        /// The name as written.
-        name: String,
-    },
-    /// No code, or more than one.
-    #[error("{{code}} must stand in a template exactly once; it stands {0} times")]
-    Code(usize),
-}
-
-/// The longest name of a value.
-const NAME_CHARS: usize = 32;
-
-/// Whether a text is the name of a value, in a template and in a request: an identifier of ASCII.
-pub fn is_value_name(text: &str) -> bool {
-    text.len() <= NAME_CHARS
-        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
+pub struct Template(Pattern);
 
 impl Template {
     /// Parses a template.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        if let Some(unfit) = Unfit::in_lines(text) {
-            return Err(TemplateError::Unfit(unfit));
+        let pattern = Pattern::parse(text)?;
+        match pattern.names().filter(|name| *name == "code").count() {
+            1 => Ok(Self(pattern)),
+            codes => Err(TemplateError::Code(codes)),
         }
-        let mut pieces = Vec::new();
-        let mut literal = String::new();
-        let mut chars = text.chars().enumerate().peekable();
-        while let Some((i, c)) = chars.next() {
-            match c {
-                '{' | '}' if chars.peek().is_some_and(|&(_, next)| next == c) => {
-                    chars.next();
-                    literal.push(c);
-                }
-                '{' => {
-                    let mut name = String::new();
-                    loop {
-                        match chars.next() {
-                            Some((_, '}')) => break,
-                            Some((_, '{')) | None => return Err(TemplateError::Brace { at: i + 1 }),
-                            Some((_, c)) => name.push(c),
-                        }
-                    }
-                    if !is_value_name(&name) {
-                        return Err(TemplateError::Name { name });
-                    }
-                    if !literal.is_empty() {
-                        pieces.push(Piece::Literal(std::mem::take(&mut literal)));
-                    }
-                    pieces.push(Piece::Value(name));
-                }
-                '}' => return Err(TemplateError::Brace { at: i + 1 }),
-                c => literal.push(c),
-            }
-        }
-        if !literal.is_empty() {
-            pieces.push(Piece::Literal(literal));
-        }
-        let codes = pieces.iter().filter(|p| matches!(p, Piece::Value(name) if name == "code")).count();
-        if codes != 1 {
-            return Err(TemplateError::Code(codes));
-        }
-        Ok(Self { pieces })
     }
 
     /// The text with its values; the error is the name of the first value that is missing.
@@ -106,29 +28,19 @@ impl Template {
         service: &str,
         values: &BTreeMap<String, String>,
     ) -> Result<Secret<String>, String> {
-        let mut text = String::new();
-        for piece in &self.pieces {
-            match piece {
-                Piece::Literal(literal) => text.push_str(literal),
-                Piece::Value(name) => match name.as_str() {
-                    "code" => text.push_str(code.expose()),
-                    "minutes" => text.push_str(&minutes.to_string()),
-                    "service" => text.push_str(service),
-                    name => text.push_str(values.get(name).ok_or_else(|| name.to_owned())?),
-                },
-            }
-        }
-        Ok(Secret::new(text))
+        let minutes = minutes.to_string();
+        let text = self.0.fill(|name| match name {
+            "code" => Some(code.expose()),
+            "minutes" => Some(&minutes),
+            "service" => Some(service),
+            name => values.get(name).map(String::as_str),
+        });
+        text.map(Secret::new)
     }
 
     /// The names of the values that a request must bring.
     pub fn wanted(&self) -> impl Iterator<Item = &str> {
-        self.pieces.iter().filter_map(|p| match p {
-            Piece::Value(name) if !matches!(name.as_str(), "code" | "minutes" | "service") => {
-                Some(name.as_str())
-            }
-            _ => None,
-        })
+        self.0.names().filter(|name| !matches!(*name, "code" | "minutes" | "service"))
     }
 }
 
@@ -137,6 +49,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::otp::{Unfit, is_value_name};
 
     fn render(text: &str, values: &[(&str, &str)]) -> Result<String, String> {
         let values = values.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
