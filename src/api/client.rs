@@ -158,6 +158,8 @@ impl Call {
 pub struct Reply {
     /// The HTTP status.
     pub status: StatusCode,
+    /// `Retry-After`: when to ask again.
+    pub retry_after: Option<Duration>,
     /// The body as received.
     pub body: Bytes,
 }
@@ -165,12 +167,15 @@ pub struct Reply {
 impl Reply {
     async fn read(response: Response<Incoming>) -> Result<Self, ClientError> {
         let status = response.status();
+        let retry_after = response.headers().get(header::RETRY_AFTER);
+        let retry_after = retry_after.and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+        let retry_after = retry_after.map(Duration::from_secs);
         let body = Limited::new(response.into_body(), LARGEST_REPLY).collect().await;
         let body = body.map_err(|e| match e.downcast::<hyper::Error>() {
             Ok(e) => ClientError::from(*e),
             Err(e) => ClientError::Protocol(e.to_string()),
         })?;
-        Ok(Self { status, body: body.to_bytes() })
+        Ok(Self { status, retry_after, body: body.to_bytes() })
     }
 
     /// The body as a wire type.

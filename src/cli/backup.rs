@@ -1,14 +1,15 @@
 //! `backup`, from a running daemon, and `restore`, into an empty state folder.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::exit::{Exit, Failure};
+use super::files::{beside, open_private, told};
 use super::output::{Session, print};
+use super::progress::{Counted, Unit, progress};
 use crate::api::client::Call;
 use crate::config::Config;
 use crate::daemon::{self, KeyRestored};
@@ -32,21 +33,24 @@ pub(super) async fn backup(session: &Session, file: &Path) -> Result<Exit, Failu
         return Ok(Exit::Done);
     }
     let file = &target(file)?;
-    let mut unfinished = file.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let unfinished = PathBuf::from(unfinished);
+    let unfinished = beside(file, ".unfinished");
+    // How much there will be the daemon does not know before the end.
+    let bar = progress(session.is_for_people(), "backup", Unit::Octets, None);
     let mut out = open_private(&unfinished).map_err(|e| told(&unfinished, &e))?;
     let written = async {
         let mut octets = 0;
         while let Some(piece) = pieces.next().await? {
             out.write_all(&piece).map_err(|e| told(&unfinished, &e))?;
             octets += piece.len();
+            bar.inc(piece.len() as u64);
         }
         out.sync_all().map_err(|e| told(&unfinished, &e))?;
         std::fs::rename(&unfinished, file).map_err(|e| told(file, &e))?;
         Ok::<_, Failure>(octets)
     };
-    let written = written.await.inspect_err(|_| {
+    let written = written.await;
+    bar.finish_and_clear();
+    let written = written.inspect_err(|_| {
         // The error that there is no backup was reported already.
         let _ = std::fs::remove_file(&unfinished);
     })?;
@@ -69,14 +73,6 @@ fn target(file: &Path) -> Result<PathBuf, Failure> {
     file.canonicalize().map_err(|e| told(file, &e))
 }
 
-fn open_private(path: &Path) -> io::Result<File> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
 /// Fills the given state folder, or the one that the configuration names.
 pub(super) fn restore(
     file: &Path,
@@ -91,15 +87,19 @@ pub(super) fn restore(
         (config.state_dir, config.secret_key_file)
     };
     let backup = File::open(file).map_err(|e| told(file, &e))?;
-    let key =
-        daemon::restore(&state_dir, configured.as_deref(), &mut BufReader::new(backup)).map_err(|e| {
-            let exit = match &e {
-                e if e.is_refusal() => Exit::Refused,
-                e if e.is_configuration() => Exit::Config,
-                _ => Exit::Internal,
-            };
-            Failure::new(exit, e.to_string())
-        })?;
+    let total = backup.metadata().ok().filter(Metadata::is_file).map(|metadata| metadata.len());
+    let bar = progress(!json, "restore", Unit::Octets, total);
+    let mut backup = BufReader::new(Counted { inner: backup, bar: &bar });
+    let restored = daemon::restore(&state_dir, configured.as_deref(), &mut backup);
+    bar.finish_and_clear();
+    let key = restored.map_err(|e| {
+        let exit = match &e {
+            e if e.is_refusal() => Exit::Refused,
+            e if e.is_configuration() => Exit::Config,
+            _ => Exit::Internal,
+        };
+        Failure::new(exit, e.to_string())
+    })?;
     if json {
         let with_key = matches!(key, KeyRestored::WithIt);
         print(&format!("{}\n", json!({"state_dir": state_dir, "secret_key": with_key})))?;
@@ -115,9 +115,4 @@ pub(super) fn restore(
     };
     print(&format!("{} restored, {key}\n", state_dir.display()))?;
     Ok(Exit::Done)
-}
-
-fn told(path: &Path, error: &io::Error) -> Failure {
-    let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Internal };
-    Failure::new(exit, format!("{}: {error}", path.display()))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
 use super::exit::{Exit, Failure};
+use super::files::{beside, replace};
 use super::output::{Format, Session, clean, note, print};
 use crate::api::client::{Call, ClientError, Events, ServerEvent, escape};
 use crate::api::wire;
@@ -190,23 +191,11 @@ impl State {
 
     /// Writes the whole file or leaves it as it was.
     fn write(&mut self, id: u64) -> Result<(), Failure> {
-        let write = || {
-            let unfinished = beside(&self.path, ".unfinished");
-            let mut file = File::create(&unfinished)?;
-            writeln!(file, "{id}")?;
-            file.sync_all()?;
-            std::fs::rename(&unfinished, &self.path)
-        };
-        write().map_err(|e| Failure::new(Exit::Internal, format!("{}: {e}", self.path.display())))?;
+        replace(&self.path, format!("{id}\n").as_bytes())
+            .map_err(|e| Failure::new(Exit::Internal, format!("{}: {e}", self.path.display())))?;
         self.known = Some(id);
         Ok(())
     }
-}
-
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
 }
 
 async fn verify(session: &Session, anchor: Option<&str>) -> Result<Exit, Failure> {

@@ -4,6 +4,7 @@ use std::io::Read as _;
 
 use serde_json::json;
 
+use super::bulk;
 use super::exit::{Exit, Failure};
 use super::output::{self, Session, verdict};
 use super::verification::{is_over, listing, number, settled, there_are_more, without_nulls};
@@ -14,9 +15,13 @@ use crate::api::wire;
 #[derive(Debug, clap::Args)]
 pub(super) struct Send {
     /// The number, such as +41791234567.
-    phone: String,
+    #[arg(required_unless_present = "from_csv")]
+    phone: Option<String>,
     /// The text; - reads it from stdin.
-    text: String,
+    #[arg(required_unless_present = "from_csv")]
+    text: Option<String>,
+    #[command(flatten)]
+    csv: bulk::FromCsv,
     /// Show it at once, keep it nowhere.
     #[arg(long)]
     flash: bool,
@@ -42,18 +47,22 @@ pub(super) struct Send {
 
 /// `smsotp send`.
 pub(super) async fn send(session: &Session, send: Send) -> Result<Exit, Failure> {
-    let text = if send.text == "-" { stdin()? } else { send.text };
-    let body = json!({
-        "to": number(&send.phone),
-        "text": text,
+    let mut body = without_nulls(json!({
         "flash": send.flash.then_some(true),
         "report": send.report.then_some(true),
         "priority": send.priority,
         "send_at": send.at,
         "valid_for": send.valid_for,
         "modem": send.modem,
-    });
-    let mut reply = session.ask(Call::post("/v1/messages").json(without_nulls(body))).await?;
+    }));
+    if let Some(file) = send.csv.file.clone() {
+        let common = bulk::Common { body, modem: send.modem, wait: send.wait };
+        return bulk::send(session, send.csv, &file, common).await;
+    }
+    let text = send.text.unwrap_or_default();
+    body["text"] = if text == "-" { stdin()? } else { text }.into();
+    body["to"] = number(&send.phone.unwrap_or_default()).into();
+    let mut reply = session.ask(Call::post("/v1/messages").json(body)).await?;
     if send.wait {
         let message: wire::Message = reply.parse()?;
         let over = |m: &wire::Message| is_over(&m.status);

@@ -19,11 +19,13 @@ use clap_complete::Shell;
 use crate::api::client::{Call, Client};
 
 mod backup;
+mod bulk;
 mod daemon;
 pub mod demo;
 mod doctor;
 mod events;
 mod exit;
+mod files;
 mod import;
 mod inbox;
 mod key;
@@ -34,6 +36,7 @@ mod modem_view;
 mod output;
 pub mod pdu;
 mod probe;
+mod progress;
 pub mod sim;
 mod tools;
 mod top;
@@ -136,8 +139,8 @@ enum DaemonCommand {
     /// What a code to a number would meet, limit by limit; nothing is sent or counted. Exit 0, or 73 when it would be
     /// refused.
     Limits(limits::Limits),
-    /// Send a plain message.
-    Send(message::Send),
+    /// Send a plain message, or one for each row of a CSV file.
+    Send(Box<message::Send>),
     /// List messages, newest first.
     Messages {
         /// Only in this status, such as failed.
@@ -269,7 +272,7 @@ async fn ask(session: &output::Session, question: DaemonCommand) -> Result<Exit,
         DaemonCommand::Show { id } => verification::one(session, Call::get(verification::path(&id))).await,
         DaemonCommand::Verifications(list) => verification::list(session, list).await,
         DaemonCommand::Limits(asked) => limits::limits(session, asked).await,
-        DaemonCommand::Send(send) => message::send(session, send).await,
+        DaemonCommand::Send(send) => message::send(session, *send).await,
         DaemonCommand::Messages { status, to, limit, cursor } => {
             message::list(session, status, to, limit, cursor).await
         }

@@ -131,7 +131,8 @@ impl Session {
     }
 }
 
-fn print_json(reply: &Reply) -> Result<(), Failure> {
+/// Prints a reply as it came.
+pub(super) fn print_json(reply: &Reply) -> Result<(), Failure> {
     let body = String::from_utf8_lossy(&reply.body);
     print(&format!("{}\n", body.trim_end_matches('\n')))
 }

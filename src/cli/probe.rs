@@ -7,17 +7,21 @@ use std::path::{Path, PathBuf};
 use futures_util::future::join_all;
 use gsm_modem::at::{Domain, Registration};
 use gsm_modem::ports::{self, Answers, AskError, Candidate, ProbeTiming, Role, Root, SimState};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
 use super::modem_view::in_words;
 use super::output::{self, Format, clean};
+use super::progress::{Unit, progress};
 
 /// Probes `ports`, or without any all ports that may be modems. The exit code is that of a "no" when a named
 /// port does not answer, or when no port does.
 pub(super) async fn run(named: &[PathBuf], json: bool) -> Result<Exit, Failure> {
     let format = Format::of(json);
-    let report = Report::make(&Root::system(), named, None).await;
+    let bar = progress(!json, "asking", Unit::Things, Some(0));
+    let report = Report::make(&Root::system(), named, None, &bar).await;
+    bar.finish_and_clear();
     output::print(&report.show(format)?)?;
     Ok(report.exit())
 }
@@ -39,8 +43,8 @@ struct Report {
 }
 
 impl Report {
-    /// `timing` is for tests; without it each port gets the times that it needs.
-    async fn make(root: &Root, named: &[PathBuf], timing: Option<&ProbeTiming>) -> Self {
+    /// `timing` is for tests; without it each port gets the times that it needs. The bar moves with each port that is done.
+    async fn make(root: &Root, named: &[PathBuf], timing: Option<&ProbeTiming>, bar: &ProgressBar) -> Self {
         let known = ports::scan(root);
         let paths: Vec<PathBuf> = if named.is_empty() {
             known.iter().filter(|port| port.role.may_answer()).map(|port| port.path.clone()).collect()
@@ -52,9 +56,11 @@ impl Report {
             let timing = timing.cloned().unwrap_or_else(|| ProbeTiming::of(&path, &known));
             async move {
                 let said = ports::ask(root, &path, &timing).await;
+                bar.inc(1);
                 ProbedPort { path, candidate, said, same_as: None }
             }
         };
+        bar.set_length(paths.len() as u64);
         let mut asked = join_all(paths.into_iter().map(ask)).await;
         join_ports_of_one_modem(&mut asked);
         let obstacles = if named.is_empty() {

@@ -11,7 +11,7 @@ use crate::api::wire;
 use crate::clock::Clock;
 
 /// The time of one request of a long wait, which is the longest that the daemon holds a request.
-const WAIT: Duration = Duration::from_secs(60);
+pub(super) const WAIT: Duration = Duration::from_secs(60);
 
 /// The largest page that the API gives.
 const MOST: u32 = 1000;

@@ -21,6 +21,7 @@ mod attack_secrets;
 mod attack_storm;
 mod attack_wire;
 mod check_config;
+mod cli_bulk;
 mod cli_import;
 mod cli_pdu;
 mod cli_top;
