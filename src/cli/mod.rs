@@ -38,6 +38,7 @@ pub mod pdu;
 mod probe;
 mod progress;
 pub mod sim;
+mod stdin;
 mod tools;
 mod top;
 mod verification;
@@ -93,7 +94,7 @@ enum Command {
 enum DaemonCommand {
     /// Send a code to a number.
     Issue {
-        /// Such as +41791234567.
+        /// Such as +41791234567; - reads a line of stdin.
         phone: String,
         /// The service of the configuration.
         #[arg(long)]
@@ -110,10 +111,10 @@ enum DaemonCommand {
     },
     /// Check a code: exit 0 when approved, 1 when not.
     Check {
-        /// A verification, or a number: its newest verification.
+        /// A verification, or a number: its newest verification; - reads a line of stdin.
         #[arg(value_name = "ID-or-PHONE")]
         target: String,
-        /// As the person typed it.
+        /// As the person typed it; - reads a line of stdin, the second one when the first is the number.
         code: String,
         /// The service; that of a verification must be this one.
         #[arg(long)]
@@ -255,12 +256,13 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
 async fn ask(session: &output::Session, question: DaemonCommand) -> Result<Exit, Failure> {
     match question {
         DaemonCommand::Issue { phone, service, inbound: true, .. } => {
-            verification::invite(session, &phone, service).await
+            verification::invite(session, &stdin::given(phone)?, service).await
         }
         DaemonCommand::Issue { phone, service, locale, wait, inbound: false } => {
-            verification::issue(session, &phone, service, locale, wait).await
+            verification::issue(session, &stdin::given(phone)?, service, locale, wait).await
         }
         DaemonCommand::Check { target, code, service } => {
+            let (target, code) = (stdin::given(target)?, stdin::given(code)?);
             verification::check(session, &target, &code, service).await
         }
         DaemonCommand::Resend { id } => {

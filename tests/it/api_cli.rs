@@ -67,6 +67,26 @@ async fn a_code_is_issued_and_checked() {
 }
 
 #[tokio::test]
+async fn number_and_code_may_come_on_stdin() {
+    let api = served();
+    let says = async |arguments: &[&str], typed: &str| {
+        let mut child = smsotp(&api.socket, arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(typed.as_bytes()).await.unwrap();
+        ended(child.wait_with_output()).await
+    };
+    assert_eq!(says(&["issue", "-"], &format!("{NUMBER}\n")).await.0, 0);
+    assert_eq!(says(&["check", NUMBER, "-"], "000000\0").await.0, 1);
+    let (exit, out, err) = says(&["check", "-", "-"], &format!("{NUMBER}\n{CODE}\n")).await;
+    assert!(exit == 0 && out.starts_with("approved"), "{out} {err}");
+    assert_eq!(says(&["check", "-", "-"], NUMBER).await.0, 2, "no code");
+}
+
+#[tokio::test]
 async fn limits_are_told_and_a_refusal_is_73() {
     let api = served();
     let (exit, out, err) =
