@@ -223,6 +223,9 @@ async fn it_waits_when_it_is_told_to_and_stops_when_that_is_no_use() {
     assert_eq!(run(&dir.path().join("no.sock"), &file, &["--state", &again("c")]).await.0, 69);
     assert_eq!(run(&api.socket, &dir.path().join("no.csv"), &[]).await.0, 66);
     assert_eq!(run(&api.socket, &file, &["+41791234567", "x"]).await.0, 2);
+    let (exit, _, err) = run(&api.socket, &file, &["--results", file.to_str().unwrap()]).await;
+    assert!(exit == 2 && err.contains("would take its place"), "{err}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 3);
 }
 
 #[tokio::test]

@@ -87,6 +87,13 @@ pub(super) async fn send(
     file: &Path,
     common: Common,
 ) -> Result<Exit, Failure> {
+    let state = csv.state.unwrap_or_else(|| beside(file, ".progress"));
+    if let Some(path) =
+        csv.results.as_deref().filter(|path| [file, &state].iter().any(|other| is_same(path, other)))
+    {
+        let why = format!("{}: the results would take its place; name another file", path.display());
+        return Err(Failure::new(Exit::Usage, why));
+    }
     let octets = std::fs::read(file).map_err(|e| told(file, &e))?;
     let work = Work {
         file: digest(&octets),
@@ -107,7 +114,6 @@ pub(super) async fn send(
     if csv.dry_run {
         return Ok(Exit::Done);
     }
-    let state = csv.state.unwrap_or_else(|| beside(file, ".progress"));
     let record = Record::open(&state, &work, Clock::system().now(), &Random::system())?;
     let left = rows.good.iter().filter(|row| !record.is_settled(row.line)).count();
     if left == 0 && session.is_for_people() {
@@ -218,6 +224,11 @@ fn verdict(rows: &Rows, record: &Record, became: Option<&results::Became>) -> Ex
     let failed =
         became.is_some_and(|became| became.values().any(|m| !matches!(m.as_str(), "sent" | "delivered")));
     if failed || states().any(|state| matches!(state, State::Unknown {})) { Exit::No } else { Exit::Done }
+}
+
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
 fn digest(octets: &[u8]) -> String {

@@ -102,9 +102,12 @@ impl Record {
         file.read_to_end(&mut octets).map_err(failed)?;
         // What was being written at a crash counts as not written.
         let whole = octets.iter().rposition(|octet| *octet == b'\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::End(0)).map(drop)).map_err(failed)?;
         let (head, rows) = read(&octets[..whole])
             .map_err(|line| usage(path, &format!("line {line} is none that smsotp wrote")))?;
+        if head.is_none() && whole < octets.len() && !octets.starts_with(b"{\"run\"") {
+            return Err(usage(path, "it is none that smsotp wrote"));
+        }
+        file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::End(0)).map(drop)).map_err(failed)?;
         let path = path.to_owned();
         let Some(head) = head else {
             let mut octets = [0; 16];
@@ -274,8 +277,14 @@ mod tests {
             assert_eq!(failure.exit, Exit::Usage);
             assert!(failure.message.contains(why), "{}", failure.message);
         }
-        std::fs::write(&path, "{}\n").unwrap();
-        assert!(open(&path, NOON).err().unwrap().message.contains("line 1 is none"));
+        for theirs in ["{}\nx", "to,text\n+41", "a letter"] {
+            std::fs::write(&path, theirs).unwrap();
+            assert!(open(&path, NOON).err().unwrap().message.contains("is none that smsotp wrote"));
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), theirs, "it is left as it was");
+        }
+        // The beginning of a run, broken off at once.
+        std::fs::write(&path, "{\"run\":\"0").unwrap();
+        assert_eq!(open(&path, NOON).unwrap_or_else(|e| panic!("{e:?}")).of(2), None);
     }
 
     #[test]
