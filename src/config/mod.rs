@@ -175,6 +175,7 @@ impl Config {
         let clients = client::clients(root, &services);
         let (modems, used) = modem::modems(root, &profiles);
         let queue = root.table("queue", rules::QUEUE);
+        let names = clients.iter().map(|client| client.name.clone()).collect();
         Self {
             state_dir: path("state_dir").unwrap_or_else(|| "/var/lib/smsotpd".into()),
             secret_key_file: path("secret_key_file"),
@@ -184,6 +185,7 @@ impl Config {
             modems,
             patience: rules::patience(&queue),
             gateway: Settings {
+                clients: names,
                 numbers: used.numbers,
                 ..rules::settings(root, &queue, services, used.rules)
             },

@@ -66,6 +66,7 @@ pub(super) fn settings(
     let opt_outs = root.table("opt_out", &["stop", "start", "codes"]);
     let max_pending = queue.item("max_pending").and_then(|i| i.number(1, 10_000_000));
     Settings {
+        clients: default.clients,
         services,
         limits: limits(root),
         destinations: destinations(root),

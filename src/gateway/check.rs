@@ -55,7 +55,7 @@ impl Gateway {
             if let Some(answer) = mv.answered_before(once.as_ref())? {
                 return Ok(answer);
             }
-            let id = mv.newest(&to, &service, who.client.as_deref())?;
+            let id = mv.newest(&to, &service, &who)?;
             let tracked = own(&who, mv.settled(id)?)?;
             mv.asked(who.client.as_ref(), &tracked.v.to);
             mv.check(tracked, &request, once.as_ref())

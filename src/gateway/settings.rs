@@ -14,6 +14,8 @@ pub(super) const TEST_NUMBER: &str = "a test number of the configuration: nothin
 /// Everything a reload may change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
+    /// The names of the clients, which may act each for itself.
+    pub clients: Vec<String>,
     /// By name; `default` is always there.
     pub services: BTreeMap<String, Service>,
     /// Who may be sent to, and how often.
@@ -58,6 +60,7 @@ impl Default for Settings {
     fn default() -> Self {
         let days = |n: u64| Duration::from_secs(n * 86_400);
         Self {
+            clients: Vec::new(),
             services: BTreeMap::from([(Service::DEFAULT.to_owned(), Service::default())]),
             limits: Limits::default(),
             destinations: Destinations::default(),

@@ -40,6 +40,7 @@ impl Shared {
         // Each code is a new one, at any time.
         (pay.policy.cooldown, pay.policy.on_reissue) = (Duration::ZERO, otp::OnReissue::New);
         let settings = Settings {
+            clients: ["web", "shop"].map(str::to_owned).to_vec(),
             limits,
             pumping: otp::Pumping::off(),
             services: BTreeMap::from([("default".to_owned(), pay.clone()), ("pay".to_owned(), pay)]),
@@ -99,6 +100,10 @@ fn issue() -> Call {
 
 fn text() -> Call {
     Call::post("/v1/messages").json(json!({"to": NUMBER, "text": "The door is open."}))
+}
+
+fn by_number(to: &str) -> Call {
+    Call::post("/v1/check").json(json!({"to": to, "code": "000000"}))
 }
 
 /// What web made: a verification, its message, and a text.
@@ -172,7 +177,6 @@ async fn what_another_client_made_is_answered_as_what_nobody_made() {
         assert_eq!(other.status, 404, "{what}");
         assert_eq!((other.status, &other.body), (none.status, &none.body), "{what}");
     }
-    let by_number = |to: &str| Call::post("/v1/check").json(json!({"to": to, "code": "000000"}));
     let (other, none) = (ask(&shop, by_number(NUMBER)).await, ask(&shop, by_number(UNKNOWN)).await);
     assert_eq!((other.status.as_u16(), &other.body), (404, &none.body));
     made.is_as_it_was(&web).await;
@@ -302,14 +306,18 @@ async fn who_asks_for_what_another_client_made_is_in_the_trail() {
     let path = |id: &str| Call::get(format!("/v1/verifications/{id}"));
     assert_eq!(ask(&shop, path(NO_VERIFICATION)).await.status, 404, "which is nobody's, and no denial");
     assert_eq!(ask(&shop, path(&id(&made.verification))).await.status, 404);
-    let denied = loop {
-        let event = events.next().await.unwrap().expect("the stream goes on");
-        if event.name == "audit.denied" {
-            break serde_json::from_str::<Value>(&event.data).unwrap();
-        }
-    };
-    assert_eq!((&denied["client"], &denied["audit"]["count"]), (&json!("shop"), &json!(1)));
-    assert_eq!(denied["audit"]["detail"], "GET /v1/verifications/{id} is about what another client made");
+    assert_eq!(ask(&shop, by_number(UNKNOWN)).await.status, 404, "nor is this a denial");
+    assert_eq!(ask(&shop, by_number(NUMBER)).await.status, 404);
+    for what in ["GET /v1/verifications/{id}", "POST /v1/check"] {
+        let denied = loop {
+            let event = events.next().await.unwrap().expect("the stream goes on");
+            if event.name == "audit.denied" {
+                break serde_json::from_str::<Value>(&event.data).unwrap();
+            }
+        };
+        assert_eq!((&denied["client"], &denied["audit"]["count"]), (&json!("shop"), &json!(1)));
+        assert_eq!(denied["audit"]["detail"], format!("{what} is about what another client made"));
+    }
 }
 
 /// An answer that took longer for what another client made would tell that it exists.
@@ -327,7 +335,8 @@ async fn what_is_hidden_takes_as_long_as_what_is_not_there() {
         spans.sort_unstable();
         spans[spans.len() / 2]
     };
-    for (what, other, none) in made.attacks() {
+    let number = ("POST /v1/check".to_owned(), by_number(NUMBER), by_number(UNKNOWN));
+    for (what, other, none) in made.attacks().into_iter().chain([number]) {
         let (mut hidden, mut missing) = (Vec::new(), Vec::new());
         for _ in 0..40 {
             hidden.push(took(other.clone()).await);

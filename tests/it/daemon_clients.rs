@@ -85,6 +85,7 @@ async fn the_right_code_is_of_no_use_to_another_client() {
     let program = format!("program={}", daemon.smsotp.display());
     for words in [
         ["uid=61002", "client=\"shop\"", route, "status=404"],
+        ["uid=61002", "client=\"shop\"", "route=\"/v1/check\"", "status=404"],
         ["uid=61003", "method=\"POST\"", route, "status=403"],
     ] {
         let found = lines.iter().find(|line| says(line, &words) && line.contains("WARN"));

@@ -4,6 +4,7 @@ use super::*;
 use crate::id::VerificationId;
 
 const PHONE: &str = "+41791234567";
+const UNKNOWN: &str = "+41791234568";
 
 fn client(name: &str, reach: Reach) -> Caller {
     Caller { client: Some(name.to_owned()), reach, ..Caller::default() }
@@ -27,7 +28,9 @@ impl World {
 
 #[tokio::test]
 async fn what_another_client_made_does_not_exist() {
-    let world = World::new(1).await;
+    let clients = ["web", "shop"].map(str::to_owned).to_vec();
+    let settings = Settings { clients, ..settings() };
+    let world = World::with(1, settings, Store::in_memory(), Clock::manual(START)).await;
     world.modems[0].readiness.send_replace(Readiness::default());
     let (web, shop) = (client("web", Reach::Own), client("shop", Reach::Own));
     let v = world.issued_by(&web).await;
@@ -46,11 +49,14 @@ async fn what_another_client_made_does_not_exist() {
         }
         let listed = world.gateway.messages(&stranger, MessageFilter { limit: 10, ..Default::default() });
         assert_eq!(listed.await.unwrap().items, []);
-        assert_eq!(
-            world.newest_of(&stranger).await.unwrap_err(),
-            GatewayError::NotFound("verification of this number and service")
-        );
+        let what = "verification of this number and service";
+        assert_eq!(world.newest_of(&stranger).await.unwrap_err(), GatewayError::Hidden(what));
+        let of_nobody = world.gateway.check_newest(&stranger, UNKNOWN, None, CheckRequest::of("000000"));
+        assert_eq!(of_nobody.await.unwrap_err(), GatewayError::NotFound(what));
     }
+    // Nothing is hidden from who may change it by its id.
+    let root = Caller { reach: Reach::Changes, ..Caller::default() };
+    assert!(matches!(world.newest_of(&root).await, Err(GatewayError::NotFound(_))));
     assert_eq!(world.gateway.verification(&web, v.id).await.unwrap(), v, "nothing was counted or changed");
     assert_eq!(world.gateway.message(&web, m.id).await.unwrap(), m);
     assert_eq!(world.newest_of(&web).await, Ok(v.id));
