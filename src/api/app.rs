@@ -149,9 +149,9 @@ service! {
         /// Numbers that opted out, after the cursor `after`.
         opt_outs(limit: usize, after: Option<Tag>) -> Page<OptOutView> = (limit, after);
         /// Adds a number to the opt-out list.
-        add_opt_out(phone: String) -> OptOutView = (&phone);
+        add_opt_out(caller: Caller, phone: String) -> OptOutView = (&caller, &phone);
         /// Removes a number from the opt-out list.
-        remove_opt_out(phone: String) -> OptOutView = (&phone);
+        remove_opt_out(caller: Caller, phone: String) -> OptOutView = (&caller, &phone);
         /// The last lines that went over a modem's port, masked.
         trace(name: String) -> Vec<Recorded> = (&name);
         /// At most `limit` events behind `after`.

@@ -35,12 +35,12 @@ pub(super) async fn opt_outs(request: Authorised) -> Reply {
 /// `PUT /v1/opt-outs/{phone}`.
 pub(super) async fn add_opt_out(mut request: Authorised) -> Reply {
     request.no_fields().await?;
-    let view = request.app.service.add_opt_out(request.name()).await?;
+    let view = request.app.service.add_opt_out(request.caller.clone(), request.name()).await?;
     Ok(json(StatusCode::OK, &wire::OptOut::from(&view)))
 }
 
 /// `DELETE /v1/opt-outs/{phone}`.
 pub(super) async fn remove_opt_out(request: Authorised) -> Reply {
-    let view = request.app.service.remove_opt_out(request.name()).await?;
+    let view = request.app.service.remove_opt_out(request.caller.clone(), request.name()).await?;
     Ok(json(StatusCode::OK, &wire::OptOut::from(&view)))
 }

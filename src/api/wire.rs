@@ -228,7 +228,7 @@ pub struct Event {
 /// What changed no verification and no message, and is told all the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
-    /// The number that it was about, masked.
+    /// The number that it was about, masked; of several the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// What exactly, for a person.

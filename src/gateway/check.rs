@@ -8,6 +8,7 @@ use super::moves::Tracked;
 use super::once::Once;
 use super::request::{Caller, CheckRequest};
 use super::source::Source;
+use super::told::Reason;
 use super::verify::{allowed, is_for, own};
 use super::view::CheckView;
 use crate::id::VerificationId;
@@ -90,14 +91,23 @@ impl Move<'_, '_> {
             Ok(v) if self.guess(&v.to, !right)? => self.entered(Tracked { v, ..tracked })?,
             // The number had too many wrong codes: not even a right one is compared.
             Ok(_) => {
+                self.not_compared("limits.guesses_per_number is used up".to_owned());
                 let v = tracked.v.without_attempts();
                 CheckView { approved: false, verification: Tracked { v, ..tracked }.view(self.now) }
             }
-            Err(_) => CheckView { approved: false, verification: tracked.view(self.now) },
+            Err(_) => {
+                self.not_compared(format!("the verification is {}", tracked.v.status.as_str()));
+                CheckView { approved: false, verification: tracked.view(self.now) }
+            }
         };
         self.then(Effect::Checked(answer.approved));
         self.remember_answer(once, &answer)?;
         Ok(answer)
+    }
+
+    /// Writes down that a code was entered and not looked at.
+    fn not_compared(&mut self, why: String) {
+        self.note("not_compared", Reason::fixed(why));
     }
 
     /// Whether this is the code, and it is for what it was issued for.

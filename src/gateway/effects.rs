@@ -11,10 +11,11 @@ use super::inner::{Inner, Slot};
 use super::lock::locked;
 use super::log::{self, Line};
 use super::settings::Settings;
-use super::told;
+use super::told::{self, Reason};
 use super::view::{Event, EventKind, InboxView, MessageView, ModemView, RecoveryView, VerificationView};
 use crate::clock::{Now, Steady};
 use crate::id::{MessageId, VerificationId};
+use crate::otp::VerificationStatus;
 use crate::outbox::{Avoid, Message, MessageStatus, Observation};
 use crate::phone::PhoneNumber;
 use crate::secret::Key;
@@ -80,6 +81,15 @@ impl Effect {
             Self::Audit(audit) => About::Audit(audit.clone()),
             _ => return None,
         })
+    }
+
+    /// Whether time alone brings it about: a verification's life is over, which is written down by whoever finds it first.
+    fn is_of_time(&self) -> bool {
+        match self {
+            Self::Verification(_, v) => v.status == VerificationStatus::Expired,
+            Self::CodeEnded(_, observation) => *observation == Observation::CodeUnused,
+            _ => false,
+        }
     }
 }
 
@@ -152,19 +162,20 @@ impl Move<'_, '_> {
         Ok(effects.into_iter().zip(written).collect())
     }
 
-    /// A refusal changes nothing, and its event is written down all the same: the first of its kind at once.
+    /// A refusal changes nothing but what it found ended by time, and its event is written down all the same: the first of
+    /// its kind at once.
     fn refused(&mut self, error: &GatewayError) {
-        self.effects.clear();
-        if let Some(detail) = told::refusal(error) {
-            self.note("refused", detail);
+        self.effects.retain(Effect::is_of_time);
+        if let Some(reason) = told::refusal(error) {
+            self.note("refused", reason);
         }
     }
 
     /// Writes down what anybody can cause at will, with the number that the move is about.
-    pub(super) fn note(&mut self, action: &str, detail: String) {
+    pub(super) fn note(&mut self, action: &str, Reason { kind, detail }: Reason) {
         let to = self.to.as_ref().map(PhoneNumber::masked);
         let audit = Audit { action: action.to_owned(), to, detail, count: 1 };
-        let noted = locked(&self.inner.refusals).note(self.by.as_deref(), audit, self.now.steady());
+        let noted = locked(&self.inner.refusals).note(self.by.as_deref(), &kind, audit, self.now.steady());
         self.inner.keep_refusals();
         self.effects.extend(noted.map(Effect::Audit));
     }

@@ -78,7 +78,8 @@ impl Gateway {
         let service = allowed(caller, &settings, &name)?;
         let asked = inner.weigh(caller, &settings, to, request.mode, &request.keys)?;
         check_notes(&request.metadata)?;
-        let new = inner.draw(caller, &settings, (&name, service), asked.to.clone(), request, now)?;
+        let drawn = inner.draw(caller, &settings, (&name, service), asked.to.clone(), request, now);
+        let new = drawn.inspect_err(|e| inner.tell_refusal(caller, &asked.to, e))?;
         let invitation = new.invitation.clone();
         let who = caller.clone();
         let Made { subject, known } =

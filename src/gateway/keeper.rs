@@ -84,6 +84,7 @@ impl Inner {
                 () = self.clocks.sleep_until(next) => {}
             }
         }
+        self.tell_rest().await;
     }
 
     /// The log tells that the wall clock cannot be right.

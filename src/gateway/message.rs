@@ -29,7 +29,7 @@ impl Gateway {
         if let Some(m) = inner.replay(once.clone(), look).await? {
             return Ok((MessageView::from(&m), true));
         }
-        settings.permits(&to)?;
+        settings.permits(&to).inspect_err(|e| inner.tell_refusal(caller, &to, e))?;
         if request.text.expose().is_empty() {
             return Err(GatewayError::InvalidRequest("text is empty".to_owned()));
         }

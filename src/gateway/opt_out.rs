@@ -9,12 +9,14 @@
 use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::inner::Gateway;
+use super::request::Caller;
 use super::view::{OptOutView, Page};
 use crate::id::InboxId;
 use crate::inbox::{Keyword, OptOut, Sender, Tag};
 use crate::outbox::{self, Kind};
 use crate::phone::PhoneNumber;
 use crate::store::{InboxRecords as _, Records as _};
+use crate::trail::Audit;
 
 /// Why a message to somebody on the list is withdrawn.
 pub(super) const OPTED_OUT: &str = "the recipient opted out";
@@ -40,10 +42,12 @@ impl Gateway {
     }
 
     /// Puts a number on the list, and withdraws what waits for it.
-    pub async fn add_opt_out(&self, phone: &str) -> Result<OptOutView> {
+    pub async fn add_opt_out(&self, caller: &Caller, phone: &str) -> Result<OptOutView> {
         let phone = self.0.settings().number(phone)?;
-        let (now, to) = (self.0.now(), phone.clone());
+        let (now, to, client) = (self.0.now(), phone.clone(), caller.client.clone());
         let stop = move |mv: &mut Move<'_, '_>| {
+            mv.asked(client.as_ref(), &to);
+            mv.listed("opt_out_added", &to)?;
             mv.apply_keyword(&to, Keyword::Stop, None)?;
             Ok(mv.tx.opt_out(&to)?)
         };
@@ -53,22 +57,35 @@ impl Gateway {
     }
 
     /// Takes a number off the list.
-    pub async fn remove_opt_out(&self, phone: &str) -> Result<OptOutView> {
+    pub async fn remove_opt_out(&self, caller: &Caller, phone: &str) -> Result<OptOutView> {
         // A sender whose number no numbering plan knows may be on the list as well.
         let phone = self.0.settings().number(phone).or_else(|e| phone.parse().map_err(|_| e))?;
-        let to = phone.clone();
+        let (to, client) = (phone.clone(), caller.client.clone());
         let start = move |mv: &mut Move<'_, '_>| {
-            let was = mv.tx.opt_out(&to)?;
+            let was = mv.tx.opt_out(&to)?.ok_or(GatewayError::NotFound("opt-out of this number"))?;
+            mv.asked(client.as_ref(), &to);
+            mv.listed("opt_out_removed", &to)?;
             mv.apply_keyword(&to, Keyword::Start, None)?;
             Ok(was)
         };
         let was = self.0.perform(start).await?;
-        let was = was.ok_or(GatewayError::NotFound("opt-out of this number"))?;
         Ok(OptOutView { phone, since: was.since, message: was.message })
     }
 }
 
 impl Move<'_, '_> {
+    /// Writes down that an operator changes the list, and what the number was on it before.
+    fn listed(&mut self, action: &str, to: &PhoneNumber) -> Result<()> {
+        let detail = match self.tx.opt_out(to)? {
+            None => "it was not on the list",
+            Some(OptOut { message: Some(_), .. }) => "a stop word had put it on the list",
+            Some(OptOut { message: None, .. }) => "an operator had put it on the list",
+        };
+        let (action, to, detail) = (action.to_owned(), Some(to.masked()), detail.to_owned());
+        self.then(Effect::Audit(Audit { action, to, detail, count: 1 }));
+        Ok(())
+    }
+
     /// Refuses a code, or a text, for a number that opted out of such messages.
     pub(super) fn permits(&self, to: &PhoneNumber, is_code: bool) -> Result<()> {
         if !self.stopped(to, is_code)? {

@@ -9,61 +9,115 @@ use crate::trail::Audit;
 
 /// How long what happens again is only counted.
 const SPAN: Duration = Duration::from_secs(60);
-/// Kinds that are told apart; all others are one.
-const KINDS: usize = 64;
+/// Reasons and numbers of one client and action that are told apart. Beyond them the reasons alone are, as many again;
+/// beyond those all are one.
+const APART: usize = 32;
 /// Events of one modem in a span.
 const OF_A_MODEM: u32 = 20;
 
-/// One kind: what happened, who did it, and what exactly it was.
-type Kind = (String, Option<String>, String);
-
-/// Refusals and denials. The first of a kind is written at once; those that follow within a minute are written together
-/// when the minute is over.
+/// Refusals and denials, by client and action. The first of a kind is written at once; those that follow within a minute
+/// are written together when the minute is over. What one client causes takes no place from another.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(BTreeMap<Kind, Held>);
+pub(super) struct Refusals(BTreeMap<(Option<String>, String), Kinds>);
+
+type Kinds = BTreeMap<Kind, Held>;
+
+/// What is one and the same, as exactly as there is room for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// This reason, about this masked number if it is about one.
+    Exact(String, Option<String>),
+    /// This reason, about whatever number.
+    Reason(String),
+    /// Any reason.
+    Any,
+}
+
+impl Kind {
+    /// The most exact kind for which there is room.
+    fn of(reason: &str, audit: &Audit, kinds: &Kinds) -> Self {
+        let exact = Self::Exact(reason.to_owned(), audit.to.clone());
+        if kinds.len() < APART || kinds.contains_key(&exact) {
+            return exact;
+        }
+        let reason = Self::Reason(reason.to_owned());
+        if kinds.len() < 2 * APART || kinds.contains_key(&reason) { reason } else { Self::Any }
+    }
+}
 
 #[derive(Debug)]
 struct Held {
     until: Steady,
     more: u32,
+    /// The last one.
+    last: Audit,
+}
+
+impl Held {
+    /// Those that were only counted, as one: the last of them, and how many they are.
+    fn take(&mut self, kind: &Kind) -> Option<Audit> {
+        let of = match kind {
+            Kind::Exact(..) => "",
+            Kind::Reason(_) => ", the last of several",
+            Kind::Any => ", the last of several kinds",
+        };
+        let count = std::mem::take(&mut self.more);
+        let detail = format!("{}{of}", self.last.detail);
+        (count > 0).then(|| Audit { detail, count, ..self.last.clone() })
+    }
 }
 
 impl Refusals {
-    /// One more; answers what to write now.
-    pub(super) fn note(&mut self, by: Option<&str>, audit: Audit, now: Steady) -> Option<Audit> {
-        let mut kind = (audit.action.clone(), by.map(str::to_owned), audit.detail.clone());
-        if self.0.len() >= KINDS && !self.0.contains_key(&kind) {
-            kind = (audit.action.clone(), None, "of several kinds".to_owned());
-        }
-        if let Some(held) = self.0.get_mut(&kind) {
+    /// One more, for this reason; answers what to write now.
+    pub(super) fn note(
+        &mut self,
+        by: Option<&str>,
+        reason: &str,
+        audit: Audit,
+        now: Steady,
+    ) -> Option<Audit> {
+        let kinds = self.0.entry((by.map(str::to_owned), audit.action.clone())).or_default();
+        let kind = Kind::of(reason, &audit, kinds);
+        if let Some(held) = kinds.get_mut(&kind) {
             held.more = held.more.saturating_add(audit.count);
+            held.last = audit;
             return None;
         }
-        self.0.insert(kind, Held { until: now.plus(SPAN), more: 0 });
+        kinds.insert(kind, Held { until: now.plus(SPAN), more: 0, last: audit.clone() });
         Some(audit)
     }
 
     /// What is to be written because its minute is over, each with who did it.
     pub(super) fn due(&mut self, now: Steady) -> Vec<(Option<String>, Audit)> {
         let mut due = Vec::new();
-        self.0.retain(|(action, by, detail), held| {
-            if held.until > now {
-                return true;
-            }
-            if held.more == 0 {
-                return false;
-            }
-            let (action, detail, count) = (action.clone(), detail.clone(), std::mem::take(&mut held.more));
-            due.push((by.clone(), Audit { action, to: None, detail, count }));
-            held.until = now.plus(SPAN);
-            true
-        });
+        for ((by, _), kinds) in &mut self.0 {
+            kinds.retain(|kind, held| {
+                if held.until > now {
+                    return true;
+                }
+                held.until = now.plus(SPAN);
+                let told = held.take(kind).map(|audit| (by.clone(), audit));
+                let goes_on = told.is_some();
+                due.extend(told);
+                goes_on
+            });
+        }
+        self.0.retain(|_, kinds| !kinds.is_empty());
         due
+    }
+
+    /// What was only counted so far, when nothing is to be counted any more.
+    pub(super) fn end(&mut self) -> Vec<(Option<String>, Audit)> {
+        let each = std::mem::take(&mut self.0).into_iter();
+        let of_one = |((by, _), kinds): ((Option<String>, String), Kinds)| {
+            kinds.into_iter().filter_map(move |(kind, mut held)| Some((by.clone(), held.take(&kind)?)))
+        };
+        each.flat_map(of_one).collect()
     }
 
     /// When something is due at the earliest.
     pub(super) fn next(&self) -> Option<Steady> {
-        self.0.values().map(|held| held.until).min()
+        self.0.values().flat_map(BTreeMap::values).map(|held| held.until).min()
     }
 }
 
@@ -111,32 +165,62 @@ mod tests {
         Audit { action: "refused".to_owned(), to, detail: detail.to_owned(), count: 1 }
     }
 
-    #[test]
-    fn the_first_is_written_and_the_others_are_counted() {
-        let mut refusals = Refusals::default();
-        assert_eq!(refusals.note(Some("web"), refusal("a"), at(0)), Some(refusal("a")));
-        for _ in 0..5 {
-            assert_eq!(refusals.note(Some("web"), refusal("a"), at(1)), None);
+    impl Refusals {
+        /// One for this reason is written at once.
+        fn writes(&mut self, by: Option<&str>, reason: &str, audit: Audit, seconds: u64) -> bool {
+            let written = self.note(by, reason, audit.clone(), at(seconds));
+            assert!(written.is_none() || written == Some(audit));
+            written.is_some()
         }
-        assert!(refusals.note(None, refusal("a"), at(1)).is_some(), "of another client");
-        assert_eq!(refusals.next(), Some(at(60)));
-        assert_eq!(refusals.due(at(59)), []);
-        let five = Audit { to: None, count: 5, ..refusal("a") };
-        assert_eq!(refusals.due(at(61)), [(Some("web".to_owned()), five)]);
-        assert!(refusals.note(Some("web"), refusal("a"), at(70)).is_none(), "still a flood");
-        assert_eq!(refusals.due(at(121)).len(), 1);
-        assert_eq!((refusals.due(at(200)), refusals.next()), (vec![], None), "it is over");
-        assert!(refusals.note(Some("web"), refusal("a"), at(201)).is_some());
     }
 
     #[test]
-    fn whatever_is_refused_the_kinds_are_bounded() {
+    fn the_first_is_written_and_the_others_are_counted() {
         let mut refusals = Refusals::default();
-        let written = (0..1000).filter(|n| refusals.note(None, refusal(&n.to_string()), at(0)).is_some());
-        assert_eq!(written.count(), KINDS + 1);
-        let due = refusals.due(at(60));
-        assert_eq!(due.len(), 1);
-        assert_eq!(due[0].1.count as usize, 1000 - KINDS - 1);
+        assert!(refusals.writes(Some("web"), "a", refusal("a"), 0));
+        for _ in 0..5 {
+            assert!(!refusals.writes(Some("web"), "a", refusal("a"), 1));
+        }
+        assert!(refusals.writes(None, "a", refusal("a"), 1), "of another client");
+        let other = Audit { to: None, ..refusal("a") };
+        assert!(refusals.writes(Some("web"), "a", other, 1), "about another number");
+        assert_eq!(refusals.next(), Some(at(60)));
+        assert_eq!(refusals.due(at(59)), []);
+        let of_web = |count| (Some("web".to_owned()), Audit { count, ..refusal("a") });
+        assert_eq!(refusals.due(at(61)), [of_web(5)]);
+        assert!(!refusals.writes(Some("web"), "a", refusal("a"), 70), "still a flood");
+        assert_eq!(refusals.due(at(121)).len(), 1);
+        assert_eq!((refusals.due(at(200)), refusals.next()), (vec![], None), "it is over");
+        for _ in 0..4 {
+            refusals.note(Some("web"), "a", refusal("a"), at(201));
+        }
+        assert_eq!((refusals.end(), refusals.next()), (vec![of_web(3)], None), "the daemon ends");
+    }
+
+    #[test]
+    fn who_fills_its_places_takes_none_of_another() {
+        let mut refusals = Refusals::default();
+        let mut written = 0;
+        for n in 0..1000 {
+            let audit = Audit { to: Some(n.to_string()), ..refusal("why") };
+            written += usize::from(refusals.writes(Some("web"), "why", audit, 0));
+        }
+        assert_eq!(written, APART + 1);
+        for n in 0..1000 {
+            written += usize::from(refusals.writes(Some("web"), &n.to_string(), refusal("why"), 1));
+        }
+        assert_eq!(written, 2 * APART + 1);
+        let denied = Audit { action: "denied".to_owned(), ..refusal("a") };
+        assert!(refusals.writes(Some("web"), "a", denied, 1), "another action");
+        assert!(refusals.writes(Some("shop"), "why", refusal("why"), 1), "another client");
+        assert!(refusals.writes(None, "why", refusal("why"), 1), "no client");
+        let due = refusals.due(at(61));
+        let told: Vec<_> =
+            due.iter().map(|(by, a)| (by.as_deref(), a.to.as_deref(), a.detail.as_str())).collect();
+        let numbered = (Some("web"), Some("999"), "why, the last of several");
+        let any = (Some("web"), Some("+4179*****67"), "why, the last of several kinds");
+        assert_eq!(told, [numbered, any]);
+        assert_eq!(due.iter().map(|(_, audit)| audit.count as usize).sum::<usize>(), 2000 - written);
     }
 
     #[test]

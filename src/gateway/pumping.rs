@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::lock::locked;
+use super::told::Reason;
 use crate::clock::Steady;
 use crate::otp::{
     Action, Group, NEIGHBOURS, Neighbourhood, PumpingRule, Rate, Standing, Tally, Verification, Window,
@@ -140,7 +141,8 @@ impl Move<'_, '_> {
             && let Some(Broken { rule, limit, .. }) = guard.spent(policy.unverified)
         {
             self.inner.metrics.pumping(rule, false);
-            self.note("suspected", format!("rate_limited: {limit}; recorded, not refused"));
+            let why = format!("rate_limited: {limit}; recorded, not refused");
+            self.note("suspected", Reason::fixed(why));
         }
         for Counted { group, mut tally, .. } in guard.groups {
             tally.issued(&policy, self.now.steady());

@@ -4,9 +4,13 @@
 use std::sync::Arc;
 
 use super::effects::Effect;
+use super::error::GatewayError;
 use super::inner::{Gateway, Inner};
 use super::lock::locked;
+use super::request::Caller;
+use super::told::{self, Reason};
 use super::view::RecoveryView;
+use crate::phone::PhoneNumber;
 use crate::trail::Audit;
 
 impl Gateway {
@@ -29,12 +33,8 @@ impl Gateway {
     /// Writes down that a client was refused, or a peer denied: the first of a kind at once, those that follow within a
     /// minute together. `by` is the client, where there is one.
     pub fn audit_refusal(&self, by: Option<&str>, audit: Audit) {
-        let now = self.0.now().steady();
-        let noted = locked(&self.0.refusals).note(by, audit, now);
-        self.0.keep_refusals();
-        if let Some(audit) = noted {
-            self.0.tell_alone(by.map(str::to_owned), Effect::Audit(audit));
-        }
+        let reason = audit.detail.clone();
+        self.0.note_refusal(by, &reason, audit);
     }
 
     /// Writes down what an operator did, each time.
@@ -59,19 +59,45 @@ impl Inner {
         }
     }
 
+    /// Writes down a refusal that came before its move began.
+    pub(super) fn tell_refusal(self: &Arc<Self>, caller: &Caller, to: &PhoneNumber, error: &GatewayError) {
+        if let Some(Reason { kind, detail }) = told::refusal(error) {
+            let audit = Audit { action: "refused".to_owned(), to: Some(to.masked()), detail, count: 1 };
+            self.note_refusal(caller.client.as_deref(), &kind, audit);
+        }
+    }
+
+    fn note_refusal(self: &Arc<Self>, by: Option<&str>, reason: &str, audit: Audit) {
+        let noted = locked(&self.refusals).note(by, reason, audit, self.now().steady());
+        self.keep_refusals();
+        if let Some(audit) = noted {
+            self.tell_alone(by.map(str::to_owned), Effect::Audit(audit));
+        }
+    }
+
     /// An event in a transaction of its own, behind those that were told before.
     fn tell_alone(self: &Arc<Self>, by: Option<String>, effect: Effect) {
         let inner = Arc::clone(self);
-        tokio::spawn(async move {
-            let told = inner.make_in_turn(move |mv| {
-                mv.by = by;
-                mv.then(effect);
-                Ok(())
-            });
-            if let Err(e) = told.await {
-                tracing::debug!(error = %e, "an event was not written");
-            }
+        tokio::spawn(async move { inner.tell_now(by, effect).await });
+    }
+
+    async fn tell_now(self: &Arc<Self>, by: Option<String>, effect: Effect) {
+        let told = self.make_in_turn(move |mv| {
+            mv.by = by;
+            mv.then(effect);
+            Ok(())
         });
+        if let Err(e) = told.await {
+            tracing::debug!(error = %e, "an event was not written");
+        }
+    }
+
+    /// Writes what was only counted so far; answers when it is on disk.
+    pub(super) async fn tell_rest(self: &Arc<Self>) {
+        let rest = locked(&self.refusals).end();
+        for (by, audit) in rest {
+            self.tell_now(by, Effect::Audit(audit)).await;
+        }
     }
 
     /// Writes what was held back long enough.

@@ -25,16 +25,38 @@ impl EventKind {
     }
 }
 
-/// What is written down of a refusal; nothing of what is no refusal but a mistake, or a fault of the daemon.
-pub(super) fn refusal(error: &GatewayError) -> Option<String> {
-    match error {
-        GatewayError::RateLimited { limit, .. } => Some(format!("rate_limited: {limit}")),
-        GatewayError::Cooldown { .. } => Some("cooldown".to_owned()),
-        GatewayError::DestinationBlocked(_) | GatewayError::OptedOut => {
-            Some(format!("destination_blocked: {}", short(&error.to_string())))
-        }
-        _ => None,
+/// Why something was not done.
+pub(super) struct Reason {
+    /// What is one and the same for all that are refused so: nothing of the request is in it, such as the country of a
+    /// number.
+    pub(super) kind: String,
+    /// What exactly, for a person.
+    pub(super) detail: String,
+}
+
+impl Reason {
+    /// One that is the same each time.
+    pub(super) fn fixed(detail: String) -> Self {
+        Self { kind: detail.clone(), detail }
     }
+}
+
+/// What is written down of a refusal; nothing of what is no refusal but a mistake, or a fault of the daemon.
+pub(super) fn refusal(error: &GatewayError) -> Option<Reason> {
+    Some(match error {
+        GatewayError::RateLimited { limit, .. } => Reason::fixed(format!("rate_limited: {limit}")),
+        GatewayError::Cooldown { .. } => Reason::fixed("cooldown".to_owned()),
+        GatewayError::DestinationBlocked(_) | GatewayError::OptedOut => {
+            let code = "destination_blocked";
+            Reason { kind: code.to_owned(), detail: format!("{code}: {}", short(&error.to_string())) }
+        }
+        GatewayError::QueueFull => Reason::fixed(format!("queue_full: {error}")),
+        GatewayError::Overloaded { .. } => {
+            Reason::fixed("queue_full: more codes wait than the modems can send in time".to_owned())
+        }
+        GatewayError::Conflict(why) => Reason::fixed(format!("conflict: {}", short(why))),
+        _ => return None,
+    })
 }
 
 pub(super) fn verification(what: &str, v: &VerificationView) -> trail::About {

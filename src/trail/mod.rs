@@ -206,9 +206,9 @@ pub struct Inbox {
 /// What changed no verification and no message, and is written down all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audit {
-    /// `refused`, `suspected`, `denied`, `config` and so on.
+    /// `refused`, `not_compared`, `suspected`, `denied`, `config` and so on.
     pub action: String,
-    /// The number that it was about, masked.
+    /// The number that it was about, masked; of several the last one.
     pub to: Option<String>,
     /// What exactly: the code of a refusal, the right that a peer lacks, the hash of a file.
     pub detail: String,

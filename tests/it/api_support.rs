@@ -339,16 +339,16 @@ impl Service for Fake {
         }))
     }
 
-    fn add_opt_out(&self, phone: String) -> Answer<'_, OptOutView> {
-        answer(self.enter(Caller::default(), |state| {
+    fn add_opt_out(&self, caller: Caller, phone: String) -> Answer<'_, OptOutView> {
+        answer(self.enter(caller, |state| {
             let view = OptOutView { phone: number(&phone)?, since: now(), message: None };
             state.opt_outs.insert(view.phone.clone(), view.clone());
             Ok(view)
         }))
     }
 
-    fn remove_opt_out(&self, phone: String) -> Answer<'_, OptOutView> {
-        answer(self.enter(Caller::default(), |state| {
+    fn remove_opt_out(&self, caller: Caller, phone: String) -> Answer<'_, OptOutView> {
+        answer(self.enter(caller, |state| {
             state.opt_outs.remove(&number(&phone)?).ok_or(GatewayError::NotFound("such opt-out"))
         }))
     }

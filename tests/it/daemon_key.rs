@@ -9,7 +9,7 @@ use gsm_sim::Script;
 use serde_json::json;
 use smsotpd::clock::Clock;
 use smsotpd::daemon::Core;
-use smsotpd::gateway::Settings;
+use smsotpd::gateway::{Caller, Settings};
 use smsotpd::secret::Key;
 use smsotpd::store::{Options, Store};
 
@@ -137,7 +137,7 @@ async fn a_store_of_before_gets_the_check_value_of_its_own_key() {
         let store = Store::open(&rig.state().join("store"), &Options::default()).unwrap();
         let keys = Key::from_bytes(key.clone().try_into().unwrap());
         let core = Core::start(store, keys, Clock::system(), Settings::default(), vec![]).await.unwrap();
-        core.gateway().add_opt_out(PHONE).await.unwrap();
+        core.gateway().add_opt_out(&Caller::default(), PHONE).await.unwrap();
         core.stop().await.close().await;
     }
     let (exit, said) = rig.refused(&[]);

@@ -71,9 +71,9 @@ async fn all_spellings_of_a_number_are_one_number() {
     let code = CheckRequest::of(&code_of(&world.aired().await));
     let caller = Caller::default();
     assert!(world.gateway.check_newest(&caller, "079/1234567", None, code).await.unwrap().approved);
-    world.gateway.add_opt_out("079 123 45 67").await.unwrap();
+    world.gateway.add_opt_out(&Caller::default(), "079 123 45 67").await.unwrap();
     assert_eq!(world.issue("+41791234567").await.unwrap_err(), GatewayError::OptedOut);
-    world.gateway.remove_opt_out("+410791234567").await.unwrap();
+    world.gateway.remove_opt_out(&Caller::default(), "+410791234567").await.unwrap();
     let filter = MessageFilter { to: Some("079".to_owned()), limit: 9, ..MessageFilter::default() };
     let refused = world.gateway.messages(&caller, filter).await.unwrap_err();
     assert!(matches!(refused, GatewayError::InvalidNumber(_)), "{refused}");
@@ -92,10 +92,10 @@ async fn a_stranger_whose_number_no_plan_knows_is_kept_as_he_is() {
     phones.sort();
     assert_eq!(phones, ["+2101234567", "+41791234567"]);
     for phone in phones {
-        world.gateway.remove_opt_out(&phone).await.unwrap();
+        world.gateway.remove_opt_out(&Caller::default(), &phone).await.unwrap();
     }
     assert!(list().await.is_empty());
-    let refused = world.gateway.add_opt_out("+2101234567").await.unwrap_err();
+    let refused = world.gateway.add_opt_out(&Caller::default(), "+2101234567").await.unwrap_err();
     assert!(matches!(refused, GatewayError::InvalidNumber(_)), "{refused}");
 }
 

@@ -293,7 +293,7 @@ async fn what_an_operator_stops_is_stopped_for_codes_too_whatever_a_stop_word_di
     world.receive(&parts(PHONE, "STOP", 1, 0)[0]).await;
     let since = world.gateway.opt_outs(10, None).await.unwrap().items[0].since;
     world.clock.advance(Duration::from_secs(60));
-    let entry = world.gateway.add_opt_out(PHONE).await.unwrap();
+    let entry = world.gateway.add_opt_out(&Caller::default(), PHONE).await.unwrap();
     assert_eq!((entry.since, entry.message), (since, None));
     let withdrawn = world.gateway.message(&Caller::default(), waiting.message.0).await.unwrap();
     assert_eq!(withdrawn.status, MessageStatus::Cancelled);
@@ -306,13 +306,13 @@ async fn what_an_operator_stops_is_stopped_for_codes_too_whatever_a_stop_word_di
 #[tokio::test]
 async fn a_start_word_lifts_what_a_stop_word_did_and_nothing_that_an_operator_did() {
     let world = World::new(1).await;
-    world.gateway.add_opt_out(PHONE).await.unwrap();
+    world.gateway.add_opt_out(&Caller::default(), PHONE).await.unwrap();
     for (n, word) in (0..).zip(["START", "STOP", "START"]) {
         world.receive(&parts(PHONE, word, 1, n)[0]).await;
         assert!(world.blocked(PHONE).await, "after {word}");
         assert!(matches!(world.issue(PHONE).await, Err(GatewayError::OptedOut)), "{word}");
     }
-    world.gateway.remove_opt_out(PHONE).await.unwrap();
+    world.gateway.remove_opt_out(&Caller::default(), PHONE).await.unwrap();
     assert!(!world.blocked(PHONE).await);
     world.receive(&parts(PHONE, "STOP.", 1, 8)[0]).await;
     assert!(world.blocked(PHONE).await, "with a mark behind it");
@@ -376,12 +376,12 @@ async fn a_message_on_the_air_does_not_go_out_again_after_a_stop() {
     locked(&world.modems[0].plan).push_back(Plan::HoldThen(until, unknown));
     let (m, _) = world.gateway.send(&Caller::default(), text(PHONE, "hello")).await.unwrap();
     world.aired().await;
-    world.gateway.add_opt_out(PHONE).await.unwrap();
+    world.gateway.add_opt_out(&Caller::default(), PHONE).await.unwrap();
     assert_eq!(world.gateway.message(&Caller::default(), m.id).await.unwrap().status, MessageStatus::Sending);
     release.send(()).unwrap();
     world.until(m.id, MessageStatus::Cancelled).await;
     assert_eq!(world.gateway.status().queue, QueueView::default());
-    world.gateway.remove_opt_out(PHONE).await.unwrap();
-    assert!(world.gateway.remove_opt_out(PHONE).await.is_err());
+    world.gateway.remove_opt_out(&Caller::default(), PHONE).await.unwrap();
+    assert!(world.gateway.remove_opt_out(&Caller::default(), PHONE).await.is_err());
     assert!(!world.blocked(PHONE).await);
 }

@@ -109,7 +109,7 @@ async fn each_refusal_is_explained_as_the_issue_meets_it() {
     settings.limits.deny_prefixes = vec!["+4190".to_owned()];
     settings.max_pending = 1;
     let world = World::with(0, settings, Store::in_memory(), Clock::manual(START)).await;
-    world.gateway.add_opt_out("+41791234569").await.unwrap();
+    world.gateway.add_opt_out(&Caller::default(), "+41791234569").await.unwrap();
     let windows = [("per_number 1/1h", 0, 1, START), ("guesses_per_number 15/1day", 0, 15, START)];
     let view = world.explained(judged("+41791234567")).await;
     let told = view.windows.iter().map(|w| (w.name.as_str(), w.used, w.limit, w.resets_at));

@@ -18,6 +18,7 @@ use crate::secret::{Key, Secret};
 use crate::store::{InboxRecords, ReportRecords, Store};
 
 mod apart;
+mod audit;
 mod backlog;
 mod canary;
 mod cancel;

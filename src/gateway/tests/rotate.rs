@@ -132,7 +132,7 @@ async fn what_was_there_before_is_as_good_after_it() {
     }
     let halves = parts("+41791234561", &"half ".repeat(40), 2, 2);
     world.receive(&halves[0]).await;
-    world.gateway.add_opt_out("+41791234562").await.unwrap();
+    world.gateway.add_opt_out(&Caller::default(), "+41791234562").await.unwrap();
 
     let told = world.rotate().await;
     assert_eq!((told.rotations, told.older.1, *locked(&home.taken)), (1, 1, 1));

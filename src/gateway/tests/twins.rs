@@ -291,7 +291,7 @@ async fn a_code_that_is_of_no_more_use_has_no_twin_and_does_not_go_out_again() {
 #[tokio::test]
 async fn nobody_who_opted_out_gets_a_twin() {
     let (mut world, first, id, _) = silent(2, unknown()).await;
-    world.gateway.add_opt_out(PHONE).await.unwrap();
+    world.gateway.add_opt_out(&Caller::default(), PHONE).await.unwrap();
     world.overdue(0).await;
     assert!(world.air.try_recv().is_err());
     first.end();
