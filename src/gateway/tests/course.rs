@@ -86,7 +86,7 @@ async fn what_is_refused_is_counted_by_its_rule() {
     world.issue("+41901234567").await.unwrap_err();
     world.gateway.send(&Caller::default(), text("+41901234567", "x")).await.unwrap_err();
     world.issue("+4").await.unwrap_err();
-    world.gateway.add_opt_out("+41791234568").await.unwrap();
+    world.gateway.add_opt_out(&Caller::default(), "+41791234568").await.unwrap();
     world.issue("+41791234568").await.unwrap_err();
     // Neither a mistake nor what an issue would meet is a refusal.
     world.gateway.limits(&Caller::default(), limits::judged("+41901234567")).await.unwrap();
