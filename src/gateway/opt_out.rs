@@ -6,7 +6,7 @@
 //! What waits for the number and is stopped is withdrawn, a message on the air is not; a verification stays as it is,
 //! since its code may have arrived before.
 
-use super::effects::Move;
+use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
 use super::inner::Gateway;
 use super::request::Caller;
