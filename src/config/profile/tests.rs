@@ -21,7 +21,7 @@ fn wrong(files: &[(&str, &str)]) -> String {
 #[test]
 fn a_file_replaces_adds_and_inherits() {
     let folder = folder(&[
-        ("zte.toml", "init = []\n[[match]]\nmaker = \"ZTE\"\n"),
+        ("zte.toml", "init = [\"AT+X=1\"]\ninit_optional = []\n[[match]]\nmaker = \"ZTE\"\n"),
         (
             "mine.toml",
             "like = \"huawei\"\nussd = \"gsm7-packed-hex\"\nreset = [\"AT^RESET\"]\n\
@@ -41,10 +41,10 @@ fn a_file_replaces_adds_and_inherits() {
     ]);
     let all = profiles_of(folder.path()).unwrap();
     let named = |name| all.iter().find(|p| p.name == name).unwrap().clone();
-    assert!(named("zte").init.is_empty());
+    assert_eq!((named("zte").init, named("zte").init_optional), (vec!["AT+X=1".to_owned()], vec![]));
     assert_eq!(named("zte").receiving.new_messages, named("generic").receiving.new_messages);
     let mine = named("mine");
-    assert_eq!(mine.init, named("huawei").init);
+    assert_eq!(mine.init_optional, ["AT^CURC=0", "AT^USSDMODE=0"]);
     assert_eq!((mine.ussd, mine.reset), (UssdCoding::PackedHex, vec!["AT^RESET".to_owned()]));
     assert_eq!(mine.send_timeout, Some(Duration::from_secs(90)));
     assert_eq!(mine.rules.len(), 1, "rules are not inherited");

@@ -11,7 +11,7 @@ const LONGEST_WORD: usize = 12;
 const MOST_DIGITS: usize = 3;
 
 /// Appends to `to` what may be shown of `line`.
-pub(super) fn mask(line: &str, to: &mut String) {
+pub(crate) fn mask(line: &str, to: &mut String) {
     if matches!(line, "OK" | "ERROR" | ">") {
         to.push_str(line);
     } else if let Some(text) = line.strip_prefix("+CMS ERROR:").or_else(|| line.strip_prefix("+CME ERROR:")) {

@@ -42,8 +42,10 @@ pub struct Profile {
     pub name: String,
     /// Which modems belong to it.
     pub rules: Vec<Rule>,
-    /// Commands that are sent once the SIM is ready; each may be refused.
+    /// Commands that are sent once the SIM is ready. One that is refused is sent again, and in the end told to a person.
     pub init: Vec<String>,
+    /// Commands that are sent after those, and that only some modems of the family know: each may be refused.
+    pub init_optional: Vec<String>,
     /// Commands for the number of the SIM card, in the order in which they are tried.
     pub iccid: Vec<String>,
     /// How messages come in.

@@ -73,10 +73,15 @@ impl Session {
         Next::BringUp(Open::No)
     }
 
-    /// A part of the modem became ready. During the bring-up that ends a wait; later it shows that the modem
-    /// restarted without saying so, and its settings are made again once no message is in progress.
+    /// A part of the modem became ready. During the bring-up that ends a wait, or begins the bring-up anew when the modem
+    /// refused before what its family needs; later it shows that the modem restarted without saying so, and its settings
+    /// are made again once no message is in progress.
     fn part_ready(&mut self, now: Instant) -> Next {
         if self.doing.activity() == Activity::BringUp {
+            if self.known.format.family_refused && self.known.pending.ready_code_counts(now) {
+                self.known.format.family_refused = false;
+                return Next::BringUp(Open::Perhaps);
+            }
             return self.wake(now);
         }
         if !matches!(self.doing.activity(), Activity::Closed | Activity::Curing)

@@ -89,6 +89,11 @@ pub(super) enum Fault {
     RadioOff(String),
     #[error("the modem refuses {what}: {why}; it may be no SMS modem, or its SIM does not settle")]
     FormatRefused { what: &'static str, why: String },
+    #[error(
+        "the modem refuses what its family {family} sets up: {refused}; if messages fail, reset the modem, else move the \
+         command to init_optional in the family's file"
+    )]
+    FamilyRefused { family: String, refused: String },
     #[error("the service centre's number from the configuration was refused: {0}")]
     CentreRefused(String),
     #[error("the SIM names no service centre: set smsc in this modem's configuration")]

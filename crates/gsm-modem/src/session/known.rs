@@ -65,6 +65,8 @@ pub(super) struct Format {
     /// When `AT+CMGF` was last known to be in force; `None` when there is reason for doubt.
     proven: Option<Instant>,
     pub(super) echo: Echo,
+    /// The modem refused a command of its family's own, and may take it once a part of the modem is ready.
+    pub(super) family_refused: bool,
     /// `AT+CMMS` was refused, and is not used again until the modem restarts.
     pub(super) more_refused: bool,
     /// `+CSMS: 1` cannot be switched off: messages that are handed over need an acknowledgement.

@@ -35,6 +35,7 @@ fn set(profile: &mut Profile, key: &str, value: &Value) {
     match key {
         "match" => profile.rules = value.as_array().unwrap().iter().map(rule).collect(),
         "init" => profile.init = texts(value),
+        "init_optional" => profile.init_optional = texts(value),
         "iccid" => profile.iccid = texts(value),
         "cnmi" => {
             profile.receiving.new_messages = texts(value).iter().map(|text| new_messages(text)).collect();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::script::{Answer, Run, Script, TRIES, Turn};
 use super::storages::Storages;
 use crate::at::{Charset, Command, first_number, first_text};
+use crate::dialogue::mask::mask;
 use crate::profiles::Quirk;
 use crate::session::fault::Fault;
 use crate::session::procedure::{Cx, Next};
@@ -15,11 +16,14 @@ use crate::session::procedure::{Cx, Next};
 pub(in crate::session) struct Format {
     /// The modem was asked which formats it has.
     asked: bool,
+    /// The family's own commands that stay refused, as a person may see them, and why.
+    refused: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::session) enum Step {
     Family(usize),
+    FamilyOptional(usize),
     Charset,
     PduMode,
     Formats,
@@ -39,6 +43,7 @@ impl Script for Format {
         let known = &cx.known;
         let command = match step {
             Step::Family(at) => Command::Vendor(known.profile.init.get(at)?.clone().into()),
+            Step::FamilyOptional(at) => Command::Vendor(known.profile.init_optional.get(at)?.clone().into()),
             Step::Charset => Command::Charset(Charset::Gsm),
             Step::PduMode => Command::PduMode,
             Step::Formats => Command::Formats,
@@ -54,7 +59,15 @@ impl Script for Format {
 
     fn heard(&mut self, step: Step, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
         match step {
-            Step::Family(at) => Turn::Go(Step::Family(at + 1)),
+            Step::Family(_) | Step::SetCentre if !answer.is_ok() && answer.tries < TRIES => Turn::Again,
+            Step::Family(at) => {
+                if !answer.is_ok() {
+                    self.stays_refused(at, answer, cx);
+                }
+                Turn::Go(Step::Family(at + 1))
+            }
+            Step::FamilyOptional(_) | Step::Centre if answer.is_busy() => Turn::Again,
+            Step::FamilyOptional(at) => Turn::Go(Step::FamilyOptional(at + 1)),
             Step::Charset => {
                 cx.known.format.text.switches = answer.is_ok();
                 if cx.known.profile.has(Quirk::TextModeOnly) {
@@ -84,14 +97,12 @@ impl Script for Format {
                 text.charset = Some(text.plain);
                 Turn::Go(Step::SetCentre)
             }
-            Step::SetCentre if !answer.is_ok() && answer.tries < TRIES => Turn::Again,
             Step::SetCentre => {
                 if !answer.is_ok() {
                     cx.hint(Fault::CentreRefused(answer.why(cx)));
                 }
                 Turn::Go(Step::Centre)
             }
-            Step::Centre if answer.is_busy() => Turn::Again,
             Step::Centre => {
                 if answer.is_ok() {
                     centre_read(answer.body(), cx);
@@ -110,8 +121,15 @@ impl Script for Format {
         }
     }
 
-    fn skipped(&mut self, step: Step, _cx: &mut Cx<'_>) -> Turn<Step> {
-        Turn::Go(if step == Step::SetCentre { Step::Centre } else { Step::Charset })
+    fn skipped(&mut self, step: Step, cx: &mut Cx<'_>) -> Turn<Step> {
+        Turn::Go(match step {
+            Step::Family(_) => {
+                self.tell_refused(cx);
+                Step::FamilyOptional(0)
+            }
+            Step::SetCentre => Step::Centre,
+            _ => Step::Charset,
+        })
     }
 }
 
@@ -124,6 +142,23 @@ fn refused(what: &'static str, answer: &Answer<'_>, cx: &Cx<'_>) -> Turn<Step> {
 }
 
 impl Format {
+    /// A command of the family's own was refused at every try.
+    fn stays_refused(&mut self, at: usize, answer: &Answer<'_>, cx: &Cx<'_>) {
+        let mut told = String::new();
+        mask(cx.known.profile.init.get(at).map_or("", String::as_str), &mut told);
+        self.refused.push(format!("{told} ({})", answer.why(cx)));
+    }
+
+    /// All of the family's own commands were sent. A modem that lacks one may send all the same.
+    fn tell_refused(&mut self, cx: &mut Cx<'_>) {
+        let refused = std::mem::take(&mut self.refused);
+        cx.known.format.family_refused = !refused.is_empty();
+        if cx.known.format.family_refused {
+            let family = cx.known.profile.name.clone();
+            cx.hint(Fault::FamilyRefused { family, refused: refused.join(", ") });
+        }
+    }
+
     /// PDU mode, or text mode on a modem that has nothing else.
     fn pdu_mode(&mut self, answer: &Answer<'_>, cx: &mut Cx<'_>) -> Turn<Step> {
         if answer.is_ok() {

@@ -76,6 +76,9 @@ impl Answer<'_> {
 
     /// Why the command was refused, for a person.
     pub(super) fn why(&self, cx: &Cx<'_>) -> String {
+        if self.silent {
+            return "the modem did not answer".to_owned();
+        }
         cx.known.profile.failure(&self.code).sentence
     }
 }

@@ -58,6 +58,92 @@ fn a_code_of_the_familys_own_that_means_a_restart_is_one() {
     }
 }
 
+/// A family that does not send before `AT+X=1`, and says `^READY` when a part of it became ready.
+fn needs_a_command(modem: Fake) -> Bench {
+    let ready = Unsolicited { head: "^READY".to_owned(), lines: 1, means: Means::Ready };
+    let init = vec!["AT+X=1".to_owned(), "AT+Y=\"+41791234567\"".to_owned()];
+    bench(modem, Profile { init, unsolicited: vec![ready], ..Profile::default() })
+}
+
+#[test]
+fn a_command_of_the_familys_own_that_is_refused_is_sent_again_after_a_pause() {
+    for refusal in ["\r\nERROR\r\n", "\r\n+CME ERROR: 14\r\n", "\r\n+CMS ERROR: 500\r\n", ""] {
+        let mut modem = Fake::new();
+        modem.in_turn("AT+X=1", &[refusal, refusal, "\r\nOK\r\n"]);
+        modem.on("AT+Y=\"+41791234567\"", "\r\nOK\r\n");
+        let mut bench = needs_a_command(modem);
+        ready(&mut bench);
+        assert_eq!((bench.heard("AT+X=1"), bench.fault()), (3, ""), "{refusal:?}");
+        bench.assert_works();
+    }
+}
+
+#[test]
+fn a_ready_code_has_a_refused_command_of_the_familys_own_sent_again() {
+    let refused = |in_the_stage: bool| {
+        let mut modem = Fake::new();
+        modem.on("AT+X=1", "\r\nERROR\r\n");
+        modem.on("AT+Y=\"+41791234567\"", "\r\nOK\r\n");
+        // The modem looks for a network: its bring-up goes on for long.
+        modem.on("AT+CREG?", "\r\n+CREG: 1,2\r\n\r\nOK\r\n");
+        let mut bench = needs_a_command(modem);
+        let reached = if in_the_stage { "AT+X=1" } else { "AT+CREG?" };
+        bench.until(|b| b.heard(reached) == 1);
+        bench.modem.on("AT+X=1", "\r\nOK\r\n");
+        bench
+    };
+    // While it waits to send the command once more.
+    let mut bench = refused(true);
+    bench.say("\r\n^READY\r\n");
+    assert_eq!(bench.heard("AT+X=1"), 2, "at once");
+    // After it gave the command up.
+    let mut bench = refused(false);
+    let sent = bench.heard("AT+X=1");
+    bench.say("\r\n^READY\r\n");
+    bench.modem.on("AT+CREG?", "\r\n+CREG: 1,1\r\n\r\nOK\r\n");
+    ready(&mut bench);
+    assert_eq!((bench.heard("AT+X=1"), bench.fault()), (sent + 1, ""));
+    // A code that comes when nothing was refused begins nothing anew.
+    bench.modem.on("AT+CREG?", "\r\n+CREG: 1,2\r\n\r\nOK\r\n");
+    bench.say("\r\n+CREG: 2\r\n");
+    bench.say("\r\n^READY\r\n");
+    bench.pass(Duration::from_secs(30));
+    assert_eq!(bench.heard("AT+X=1"), sent + 1);
+}
+
+#[test]
+fn what_stays_refused_is_told_to_a_person_and_stops_nothing() {
+    let mut bench = needs_a_command(Fake::new());
+    ready(&mut bench);
+    for command in ["AT+X=1", "AT+Y=\"+41791234567\""] {
+        assert_eq!(bench.heard(command), 11, "{command}");
+    }
+    assert_eq!(
+        bench.fault(),
+        "the modem refuses what its family acme sets up: AT+X=1 (the modem answered ERROR without a \
+         reason), AT+Y=\"…\" (the modem answered ERROR without a reason); if messages fail, reset the modem, else move \
+         the command to init_optional in the family's file"
+    );
+    bench.assert_works();
+    bench.pass(Duration::from_secs(600));
+    assert!(bench.fault().contains("AT+X=1"), "{}", bench.fault());
+}
+
+#[test]
+fn a_command_that_only_some_modems_of_a_family_know_may_be_refused() {
+    let family = || Profile { init_optional: vec!["AT+X=1".to_owned()], ..Profile::default() };
+    for (refusal, sent) in
+        [("\r\nERROR\r\n", 1), ("\r\nCOMMAND NOT SUPPORT\r\n", 1), ("", 1), ("\r\n+CME ERROR: 14\r\n", 11)]
+    {
+        let mut modem = Fake::new();
+        modem.on("AT+X=1", refusal);
+        let mut bench = bench(modem, family());
+        ready(&mut bench);
+        assert_eq!((bench.heard("AT+X=1"), bench.fault()), (sent, ""), "{refusal:?}");
+        bench.assert_works();
+    }
+}
+
 #[test]
 fn a_pin_answer_without_ok_costs_no_time_out() {
     for quirks in [vec![], vec![Quirk::PinWithoutOk]] {
