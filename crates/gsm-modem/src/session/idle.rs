@@ -97,7 +97,7 @@ impl Procedure for Idle {
         if cx.known.pending.keep_alive.take_if(|at| *at <= cx.now).is_none() {
             return self.begin(cx);
         }
-        Next::then(Check::keep_alive(cx.known.domain))
+        Next::then(Check::keep_alive(cx.known))
     }
 
     fn wake(&mut self, cx: &mut Cx<'_>) -> Next {

@@ -10,7 +10,7 @@ use super::pace::Pace;
 use super::storage::Storage;
 use super::ussd_dialogue::{Request, UssdDialogue};
 
-use crate::at::{Charset, Domain, Registration};
+use crate::at::{Charset, Command, Domain, Registration};
 use crate::ladder::Ladder;
 use crate::profiles::{Identity, Profile};
 use crate::settings::{Roaming, Settings};
@@ -176,6 +176,8 @@ pub(super) struct Pending {
     pub(super) ussd: Option<Request>,
     /// When the modem is next asked whether it answers.
     pub(super) keep_alive: Option<Instant>,
+    /// Questions of the keep-alive that got no answer, once for each time in a row.
+    pub(super) unanswered: Vec<Command>,
     ready_codes: ReadyCodes,
 }
 
@@ -252,6 +254,7 @@ impl Known {
     pub(super) fn forget_settings(&mut self) {
         self.pending.bring_up = false;
         self.pending.keep_alive = None;
+        self.pending.unanswered.clear();
         self.format = Format { prompt_pause: self.format.prompt_pause, ..Format::default() };
         self.domain = Some(Domain::Cs);
         self.hint = None;

@@ -21,11 +21,68 @@ fn an_idle_modem_is_asked_once_a_minute_and_left_alone_else() {
     assert!(bench.modem.heard.is_empty(), "{:?}", bench.modem.heard);
     bench.modem.on("AT+CSQ", "\r\n+CSQ: 5,99\r\n\r\nOK\r\n");
     bench.pass(Duration::from_millis(200));
-    assert_eq!(bench.modem.heard, ["AT", "AT+CSQ", "AT+CREG?"]);
+    assert_eq!(
+        bench.modem.heard,
+        ["AT", "AT+CSQ", "AT+CREG?"],
+        "the keep-alive asks these; a new question of Check::keep_alive belongs here"
+    );
     assert_eq!(bench.session.snapshot().signal_dbm, Some(-103));
     assert_eq!(bench.state(), State::Ready);
     bench.pass(MINUTE * 10);
     assert!((10..=11).contains(&bench.heard("AT")), "{}", bench.heard("AT"));
+}
+
+/// A modem that hangs answers no question at all: one that it leaves unanswered alone is one that it does not know.
+#[test]
+fn a_question_that_gets_no_answer_is_no_hang_and_is_dropped() {
+    let mut bench = Bench::ready(Fake::new());
+    bench.modem.on("AT+CSQ", "");
+    bench.modem.heard.clear();
+    let seen = bench.session.snapshot().counters;
+    let (since, mut states) = (bench.now, Vec::new());
+    while bench.now - since < MINUTE * 10 {
+        bench.jump();
+        states.push(bench.state());
+    }
+    assert!(states.iter().all(|state| *state == State::Ready), "{states:?}");
+    assert_eq!((bench.heard("AT+CSQ"), bench.fault()), (2, ""));
+    assert!(bench.heard("AT+CREG?") >= 9, "the questions behind it are asked: {}", bench.heard("AT+CREG?"));
+    assert_eq!(bench.session.snapshot().counters.resyncs, seen.resyncs + 2);
+    assert!(bench.closings.is_empty());
+    bench.assert_works();
+    // The modem may know the question after a restart.
+    bench.modem.on("AT+CSQ", "\r\n+CSQ: 5,99\r\n\r\nOK\r\n");
+    bench.say("\r\nRDY\r\n");
+    bench.assert_ready();
+    bench.modem.heard.clear();
+    bench.pass(MINUTE * 3);
+    assert!(bench.heard("AT+CSQ") >= 2, "{:?}", bench.modem.heard);
+}
+
+#[test]
+fn an_answer_that_was_lost_once_in_a_while_drops_no_question() {
+    let mut bench = Bench::ready(Fake::new());
+    let answer = "\r\n+CSQ: 5,99\r\n\r\nOK\r\n";
+    // The last one leaves out the OK.
+    bench.modem.in_turn("AT+CSQ", &["", answer, "", answer, "", "\r\n+CSQ: 6,99\r\n"]);
+    bench.modem.heard.clear();
+    bench.pass(MINUTE * 12);
+    assert!(bench.heard("AT+CSQ") >= 10, "{}", bench.heard("AT+CSQ"));
+    assert_eq!((bench.session.snapshot().signal_dbm, bench.state()), (Some(-101), State::Ready));
+    assert_eq!(bench.fault(), "");
+}
+
+#[test]
+fn a_modem_that_hangs_at_a_question_is_called() {
+    let mut bench = Bench::ready(Fake::new());
+    bench.modem.on("AT+CSQ", "");
+    bench.modem.when("AT+CSQ", |modem| {
+        for command in ["AT", "ATQ0V1"] {
+            modem.on(command, "");
+        }
+    });
+    bench.until(|b| !b.closings.is_empty());
+    assert_eq!((bench.closings[0], bench.state()), (Closing::Reopen, State::Recovering));
 }
 
 #[test]
