@@ -32,7 +32,7 @@ pub use holder::{Process, holder, modem_manager};
 pub(super) use obstacle::taken;
 pub use obstacle::{Obstacle, in_the_way, without_port};
 pub use probe_timing::ProbeTiming;
-pub use rank::{Role, at_interfaces};
+pub use rank::{Interfaces, Role, interfaces};
 pub use scan::{scan, usb_of};
 pub(super) use turn::turn;
 pub use watch::Watch;

@@ -41,6 +41,17 @@ struct Row {
     other: &'static [u8],
 }
 
+/// What is known of the interfaces of a device, by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interfaces {
+    /// Its USB vendor and product.
+    pub usb: (u16, u16),
+    /// Those that take AT commands, the best one first.
+    pub at: &'static [u8],
+    /// Those that are something else.
+    pub other: &'static [u8],
+}
+
 const fn row(vendor: u16, products: &'static [u16], at: &'static [u8], other: &'static [u8]) -> Row {
     Row { vendor, products, at, other }
 }
@@ -79,13 +90,14 @@ const TABLE: &[Row] = &[
     row(0x1199, &[0x68c0, 0x9071, 0x9079, 0x9091], &[3], &[0, 2]),
     // Telit LE910; UC864; others.
     row(0x1bc7, &[0x1201], &[4, 5], &[3, 6]),
-    row(0x1bc7, &[0x1003], &[0], &[]),
-    row(0x1bc7, &[0x1040, 0x1050, 0x1060, 0x1070], &[4], &[]),
-    row(0x1bc7, &[0x1041, 0x1051, 0x1061], &[5], &[]),
-    row(0x1bc7, &[0x1101, 0x110a, 0x1031], &[1], &[]),
-    row(0x1bc7, &[0x10b0], &[2], &[]),
-    // Cinterion PLS8, MV31, MV32; PLS62; PLS63 and PLS83.
-    row(0x1e2d, &[0x0061, 0x00b3, 0x00f1], &[2], &[]),
+    row(0x1bc7, &[0x1003], &[0, 2], &[]),
+    row(0x1bc7, &[0x1040, 0x1050, 0x1060, 0x1070], &[4, 5], &[]),
+    row(0x1bc7, &[0x1041, 0x1051, 0x1061], &[5, 6], &[]),
+    row(0x1bc7, &[0x1101, 0x110a, 0x1031], &[1, 2], &[]),
+    row(0x1bc7, &[0x10b0], &[2, 3], &[]),
+    // Cinterion PLS8; MV31, MV32; PLS62; PLS63 and PLS83.
+    row(0x1e2d, &[0x0061], &[2, 0], &[]),
+    row(0x1e2d, &[0x00b3, 0x00f1], &[2], &[]),
     row(0x1e2d, &[0x005b, 0x005d], &[0, 2], &[]),
     row(0x1e2d, &[0x0069, 0x006f], &[0, 2], &[4, 6]),
 ];
@@ -121,9 +133,15 @@ pub(super) fn is_modem(usb: (u16, u16), classes: &[[u8; 3]]) -> bool {
         || (usb.0 == HUAWEI && classes.iter().any(|class| huawei(*class).is_some()))
 }
 
-/// The interfaces of a device that take AT commands, the best one first; none where that is not known.
-pub fn at_interfaces(vendor: u16, product: u16) -> &'static [u8] {
-    find(vendor, product).map_or(&[], |row| row.at)
+/// Each device whose interfaces are known.
+pub fn interfaces() -> impl Iterator<Item = Interfaces> {
+    TABLE.iter().flat_map(|row| {
+        row.products.iter().map(|product| Interfaces {
+            usb: (row.vendor, *product),
+            at: row.at,
+            other: row.other,
+        })
+    })
 }
 
 fn find(vendor: u16, product: u16) -> Option<&'static Row> {
