@@ -58,7 +58,10 @@ impl Members<'_> {
         assert_eq!(of_a_number, *full == NUMBER, "{name}{place}: a telephone number");
         let schema = resolved(self.description, schema);
         let kind = match full {
-            Value::Null => panic!("{name}{place}: null is never written"),
+            Value::Null => panic!(
+                "{name}{place} is null in the sample with all members: give it a value there; and where a member has \
+                 none it is left out, never null"
+            ),
             Value::Bool(_) => "boolean",
             Value::Number(number) if number.is_f64() => "number",
             Value::Number(_) => "integer",
@@ -102,13 +105,21 @@ impl Members<'_> {
             }
             return;
         }
-        assert_eq!(keys(&schema["properties"]), full.keys().cloned().collect(), "{name}{place}");
+        let place_of = format!("{name}{place}: ");
+        let described = format!("{place_of}the properties of openapi.json");
+        let written = format!("{place_of}the wire type");
+        same_names(&keys(&schema["properties"]), &described, &full.keys().cloned().collect(), &written);
         if let Some(bare) = bare {
-            assert_eq!(
-                texts(&schema["required"]),
-                keys(bare),
-                "{name}{place}: the members that are always present"
-            );
+            for (key, value) in bare.as_object().unwrap() {
+                assert!(
+                    !value.is_null(),
+                    "{place_of}{key} is null in the sample without optional members. A member without a value is left \
+                     out, never null: #[serde(skip_serializing_if = \"Option::is_none\")] in src/api/wire*.rs"
+                );
+            }
+            let required = format!("{place_of}\"required\" of openapi.json");
+            let bare_members = "the sample without optional members";
+            same_names(&texts(&schema["required"]), &required, &keys(bare), bare_members);
         }
         for (key, value) in full {
             let bare = bare.and_then(|bare| bare.get(key));
@@ -131,6 +142,13 @@ fn resolved(description: &Value, schema: &Value) -> Value {
         whole["properties"].as_object_mut().unwrap().extend(part["properties"].as_object().unwrap().clone());
     }
     whole
+}
+
+/// Asserts that two lists have the same names, and says which are in one alone.
+fn same_names(one: &BTreeSet<String>, of_one: &str, other: &BTreeSet<String>, of_other: &str) {
+    let alone = |a: &BTreeSet<String>, b| a.difference(b).cloned().collect::<Vec<_>>().join(", ");
+    let (only_one, only_other) = (alone(one, other), alone(other, one));
+    assert!(one == other, "only in {of_one}: {only_one}; only in {of_other}: {only_other}");
 }
 
 fn keys(object: &Value) -> BTreeSet<String> {
@@ -247,10 +265,21 @@ fn same<T: Clone>(all: T) -> (T, T) {
     (all.clone(), all)
 }
 
+fn answer(path: &str) -> String {
+    format!("/paths/{path}/responses/200/content/application~1json/schema")
+}
+
+fn schema(name: &str) -> String {
+    format!("/components/schemas/{name}")
+}
+
+fn member(name: &str, member: &str) -> String {
+    format!("/components/schemas/{name}/properties/{member}")
+}
+
+/// One function for each thing that the API tells of.
 impl Held {
     fn verification(&mut self) {
-        let schema = |name: &str| format!("/components/schemas/{name}");
-        let member = |name: &str, member: &str| format!("/components/schemas/{name}/properties/{member}");
         let full = verification();
         let bare =
             wire::Verification { metadata: BTreeMap::new(), mode: None, inbound: None, ..full.clone() };
@@ -261,6 +290,103 @@ impl Held {
         self.hold(&member("Verification", "message"), &full.message, &bare.message);
         let [full, bare] = [full, bare].map(|verification| wire::Check { approved: true, verification });
         self.hold("/components/responses/Check/content/application~1json/schema", &full, &bare);
+        let full = wire::Verifications { verifications: vec![verification()], next_cursor: Some("x".into()) };
+        let bare = wire::Verifications { next_cursor: None, ..full.clone() };
+        self.hold(&answer("~1v1~1verifications/get"), &full, &bare);
+    }
+
+    fn message(&mut self) {
+        let full = message();
+        let bare = wire::Message { modem: None, sent_at: None, delivered_at: None, error: None, ..message() };
+        self.hold(&schema("Message"), &full, &bare);
+        let full = wire::Messages { messages: vec![full], next_cursor: Some("x".into()) };
+        let bare = wire::Messages { next_cursor: None, ..full.clone() };
+        self.hold(&answer("~1v1~1messages/get"), &full, &bare);
+    }
+
+    fn received(&mut self) {
+        let full = received();
+        self.hold(&member("InboxMessage", "ports"), full.ports.as_ref().unwrap(), &full.ports.unwrap());
+        let (text, data, sent_at, class, ports, error) = (None, None, None, None, None, None);
+        let missing = Vec::new();
+        let bare = wire::InboxMessage { text, data, sent_at, class, ports, error, missing, ..received() };
+        self.hold(&schema("InboxMessage"), &full, &bare);
+        let full = wire::Inbox { messages: vec![full], next_cursor: Some("x".into()) };
+        self.hold(&answer("~1v1~1inbox/get"), &full, &wire::Inbox { next_cursor: None, ..full.clone() });
+    }
+
+    fn opt_out(&mut self) {
+        let full = wire::OptOut { phone: NUMBER.into(), since: AT.into(), message: Some("in_1".into()) };
+        self.hold(&schema("OptOut"), &full, &wire::OptOut { message: None, ..full.clone() });
+        let full = wire::OptOuts { opt_outs: vec![full], next_cursor: Some("x".into()) };
+        self.hold(&answer("~1v1~1opt-outs/get"), &full, &wire::OptOuts { next_cursor: None, ..full.clone() });
+    }
+
+    fn modem(&mut self) {
+        let full = modem();
+        self.hold(&member("Modem", "counters"), &full.counters, &full.counters);
+        let bare = wire::ModemRules { reserve: 1, ..wire::ModemRules::default() };
+        self.hold(&member("Modem", "rules"), full.rules.as_ref().unwrap(), &bare);
+        let sent = canary();
+        let bare = wire::Canary { seconds: None, delivered: None, ..sent.clone() };
+        self.hold(&schema("Canary"), &sent, &bare);
+        let bare = wire::Modem {
+            imsi: None,
+            operator: None,
+            signal_dbm: None,
+            pin_tries_left: None,
+            last_error: None,
+            last_error_at: None,
+            text_parts_left_today: None,
+            text_parts_left_this_month: None,
+            rules: None,
+            canary: None,
+            ..modem()
+        };
+        self.hold(&schema("Modem"), &full, &bare);
+        let (full, bare) = same(wire::Modems { modems: vec![full] });
+        self.hold(&answer("~1v1~1modems/get"), &full, &bare);
+        let (full, bare) = same(wire::Ussd { text: "x".into(), open: true });
+        self.hold(&answer("~1v1~1modems~1{name}~1ussd/post"), &full, &bare);
+        let (full, bare) = same(wire::TraceLine { ago_ms: 1, direction: "in".into(), text: "x".into() });
+        let trace = answer("~1v1~1modems~1{name}~1trace/get");
+        self.hold(&format!("{trace}/properties/lines/items"), &full, &bare);
+        let (full, bare) = same(wire::Trace { lines: vec![full] });
+        self.hold(&trace, &full, &bare);
+    }
+
+    fn event(&mut self) {
+        let recovery = wire::Recovery { rung: "reopen".into(), seconds: 1.5 };
+        self.hold(&member("Event", "recovery"), &recovery, &recovery);
+        let audit = wire::Audit { to: Some("+4179*****67".into()), detail: "x".into(), count: 1 };
+        self.hold(&member("Event", "audit"), &audit, &wire::Audit { to: None, ..audit.clone() });
+        let full = wire::Event {
+            id: 1,
+            r#type: "message.sent".into(),
+            at: AT.into(),
+            client: Some("web".into()),
+            audit: Some(audit),
+            verification: Some(verification()),
+            message: Some(message()),
+            modem: Some(modem()),
+            recovery: Some(recovery),
+            inbox: Some(received()),
+        };
+        let bare = wire::Event {
+            client: None,
+            audit: None,
+            verification: None,
+            message: None,
+            modem: None,
+            recovery: None,
+            inbox: None,
+            ..full.clone()
+        };
+        self.hold(&schema("Event"), &full, &bare);
+        let full = wire::Gap { r#type: "gap".into(), missed: Some(1) };
+        self.hold(&schema("Gap"), &full, &wire::Gap { missed: None, ..full.clone() });
+        let full = wire::Trail { whole: false, first: 1, last: 2, hash: "x".into(), fault: Some("x".into()) };
+        self.hold(&schema("Trail"), &full, &wire::Trail { fault: None, ..full.clone() });
     }
 
     fn limits(&mut self) {
@@ -273,15 +399,10 @@ impl Held {
             detail: Some("x".to_owned()),
             windows: vec![window],
         };
-        self.hold(
-            "/components/schemas/Limits",
-            &full,
-            &wire::Limits { code: None, detail: None, ..full.clone() },
-        );
+        let bare = wire::Limits { code: None, detail: None, ..full.clone() };
+        self.hold(&schema("Limits"), &full, &bare);
     }
-}
 
-impl Held {
     fn status(&mut self) {
         let (full, bare) = same(wire::QueueDepths { otp: 1, text: 1, delayed: 1, sending: 1 });
         self.hold("/components/schemas/Status/properties/queue", &full, &bare);
@@ -301,38 +422,6 @@ impl Held {
         self.hold("/components/schemas/Status", &full, &bare);
     }
 
-    fn modem(&mut self) {
-        let member = |name: &str| format!("/components/schemas/Modem/properties/{name}");
-        let full = modem();
-        self.hold(&member("counters"), &full.counters, &full.counters);
-        let (imsi, operator, last_error, last_error_at) = (None, None, None, None);
-        let (signal_dbm, pin_tries_left, canary) = (None, None, None);
-        self.hold(
-            &member("rules"),
-            full.rules.as_ref().unwrap(),
-            &wire::ModemRules { reserve: 1, ..wire::ModemRules::default() },
-        );
-        let sent = full.canary.clone().unwrap();
-        let bare = wire::Canary { seconds: None, delivered: None, ..sent.clone() };
-        self.hold("/components/schemas/Canary", &sent, &bare);
-        let bare = wire::Modem {
-            imsi,
-            operator,
-            signal_dbm,
-            pin_tries_left,
-            last_error,
-            last_error_at,
-            canary,
-            text_parts_left_today: None,
-            text_parts_left_this_month: None,
-            rules: None,
-            ..modem()
-        };
-        self.hold("/components/schemas/Modem", &full, &bare);
-        let (full, bare) = same(wire::Modems { modems: vec![full] });
-        self.hold("/paths/~1v1~1modems/get/responses/200/content/application~1json/schema", &full, &bare);
-    }
-
     fn key(&mut self) {
         let former = wire::KeyFormer { sealing: 1, codes: 1, events: 1 };
         self.hold("/components/schemas/Key/properties/former", &former, &former);
@@ -342,93 +431,34 @@ impl Held {
         let log = wire::Log { filter: "x".to_owned() };
         self.hold("/components/schemas/Log", &log, &log);
     }
+    fn problem(&mut self) {
+        let text = || "x".to_owned();
+        let full = wire::Problem {
+            r#type: text(),
+            title: text(),
+            status: 404,
+            detail: text(),
+            code: "not_found".into(),
+            verification: Some(text()),
+        };
+        self.hold(&schema("Problem"), &full, &wire::Problem { verification: None, ..full.clone() });
+    }
 }
 
 #[test]
 fn every_member_of_every_answer_is_described() {
     let description = serde_json::from_str(&openapi()).unwrap();
     let mut held = Held { description, types: BTreeSet::new() };
-    let answer = |path: &str| format!("/paths/{path}/responses/200/content/application~1json/schema");
-    let schema = |name: &str| format!("/components/schemas/{name}");
-    let member = |name: &str, member: &str| format!("/components/schemas/{name}/properties/{member}");
-    let next_cursor = Some("x".to_owned());
-
     held.verification();
-    let full = wire::Verifications { verifications: vec![verification()], next_cursor: next_cursor.clone() };
-    let bare = wire::Verifications { next_cursor: None, ..full.clone() };
-    held.hold(&answer("~1v1~1verifications/get"), &full, &bare);
-
-    let full = message();
-    let bare = wire::Message { modem: None, sent_at: None, delivered_at: None, error: None, ..message() };
-    held.hold(&schema("Message"), &full, &bare);
-    let full = wire::Messages { messages: vec![full], next_cursor: next_cursor.clone() };
-    let bare = wire::Messages { next_cursor: None, ..full.clone() };
-    held.hold(&answer("~1v1~1messages/get"), &full, &bare);
-
-    let full = received();
-    held.hold(&member("InboxMessage", "ports"), full.ports.as_ref().unwrap(), &full.ports.unwrap());
-    let (text, data, sent_at, class, ports, error) = (None, None, None, None, None, None);
-    let bare =
-        wire::InboxMessage { text, data, sent_at, class, ports, error, missing: Vec::new(), ..received() };
-    held.hold(&schema("InboxMessage"), &full, &bare);
-    let full = wire::Inbox { messages: vec![full], next_cursor: next_cursor.clone() };
-    held.hold(&answer("~1v1~1inbox/get"), &full, &wire::Inbox { next_cursor: None, ..full.clone() });
-
-    let full = wire::OptOut { phone: NUMBER.into(), since: AT.into(), message: Some("in_1".into()) };
-    held.hold(&schema("OptOut"), &full, &wire::OptOut { message: None, ..full.clone() });
-    let full = wire::OptOuts { opt_outs: vec![full], next_cursor };
-    held.hold(&answer("~1v1~1opt-outs/get"), &full, &wire::OptOuts { next_cursor: None, ..full.clone() });
-
+    held.message();
+    held.received();
+    held.opt_out();
     held.modem();
-    let (full, bare) = same(wire::Ussd { text: "x".into(), open: true });
-    held.hold(&answer("~1v1~1modems~1{name}~1ussd/post"), &full, &bare);
-    let (full, bare) = same(wire::TraceLine { ago_ms: 1, direction: "in".into(), text: "x".into() });
-    let trace = answer("~1v1~1modems~1{name}~1trace/get");
-    held.hold(&format!("{trace}/properties/lines/items"), &full, &bare);
-    let (full, bare) = same(wire::Trace { lines: vec![full] });
-    held.hold(&trace, &full, &bare);
-
-    held.status();
-
-    let (full, bare) = same(wire::Recovery { rung: "reopen".into(), seconds: 1.5 });
-    held.hold(&member("Event", "recovery"), &full, &bare);
-    let audit = wire::Audit { to: Some("+4179*****67".into()), detail: "x".into(), count: 1 };
-    held.hold(&member("Event", "audit"), &audit, &wire::Audit { to: None, ..audit.clone() });
-    held.key();
-    let full = wire::Trail { whole: false, first: 1, last: 2, hash: "x".into(), fault: Some("x".into()) };
-    held.hold(&schema("Trail"), &full, &wire::Trail { fault: None, ..full.clone() });
-    let (full, _) = same(wire::Recovery { rung: "reopen".into(), seconds: 1.5 });
-    let full = wire::Event {
-        id: 1,
-        r#type: "message.sent".into(),
-        at: AT.into(),
-        client: Some("web".into()),
-        audit: Some(audit),
-        verification: Some(verification()),
-        message: Some(message()),
-        modem: Some(modem()),
-        recovery: Some(full),
-        inbox: Some(received()),
-    };
-    let (verification, message, modem, recovery, inbox) = (None, None, None, None, None);
-    let (client, audit) = (None, None);
-    let bare = wire::Event { client, verification, message, modem, recovery, inbox, audit, ..full.clone() };
-    held.hold(&schema("Event"), &full, &bare);
-    let full = wire::Gap { r#type: "gap".into(), missed: Some(1) };
-    held.hold(&schema("Gap"), &full, &wire::Gap { missed: None, ..full.clone() });
-    let text = || "x".to_owned();
+    held.event();
     held.limits();
-    let problem = wire::Problem {
-        r#type: text(),
-        title: text(),
-        status: 404,
-        detail: text(),
-        code: "not_found".into(),
-        verification: Some(text()),
-    };
-    let bare = wire::Problem { verification: None, ..problem.clone() };
-    held.hold(&schema("Problem"), &problem, &bare);
-
+    held.status();
+    held.key();
+    held.problem();
     let sources = [
         include_str!("../../src/api/wire.rs"),
         include_str!("../../src/api/wire_operator.rs"),
@@ -438,11 +468,33 @@ fn every_member_of_every_answer_is_described() {
         .into_iter()
         .flat_map(str::lines)
         .filter_map(|line| line.strip_prefix("pub struct ")?.strip_suffix(" {"));
-    assert_eq!(
-        held.types,
-        types.map(str::to_owned).collect(),
-        "the wire types, and those that were compared"
+    same_names(
+        &types.map(str::to_owned).collect(),
+        "src/api/wire*.rs",
+        &held.types,
+        "what this test compares",
     );
+}
+
+/// A member that the wire type always writes, and the description promises no more than sometimes, and so on: the failure
+/// says which member it is and what to do.
+#[test]
+fn a_failure_names_the_member_and_what_to_do() {
+    let failure = |least: Value| {
+        let description =
+            json!({"properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "required": ["a"]});
+        let whole = json!({"a": "x", "b": "y"});
+        let members = Members { description: &json!({}), whole: &whole, fits: &|_| true };
+        let compare =
+            || members.compare_members(&description, whole.as_object().unwrap(), Some(&least), "T", "");
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(compare)).unwrap_err();
+        panic.downcast_ref::<String>().unwrap().clone()
+    };
+    let told = failure(json!({"a": "x", "b": null}));
+    assert!(told.contains("T: b is null in the sample without optional members"), "{told}");
+    assert!(told.contains("skip_serializing_if"), "{told}");
+    let told = failure(json!({"a": "x", "b": "y"}));
+    assert!(told.contains("only in the sample without optional members: b"), "{told}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What the daemon shows of its modems: what went wrong on their ports, and when the last fault was seen.
 
-use gsm_sim::Script;
+use std::time::Duration;
+
+use gsm_sim::{Restart, Script};
 use smsotpd::api::client::Call;
 use smsotpd::clock::{Clock, Timestamp};
 
@@ -34,4 +36,35 @@ async fn a_fault_has_its_time() {
     assert!(modem["last_error"].as_str().unwrap().contains("PIN"), "{modem}");
     let at: Timestamp = modem["last_error_at"].as_str().unwrap().parse().unwrap();
     assert!(before <= at && at <= Clock::system().now(), "{modem}");
+}
+
+/// A family of a few lines. The daemon reads it from `profiles_dir`, as it reads one that is built in.
+const ACME: &str = "init = [\"AT+ACMEMODE=1\"]\n[[match]]\nmaker = \"acme\"\n\
+     [[unsolicited]]\nhead = \"^ACMERST\"\nmeans = \"restarted\"\n\
+     [[unsolicited]]\nhead = \"+ACMERDY\"\nmeans = \"ready\"\n";
+
+/// A modem of that family: it sends only after its own command, which it forgets when it restarts, and which it refuses once.
+const ACME_MODEM: &str = "[identity]\nmanufacturer = \"Acme\"\n\
+     [[answer]]\ncommand = \"AT+ACMEMODE=1\"\nresult = \"ERROR\"\ntimes = 1\n\
+     [[answer]]\ncommand = \"AT+ACMEMODE=1\"\nset = { mark = \"mode\" }\n\
+     [[answer]]\ncommand = \"AT+CMGS=*\"\nunless = \"mode\"\nresult = \"+CMS ERROR: 500\"\n\
+     [[unsolicited]]\nat = \"start\"\nafter_ms = 100\nlines = [\"+ACMERDY\"]\n";
+
+#[tokio::test]
+async fn a_family_is_set_up_at_the_start_and_after_a_restart() {
+    let mut rig = Rig::prepare(1, Script::parse("acme", ACME_MODEM).unwrap(), NO_LIMITS);
+    let families = rig.dir.path().join("profiles");
+    std::fs::create_dir(&families).unwrap();
+    std::fs::write(families.join("acme.toml"), ACME).unwrap();
+    rig.head = format!("profiles_dir = \"{}\"\n", families.display());
+    rig.launch();
+    rig.modems_are("ready").await;
+    rig.sim.set_air_time(0, Duration::ZERO);
+    let id = &rig.send(0, 1).await[0];
+    assert_eq!(rig.over(id).await["status"], "sent", "{}", rig.logs());
+    rig.sim.restart(0, Restart { announce: Some(vec!["^ACMERST".to_owned()]), ..Restart::default() });
+    rig.each_modem("ready again", |m| m["counters"]["restarts"] == 1 && m["state"] == "ready").await;
+    let id = &rig.send(1, 1).await[0];
+    assert_eq!(rig.over(id).await["status"], "sent", "{}", rig.logs());
+    assert_eq!(rig.sim.received(), 2);
 }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, get, number, post, text};
+use crate::sim_wire::Named;
 
 /// Unsolicited lines, wherever they can occur, among them a code of two lines whose second line looks like a PDU.
 const UNRULY: &str = r#"
@@ -83,22 +84,23 @@ async fn three_hundred_messages_arrive_once_on_an_unruly_line() {
 #[tokio::test]
 async fn every_family_that_is_built_in_is_driven() {
     for (name, _) in Script::BUILT_IN {
+        let _named = Named(name);
         let rig = Rig::start(1, Script::built_in(name).unwrap(), NO_LIMITS);
         rig.modems_are("ready").await;
         // The real times of the families are long.
         rig.sim.set_air_time(0, Duration::ZERO);
         for id in rig.send(0, 10).await {
-            assert_eq!(rig.over(&id).await["status"], "sent", "{name}: {}", rig.logs());
+            assert_eq!(rig.over(&id).await["status"], "sent", "{}", rig.logs());
         }
         // Without a header that joins them, the parts come one by one.
-        assert!(name == "text-mode-only" || rig.sim.received() == 10, "{name}");
+        assert!(name == "text-mode-only" || rig.sim.received() == 10, "{}", rig.sim.received());
         let mut arrived: BTreeMap<String, String> = BTreeMap::new();
         for sms in rig.sim.inbox() {
             arrived.entry(sms.to).or_default().push_str(&sms.text);
         }
-        assert_eq!(arrived.len(), 10, "{name}");
+        assert_eq!(arrived.len(), 10);
         for (to, arrived) in arrived {
-            assert_eq!(arrived, text(to[5..].parse().unwrap()), "{name}");
+            assert_eq!(arrived, text(to[5..].parse().unwrap()));
         }
     }
 }

@@ -174,21 +174,25 @@ impl Rig {
         all
     }
 
-    /// Waits, woken by events, until every modem is in `state`.
+    /// Waits until every modem is in `state`.
     pub(crate) async fn modems_are(&self, state: &str) {
+        self.each_modem(state, |modem| modem["state"] == state).await;
+    }
+
+    /// Waits, woken by events, until `is` holds for each modem as the API shows it. `what` is told when it never does.
+    pub(crate) async fn each_modem(&self, what: &str, is: impl Fn(&Value) -> bool) {
         let wait = async {
             let mut events = self.client().events(None).await.unwrap().expect("a stream of events");
             loop {
                 let modems = get(&self.client(), "/v1/modems").await;
-                let modems = modems["modems"].as_array().unwrap().clone();
-                if modems.iter().all(|m| m["state"] == state) {
+                if modems["modems"].as_array().unwrap().iter().all(&is) {
                     return;
                 }
                 events.next().await.unwrap().expect("the stream goes on");
             }
         };
         let done = tokio::time::timeout(PATIENCE, wait).await;
-        assert!(done.is_ok(), "the modems did not get {state}: {}", self.logs());
+        assert!(done.is_ok(), "the modems did not get {what}: {}", self.logs());
     }
 
     /// Queues plain messages to numbers from `first` on. Returns their ids.

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use smsotpd::secret::Secret;
 
 use crate::daemon_support::{Rig, get};
+use crate::sim_wire::Named;
 
 /// Longer than anything here takes; a test that reaches this limit has failed.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -146,6 +147,7 @@ async fn told(sim: &Sim, command: &str, count: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storage_full_of_old_messages_empties_itself() {
     for (family, _) in Script::BUILT_IN {
+        let _named = Named(family);
         let mut script = Script::built_in(family).unwrap();
         let memory = script.storage.memories[0].clone();
         let stored = Script::parse("full", &full(&memory)).unwrap().storage.messages;
@@ -153,16 +155,16 @@ async fn a_storage_full_of_old_messages_empties_itself() {
         let sim = Sim::start(Options { script, ..Options::default() }).unwrap();
         let (modem, mut notices) = start(settings(sim.port(0)));
         ready(&modem).await;
-        assert_eq!(take(&modem, &mut notices, 9).await.len(), 9, "{family}");
+        assert_eq!(take(&modem, &mut notices, 9).await.len(), 9);
         // The messages that the modem stored itself were in the way, and are deleted as well.
         told(&sim, "AT+CMGD=", 10).await;
         works(&modem).await;
-        assert_eq!(sim.received(), 1, "{family}");
+        assert_eq!(sim.received(), 1);
         // There is room again, and a new message is read and discarded at once.
         sim.deliver(0, "+41791234567", "new");
         take(&modem, &mut notices, 1).await;
         told(&sim, "AT+CMGD=", 11).await;
-        assert_eq!(modem.snapshot().borrow().counters.lost_notices, 0, "{family}");
+        assert_eq!(modem.snapshot().borrow().counters.lost_notices, 0);
         modem.stop(Duration::ZERO).await;
     }
 }

@@ -11,7 +11,7 @@ use gsm_modem::ports::{self, Answers, AskError, Obstacle, ProbeTiming, Root, Sim
 use gsm_sim::{Fault, FaultKind, Options, Point, Script, Sim};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-use crate::sim_wire::{Wire, pty};
+use crate::sim_wire::{Named, Wire, pty};
 
 fn patience() -> ProbeTiming {
     ProbeTiming {
@@ -36,44 +36,38 @@ fn start(script: &str) -> Sim {
 #[test]
 fn every_family_is_known_and_nothing_is_changed() {
     for (family, _) in Script::BUILT_IN {
+        let _named = Named(family);
         let script = Script::built_in(family).unwrap();
         let identity = script.identity.clone();
         let domains = script.network.domains.len();
         let memories = script.storage.memories.clone();
         let sim = Sim::start(Options { script, ..Options::default() }).unwrap();
-        let answers = ask(&sim.port(0), &patience()).unwrap_or_else(|e| panic!("{family}: {e}"));
-        assert_eq!(answers.baud, 115_200, "{family}");
-        assert_eq!(answers.manufacturer, identity.manufacturer, "{family}");
-        assert_eq!(answers.model, identity.model, "{family}");
-        assert_eq!(answers.firmware, identity.firmware, "{family}");
-        assert_eq!(answers.imei.as_deref(), Some(identity.imei.as_str()), "{family}");
-        assert_eq!(answers.sim, SimState::Ready, "{family}");
-        assert_eq!(answers.imsi.as_deref(), Some(identity.imsi.as_str()), "{family}");
+        let answers = ask(&sim.port(0), &patience()).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(answers.baud, 115_200);
+        assert_eq!(answers.manufacturer, identity.manufacturer);
+        assert_eq!(answers.model, identity.model);
+        assert_eq!(answers.firmware, identity.firmware);
+        assert_eq!(answers.imei.as_deref(), Some(identity.imei.as_str()));
+        assert_eq!(answers.sim, SimState::Ready);
+        assert_eq!(answers.imsi.as_deref(), Some(identity.imsi.as_str()));
         // The K3565-Z has no command for the number.
         let iccid = (family != "zte").then_some(identity.iccid.as_str());
-        assert_eq!(answers.iccid.as_deref(), iccid, "{family}");
-        assert_eq!(answers.registrations.len(), domains, "{family}");
-        assert!(answers.signal_dbm.is_some_and(|dbm| (-113..=-51).contains(&dbm)), "{family}");
+        assert_eq!(answers.iccid.as_deref(), iccid);
+        assert_eq!(answers.registrations.len(), domains);
+        assert!(answers.signal_dbm.is_some_and(|dbm| (-113..=-51).contains(&dbm)));
         let pdu_mode = family != "text-mode-only";
-        assert_eq!(
-            (answers.messaging.pdu_mode, answers.messaging.text_mode),
-            (Some(pdu_mode), Some(true)),
-            "{family}"
-        );
-        assert_eq!(answers.messaging.storages, memories, "{family}");
-        assert!(answers.messaging.new_messages.is_some(), "{family}");
-        assert_eq!(answers.messaging.service_centre.as_deref(), Some(identity.smsc.as_str()), "{family}");
-        assert_eq!(answers.stopped_at, None, "{family}");
+        assert_eq!((answers.messaging.pdu_mode, answers.messaging.text_mode), (Some(pdu_mode), Some(true)));
+        assert_eq!(answers.messaging.storages, memories);
+        assert!(answers.messaging.new_messages.is_some());
+        assert_eq!(answers.messaging.service_centre.as_deref(), Some(identity.smsc.as_str()));
+        assert_eq!(answers.stopped_at, None);
 
         let sent: Vec<_> = sim.commands(0).into_iter().map(|seen| seen.line).collect();
         let changes =
             |line: &str| line.contains('=') && !line.ends_with("=?") && !line.starts_with("AT+CMEE=");
-        assert!(!sent.iter().any(|line| changes(line)), "{family}: {sent:?}");
-        assert!(
-            !sent.iter().any(|line| line.contains("ATE") || line.contains("+CFUN")),
-            "{family}: {sent:?}"
-        );
-        assert_eq!(sent.last().map(String::as_str), Some("AT+CMEE=0"), "{family}: errors are set back");
+        assert!(!sent.iter().any(|line| changes(line)), "{sent:?}");
+        assert!(!sent.iter().any(|line| line.contains("ATE") || line.contains("+CFUN")), "{sent:?}");
+        assert_eq!(sent.last().map(String::as_str), Some("AT+CMEE=0"), "errors are set back");
     }
 }
 

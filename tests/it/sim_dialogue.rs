@@ -1,10 +1,12 @@
 //! The simulated modem's dialogue over a real pty: framing, settings, sending, SIM, registration, memories.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gsm_modem::profiles::{Identity, Profile};
 use gsm_sim::{Options, Script, Sim};
 
-use crate::sim_wire::{HELLO, HELLO_LENGTH, LONG, Wire, one};
+use crate::sim_wire::{HELLO, HELLO_LENGTH, LONG, Named, Wire, one};
 
 #[test]
 fn echo_and_framing() {
@@ -285,10 +287,20 @@ fn each_modem_is_itself() {
     assert_eq!(imeis.len(), 3);
 }
 
+/// The family of the modem that a script is.
+fn family(script: &Script) -> Arc<Profile> {
+    let said = &script.identity;
+    let modem =
+        Identity { maker: &said.manufacturer, model: &said.model, firmware: &said.firmware, usb: None };
+    smsotpd::config::profiles().of(&modem)
+}
+
 #[test]
 fn every_built_in_script_carries_a_message() {
     for (name, _) in Script::BUILT_IN {
+        let _named = Named(name);
         let script = Script::built_in(name).unwrap();
+        let family = family(&script);
         let sim = Sim::start(Options { script, ..Options::default() }).unwrap();
         sim.set_air_time(0, Duration::ZERO);
         let mut wire = Wire::open(&sim.port(0));
@@ -299,20 +311,21 @@ fn every_built_in_script_carries_a_message() {
             if answer.contains(",1") || answer.contains(",5") {
                 break;
             }
-            assert!(Instant::now() < deadline, "{name}: {answer}");
+            assert!(Instant::now() < deadline, "{answer}");
+        }
+        for command in &family.init {
+            wire.ask(command);
         }
         let sent = if wire.ask("AT+CMGF=?").contains('0') {
             wire.ask("AT+CMGF=0");
             wire.hello("OK\r\n")
         } else {
             wire.ask("AT+CMGF=1");
-            wire.write("AT+CMGS=\"+41791234567\",145\r");
-            wire.until("> ");
-            wire.write("Hello\x1a");
-            wire.until("OK\r\n")
+            wire.prompt_of("AT+CMGS=\"+41791234567\",145");
+            wire.body("Hello", "OK\r\n")
         };
-        assert!(sent.contains("+CMGS: "), "{name}: {sent}");
-        assert_eq!(sim.inbox()[0].text, "Hello", "{name}");
+        assert!(sent.contains("+CMGS: "), "{sent}");
+        assert_eq!(sim.inbox()[0].text, "Hello");
     }
 }
 

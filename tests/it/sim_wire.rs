@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use gsm_modem::at::ResultCode;
 use gsm_sim::{Options, Script, Sim};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -53,12 +54,37 @@ impl Wire {
     pub(crate) fn until(&mut self, end: &str) -> String {
         let deadline = Instant::now() + LONG;
         loop {
-            if let Some(at) = self.read.windows(end.len()).position(|w| w == end.as_bytes()) {
-                let rest = self.read.split_off(at + end.len());
-                return String::from_utf8_lossy(&std::mem::replace(&mut self.read, rest)).into_owned();
+            if let Some(read) = self.take(end) {
+                return read;
             }
             assert!(self.more(deadline), "no {end:?} in {:?}", String::from_utf8_lossy(&self.read));
         }
+    }
+
+    /// Reads up to and including `end`. Fails when the modem refuses this command.
+    fn unless_refused(&mut self, command: &str, end: &str) -> String {
+        let deadline = Instant::now() + LONG;
+        loop {
+            if let Some(read) = self.take(end) {
+                return read;
+            }
+            let read = String::from_utf8_lossy(&self.read);
+            let lines = read.rsplit_once("\r\n").map_or("", |(complete, _)| complete).split("\r\n");
+            let refused = lines.filter_map(ResultCode::parse).any(|result| !result.is_ok());
+            assert!(!refused, "{command} is refused: {read:?}");
+            assert!(
+                self.more(deadline),
+                "{command}: no {end:?} in {:?}",
+                String::from_utf8_lossy(&self.read)
+            );
+        }
+    }
+
+    /// What was read up to and including `end`, once that was read.
+    fn take(&mut self, end: &str) -> Option<String> {
+        let at = self.read.windows(end.len()).position(|w| w == end.as_bytes())?;
+        let rest = self.read.split_off(at + end.len());
+        Some(String::from_utf8_lossy(&std::mem::replace(&mut self.read, rest)).into_owned())
     }
 
     /// Does one read. Returns false at the deadline and when the port has hung up.
@@ -89,20 +115,41 @@ impl Wire {
     /// Writes a command and returns its answer up to `OK`.
     pub(crate) fn ask(&mut self, command: &str) -> String {
         self.write(&format!("{command}\r"));
-        self.until("OK\r\n")
+        self.unless_refused(command, "OK\r\n")
     }
 
     /// Reads up to the prompt.
     pub(crate) fn prompt(&mut self) -> String {
-        self.write(&format!("AT+CMGS={HELLO_LENGTH}\r"));
-        self.until("> ")
+        self.prompt_of(&format!("AT+CMGS={HELLO_LENGTH}"))
+    }
+
+    /// Writes a command and reads up to its prompt.
+    pub(crate) fn prompt_of(&mut self, command: &str) -> String {
+        self.write(&format!("{command}\r"));
+        self.unless_refused(command, "> ")
     }
 
     /// Sends "Hello" and returns what comes after the prompt, up to `end`.
     pub(crate) fn hello(&mut self, end: &str) -> String {
         self.prompt();
-        self.write(&format!("{HELLO}\u{1a}"));
-        self.until(end)
+        self.body(HELLO, end)
+    }
+
+    /// Writes a body after the prompt, and returns what comes up to `end`.
+    pub(crate) fn body(&mut self, body: &str, end: &str) -> String {
+        self.write(&format!("{body}\u{1a}"));
+        self.unless_refused("the message", end)
+    }
+}
+
+/// Tells which script it is about when a test fails: hold this while a test of several scripts is at one of them.
+pub(crate) struct Named(pub(crate) &'static str);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("this is the script {} (Script::BUILT_IN)", self.0);
+        }
     }
 }
 
@@ -113,4 +160,10 @@ pub(crate) fn one(script: &str) -> (Sim, Wire) {
     let mut wire = Wire::open(&sim.port(0));
     wire.ask("ATE0");
     (sim, wire)
+}
+
+#[test]
+#[should_panic(expected = "AT+NONSENSE is refused: \"\\r\\nERROR\\r\\n\"")]
+fn a_refusal_ends_the_wait_and_names_its_command() {
+    one("").1.ask("AT+NONSENSE");
 }
