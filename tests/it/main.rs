@@ -74,5 +74,6 @@ mod store_power;
 mod store_room;
 mod tidy;
 mod tidy_circles;
+mod tidy_guide;
 mod tidy_planted;
 mod tidy_shape;

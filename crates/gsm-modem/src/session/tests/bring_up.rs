@@ -158,7 +158,11 @@ fn commands_without_an_answer_are_passed_by() {
         assert_eq!(bench.heard(command), times, "how often {command} is asked without an answer");
     }
     let silences = asked.iter().map(|(_, times)| *times as u64).sum();
-    assert_eq!(bench.session.snapshot().counters.resyncs, silences, "one for each question without an answer");
+    assert_eq!(
+        bench.session.snapshot().counters.resyncs,
+        silences,
+        "one for each question without an answer"
+    );
     assert_eq!(bench.session.snapshot().equipment.model, "Rocket 1");
     bench.assert_works();
 }
