@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::wire::{
-    self, Audit, Canary, Check, Counters, Event, Gap, Inbox, InboxMessage, Invitation, Key, KeyFormer, Message,
-    MessageRef, Messages, Modem, Modems, OptOut, OptOuts, Ports, QueueDepths, Recovery, Status, Trace,
-    TraceLine, Trail, Verification, Verifications,
+    self, Audit, Canary, Check, Counters, Event, Gap, Inbox, InboxMessage, Invitation, Key, KeyFormer,
+    Message, MessageRef, Messages, Modem, Modems, OptOut, OptOuts, Ports, QueueDepths, Recovery, Status,
+    Trace, TraceLine, Trail, Verification, Verifications,
 };
 use crate::gateway::{self, ModemState};
 use crate::hex;

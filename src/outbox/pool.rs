@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use member::{Gate, Member, Verdict, Work};
-pub use schedule::Overload;
 use schedule::Schedule;
+pub use schedule::{MAX_WAIT, Overload};
 
 use super::entry::{Avoid, Entry};
 use super::ledger::{Ledger, Periods, Recipients};
@@ -113,9 +113,6 @@ pub struct Pool {
 
 /// Less than this nobody set the wall clock: it went a little faster or slower.
 const SLEW: Duration = Duration::from_millis(200);
-
-/// How long a code may wait for modems that are in service, unless the operator says otherwise.
-pub const MAX_WAIT: Duration = Duration::from_secs(5);
 
 impl Pool {
     /// A pool whose modems are all away, without any message. A code needs `min_life` to be worth sending.
@@ -358,13 +355,12 @@ impl Pool {
         let member = &self.members[modem];
         let (parts_today, parts_this_month) = member.sim.ledger.sent(&t);
         let circuit = member.account.circuit(now);
-        let (text_parts_left_today, text_parts_left_this_month) =
-            member.sim.ledger.left_for_texts(&member.rules, &t);
+        let texts = member.sim.ledger.left_for_texts(&member.rules, &t);
         Condition {
             parts_today,
             parts_this_month,
-            text_parts_left_today,
-            text_parts_left_this_month,
+            text_parts_left_today: texts.0,
+            text_parts_left_this_month: texts.1,
             recipients_this_month: member.sim.recipients.count(&t),
             health: u8::try_from(member.sim.ledger.health.weight(now) / 10).unwrap_or(100),
             circuit,

@@ -355,7 +355,10 @@ async fn a_second_daemon_is_told_who_has_the_store() {
 
 /// Changes the raw store behind the daemon's back.
 fn tamper(dir: &std::path::Path, change: impl FnOnce(&sled::Db)) {
-    let db = sled::Config::new().path(dir.join("sled")).flush_every_ms(None).open().unwrap();
+    let config = sled::Config::new().path(dir.join("sled")).flush_every_ms(None);
+    // The lock lingers after a close.
+    let locked = |e: &sled::Error| matches!(e, sled::Error::Io(_));
+    let db = tree::patiently(Duration::from_secs(10), locked, || config.open()).unwrap();
     change(&db);
     db.flush().unwrap();
 }

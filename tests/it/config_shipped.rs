@@ -48,6 +48,7 @@ fn what_it_calls_a_default_is_the_default() {
     all.gateway.services.remove("login");
     all.gateway.modems.clear();
     all.gateway.numbers.clear();
+    all.gateway.clients.clear();
     assert_eq!(all.gateway, default.gateway);
     assert_eq!(all.clients[0].may, [Right::Issue, Right::Check]);
     assert_eq!((all.modems[0].session.baud, all.modems[1].session.baud), (115_200, 115_200));

@@ -27,6 +27,9 @@ use crate::outbox::queue::Order;
 #[cfg(test)]
 mod tests;
 
+/// How long a code may wait for modems that are in service, unless the operator says otherwise.
+pub const MAX_WAIT: Duration = Duration::from_secs(5);
+
 /// How often the codes that wait are looked at, while they may be too many.
 const REVIEWS: Duration = Duration::from_secs(1);
 /// How far ahead is looked for the moment at which a modem may send again.
@@ -125,7 +128,7 @@ impl Pool {
             let room = if favoured { expected.room + expected.least } else { expected.room };
             expected.begins_at.since(expected.open_at) > room || expected.begins_at > latest
         };
-        let refusals = self.expect(lane, &t).into_iter().filter(refuses);
+        let refusals = self.expectations(lane, &t).into_iter().filter(refuses);
         let retry_after = refusals.map(|expected| expected.retry_after(recipient, latest, now)).max();
         retry_after.map_or(Ok(()), |retry_after| Err(Overload { retry_after }))
     }
@@ -219,7 +222,7 @@ impl Pool {
     }
 
     /// When the next code of a lane would begin, for each group of modems that it competes for.
-    fn expect(&self, lane: Lane, t: &Periods) -> Vec<Expected> {
+    fn expectations(&self, lane: Lane, t: &Periods) -> Vec<Expected> {
         let load = self.queue.load();
         let modems = load.modems(lane);
         if self.supplies(modems, t).is_empty() {

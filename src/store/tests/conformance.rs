@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -153,27 +153,29 @@ fn it_is_a_sorted_map_over_starts() {
 fn nobody_sees_a_part_of_a_commit() {
     each(|place| {
         let engine = place.open();
-        let ended = AtomicBool::new(false);
+        let (ended, seen) = (AtomicBool::new(false), AtomicU32::new(0));
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
-                let (mut seen, mut last) = (0, Vec::new());
+                let mut last = Vec::new();
                 while !ended.load(Ordering::SeqCst) {
                     let pairs = all(&*engine, Order::Ascending);
                     assert!(pairs.len() == 3 || pairs.is_empty(), "{}", pairs.len());
                     assert!(pairs.windows(2).all(|two| two[0].1 == two[1].1), "of two commits");
                     let now = pairs.into_iter().next().map(|(_, value)| value).unwrap_or_default();
                     assert!(now >= last, "back to an earlier commit");
-                    seen += u32::from(now != last);
+                    seen.fetch_add(u32::from(now != last), Ordering::SeqCst);
                     last = now;
                 }
-                seen
             });
-            for n in 0..400_u32 {
+            for n in 0..u32::MAX {
+                if reader.is_finished() || n >= 400 && seen.load(Ordering::SeqCst) >= 10 {
+                    break;
+                }
                 let value = [&n.to_be_bytes()[..], &[0; 2000]].concat();
                 engine.commit(put([("a", Some(&value)), ("m", Some(&value)), ("z", Some(&value))])).unwrap();
             }
             ended.store(true, Ordering::SeqCst);
-            assert!(reader.join().unwrap() > 0, "the reader saw some");
+            reader.join().unwrap();
         });
     });
 }
