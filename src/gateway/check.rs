@@ -76,33 +76,35 @@ fn once(key: &Key, caller: &Caller, route: &str, request: &CheckRequest, of: &[&
 
 impl Move<'_, '_> {
     fn check(&mut self, tracked: Tracked, request: &CheckRequest, once: Option<&Once>) -> Result<CheckView> {
+        let answer = self.compared(tracked, request)?;
+        self.then(Effect::Checked(answer.approved));
+        self.remember_answer(once, &answer)?;
+        Ok(answer)
+    }
+
+    fn compared(&mut self, tracked: Tracked, request: &CheckRequest) -> Result<CheckView> {
+        // A token counts only in an SMS from its number.
         if tracked.v.inbound {
-            return Err(GatewayError::Conflict(
-                "no check approves an inbound verification: its token counts only in an SMS from its number; look at \
-                 its status or follow the events"
-                    .to_owned(),
-            ));
+            self.not_compared("the verification is inbound".to_owned());
+            return Ok(CheckView { approved: false, verification: tracked.view(self.now) });
         }
         let right = self.is_right(&tracked.v, request);
         if !right {
             self.is_whole(&tracked.v)?;
         }
-        let answer = match otp::step(tracked.v.clone(), otp::Event::Entered { right }, self.now) {
-            Ok(v) if self.guess(&v.to, !right)? => self.entered(Tracked { v, ..tracked })?,
+        match otp::step(tracked.v.clone(), otp::Event::Entered { right }, self.now) {
+            Ok(v) if self.guess(&v.to, !right)? => self.entered(Tracked { v, ..tracked }),
             // The number had too many wrong codes: not even a right one is compared.
             Ok(_) => {
                 self.not_compared("limits.guesses_per_number is used up".to_owned());
                 let v = tracked.v.without_attempts();
-                CheckView { approved: false, verification: Tracked { v, ..tracked }.view(self.now) }
+                Ok(CheckView { approved: false, verification: Tracked { v, ..tracked }.view(self.now) })
             }
             Err(_) => {
                 self.not_compared(format!("the verification is {}", tracked.v.status.as_str()));
-                CheckView { approved: false, verification: tracked.view(self.now) }
+                Ok(CheckView { approved: false, verification: tracked.view(self.now) })
             }
-        };
-        self.then(Effect::Checked(answer.approved));
-        self.remember_answer(once, &answer)?;
-        Ok(answer)
+        }
     }
 
     /// Writes down that a code was entered and not looked at.
