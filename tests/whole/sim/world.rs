@@ -321,8 +321,8 @@ impl World {
     async fn follow(&self, gateway: &Gateway) {
         let mut newest = gateway.newest_event();
         loop {
-            let known = self.0.read.load(Ordering::SeqCst);
-            if *newest.borrow_and_update() <= known {
+            let (known, told) = (self.0.read.load(Ordering::SeqCst), *newest.borrow_and_update());
+            if told <= known {
                 if newest.changed().await.is_err() {
                     return;
                 }
@@ -331,7 +331,13 @@ impl World {
             let Ok(page) = gateway.events(known, 50).await else { return };
             self.model(|m| {
                 m.must(page.gap.is_none(), || format!("events behind {known} are lost: {:?}", page.gap));
+                m.must(page.upto > known, || {
+                    format!("event {told} is told, and is not on disk behind {known}")
+                });
             });
+            if page.upto <= known {
+                return;
+            }
             for ((id, event), wanted) in page.events.iter().zip(known + 1..) {
                 self.0.ear.listen_closely(&format!("{event:?}"));
                 self.model(|m| {
