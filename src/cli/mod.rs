@@ -25,6 +25,7 @@ pub mod demo;
 mod doctor;
 mod events;
 mod exit;
+mod export;
 mod files;
 mod import;
 mod inbox;
@@ -199,6 +200,8 @@ enum DaemonCommand {
         #[arg(value_name = "LEVEL")]
         filter: Option<String>,
     },
+    /// Print the state as lines of JSON: modems, verifications, messages, inbox and opt-outs, without codes and texts.
+    Export,
     /// Write the whole state to a file, while the daemon goes on.
     Backup {
         /// Is replaced when the backup is whole; readable by its owner alone. `-`: stdout.
@@ -289,6 +292,7 @@ async fn ask(session: &output::Session, question: DaemonCommand) -> Result<Exit,
         DaemonCommand::Web(web) => web::run(session, web).await,
         DaemonCommand::Key(action) => key::key(session, action).await,
         DaemonCommand::Log { filter } => log::log(session, filter).await,
+        DaemonCommand::Export => export::export(session).await,
         DaemonCommand::Backup { file } => backup::backup(session, &file).await,
     }
 }

@@ -22,6 +22,7 @@ mod attack_storm;
 mod attack_wire;
 mod check_config;
 mod cli_bulk;
+mod cli_export;
 mod cli_import;
 mod cli_pdu;
 mod cli_top;
