@@ -167,8 +167,8 @@ impl Tally {
     }
 }
 
-/// A number among those that are less than [`REACH`] apart from it. Blocks of a thousand have a window each, and those of a
-/// number stand in its own block and in the one beside it that is nearer.
+/// A number among its neighbours, which are less than 500 apart from it. Blocks of a thousand have a window each, and the
+/// neighbours of a number stand in its own block and in the one beside it that is nearer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbourhood {
     /// The name of the window of its block.
