@@ -128,10 +128,17 @@ impl World {
         self.model(|model| model.issued(&v, known, asked));
         if key.is_some() && dice.one_in(3) {
             let again = self.ask(|g| async move { g.issue(&Caller::default(), request(None)).await }).await;
-            if let Some(Ok((again, replayed))) = again {
-                self.model(|m| {
+            match again {
+                Some(Ok((again, replayed))) => self.model(|m| {
                     m.must(replayed && again.id == v.id, || format!("{}: its key gave {}", v.id, again.id));
-                });
+                }),
+                // Nothing that is asked anew counts for a key that is known.
+                Some(Err(e @ (GatewayError::Cooldown { .. } | GatewayError::RateLimited { .. }))) => {
+                    self.model(|m| {
+                        m.must(self.forgets(), || format!("{}: its key was forgotten: {e}", v.id))
+                    });
+                }
+                _ => {}
             }
             let other =
                 self.ask(|g| async move { g.issue(&Caller::default(), request(Some("de"))).await }).await;
