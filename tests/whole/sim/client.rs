@@ -134,9 +134,8 @@ impl World {
                 }),
                 // Nothing that is asked anew counts for a key that is known.
                 Some(Err(e @ (GatewayError::Cooldown { .. } | GatewayError::RateLimited { .. }))) => {
-                    self.model(|m| {
-                        m.must(self.forgets(), || format!("{}: its key was forgotten: {e}", v.id))
-                    });
+                    let forgets = self.forgets();
+                    self.model(|m| m.must(forgets, || format!("{}: its key was forgotten: {e}", v.id)));
                 }
                 _ => {}
             }
