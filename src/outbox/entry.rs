@@ -52,6 +52,9 @@ pub struct Entry {
     pub(super) dated: Option<Life>,
     /// Since when it waits: since it was made, or since the date before which it is not sent.
     pub(super) since: Steady,
+    /// Until when it waits whatever its date is, as for another try.
+    pub(super) waits_until: Steady,
+    /// When it may be sent: when neither its date nor its wait is in the way.
     pub(super) due_at: Steady,
     /// The first instant at which it can no longer be sent in time.
     pub(super) overdue_at: Option<Steady>,
@@ -67,7 +70,7 @@ impl Entry {
         let ends_at = m.deadline.map(|deadline| deadline.instant(ahead));
         let deadline = ends_at.unwrap_or(Steady::from_millis(u64::MAX));
         let refused = m.refused.as_ref();
-        let due_at = m.send_at.map_or(m.due_at, |date| ahead.instant(date).max(m.due_at));
+        let due_at = due_at(m.send_at, m.due_at, ahead);
         Self {
             id: m.id,
             to: m.to.clone(),
@@ -86,9 +89,19 @@ impl Entry {
             send_at: m.send_at,
             dated: m.deadline.filter(|life| life.is_dated() && !otp),
             since: m.send_at.map_or(m.id.made_at(), |date| ahead.instant(date)),
+            waits_until: m.due_at,
             due_at,
             overdue_at: ends_at.map(|d| d.minus(life)).into_iter().chain(refused.map(|r| r.until)).min(),
         }
+    }
+
+    /// The same after the wall clock was set: dates are so far ahead now.
+    pub(super) fn dated_anew(self, ahead: Ahead) -> Self {
+        let due_at = due_at(self.send_at, self.waits_until, ahead);
+        let since = self.send_at.map_or(self.since, |date| ahead.instant(date));
+        let ends = self.dated.filter(|_| self.refused_by.is_none());
+        let overdue_at = ends.map_or(self.overdue_at, |life| Some(life.instant(ahead)));
+        Self { since, due_at, overdue_at, ..self }
     }
 
     /// The range of the numbering plan that the recipient lies in.
@@ -120,4 +133,8 @@ impl Entry {
         let avoid = self.avoid.iter().map(|&(_, until)| until);
         avoid.chain([Some(self.due_at), self.goes_on_until, self.overdue_at].into_iter().flatten())
     }
+}
+
+fn due_at(send_at: Option<Timestamp>, waits_until: Steady, ahead: Ahead) -> Steady {
+    send_at.map_or(waits_until, |date| ahead.instant(date).max(waits_until))
 }

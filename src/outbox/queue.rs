@@ -269,11 +269,7 @@ impl Queue {
         let dated = all.filter(|entry| entry.send_at.is_some() || entry.dated.is_some());
         for id in dated.map(|entry| entry.id).collect::<Vec<_>>() {
             let Some(entry) = self.remove(id) else { continue };
-            let due_at = entry.send_at.map_or(entry.due_at, |date| ahead.instant(date));
-            let since = entry.send_at.map_or(entry.since, |date| ahead.instant(date));
-            let ends = entry.dated.filter(|_| entry.refused_by.is_none());
-            let overdue_at = ends.map_or(entry.overdue_at, |life| Some(life.instant(ahead)));
-            self.put(Entry { since, due_at, overdue_at, ..entry }, now);
+            self.put(entry.dated_anew(ahead), now);
         }
     }
 
@@ -406,6 +402,18 @@ mod tests {
         assert_eq!(queue.pinned_to("b"), 0);
         assert_eq!(queue.advance(after(60)), (vec![], vec![retried.id]));
         assert_eq!(drain(&mut queue, "a", after(60)), [retried.id]);
+    }
+
+    /// The date is over, and a failed try has its pause: no clock that is set makes that shorter.
+    #[test]
+    fn a_clock_that_is_set_takes_no_wait_from_a_message_whose_date_is_over() {
+        let mut queue = queue();
+        let date = crate::clock::Timestamp::from_millis(START.as_millis());
+        let retried = Message { send_at: Some(date), due_at: after(60), ..code(1, 300) };
+        queue.push(&retried, 0, vec![], START);
+        queue.set_ahead(Ahead::default(), after(1));
+        assert_eq!(drain(&mut queue, "a", after(1)), []);
+        assert_eq!(queue.advance(after(60)), (vec![], vec![retried.id]));
     }
 
     #[test]

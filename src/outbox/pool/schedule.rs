@@ -3,8 +3,8 @@
 //!
 //! - A code is let in when its modems are expected to begin it within `max_wait` and within its life. Once somebody had to
 //!   be turned away, and until nobody was for a while, only as much waits as keeps the modems busy. So who is let in is
-//!   served in seconds. As long as no send of a modem was measured, as after a start, it is taken for a slow one, and as many
-//!   are let in as it can begin within their lives.
+//!   served in seconds. A modem of which no send was measured, as after a start, is taken for a slow one; while that is so of
+//!   all of them, as many are let in as they can begin within their lives.
 //! - The codes can be met when, sent in the order of their deadlines, each is begun before it is overdue. While that holds,
 //!   this order stands.
 //! - Once it does not hold (modems died, a limit of a SIM is used up), the newest code goes first, and those that would
@@ -245,7 +245,7 @@ impl Pool {
         let least = part.max(self.schedule.max_wait / 4);
         let most = (self.schedule.max_wait * times).max(least);
         let begins_at = begins(&modems, waits.saturating_add(1), open_at.plus(FAR), t);
-        let room = if !modems.iter().all(|supply| supply.is_measured) {
+        let room = if !modems.iter().any(|supply| supply.is_measured) {
             FAR
         } else if self.schedule.is_pressed(t.now) {
             least
