@@ -10,13 +10,11 @@ use std::time::Duration;
 
 use super::access::Grant;
 use super::peer::Peer;
+use crate::gateway::most_exact;
 use crate::trail::Audit;
 
 /// How long denials of a kind are counted after one was logged.
 const SPAN: Duration = Duration::from_secs(600);
-/// Routes and processes of one user that are told apart. Beyond them the routes alone are, as many again; beyond those all
-/// are one.
-const APART: usize = 32;
 /// Users of one client that are told apart, and users that are no client; all others of them are one. A user of the system
 /// may act under thousands of ids (subuid(5)).
 const USERS: usize = 64;
@@ -89,15 +87,10 @@ enum Kind {
 type Kinds = BTreeMap<Kind, Held>;
 
 impl Kind {
-    /// The most exact kind for which there is room.
     fn of(line: &Line, kinds: &Kinds) -> Self {
         let what = (line.method, line.route, line.status);
         let exact = Self::Exact(what, line.pid, line.program.clone());
-        if kinds.len() < APART || kinds.contains_key(&exact) {
-            return exact;
-        }
-        let what = Self::What(what);
-        if kinds.len() < 2 * APART || kinds.contains_key(&what) { what } else { Self::Any }
+        most_exact(kinds, [exact, Self::What(what), Self::Any])
     }
 }
 
@@ -203,6 +196,7 @@ impl Drop for Book {
 mod tests {
     use super::*;
     use crate::api::access::{Program, Right};
+    use crate::gateway::APART;
     use crate::gateway::Caller;
 
     /// What a log writes.

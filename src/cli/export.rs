@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
 use super::output::{Session, print};
-use crate::api::client::{Call, ClientError, escape};
+use super::verification::{MOST, listing};
+use crate::api::client::{Call, ClientError};
 
 /// What is listed: what a line calls it, its path, and the member of a page that has it.
 const LISTS: [(&str, &str, &str); 5] = [
@@ -16,15 +17,13 @@ const LISTS: [(&str, &str, &str); 5] = [
 ];
 /// The members of a received message that are its words.
 const WORDS: [&str; 2] = ["text", "data"];
-/// The largest page.
-const PAGE: u32 = 1000;
 
 /// `smsotp export`: a line for each thing, newest first, as the API shows it to who asks, with its `type`.
 pub(super) async fn export(session: &Session) -> Result<Exit, Failure> {
     for (kind, path, list) in LISTS {
         let mut cursor = None;
         loop {
-            let mut page: Value = session.ask(page(path, cursor.as_deref())).await?.parse()?;
+            let mut page: Value = session.ask(page(path, cursor)).await?.parse()?;
             let things = page.get_mut(list).and_then(Value::as_array_mut).map(std::mem::take);
             let missing = || ClientError::Protocol(format!("a page of {path} has no {list}"));
             let lines: String = things.ok_or_else(missing)?.into_iter().map(|it| line(kind, it)).collect();
@@ -38,13 +37,12 @@ pub(super) async fn export(session: &Session) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn page(path: &str, cursor: Option<&str>) -> Call {
+fn page(path: &str, cursor: Option<String>) -> Call {
     // All modems are one page.
     if path == "/v1/modems" {
         return Call::get(path);
     }
-    let after = cursor.map(|cursor| format!("&cursor={}", escape(cursor))).unwrap_or_default();
-    Call::get(format!("{path}?limit={PAGE}{after}"))
+    listing(path, [("limit", Some(MOST.to_string())), ("cursor", cursor)])
 }
 
 fn line(kind: &str, mut thing: Value) -> String {

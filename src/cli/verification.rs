@@ -14,7 +14,7 @@ use crate::clock::Clock;
 pub(super) const WAIT: Duration = Duration::from_secs(60);
 
 /// The largest page that the API gives.
-const MOST: u32 = 1000;
+pub(super) const MOST: u32 = 1000;
 
 /// The arguments of `smsotp verifications`.
 #[derive(Debug, clap::Args)]

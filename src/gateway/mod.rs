@@ -69,6 +69,7 @@ pub use inner::Gateway;
 pub use key_home::KeyHome;
 pub use lint::lint;
 pub use log_filter::LogFilter;
+pub use pace::{APART, most_exact};
 pub use request::{
     Caller, CheckRequest, InboxFilter, IssueRequest, LimitsRequest, MessageFilter, Mode, Origin, Reach,
     SendRequest, VerificationFilter,

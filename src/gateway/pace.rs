@@ -9,11 +9,30 @@ use crate::trail::Audit;
 
 /// How long what happens again is only counted.
 const SPAN: Duration = Duration::from_secs(60);
-/// Reasons and numbers of one client and action that are told apart. Beyond them the reasons alone are, as many again;
-/// beyond those all are one.
-const APART: usize = 32;
+/// Kinds of what somebody causes that are told apart exactly. Beyond them as many again are roughly; beyond those all are
+/// one.
+pub const APART: usize = 32;
 /// Events of one modem in a span.
 const OF_A_MODEM: u32 = 20;
+
+/// What a kind counts as among those that are counted already: the most exact of the three for which there is room.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use smsotpd::gateway::{APART, most_exact};
+/// let full: BTreeMap<_, _> = (0..APART).map(|n| (n.to_string(), ())).collect();
+/// assert_eq!(most_exact(&full, ["7", "few", "any"].map(str::to_owned)), "7");
+/// assert_eq!(most_exact(&full, ["99", "few", "any"].map(str::to_owned)), "few");
+/// ```
+pub fn most_exact<K: Ord, V>(counted: &BTreeMap<K, V>, [exact, rough, any]: [K; 3]) -> K {
+    if counted.len() < APART || counted.contains_key(&exact) {
+        exact
+    } else if counted.len() < 2 * APART || counted.contains_key(&rough) {
+        rough
+    } else {
+        any
+    }
+}
 
 /// Refusals and denials, by client and action. The first of a kind is written at once; those that follow within a minute
 /// are written together when the minute is over. What one client causes takes no place from another.
@@ -34,14 +53,9 @@ enum Kind {
 }
 
 impl Kind {
-    /// The most exact kind for which there is room.
     fn of(reason: &str, audit: &Audit, kinds: &Kinds) -> Self {
         let exact = Self::Exact(reason.to_owned(), audit.to.clone());
-        if kinds.len() < APART || kinds.contains_key(&exact) {
-            return exact;
-        }
-        let reason = Self::Reason(reason.to_owned());
-        if kinds.len() < 2 * APART || kinds.contains_key(&reason) { reason } else { Self::Any }
+        most_exact(kinds, [exact, Self::Reason(reason.to_owned()), Self::Any])
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 use super::daemon::modem_path;
 use super::exit::{Exit, Failure};
 use super::output::{Format, Session};
-use super::verification::listing;
+use super::verification::{MOST, listing};
 use crate::api::client::{Call, Client, Events, ServerEvent};
 use crate::api::wire;
 use crate::clock::Clock;
@@ -34,8 +34,7 @@ const TOGETHER: Duration = Duration::from_millis(250);
 const REDRAW: u32 = 8;
 /// While the daemon is slow to answer, that is told after each of so many spans.
 const ABOUT_A_SECOND: u32 = 4;
-/// The largest page of messages, and how many pages of each status are read at the start.
-const PAGE: u32 = 1000;
+/// How many pages of messages of each status are read at the start.
 const PAGES: usize = 5;
 
 /// `smsotp top`: until `q`, Ctrl-C or the daemon's end.
@@ -154,7 +153,7 @@ async fn look(client: &Client, wanted: bool) -> Result<Seen, Failure> {
 async fn read(client: &Client, status: &str, messages: &mut Vec<wire::Message>) -> Result<bool, Failure> {
     let mut cursor = None;
     for _ in 0..PAGES {
-        let (status, limit) = (Some(status.to_owned()), Some(PAGE.to_string()));
+        let (status, limit) = (Some(status.to_owned()), Some(MOST.to_string()));
         let query = [("status", status), ("limit", limit), ("cursor", cursor)];
         let page: wire::Messages = ask(client, listing("/v1/messages", query)).await?;
         messages.extend(page.messages);

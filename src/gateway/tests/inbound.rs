@@ -372,13 +372,12 @@ async fn only_the_word_alone_counts_and_a_national_number_is_told_by_what_was_se
 async fn a_message_on_the_air_does_not_go_out_again_after_a_stop() {
     let mut world = World::new(1).await;
     let unknown = Outcome::Unknown { references: vec![], reason: "silence".to_owned() };
-    let (release, until) = oneshot::channel();
-    locked(&world.modems[0].plan).push_back(Plan::HoldThen(until, unknown));
+    let held = world.hold(0, unknown);
     let (m, _) = world.gateway.send(&Caller::default(), text(PHONE, "hello")).await.unwrap();
     world.aired().await;
     world.gateway.add_opt_out(&Caller::default(), PHONE).await.unwrap();
     assert_eq!(world.gateway.message(&Caller::default(), m.id).await.unwrap().status, MessageStatus::Sending);
-    release.send(()).unwrap();
+    held.end();
     world.until(m.id, MessageStatus::Cancelled).await;
     assert_eq!(world.gateway.status().queue, QueueView::default());
     world.gateway.remove_opt_out(&Caller::default(), PHONE).await.unwrap();

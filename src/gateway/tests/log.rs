@@ -56,13 +56,12 @@ async fn a_code_that_arrives_has_three_lines() {
     let mut settings = settings();
     settings.services.get_mut("default").unwrap().report = true;
     let mut world = World::with(1, settings, Store::in_memory(), Clock::manual(START)).await;
-    let (release, until) = oneshot::channel();
     let accepted = Outcome::Accepted { references: vec![40] };
-    locked(&world.modems[0].plan).push_back(Plan::HoldThen(until, accepted));
+    let held = world.hold(0, accepted);
     let v = world.issue(PHONE).await.unwrap();
     let code = code_of(&world.aired().await);
     world.clock.advance(Duration::from_millis(1_500));
-    release.send(()).unwrap();
+    held.end();
     world.until(v.message.0, Sent).await;
     world.clock.advance(Duration::from_secs(60));
     world.report(40, PHONE, 0, 10).await;

@@ -73,6 +73,15 @@ enum Plan {
     HoldThen(oneshot::Receiver<()>, Outcome),
 }
 
+/// Ends what a modem has on the air.
+struct Held(oneshot::Sender<()>);
+
+impl Held {
+    fn end(self) {
+        self.0.send(()).unwrap();
+    }
+}
+
 #[derive(Debug)]
 struct Aired {
     modem: String,
@@ -222,6 +231,13 @@ impl World {
         let running = gateway.clone();
         tokio::spawn(async move { running.run().await });
         Self { gateway, store, clock, modems, air, events }
+    }
+
+    /// What this modem gets next stays on the air until the test ends it, so.
+    fn hold(&self, modem: usize, outcome: Outcome) -> Held {
+        let (release, until) = oneshot::channel();
+        locked(&self.modems[modem].plan).push_back(Plan::HoldThen(until, outcome));
+        Held(release)
     }
 
     async fn issue(&self, to: &str) -> Result<VerificationView, GatewayError> {

@@ -205,14 +205,13 @@ async fn a_report_finds_its_message_whatever_the_sim_was_called() {
 async fn a_report_that_came_before_the_answer_and_the_other_name_waits_for_both() {
     let (store, clock) = (Store::in_memory(), Clock::manual(START));
     let mut world = World::start(told(false, true), settings(), &store, &clock).await;
-    let (release, until) = oneshot::channel();
     let accepted = Outcome::Accepted { references: vec![77] };
-    locked(&world.modems[0].plan).push_back(Plan::HoldThen(until, accepted));
+    let held = world.hold(0, accepted);
     let m = world.send_reported("hello").await;
     world.aired().await;
     world.gateway.received("other", &told(false, true), &report(77, PHONE, 0, 0)).await.unwrap();
     world.gateway.received("m0", &told(true, true), &parts(PHONE, "joins the names", 1, 0)[0]).await.unwrap();
-    release.send(()).unwrap();
+    held.end();
     world.until(m.id, MessageStatus::Delivered).await;
 }
 

@@ -67,13 +67,12 @@ async fn an_early_report_waits_for_the_message_that_asked_for_it() {
     let (m, _) = world.gateway.send(&Caller::default(), text(PHONE, &"x".repeat(200))).await.unwrap();
     world.until(m.id, MessageStatus::Sent).await;
     world.clock.advance(Duration::from_secs(10));
-    let (release, until) = oneshot::channel();
     let accepted = Outcome::Accepted { references: vec![41] };
-    locked(&world.modems[0].plan).push_back(Plan::HoldThen(until, accepted));
+    let held = world.hold(0, accepted);
     let m = world.send_reported("b").await;
     world.until(m.id, MessageStatus::Sending).await;
     world.report(41, PHONE, 0, 10).await;
-    release.send(()).unwrap();
+    held.end();
     world.until(m.id, MessageStatus::Delivered).await;
 }
 
@@ -122,15 +121,14 @@ async fn every_part_has_to_arrive_and_a_national_recipient_is_the_same() {
 #[tokio::test]
 async fn a_report_before_the_answer_waits_for_it() {
     let mut world = World::new(1).await;
-    let (release, until) = oneshot::channel();
     let accepted = Outcome::Accepted { references: vec![77] };
-    locked(&world.modems[0].plan).push_back(Plan::HoldThen(until, accepted));
+    let held = world.hold(0, accepted);
     let m = world.send_reported("hello").await;
     world.aired().await;
     world.report(77, PHONE, 0, 0).await;
     world.report(78, PHONE, 0, 0).await;
     assert_eq!(world.status(&m).await.0, MessageStatus::Sending);
-    release.send(()).unwrap();
+    held.end();
     world.until(m.id, MessageStatus::Sent).await;
     world.until(m.id, MessageStatus::Delivered).await;
     let held = world.store.read(ReportRecords::held).await.unwrap().unwrap();

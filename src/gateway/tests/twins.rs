@@ -5,25 +5,7 @@ use super::*;
 use crate::outbox::Kind;
 use crate::store::Records as _;
 
-/// Ends what a modem has on the air.
-struct Held {
-    release: oneshot::Sender<()>,
-}
-
-impl Held {
-    fn end(self) {
-        self.release.send(()).unwrap();
-    }
-}
-
 impl World {
-    /// What this modem gets next stays on the air until the test ends it, so.
-    fn hold(&self, modem: usize, outcome: Outcome) -> Held {
-        let (release, until) = oneshot::channel();
-        locked(&self.modems[modem].plan).push_back(Plan::HoldThen(until, outcome));
-        Held { release }
-    }
-
     async fn overdue(&self, modem: usize) {
         self.gateway.overdue(&format!("m{modem}")).await.unwrap();
         self.at_rest().await;
