@@ -159,7 +159,7 @@ impl From<GatewayError> for Problem {
             | E::RateLimited { retry_after, .. }
             | E::Overloaded { retry_after } => Some(*retry_after),
             E::QueueFull => Some(QUEUE_FULL),
-            E::NoRoom(_) => Some(NO_ROOM),
+            E::NotNow(_) => Some(NO_ROOM),
             _ => None,
         };
         let verification = match &error {
@@ -183,7 +183,7 @@ impl From<GatewayError> for Problem {
             E::Cooldown { .. } => (StatusCode::TOO_MANY_REQUESTS, "cooldown"),
             E::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             E::QueueFull | E::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "queue_full"),
-            E::Storage(_) | E::NoRoom(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage"),
+            E::Storage(_) | E::NotNow(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage"),
             E::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
             E::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
@@ -251,11 +251,11 @@ mod tests {
             (E::QueueFull, 503, "queue_full"),
             (E::Overloaded { retry_after: minute }, 503, "queue_full"),
             (E::Storage(s()), 503, "storage"),
-            (E::NoRoom(StoreError::NoRoom), 503, "storage"),
+            (E::NotNow(StoreError::NoRoom), 503, "storage"),
             (E::ShuttingDown, 503, "shutting_down"),
             (E::Internal(s()), 500, "internal"),
         ] {
-            let full = matches!(error, E::QueueFull | E::NoRoom(_)).then_some("5");
+            let full = matches!(error, E::QueueFull | E::NotNow(_)).then_some("5");
             let denied = matches!(error, E::NotAllowed(_) | E::Hidden(_) | E::NotOwn(_));
             let problem = Problem::from(error);
             assert_eq!(problem.is_denial(), denied);

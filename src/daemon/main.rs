@@ -178,7 +178,7 @@ async fn run(
         match why {
             None => return Ok(()),
             // sled met a full disk before anybody could look, and has to be opened anew.
-            Some(StoreError::NoRoom) => {}
+            Some(why) if why.passes() => {}
             Some(why) => return Err(Stopped::Store(why)),
         }
     }

@@ -100,7 +100,7 @@ impl StartError {
     /// Whether the disk has no room for a start, which passes by itself.
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Store(OpenError::Full { .. }) | Self::Recover(GatewayError::NoRoom(_)) => true,
+            Self::Store(OpenError::Full { .. }) | Self::Recover(GatewayError::NotNow(_)) => true,
             Self::State { source, .. } | Self::Key(KeyError::Write { source, .. }) => store::is_full(source),
             _ => false,
         }

@@ -44,7 +44,13 @@ impl Pulse {
             // What fails is told in other ways; and where too many moves wait, they get on.
             Ok(
                 Ok(())
-                | Err(StoreError::NoRoom | StoreError::Full | StoreError::Failed(_) | StoreError::Closed),
+                | Err(
+                    StoreError::NoRoom
+                    | StoreError::Away(_)
+                    | StoreError::Full
+                    | StoreError::Failed(_)
+                    | StoreError::Closed,
+                ),
             ) => {}
             Ok(Err(_)) | Err(_) => return Err(Still::Store),
         }

@@ -83,9 +83,9 @@ pub enum GatewayError {
         /// How long until one more is probably let in.
         retry_after: Duration,
     },
-    /// The disk is full: nothing was done.
+    /// The disk is full or the database is away, which passes by itself.
     #[error(transparent)]
-    NoRoom(StoreError),
+    NotNow(StoreError),
     /// The store cannot write.
     #[error("the store cannot write: {0}")]
     Storage(String),
@@ -103,7 +103,7 @@ impl From<StoreError> for GatewayError {
             StoreError::Closed => Self::ShuttingDown,
             StoreError::Full => Self::QueueFull,
             StoreError::TooLarge => Self::TooLarge,
-            e @ StoreError::NoRoom => Self::NoRoom(e),
+            e if e.passes() => Self::NotNow(e),
             e => Self::Storage(e.to_string()),
         }
     }
@@ -122,7 +122,7 @@ impl GatewayError {
             Self::InvalidNumber(_) => "number",
             Self::QueueFull => "queue.max_pending",
             Self::Overloaded { .. } => "queue.max_wait",
-            Self::NoRoom(_) => "disk",
+            Self::NotNow(_) => "disk",
             _ => return None,
         })
     }

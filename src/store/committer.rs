@@ -132,7 +132,7 @@ impl Committer {
     fn gather(&mut self, first: Option<Job>) -> Group {
         let mut group = Group { written: Written::default(), answers: Vec::new(), close: None };
         let ready = self.ready();
-        if ready != Err(StoreError::NoRoom) {
+        if !ready.as_ref().is_err_and(StoreError::passes) {
             for (run, answer) in std::mem::take(&mut self.waiting) {
                 self.take(run, answer, true, &ready, &mut group);
             }
@@ -163,7 +163,7 @@ impl Committer {
     fn ready(&self) -> Result<(), StoreError> {
         self.health.check()?;
         match catch_unwind(AssertUnwindSafe(|| self.engine.prepare())) {
-            Ok(Err(StoreError::NoRoom)) => Err(StoreError::NoRoom),
+            Ok(Err(why)) if why.passes() => Err(why),
             Ok(outcome) => outcome.map_err(|error| self.health.fail(error)),
             Err(_) => Err(self.health.fail(StoreError::Failed("writing panicked".to_owned()))),
         }
@@ -180,7 +180,7 @@ impl Committer {
     ) {
         let outcome = match ready {
             Ok(()) => run(Ok((&*self.engine, &mut group.written))),
-            Err(StoreError::NoRoom) if patient => return self.waiting.push_back((run, answer)),
+            Err(why) if patient && why.passes() => return self.waiting.push_back((run, answer)),
             Err(StoreError::NoRoom) => {
                 let mut written = Written::default();
                 let ran = run(Ok((&*self.engine, &mut written)));
@@ -194,7 +194,12 @@ impl Committer {
     /// Commits a group and answers. Tells whom to tell of the end, if it was asked for.
     fn settle(&mut self, group: Group) -> Option<oneshot::Sender<()>> {
         let Group { written: Written { changes, .. }, answers, close } = group;
-        let committed = if changes.is_empty() { Ok(()) } else { self.commit(changes) };
+        let committed = if changes.is_empty() {
+            self.engine.release();
+            Ok(())
+        } else {
+            self.commit(changes)
+        };
         for (answer, outcome) in answers {
             // Nobody waits any more: the move holds all the same.
             let _ = answer.send(outcome.and_then(|()| committed.clone()));
@@ -221,6 +226,8 @@ impl Committer {
         // sled panics on some damage; without this the daemon would go on without a committer.
         catch_unwind(AssertUnwindSafe(|| write(&*self.engine)))
             .unwrap_or_else(|_| Err(StoreError::Failed("writing panicked".to_owned())))
-            .map_err(|error| self.health.fail(error))
+            .map_err(
+                |error| if matches!(error, StoreError::Away(_)) { error } else { self.health.fail(error) },
+            )
     }
 }

@@ -1,5 +1,8 @@
 //! What the committer needs of an engine: ordered keys, an atomic and durable commit. No type of sled leaks
 //! through it. The daemon's engine is in `disk`; the one in `memory` is for tests and simulations.
+//!
+//! Several hosts may work on one engine's records. Then a group of moves runs in a turn, from `prepare` to `commit` or
+//! `release`, in which nobody else commits; and what others committed is told.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -24,14 +27,22 @@ pub enum Order {
 /// What a scan calls for each key and value; false ends it.
 pub(super) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> bool + 'a;
 
+/// Hears what others committed.
+pub type Told = Box<dyn Fn(&Overlay) + Send + Sync>;
+
 /// Ordered keys and values. One thread commits, any thread reads.
 pub trait Engine: Send + Sync {
     /// A key's value, as of the last commit.
     fn load(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The same for a move of the group that `prepare` began: nobody else commits meanwhile.
+    fn load_in_turn(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.load(key)
+    }
     /// At most `limit` pairs of a range. Owned and bounded: no lock outlives the call, so that a long listing
     /// does not hold up a commit.
     fn chunk(&self, range: Range<&[u8]>, order: Order, limit: usize) -> Result<Vec<Pair>, StoreError>;
-    /// Whether a commit can follow. `NoRoom` passes by itself; after another error no commit may follow.
+    /// Begins a group of moves: whether a commit can follow, and where there are others, the turn. What passes by itself
+    /// ([`StoreError::passes`]) may be asked for again; after another error no commit may follow.
     fn prepare(&self) -> Result<(), StoreError> {
         Ok(())
     }
@@ -40,8 +51,13 @@ pub trait Engine: Send + Sync {
         Ok(())
     }
     /// Makes all the changes or none; durable on return. After an error nobody knows what the disk holds, and no
-    /// other commit may follow.
+    /// other commit may follow, unless it passes by itself.
     fn commit(&self, changes: Overlay) -> Result<(), StoreError>;
+    /// The group that `prepare` began wrote nothing.
+    fn release(&self) {}
+    /// Has `told` called with what others commit from now on, each commit once and in order, before the next `prepare`
+    /// of this engine returns; with a commit of this engine as well whose outcome was not known before.
+    fn follow(&self, _told: Told) {}
     /// The last words before the files close.
     fn finish(&self) -> Result<(), StoreError>;
 }

@@ -20,7 +20,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -44,6 +44,7 @@ mod look;
 mod memory;
 mod names;
 mod open;
+mod others;
 mod outline;
 mod record;
 mod records;
@@ -60,13 +61,14 @@ mod tx;
 mod windows;
 
 pub use backup::{RestoreError, Restored, restore};
-pub use engine::{Engine, Order, Overlay, Pair};
+pub use engine::{Engine, Order, Overlay, Pair, Told};
 pub use events::EventRecords;
 pub use inbound::InboxRecords;
 pub use keyring::{KeyRecords, Keyring, Turned};
 pub use memory::Memory;
 pub use names::{KnownSim, NameRecords};
 pub use open::{OpenError, Options};
+pub use others::Others;
 pub use records::{Answered, Idempotency, Records};
 pub use reports::{HeldKey, ReportRecords};
 pub use room::is_full;
@@ -76,7 +78,7 @@ pub use windows::WindowRecords;
 
 use committer::{Committer, Job, LARGEST_MOVE, Written};
 use health::Health;
-use listed::Listed;
+use listed::{Changed, Listed};
 
 use crate::prometheus::Histogram;
 use crate::random::Random;
@@ -98,6 +100,8 @@ struct Shared {
     failed: watch::Receiver<Option<StoreError>>,
     looked: watch::Receiver<bool>,
     listed: Arc<Listed>,
+    /// What others committed, until somebody takes it.
+    others: Mutex<Option<mpsc::UnboundedReceiver<Others>>>,
     /// How long the engine took for each commit.
     commits: Arc<Histogram>,
     /// What seals and finds what names a person, once it is known.
@@ -125,6 +129,9 @@ pub enum StoreError {
     /// The disk is full: it was not done, and may be asked for again.
     #[error("the disk is full; free space on it, and the daemon goes on by itself")]
     NoRoom,
+    /// The database cannot be reached: whether it was done is not known, and it may be asked for again.
+    #[error("the database cannot be reached ({0}); the daemon goes on by itself when it is back")]
+    Away(String),
     /// A record that is not what was written.
     #[error("the {kind} record {key} is damaged: {why}; restore a backup")]
     Corrupt {
@@ -147,6 +154,13 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+}
+
+impl StoreError {
+    /// Whether it passes by itself.
+    pub const fn passes(&self) -> bool {
+        matches!(self, Self::NoRoom | Self::Away(_))
+    }
 }
 
 impl Store {
@@ -191,10 +205,21 @@ impl Store {
         let (failed, looked) = (health.watch(), health.watch_look());
         let listed = Arc::new(Listed::default());
         let commits = Arc::new(Histogram::new(COMMITS));
+        let (tell, others) = mpsc::unbounded_channel();
+        let lists = Arc::clone(&listed);
+        engine.follow(Box::new(move |changes| {
+            lists.change(Changed::of(changes));
+            // Nobody is there to hear it once the store is closed.
+            let _ = tell.send(Others::of(changes));
+        }));
+        let others = Mutex::new(Some(others));
         let committer =
             Committer::new(Arc::clone(&engine), queue, health, Arc::clone(&listed), Arc::clone(&commits));
         let (engine, key) = (RwLock::new(Some(engine)), Arc::default());
-        (Self(Arc::new(Shared { jobs, engine, reads, failed, looked, listed, commits, key })), committer)
+        (
+            Self(Arc::new(Shared { jobs, engine, reads, failed, looked, listed, others, commits, key })),
+            committer,
+        )
     }
 
     fn set_key(&self, key: Key) {
@@ -265,6 +290,11 @@ impl Store {
             // Nobody looks any more when the store is closed.
             done = looked.wait_for(|looked| *looked) => done.map(drop).map_err(|_| StoreError::Closed),
         }
+    }
+
+    /// What other hosts commit, in order: for the first who asks.
+    pub fn others(&self) -> Option<mpsc::UnboundedReceiver<Others>> {
+        self.0.others.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Whether the disk has room for new work. Does not wait for the disk.

@@ -61,7 +61,7 @@ impl<'a> Tx<'a> {
         if let Some(value) = self.seen.borrow().get(key) {
             return Ok(value.clone());
         }
-        let value = self.note(self.engine.load(key))?;
+        let value = self.note(self.engine.load_in_turn(key))?;
         self.seen.borrow_mut().insert(key.to_vec(), value.clone());
         Ok(value)
     }

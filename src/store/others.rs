@@ -1,0 +1,34 @@
+//! What other hosts committed, by what it is about: who has some of it in memory reads it anew.
+
+use super::engine::Overlay;
+use super::table::Table;
+use super::tables::{EVENT_ENDS, KEYRING, MESSAGES, VERIFICATIONS};
+use crate::id::{MessageId, VerificationId};
+
+/// What others changed in one commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Others {
+    /// These verifications were made, changed or forgotten.
+    pub verifications: Vec<VerificationId>,
+    /// These messages were.
+    pub messages: Vec<MessageId>,
+    /// The trail has new events, or lost old ones.
+    pub events: bool,
+    /// The keys that seal and hash are others.
+    pub keys: bool,
+}
+
+impl Others {
+    pub(super) fn of(changes: &Overlay) -> Self {
+        Self {
+            verifications: keys(&VERIFICATIONS, changes),
+            messages: keys(&MESSAGES, changes),
+            events: !keys(&EVENT_ENDS, changes).is_empty(),
+            keys: !keys(&KEYRING, changes).is_empty(),
+        }
+    }
+}
+
+fn keys<K: super::keys::Key, V>(table: &Table<K, V>, changes: &Overlay) -> Vec<K> {
+    changes.range(table.all()).filter_map(|(key, _)| table.key_in(key)).collect()
+}
