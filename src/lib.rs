@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod fleet;
 pub mod gateway;
 pub mod hex;
 pub mod id;

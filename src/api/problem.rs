@@ -171,7 +171,7 @@ impl From<GatewayError> for Problem {
             E::SwitchedOff(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_request"),
             E::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed"),
             E::NotFound(_) | E::Hidden(_) | E::NotOwn(_) => (StatusCode::NOT_FOUND, "not_found"),
-            E::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            E::Conflict(_) | E::NameTaken(_) => (StatusCode::CONFLICT, "conflict"),
             E::InvalidNumber(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_number"),
             E::DestinationBlocked(_) | E::OptedOut => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "destination_blocked")

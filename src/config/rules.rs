@@ -87,6 +87,8 @@ pub(super) fn settings(
         opt_out: opt_out(&opt_outs),
         stop_codes: opt_outs.item("codes").and_then(|i| i.yes_or_no()).unwrap_or(default.stop_codes),
         testing: testing(&root.table("testing", &["numbers"])),
+        host: default.host,
+        machine: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         modems,
         numbers: default.numbers,
     }

@@ -93,6 +93,7 @@ impl StartError {
         match self {
             Self::Config(_) | Self::Unknown(_) => true,
             Self::Key(e) => e.is_configuration(),
+            Self::Recover(GatewayError::NameTaken(_)) => true,
             _ => false,
         }
     }

@@ -1,6 +1,7 @@
 //! To which number a message goes, and whether it may.
 
 use super::error::{GatewayError, Result};
+use super::fleet::Fleet;
 use super::inner::Inner;
 use super::lock::locked;
 use super::settings::Settings;
@@ -31,10 +32,9 @@ impl Inner {
             return Ok(());
         }
         settings.permits(to)?;
-        let known = Known {
-            sims: locked(&self.queue).countries(),
-            prefixes_decide: settings.limits.allow_prefixes.is_some(),
-        };
+        let mut sims = locked(&self.queue).countries();
+        sims.extend(self.fleet.iter().flat_map(Fleet::countries));
+        let known = Known { sims, prefixes_decide: settings.limits.allow_prefixes.is_some() };
         settings.destinations.permits(to, &known).map_err(GatewayError::DestinationBlocked)
     }
 }

@@ -264,6 +264,9 @@ impl Inner {
             let (inner, settings) = (&*inner, &*settings);
             // Here, and not when it was asked for: moves run one behind the other, and so do their times.
             let now = inner.now();
+            if let Err(error) = inner.holds_lease(tx) {
+                return Noted { told: Ok(Vec::new()), answer: Err(error) };
+            }
             let (by, to, effects) = (None, None, Vec::new());
             let mut mv = Move { tx, inner, key: &inner.key, settings, now, by, to, effects };
             let answer = work(&mut mv);
@@ -291,7 +294,7 @@ impl Inner {
     }
 
     /// Answers what is told to those who wait.
-    fn apply_one(&self, effect: Effect) -> Option<EventKind> {
+    pub(super) fn apply_one(&self, effect: Effect) -> Option<EventKind> {
         let now = self.now().steady();
         match effect {
             Effect::Message(m) => {

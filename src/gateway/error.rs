@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::fleet::NameTaken;
 use crate::id::VerificationId;
 use crate::store::StoreError;
 
@@ -83,6 +84,9 @@ pub enum GatewayError {
         /// How long until one more is probably let in.
         retry_after: Duration,
     },
+    /// Another host has a modem of this name.
+    #[error(transparent)]
+    NameTaken(NameTaken),
     /// The disk is full or the database is away, which passes by itself.
     #[error(transparent)]
     NotNow(StoreError),
@@ -110,6 +114,11 @@ impl From<StoreError> for GatewayError {
 }
 
 impl GatewayError {
+    /// Whether it passes by itself.
+    pub(super) const fn passes(&self) -> bool {
+        matches!(self, Self::NotNow(_))
+    }
+
     /// The rule by which a code or a message is refused, as the configuration names it; nothing for what is no refusal
     /// but a mistake or a fault.
     pub(super) fn rule(&self) -> Option<&str> {

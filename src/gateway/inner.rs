@@ -1,6 +1,7 @@
 //! What the use cases have at hand: the store, the pool, the modems, and who is told of what happens. They stand on
 //! this file, and it uses none of them.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
@@ -12,6 +13,7 @@ use super::clocks::Clocks;
 use super::error::{GatewayError, Result};
 use super::events::Events;
 use super::expiries::Expiries;
+use super::fleet::Fleet;
 use super::key_home::KeyHome;
 use super::lock::locked;
 use super::log_filter::LogFilter;
@@ -46,6 +48,10 @@ pub(super) struct Inner {
     pub(super) expiries: Mutex<Expiries>,
     /// Up to which live message the queue was taken up, while it is not all there.
     pub(super) taken_up: Mutex<Option<MessageId>>,
+    /// This host among others, when the store is shared.
+    pub(super) fleet: Option<Fleet>,
+    /// What this host had on the air at the last look by the store alone.
+    pub(super) suspects: Mutex<BTreeSet<MessageId>>,
     /// Something earlier than `keeper_at` waits for its time.
     pub(super) keeper: Notify,
     /// Until when the keeper sleeps, in milliseconds; zero while it looks.
@@ -89,6 +95,8 @@ pub(super) struct Slot {
     pub(super) wake: Notify,
     /// Locked before `Inner::queue`, where both are.
     pub(super) sending: Mutex<Option<OnAir>>,
+    /// The message whose send ended, until that is on disk.
+    pub(super) ended: Mutex<Option<MessageId>>,
     /// The send that ended unknown: a late answer is credited to its message.
     pub(super) doubt: Mutex<Doubt>,
     /// When its last fault was seen.
@@ -105,6 +113,7 @@ impl Slot {
             modem,
             wake: Notify::new(),
             sending: Mutex::new(None),
+            ended: Mutex::default(),
             doubt: Mutex::default(),
             moment: Moment::default(),
             pace: Mutex::default(),

@@ -28,6 +28,9 @@ const STEP: Duration = Duration::from_millis(20);
 /// Events forgotten in one commit: there are several for each message.
 const EVENTS_AT_ONCE: usize = 2000;
 
+/// How long to wait when the store is away.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// When the clocks are apart by more than they were at the last look, somebody set one. By less it went a little faster or
 /// slower, as a time server has it.
 const SET: Duration = Duration::from_secs(5);
@@ -62,6 +65,11 @@ impl Inner {
             let now = self.now();
             let sealing = match self.pass(now, &mut swept).await {
                 Ok(sealing) => sealing,
+                Err(e) if e.passes() => {
+                    tracing::debug!("the keeper of times waits: {e}");
+                    self.clocks.sleep_until(self.now().steady().plus(AGAIN)).await;
+                    continue;
+                }
                 Err(e) => {
                     tracing::error!("the keeper of times stops: {e}");
                     return;

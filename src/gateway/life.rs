@@ -10,6 +10,7 @@ use super::clocks::Clocks;
 use super::effects::Effect;
 use super::error::Result;
 use super::events::Events;
+use super::fleet::Fleet;
 use super::inner::{Gateway, Inner, Slot};
 use super::lock::locked;
 use super::metrics::Metrics;
@@ -43,6 +44,7 @@ impl Gateway {
         let mut pool = Pool::new(settings.min_life, settings.breaker, rules);
         pool.set_max_wait(settings.max_wait);
         pool.set_date(now);
+        let fleet = settings.host.clone().map(Fleet::new);
         let slots = modems.into_iter().map(Slot::new).collect();
         let gateway = Self(Arc::new(Inner {
             queue: Mutex::new(pool),
@@ -54,6 +56,8 @@ impl Gateway {
             slots,
             expiries: Mutex::default(),
             taken_up: Mutex::default(),
+            fleet,
+            suspects: Mutex::default(),
             keeper: Notify::new(),
             keeper_at: AtomicU64::new(0),
             events: Events::new(),
@@ -67,6 +71,7 @@ impl Gateway {
             sealing: Mutex::default(),
             clocks,
         }));
+        gateway.0.join().await?;
         gateway.0.take_up_trail().await?;
         gateway.0.recover().await?;
         gateway.0.reach_events().await?;
@@ -81,6 +86,13 @@ impl Gateway {
             tracing::error!("the queue cannot be taken up: {e}");
             return;
         }
+        if self.0.fleet.is_some()
+            && let Some(others) = self.0.store.others()
+        {
+            let inner = Arc::clone(&self.0);
+            // It ends when the store is closed, which is after all others.
+            tokio::spawn(async move { inner.hear(others).await });
+        }
         let mut tasks = tokio::task::JoinSet::new();
         for slot in 0..self.0.slots.len() {
             let inner = Arc::clone(&self.0);
@@ -88,6 +100,8 @@ impl Gateway {
         }
         let inner = Arc::clone(&self.0);
         tasks.spawn(async move { inner.keep().await });
+        let inner = Arc::clone(&self.0);
+        tasks.spawn(async move { inner.attend().await });
         while tasks.join_next().await.is_some() {}
     }
 
@@ -95,6 +109,9 @@ impl Gateway {
     pub fn stop(&self) {
         self.0.stopping.store(true, Ordering::SeqCst);
         self.0.keeper.notify_one();
+        if let Some(fleet) = &self.0.fleet {
+            fleet.wake.notify_one();
+        }
         for slot in &self.0.slots {
             slot.wake.notify_one();
         }
@@ -132,7 +149,7 @@ impl Inner {
     }
 
     /// Whoever follows is told of what was written so far.
-    async fn reach_events(&self) -> Result<()> {
+    pub(super) async fn reach_events(&self) -> Result<()> {
         let last = self.store.read(View::event_ends).await??.map_or(0, |sealed| sealed.ends.last);
         self.events.reached(last);
         Ok(())
@@ -172,7 +189,9 @@ impl Inner {
         let (live, last) = self.store.read(read).await??;
         let (mut doubtful, longest) = (0, self.settings().retry.max);
         for mut m in live {
-            if m.status == MessageStatus::Sending {
+            // What another host has on the air is that host's own.
+            let elsewhere = self.fleet.is_some() && m.modem.as_deref().is_some_and(|name| !self.owns(name));
+            if m.status == MessageStatus::Sending && !elsewhere {
                 let settle = self.noting(move |mv| {
                     mv.found_on_air(&m)?;
                     let settled = mv.settle(m.id, &Event::FoundSending, None)?;

@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod expiries;
 mod explain;
+mod fleet;
 mod follow;
 mod inbound;
 mod inner;
@@ -38,6 +39,7 @@ mod moment;
 mod moves;
 mod once;
 mod opt_out;
+mod others;
 mod pace;
 mod piece;
 mod pumping;
@@ -78,7 +80,7 @@ pub use settings::Settings;
 pub use submit::{Control, ControlError, Gate, Outcome, Readiness, Submit};
 pub use verify::MAX_PARTS;
 pub use view::{
-    CanaryEnd, CanaryView, CheckView, Event, EventKind, EventPage, Gap, InboxView, Invitation, KeyView,
-    LimitsView, MessageView, ModemView, Numbered, OptOutView, Page, QueueView, RecoveryView, StatusView,
-    TrailView, VerificationView, WindowView,
+    CanaryEnd, CanaryView, CheckView, Event, EventKind, EventPage, Gap, HostView, InboxView, Invitation,
+    KeyView, LimitsView, MessageView, ModemView, Numbered, OptOutView, OtherModem, Page, QueueView,
+    RecoveryView, StatusView, TrailView, VerificationView, WindowView,
 };

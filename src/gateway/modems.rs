@@ -14,6 +14,7 @@ use super::request::Caller;
 use super::submit::{Control, ControlError};
 use super::view::{ModemView, QueueView, StatusView};
 use crate::outbox::Circuit;
+use crate::store::StoreError;
 use crate::trail::Audit;
 
 /// Pieces of a backup that wait for whoever takes it.
@@ -35,12 +36,12 @@ impl Gateway {
             (pool.depths(), pool.longest(now))
         };
         let [oldest_otp, oldest_text] = longest.map(Option::unwrap_or_default);
-        let sending = self.0.slots.iter().filter(|s| locked(&s.sending).is_some()).count();
+        let sending = self.0.sending();
         StatusView {
             uptime: now.since(self.0.started_at),
             queue: QueueView { otp, text, delayed, sending, oldest_otp, oldest_text },
             modems,
-            disk_full: self.0.store.room().is_err(),
+            disk_full: self.0.store.room() == Err(StoreError::NoRoom),
             clock: self.0.clocks.doubt(),
             test_numbers: self.0.settings().testing.masked().collect(),
         }
@@ -49,11 +50,13 @@ impl Gateway {
     /// Whether new work is taken and at least one modem can send: it works, and its breaker is not open.
     pub fn ready(&self) -> bool {
         let now = self.0.now().steady();
+        let others_are_ready = self.0.fleet.as_ref().is_some_and(|fleet| fleet.others_are_ready(now));
         self.0.store.room().is_ok()
-            && self.0.slots.iter().enumerate().any(|(i, slot)| {
-                matches!(slot.modem.facts().state, ModemState::Ready | ModemState::Busy)
-                    && !matches!(locked(&self.0.queue).condition(i, now).circuit, Circuit::Open { .. })
-            })
+            && (others_are_ready
+                || self.0.slots.iter().enumerate().any(|(i, slot)| {
+                    matches!(slot.modem.facts().state, ModemState::Ready | ModemState::Busy)
+                        && !matches!(locked(&self.0.queue).condition(i, now).circuit, Circuit::Open { .. })
+                }))
     }
 
     /// The modems, in the order of the configuration.

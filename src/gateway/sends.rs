@@ -35,6 +35,7 @@ pub(super) struct Claim {
 }
 
 /// How a send ended, and what it costs the SIM.
+#[derive(Clone)]
 pub(super) struct Ended {
     pub(super) id: MessageId,
     pub(super) modem: String,
@@ -80,7 +81,9 @@ impl Move<'_, '_> {
         }
         let event = Event::Ended { modem: modem.clone(), end: end.clone() };
         let Settled { was, states } = self.settle(id, &event, sim.as_deref())?;
-        let [m, later @ ..] = states.as_slice() else { return Ok(()) };
+        let [m, later @ ..] = states.as_slice() else {
+            return self.ended_after_all(id, &modem, &end, sim.as_deref());
+        };
         match end {
             End::Accepted { .. } => self.then(Effect::Sent(modem.clone())),
             // The service centre had it already.
@@ -105,6 +108,13 @@ impl Move<'_, '_> {
         }
         self.went_through(&modem, later);
         Ok(())
+    }
+
+    /// A send ended that others had taken for lost: what they did since stands, and that it was accepted is credited.
+    fn ended_after_all(&mut self, id: MessageId, modem: &str, end: &End, sim: Option<&str>) -> Result<()> {
+        let (End::Accepted { references }, Some(m)) = (end, self.tx.message(id)?) else { return Ok(()) };
+        let Some(&reference) = references.last().filter(|_| m.uncertain) else { return Ok(()) };
+        self.late_accepted(id, modem, m.parts.saturating_sub(1), reference, sim)
     }
 
     /// A modem takes a message that waits, or sends one as well that another modem has.

@@ -50,6 +50,10 @@ pub struct Settings {
     pub stop_codes: bool,
     /// Numbers that nothing is sent to and whose codes are fixed.
     pub testing: TestNumbers,
+    /// The name of this host among others that share the store; a reload leaves it as it is.
+    pub host: Option<String>,
+    /// The machine's name.
+    pub machine: String,
     /// By modem name.
     pub modems: BTreeMap<String, ModemRules>,
     /// The numbers of the modems' SIMs, by modem name, as far as the operator gave them.
@@ -78,6 +82,8 @@ impl Default for Settings {
             opt_out: Words::default(),
             stop_codes: false,
             testing: TestNumbers::default(),
+            host: None,
+            machine: "localhost".to_owned(),
             modems: BTreeMap::new(),
             numbers: BTreeMap::new(),
         }

@@ -55,7 +55,7 @@ impl Gateway {
 
 impl Move<'_, '_> {
     /// A part of unknown outcome had gone out through `modem` after all.
-    fn late_accepted(
+    pub(super) fn late_accepted(
         &mut self,
         id: MessageId,
         modem: &str,

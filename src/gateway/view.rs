@@ -8,6 +8,7 @@ use gsm_modem::{Snapshot, State as ModemState};
 
 use super::error::GatewayError;
 use crate::clock::{Now, Timestamp};
+use crate::fleet::HostState;
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Content, Entry, Sender};
 use crate::otp::{Verification, VerificationStatus};
@@ -262,6 +263,34 @@ pub struct ModemView {
     pub rules: ModemRules,
     /// The last canary that it sent since the start.
     pub canary: Option<CanaryView>,
+}
+
+/// A host as a client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostView {
+    /// Its name.
+    pub name: String,
+    /// The version of its daemon.
+    pub version: String,
+    /// When it was heard of last.
+    pub seen_at: Timestamp,
+    /// How many modems it has.
+    pub modems: usize,
+    /// How many messages it has on the air.
+    pub sending: usize,
+    /// How it stands.
+    pub state: HostState,
+}
+
+/// A modem of another host.
+#[derive(Debug, Clone)]
+pub struct OtherModem {
+    /// Its host.
+    pub host: String,
+    /// Whether that host is lost.
+    pub is_lost: bool,
+    /// What its host tells of it, as the API shows it.
+    pub facts: Secret<Vec<u8>>,
 }
 
 /// A short message that a modem sent to another one, or to itself, to see whether it arrives.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use gsm_modem::Part;
 use tokio::sync::oneshot;
@@ -20,6 +21,9 @@ use crate::outbox::{
 };
 use crate::secret::Secret;
 
+/// How long a worker waits when the store is away.
+const WAIT: Duration = Duration::from_millis(500);
+
 impl Inner {
     pub(super) async fn work(self: &Arc<Self>, index: usize) {
         let slot = &self.slots[index];
@@ -30,13 +34,20 @@ impl Inner {
         loop {
             if readiness.has_changed().unwrap_or(false) {
                 let next = readiness.borrow_and_update().clone();
-                if self.meet(index, &ready, &next, &mut ended).await.is_err() {
-                    return;
+                match self.meet(index, &ready, &next, &mut ended).await {
+                    Ok(()) => ready = next,
+                    Err(e) if e.passes() => {
+                        readiness.mark_changed();
+                        self.wait_for_store(index, &e).await;
+                        continue;
+                    }
+                    Err(_) => return,
                 }
-                ready = next;
             }
             let stopping = self.stopping.load(Ordering::SeqCst);
-            let claim = if ready.ready && !stopping { self.next(index) } else { self.leave(index) };
+            let drains = self.fleet.as_ref().is_some_and(|fleet| fleet.draining.load(Ordering::SeqCst));
+            let takes = ready.ready && !stopping && !drains;
+            let claim = if takes { self.next(index) } else { self.leave(index) };
             if claim.is_none() && ended.is_none() {
                 if stopping {
                     return;
@@ -53,8 +64,9 @@ impl Inner {
                 }
                 continue;
             }
-            match self.turn(index, ended.take(), claim).await {
+            match self.turn(index, ended.clone(), claim).await {
                 Ok(next) => ended = next,
+                Err(e) if e.passes() => self.wait_for_store(index, &e).await,
                 Err(e) => {
                     // The store told the daemon already; what is claimed is found again at the next start.
                     tracing::error!(
@@ -66,6 +78,14 @@ impl Inner {
                 }
             }
         }
+    }
+
+    /// The store is away for a while: what ended is written down when it is back, and what was claimed is found again.
+    async fn wait_for_store(&self, index: usize, why: &GatewayError) {
+        let slot = &self.slots[index];
+        *locked(&slot.sending) = None;
+        tracing::debug!(modem = slot.modem.name(), "{} waits: {why}", slot.modem.name());
+        self.clocks.sleep_until(self.now().steady().plus(WAIT)).await;
     }
 
     /// One commit, and the send that it allows.
@@ -104,6 +124,7 @@ impl Inner {
         };
         let Some(m) = &claimed else {
             on_disk.await?;
+            *locked(&slot.ended) = None;
             return Ok(None);
         };
         let outcome = match order.expect("a claimed message was composed just above") {
@@ -111,10 +132,12 @@ impl Inner {
                 let submitted = slot.modem.submit(order, gate);
                 let (written, outcome) = tokio::join!(on_disk, submitted);
                 written?;
+                *locked(&slot.ended) = None;
                 outcome
             }
             Err(fault) => {
                 on_disk.await?;
+                *locked(&slot.ended) = None;
                 Outcome::Rejected { references: Vec::new(), error: fault }
             }
         };
@@ -133,6 +156,7 @@ impl Inner {
         let slot = &self.slots[index];
         let name = slot.modem.name();
         let now = self.now().steady();
+        *locked(&slot.ended) = Some(m.id);
         let was = locked(&slot.sending).take();
         if was.is_some_and(|on_air| on_air.answer == Answer::Overdue) {
             // A twin of it that waits still is of no use any more.

@@ -179,6 +179,11 @@ impl Queue {
         self.ready.get(self.ranks.get(&id)?).map(|entry| &**entry)
     }
 
+    /// Whether a message waits.
+    pub fn has(&self, id: MessageId) -> bool {
+        self.ranks.contains_key(&id)
+    }
+
     /// Removes a message wherever it waits.
     pub fn remove(&mut self, id: MessageId) -> Option<Entry> {
         let rank = self.ranks.remove(&id)?;

@@ -104,8 +104,18 @@ impl Committer {
 
     /// The same as a task; each commit takes `sync`.
     pub(super) async fn run_as_task(mut self, sync: Duration) {
-        while let Some(first) = self.jobs.recv().await {
-            let group = self.gather(Some(first));
+        loop {
+            let first = if self.waiting.is_empty() {
+                let Some(first) = self.jobs.recv().await else { break };
+                Some(first)
+            } else {
+                match tokio::time::timeout(LOOK, self.jobs.recv()).await {
+                    Ok(Some(first)) => Some(first),
+                    Ok(None) => break,
+                    Err(_) => None,
+                }
+            };
+            let group = self.gather(first);
             if !sync.is_zero() {
                 tokio::time::sleep(sync).await;
             }

@@ -2,7 +2,7 @@
 
 use super::engine::Overlay;
 use super::table::Table;
-use super::tables::{EVENT_ENDS, KEYRING, MESSAGES, VERIFICATIONS};
+use super::tables::{EVENT_ENDS, HOSTS, KEYRING, MESSAGES, VERIFICATIONS};
 use crate::id::{MessageId, VerificationId};
 
 /// What others changed in one commit.
@@ -14,6 +14,8 @@ pub struct Others {
     pub messages: Vec<MessageId>,
     /// The trail has new events, or lost old ones.
     pub events: bool,
+    /// A host told something of itself, or something was told of one.
+    pub hosts: bool,
     /// The keys that seal and hash are others.
     pub keys: bool,
 }
@@ -24,6 +26,7 @@ impl Others {
             verifications: keys(&VERIFICATIONS, changes),
             messages: keys(&MESSAGES, changes),
             events: !keys(&EVENT_ENDS, changes).is_empty(),
+            hosts: !keys(&HOSTS, changes).is_empty(),
             keys: !keys(&KEYRING, changes).is_empty(),
         }
     }

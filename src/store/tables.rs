@@ -10,6 +10,7 @@ use super::reports::HeldKey;
 use super::table::{AGES, Checked, Octets, Table, points};
 use super::windows;
 use crate::clock::Steady;
+use crate::fleet::{Host, HostModem};
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Assembly, Entry, OptOut, Tag};
 use crate::otp::{Verification, VerificationStatus, Window};
@@ -128,6 +129,12 @@ pub(super) static EVENT_ENDS: Table<[u8; 0], events::Place> = Table::records(b't
 /// What is kept of the keys: one record.
 pub(super) static KEYRING: Table<[u8; 0], Keyring> = Table::records(b'k', "keyring");
 
+/// The hosts that share the store.
+pub(super) static HOSTS: Table<Octets, Host> = Table::records(b'h', "host");
+
+/// What they tell of their modems.
+pub(super) static HOST_MODEMS: Table<Octets, HostModem> = Table::records(b'm', "modem of a host");
+
 /// Named values of the store itself.
 pub(super) static META: Table<Octets, Octets> = Table::octets(b'Z', "named");
 
@@ -168,7 +175,7 @@ const fn opt_outs(octet: u8) -> Table<Hash, OptOut> {
 }
 
 /// All of them; a fault of the first one is told first.
-pub(super) static ALL: [&dyn Checked; 28] = [
+pub(super) static ALL: [&dyn Checked; 30] = [
     &VERIFICATIONS,
     &MESSAGES,
     &LIVE,
@@ -196,6 +203,8 @@ pub(super) static ALL: [&dyn Checked; 28] = [
     &EVENTS,
     &EVENT_ENDS,
     &KEYRING,
+    &HOSTS,
+    &HOST_MODEMS,
     &META,
 ];
 

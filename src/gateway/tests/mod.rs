@@ -26,6 +26,7 @@ mod clocks;
 mod course;
 mod destinations;
 mod faults;
+mod fleet;
 mod growth;
 mod guesses;
 mod inbound;
@@ -207,13 +208,14 @@ impl World {
     /// A modem for each SIM, which told these names.
     async fn of_sims(sims: Vec<SimNames>, settings: Settings, store: Store, clock: Clock) -> Self {
         let (sender, air) = mpsc::unbounded_channel();
+        let prefix = settings.host.clone().unwrap_or_else(|| "m".to_owned());
         let modems: Vec<Arc<Fake>> = sims
             .into_iter()
             .enumerate()
             .map(|(i, sim)| {
                 let ready = Readiness { ready: true, sim, ..Readiness::default() };
                 Arc::new(Fake {
-                    name: format!("m{i}"),
+                    name: format!("{prefix}{i}"),
                     readiness: watch::Sender::new(ready),
                     facts: Mutex::default(),
                     plan: Mutex::default(),

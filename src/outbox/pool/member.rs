@@ -3,11 +3,25 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::{Fitness, Sim};
+use super::{Fitness, Pool, Sim};
 use crate::clock::Steady;
+use crate::id::MessageId;
 use crate::outbox::ledger::{Need, Periods};
 use crate::outbox::pace::{LONGEST, Supply};
 use crate::outbox::{Account, Circuit, Entry, Home, ModemRules, Pace};
+
+impl Pool {
+    /// Whether a message waits, or was given to a modem that has not asked for it yet.
+    pub fn has(&self, id: MessageId) -> bool {
+        let given = |member: &Member| matches!(&member.work, Work::Given(entry) if entry.id == id);
+        self.queue.has(id) || self.members.iter().any(given)
+    }
+
+    /// Where the SIM of a modem is at home.
+    pub fn home(&self, modem: usize) -> Home {
+        self.members[modem].home
+    }
+}
 
 /// A modem of the configuration.
 #[derive(Debug)]

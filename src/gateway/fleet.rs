@@ -1,0 +1,484 @@
+//! This host among others that share the store: its beats and its lease, the hosts that are lost and what they had on the
+//! air, and what an operator asks of hosts.
+//!
+//! Every move of a host looks whether the number of its life still counts (`Inner::holds_lease`), so that one that was
+//! taken for lost changes nothing before it joined anew.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use tokio::sync::Notify;
+
+use super::effects::{Effect, Move};
+use super::error::{GatewayError, Result};
+use super::inner::{Gateway, Inner};
+use super::lock::locked;
+use super::request::Caller;
+use super::view::{HostView, ModemView, OtherModem};
+use crate::clock::Steady;
+use crate::fleet::{BEAT, Host, HostModem, HostState, Lease, Watch, may_join};
+use crate::gateway::ModemState;
+use crate::id::MessageId;
+use crate::outbox::{End, Event, Message, MessageStatus};
+use crate::phone::Country;
+use crate::store::{HostRecords as _, Records, StoreError, Tx};
+use crate::trail::Audit;
+
+/// Messages that are looked at together.
+const AT_ONCE: usize = 500;
+
+/// After how many beats a host looks at all that waits.
+const LOOKS: u32 = 5;
+
+/// The version that hosts tell.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Writes what is told of a modem, as the API shows it.
+type Describe = fn(&ModemView) -> Vec<u8>;
+
+/// This host.
+pub(super) struct Fleet {
+    pub(super) name: String,
+    /// The number of its life.
+    fence: AtomicU64,
+    pub(super) draining: AtomicBool,
+    /// It is to beat at once.
+    pub(super) wake: Notify,
+    /// Another host told something.
+    pub(super) changed: Notify,
+    watch: Mutex<Watch>,
+    seen: RwLock<Seen>,
+    /// What was told last of each modem of this host.
+    told: Mutex<BTreeMap<String, (bool, Vec<u8>)>>,
+    describe: OnceLock<Describe>,
+}
+
+/// What this host saw of all at its last look.
+#[derive(Debug, Default)]
+struct Seen {
+    hosts: Vec<Host>,
+    modems: Vec<HostModem>,
+}
+
+impl Fleet {
+    pub(super) fn new(name: String) -> Self {
+        Self {
+            name,
+            fence: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
+            wake: Notify::new(),
+            changed: Notify::new(),
+            watch: Mutex::default(),
+            seen: RwLock::default(),
+            told: Mutex::default(),
+            describe: OnceLock::new(),
+        }
+    }
+
+    fn seen<T>(&self, read: impl FnOnce(&Seen) -> T) -> T {
+        read(&self.seen.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The countries in which the SIMs of other hosts are at home.
+    pub(super) fn countries(&self) -> Vec<Country> {
+        let of = |seen: &Seen| seen.modems.iter().flat_map(|modem| modem.home.countries()).collect();
+        self.seen(of)
+    }
+
+    /// Whether a modem of another host can send.
+    pub(super) fn others_are_ready(&self, now: Steady) -> bool {
+        self.seen(|seen| {
+            let up = |name: &str| {
+                seen.hosts.iter().any(|host| host.name == name && host.state(now) == HostState::Up)
+            };
+            seen.modems.iter().any(|modem| modem.ready && modem.host != self.name && up(&modem.host))
+        })
+    }
+}
+
+impl Gateway {
+    /// Tells how a modem is described to other hosts.
+    pub fn describe_modems(&self, describe: Describe) {
+        if let Some(fleet) = &self.0.fleet {
+            // The first one stays.
+            let _ = fleet.describe.set(describe);
+            fleet.wake.notify_one();
+        }
+    }
+
+    /// All hosts that share the store, by name; of a store of its own the one host.
+    pub fn hosts(&self) -> Vec<HostView> {
+        let (inner, now) = (&self.0, self.0.now());
+        let own = |name: &str| HostView {
+            name: name.to_owned(),
+            version: VERSION.to_owned(),
+            seen_at: now.wall(),
+            modems: inner.slots.len(),
+            sending: inner.sending(),
+            state: HostState::Up,
+        };
+        let Some(fleet) = &inner.fleet else { return vec![own(&inner.settings().machine)] };
+        let view = |host: &Host| HostView {
+            seen_at: now.told(host.seen),
+            modems: host.modems.len(),
+            sending: usize::try_from(host.sending).unwrap_or(usize::MAX),
+            state: host.state(now.steady()),
+            version: host.version.clone(),
+            ..own(&host.name)
+        };
+        fleet.seen(|seen| seen.hosts.iter().map(view).collect())
+    }
+
+    /// The modems of the other hosts, by name, as their hosts describe them.
+    pub fn other_modems(&self) -> Vec<OtherModem> {
+        let (inner, now) = (&self.0, self.0.now().steady());
+        let Some(fleet) = &inner.fleet else { return Vec::new() };
+        fleet.seen(|seen| {
+            let is_lost = |modem: &HostModem| {
+                let host = seen.hosts.iter().find(|host| host.name == modem.host);
+                host.is_none_or(|host| host.state(now) == HostState::Lost)
+            };
+            let others = seen.modems.iter().filter(|modem| modem.host != fleet.name);
+            let view = |modem: &HostModem| {
+                let facts = inner.key.unseal(&owner(&modem.name), &modem.facts).ok()?;
+                Some(OtherModem { host: modem.host.clone(), is_lost: is_lost(modem), facts })
+            };
+            others.filter_map(view).collect()
+        })
+    }
+
+    /// The name of this host, when others share its store.
+    pub fn host(&self) -> Option<&str> {
+        self.0.fleet.as_ref().map(|fleet| &*fleet.name)
+    }
+
+    /// Lets a host take no more messages, or take them again.
+    pub async fn drain_host(&self, caller: &Caller, name: &str, draining: bool) -> Result<HostView> {
+        let (by, name) = (caller.client.clone(), name.to_owned());
+        self.0.fleet_or_refuse()?;
+        let wanted = name.clone();
+        let drain = move |mv: &mut Move<'_, '_>| {
+            let mut host = mv.tx.host(&name)?.ok_or(GatewayError::NotFound("host of this name"))?;
+            if host.draining != draining {
+                host.draining = draining;
+                mv.tx.put_host(&host)?;
+                let detail =
+                    if draining { "takes no more messages" } else { "takes messages again" }.to_owned();
+                mv.by = by;
+                mv.then(Effect::Audit(Audit {
+                    action: "host".to_owned(),
+                    to: None,
+                    detail: format!("{name} {detail}"),
+                    count: 1,
+                }));
+            }
+            Ok(())
+        };
+        self.0.perform(drain).await?;
+        self.0.look_at_hosts().await?;
+        self.hosts()
+            .into_iter()
+            .find(|host| host.name == wanted)
+            .ok_or(GatewayError::NotFound("host of this name"))
+    }
+
+    /// Forgets a host that is gone. What it had on the air is taken over first.
+    pub async fn forget_host(&self, caller: &Caller, name: &str) -> Result<HostView> {
+        self.0.fleet_or_refuse()?;
+        self.0.look_at_hosts().await?;
+        let found = self.hosts().into_iter().find(|host| host.name == name);
+        let host = found.ok_or(GatewayError::NotFound("host of this name"))?;
+        let up = || {
+            let why = format!("the host {} is {}: stop its daemon first", host.name, host.state.as_str());
+            GatewayError::Conflict(why)
+        };
+        if host.state != HostState::Lost {
+            return Err(up());
+        }
+        self.0.take_over(name).await?;
+        let (by, name, error) = (caller.client.clone(), name.to_owned(), up());
+        let forget = move |mv: &mut Move<'_, '_>| {
+            let Some(host) = mv.tx.host(&name)? else { return Ok(()) };
+            // It came back meanwhile.
+            if host.state(mv.now.steady()) != HostState::Lost {
+                return Err(error);
+            }
+            mv.tx.delete_host(&name)?;
+            mv.by = by;
+            mv.then(Effect::Audit(Audit {
+                action: "host".to_owned(),
+                to: None,
+                detail: format!("{name} was forgotten"),
+                count: 1,
+            }));
+            Ok(())
+        };
+        self.0.perform(forget).await?;
+        self.0.look_at_hosts().await?;
+        Ok(host)
+    }
+}
+
+impl Inner {
+    fn fleet_or_refuse(&self) -> Result<&Fleet> {
+        self.fleet.as_ref().ok_or_else(|| {
+            GatewayError::Conflict(
+                "this daemon has a store of its own: several hosts share one with [store] engine = \"postgres\"".to_owned(),
+            )
+        })
+    }
+
+    /// How many messages are on the air here.
+    pub(super) fn sending(&self) -> usize {
+        self.slots.iter().filter(|slot| locked(&slot.sending).is_some()).count()
+    }
+
+    /// Whether this modem is one of this host.
+    pub(super) fn owns(&self, modem: &str) -> bool {
+        self.index(modem).is_ok()
+    }
+
+    /// Whether what this host does still counts. Where others share the store, they may have taken it for lost.
+    pub(super) fn holds_lease(&self, tx: &Tx<'_>) -> Result<()> {
+        let Some(fleet) = &self.fleet else { return Ok(()) };
+        let host = tx.host(&fleet.name)?;
+        if host.is_some_and(|host| host.fence == fleet.fence.load(Ordering::SeqCst)) {
+            return Ok(());
+        }
+        fleet.wake.notify_one();
+        let why = format!("the other hosts took {} for lost, and it joins them anew", fleet.name);
+        Err(GatewayError::NotNow(StoreError::Away(why)))
+    }
+
+    /// Joins the other hosts, with a new life.
+    pub(super) async fn join(self: &Arc<Self>) -> Result<()> {
+        let Some(fleet) = &self.fleet else { return Ok(()) };
+        let name = fleet.name.clone();
+        let modems: Vec<_> = self.slots.iter().map(|slot| slot.modem.name().to_owned()).collect();
+        let inner = Arc::clone(self);
+        let join = move |tx: &mut Tx<'_>| {
+            let hosts = tx.hosts()?;
+            may_join(&hosts, &name, &modems).map_err(GatewayError::NameTaken)?;
+            let known = hosts.into_iter().find(|host| host.name == name);
+            let known = known.unwrap_or_else(|| Host::new(&name, VERSION));
+            for gone in known.modems.iter().filter(|gone| !modems.contains(gone)) {
+                tx.delete_host_modem(gone)?;
+            }
+            let host = Host {
+                version: VERSION.to_owned(),
+                fence: known.fence + 1,
+                seen: inner.now().steady(),
+                lease: Lease::Held,
+                sending: 0,
+                modems,
+                ..known
+            };
+            tx.put_host(&host)?;
+            Ok::<_, GatewayError>(host)
+        };
+        let host = self.store.begin_in_turn(join).await.done().await??;
+        fleet.fence.store(host.fence, Ordering::SeqCst);
+        fleet.draining.store(host.draining, Ordering::SeqCst);
+        locked(&fleet.told).clear();
+        self.look_at_hosts().await.map(drop)
+    }
+
+    /// Beats, and looks after the other hosts, until the daemon stops.
+    pub(super) async fn attend(self: &Arc<Self>) {
+        let Some(fleet) = &self.fleet else { return };
+        let mut looked = 0_u32;
+        while !self.stopping.load(Ordering::SeqCst) {
+            let outcome = self.attend_once(fleet).await;
+            if let Err(e) = &outcome {
+                tracing::warn!("the other hosts are not heard of: {e}");
+            }
+            // A notice may have been lost, and a commit whose outcome was not known may have held.
+            looked = if outcome.is_err() { 0 } else { looked + 1 };
+            if outcome.is_ok() && looked % LOOKS == 1 && self.resync().await.is_err() {
+                looked = 0;
+            }
+            if outcome.is_err() {
+                locked(&fleet.watch).forget();
+            }
+            let next = self.now().steady().plus(BEAT);
+            loop {
+                tokio::select! {
+                    biased;
+                    () = fleet.wake.notified() => break,
+                    () = self.clocks.sleep_until(next) => break,
+                    () = fleet.changed.notified() => {
+                        // What fails is told at the next beat.
+                        let _ = self.look_at_hosts().await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn attend_once(self: &Arc<Self>, fleet: &Fleet) -> Result<()> {
+        let began = self.now().steady();
+        let held = self.beat(fleet).await?;
+        if self.now().steady().since(began) > BEAT {
+            // Who could not beat for so long could not see the others either.
+            locked(&fleet.watch).forget();
+        }
+        if !held {
+            tracing::warn!("the other hosts took {} for lost: it joins them anew", fleet.name);
+            self.join().await?;
+            self.beat(fleet).await?;
+        }
+        let lost = self.look_at_hosts().await?;
+        for host in lost {
+            self.take_over(&host).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the others that this host is there, and how it and its modems are. False: they took it for lost.
+    async fn beat(self: &Arc<Self>, fleet: &Fleet) -> Result<bool> {
+        let (name, fence) = (fleet.name.clone(), fleet.fence.load(Ordering::SeqCst));
+        let news = self.news(fleet);
+        let (inner, told) = (Arc::clone(self), news.clone());
+        let beat = move |tx: &mut Tx<'_>| {
+            let Some(host) = tx.host(&name)?.filter(|host| host.fence == fence) else { return Ok(false) };
+            let sending = u32::try_from(inner.sending()).unwrap_or(u32::MAX);
+            tx.put_host(&Host { seen: inner.now().steady(), sending, ..host })?;
+            for (index, modem, (ready, facts)) in told {
+                let home = locked(&inner.queue).home(index);
+                let facts = inner.key.seal(&owner(&modem), &facts);
+                tx.put_host_modem(&HostModem { name: modem, host: name.clone(), ready, home, facts })?;
+            }
+            Ok::<_, GatewayError>(true)
+        };
+        let beaten = self.store.begin_in_turn(beat).await.done().await??;
+        if beaten {
+            locked(&fleet.told).extend(news.into_iter().map(|(_, modem, told)| (modem, told)));
+        }
+        Ok(beaten)
+    }
+
+    /// What is to be told of the modems of this host: those of which the last word is another.
+    fn news(&self, fleet: &Fleet) -> Vec<(usize, String, (bool, Vec<u8>))> {
+        let Some(describe) = fleet.describe.get() else { return Vec::new() };
+        let told = locked(&fleet.told);
+        let all = (0..self.slots.len()).map(|index| {
+            let view = self.modem_view(index);
+            let ready = matches!(view.facts.state, ModemState::Ready | ModemState::Busy);
+            (index, view.name.clone(), (ready, describe(&view)))
+        });
+        all.filter(|(_, name, now)| told.get(name) != Some(now)).collect()
+    }
+
+    /// Reads how all hosts stand. Answers those that are lost, and whose messages are to be taken over.
+    async fn look_at_hosts(self: &Arc<Self>) -> Result<Vec<String>> {
+        let Some(fleet) = &self.fleet else { return Ok(Vec::new()) };
+        let read = |view: &crate::store::View| Ok::<_, StoreError>((view.hosts()?, view.host_modems()?));
+        let (hosts, modems) = self.store.read(read).await??;
+        let own = hosts.iter().find(|host| host.name == fleet.name);
+        let draining = own.is_some_and(|host| host.draining);
+        if fleet.draining.swap(draining, Ordering::SeqCst) != draining {
+            tracing::info!(
+                "{} {}",
+                fleet.name,
+                if draining { "takes no more messages" } else { "takes messages again" }
+            );
+            self.slots.iter().for_each(|slot| slot.wake.notify_one());
+        }
+        let lost = locked(&fleet.watch).look(&hosts, &fleet.name, self.now().steady());
+        *fleet.seen.write().unwrap_or_else(PoisonError::into_inner) = Seen { hosts, modems };
+        Ok(lost)
+    }
+
+    /// Takes over what a lost host had on the air: its outcome is unknown, and it goes out again through another modem.
+    async fn take_over(self: &Arc<Self>, name: &str) -> Result<()> {
+        let lost = name.to_owned();
+        let declare = move |mv: &mut Move<'_, '_>| {
+            let Some(host) = mv.tx.host(&lost)? else { return Ok(None) };
+            if host.state(mv.now.steady()) != HostState::Lost || host.lease == Lease::Settled {
+                return Ok(None);
+            }
+            let fence = host.fence + u64::from(host.lease == Lease::Held);
+            let host = Host { lease: Lease::Lost, fence, sending: 0, ..host };
+            mv.tx.put_host(&host)?;
+            Ok(Some(host))
+        };
+        let Some(host) = self.make_in_turn(declare).await? else { return Ok(()) };
+        tracing::warn!(
+            "the host {name} was not heard of: what it had on the air is of unknown outcome, and goes out again through \
+             another modem"
+        );
+        let mut after: Option<MessageId> = None;
+        loop {
+            let (live, last) = self.store.read(move |view| view.some_live_messages(after, AT_ONCE)).await??;
+            for m in live.into_iter().filter(|m| m.status == MessageStatus::Sending) {
+                if on_air_at(&m, &host).next().is_some() {
+                    let host = host.clone();
+                    self.make_in_turn(move |mv| mv.take_over(m.id, &host)).await?;
+                }
+            }
+            after = last;
+            if after.is_none() {
+                break;
+            }
+        }
+        let settled = move |mv: &mut Move<'_, '_>| {
+            match mv.tx.host(&host.name)? {
+                Some(now) if now.fence == host.fence && now.lease == Lease::Lost => {
+                    mv.tx.put_host(&Host { lease: Lease::Settled, ..now })?;
+                }
+                // It came back.
+                _ => {}
+            }
+            Ok(())
+        };
+        self.make_in_turn(settled).await
+    }
+}
+
+impl Move<'_, '_> {
+    /// A host is lost that had a message on the air.
+    fn take_over(&mut self, id: MessageId, host: &Host) -> Result<()> {
+        let now = self.tx.host(&host.name)?;
+        let Some(m) = self.tx.message(id)?.filter(|m| m.status == MessageStatus::Sending) else {
+            return Ok(());
+        };
+        // It may have come back, and what it has on the air now is its own.
+        if now.is_none_or(|now| now.fence != host.fence || now.lease != Lease::Lost) {
+            return Ok(());
+        }
+        let modems: Vec<_> = on_air_at(&m, host).map(str::to_owned).collect();
+        for modem in &modems {
+            self.answers_late(modem, id, m.first_part(modem))?;
+        }
+        let elsewhere = 1 + m.twins.len() > modems.len();
+        let events = if elsewhere {
+            let reason = format!("the host {} was lost while it was on the air", host.name);
+            let end = End::Unknown { references: Vec::new(), reason };
+            modems.into_iter().map(|modem| Event::Ended { modem, end: end.clone() }).collect()
+        } else {
+            vec![Event::FoundSending]
+        };
+        for event in events {
+            let settled = self.settle(id, &event, None)?;
+            for m in settled.states {
+                self.then(Effect::Message(m.clone()));
+                if m.status == MessageStatus::Queued {
+                    self.then(Effect::Enqueue(m, vec![]));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The modems of a host that have this message on the air.
+fn on_air_at<'a>(m: &'a Message, host: &'a Host) -> impl Iterator<Item = &'a str> {
+    let modems = m.modem.iter().map(String::as_str).chain(m.twins.iter().map(|twin| &*twin.modem));
+    modems.filter(|modem| host.has(modem))
+}
+
+/// For whom the facts of a modem are sealed.
+fn owner(modem: &str) -> Vec<u8> {
+    [b"modem of a host ", modem.as_bytes()].concat()
+}
