@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::clock::Steady;
-use crate::outbox::Home;
+use crate::outbox::{Home, ModemRules};
+use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
 
 /// How long a host is waited for that is not heard of.
@@ -69,10 +70,60 @@ pub struct HostModem {
     pub host: String,
     /// Whether it can send.
     pub ready: bool,
+    /// Whether its SIM is in a foreign network.
+    pub roaming: bool,
+    /// Only numbers with these prefixes, if there are any.
+    pub routes: Option<Vec<String>>,
     /// Where its SIM is at home.
     pub home: Home,
     /// What is told of it, as its host tells it.
     pub facts: Sealed,
+}
+
+/// How well a modem fits a number, as far as a pool of another host can tell; the greater, the better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fit {
+    /// How many characters the longest of its routes that fits has; 0 without routes.
+    pub route: usize,
+    /// Whether its SIM is in its home network.
+    pub at_home: bool,
+    /// How near its SIM's country is to the number, as [`Home::nearness`] tells.
+    pub nearness: usize,
+}
+
+impl Fit {
+    /// Nothing when the modem may not serve the number.
+    pub fn of(routes: Option<&[String]>, roaming: bool, home: Home, to: &PhoneNumber) -> Option<Self> {
+        let rules = ModemRules { routes: routes.map(<[_]>::to_vec), ..ModemRules::default() };
+        Some(Self { route: rules.route(to)?, at_home: !roaming, nearness: home.nearness(to.range()) })
+    }
+}
+
+impl HostModem {
+    /// How well it fits a number; nothing when it may not serve the number.
+    pub fn fit(&self, to: &PhoneNumber) -> Option<Fit> {
+        Fit::of(self.routes.as_deref(), self.roaming, self.home, to)
+    }
+}
+
+/// Names an order.
+pub type OrderId = [u8; 16];
+
+/// What one host asks another one to do with a modem, and the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModemOrder {
+    /// Its name.
+    pub id: OrderId,
+    /// The host that is to do it.
+    pub host: String,
+    /// The modem.
+    pub modem: String,
+    /// Until when somebody waits for the answer.
+    pub until: Steady,
+    /// What is to be done.
+    pub asked: Sealed,
+    /// What came of it, once it was done.
+    pub answer: Option<Sealed>,
 }
 
 /// How a host stands, for a person.

@@ -9,10 +9,10 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::gateway::{
-    Caller, CheckRequest, CheckView, Control, Event, EventPage, Gateway, GatewayError, InboxFilter,
+    Caller, CheckRequest, CheckView, Control, Event, EventPage, Gateway, GatewayError, HostView, InboxFilter,
     InboxView, IssueRequest, KeyView, LimitsRequest, LimitsView, MessageFilter, MessageView, ModemView,
-    OptOutView, Page, Recorded, SendRequest, StatusView, TrailView, UssdAnswer, VerificationFilter,
-    VerificationView,
+    OptOutView, OtherModem, Page, Recorded, SendRequest, StatusView, TrailView, UssdAnswer,
+    VerificationFilter, VerificationView,
 };
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::Tag;
@@ -160,10 +160,20 @@ service! {
         verify_events(anchor: Option<(u64, Hash)>) -> TrailView = (anchor);
         /// Puts a new secret key in the old one's place.
         rotate_key(caller: Caller) -> KeyView = (&caller);
+        /// Lets a host take no more messages, or take them again.
+        drain_host(caller: Caller, name: String, draining: bool) -> HostView = (&caller, &name, draining);
+        /// Forgets a host that is gone.
+        forget_host(caller: Caller, name: String) -> HostView = (&caller, &name);
         /// Carries out an operator's command. The answer to a USSD request is the network's.
         control(name: String, control: Control) -> Option<UssdAnswer> = (&name, control);
     }
     at once {
+        /// The hosts that share the store, by name.
+        hosts() -> Vec<HostView>;
+        /// The name of this host, when others share its store.
+        host() -> Option<String>;
+        /// The modems of other hosts, by name.
+        other_modems() -> Vec<OtherModem>;
         /// Every modem of the configuration.
         modems() -> Vec<ModemView>;
         /// One modem.

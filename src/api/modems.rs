@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::reply::json;
 use super::request::{Authorised, Reply};
 use super::wire;
-use crate::gateway::Control;
+use crate::gateway::{Control, ModemView};
 
 /// How long the network may take to answer a USSD request.
 const USSD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -19,13 +19,30 @@ const LONGEST_USSD: usize = 182;
 
 /// `GET /v1/modems`.
 pub(super) fn list(request: &Authorised) -> Response {
-    json(StatusCode::OK, &wire::Modems::from(&request.app.service.modems()[..]))
+    let service = &request.app.service;
+    let own = service.modems().into_iter().map(|modem| own(request, &modem));
+    let others = service.other_modems();
+    let others = others.iter().filter_map(wire::Modem::of_another);
+    json(StatusCode::OK, &wire::Modems { modems: own.chain(others).collect() })
 }
 
 /// `GET /v1/modems/{name}`.
 pub(super) fn show(request: &Authorised) -> Reply {
-    let modem = request.app.service.modem(&request.name())?;
-    Ok(json(StatusCode::OK, &wire::Modem::from(&modem)))
+    let (service, name) = (&request.app.service, request.name());
+    let modem = match service.modem(&name) {
+        Ok(modem) => own(request, &modem),
+        Err(unknown) => {
+            let others = service.other_modems();
+            let mut others = others.iter().filter_map(wire::Modem::of_another);
+            others.find(|modem| modem.name == name).ok_or(unknown)?
+        }
+    };
+    Ok(json(StatusCode::OK, &modem))
+}
+
+/// A modem of this host.
+fn own(request: &Authorised, modem: &ModemView) -> wire::Modem {
+    wire::Modem { host: request.app.service.host(), ..wire::Modem::from(modem) }
 }
 
 /// `POST /v1/modems/{name}/pause` and similar routes: the answer is the modem as it is afterwards.

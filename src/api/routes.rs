@@ -16,7 +16,7 @@ use super::app::App;
 use super::denials::{Denial, Denials};
 use super::problem::Problem;
 use super::request::{Authorised, Reply, UnreadBody};
-use super::{about, events, inbox, limits, messages, modems, verifications};
+use super::{about, events, hosts, inbox, limits, messages, modems, verifications};
 use crate::gateway::Control;
 
 /// One line of the table.
@@ -76,6 +76,10 @@ routes! {
     POST "/v1/modems/{name}/reset" [Admin] [] |r| modems::control(r, Control::Reset).await;
     POST "/v1/modems/{name}/ussd" [Admin] [] |r| modems::ussd(r).await;
     GET "/v1/modems/{name}/trace" [Read, Admin] [] |r| modems::trace(r).await;
+    GET "/v1/hosts" [Read, Admin] [] |r| Ok(hosts::list(&r));
+    POST "/v1/hosts/{name}/drain" [Admin] [] |r| hosts::drain(r, true).await;
+    POST "/v1/hosts/{name}/resume" [Admin] [] |r| hosts::drain(r, false).await;
+    DELETE "/v1/hosts/{name}" [Admin] [] |r| hosts::forget(r).await;
     GET "/v1/events" [Read] ["since"] |r| events::follow(r);
     GET "/v1/events/verify" [Read, Admin] ["anchor"] |r| events::verify(r).await;
     GET "/v1/key" [Admin] [] |r| Ok(about::key(&r));

@@ -50,6 +50,7 @@ impl From<&trail::Modem> for Modem {
         let counter = |place: usize| m.counters.get(place).copied().unwrap_or_default();
         Self {
             name: m.name.clone(),
+            host: None,
             state: m.state.clone(),
             paused: m.paused,
             port: m.port.clone(),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::wire::{
-    self, Audit, Canary, Check, Counters, Event, Gap, Inbox, InboxMessage, Invitation, Key, KeyFormer,
-    Message, MessageRef, Messages, Modem, Modems, OptOut, OptOuts, Ports, QueueDepths, Recovery, Status,
+    self, Audit, Canary, Check, Counters, Event, Gap, Host, Hosts, Inbox, InboxMessage, Invitation, Key,
+    KeyFormer, Message, MessageRef, Messages, Modem, OptOut, OptOuts, Ports, QueueDepths, Recovery, Status,
     Trace, TraceLine, Trail, Verification, Verifications,
 };
 use crate::gateway::{self, ModemState};
@@ -217,9 +217,36 @@ impl From<&[gateway::Recorded]> for Trace {
     }
 }
 
-impl From<&[gateway::ModemView]> for Modems {
-    fn from(modems: &[gateway::ModemView]) -> Self {
-        Self { modems: modems.iter().map(Modem::from).collect() }
+/// What a host tells the others of a modem.
+pub fn described(modem: &gateway::ModemView) -> Vec<u8> {
+    serde_json::to_vec(&Modem::from(modem)).unwrap_or_default()
+}
+
+impl Modem {
+    /// A modem of another host; nothing when that host describes it in a way that this version does not know.
+    pub(super) fn of_another(other: &gateway::OtherModem) -> Option<Self> {
+        let modem: Self = serde_json::from_slice(other.facts.expose()).ok()?;
+        let state = if other.is_lost { ModemState::Absent.as_str().to_owned() } else { modem.state };
+        Some(Self { host: Some(other.host.clone()), state, ..modem })
+    }
+}
+
+impl From<&[gateway::HostView]> for Hosts {
+    fn from(hosts: &[gateway::HostView]) -> Self {
+        Self { hosts: hosts.iter().map(Host::from).collect() }
+    }
+}
+
+impl From<&gateway::HostView> for Host {
+    fn from(host: &gateway::HostView) -> Self {
+        Self {
+            name: host.name.clone(),
+            version: host.version.clone(),
+            seen_at: host.seen_at.to_string(),
+            modems: host.modems,
+            sending: host.sending,
+            state: host.state.as_str().to_owned(),
+        }
     }
 }
 
@@ -228,6 +255,7 @@ impl From<&gateway::ModemView> for Modem {
         let facts = m.facts.clone();
         Self {
             name: m.name.clone(),
+            host: None,
             state: facts.state.as_str().to_owned(),
             paused: facts.paused,
             port: facts.port,

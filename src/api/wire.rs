@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use super::wire_modem::{Counters, Modem, ModemRules, Modems};
-pub use super::wire_operator::{Canary, Key, KeyFormer, Log};
+pub use super::wire_operator::{Canary, Host, Hosts, Key, KeyFormer, Log};
 
 /// A verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

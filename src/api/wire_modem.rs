@@ -9,6 +9,9 @@ use super::wire_operator::Canary;
 pub struct Modem {
     /// Its name in the configuration.
     pub name: String,
+    /// The host that it is plugged into, where several share the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// `absent`, `starting`, `ready`, `busy`, `recovering`, `paused` or `blocked`.
     pub state: String,
     /// Whether an operator paused it: a paused modem that is busy or away gets no further messages and is

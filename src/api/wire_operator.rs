@@ -30,6 +30,30 @@ pub struct KeyFormer {
     pub events: u32,
 }
 
+/// A host of those that share the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// The version of its daemon.
+    pub version: String,
+    /// When it was heard of last. RFC 3339.
+    pub seen_at: String,
+    /// How many modems it has.
+    pub modems: usize,
+    /// How many messages it has on the air.
+    pub sending: usize,
+    /// `up`, `draining` or `lost`.
+    pub state: String,
+}
+
+/// All hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hosts {
+    /// By name.
+    pub hosts: Vec<Host>,
+}
+
 /// The last canary of a modem.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Canary {

@@ -27,6 +27,7 @@ mod events;
 mod exit;
 mod export;
 mod files;
+mod host;
 mod import;
 mod inbox;
 mod key;
@@ -185,6 +186,9 @@ enum DaemonCommand {
         #[command(subcommand)]
         action: Option<daemon::ModemAction>,
     },
+    /// The hosts that share one store, or something to do with one.
+    #[command(subcommand)]
+    Host(host::HostAction),
     /// Follow what happens, a line each, over restarts of the daemon.
     Events(events::Follow),
     /// A live view of the daemon, with keys to pause, resume, reset and trace a modem.
@@ -287,6 +291,7 @@ async fn ask(session: &output::Session, question: DaemonCommand) -> Result<Exit,
         DaemonCommand::Status => daemon::status(session).await,
         DaemonCommand::Modems => daemon::modems(session).await,
         DaemonCommand::Modem { name, action } => daemon::modem(session, &name, action).await,
+        DaemonCommand::Host(action) => host::host(session, action).await,
         DaemonCommand::Events(follow) => events::events(session, follow).await,
         DaemonCommand::Top => top::run(session).await,
         DaemonCommand::Web(web) => web::run(session, web).await,

@@ -27,8 +27,12 @@ pub(super) fn width() -> usize {
 /// A modem in a block of lines.
 pub(super) fn modem(m: &wire::Modem, format: Format, now: Timestamp) -> String {
     let device = [&m.manufacturer, &m.model, &m.firmware].map(|text| clean(text)).join(" ");
-    let mut lines =
-        vec![("port", clean(&m.port)), ("device", device.trim().to_owned()), ("imei", clean(&m.imei))];
+    let mut lines = vec![
+        ("host", m.host.as_deref().map(clean).unwrap_or_default()),
+        ("port", clean(&m.port)),
+        ("device", device.trim().to_owned()),
+        ("imei", clean(&m.imei)),
+    ];
     lines.extend(m.imsi.iter().map(|imsi| ("imsi", clean(imsi))));
     let operator = m.operator.as_deref().map(|name| format!("{}, ", clean(name))).unwrap_or_default();
     lines.push(("network", format!("{operator}{}", clean(&m.registration))));
@@ -117,6 +121,12 @@ pub(super) fn modems(modems: &[wire::Modem], format: Format, width: usize, now: 
         let facts = [m.name.clone(), m.state.clone(), network(m), signal(m)];
         facts.into_iter().chain(counts).collect()
     }));
+    if modems.iter().any(|m| m.host.is_some()) {
+        let hosts = modems.iter().map(|m| m.host.as_deref().map(clean).unwrap_or_default());
+        for (row, host) in rows.iter_mut().zip(["HOST".to_owned()].into_iter().chain(hosts)) {
+            row.push(host);
+        }
+    }
     let lines = table(&rows, 1, format);
     let mut text = String::new();
     // The head, then a line for each modem.
@@ -209,6 +219,7 @@ pub(super) mod tests {
     pub(in crate::cli) fn example(name: &str, state: &str) -> wire::Modem {
         wire::Modem {
             name: name.to_owned(),
+            host: None,
             state: state.to_owned(),
             paused: false,
             port: "/dev/ttyUSB2".to_owned(),

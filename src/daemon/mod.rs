@@ -91,9 +91,8 @@ impl StartError {
     /// Whether the operator's configuration is at fault (exit code 78).
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Unknown(_) => true,
+            Self::Config(_) | Self::Unknown(_) | Self::Recover(GatewayError::NameTaken(_)) => true,
             Self::Key(e) => e.is_configuration(),
-            Self::Recover(GatewayError::NameTaken(_)) => true,
             _ => false,
         }
     }
@@ -164,6 +163,7 @@ impl Daemon {
         // A daemon that nobody can reach sends nothing.
         let listener = wiring::socket(config, given)?;
         let core = Core::start(store, key, Clock::system(), config.gateway.clone(), modems).await?;
+        core.gateway().describe_modems(api::described);
         core.gateway().keep_key(Arc::new(unlock::Home::new(place)));
         if let Some(next) = next {
             core.gateway().turn_key(next).await?;

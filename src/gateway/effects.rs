@@ -303,7 +303,8 @@ impl Inner {
                 self.canaries.reached(&m);
                 return Some(EventKind::Message(MessageView::from(&m)));
             }
-            Effect::Enqueue(m, avoid) => {
+            Effect::Enqueue(m, mut avoid) => {
+                avoid.extend(self.first_word(&m, now));
                 let recipient = self.recipient(&m.to);
                 self.with_pool(|pool| pool.push(&m, recipient, avoid, now));
             }

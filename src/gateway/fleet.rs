@@ -1,5 +1,5 @@
-//! This host among others that share the store: its beats and its lease, the hosts that are lost and what they had on the
-//! air, and what an operator asks of hosts.
+//! This host among others that share the store: its beats and its lease, the hosts that are lost, and what they had on the
+//! air.
 //!
 //! Every move of a host looks whether the number of its life still counts (`Inner::holds_lease`), so that one that was
 //! taken for lost changes nothing before it joined anew.
@@ -12,10 +12,10 @@ use tokio::sync::Notify;
 
 use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
-use super::inner::{Gateway, Inner};
+use super::inner::Inner;
 use super::lock::locked;
-use super::request::Caller;
-use super::view::{HostView, ModemView, OtherModem};
+use super::orders::Waiting;
+use super::view::ModemView;
 use crate::clock::Steady;
 use crate::fleet::{BEAT, Host, HostModem, HostState, Lease, Watch, may_join};
 use crate::gateway::ModemState;
@@ -23,7 +23,6 @@ use crate::id::MessageId;
 use crate::outbox::{End, Event, Message, MessageStatus};
 use crate::phone::Country;
 use crate::store::{HostRecords as _, Records, StoreError, Tx};
-use crate::trail::Audit;
 
 /// Messages that are looked at together.
 const AT_ONCE: usize = 500;
@@ -32,10 +31,10 @@ const AT_ONCE: usize = 500;
 const LOOKS: u32 = 5;
 
 /// The version that hosts tell.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Writes what is told of a modem, as the API shows it.
-type Describe = fn(&ModemView) -> Vec<u8>;
+pub(super) type Describe = fn(&ModemView) -> Vec<u8>;
 
 /// This host.
 pub(super) struct Fleet {
@@ -51,14 +50,15 @@ pub(super) struct Fleet {
     seen: RwLock<Seen>,
     /// What was told last of each modem of this host.
     told: Mutex<BTreeMap<String, (bool, Vec<u8>)>>,
-    describe: OnceLock<Describe>,
+    pub(super) describe: OnceLock<Describe>,
+    pub(super) waiting: Waiting,
 }
 
 /// What this host saw of all at its last look.
 #[derive(Debug, Default)]
-struct Seen {
-    hosts: Vec<Host>,
-    modems: Vec<HostModem>,
+pub(super) struct Seen {
+    pub(super) hosts: Vec<Host>,
+    pub(super) modems: Vec<HostModem>,
 }
 
 impl Fleet {
@@ -73,10 +73,11 @@ impl Fleet {
             seen: RwLock::default(),
             told: Mutex::default(),
             describe: OnceLock::new(),
+            waiting: Waiting::default(),
         }
     }
 
-    fn seen<T>(&self, read: impl FnOnce(&Seen) -> T) -> T {
+    pub(super) fn seen<T>(&self, read: impl FnOnce(&Seen) -> T) -> T {
         read(&self.seen.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -84,6 +85,12 @@ impl Fleet {
     pub(super) fn countries(&self) -> Vec<Country> {
         let of = |seen: &Seen| seen.modems.iter().flat_map(|modem| modem.home.countries()).collect();
         self.seen(of)
+    }
+
+    /// The other host that has a modem of this name.
+    pub(super) fn host_of(&self, modem: &str) -> Option<String> {
+        let is_it = |known: &&HostModem| known.name == modem && known.host != self.name;
+        self.seen(|seen| seen.modems.iter().find(is_it).map(|known| known.host.clone()))
     }
 
     /// Whether a modem of another host can send.
@@ -97,131 +104,8 @@ impl Fleet {
     }
 }
 
-impl Gateway {
-    /// Tells how a modem is described to other hosts.
-    pub fn describe_modems(&self, describe: Describe) {
-        if let Some(fleet) = &self.0.fleet {
-            // The first one stays.
-            let _ = fleet.describe.set(describe);
-            fleet.wake.notify_one();
-        }
-    }
-
-    /// All hosts that share the store, by name; of a store of its own the one host.
-    pub fn hosts(&self) -> Vec<HostView> {
-        let (inner, now) = (&self.0, self.0.now());
-        let own = |name: &str| HostView {
-            name: name.to_owned(),
-            version: VERSION.to_owned(),
-            seen_at: now.wall(),
-            modems: inner.slots.len(),
-            sending: inner.sending(),
-            state: HostState::Up,
-        };
-        let Some(fleet) = &inner.fleet else { return vec![own(&inner.settings().machine)] };
-        let view = |host: &Host| HostView {
-            seen_at: now.told(host.seen),
-            modems: host.modems.len(),
-            sending: usize::try_from(host.sending).unwrap_or(usize::MAX),
-            state: host.state(now.steady()),
-            version: host.version.clone(),
-            ..own(&host.name)
-        };
-        fleet.seen(|seen| seen.hosts.iter().map(view).collect())
-    }
-
-    /// The modems of the other hosts, by name, as their hosts describe them.
-    pub fn other_modems(&self) -> Vec<OtherModem> {
-        let (inner, now) = (&self.0, self.0.now().steady());
-        let Some(fleet) = &inner.fleet else { return Vec::new() };
-        fleet.seen(|seen| {
-            let is_lost = |modem: &HostModem| {
-                let host = seen.hosts.iter().find(|host| host.name == modem.host);
-                host.is_none_or(|host| host.state(now) == HostState::Lost)
-            };
-            let others = seen.modems.iter().filter(|modem| modem.host != fleet.name);
-            let view = |modem: &HostModem| {
-                let facts = inner.key.unseal(&owner(&modem.name), &modem.facts).ok()?;
-                Some(OtherModem { host: modem.host.clone(), is_lost: is_lost(modem), facts })
-            };
-            others.filter_map(view).collect()
-        })
-    }
-
-    /// The name of this host, when others share its store.
-    pub fn host(&self) -> Option<&str> {
-        self.0.fleet.as_ref().map(|fleet| &*fleet.name)
-    }
-
-    /// Lets a host take no more messages, or take them again.
-    pub async fn drain_host(&self, caller: &Caller, name: &str, draining: bool) -> Result<HostView> {
-        let (by, name) = (caller.client.clone(), name.to_owned());
-        self.0.fleet_or_refuse()?;
-        let wanted = name.clone();
-        let drain = move |mv: &mut Move<'_, '_>| {
-            let mut host = mv.tx.host(&name)?.ok_or(GatewayError::NotFound("host of this name"))?;
-            if host.draining != draining {
-                host.draining = draining;
-                mv.tx.put_host(&host)?;
-                let detail =
-                    if draining { "takes no more messages" } else { "takes messages again" }.to_owned();
-                mv.by = by;
-                mv.then(Effect::Audit(Audit {
-                    action: "host".to_owned(),
-                    to: None,
-                    detail: format!("{name} {detail}"),
-                    count: 1,
-                }));
-            }
-            Ok(())
-        };
-        self.0.perform(drain).await?;
-        self.0.look_at_hosts().await?;
-        self.hosts()
-            .into_iter()
-            .find(|host| host.name == wanted)
-            .ok_or(GatewayError::NotFound("host of this name"))
-    }
-
-    /// Forgets a host that is gone. What it had on the air is taken over first.
-    pub async fn forget_host(&self, caller: &Caller, name: &str) -> Result<HostView> {
-        self.0.fleet_or_refuse()?;
-        self.0.look_at_hosts().await?;
-        let found = self.hosts().into_iter().find(|host| host.name == name);
-        let host = found.ok_or(GatewayError::NotFound("host of this name"))?;
-        let up = || {
-            let why = format!("the host {} is {}: stop its daemon first", host.name, host.state.as_str());
-            GatewayError::Conflict(why)
-        };
-        if host.state != HostState::Lost {
-            return Err(up());
-        }
-        self.0.take_over(name).await?;
-        let (by, name, error) = (caller.client.clone(), name.to_owned(), up());
-        let forget = move |mv: &mut Move<'_, '_>| {
-            let Some(host) = mv.tx.host(&name)? else { return Ok(()) };
-            // It came back meanwhile.
-            if host.state(mv.now.steady()) != HostState::Lost {
-                return Err(error);
-            }
-            mv.tx.delete_host(&name)?;
-            mv.by = by;
-            mv.then(Effect::Audit(Audit {
-                action: "host".to_owned(),
-                to: None,
-                detail: format!("{name} was forgotten"),
-                count: 1,
-            }));
-            Ok(())
-        };
-        self.0.perform(forget).await?;
-        self.0.look_at_hosts().await?;
-        Ok(host)
-    }
-}
-
 impl Inner {
-    fn fleet_or_refuse(&self) -> Result<&Fleet> {
+    pub(super) fn fleet_or_refuse(&self) -> Result<&Fleet> {
         self.fleet.as_ref().ok_or_else(|| {
             GatewayError::Conflict(
                 "this daemon has a store of its own: several hosts share one with [store] engine = \"postgres\"".to_owned(),
@@ -336,7 +220,7 @@ impl Inner {
     }
 
     /// Tells the others that this host is there, and how it and its modems are. False: they took it for lost.
-    async fn beat(self: &Arc<Self>, fleet: &Fleet) -> Result<bool> {
+    pub(super) async fn beat(self: &Arc<Self>, fleet: &Fleet) -> Result<bool> {
         let (name, fence) = (fleet.name.clone(), fleet.fence.load(Ordering::SeqCst));
         let news = self.news(fleet);
         let (inner, told) = (Arc::clone(self), news.clone());
@@ -345,9 +229,21 @@ impl Inner {
             let sending = u32::try_from(inner.sending()).unwrap_or(u32::MAX);
             tx.put_host(&Host { seen: inner.now().steady(), sending, ..host })?;
             for (index, modem, (ready, facts)) in told {
-                let home = locked(&inner.queue).home(index);
+                let (home, roaming) = {
+                    let pool = locked(&inner.queue);
+                    (pool.home(index), pool.is_roaming(index))
+                };
+                let routes = inner.settings().rules(&modem).routes;
                 let facts = inner.key.seal(&owner(&modem), &facts);
-                tx.put_host_modem(&HostModem { name: modem, host: name.clone(), ready, home, facts })?;
+                tx.put_host_modem(&HostModem {
+                    name: modem,
+                    host: name.clone(),
+                    ready,
+                    roaming,
+                    routes,
+                    home,
+                    facts,
+                })?;
             }
             Ok::<_, GatewayError>(true)
         };
@@ -371,7 +267,7 @@ impl Inner {
     }
 
     /// Reads how all hosts stand. Answers those that are lost, and whose messages are to be taken over.
-    async fn look_at_hosts(self: &Arc<Self>) -> Result<Vec<String>> {
+    pub(super) async fn look_at_hosts(self: &Arc<Self>) -> Result<Vec<String>> {
         let Some(fleet) = &self.fleet else { return Ok(Vec::new()) };
         let read = |view: &crate::store::View| Ok::<_, StoreError>((view.hosts()?, view.host_modems()?));
         let (hosts, modems) = self.store.read(read).await??;
@@ -391,10 +287,10 @@ impl Inner {
     }
 
     /// Takes over what a lost host had on the air: its outcome is unknown, and it goes out again through another modem.
-    async fn take_over(self: &Arc<Self>, name: &str) -> Result<()> {
-        let lost = name.to_owned();
+    pub(super) async fn take_over(self: &Arc<Self>, name: &str) -> Result<()> {
+        let wanted = name.to_owned();
         let declare = move |mv: &mut Move<'_, '_>| {
-            let Some(host) = mv.tx.host(&lost)? else { return Ok(None) };
+            let Some(host) = mv.tx.host(&wanted)? else { return Ok(None) };
             if host.state(mv.now.steady()) != HostState::Lost || host.lease == Lease::Settled {
                 return Ok(None);
             }
@@ -410,8 +306,8 @@ impl Inner {
         );
         let mut after: Option<MessageId> = None;
         loop {
-            let (live, last) = self.store.read(move |view| view.some_live_messages(after, AT_ONCE)).await??;
-            for m in live.into_iter().filter(|m| m.status == MessageStatus::Sending) {
+            let (some, last) = self.store.read(move |view| view.some_live_messages(after, AT_ONCE)).await??;
+            for m in some.into_iter().filter(|m| m.status == MessageStatus::Sending) {
                 if on_air_at(&m, &host).next().is_some() {
                     let host = host.clone();
                     self.make_in_turn(move |mv| mv.take_over(m.id, &host)).await?;
@@ -479,6 +375,6 @@ fn on_air_at<'a>(m: &'a Message, host: &'a Host) -> impl Iterator<Item = &'a str
 }
 
 /// For whom the facts of a modem are sealed.
-fn owner(modem: &str) -> Vec<u8> {
+pub(super) fn owner(modem: &str) -> Vec<u8> {
     [b"modem of a host ", modem.as_bytes()].concat()
 }

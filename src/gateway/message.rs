@@ -38,6 +38,7 @@ impl Gateway {
         }
         if let Some(name) = &request.modem
             && inner.slot(name).is_err()
+            && inner.fleet.as_ref().and_then(|fleet| fleet.host_of(name)).is_none()
         {
             return Err(GatewayError::InvalidRequest("no modem of this name is configured".to_owned()));
         }

@@ -71,12 +71,24 @@ impl Gateway {
 
     /// The last lines that went over a modem's port, masked, the oldest first.
     pub async fn trace(&self, name: &str) -> Result<Vec<Recorded>> {
+        let host = self.0.fleet.as_ref().and_then(|fleet| fleet.host_of(name));
+        if let Some(host) = host {
+            let why =
+                format!("{name} is a modem of the host {host}, whose daemon alone has its trace: ask there");
+            return Err(GatewayError::Conflict(why));
+        }
         Ok(self.0.slot(name)?.modem.trace().await)
     }
 
     /// An operator's command to a modem; the network's answer to a USSD request comes back.
     pub async fn control(&self, name: &str, control: Control) -> Result<Option<UssdAnswer>> {
-        let (index, inner) = (self.0.index(name)?, Arc::clone(&self.0));
+        let inner = Arc::clone(&self.0);
+        let host = inner.fleet.as_ref().and_then(|fleet| fleet.host_of(name));
+        if let Some(host) = host {
+            let name = name.to_owned();
+            return to_its_end(async move { inner.order(host, &name, control).await }).await;
+        }
+        let index = inner.index(name)?;
         let seen_to = matches!(control, Control::Resume | Control::Reset);
         to_its_end(async move {
             let answer = inner.slots[index].modem.control(control);

@@ -28,12 +28,15 @@ impl Inner {
     pub(super) async fn hear(self: &Arc<Self>, mut others: UnboundedReceiver<Others>) {
         while let Some(first) = others.recv().await {
             let (mut messages, mut verifications) = (BTreeSet::new(), BTreeSet::new());
-            let (mut events, mut hosts) = (false, false);
+            let (mut events, mut hosts, mut orders) = (false, false, Vec::new());
+            let mut overdue = Vec::new();
             let mut next = Some(first);
             while let Some(some) = next {
                 messages.extend(some.messages);
                 verifications.extend(some.verifications);
                 (events, hosts) = (events | some.events, hosts | some.hosts);
+                orders.extend(some.orders);
+                overdue.extend(some.overdue);
                 if some.keys {
                     tracing::error!(
                         "another host replaced the secret key: restart this daemon with the new one"
@@ -46,7 +49,9 @@ impl Inner {
             }
             let taken = self.take_up_changed(messages, verifications).await;
             let told = if events { self.reach_events().await } else { Ok(()) };
-            if let Err(e) = taken.and(told) {
+            let helped = self.help_out(overdue).await;
+            let ordered = self.take_orders(orders).await;
+            if let Err(e) = taken.and(told).and(ordered).and(helped) {
                 tracing::debug!("what other hosts changed is taken up later: {e}");
             }
         }
@@ -91,7 +96,8 @@ impl Inner {
         let Some(m) = m else { return };
         if m.status == MessageStatus::Queued && !here {
             let (recipient, now) = (self.recipient(&m.to), self.now().steady());
-            self.with_pool(|pool| pool.push(m, recipient, vec![], now));
+            let avoid = self.first_word(m, now);
+            self.with_pool(|pool| pool.push(m, recipient, avoid, now));
         }
         self.tell_waiting(EventKind::Message(MessageView::from(m)));
     }

@@ -79,6 +79,7 @@ impl Move<'_, '_> {
             let taken = u8::try_from(references.len()).unwrap_or(u8::MAX);
             self.answers_late(&modem, id, first.saturating_add(taken))?;
         }
+        self.forget_overdue(id)?;
         let event = Event::Ended { modem: modem.clone(), end: end.clone() };
         let Settled { was, states } = self.settle(id, &event, sim.as_deref())?;
         let [m, later @ ..] = states.as_slice() else {

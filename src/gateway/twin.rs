@@ -25,6 +25,7 @@ impl Gateway {
         };
         let offer = move |mv: &mut Move<'_, '_>| {
             if let Some(m) = mv.tx.message(id)? {
+                mv.note_overdue(id)?;
                 mv.then(Effect::OfferTwin(m, vec![]));
             }
             Ok(())

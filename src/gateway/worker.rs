@@ -214,7 +214,7 @@ impl Inner {
                 let judged = Judgement { class: fault.class, attempt: Attempt::Counted };
                 let Judgement { class, attempt } = accounting.judgement.unwrap_or(judged);
                 let alone = matches!(class, FaultClass::Modem | FaultClass::Sim).then_some(wait);
-                let (fault, others) = (Fault { class, ..fault }, locked(&self.queue).others(m, index, now));
+                let (fault, others) = (Fault { class, ..fault }, self.other_modems_for(m, index, now));
                 (End::Rejected { references, fault, attempt, others }, alone)
             }
             Outcome::Unknown { references, reason } => (End::Unknown { references, reason }, None),

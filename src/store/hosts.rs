@@ -3,9 +3,11 @@
 use super::engine::Order;
 use super::record::{Stored, record};
 use super::records::Records;
-use super::tables::{HOST_MODEMS, HOSTS};
+use super::tables::{HOST_MODEMS, HOSTS, ORDERS, OVERDUE};
 use super::{StoreError, Tx};
-use crate::fleet::{Host, HostModem, Lease};
+use crate::clock::Steady;
+use crate::fleet::{Host, HostModem, Lease, ModemOrder, OrderId};
+use crate::id::MessageId;
 
 record! {
     HostRecord of Host {
@@ -13,7 +15,16 @@ record! {
         modems: Vec<String>,
     }
 }
-record! { HostModemRecord of HostModem { name: String, host: String, ready: bool, home: u32, facts: Vec<u8> } }
+record! {
+    HostModemRecord of HostModem {
+        name: String, host: String, ready: bool, roaming: bool, routes: Option<Vec<String>>, home: u32, facts: Vec<u8>,
+    }
+}
+record! {
+    OrderRecord of ModemOrder {
+        id: [u8; 16], host: String, modem: String, until: u64, asked: Vec<u8>, answer: Option<Vec<u8>>,
+    }
+}
 
 impl Stored for Lease {
     type Record = u8;
@@ -53,6 +64,16 @@ pub trait HostRecords: Records {
         Ok(hosts)
     }
 
+    /// Until when the send of a code counts as overdue, while its modem is silent.
+    fn overdue(&self, id: MessageId) -> Result<Option<Steady>, StoreError> {
+        OVERDUE.get(self, &id)
+    }
+
+    /// What one host asked another one, until its answer was taken.
+    fn order(&self, id: &OrderId) -> Result<Option<ModemOrder>, StoreError> {
+        ORDERS.get(self, id)
+    }
+
     /// The modems of all hosts, by name.
     fn host_modems(&self) -> Result<Vec<HostModem>, StoreError> {
         let mut modems = Vec::new();
@@ -80,6 +101,26 @@ impl Tx<'_> {
     /// Forgets what its host told of a modem.
     pub fn delete_host_modem(&mut self, name: &str) -> Result<(), StoreError> {
         HOST_MODEMS.delete(self, &name.as_bytes().to_vec())
+    }
+
+    /// Writes down that the modem is silent that has a code.
+    pub fn put_overdue(&mut self, id: MessageId, until: Steady) -> Result<(), StoreError> {
+        OVERDUE.put(self, &id, &until)
+    }
+
+    /// The modem answered, or the code is over.
+    pub fn delete_overdue(&mut self, id: MessageId) -> Result<(), StoreError> {
+        OVERDUE.delete(self, &id)
+    }
+
+    /// Writes what one host asks another one, or the answer.
+    pub fn put_order(&mut self, order: &ModemOrder) -> Result<(), StoreError> {
+        ORDERS.put(self, &order.id, order)
+    }
+
+    /// Forgets what one host asked another one.
+    pub fn delete_order(&mut self, id: &OrderId) -> Result<(), StoreError> {
+        ORDERS.delete(self, id)
     }
 
     /// Forgets a host and its modems.

@@ -2,7 +2,8 @@
 
 use super::engine::Overlay;
 use super::table::Table;
-use super::tables::{EVENT_ENDS, HOSTS, KEYRING, MESSAGES, VERIFICATIONS};
+use super::tables::{EVENT_ENDS, HOSTS, KEYRING, MESSAGES, ORDERS, OVERDUE, VERIFICATIONS};
+use crate::fleet::OrderId;
 use crate::id::{MessageId, VerificationId};
 
 /// What others changed in one commit.
@@ -16,6 +17,10 @@ pub struct Others {
     pub events: bool,
     /// A host told something of itself, or something was told of one.
     pub hosts: bool,
+    /// These orders were given, answered or forgotten.
+    pub orders: Vec<OrderId>,
+    /// The modem is silent that has these codes, or is not any more.
+    pub overdue: Vec<MessageId>,
     /// The keys that seal and hash are others.
     pub keys: bool,
 }
@@ -27,6 +32,8 @@ impl Others {
             messages: keys(&MESSAGES, changes),
             events: !keys(&EVENT_ENDS, changes).is_empty(),
             hosts: !keys(&HOSTS, changes).is_empty(),
+            orders: keys(&ORDERS, changes),
+            overdue: keys(&OVERDUE, changes),
             keys: !keys(&KEYRING, changes).is_empty(),
         }
     }

@@ -10,7 +10,7 @@ use super::reports::HeldKey;
 use super::table::{AGES, Checked, Octets, Table, points};
 use super::windows;
 use crate::clock::Steady;
-use crate::fleet::{Host, HostModem};
+use crate::fleet::{Host, HostModem, ModemOrder};
 use crate::id::{InboxId, MessageId, VerificationId};
 use crate::inbox::{Assembly, Entry, OptOut, Tag};
 use crate::otp::{Verification, VerificationStatus, Window};
@@ -135,6 +135,12 @@ pub(super) static HOSTS: Table<Octets, Host> = Table::records(b'h', "host");
 /// What they tell of their modems.
 pub(super) static HOST_MODEMS: Table<Octets, HostModem> = Table::records(b'm', "modem of a host");
 
+/// What one host asks another one to do with a modem.
+pub(super) static ORDERS: Table<Hash, ModemOrder> = Table::expiring(b'a', "order", |order| order.until);
+
+/// The codes whose modem is silent, so that another host may help out.
+pub(super) static OVERDUE: Table<MessageId, Steady> = Table::expiring(b'd', "overdue code", |until| *until);
+
 /// Named values of the store itself.
 pub(super) static META: Table<Octets, Octets> = Table::octets(b'Z', "named");
 
@@ -175,7 +181,7 @@ const fn opt_outs(octet: u8) -> Table<Hash, OptOut> {
 }
 
 /// All of them; a fault of the first one is told first.
-pub(super) static ALL: [&dyn Checked; 30] = [
+pub(super) static ALL: [&dyn Checked; 32] = [
     &VERIFICATIONS,
     &MESSAGES,
     &LIVE,
@@ -205,6 +211,8 @@ pub(super) static ALL: [&dyn Checked; 30] = [
     &KEYRING,
     &HOSTS,
     &HOST_MODEMS,
+    &ORDERS,
+    &OVERDUE,
     &META,
 ];
 

@@ -17,7 +17,8 @@ use smsotpd::secret::Secret;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
-use crate::api_support::{CODE, IDS, NUMBER, Served, eventually, modem, served, served_within};
+use crate::api_shown::modem;
+use crate::api_support::{CODE, IDS, NUMBER, Served, eventually, served, served_within};
 
 fn smsotp(socket: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_smsotp"));
@@ -25,7 +26,7 @@ fn smsotp(socket: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-async fn run(api: &Served, arguments: &[&str]) -> (i32, String, String) {
+pub(crate) async fn run(api: &Served, arguments: &[&str]) -> (i32, String, String) {
     ended(smsotp(&api.socket, arguments).output()).await
 }
 

@@ -12,7 +12,8 @@ use smsotpd::trail::Audit;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use crate::api_support::{Served, eventually, modem, raw, read_to_end, served, served_within};
+use crate::api_shown::modem;
+use crate::api_support::{Served, eventually, raw, read_to_end, served, served_within};
 
 async fn follow(api: &Served, after: Option<u64>) -> Events {
     api.client.events(after).await.unwrap().expect("everybody may read")

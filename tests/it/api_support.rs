@@ -10,15 +10,15 @@ use smsotpd::api::client::{Call, Client, Reply};
 use smsotpd::api::{Access, Answer, Limits, Listener, Service, serve_within};
 use smsotpd::clock::{Now, Timestamp};
 use smsotpd::gateway::{
-    Caller, CheckRequest, CheckView, Condition, Control, Counters, Event, EventKind, EventPage, Gap,
-    GatewayError, InboxFilter, InboxView, IssueRequest, KeyView, LimitsRequest, LimitsView, MessageFilter,
-    MessageView, ModemState, ModemView, OptOutView, Page, QueueView, Recorded, SendRequest, Snapshot,
-    StatusView, TrailView, UssdAnswer, VerificationFilter, VerificationView, WindowView,
+    Caller, CheckRequest, CheckView, Control, Event, EventKind, EventPage, Gap, GatewayError, HostView,
+    InboxFilter, InboxView, IssueRequest, KeyView, LimitsRequest, LimitsView, MessageFilter, MessageView,
+    ModemState, ModemView, OptOutView, OtherModem, Page, QueueView, Recorded, SendRequest, StatusView,
+    TrailView, UssdAnswer, VerificationFilter, VerificationView, WindowView,
 };
 use smsotpd::id::{Ids, InboxId, MessageId, VerificationId};
 use smsotpd::inbox::Tag;
 use smsotpd::otp::VerificationStatus;
-use smsotpd::outbox::{Encoding, MessageStatus, ModemRules, SimNames};
+use smsotpd::outbox::{Encoding, MessageStatus};
 use smsotpd::phone::PhoneNumber;
 use smsotpd::secret::Secret;
 use smsotpd::trail::{self, Audit, Hash};
@@ -26,6 +26,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
+
+use crate::api_shown::{host, key, modem};
 
 pub(crate) const CODE: &str = "482916";
 pub(crate) const NUMBER: &str = "+41791234567";
@@ -353,6 +355,18 @@ impl Service for Fake {
         }))
     }
 
+    fn hosts(&self) -> Vec<HostView> {
+        host("attic", false).into_iter().collect()
+    }
+
+    fn host(&self) -> Option<String> {
+        None
+    }
+
+    fn other_modems(&self) -> Vec<OtherModem> {
+        vec![]
+    }
+
     fn modems(&self) -> Vec<ModemView> {
         vec![modem(ModemState::Ready)]
     }
@@ -380,6 +394,14 @@ impl Service for Fake {
                 line(900, Direction::Note, "recovering"),
             ])
         }))
+    }
+
+    fn drain_host(&self, _: Caller, name: String, draining: bool) -> Answer<'_, HostView> {
+        answer(host(&name, draining))
+    }
+
+    fn forget_host(&self, _: Caller, name: String) -> Answer<'_, HostView> {
+        answer(host(&name, false))
     }
 
     fn control(&self, name: String, control: Control) -> Answer<'_, Option<UssdAnswer>> {
@@ -474,35 +496,6 @@ impl Service for Fake {
 
     fn metrics(&self) -> String {
         "# TYPE smsotp_up gauge\nsmsotp_up 1\n".to_owned()
-    }
-}
-
-/// A key that was replaced as often.
-fn key(rotations: u32) -> KeyView {
-    KeyView { rotations, kept: "state", done: true, sealed_anew: 3, damaged: 0, older: (0, 1, 1) }
-}
-
-pub(crate) fn modem(state: ModemState) -> ModemView {
-    ModemView {
-        name: "stick1".to_owned(),
-        facts: Snapshot {
-            state,
-            port: "/dev/ttyUSB0".to_owned(),
-            signal_dbm: Some(-71),
-            pin_tries: Some(3),
-            sim: SimNames::new(None, Some("228011234567890".to_owned())),
-            operator: Some("Swisscom".to_owned()),
-            last_error: Some("the modem looks for a network".to_owned()),
-            counters: Counters { dropped_lines: 12, resyncs: 3, ..Default::default() },
-            ..Default::default()
-        },
-        last_error_at: Some(Timestamp::from_millis(1_800_000_000_000)),
-        queue: 0,
-        sent_total: 7,
-        failed_total: 1,
-        condition: Condition::default(),
-        canary: None,
-        rules: ModemRules { max_per_day: Some(1000), ..ModemRules::default() },
     }
 }
 

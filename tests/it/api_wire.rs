@@ -196,6 +196,7 @@ fn message() -> wire::Message {
 fn modem() -> wire::Modem {
     wire::Modem {
         name: "stick1".into(),
+        host: Some("attic".into()),
         state: "ready".into(),
         paused: true,
         port: "/dev/ttyUSB0".into(),

@@ -69,10 +69,14 @@ async fn fleet<const N: usize>(hosts: [(&str, usize); N]) -> [At; N] {
 }
 
 async fn host(database: &Memory, clock: &Clock, name: &str, modems: usize) -> At {
+    host_with(database, clock, name, modems, settings()).await
+}
+
+async fn host_with(database: &Memory, clock: &Clock, name: &str, modems: usize, settings: Settings) -> At {
     let is_cut = Arc::new(AtomicBool::new(false));
     let engine = Line { memory: database.beside(), is_cut: Arc::clone(&is_cut) };
     let store = Store::over(Arc::new(engine), Duration::ZERO);
-    let settings = Settings { host: Some(name.to_owned()), ..settings() };
+    let settings = Settings { host: Some(name.to_owned()), ..settings };
     let cards = (0..modems).map(|i| card(&format!("sim {name} {i}"))).collect();
     let world = World::of_sims(cards, settings, store, clock.clone()).await;
     world.gateway.describe_modems(|modem| modem.name.clone().into_bytes());
@@ -121,6 +125,16 @@ impl At {
             self.settle().await;
         }
         panic!("{:?} and not {status:?}", self.message(id).await);
+    }
+
+    /// The first modem of this host is busy until the test ends that.
+    async fn occupy(&mut self) -> (Held, MessageId) {
+        let name = &self.world.modems[0].name;
+        let held = self.world.hold(0, Outcome::Accepted { references: vec![1] });
+        let wanted = SendRequest { modem: Some(name.clone()), ..text("+41791234570", "hello") };
+        let (sent, _) = self.world.gateway.send(&Caller::default(), wanted).await.unwrap();
+        assert_eq!(self.sends().await.to, "+41791234570");
+        (held, sent.id)
     }
 
     async fn sends(&mut self) -> Aired {
@@ -182,7 +196,7 @@ async fn what_a_lost_host_had_on_the_air_goes_out_through_another_and_its_word_c
     let id = cellar.world.send("+41791234567").await;
     assert!(!attic.sends().await.twin);
     attic.cut(true).await;
-    cellar.pass(LEASE - BEAT).await;
+    cellar.pass(BEAT * 4).await;
     assert_eq!(cellar.message(id).await.status, MessageStatus::Sending, "it is waited for");
     cellar.pass(BEAT * 3).await;
     let lost = ("attic".to_owned(), HostState::Lost);
@@ -204,9 +218,7 @@ async fn what_a_lost_host_had_on_the_air_goes_out_through_another_and_its_word_c
 #[tokio::test]
 async fn another_host_sends_what_a_lost_one_had_marked_as_a_twin() {
     let [mut attic, mut cellar] = fleet([("attic", 1), ("cellar", 1)]).await;
-    let busy = cellar.world.hold(0, Outcome::Accepted { references: vec![1] });
-    let first = cellar.world.send("+41791234560").await;
-    assert_eq!(cellar.sends().await.to, "+41791234560");
+    let (busy, first) = cellar.occupy().await;
     let _held = attic.world.hold(0, Outcome::Accepted { references: vec![7] });
     let id = cellar.world.send("+41791234567").await;
     assert_eq!(attic.sends().await.to, "+41791234567");
@@ -222,11 +234,9 @@ async fn another_host_sends_what_a_lost_one_had_marked_as_a_twin() {
 /// All were away: each settles its own sends first, and nobody is taken for lost by the first that is back.
 #[tokio::test]
 async fn after_the_database_was_away_each_host_has_another_lease() {
-    let [mut attic, cellar] = fleet([("attic", 1), ("cellar", 1)]).await;
+    let [mut attic, mut cellar] = fleet([("attic", 1), ("cellar", 1)]).await;
     let held = attic.world.hold(0, Outcome::Accepted { references: vec![7] });
-    let busy = cellar.world.hold(0, Outcome::Accepted { references: vec![1] });
-    cellar.world.send("+41791234560").await;
-    cellar.settle().await;
+    let (busy, _) = cellar.occupy().await;
     let id = attic.world.send("+41791234567").await;
     assert_eq!(attic.sends().await.to, "+41791234567");
     attic.cut(true).await;
@@ -238,7 +248,7 @@ async fn after_the_database_was_away_each_host_has_another_lease() {
     held.end();
     busy.end();
     cellar.cut(false).await;
-    cellar.pass(LEASE - BEAT).await;
+    cellar.pass(BEAT * 4).await;
     assert_eq!(cellar.message(id).await.status, MessageStatus::Sending);
     attic.cut(false).await;
     cellar.pass(BEAT * 2).await;
@@ -259,12 +269,24 @@ async fn a_host_that_drains_takes_no_message_and_answers() {
         cellar.reaches(id, MessageStatus::Sent).await;
     }
     cellar.world.gateway.drain_host(&caller, "cellar", false).await.unwrap();
-    let _busy = attic.world.hold(0, Outcome::Accepted { references: vec![1] });
-    attic.world.send("+41791234570").await;
+    let _busy = attic.occupy().await;
     attic.world.send("+41791234571").await;
     cellar.sends().await;
     let unknown = cellar.world.gateway.drain_host(&caller, "loft", true).await;
     assert!(matches!(unknown, Err(GatewayError::NotFound(_))), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn what_is_asked_of_a_modem_is_done_by_its_host() {
+    let [office, _attic] = fleet([("office", 0), ("attic", 1)]).await;
+    office.pass(BEAT * 2).await;
+    assert_eq!(office.world.gateway.control("attic0", Control::Resume).await, Ok(None));
+    let refused = office.world.gateway.control("attic0", Control::Pause).await;
+    assert_eq!(refused, Err(GatewayError::Conflict("a test".to_owned())), "in the words of its host");
+    let unknown = office.world.gateway.control("attic1", Control::Pause).await;
+    assert!(matches!(unknown, Err(GatewayError::NotFound(_))), "{unknown:?}");
+    let trace = office.world.gateway.trace("attic0").await;
+    assert!(matches!(&trace, Err(GatewayError::Conflict(why)) if why.contains("attic")), "{trace:?}");
 }
 
 #[tokio::test]
@@ -311,4 +333,62 @@ async fn a_modem_of_another_hosts_name_is_refused_at_the_start() {
     let refused = Gateway::open(store, key, attic.world.clock.clone(), settings, vec![modem]).await;
     let Err(GatewayError::NameTaken(taken)) = refused else { panic!("it joined") };
     assert_eq!((taken.modem.as_str(), taken.host.as_str()), ("attic0", "attic"));
+}
+
+#[tokio::test]
+async fn the_better_modem_of_another_host_has_the_first_word_and_no_more() {
+    let (database, clock) = (Memory::default(), Clock::manual(START));
+    let mut attic = host(&database, &clock, "attic", 1).await;
+    let swiss = ModemRules { routes: Some(vec!["+41".to_owned()]), ..ModemRules::default() };
+    let rules = Settings { modems: BTreeMap::from([("cellar0".to_owned(), swiss)]), ..settings() };
+    let mut cellar = host_with(&database, &clock, "cellar", 1, rules).await;
+    attic.pass(BEAT * 2).await;
+    for n in 0..5 {
+        let id = attic.world.send(&format!("+4179123456{n}")).await;
+        assert_eq!(cellar.sends().await.modem, "cellar0");
+        attic.reaches(id, MessageStatus::Sent).await;
+    }
+    let _busy = cellar.occupy().await;
+    let id = attic.world.send("+41791234571").await;
+    attic.settle().await;
+    assert_eq!(attic.message(id).await.status, MessageStatus::Queued);
+    attic.pass(Duration::from_millis(50)).await;
+    assert_eq!(attic.sends().await.to, "+41791234571");
+    let abroad = attic.world.send("+4915112345678").await;
+    assert_eq!(attic.sends().await.modem, "attic0", "nobody else may");
+    attic.reaches(abroad, MessageStatus::Sent).await;
+}
+
+#[tokio::test]
+async fn a_message_that_one_hosts_modem_refuses_is_tried_by_anothers() {
+    let [attic, mut cellar] = fleet([("attic", 1), ("cellar", 1)]).await;
+    attic.pass(BEAT * 2).await;
+    let fault = Fault { class: FaultClass::Refused, text: "ERROR".to_owned() };
+    *locked(&attic.world.modems[0].always) = Some(Outcome::Rejected { references: vec![], error: fault });
+    let (busy, _) = cellar.occupy().await;
+    let id = attic.world.send("+41791234567").await;
+    attic.settle().await;
+    busy.end();
+    assert_eq!(cellar.sends().await.to, "+41791234567");
+    attic.reaches(id, MessageStatus::Sent).await;
+}
+
+#[tokio::test]
+async fn a_code_whose_modem_is_silent_also_goes_out_through_another_host() {
+    let [mut attic, mut cellar] = fleet([("attic", 1), ("cellar", 1)]).await;
+    attic.pass(BEAT * 2).await;
+    let (busy, _) = cellar.occupy().await;
+    let silent = attic.world.hold(0, Outcome::Accepted { references: vec![7] });
+    let view = cellar.world.issue("+41791234567").await.unwrap();
+    let first = attic.sends().await;
+    attic.world.gateway.overdue("attic0").await.unwrap();
+    attic.settle().await;
+    busy.end();
+    let twin = cellar.sends().await;
+    assert_eq!((twin.to.as_str(), twin.twin, code_of(&twin)), ("+41791234567", true, code_of(&first)));
+    attic.reaches(view.message.0, MessageStatus::Sent).await;
+    silent.end();
+    attic.settle().await;
+    assert_eq!(attic.message(view.message.0).await.attempts, 2);
+    assert!(attic.world.air.try_recv().is_err() && cellar.world.air.try_recv().is_err());
 }

@@ -17,6 +17,11 @@ impl Pool {
         self.queue.has(id) || self.members.iter().any(given)
     }
 
+    /// Whether the SIM of a modem is in a foreign network.
+    pub fn is_roaming(&self, modem: usize) -> bool {
+        self.members[modem].roaming
+    }
+
     /// Where the SIM of a modem is at home.
     pub fn home(&self, modem: usize) -> Home {
         self.members[modem].home

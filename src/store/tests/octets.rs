@@ -8,6 +8,7 @@ use super::super::look::look_at_some;
 use super::super::tree::Tree;
 use super::*;
 use crate::clock::Steady;
+use crate::fleet::{Host, HostModem, ModemOrder};
 use crate::hex;
 use crate::id::InboxId;
 use crate::inbox::{Assembly, Content, Entry, OptOut, Sender};
@@ -272,6 +273,20 @@ pub(super) const WRITES: &[Move] = &[
     |tx| tx.put_verification(&inbound()),
     |tx| tx.put_events(&sealing(), &happened()).map(drop),
     |tx| tx.put_keyring(&Keyring::first(&crate::secret::Master::from_bytes([7; 32]))),
+    |tx| {
+        let (modems, seen) = (vec!["stick1".to_owned()], START.steady());
+        tx.put_host(&Host { fence: 7, seen, sending: 1, modems, ..Host::new("attic", "0.1.0") })
+    },
+    |tx| {
+        let (facts, home) = (Sealed::from_bytes(vec![7; 3]), Home::of_network(22801));
+        let (name, host, routes) = ("stick1".to_owned(), "attic".to_owned(), Some(vec!["+41".to_owned()]));
+        tx.put_host_modem(&HostModem { name, host, ready: true, roaming: false, routes, home, facts })
+    },
+    |tx| {
+        let (host, modem, asked) = ("attic".to_owned(), "stick1".to_owned(), Sealed::from_bytes(vec![8; 3]));
+        tx.put_order(&ModemOrder { id: [5; 16], host, modem, until: LATE, asked, answer: None })
+    },
+    |tx| tx.put_overdue(numbered(1), LATE),
 ];
 
 /// What changes or forgets what is there.

@@ -125,6 +125,7 @@ fn the_daemon_knows_its_modems_better() {
     let (_dir, root) = machine();
     let modem = |state: &str, breaker: &str| wire::Modem {
         name: "stick1".into(),
+        host: None,
         state: state.into(),
         paused: false,
         port: "/dev/ttyUSB0".into(),
