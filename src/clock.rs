@@ -57,6 +57,7 @@ enum Source {
     System,
     Manual(Arc<Manual>),
     Simulated(Arc<Simulated>),
+    Database(Arc<Database>),
 }
 
 #[derive(Debug)]
@@ -68,6 +69,15 @@ struct Manual {
     boots: AtomicU64,
     moved: Notify,
     sets: watch::Sender<()>,
+}
+
+/// The clock that several hosts share.
+#[derive(Debug)]
+struct Database {
+    /// How many milliseconds it is ahead of this machine's time since boot.
+    ahead: Arc<AtomicI64>,
+    /// The latest that was shown.
+    latest: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -102,10 +112,16 @@ impl Clock {
         Self(Source::Simulated(Arc::new(Simulated { began: monotonic(), shown, sets })))
     }
 
+    /// The clock of a database, which is `ahead` milliseconds ahead of this machine's time since boot: both of its clocks are
+    /// that one, so that all hosts mean the same by an instant of either.
+    pub fn of_database(ahead: Arc<AtomicI64>) -> Self {
+        Self(Source::Database(Arc::new(Database { ahead, latest: AtomicU64::new(0) })))
+    }
+
     /// Sets the wall clock of a test, as a person or a time server sets the system's; that stays as it is.
     pub fn set(&self, to: Timestamp) {
         let sets = match &self.0 {
-            Source::System => return,
+            Source::System | Source::Database(_) => return,
             Source::Manual(m) => {
                 m.wall.store(to.as_millis(), Ordering::SeqCst);
                 &m.sets
@@ -140,6 +156,8 @@ impl Clock {
             }
             Source::Manual(m) => format!("manual{}", m.boots.load(Ordering::SeqCst)),
             Source::Simulated(_) => "simulated".to_owned(),
+            // Its time goes on over the boots of every machine.
+            Source::Database(_) => "database".to_owned(),
         }
     }
 
@@ -147,9 +165,11 @@ impl Clock {
     /// while the daemon is not running.
     pub fn boot_time(&self) -> Duration {
         match &self.0 {
-            Source::System => {
-                let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-                Duration::try_from(since).unwrap_or_default()
+            Source::System => since_boot(),
+            // Whoever sets the database's clock back makes this one wait, and never go back.
+            Source::Database(d) => {
+                let shown = d.shown();
+                Duration::from_millis(d.latest.fetch_max(shown, Ordering::SeqCst).max(shown))
             }
             Source::Manual(m) => Duration::from_millis(m.since.load(Ordering::SeqCst)),
             Source::Simulated(s) => monotonic().saturating_duration_since(s.began),
@@ -169,6 +189,7 @@ impl Clock {
                 Timestamp::from_millis(millis(since))
             }
             Source::Manual(m) => Timestamp::from_millis(m.wall.load(Ordering::SeqCst)),
+            Source::Database(d) => Timestamp::from_millis(d.shown()),
             Source::Simulated(s) => {
                 let run = i64::try_from(monotonic().saturating_duration_since(s.began).as_millis());
                 let shown = s.shown.load(Ordering::SeqCst).saturating_add(run.unwrap_or(i64::MAX));
@@ -190,7 +211,7 @@ impl Clock {
     pub async fn sleep_until(&self, until: Duration) {
         loop {
             match &self.0 {
-                Source::System | Source::Simulated(_) => {
+                Source::System | Source::Simulated(_) | Source::Database(_) => {
                     let left = until.saturating_sub(self.boot_time());
                     if left.is_zero() {
                         return;
@@ -213,7 +234,8 @@ impl Clock {
     /// Watches who sets the wall clock from now on. Nobody is told who sets the system's in a runtime without I/O.
     pub fn sets(&self) -> Sets {
         Sets(match &self.0 {
-            Source::System => match set::Watch::new() {
+            // The kernel tells when this machine wakes as well.
+            Source::System | Source::Database(_) => match set::Watch::new() {
                 Ok(watch) => Kind::System(watch),
                 Err(e) => {
                     tracing::warn!(error = %e, "the kernel does not tell when the clock is set: that is seen late");
@@ -250,6 +272,17 @@ impl Sets {
             Kind::Never => std::future::pending().await,
         }
     }
+}
+
+impl Database {
+    fn shown(&self) -> u64 {
+        let here = i64::try_from(millis(since_boot())).unwrap_or(i64::MAX);
+        u64::try_from(here.saturating_add(self.ahead.load(Ordering::SeqCst))).unwrap_or_default()
+    }
+}
+
+fn since_boot() -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::Boottime)).unwrap_or_default()
 }
 
 fn millis(span: Duration) -> u64 {
@@ -308,6 +341,22 @@ mod tests {
         set.await.unwrap();
         assert_eq!(clock.now(), Timestamp(3_000));
         assert_eq!(clock.monotonic() - began, Duration::from_secs(2));
+    }
+
+    #[test]
+    fn the_clock_of_a_database_is_both_clocks_and_its_time_since_boot_never_goes_back() {
+        let ahead = Arc::new(AtomicI64::new(1_780_000_000_000));
+        let clock = Clock::of_database(Arc::clone(&ahead));
+        let before = clock.boot_time();
+        assert!(before >= Duration::from_millis(1_780_000_000_000));
+        assert!(clock.now().as_millis().abs_diff(millis(clock.boot_time())) < 1000);
+        ahead.fetch_add(3_600_000, Ordering::SeqCst);
+        let later = clock.boot_time();
+        assert!(later >= before + Duration::from_secs(3600));
+        ahead.fetch_sub(7_200_000, Ordering::SeqCst);
+        assert!(clock.boot_time() >= later);
+        assert!(millis(later) - clock.now().as_millis() > 3_600_000, "dates are those of the database");
+        assert_eq!(clock.boot(), "database");
     }
 
     #[tokio::test]

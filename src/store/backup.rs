@@ -2,7 +2,8 @@
 //!
 //! A backup is a header (magic, layout, CRC-32) and the journal's records in order, numbered from 1: first every
 //! key and value as a scan found them, then each commit that was made while the scan ran, last an empty record.
-//! The scan may see any of those commits or not; made again over what it saw, they give the state at the end.
+//! The scan may see any of those commits or not; made again over what it saw, they give the state at the end. Where
+//! several hosts commit, the scan sees one state instead, and no commit follows.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,6 +18,7 @@ use super::disk::Disk;
 use super::engine::{Engine, Order, Overlay, walk};
 use super::health::Health;
 use super::open::{self, OpenError, Options, SCHEMA};
+use super::postgres::{DatabaseUrl, Filling};
 use super::records::Records as _;
 use super::{KeyRecords as _, Store, StoreError, View, journal, keys};
 use crate::secret::{Key, Master, Secret};
@@ -35,6 +37,9 @@ pub enum RestoreError {
     /// There is something already.
     #[error("{0} is there already: a backup is restored into an empty state folder only")]
     NotEmpty(PathBuf),
+    /// The database has records.
+    #[error("the database {0} has records already: a backup is restored into an empty database only")]
+    HasRecords(String),
     /// It is none, or not a whole one.
     #[error("the backup cannot be used: {0}")]
     Damaged(&'static str),
@@ -92,22 +97,25 @@ impl Store {
                 }
                 fault.is_ok()
             };
-            walk(everything, Order::Ascending, &mut visit, |range, limit| {
-                view.chunk(range, Order::Ascending, limit)
+            let snapshot = view.snapshot()?;
+            walk(everything, Order::Ascending, &mut visit, |range, limit| match &snapshot {
+                Some(snapshot) => snapshot.chunk(range, Order::Ascending, limit),
+                None => view.chunk(range, Order::Ascending, limit),
             })?;
             fault?;
             if !batch.is_empty() {
                 writer.record(&batch)?;
             }
-            Ok::<_, StoreError>(writer)
+            Ok::<_, StoreError>((writer, snapshot.is_some()))
         });
-        let mut writer = match scanned.await? {
+        let (mut writer, is_whole) = match scanned.await? {
             Err(StoreError::Aborted(_)) => return Ok(()),
             scanned => scanned?,
         };
         // Whatever the scan saw was committed before this move, and is recorded when it answers.
         self.transact(|_| ()).await?;
-        let commits: Vec<Overlay> = recorded.try_iter().collect();
+        // What one state has, no commit before or behind it adds to.
+        let commits: Vec<Overlay> = recorded.try_iter().filter(|_| !is_whole).collect();
         drop(recorded);
         tokio::task::spawn_blocking(move || {
             for changes in commits {
@@ -149,10 +157,13 @@ impl Writer {
 
 /// A store from a backup, whole, that is not in its place yet. It is gone when it is dropped.
 pub struct Restored {
-    dir: PathBuf,
-    unfinished: PathBuf,
-    disk: Option<Arc<Disk>>,
+    place: Place,
     attached: Option<Secret<Vec<u8>>>,
+}
+
+enum Place {
+    Folder { dir: PathBuf, unfinished: PathBuf, disk: Option<Arc<Disk>> },
+    Database(Arc<Filling>),
 }
 
 /// Makes the store for `dir`, which must not be there, from a backup: whole or not at all.
@@ -165,8 +176,28 @@ pub fn restore(dir: &Path, from: &mut dyn Read) -> Result<Restored, RestoreError
         let io = |source| OpenError::Io { path: dir.to_owned(), source };
         std::fs::remove_dir_all(&unfinished).map_err(io)?;
     }
-    let mut restored = Restored { dir: dir.to_owned(), unfinished, disk: None, attached: None };
-    restored.fill(from)?;
+    let place = Place::Folder { dir: dir.to_owned(), unfinished: unfinished.clone(), disk: None };
+    let mut restored = Restored { place, attached: None };
+    let options = Options { look_within: Duration::MAX, ..Options::default() };
+    let health = Arc::new(Health::new());
+    let filled = open::disk(&unfinished, &options, &health)?;
+    restored.fill(&filled, from)?;
+    filled.finish()?;
+    drop(filled);
+    // Once more from the files, with the look at every record.
+    let looked = open::disk(&unfinished, &options, &health)?;
+    if let Place::Folder { disk, .. } = &mut restored.place {
+        *disk = Some(Arc::new(looked));
+    }
+    Ok(restored)
+}
+
+/// Fills a database, which must not have records, from a backup: whole or not at all.
+pub fn restore_postgres(url: &DatabaseUrl, from: &mut dyn Read) -> Result<Restored, RestoreError> {
+    let filling = Filling::begin(url)?.ok_or_else(|| RestoreError::HasRecords(url.to_string()))?;
+    let filling = Arc::new(filling);
+    let mut restored = Restored { place: Place::Database(Arc::clone(&filling)), attached: None };
+    restored.fill(&*filling, from)?;
     Ok(restored)
 }
 
@@ -178,8 +209,12 @@ impl Restored {
 
     /// Whether this is the key of what is in it.
     pub fn is_of(&self, master: &Master) -> Result<bool, RestoreError> {
-        let Some(disk) = &self.disk else { return Ok(false) };
-        let view = View::new(Arc::clone(disk) as Arc<dyn Engine>, Arc::default(), None);
+        let engine: Arc<dyn Engine> = match &self.place {
+            Place::Folder { disk: Some(disk), .. } => Arc::<Disk>::clone(disk),
+            Place::Folder { disk: None, .. } => return Ok(false),
+            Place::Database(filling) => Arc::<Filling>::clone(filling),
+        };
+        let view = View::new(engine, Arc::default(), None);
         Ok(match view.keyring()? {
             Some(keyring) => keyring.is_of(master),
             None => view.is_of(&Key::from_bytes(*master.expose()))?,
@@ -188,30 +223,34 @@ impl Restored {
 
     /// Puts it in its place.
     pub fn put_in_place(mut self) -> Result<(), RestoreError> {
-        if let Some(disk) = self.disk.take() {
+        let (dir, unfinished, disk) = match &mut self.place {
+            Place::Folder { dir, unfinished, disk } => (&*dir, &*unfinished, disk.take()),
+            Place::Database(filling) => return Ok(filling.end()?),
+        };
+        if let Some(disk) = disk {
             disk.finish()?;
         }
-        let io = |source| OpenError::Io { path: self.dir.clone(), source };
-        std::fs::rename(&self.unfinished, &self.dir).map_err(io)?;
-        let above = self.dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let io = |source| OpenError::Io { path: dir.clone(), source };
+        std::fs::rename(unfinished, dir).map_err(io)?;
+        let above = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Ok(File::open(above).and_then(|above| above.sync_all()).map_err(io)?)
     }
 }
 
 impl Drop for Restored {
     fn drop(&mut self) {
-        drop(self.disk.take());
-        // After it was put in its place there is none. What is left is removed by the next attempt, at the latest.
-        let _ = std::fs::remove_dir_all(&self.unfinished);
+        // The database forgets by itself what was not ended.
+        if let Place::Folder { unfinished, disk, .. } = &mut self.place {
+            drop(disk.take());
+            // After it was put in its place there is none. What is left is removed by the next attempt, at the latest.
+            let _ = std::fs::remove_dir_all(unfinished);
+        }
     }
 }
 
 impl Restored {
-    fn fill(&mut self, from: &mut dyn Read) -> Result<(), RestoreError> {
+    fn fill(&mut self, engine: &dyn Engine, from: &mut dyn Read) -> Result<(), RestoreError> {
         read_header(from)?;
-        let options = Options { look_within: Duration::MAX, ..Options::default() };
-        let health = Arc::new(Health::new());
-        let disk = open::disk(&self.unfinished, &options, &health)?;
         for number in 1.. {
             let mut changes = read_record(from, number)?;
             if changes.is_empty() {
@@ -223,16 +262,12 @@ impl Restored {
             // In pieces that the journal takes: the store is used only when it has all of them.
             let changes: Vec<_> = changes.into_iter().collect();
             for some in changes.chunks(BATCH) {
-                disk.commit(some.iter().cloned().collect())?;
+                engine.commit(some.iter().cloned().collect())?;
             }
         }
         if from.read(&mut [0]).map_err(RestoreError::Read)? > 0 {
             return Err(RestoreError::Damaged("something stands behind its end"));
         }
-        disk.finish()?;
-        drop(disk);
-        // Once more from the files, with the look at every record.
-        self.disk = Some(Arc::new(open::disk(&self.unfinished, &options, &health)?));
         Ok(())
     }
 }

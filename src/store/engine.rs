@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use super::StoreError;
 
@@ -58,6 +60,15 @@ pub trait Engine: Send + Sync {
     /// Has `told` called with what others commit from now on, each commit once and in order, before the next `prepare`
     /// of this engine returns; with a commit of this engine as well whose outcome was not known before.
     fn follow(&self, _told: Told) {}
+    /// Everything as it is now, for as long as it takes to read: where others commit as well, nobody here knows in which order
+    /// to make their commits again over what a scan saw.
+    fn snapshot(&self) -> Result<Option<Arc<dyn Engine>>, StoreError> {
+        Ok(None)
+    }
+    /// How many milliseconds the clock of all hosts is ahead of this machine's time since boot, where there is one.
+    fn clock(&self) -> Option<Arc<AtomicI64>> {
+        None
+    }
     /// The last words before the files close.
     fn finish(&self) -> Result<(), StoreError>;
 }

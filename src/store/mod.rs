@@ -20,6 +20,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ mod names;
 mod open;
 mod others;
 mod outline;
+mod postgres;
 mod record;
 mod records;
 mod repair;
@@ -61,7 +63,7 @@ mod tree;
 mod tx;
 mod windows;
 
-pub use backup::{RestoreError, Restored, restore};
+pub use backup::{RestoreError, Restored, restore, restore_postgres};
 pub use engine::{Engine, Order, Overlay, Pair, Told};
 pub use events::EventRecords;
 pub use hosts::HostRecords;
@@ -71,6 +73,7 @@ pub use memory::Memory;
 pub use names::{KnownSim, NameRecords};
 pub use open::{OpenError, Options};
 pub use others::Others;
+pub use postgres::DatabaseUrl;
 pub use records::{Answered, Idempotency, Records};
 pub use reports::{HeldKey, ReportRecords};
 pub use room::is_full;
@@ -81,6 +84,7 @@ pub use windows::WindowRecords;
 use committer::{Committer, Job, LARGEST_MOVE, Written};
 use health::Health;
 use listed::{Changed, Listed};
+use postgres::Postgres;
 
 use crate::prometheus::Histogram;
 use crate::random::Random;
@@ -134,6 +138,12 @@ pub enum StoreError {
     /// The database cannot be reached: whether it was done is not known, and it may be asked for again.
     #[error("the database cannot be reached ({0}); the daemon goes on by itself when it is back")]
     Away(String),
+    /// What others committed is not all known here any more: a start reads everything anew.
+    #[error("{0}; the daemon starts anew")]
+    Behind(String),
+    /// Another daemon has the name of this one's host.
+    #[error("{0}")]
+    Taken(String),
     /// A record that is not what was written.
     #[error("the {kind} record {key} is damaged: {why}; restore a backup")]
     Corrupt {
@@ -163,6 +173,11 @@ impl StoreError {
     pub const fn passes(&self) -> bool {
         matches!(self, Self::NoRoom | Self::Away(_))
     }
+
+    /// Whether a start cures it.
+    pub const fn is_cured_by_a_start(&self) -> bool {
+        self.passes() || matches!(self, Self::Behind(_))
+    }
 }
 
 impl Store {
@@ -171,6 +186,13 @@ impl Store {
         let health = Arc::new(Health::new());
         let disk = Arc::new(open::disk(dir, options, &health)?);
         Ok(Self::on_a_thread(disk, health))
+    }
+
+    /// Opens the database that several hosts share, under a name that no other live daemon has. Blocks.
+    pub fn open_postgres(url: &DatabaseUrl, host: &str) -> Result<Self, OpenError> {
+        let health = Arc::new(Health::new());
+        let database = Arc::new(Postgres::open(url, host, Arc::clone(&health))?);
+        Ok(Self::on_a_thread(database, health))
     }
 
     /// A store that lives in memory: the same moves without a disk.
@@ -303,6 +325,12 @@ impl Store {
     pub fn room(&self) -> Result<(), StoreError> {
         let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner);
         engine.as_ref().map_or(Ok(()), |engine| engine.room())
+    }
+
+    /// How many milliseconds the database's clock is ahead of this machine's time since boot, where several hosts share one.
+    pub fn database_clock(&self) -> Option<Arc<AtomicI64>> {
+        let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner);
+        engine.as_ref().and_then(|engine| engine.clock())
     }
 
     /// How long the engine took for each commit, in which many moves may be.

@@ -91,6 +91,36 @@ pub enum OpenError {
         /// Octets that have to be free.
         wanted: u64,
     },
+    /// The database cannot be reached.
+    #[error("the database {database} cannot be reached: {why}")]
+    Away {
+        /// Which, without who logs in.
+        database: String,
+        /// What happened.
+        why: String,
+    },
+    /// The database does not let the daemon in.
+    #[error(
+        "the database {database} refuses it: {why}; check url in [store], pg_hba.conf, and that the role may log in and \
+         owns the database"
+    )]
+    Refused {
+        /// Which, without who logs in.
+        database: String,
+        /// What it said.
+        why: String,
+    },
+    /// The database is not as it has to be.
+    #[error("the database {database}: {why}; restore a backup, or name another database")]
+    Database {
+        /// Which, without who logs in.
+        database: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Another daemon has this host's name.
+    #[error("{0}")]
+    Taken(String),
     /// The file system.
     #[error("the store {path}: {source}; check the disk and the owner of the folder")]
     Io {

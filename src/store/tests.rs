@@ -17,6 +17,7 @@ mod inbound;
 mod names;
 mod octets;
 mod personal;
+mod postgres;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 

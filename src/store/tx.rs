@@ -40,6 +40,11 @@ impl View {
         Arc::clone(&self.listed)
     }
 
+    /// Everything as it is now, where a scan needs that.
+    pub(super) fn snapshot(&self) -> Result<Option<Arc<dyn Engine>>, StoreError> {
+        self.engine.snapshot()
+    }
+
     /// What listings pass over.
     pub(super) fn listed(&self) -> &Listed {
         &self.listed

@@ -89,6 +89,10 @@ fn only_one_room_draws_random_octets() {
 #[test]
 fn only_the_store_names_sled() {
     forbid(&["src/store/"], &["sled"]);
+    forbid(
+        &["src/store/postgres"],
+        &["tokio_postgres", "tokio_postgres_rustls", "rustls", "rustls_native_certs"],
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::*;
 enum Place {
     Memory(Arc<Memory>),
     Disk(PathBuf),
+    Postgres(String),
 }
 
 impl Place {
@@ -26,6 +27,7 @@ impl Place {
             Self::Disk(dir) => {
                 Arc::new(open::disk(dir, &Options::default(), &Arc::new(Health::new())).unwrap())
             }
+            Self::Postgres(url) => Arc::new(postgres::open(url, "host").unwrap()),
         }
     }
 }
@@ -33,7 +35,11 @@ impl Place {
 /// Runs the same for every engine, on a new place of it.
 fn each(run: impl Fn(&Place)) {
     let dir = tempfile::tempdir().unwrap();
-    for place in [Place::Memory(Arc::default()), Place::Disk(dir.path().to_owned())] {
+    let server = postgres::server::Server::shared();
+    let database = server.map(|server| Place::Postgres(server.database()));
+    for place in
+        [Place::Memory(Arc::default()), Place::Disk(dir.path().to_owned())].into_iter().chain(database)
+    {
         run(&place);
     }
 }
