@@ -11,7 +11,7 @@ use super::files::{beside, open_private, told};
 use super::output::{Session, print};
 use super::progress::{Counted, Unit, progress};
 use crate::api::client::Call;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::daemon::{self, KeyRestored};
 
 /// Writes the whole state to a file: under another name first, so that an older backup stays until the new
@@ -80,17 +80,17 @@ pub(super) fn restore(
     config: &Path,
     json: bool,
 ) -> Result<Exit, Failure> {
-    let (state_dir, configured) = if let Some(dir) = state_dir {
-        (dir, None)
+    let (state_dir, configured, kept) = if let Some(dir) = state_dir {
+        (dir, None, config::Store::Sled)
     } else {
         let config = Config::load(config).map_err(|e| Failure::new(Exit::Config, e.to_string()))?;
-        (config.state_dir, config.secret_key_file)
+        (config.state_dir, config.secret_key_file, config.store)
     };
     let backup = File::open(file).map_err(|e| told(file, &e))?;
     let total = backup.metadata().ok().filter(Metadata::is_file).map(|metadata| metadata.len());
     let bar = progress(!json, "restore", Unit::Octets, total);
     let mut backup = BufReader::new(Counted { inner: backup, bar: &bar });
-    let restored = daemon::restore(&state_dir, configured.as_deref(), &mut backup);
+    let restored = daemon::restore(&state_dir, configured.as_deref(), &kept, &mut backup);
     bar.finish_and_clear();
     let key = restored.map_err(|e| {
         let exit = match &e {
@@ -100,6 +100,10 @@ pub(super) fn restore(
         };
         Failure::new(exit, e.to_string())
     })?;
+    let place = match &kept {
+        config::Store::Sled => state_dir.display().to_string(),
+        config::Store::Postgres { url, .. } => format!("the database {url}"),
+    };
     if json {
         let with_key = matches!(key, KeyRestored::WithIt);
         print(&format!("{}\n", json!({"state_dir": state_dir, "secret_key": with_key})))?;
@@ -113,6 +117,6 @@ pub(super) fn restore(
              start"
         }
     };
-    print(&format!("{} restored, {key}\n", state_dir.display()))?;
+    print(&format!("{place} restored, {key}\n"))?;
     Ok(Exit::Done)
 }

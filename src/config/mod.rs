@@ -43,6 +43,7 @@ mod profile;
 mod reader;
 mod rules;
 mod service;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -51,6 +52,7 @@ pub use error::{ConfigError, Fault};
 pub use modem::Modem;
 pub use profile::{DEFAULT_PROFILES_DIR, profiles};
 pub use rules::{Log, LogFormat, log_filter};
+pub use store::Store;
 
 /// The file that the daemon reads when none is named.
 pub const DEFAULT_PATH: &str = "/etc/smsotpd/smsotpd.toml";
@@ -65,6 +67,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The file with the 32 octets of the key; `None` is the credential, else `state_dir/secret.key`.
     pub secret_key_file: Option<PathBuf>,
+    /// Where the records are kept.
+    pub store: Store,
     /// The socket.
     pub api: Api,
     /// Who may use it: the first client that fits a peer. Empty: every peer that may open it, for everything
@@ -86,6 +90,7 @@ const ROOT: &[&str] = &[
     "state_dir",
     "secret_key_file",
     "profiles_dir",
+    "store",
     "api",
     "client",
     "modem",
@@ -179,6 +184,7 @@ impl Config {
         Self {
             state_dir: path("state_dir").unwrap_or_else(|| "/var/lib/smsotpd".into()),
             secret_key_file: path("secret_key_file"),
+            store: store::store(root),
             api: client::api(root),
             clients,
             profiles,

@@ -14,6 +14,7 @@ use crate::outbox::ModemRules;
 use crate::phone::Kind;
 
 mod any;
+mod store;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, Path::new("t.toml"))

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::log::Log;
-use super::{Daemon, StartError, dump, inspect, log};
+use super::{Awaited, Daemon, StartError, dump, inspect, log};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::gateway::LogFilter;
 use crate::hex;
@@ -26,7 +26,7 @@ const EX_SOFTWARE: u8 = 70;
 const EX_IOERR: u8 = 74;
 /// `sysexits.h`: bad configuration.
 const EX_CONFIG: u8 = 78;
-/// How often to try to start while the disk is full.
+/// How often to try to start while the disk is full or the database is away.
 const TRY: Duration = Duration::from_secs(2);
 /// Microseconds that systemd is to wait on after each attempt.
 const EXTENDED: u32 = 120_000_000;
@@ -108,6 +108,10 @@ pub fn main() -> ExitCode {
             tracing::error!("signals cannot be received: {e}");
             ExitCode::from(EX_SOFTWARE)
         }
+        Err(Stopped::Store(why @ StoreError::Taken(_))) => {
+            tracing::error!("{why}");
+            ExitCode::from(EX_CONFIG)
+        }
         Err(Stopped::Store(why @ StoreError::Damaged(_))) => {
             tracing::error!("{why}");
             ExitCode::from(EX_IOERR)
@@ -178,28 +182,38 @@ async fn run(
         match why {
             None => return Ok(()),
             // sled met a full disk before anybody could look, and has to be opened anew.
-            Some(why) if why.passes() => {}
+            Some(why) if why.is_cured_by_a_start() => tracing::warn!("{why}"),
             Some(why) => return Err(Stopped::Store(why)),
         }
     }
 }
 
-/// Starts the daemon; while the disk is full it waits for room. systemd is told that it does.
+/// Starts the daemon; while the disk is full or the database is away it waits. systemd is told that it does.
 async fn start(
     config: &Config,
     given: Option<&UnixListener>,
     mut watchdog: Option<&mut Watchdog>,
 ) -> Result<Daemon, Stopped> {
-    let mut told = false;
+    let mut told = None;
     loop {
-        let full = match Daemon::start_on(config, given).await {
-            Err(e) if e.is_full() => e,
-            outcome => return outcome.map_err(Stopped::Start),
+        let (why, awaited) = match Daemon::start_on(config, given).await {
+            Ok(daemon) => return Ok(daemon),
+            Err(e) => match e.waits_for() {
+                Some(awaited) => (e, awaited),
+                None => return Err(Stopped::Start(e)),
+            },
         };
-        if !told {
-            told = true;
-            tracing::error!("{full}; the start waits until there is room");
-            notify(&[NotifyState::Status("the disk is full: the start waits until there is room")]);
+        if told.replace(awaited) != Some(awaited) {
+            let (until, status) = match awaited {
+                Awaited::Room => {
+                    ("until there is room", "the disk is full: the start waits until there is room")
+                }
+                Awaited::Database => {
+                    ("until it is back", "the database cannot be reached: the start waits until it is back")
+                }
+            };
+            tracing::error!("{why}; the start waits {until}");
+            notify(&[NotifyState::Status(status)]);
         }
         notify(&[NotifyState::ExtendTimeoutUsec(EXTENDED)]);
         let again = tokio::time::sleep(TRY);

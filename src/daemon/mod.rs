@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 
 use crate::api;
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::gateway::{Gateway, GatewayError};
 use crate::store::{self, OpenError, Store, StoreError};
 
@@ -79,6 +79,9 @@ pub enum StartError {
     /// What the store keeps of its keys.
     #[error("the store's keys cannot be read: {0}")]
     Keyring(String),
+    /// The store cannot do it now.
+    #[error("taking up the store: {0}")]
+    NotNow(StoreError),
     /// The content of the store.
     #[error("taking up the store: {0}")]
     Recover(#[from] GatewayError),
@@ -92,17 +95,25 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Config(_) | Self::Unknown(_) | Self::Recover(GatewayError::NameTaken(_)) => true,
+            Self::Store(OpenError::Refused { .. } | OpenError::Taken(_)) => true,
             Self::Key(e) => e.is_configuration(),
             _ => false,
         }
     }
 
-    /// Whether the disk has no room for a start, which passes by itself.
-    pub fn is_full(&self) -> bool {
+    /// What a start has to wait for, when what is wrong passes by itself.
+    pub fn waits_for(&self) -> Option<Awaited> {
         match self {
-            Self::Store(OpenError::Full { .. }) | Self::Recover(GatewayError::NotNow(_)) => true,
-            Self::State { source, .. } | Self::Key(KeyError::Write { source, .. }) => store::is_full(source),
-            _ => false,
+            Self::Store(OpenError::Away { .. })
+            | Self::NotNow(StoreError::Away(_) | StoreError::Behind(_))
+            | Self::Recover(GatewayError::NotNow(StoreError::Away(_))) => Some(Awaited::Database),
+            Self::Store(OpenError::Full { .. })
+            | Self::NotNow(_)
+            | Self::Recover(GatewayError::NotNow(_)) => Some(Awaited::Room),
+            Self::State { source, .. } | Self::Key(KeyError::Write { source, .. }) => {
+                store::is_full(source).then_some(Awaited::Room)
+            }
+            _ => None,
         }
     }
 
@@ -113,10 +124,24 @@ impl StartError {
             Self::State { .. }
                 | Self::Key(KeyError::Write { .. })
                 | Self::Keyring(_)
-                | Self::Store(OpenError::Corrupt { .. } | OpenError::TooNew { .. } | OpenError::Io { .. })
+                | Self::Store(
+                    OpenError::Corrupt { .. }
+                        | OpenError::TooNew { .. }
+                        | OpenError::Database { .. }
+                        | OpenError::Io { .. }
+                )
                 | Self::Recover(GatewayError::Storage(_))
         )
     }
+}
+
+/// What passes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// Free space on the disk.
+    Room,
+    /// The database that several hosts share.
+    Database,
 }
 
 /// A running daemon.
@@ -147,10 +172,15 @@ impl Daemon {
         let place = key::Place::of(config.secret_key_file.as_deref(), &state);
         // A key that is none is told before the store is opened, which may take a while.
         place.read()?;
-        let store =
-            tokio::task::spawn_blocking(move || Store::open(&state.join(STORE), &store::Options::default()))
-                .await
-                .map_err(|e| StartError::Unknown(format!("opening the store: {e}")))??;
+        let kept = config.store.clone();
+        let store = tokio::task::spawn_blocking(move || match kept {
+            config::Store::Sled => Store::open(&state.join(STORE), &store::Options::default()),
+            config::Store::Postgres { url, host } => Store::open_postgres(&url, &wiring::name(host)),
+        })
+        .await
+        .map_err(|e| StartError::Unknown(format!("opening the store: {e}")))??;
+        // Where several hosts share the records they mean the same by an instant.
+        let clock = store.database_clock().map_or_else(Clock::system, Clock::of_database);
         let unlock::Unlocked { key, next } = unlock::unlock(&store, &place).await?;
 
         let pins = Arc::new(pins::TriedPins::new(store.clone(), key.clone()));
@@ -162,7 +192,7 @@ impl Daemon {
         }
         // A daemon that nobody can reach sends nothing.
         let listener = wiring::socket(config, given)?;
-        let core = Core::start(store, key, Clock::system(), config.gateway.clone(), modems).await?;
+        let core = Core::start(store, key, clock, config.gateway.clone(), modems).await?;
         core.gateway().describe_modems(api::described);
         core.gateway().keep_key(Arc::new(unlock::Home::new(place)));
         if let Some(next) = next {

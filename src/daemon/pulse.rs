@@ -48,6 +48,8 @@ impl Pulse {
                     StoreError::NoRoom
                     | StoreError::Away(_)
                     | StoreError::Full
+                    | StoreError::Behind(_)
+                    | StoreError::Taken(_)
                     | StoreError::Failed(_)
                     | StoreError::Closed,
                 ),

@@ -1,10 +1,11 @@
-//! The state folder from a backup.
+//! The state from a backup, into the engine that the configuration names.
 
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::key::{self, KeyError, Place};
+use crate::config;
 use crate::secret::Master;
 use crate::store;
 
@@ -42,7 +43,7 @@ pub enum RestoreError {
 impl RestoreError {
     /// Whether there is a state already, which is not changed.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Store(store::RestoreError::NotEmpty(_)))
+        matches!(self, Self::Store(store::RestoreError::NotEmpty(_) | store::RestoreError::HasRecords(_)))
     }
 
     /// Whether a key has to be changed first.
@@ -50,6 +51,7 @@ impl RestoreError {
         match self {
             Self::Key(e) => e.is_configuration(),
             Self::OtherKey(_) | Self::KeyOfItsOwn(_) => true,
+            Self::Store(store::RestoreError::Open(store::OpenError::Refused { .. })) => true,
             _ => false,
         }
     }
@@ -66,11 +68,12 @@ pub enum KeyRestored {
     KeptApart,
 }
 
-/// Fills `state_dir`, which may not contain a store yet, from a backup. `configured` is the `secret_key_file` of the
+/// Fills `state_dir`, which may not contain a store yet, or the database, which may not have records, from a backup. `configured` is the `secret_key_file` of the
 /// configuration. The key goes there first: a store without its key is never there.
 pub fn restore(
     state_dir: &Path,
     configured: Option<&Path>,
+    kept: &config::Store,
     from: &mut dyn Read,
 ) -> Result<KeyRestored, RestoreError> {
     let io = |source| RestoreError::Io { path: state_dir.to_owned(), source };
@@ -80,7 +83,10 @@ pub fn restore(
         Err(KeyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
         there => there?,
     };
-    let restored = store::restore(&state_dir.join(super::STORE), from)?;
+    let restored = match kept {
+        config::Store::Sled => store::restore(&state_dir.join(super::STORE), from)?,
+        config::Store::Postgres { url, .. } => store::restore_postgres(url, from)?,
+    };
     let attached = match restored.attached().map(|octets| <[u8; 32]>::try_from(octets.expose().as_slice())) {
         None => None,
         Some(Ok(octets)) => Some(Master::from_bytes(octets)),

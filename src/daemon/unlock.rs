@@ -76,7 +76,19 @@ async fn first(
         }
     };
     let keyring = Keyring::first(&own);
-    store.transact(move |tx| tx.put_keyring(&keyring)).await.flatten().map_err(damaged)?;
+    let is_first = store.transact(move |tx| {
+        // Another host may have been faster.
+        Ok::<_, StoreError>(match tx.keyring()? {
+            Some(_) => false,
+            None => {
+                tx.put_keyring(&keyring)?;
+                true
+            }
+        })
+    });
+    if !is_first.await.flatten().map_err(damaged)? {
+        return Err(KeyError::Wrong { path: place.path().to_owned() }.into());
+    }
     Ok(Unlocked { key: Key::from_bytes(*own.expose()), next })
 }
 
@@ -93,8 +105,8 @@ fn leave(place: &Place) {
     }
 }
 
-fn damaged(e: impl std::fmt::Display) -> StartError {
-    StartError::Keyring(e.to_string())
+fn damaged(e: StoreError) -> StartError {
+    if e.is_cured_by_a_start() { StartError::NotNow(e) } else { StartError::Keyring(e.to_string()) }
 }
 
 /// The place of a key, for the gateway.

@@ -18,6 +18,7 @@ mod names;
 mod octets;
 mod personal;
 mod postgres;
+mod tls;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 

@@ -3,6 +3,7 @@
 //! however they do.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -163,9 +164,18 @@ impl Server {
         String::from_utf8(ran.stdout).unwrap().trim().to_owned()
     }
 
-    /// Its configuration of who may log in is one line.
-    pub(crate) fn let_in(&self, line: &str) {
-        std::fs::write(self.folder.join("data/pg_hba.conf"), line).unwrap();
+    /// Who may log in, from its next start on.
+    pub(crate) fn let_in(&self, lines: &str) {
+        std::fs::write(self.folder.join("data/pg_hba.conf"), lines).unwrap();
+    }
+
+    /// A file of its own, which nobody else may read.
+    pub(crate) fn put(&self, name: &str, octets: &[u8]) {
+        let (data, file) = (self.folder.join("data"), self.folder.join("data").join(name));
+        std::fs::write(&file, octets).unwrap();
+        let owner = std::fs::metadata(&data).unwrap();
+        std::os::unix::fs::chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 }
 
