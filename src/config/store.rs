@@ -12,7 +12,7 @@ pub enum Store {
     /// In a database that several hosts share.
     Postgres {
         /// The database.
-        url: DatabaseUrl,
+        url: Box<DatabaseUrl>,
         /// The name of this host among them; left out, the machine's.
         host: Option<String>,
     },
@@ -36,5 +36,5 @@ pub(super) fn store(root: &Table<'_>) -> Store {
             "is postgres, which needs a url, such as \"postgres:///smsotp?host=/run/postgresql\"",
         );
     }
-    url.map_or(Store::Sled, |url| Store::Postgres { url, host })
+    url.map_or(Store::Sled, |url| Store::Postgres { url: Box::new(url), host })
 }

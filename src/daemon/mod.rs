@@ -94,8 +94,10 @@ impl StartError {
     /// Whether the operator's configuration is at fault (exit code 78).
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Unknown(_) | Self::Recover(GatewayError::NameTaken(_)) => true,
-            Self::Store(OpenError::Refused { .. } | OpenError::Taken(_)) => true,
+            Self::Config(_)
+            | Self::Unknown(_)
+            | Self::Recover(GatewayError::NameTaken(_))
+            | Self::Store(OpenError::Refused { .. } | OpenError::Taken(_)) => true,
             Self::Key(e) => e.is_configuration(),
             _ => false,
         }

@@ -50,8 +50,9 @@ impl RestoreError {
     pub const fn is_configuration(&self) -> bool {
         match self {
             Self::Key(e) => e.is_configuration(),
-            Self::OtherKey(_) | Self::KeyOfItsOwn(_) => true,
-            Self::Store(store::RestoreError::Open(store::OpenError::Refused { .. })) => true,
+            Self::OtherKey(_)
+            | Self::KeyOfItsOwn(_)
+            | Self::Store(store::RestoreError::Open(store::OpenError::Refused { .. })) => true,
             _ => false,
         }
     }

@@ -78,13 +78,11 @@ async fn first(
     let keyring = Keyring::first(&own);
     let is_first = store.transact(move |tx| {
         // Another host may have been faster.
-        Ok::<_, StoreError>(match tx.keyring()? {
-            Some(_) => false,
-            None => {
-                tx.put_keyring(&keyring)?;
-                true
-            }
-        })
+        let is_first = tx.keyring()?.is_none();
+        if is_first {
+            tx.put_keyring(&keyring)?;
+        }
+        Ok::<_, StoreError>(is_first)
     });
     if !is_first.await.flatten().map_err(damaged)? {
         return Err(KeyError::Wrong { path: place.path().to_owned() }.into());

@@ -108,6 +108,19 @@ async fn a_start_waits_for_the_database_and_for_nothing_else() {
     assert!(rig.logs().contains("pg_hba.conf"), "{}", rig.logs());
 }
 
+#[tokio::test]
+async fn a_host_that_missed_what_others_did_starts_anew_by_itself() {
+    let Some(server) = Server::shared() else { return };
+    let url = server.database();
+    let mut rig = Rig::start(0, Script::default(), &store(&url));
+    // As another host does, of whose commits nothing is kept.
+    server.sql(&url, "UPDATE smsotp_turn SET number = number + 2");
+    rig.told("READY=1");
+    assert!(rig.logs().contains("the daemon starts anew"), "{}", rig.logs());
+    let made = post(&rig.client(), "/v1/messages", json!({"to": PHONE, "text": "Hello"}), 202).await;
+    assert_eq!(made["status"], "queued");
+}
+
 fn smsotp(arguments: &[&Path]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_smsotp")).args(arguments).output().unwrap()
 }

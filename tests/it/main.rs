@@ -66,6 +66,7 @@ mod ports_ask;
 mod ports_probe;
 mod ports_sysfs;
 mod ports_watch;
+#[allow(dead_code, reason = "the tests of the store use the rest")]
 mod postgres_server;
 mod sim_codec;
 mod sim_dialogue;

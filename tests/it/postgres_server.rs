@@ -2,6 +2,7 @@
 //! as root, so it runs as the package's user then. A shell keeps it, and ends it and removes the folder when the tests end,
 //! however they do.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -73,9 +74,9 @@ impl Server {
         line.push(bin.join("postgres").display().to_string());
         line.extend(["-D".to_owned(), data.display().to_string()]);
         line.extend(["-k".to_owned(), folder.display().to_string()]);
-        for setting in ["listen_addresses=", "shared_buffers=16MB", "max_connections=60", "fsync=on"] {
-            line.extend(["-c".to_owned(), setting.to_owned()]);
-        }
+        let settings = "listen_addresses = ''\nshared_buffers = 16MB\nmax_connections = 60\nfsync = on\n";
+        let mut file = File::options().append(true).open(data.join("postgresql.conf")).unwrap();
+        file.write_all(settings.as_bytes()).unwrap();
         let mut child = Command::new("sh")
             .args(["-c", KEEPER, "keeper"])
             .args(line)

@@ -11,7 +11,8 @@ const GENERATION: usize = 16 * 1024 * 1024;
 const BESIDE: usize = 64;
 
 /// A record's value, or that there is none.
-type Known = HashMap<Vec<u8>, Option<Vec<u8>>>;
+type Value = Option<Vec<u8>>;
+type Known = HashMap<Vec<u8>, Value>;
 
 /// Values as of one commit. What nobody asked for goes with its generation.
 #[derive(Default)]
@@ -29,7 +30,7 @@ impl Cache {
     }
 
     /// What is known of a key as of a commit.
-    pub(super) fn get(&mut self, at: u64, key: &[u8]) -> Option<Option<Vec<u8>>> {
+    pub(super) fn get(&mut self, at: u64, key: &[u8]) -> Option<Value> {
         if at != self.at {
             return None;
         }
@@ -120,10 +121,10 @@ mod tests {
             assert_eq!(cache.get(1, b"kept"), Some(Some(b"x".to_vec())));
             assert!(cache.young.len() + cache.old.len() <= 2 * 17, "{n}");
         }
-        assert_eq!((cache.get(1, &[0]), cache.get(1, &[99])), (None, Some(Some(value))));
+        assert_eq!((cache.get(1, &[0]), cache.get(1, &[99])), (None, Some(Some(value.clone()))));
         // The same key again and again is one entry.
         for _ in 0..100 {
-            cache.committed(2, changes(b"again", Some(&[0; 1024 * 1024])));
+            cache.committed(2, changes(b"again", Some(&value)));
             assert!(cache.octets <= GENERATION);
         }
         assert!(cache.get(2, b"kept").is_some());

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::hex;
 
 /// How long any one answer may take.
-pub(super) const LIMIT: Duration = Duration::from_secs(6);
+pub(super) const LIMIT: Duration = Duration::from_secs(5);
 /// How often it is tried to reach a database that is away.
 pub(super) const TRY: Duration = Duration::from_millis(500);
 
@@ -25,7 +25,7 @@ const SETTINGS: &str = "
     SET client_min_messages = warning;
     SET jit = off;
     SET lock_timeout = '4s';
-    SET statement_timeout = '5s';
+    SET statement_timeout = '4500ms';
     SET idle_in_transaction_session_timeout = '3s';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 

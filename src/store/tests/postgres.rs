@@ -354,9 +354,9 @@ fn a_killed_database_loses_nothing_and_is_waited_for() {
     assert!(of_one.len() > 20 && of_other.len() > 20, "{} and {}", of_one.len(), of_other.len());
     for (host, own) in [(&one, &of_one), (&other, &of_other)] {
         let told: Vec<_> = host.told().into_iter().flatten().map(|(key, _)| key).collect();
-        let once: BTreeSet<_> = told.iter().cloned().collect();
-        assert_eq!(once.len(), told.len(), "each once");
-        assert!(once.is_disjoint(own), "what was acknowledged is not told");
-        assert_eq!(&once | own, there, "all that is there is known");
+        let heard: BTreeSet<_> = told.iter().cloned().collect();
+        assert_eq!(heard.len(), told.len(), "each once");
+        assert!(heard.is_disjoint(own), "what was acknowledged is not told");
+        assert_eq!(&heard | own, there, "all that is there is known");
     }
 }
