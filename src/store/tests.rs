@@ -12,6 +12,7 @@ use crate::outbox::{Encoding, Kind, Ledger, Message, MessageStatus};
 use crate::secret::{Key, Sealed};
 
 mod conformance;
+mod cut;
 mod events;
 mod inbound;
 mod names;

@@ -17,9 +17,9 @@ pub(super) mod server;
 use server::Server;
 
 /// A host, and what it was told, commit by commit.
-struct Host {
-    engine: Postgres,
-    health: Arc<Health>,
+pub(super) struct Host {
+    pub(super) engine: Postgres,
+    pub(super) health: Arc<Health>,
     told: Arc<Mutex<Vec<Overlay>>>,
 }
 
@@ -32,7 +32,7 @@ pub(super) fn open(url: &str, name: &str) -> Result<Postgres, OpenError> {
     Postgres::open_within(&parse(url), name, Arc::new(Health::new()), Duration::from_secs(15))
 }
 
-fn host(url: &str, name: &str) -> Host {
+pub(super) fn host(url: &str, name: &str) -> Host {
     let health = Arc::new(Health::new());
     let patience = Duration::from_secs(15);
     let engine = Postgres::open_within(&parse(url), name, Arc::clone(&health), patience).unwrap();
@@ -43,20 +43,20 @@ fn host(url: &str, name: &str) -> Host {
 }
 
 impl Host {
-    fn told(&self) -> Vec<Overlay> {
+    pub(super) fn told(&self) -> Vec<Overlay> {
         self.told.lock().unwrap().clone()
     }
 }
 
-fn note(name: &str, value: &str) -> Overlay {
+pub(super) fn note(name: &str, value: &str) -> Overlay {
     Overlay::from([(key(name), Some(value.as_bytes().to_vec()))])
 }
 
-fn key(name: &str) -> Vec<u8> {
+pub(super) fn key(name: &str) -> Vec<u8> {
     [b"Z_", name.as_bytes()].concat()
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < Duration::from_secs(30), "{what}");

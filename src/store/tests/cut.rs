@@ -1,0 +1,173 @@
+//! A connection that breaks in the middle of a commit, before or after the server has done it.
+
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use super::postgres::server::Server;
+use super::postgres::{Host, host, key, note, until};
+use super::*;
+
+/// What happens to the next commit that passes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Passes,
+    /// It never reaches the server.
+    IsLost,
+    /// The server does it, and its answer is lost.
+    IsUnanswered,
+}
+
+/// A socket in between, which reads what passes.
+struct Between {
+    folder: tempfile::TempDir,
+    to: PathBuf,
+    next: Mutex<Next>,
+    /// New connections are closed at once.
+    refuses: Mutex<bool>,
+}
+
+impl Between {
+    /// Stands before the server of a URL. Answers the URL that leads through it.
+    fn new(url: &str) -> (Arc<Self>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let server = url.split("host=").nth(1).unwrap().split('&').next().unwrap();
+        let through = url.replace(server, folder.path().to_str().unwrap());
+        let to = PathBuf::from(server).join(".s.PGSQL.5432");
+        let between =
+            Arc::new(Self { folder, to, next: Mutex::new(Next::Passes), refuses: Mutex::new(false) });
+        let listener = UnixListener::bind(between.folder.path().join(".s.PGSQL.5432")).unwrap();
+        let accepts = Arc::clone(&between);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                if *accepts.refuses.lock().unwrap() {
+                    continue;
+                }
+                let (client, server) = (client.unwrap(), UnixStream::connect(&accepts.to).unwrap());
+                let ways = [
+                    (client.try_clone().unwrap(), server.try_clone().unwrap(), Next::IsLost),
+                    (server, client, Next::IsUnanswered),
+                ];
+                for (from, to, loss) in ways {
+                    let between = Arc::clone(&accepts);
+                    std::thread::spawn(move || between.carry(from, to, loss));
+                }
+            }
+        });
+        (between, through)
+    }
+
+    fn carry(&self, mut from: UnixStream, mut to: UnixStream, loss: Next) {
+        let mut octets = vec![0; 64 * 1024];
+        while let Ok(count) = from.read(&mut octets)
+            && count > 0
+        {
+            let passing = &octets[..count];
+            let is_commit = passing.windows(7).any(|seven| seven == b"COMMIT\0");
+            let mut next = self.next.lock().unwrap();
+            if is_commit && *next == loss {
+                *next = Next::Passes;
+                break;
+            }
+            drop(next);
+            if to.write_all(passing).is_err() {
+                break;
+            }
+        }
+        // The other way ends as well.
+        for end in [from, to] {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn lose(&self, next: Next) {
+        *self.next.lock().unwrap() = next;
+    }
+
+    fn refuse(&self, refuses: bool) {
+        *self.refuses.lock().unwrap() = refuses;
+    }
+}
+
+/// A host whose commits may be cut, and another one.
+struct Two {
+    url: String,
+    between: Arc<Between>,
+    one: Host,
+    other: Host,
+}
+
+fn two(server: &Server) -> Two {
+    let url = server.database();
+    let (between, through) = Between::new(&url);
+    let (one, other) = (host(&through, "one"), host(&url, "other"));
+    one.engine.commit(note("a", "0")).unwrap();
+    one.engine.prepare().unwrap();
+    Two { url, between, one, other }
+}
+
+#[test]
+fn a_commit_whose_connection_breaks_is_made_once() {
+    let Some(server) = Server::shared() else { return };
+    for loss in [Next::IsLost, Next::IsUnanswered] {
+        let Two { url, between, one, other } = two(server);
+        between.lose(loss);
+        one.engine.commit(note("a", "1")).unwrap();
+        assert!(*between.next.lock().unwrap() == Next::Passes, "it was cut");
+        assert_eq!(server.sql(&url, "SELECT number FROM smsotp_turn"), "2");
+        assert_eq!(other.engine.load(&key("a")), Ok(Some(b"1".to_vec())));
+        one.engine.prepare().unwrap();
+        assert_eq!(one.engine.load_in_turn(&key("a")), Ok(Some(b"1".to_vec())));
+        one.engine.commit(note("a", "2")).unwrap();
+        until("the other one hears", || other.told().len() >= 3);
+        assert_eq!(other.told().last(), Some(&note("a", "2")));
+        assert_eq!((one.told(), other.told().len()), (vec![], 3));
+    }
+}
+
+#[test]
+fn a_commit_of_which_nobody_knows_is_told_when_it_is_found() {
+    let Some(server) = Server::shared() else { return };
+    for (loss, told) in [(Next::IsLost, vec![]), (Next::IsUnanswered, vec![note("a", "1")])] {
+        let Two { between, one, .. } = two(server);
+        between.lose(loss);
+        between.refuse(true);
+        let began = Instant::now();
+        let outcome = one.engine.commit(note("a", "1"));
+        assert!(matches!(outcome, Err(StoreError::Away(_))), "{outcome:?}");
+        assert!(began.elapsed() < Duration::from_secs(5));
+        let began = Instant::now();
+        assert!(matches!(one.engine.prepare(), Err(StoreError::Away(_))));
+        assert!(began.elapsed() < Duration::from_millis(500), "it is known to be away");
+        assert!(matches!(one.engine.room(), Err(StoreError::Away(_))));
+        between.refuse(false);
+        until("it is back", || one.engine.prepare().is_ok());
+        assert_eq!(one.told(), told);
+        let now = if told.is_empty() { "0" } else { "1" };
+        assert_eq!(one.engine.load_in_turn(&key("a")), Ok(Some(now.as_bytes().to_vec())));
+        one.engine.commit(note("a", "2")).unwrap();
+        assert_eq!(one.told(), told, "once");
+        assert_eq!((one.health.check(), one.engine.room()), (Ok(()), Ok(())));
+    }
+}
+
+#[test]
+fn a_commit_that_another_host_came_before_is_not_made_again() {
+    let Some(server) = Server::shared() else { return };
+    let Two { between, one, other, .. } = two(server);
+    between.lose(Next::IsLost);
+    between.refuse(true);
+    let outcome = std::thread::scope(|scope| {
+        let commit = scope.spawn(|| one.engine.commit(note("a", "1")));
+        other.engine.commit(note("a", "2")).unwrap();
+        between.refuse(false);
+        commit.join().unwrap()
+    });
+    assert!(matches!(outcome, Err(StoreError::Away(_))), "{outcome:?}");
+    one.engine.prepare().unwrap();
+    assert_eq!(one.told(), [note("a", "2")]);
+    assert_eq!(one.engine.load_in_turn(&key("a")), Ok(Some(b"2".to_vec())));
+}
