@@ -181,20 +181,22 @@ impl Config {
         let (modems, used) = modem::modems(root, &profiles);
         let queue = root.table("queue", rules::QUEUE);
         let names = clients.iter().map(|client| client.name.clone()).collect();
+        let store = store::store(root);
         Self {
             state_dir: path("state_dir").unwrap_or_else(|| "/var/lib/smsotpd".into()),
             secret_key_file: path("secret_key_file"),
-            store: store::store(root),
+            gateway: Settings {
+                clients: names,
+                numbers: used.numbers,
+                host: store.host(),
+                ..rules::settings(root, &queue, services, used.rules)
+            },
+            store,
             api: client::api(root),
             clients,
             profiles,
             modems,
             patience: rules::patience(&queue),
-            gateway: Settings {
-                clients: names,
-                numbers: used.numbers,
-                ..rules::settings(root, &queue, services, used.rules)
-            },
             log: rules::log(root),
         }
     }

@@ -88,7 +88,7 @@ pub(super) fn settings(
         stop_codes: opt_outs.item("codes").and_then(|i| i.yes_or_no()).unwrap_or(default.stop_codes),
         testing: testing(&root.table("testing", &["numbers"])),
         host: default.host,
-        machine: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        machine: super::store::machine(),
         modems,
         numbers: default.numbers,
     }

@@ -13,9 +13,24 @@ pub enum Store {
     Postgres {
         /// The database.
         url: Box<DatabaseUrl>,
-        /// The name of this host among them; left out, the machine's.
-        host: Option<String>,
+        /// The name of this host among them.
+        host: String,
     },
+}
+
+impl Store {
+    /// The name of this host, when others may share the records.
+    pub(super) fn host(&self) -> Option<String> {
+        match self {
+            Self::Sled => None,
+            Self::Postgres { host, .. } => Some(host.clone()),
+        }
+    }
+}
+
+/// The machine's name.
+pub(super) fn machine() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 pub(super) fn store(root: &Table<'_>) -> Store {
@@ -26,7 +41,7 @@ pub(super) fn store(root: &Table<'_>) -> Store {
         let url = DatabaseUrl::parse(item.word()?);
         url.map_err(|why| item.fault(why)).ok()
     });
-    let host = table.item("host").and_then(|i| i.name());
+    let host = table.item("host").and_then(|i| i.name()).unwrap_or_else(machine);
     if is_shared != Some(true) {
         return Store::Sled;
     }

@@ -177,7 +177,7 @@ impl Daemon {
         let kept = config.store.clone();
         let store = tokio::task::spawn_blocking(move || match kept {
             config::Store::Sled => Store::open(&state.join(STORE), &store::Options::default()),
-            config::Store::Postgres { url, host } => Store::open_postgres(&url, &wiring::name(host)),
+            config::Store::Postgres { url, host } => Store::open_postgres(&url, &host),
         })
         .await
         .map_err(|e| StartError::Unknown(format!("opening the store: {e}")))??;

@@ -116,11 +116,6 @@ pub(super) fn host(m: &Modem) -> gsm_modem::SystemHost {
     gsm_modem::SystemHost { power_cycle: m.power_cycle.clone(), ..gsm_modem::SystemHost::default() }
 }
 
-/// This host's name among those that share a database: the configured one, else the machine's.
-pub(super) fn name(configured: Option<String>) -> String {
-    configured.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
-}
-
 /// The settings that differ and that only a restart takes over.
 pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let mut names = Vec::new();

@@ -1,9 +1,9 @@
 //! To which number a message goes, and whether it may.
 
 use super::error::{GatewayError, Result};
-use super::fleet::Fleet;
 use super::inner::Inner;
 use super::lock::locked;
+use super::membership::Fleet;
 use super::settings::Settings;
 use crate::otp::Known;
 use crate::phone::PhoneNumber;

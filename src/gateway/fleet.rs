@@ -4,24 +4,19 @@
 //! Every move of a host looks whether the number of its life still counts (`Inner::holds_lease`), so that one that was
 //! taken for lost changes nothing before it joined anew.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
-use tokio::sync::Notify;
+use gsm_modem::State as ModemState;
 
 use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
 use super::inner::Inner;
 use super::lock::locked;
-use super::orders::Waiting;
-use super::view::ModemView;
-use crate::clock::Steady;
-use crate::fleet::{BEAT, Host, HostModem, HostState, Lease, Watch, may_join};
-use crate::gateway::ModemState;
+use super::membership::{Fleet, Seen, VERSION, owner};
+use crate::fleet::{BEAT, Host, HostModem, HostState, Lease, may_join};
 use crate::id::MessageId;
 use crate::outbox::{End, Event, Message, MessageStatus};
-use crate::phone::Country;
 use crate::store::{HostRecords as _, Records, StoreError, Tx};
 
 /// Messages that are looked at together.
@@ -29,80 +24,6 @@ const AT_ONCE: usize = 500;
 
 /// After how many beats a host looks at all that waits.
 const LOOKS: u32 = 5;
-
-/// The version that hosts tell.
-pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// Writes what is told of a modem, as the API shows it.
-pub(super) type Describe = fn(&ModemView) -> Vec<u8>;
-
-/// This host.
-pub(super) struct Fleet {
-    pub(super) name: String,
-    /// The number of its life.
-    fence: AtomicU64,
-    pub(super) draining: AtomicBool,
-    /// It is to beat at once.
-    pub(super) wake: Notify,
-    /// Another host told something.
-    pub(super) changed: Notify,
-    watch: Mutex<Watch>,
-    seen: RwLock<Seen>,
-    /// What was told last of each modem of this host.
-    told: Mutex<BTreeMap<String, (bool, Vec<u8>)>>,
-    pub(super) describe: OnceLock<Describe>,
-    pub(super) waiting: Waiting,
-}
-
-/// What this host saw of all at its last look.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    pub(super) hosts: Vec<Host>,
-    pub(super) modems: Vec<HostModem>,
-}
-
-impl Fleet {
-    pub(super) fn new(name: String) -> Self {
-        Self {
-            name,
-            fence: AtomicU64::new(0),
-            draining: AtomicBool::new(false),
-            wake: Notify::new(),
-            changed: Notify::new(),
-            watch: Mutex::default(),
-            seen: RwLock::default(),
-            told: Mutex::default(),
-            describe: OnceLock::new(),
-            waiting: Waiting::default(),
-        }
-    }
-
-    pub(super) fn seen<T>(&self, read: impl FnOnce(&Seen) -> T) -> T {
-        read(&self.seen.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The countries in which the SIMs of other hosts are at home.
-    pub(super) fn countries(&self) -> Vec<Country> {
-        let of = |seen: &Seen| seen.modems.iter().flat_map(|modem| modem.home.countries()).collect();
-        self.seen(of)
-    }
-
-    /// The other host that has a modem of this name.
-    pub(super) fn host_of(&self, modem: &str) -> Option<String> {
-        let is_it = |known: &&HostModem| known.name == modem && known.host != self.name;
-        self.seen(|seen| seen.modems.iter().find(is_it).map(|known| known.host.clone()))
-    }
-
-    /// Whether a modem of another host can send.
-    pub(super) fn others_are_ready(&self, now: Steady) -> bool {
-        self.seen(|seen| {
-            let up = |name: &str| {
-                seen.hosts.iter().any(|host| host.name == name && host.state(now) == HostState::Up)
-            };
-            seen.modems.iter().any(|modem| modem.ready && modem.host != self.name && up(&modem.host))
-        })
-    }
-}
 
 impl Inner {
     pub(super) fn fleet_or_refuse(&self) -> Result<&Fleet> {
@@ -372,9 +293,4 @@ impl Move<'_, '_> {
 fn on_air_at<'a>(m: &'a Message, host: &'a Host) -> impl Iterator<Item = &'a str> {
     let modems = m.modem.iter().map(String::as_str).chain(m.twins.iter().map(|twin| &*twin.modem));
     modems.filter(|modem| host.has(modem))
-}
-
-/// For whom the facts of a modem are sealed.
-pub(super) fn owner(modem: &str) -> Vec<u8> {
-    [b"modem of a host ", modem.as_bytes()].concat()
 }

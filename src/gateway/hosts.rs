@@ -3,8 +3,8 @@
 
 use super::effects::{Effect, Move};
 use super::error::{GatewayError, Result};
-use super::fleet::{Describe, VERSION, owner};
 use super::inner::Gateway;
+use super::membership::{Describe, VERSION, owner};
 use super::request::Caller;
 use super::view::{HostView, OtherModem};
 use crate::fleet::{Host, HostModem, HostState};

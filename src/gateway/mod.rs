@@ -34,6 +34,7 @@ mod listing;
 mod lock;
 mod log;
 mod log_filter;
+mod membership;
 mod message;
 mod metrics;
 mod modems;

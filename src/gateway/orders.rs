@@ -1,8 +1,7 @@
 //! What an operator asks of a modem of another host goes there through the store: the host that has the modem does it, and
 //! writes down the answer for the one that was asked.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gsm_modem::UssdAnswer;
@@ -19,9 +18,6 @@ use crate::store::HostRecords as _;
 
 /// How long another host may take, besides what the network may.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Those who wait here for another host.
-pub(super) type Waiting = Mutex<BTreeMap<OrderId, oneshot::Sender<Result<Option<UssdAnswer>>>>>;
 
 impl Inner {
     /// Has another host do this with one of its modems.

@@ -38,7 +38,7 @@ pub(crate) fn modem(state: ModemState) -> ModemView {
 
 /// A host of the fake service, which has this one alone.
 pub(crate) fn host(name: &str, draining: bool) -> Result<HostView, GatewayError> {
-    if name != "attic" {
+    if name == "loft" {
         return Err(GatewayError::NotFound("host of this name"));
     }
     Ok(HostView {

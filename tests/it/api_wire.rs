@@ -332,6 +332,7 @@ impl Held {
         let bare = wire::Canary { seconds: None, delivered: None, ..sent.clone() };
         self.hold(&schema("Canary"), &sent, &bare);
         let bare = wire::Modem {
+            host: None,
             imsi: None,
             operator: None,
             signal_dbm: None,

@@ -208,14 +208,13 @@ impl World {
     /// A modem for each SIM, which told these names.
     async fn of_sims(sims: Vec<SimNames>, settings: Settings, store: Store, clock: Clock) -> Self {
         let (sender, air) = mpsc::unbounded_channel();
-        let prefix = settings.host.clone().unwrap_or_else(|| "m".to_owned());
         let modems: Vec<Arc<Fake>> = sims
             .into_iter()
             .enumerate()
             .map(|(i, sim)| {
                 let ready = Readiness { ready: true, sim, ..Readiness::default() };
                 Arc::new(Fake {
-                    name: format!("{prefix}{i}"),
+                    name: format!("{}{i}", settings.host.as_deref().unwrap_or("m")),
                     readiness: watch::Sender::new(ready),
                     facts: Mutex::default(),
                     plan: Mutex::default(),
@@ -271,7 +270,7 @@ impl World {
         aired.modem
     }
 
-    /// Lets every task run until it waits for something other than the store: no chain of moves here is longer.
+    /// Lets every task run until it waits for something else than the store.
     async fn at_rest(&self) {
         for _ in 0..60 {
             self.store.transact(|_| ()).await.unwrap();
