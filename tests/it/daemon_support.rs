@@ -32,6 +32,8 @@ pub(crate) struct Rig {
     child: Option<Child>,
     notify: UnixDatagram,
     starts: usize,
+    /// What the names of the modems begin with.
+    pub(crate) prefix: &'static str,
     /// How much the daemon logs; everything, unless a test is about speed.
     pub(crate) log: &'static str,
 }
@@ -60,6 +62,7 @@ impl Rig {
             child: None,
             notify,
             starts: 0,
+            prefix: "m",
             log: "trace",
         }
     }
@@ -81,7 +84,8 @@ impl Rig {
             self.socket().display()
         );
         for i in 0..self.sim.modems() {
-            let _ = writeln!(text, "[[modem]]\nname = \"m{i}\"\nport = \"{}\"", self.sim.port(i).display());
+            let (prefix, port) = (self.prefix, self.sim.port(i));
+            let _ = writeln!(text, "[[modem]]\nname = \"{prefix}{i}\"\nport = \"{}\"", port.display());
         }
         std::fs::write(&path, text + &self.extra).unwrap();
         path

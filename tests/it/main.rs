@@ -37,6 +37,7 @@ mod daemon_clients;
 mod daemon_clock;
 mod daemon_codes;
 mod daemon_events;
+mod daemon_fleet;
 mod daemon_full;
 mod daemon_inbox;
 mod daemon_key;
