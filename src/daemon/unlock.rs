@@ -168,3 +168,27 @@ impl KeyHome for Home {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::Memory;
+
+    #[tokio::test]
+    async fn of_two_hosts_that_begin_at_once_one_gives_the_key() {
+        let first = Memory::default();
+        let second = first.beside();
+        let (first, second) =
+            (Store::over(Arc::new(first), Duration::ZERO), Store::over(Arc::new(second), Duration::ZERO));
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [here, there] = folders.each_ref().map(|folder| Place::State(key::path(folder.path())));
+        let (one, other) = tokio::join!(unlock(&first, &here), unlock(&second, &there));
+        assert!(one.is_ok());
+        assert!(matches!(other, Err(StartError::Key(KeyError::Wrong { .. }))));
+        let keyring = second.read(|view| view.keyring()).await.unwrap().unwrap().unwrap();
+        assert!(keyring.is_of(&here.read().unwrap().unwrap()), "the first one's stays");
+    }
+}

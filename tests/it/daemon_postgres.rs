@@ -58,6 +58,9 @@ async fn codes_are_issued_and_checked_over_restarts_and_outages_of_the_database(
     assert_eq!(expect(&refused, 503)["code"], "storage");
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     assert_eq!(call(&client, Call::get("/healthz")).await.status, 200);
+    assert_eq!(call(&client, Call::get("/readyz")).await.status, 503);
+    let path = format!("/v1/verifications/{}", first["id"].as_str().unwrap());
+    assert_eq!(expect(&call(&client, Call::get(&path)).await, 503)["code"], "storage");
     server.start();
     let until = Instant::now() + PATIENCE;
     let second = loop {

@@ -28,6 +28,8 @@ struct Between {
     next: Mutex<Next>,
     /// New connections are closed at once.
     refuses: Mutex<bool>,
+    /// Nothing passes, as when a network is cut.
+    stalls: Mutex<bool>,
 }
 
 impl Between {
@@ -37,8 +39,8 @@ impl Between {
         let server = url.split("host=").nth(1).unwrap().split('&').next().unwrap();
         let through = url.replace(server, folder.path().to_str().unwrap());
         let to = PathBuf::from(server).join(".s.PGSQL.5432");
-        let between =
-            Arc::new(Self { folder, to, next: Mutex::new(Next::Passes), refuses: Mutex::new(false) });
+        let (next, refuses, stalls) = (Mutex::new(Next::Passes), Mutex::default(), Mutex::default());
+        let between = Arc::new(Self { folder, to, next, refuses, stalls });
         let listener = UnixListener::bind(between.folder.path().join(".s.PGSQL.5432")).unwrap();
         let accepts = Arc::clone(&between);
         std::thread::spawn(move || {
@@ -73,6 +75,9 @@ impl Between {
                 break;
             }
             drop(next);
+            while *self.stalls.lock().unwrap() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
             if to.write_all(passing).is_err() {
                 break;
             }
@@ -85,6 +90,10 @@ impl Between {
 
     fn lose(&self, next: Next) {
         *self.next.lock().unwrap() = next;
+    }
+
+    fn stall(&self, stalls: bool) {
+        *self.stalls.lock().unwrap() = stalls;
     }
 
     fn refuse(&self, refuses: bool) {
@@ -170,4 +179,28 @@ fn a_commit_that_another_host_came_before_is_not_made_again() {
     one.engine.prepare().unwrap();
     assert_eq!(one.told(), [note("a", "2")]);
     assert_eq!(one.engine.load_in_turn(&key("a")), Ok(Some(b"2".to_vec())));
+}
+
+#[test]
+fn a_database_that_does_not_answer_is_away_after_a_few_seconds() {
+    let Some(server) = Server::shared() else { return };
+    let Two { between, one, .. } = two(server);
+    assert_eq!(one.engine.load(&key("a")), Ok(Some(b"0".to_vec())));
+    between.stall(true);
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let commit = scope.spawn(|| one.engine.commit(note("a", "1")));
+        for _ in 0..3 {
+            assert!(matches!(one.engine.load(&key("a")), Err(StoreError::Away(_))));
+        }
+        assert!(matches!(commit.join().unwrap(), Err(StoreError::Away(_))));
+    });
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    between.stall(false);
+    until("it is back", || one.engine.prepare().is_ok());
+    // The octets of the commit came through late, or their session ended before.
+    let now = one.engine.load_in_turn(&key("a")).unwrap();
+    assert_eq!(one.told().len(), usize::from(now == Some(b"1".to_vec())));
+    one.engine.commit(note("a", "2")).unwrap();
+    assert_eq!(one.health.check(), Ok(()));
 }
