@@ -175,7 +175,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::Memory;
+    use crate::store::{KeyRecords, Memory};
 
     #[tokio::test]
     async fn of_two_hosts_that_begin_at_once_one_gives_the_key() {
@@ -188,7 +188,7 @@ mod tests {
         let (one, other) = tokio::join!(unlock(&first, &here), unlock(&second, &there));
         assert!(one.is_ok());
         assert!(matches!(other, Err(StartError::Key(KeyError::Wrong { .. }))));
-        let keyring = second.read(|view| view.keyring()).await.unwrap().unwrap().unwrap();
+        let keyring = second.read(KeyRecords::keyring).await.unwrap().unwrap().unwrap();
         assert!(keyring.is_of(&here.read().unwrap().unwrap()), "the first one's stays");
     }
 }
