@@ -106,17 +106,19 @@ impl Access {
         let client = self.clients.iter().find(|client| peer.is(client.matcher));
         let name = client.map(|client| client.name.clone());
         if self.operators.contains(&peer.uid) {
-            let caller = Caller { client: name, services: None, reach: Reach::Changes };
+            let caller = Caller { client: name, user: Some(peer.uid), services: None, reach: Reach::Changes };
             return Grant { peer, caller, may: Right::ALL.to_vec() };
         }
         if self.clients.is_empty() {
             let may = Right::ALL.into_iter().filter(|&right| right != Right::Admin).collect();
-            return Grant { peer, caller: Caller { reach: Reach::Changes, ..Caller::default() }, may };
+            let caller = Caller { user: Some(peer.uid), reach: Reach::Changes, ..Caller::default() };
+            return Grant { peer, caller, may };
         }
         let may = client.map(|client| client.may.clone()).unwrap_or_default();
         let reach = if may.contains(&Right::Read) { Reach::Sees } else { Reach::Own };
         let services = client.and_then(|client| client.services.clone());
-        Grant { peer, caller: Caller { client: name, services, reach }, may }
+        let caller = Caller { client: name, user: Some(peer.uid), services, reach };
+        Grant { peer, caller, may }
     }
 }
 
@@ -172,7 +174,7 @@ mod tests {
     fn without_clients_everybody_may_all_but_admin() {
         let grant = Access::default().grant(peer(0, &[0]));
         assert_eq!(grant.may, [Right::Issue, Right::Check, Right::Send, Right::Read]);
-        assert_eq!(grant.caller, Caller { reach: Reach::Changes, ..Caller::default() });
+        assert_eq!(grant.caller, Caller { user: Some(0), reach: Reach::Changes, ..Caller::default() });
     }
 
     #[test]
@@ -202,7 +204,12 @@ mod tests {
         };
         let everything = |name: Option<&str>, uid: u32| Grant {
             peer: peer(uid, &[0]),
-            caller: Caller { client: name.map(str::to_owned), services: None, reach: Reach::Changes },
+            caller: Caller {
+                client: name.map(str::to_owned),
+                user: Some(uid),
+                services: None,
+                reach: Reach::Changes,
+            },
             may: Right::ALL.to_vec(),
         };
         for (clients, name) in [(vec![], None), (vec![root], Some("cron"))] {

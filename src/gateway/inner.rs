@@ -25,7 +25,7 @@ use super::submit::Submit;
 use super::view::ModemView;
 use crate::clock::{Now, Steady};
 use crate::id::{Ids, MessageId};
-use crate::outbox::{Circuit, Condition, Message, Overload, Pool};
+use crate::outbox::{Asker, Circuit, Condition, Message, Overload, Pool};
 use crate::phone::PhoneNumber;
 use crate::secret::Key;
 use crate::store::{SealedAnew, Store};
@@ -184,11 +184,11 @@ impl Inner {
 
     /// Lets a code in for which the modems have the time, and keeps its place in the queue. Called within the move that
     /// makes it, before anything is counted or written, so that no two codes are let in for one place.
-    pub(super) fn admit_code(&self, m: &Message, now: Now) -> Result<()> {
+    pub(super) fn admit_code(&self, m: &Message, asker: &Asker, now: Now) -> Result<()> {
         let recipient = self.recipient(&m.to);
         let (admitted, look_at) = {
             let mut pool = locked(&self.queue);
-            (pool.admit(m, recipient, now.steady()), pool.next_wake())
+            (pool.admit(m, asker, recipient, now.steady()), pool.next_wake())
         };
         self.keep_by(look_at);
         admitted.map_err(|overload| {
@@ -198,9 +198,9 @@ impl Inner {
     }
 
     /// Whether it would be let in at this moment; no place is kept.
-    pub(super) fn would_admit_code(&self, m: &Message, now: Now) -> Result<()> {
+    pub(super) fn would_admit_code(&self, m: &Message, asker: &Asker, now: Now) -> Result<()> {
         let recipient = self.recipient(&m.to);
-        let admitted = locked(&self.queue).would_admit(m, recipient, now.steady());
+        let admitted = locked(&self.queue).would_admit(m, asker, recipient, now.steady());
         admitted.map_err(overloaded)
     }
 

@@ -246,7 +246,7 @@ impl Move<'_, '_> {
             deadline: Some(life),
             ..Message::queued(message, asked.to.clone(), kind, self.now)
         };
-        self.inner.would_admit_code(&m, self.now)
+        self.inner.would_admit_code(&m, &asked.asker, self.now)
     }
 
     /// A new verification and its message, which are counted already.

@@ -14,7 +14,7 @@ use super::request::{Caller, Mode};
 use super::settings::Settings;
 use crate::hex;
 use crate::otp::{Limits, Place, PumpingRule, Standing, Verification, Window};
-use crate::outbox::Message;
+use crate::outbox::{Asker, Message};
 use crate::phone::PhoneNumber;
 use crate::store::WindowRecords as _;
 
@@ -27,6 +27,8 @@ pub(super) struct Asked {
     pub(super) to: PhoneNumber,
     /// The client that asks.
     pub(super) client: Option<String>,
+    /// The same for a fair share of the modems, where a client without a name is its user.
+    pub(super) asker: Asker,
     /// The caller's own keys: the name of each, and a keyed hash of its value.
     pub(super) keys: Vec<(String, String)>,
     /// Whether a message goes out for it: none does for an inbound one or to a test number.
@@ -47,6 +49,8 @@ pub(super) struct Judged {
     pub(super) guesses: Vec<Seen>,
     /// What the guard against pumping has seen.
     pub(super) guard: Guard,
+    /// Who asks.
+    asker: Asker,
 }
 
 /// A window that was looked at.
@@ -87,7 +91,7 @@ impl Move<'_, '_> {
         let waits = [cooling.map(plain), full.map(plain), pumped];
         let longest = waits.into_iter().flatten().max_by_key(|(refused, _)| wait_of(refused));
         let (refused, pumped) = asked.refused.clone().or(opted_out).map(plain).or(longest).unzip();
-        Ok(Judged { refused, pumped: pumped.flatten(), codes, guesses, guard })
+        Ok(Judged { refused, pumped: pumped.flatten(), codes, guesses, guard, asker: asked.asker.clone() })
     }
 
     /// Refuses what is refused.
@@ -101,7 +105,7 @@ impl Move<'_, '_> {
     /// Counts one more code in the windows of its judgement, when the modems have the time for its message.
     pub(super) fn count(&mut self, judged: Judged, m: &Message) -> Result<()> {
         if !m.status.is_over() {
-            self.inner.admit_code(m, self.now)?;
+            self.inner.admit_code(m, &judged.asker, self.now)?;
         }
         self.goes_out(judged.guard)?;
         self.add(judged.codes)
@@ -168,7 +172,10 @@ impl Inner {
         let keys = self.hashed(&settings.limits, keys)?;
         let refused = self.admit().and_then(|()| self.permits_code(settings, &to)).err();
         let sends = mode == Mode::Sms && !settings.testing.has(&to);
-        Ok(Asked { to, client: caller.client.clone(), keys, sends, refused })
+        let client = caller.client.clone();
+        let user = caller.user.filter(|_| client.is_none());
+        let asker = Asker { client: client.clone(), user };
+        Ok(Asked { to, client, asker, keys, sends, refused })
     }
 
     /// The caller's own keys, each with a keyed hash for its value: what a value names, such as a person's address, is

@@ -17,6 +17,8 @@ use crate::trail;
 pub struct Caller {
     /// The client's name, when the peer is a configured client.
     pub client: Option<String>,
+    /// The user of its process, when the kernel told it.
+    pub user: Option<u32>,
     /// The services it may use; all when there is no list.
     pub services: Option<Vec<String>>,
     /// What it may do with the verifications and messages that others made.

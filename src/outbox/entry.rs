@@ -1,6 +1,5 @@
 //! What the queue knows of one message that waits: who may send it, and when.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::load::{Item, Lane};
@@ -41,8 +40,6 @@ pub struct Entry {
     pub recipient: u64,
     /// Whether it carries a code.
     pub otp: bool,
-    /// The client that asked for it.
-    pub(super) client: Option<Arc<str>>,
     /// The modems that may carry it, by its number.
     pub(super) lane: Lane,
     pub(super) rank: Rank,
@@ -83,7 +80,6 @@ impl Entry {
             twin_of: None,
             recipient,
             otp,
-            client: m.client.as_deref().filter(|_| otp).map(Arc::from),
             lane: Lane::MAX,
             rank: (u8::from(!otp), u8::MAX - m.priority, deadline, m.id),
             send_at: m.send_at,
@@ -125,7 +121,6 @@ impl Entry {
             lane: self.lane,
             parts: u64::from(self.parts),
             overdue_at: self.overdue_at.unwrap_or(Steady::from_millis(u64::MAX)),
-            client: self.client.clone(),
         }
     }
 

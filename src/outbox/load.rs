@@ -1,10 +1,9 @@
-//! What waits, as work: the parts of the codes, by the modems that may carry them, by the second in which they are
-//! overdue, and by client.
+//! What waits, as work: the parts of the codes, by the modems that may carry them and by the second in which they are
+//! overdue.
 //!
 //! A lane is a set of modems that the routes of numbers lead to. Most installations have one lane, of all modems.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::ModemRules;
 use crate::clock::Steady;
@@ -20,8 +19,6 @@ pub(super) struct Item {
     pub(super) parts: u64,
     /// When it can no longer be sent in time.
     pub(super) overdue_at: Steady,
-    /// The client that asked for it.
-    pub(super) client: Option<Arc<str>>,
 }
 
 /// All codes that wait.
@@ -32,8 +29,6 @@ pub(super) struct Load {
     lanes: Vec<Vec<usize>>,
     /// What waits in each lane.
     work: Vec<Work>,
-    /// The parts of each client.
-    clients: BTreeMap<Option<Arc<str>>, u64>,
 }
 
 /// The parts that wait in one lane.
@@ -83,33 +78,17 @@ impl Load {
         work.flat_map(|work| &work.seconds).map(|(&second, &parts)| (second, parts))
     }
 
-    /// The parts that wait for a client, those of all clients, and for how many of them any wait, this one included.
-    pub(super) fn share(&self, client: Option<&Arc<str>>) -> (u64, u64, u64) {
-        let own = self.clients.get(&client.cloned());
-        let others = self.clients.len() - usize::from(own.is_some());
-        let all = self.clients.values().sum();
-        (own.copied().unwrap_or(0), all, u64::try_from(others).unwrap_or(u64::MAX).saturating_add(1))
-    }
-
-    /// This client, under the name that all of its codes share.
-    pub(super) fn known(&self, client: Option<&Arc<str>>) -> Option<Arc<str>> {
-        let client = client.cloned();
-        self.clients.get_key_value(&client).map_or(client, |(known, _)| known.clone())
-    }
-
     pub(super) fn add(&mut self, item: &Item) {
         if let Some(work) = self.work.get_mut(item.lane) {
             work.all += item.parts;
             *work.seconds.entry(second(item.overdue_at)).or_default() += item.parts;
-            *self.clients.entry(item.client.clone()).or_default() += item.parts;
         }
     }
 
     pub(super) fn take(&mut self, item: &Item) {
         if let Some(work) = self.work.get_mut(item.lane) {
             work.all = work.all.saturating_sub(item.parts);
-            subtract(&mut work.seconds, &second(item.overdue_at), item.parts);
-            subtract(&mut self.clients, &item.client, item.parts);
+            subtract(&mut work.seconds, second(item.overdue_at), item.parts);
         }
     }
 }
@@ -118,11 +97,11 @@ fn second(at: Steady) -> u64 {
     at.as_millis() / 1000
 }
 
-fn subtract<K: Ord>(counts: &mut BTreeMap<K, u64>, key: &K, parts: u64) {
-    if let Some(count) = counts.get_mut(key) {
+fn subtract(counts: &mut BTreeMap<u64, u64>, second: u64, parts: u64) {
+    if let Some(count) = counts.get_mut(&second) {
         *count = count.saturating_sub(parts);
         if *count == 0 {
-            counts.remove(key);
+            counts.remove(&second);
         }
     }
 }
@@ -153,23 +132,15 @@ mod tests {
     fn what_is_taken_leaves_nothing_behind() {
         let mut load = Load::new(vec![ModemRules::default()]);
         let lane = load.lane(&"+41791234567".parse().unwrap());
-        let item = |client: Option<&str>, parts, at| Item {
-            lane,
-            parts,
-            overdue_at: Steady::from_millis(at),
-            client: client.map(Arc::from),
-        };
-        let items = [item(Some("a"), 2, 5_100), item(Some("a"), 1, 5_900), item(None, 1, 7_000)];
+        let item = |parts, at| Item { lane, parts, overdue_at: Steady::from_millis(at) };
+        let items = [item(2, 5_100), item(1, 5_900), item(1, 7_000)];
         for item in &items {
             load.add(item);
         }
         assert_eq!((load.parts(lane), load.seconds(lane).collect()), (4, vec![(5, 3), (7, 1)]));
-        assert_eq!(load.share(Some(&Arc::from("a"))), (3, 4, 2));
-        assert_eq!(load.share(Some(&Arc::from("b"))), (0, 4, 3));
         for item in &items {
             load.take(item);
         }
-        assert_eq!((load.lanes().count(), load.share(None)), (0, (0, 0, 1)));
-        assert!(load.clients.is_empty());
+        assert_eq!((load.lanes().count(), load.seconds(lane).count()), (0, 0));
     }
 }

@@ -33,7 +33,7 @@ pub use health::{Health, Observation};
 pub use ledger::{Ledger, Need, Periods, Recipients};
 pub use message::{Kind, Message, MessageStatus, Refused, Twin};
 pub use pace::Pace;
-pub use pool::{Accounting, Condition, Fitness, MAX_WAIT, Overload, Pool, Sim, choose};
+pub use pool::{Accounting, Asker, Condition, Fitness, MAX_WAIT, Overload, Pool, Sim, choose};
 pub use queue::{Order, Queue};
 pub use report::{Awaited, Noted, PartReport, PartState, Report};
 pub use retry::Retry;

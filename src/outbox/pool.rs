@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use member::{Gate, Member, Verdict, Work};
 use schedule::Schedule;
-pub use schedule::{MAX_WAIT, Overload};
+pub use schedule::{Asker, MAX_WAIT, Overload};
 
 use super::entry::{Avoid, Entry};
 use super::ledger::{Ledger, Periods, Recipients};

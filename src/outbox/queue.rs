@@ -83,7 +83,7 @@ impl Queue {
     fn entry(&mut self, m: &Message, recipient: u64) -> Entry {
         let entry = Entry::of(m, recipient, self.min_life, self.ahead);
         let lane = if entry.otp { self.load.lane(&m.to) } else { Lane::MAX };
-        Entry { lane, client: self.load.known(entry.client.as_ref()), ..entry }
+        Entry { lane, ..entry }
     }
 
     /// Keeps a place for a code that was admitted.

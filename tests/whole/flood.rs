@@ -1,6 +1,6 @@
-//! A flood: for minutes codes are asked for at three times the pace of the SIMs, with the limits that are shipped. Ten
-//! customers come in that time, and ask again when they are told to. Whoever is let in has the code within seconds or is
-//! told, all others are refused at once, and afterwards everything is calm again within a minute.
+//! A flood: for minutes codes are asked for at three times the pace of the SIMs and more, with the limits that are shipped.
+//! Ten customers come in that time, and ask again when they are told to. Whoever is let in has the code within seconds or
+//! is told, all others are refused at once, and afterwards everything is calm again within a minute.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -40,8 +40,12 @@ const TOLD: Duration = Duration::from_secs(5);
 struct Flood {
     seed: u64,
     modems: usize,
-    /// Whether the flood comes through the same client as the customers.
-    one_client: bool,
+    /// How many times as many codes are asked for as the SIMs can send.
+    pace: u64,
+    /// Through how many clients the flood comes; none: through that of the customers.
+    clients: u64,
+    /// How many numbers it has; none: each of its codes is for another one.
+    numbers: Option<u64>,
     /// Of so many that are refused one comes back when it is told to.
     one_back_in: u64,
     trouble: Trouble,
@@ -138,15 +142,20 @@ impl World {
                 // As the header says it.
                 Err(Duration::from_secs(retry_after.as_millis().div_ceil(1000).try_into().unwrap()))
             }
+            // A number of the flood that had its code.
+            Err(
+                GatewayError::Cooldown { retry_after, .. } | GatewayError::RateLimited { retry_after, .. },
+            ) if self.flood.numbers.is_some() => Err(retry_after),
+            Err(GatewayError::Conflict(_)) if self.flood.numbers.is_some() => Err(MINUTE),
             Err(other) => panic!("{to}: {other}"),
         }
     }
 
     /// Asks for a code, and again when told to come back, so many times at most.
-    async fn ask(self: Arc<Self>, to: String, client: &str, customer: bool, most: u32) {
+    async fn ask(self: Arc<Self>, to: String, client: String, customer: bool, most: u32) {
         let mut asked = Asked { customer, to: to.clone(), first: Instant::now(), let_in: None };
         for _ in 0..most {
-            match self.issue(&to, client).await {
+            match self.issue(&to, &client).await {
                 Ok(v) => {
                     asked.let_in = Some((Instant::now(), v.message.0));
                     break;
@@ -159,12 +168,21 @@ impl World {
 
     async fn flood(self: &Arc<Self>, lasts: Duration) {
         let mut dice = Dice::new(self.flood.seed, 1);
-        let (ends, client) = (Instant::now() + lasts, if self.flood.one_client { "web" } else { "form" });
-        let between = AIR_MS / 3 / self.flood.modems as u64;
+        let ends = Instant::now() + lasts;
+        let between = AIR_MS / self.flood.pace / self.flood.modems as u64;
         let mut all = JoinSet::new();
         while Instant::now() < ends {
             sleep(dice.millis(2 * between)).await;
-            let to = format!("+4177{:07}", dice.below(10_000_000));
+            let to = match self.flood.numbers {
+                None => format!("+4177{:07}", dice.below(10_000_000)),
+                // Far apart, as numbers of people are.
+                Some(numbers) => format!("+4177{:07}", 100_003 * dice.below(numbers)),
+            };
+            let client = match self.flood.clients {
+                0 => "web".to_owned(),
+                1 => "form".to_owned(),
+                clients => format!("form{}", dice.below(clients)),
+            };
             let most = if dice.one_in(self.flood.one_back_in) { 3 } else { 1 };
             all.spawn(Arc::clone(self).ask(to, client, false, most));
         }
@@ -179,7 +197,7 @@ impl World {
             let comes = dice.millis(u64::try_from((lasts * 3 / 4).as_millis()).unwrap());
             all.spawn(async move {
                 sleep(comes).await;
-                world.ask(format!("+4179000000{customer}"), "web", true, 30).await;
+                world.ask(format!("+4179000000{customer}"), "web".to_owned(), true, 30).await;
             });
         }
         all.join_all().await;
@@ -221,6 +239,11 @@ fn live(flood: Flood) -> Told {
         while !world.gateway.modems().iter().all(|m| m.facts.state.as_str() == "ready") {
             sleep(Duration::from_secs(1)).await;
         }
+        // The pace of the modems is known: each has sent something.
+        for modem in 0..flood.modems {
+            world.issue(&format!("+4178000000{modem}"), "form").await.unwrap();
+        }
+        sleep(MINUTE).await;
         let lasts = 4 * MINUTE;
         tokio::join!(world.flood(lasts), world.customers(lasts), world.trouble(lasts));
 
@@ -259,8 +282,15 @@ fn live(flood: Flood) -> Told {
     })
 }
 
-const FLOOD: Flood =
-    Flood { seed: 1, modems: 1, one_client: true, one_back_in: 1000, trouble: Trouble::None };
+const FLOOD: Flood = Flood {
+    seed: 1,
+    modems: 1,
+    pace: 3,
+    clients: 0,
+    numbers: None,
+    one_back_in: 1000,
+    trouble: Trouble::None,
+};
 
 /// Floods under several seeds, in which so many customers are served, and at most so many of those who were let in are
 /// left waiting.
@@ -290,7 +320,52 @@ fn four_modems_do_so_too() {
 
 #[test]
 fn nobody_else_has_to_wait_for_a_client_that_floods() {
-    holds(Flood { one_client: false, ..FLOOD }, 7, 0);
+    holds(Flood { clients: 1, ..FLOOD }, 7, 0);
+}
+
+/// Floods of every pace, in each of which so many customers at least have their codes, and at most so many of those who
+/// were let in are left waiting.
+fn serves(flood: Flood, served: usize, left_waiting: usize) {
+    let mut all = Vec::new();
+    for (pace, modems, seed) in [(3, 1, 1), (3, 1, 2), (10, 1, 1), (10, 4, 1), (30, 1, 3)] {
+        let flood = Flood { seed, modems, pace, ..flood };
+        let told = live(flood);
+        let could = 4 * 60 * 1000 / usize::try_from(AIR_MS).unwrap() * modems;
+        // A few numbers have only a few codes.
+        let carried = flood.numbers.is_some() || told.let_in >= could * 9 / 10;
+        all.push((pace, modems, told.served, told.left_waiting.len(), told.unsent, carried));
+    }
+    let holds = |&(_, _, told, left, unsent, carried): &(u64, usize, usize, usize, usize, bool)| {
+        told >= served && left <= left_waiting && unsent == 0 && carried
+    };
+    println!("{flood:?}: {all:?}");
+    assert!(all.iter().all(holds), "{flood:?}: {all:?}");
+}
+
+#[test]
+fn whoever_asks_most_often_does_not_starve_the_others() {
+    serves(FLOOD, 3, 0);
+}
+
+#[test]
+fn nor_does_another_client() {
+    serves(Flood { clients: 1, ..FLOOD }, 3, 0);
+}
+
+#[test]
+fn nor_do_twenty_clients() {
+    serves(Flood { clients: 20, ..FLOOD }, 3, 0);
+}
+
+#[test]
+fn nor_does_another_client_that_comes_back_as_it_is_told() {
+    serves(Flood { clients: 1, one_back_in: 1, ..FLOOD }, 3, 0);
+}
+
+#[test]
+fn nor_do_the_same_numbers_again_and_again() {
+    // A code that goes out again ends earlier than a new one, and so goes before it.
+    serves(Flood { numbers: Some(30), ..FLOOD }, 3, 1);
 }
 
 /// A third of the flood does what it is told, as customers do.

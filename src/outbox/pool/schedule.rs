@@ -2,9 +2,10 @@
 //! which are given up when they cannot all be met.
 //!
 //! - A code is let in when its modems are expected to begin it within `max_wait` and within its life. Once somebody had to
-//!   be turned away, and until nobody was for a while, only as much waits as keeps the modems busy. So who is let in is
-//!   served in seconds. A modem of which no send was measured, as after a start, is taken for a slow one; while that is so of
-//!   all of them, as many are let in as they can begin within their lives.
+//!   be turned away, and until nobody was for a while, only as much waits as keeps the modems busy, and the places are
+//!   kept for those whose turn it is (`schedule/turns.rs`). So who is let in is served in seconds. A modem of which no send was
+//!   measured, as after a start, is taken for a slow one; while that is so of all of them, as many are let in as they can
+//!   begin within their lives.
 //! - The codes can be met when, sent in the order of their deadlines, each is begun before it is overdue. While that holds,
 //!   this order stands.
 //! - Once it does not hold (modems died, a limit of a SIM is used up), the newest code goes first, and those that would
@@ -12,8 +13,10 @@
 //!   when all that waits would be begun within `max_wait`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
+
+pub use turns::Asker;
+use turns::{Turn, Turns};
 
 use super::Pool;
 use crate::clock::Steady;
@@ -26,6 +29,7 @@ use crate::outbox::queue::Order;
 
 #[cfg(test)]
 mod tests;
+mod turns;
 
 /// How long a code may wait for modems that are in service, unless the operator says otherwise.
 pub const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -34,10 +38,6 @@ pub const MAX_WAIT: Duration = Duration::from_secs(5);
 const REVIEWS: Duration = Duration::from_secs(1);
 /// How far ahead is looked for the moment at which a modem may send again.
 const FAR: Duration = Duration::from_secs(86_400);
-/// How long a recipient who was told to come back has a better chance.
-const BACK: Duration = Duration::from_secs(30);
-/// Recipients that are remembered as told to come back.
-const TOLD: usize = 4096;
 /// So many times `max_wait` a code may wait for a modem that comes back, or for the rest of a backlog that cannot be met.
 const LONG: u32 = 5;
 
@@ -55,10 +55,9 @@ pub(super) struct Schedule {
     /// When to look at the codes that wait.
     pub(super) review_at: Option<Steady>,
     reviewed_at: Steady,
-    /// When a code was turned away last.
-    refused_at: Option<Steady>,
-    /// The recipients that were told to come back, and when.
-    told: BTreeMap<u64, Steady>,
+    /// When a code of a lane was turned away last for which there was no time, whosever turn it was.
+    refused_at: BTreeMap<Lane, Steady>,
+    turns: Turns,
     given_up: Vec<MessageId>,
 }
 
@@ -73,23 +72,9 @@ impl Schedule {
         self.review_at = Some(self.review_at.map_or(at, |known| known.min(at)));
     }
 
-    /// Whether somebody was turned away lately.
-    fn is_pressed(&self, now: Steady) -> bool {
-        self.refused_at.is_some_and(|at| now.since(at) <= self.max_wait * 2)
-    }
-
-    /// Whether this recipient does what it was told.
-    fn comes_back(&self, recipient: u64, now: Steady) -> bool {
-        self.told.get(&recipient).is_some_and(|&at| at <= now && now.since(at) <= BACK)
-    }
-
-    fn tell(&mut self, recipient: u64, back_at: Steady, now: Steady) {
-        if self.told.len() >= TOLD {
-            self.told.retain(|_, at| now.since(*at) <= BACK);
-        }
-        if self.told.len() < TOLD {
-            self.told.insert(recipient, back_at);
-        }
+    /// Whether somebody was turned away lately from a lane.
+    fn is_pressed(&self, lane: Lane, now: Steady) -> bool {
+        self.refused_at.get(&lane).is_some_and(|&at| now.since(at) <= self.max_wait * 2)
     }
 }
 
@@ -101,36 +86,53 @@ impl Pool {
 
     /// Lets a code in, for which a place is kept from then on, or says when to come back. `recipient` is its number as a
     /// keyed hash.
-    ///
-    /// A client that has no more than its share of what waits, and a recipient that comes back when it was told to, may
-    /// wait longer by a part: so a client that floods leaves places for the others.
-    pub fn admit(&mut self, m: &Message, recipient: u64, now: Steady) -> Result<(), Overload> {
-        if let Err(overload) = self.would_admit(m, recipient, now) {
-            self.schedule.tell(recipient, now.plus(overload.retry_after), now);
-            self.schedule.refused_at = Some(now);
-            self.schedule.doubt(now);
-            return Err(overload);
+    pub fn admit(&mut self, m: &Message, asker: &Asker, recipient: u64, now: Steady) -> Result<(), Overload> {
+        let refused = self.refusal(m, asker, recipient, now);
+        self.schedule.turns.asks(asker, now);
+        let Some(refusal) = refused else {
+            self.schedule.turns.let_in(asker, recipient, now);
+            self.queue.promise(m, now);
+            return Ok(());
+        };
+        self.schedule.turns.told(asker, recipient, now.plus(refusal.retry_after));
+        if !refusal.is_kept {
+            let lane = self.queue.lane(&m.to);
+            self.schedule.refused_at.insert(lane, now);
         }
-        self.schedule.told.remove(&recipient);
-        self.queue.promise(m, now);
-        Ok(())
+        self.schedule.doubt(now);
+        Err(Overload { retry_after: refusal.retry_after })
     }
 
     /// Whether a code would be let in at this moment; no place is kept for it.
-    pub fn would_admit(&mut self, m: &Message, recipient: u64, now: Steady) -> Result<(), Overload> {
+    pub fn would_admit(
+        &mut self,
+        m: &Message,
+        asker: &Asker,
+        recipient: u64,
+        now: Steady,
+    ) -> Result<(), Overload> {
+        let refused = self.refusal(m, asker, recipient, now);
+        refused.map_or(Ok(()), |refusal| Err(Overload { retry_after: refusal.retry_after }))
+    }
+
+    fn refusal(&mut self, m: &Message, asker: &Asker, recipient: u64, now: Steady) -> Option<Refusal> {
         self.queue.lapse(now);
         let (t, lane) = (self.periods(now), self.queue.lane(&m.to));
         let ends_at = m.deadline.map(|deadline| deadline.instant(self.queue.ahead()));
         let latest = ends_at.map_or(now.plus(FAR), |end| end.minus(self.queue.min_life()));
-        let (own, all, clients) = self.queue.load().share(m.client.as_deref().map(Arc::from).as_ref());
-        let favoured = clients > 1 && own * clients <= all || self.schedule.comes_back(recipient, now);
-        let refuses = |expected: &Expected| {
-            let room = if favoured { expected.room + expected.least } else { expected.room };
-            expected.begins_at.since(expected.open_at) > room || expected.begins_at > latest
-        };
-        let refusals = self.expectations(lane, &t).into_iter().filter(refuses);
-        let retry_after = refusals.map(|expected| expected.retry_after(recipient, latest, now)).max();
-        retry_after.map_or(Ok(()), |retry_after| Err(Overload { retry_after }))
+        let turn = self.schedule.turns.of(asker, recipient, now);
+        let refusals = self.expectations(lane, &t).into_iter().filter_map(|expected| {
+            let (wait, overdue) = (expected.begins_at.since(expected.open_at), expected.begins_at > latest);
+            let refusal = || Refusal {
+                retry_after: expected.retry_after(recipient, latest, now),
+                is_kept: !overdue && wait <= expected.room.least,
+            };
+            (overdue || wait > expected.room.of(turn)).then(refusal)
+        });
+        refusals.reduce(|a, b| Refusal {
+            retry_after: a.retry_after.max(b.retry_after),
+            is_kept: a.is_kept && b.is_kept,
+        })
     }
 
     /// In which order codes go.
@@ -228,13 +230,21 @@ impl Pool {
         if self.supplies(modems, t).is_empty() {
             // Nobody knows when one comes back. What waits for it is kept short all the same.
             let away: Vec<_> = modems.iter().map(|&modem| self.members[modem].supply_when_back(t)).collect();
-            return self.expected(&away, load.parts(lane), LONG, t).into_iter().collect();
+            return self.expected(lane, &away, load.parts(lane), LONG, t).into_iter().collect();
         }
         let groups = self.groups_with(modems).into_iter();
-        groups.filter_map(|group| self.expected(&self.of(&group, t), self.parts(&group, t), 1, t)).collect()
+        let expected = |group| self.expected(lane, &self.of(&group, t), self.parts(&group, t), 1, t);
+        groups.filter_map(expected).collect()
     }
 
-    fn expected(&self, modems: &[Supply<'_>], waits: u64, times: u32, t: &Periods) -> Option<Expected> {
+    fn expected(
+        &self,
+        lane: Lane,
+        modems: &[Supply<'_>],
+        waits: u64,
+        times: u32,
+        t: &Periods,
+    ) -> Option<Expected> {
         let first = modems.iter().map(|supply| supply.open_at).min()?;
         let modems: Vec<_> = modems.iter().map(|supply| supply.with_care()).collect();
         let idle: Vec<_> =
@@ -245,14 +255,15 @@ impl Pool {
         let least = part.max(self.schedule.max_wait / 4);
         let most = (self.schedule.max_wait * times).max(least);
         let begins_at = begins(&modems, waits.saturating_add(1), open_at.plus(FAR), t);
-        let room = if !modems.iter().any(|supply| supply.is_measured) {
-            FAR
-        } else if self.schedule.is_pressed(t.now) {
-            least
+        let most = if !modems.iter().any(|supply| supply.is_measured) {
+            Some(FAR)
+        } else if self.schedule.is_pressed(lane, t.now) {
+            None
         } else {
-            most
+            Some(most)
         };
-        Some(Expected { open_at, begins_at: begins_at.unwrap_or(open_at.plus(FAR)), room, least })
+        let room = Room { most, least };
+        Some(Expected { open_at, begins_at: begins_at.unwrap_or(open_at.plus(FAR)), room })
     }
 
     /// The groups of modems that codes compete for: each lane, and each two lanes together. A code whose lane shares
@@ -299,20 +310,45 @@ struct Expected {
     begins_at: Steady,
     /// When the limits of the SIMs and the breakers let the first of its modems send.
     open_at: Steady,
-    /// How long after that it may begin.
-    room: Duration,
+    room: Room,
+}
+
+/// How long after its modems may send a code may begin.
+struct Room {
+    /// While nobody was turned away.
+    most: Option<Duration>,
     /// How long it may be at least, so that the modems are busy.
     least: Duration,
+}
+
+impl Room {
+    /// For whom it is. Once somebody was turned away, those whose turn it is not come only into the place that would be
+    /// empty else: whoever asks most often finds each place first that is open to all.
+    fn of(&self, turn: Turn) -> Duration {
+        match (self.most, turn) {
+            (Some(most), Turn::Any) => most,
+            (Some(most), Turn::Back | Turn::Modest) => most + self.least,
+            (None, Turn::Any) => self.least / 2,
+            (None, Turn::Back) => self.least * 3 / 2,
+            (None, Turn::Modest) => self.least * 5 / 2,
+        }
+    }
+}
+
+/// Why a code is not let in.
+struct Refusal {
+    retry_after: Duration,
+    /// There is a place, which is kept for those whose turn it is.
+    is_kept: bool,
 }
 
 impl Expected {
     /// How long until the next code may be let in; spread, so that not all come back at once.
     fn retry_after(&self, recipient: u64, latest: Steady, now: Steady) -> Duration {
-        // Whoever comes back may wait as long as this.
-        let queue = self.begins_at.since(self.open_at).saturating_sub(self.room + self.least);
+        let queue = self.begins_at.since(self.open_at).saturating_sub(self.room.of(Turn::Back));
         let limits =
             if self.open_at > latest { self.open_at.since(now) } else { self.begins_at.since(latest) };
-        let spread = u64::try_from(self.least.as_millis()).unwrap_or(u64::MAX).max(1);
+        let spread = u64::try_from(self.room.least.as_millis()).unwrap_or(u64::MAX).max(1);
         let place = (recipient ^ now.as_millis().wrapping_mul(0x9E37_79B9_7F4A_7C15)) % spread;
         queue.max(limits).saturating_add(Duration::from_millis(place)).max(Duration::from_secs(1))
     }

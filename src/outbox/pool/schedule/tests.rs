@@ -20,6 +20,11 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// The only client.
+fn asker() -> Asker {
+    Asker::default()
+}
+
 fn code(n: u64, to: &str, now: Steady) -> Message {
     let id = MessageId::first_at(START.plus(Duration::from_millis(n)));
     Message { id, to: to.parse().unwrap(), deadline: Some(Life::until(now.plus(seconds(300)))), ..message(1) }
@@ -40,7 +45,7 @@ fn pool(rules: Vec<ModemRules>) -> Pool {
 fn fill(pool: &mut Pool, first: u64, to: &str, now: Steady) -> u64 {
     for n in 0..100 {
         let m = code(first + n, to, now);
-        if pool.admit(&m, first + n, now).is_err() {
+        if pool.admit(&m, &asker(), first + n, now).is_err() {
             return n;
         }
         if let Some(modem) = pool.push(&m, first + n, vec![], now) {
@@ -75,13 +80,40 @@ fn as_many_are_let_in_as_begin_in_time_and_fewer_once_one_was_refused() {
 fn who_comes_back_as_told_is_let_in_before_those_who_come_first() {
     let mut pool = pool(vec![ModemRules::default()]);
     assert_eq!(fill(&mut pool, 0, SWISS, START), 2);
-    let back = after(0).plus(pool.admit(&code(9, SWISS, START), 9, START).unwrap_err().retry_after);
+    let back = after(0).plus(pool.admit(&code(9, SWISS, START), &asker(), 9, START).unwrap_err().retry_after);
     // It took the second one meanwhile, and another came.
     turn(&mut pool, 0, after(3));
     let back = back.max(after(3));
-    assert_eq!(fill(&mut pool, 20, SWISS, back), 1);
-    assert!(pool.admit(&code(30, SWISS, back), 30, back).is_err());
-    pool.admit(&code(9, SWISS, back), 9, back).unwrap();
+    assert_eq!(fill(&mut pool, 20, SWISS, back), 0, "the place is kept");
+    assert!(pool.admit(&code(30, SWISS, back), &asker(), 30, back).is_err());
+    pool.admit(&code(9, SWISS, back), &asker(), 9, back).unwrap();
+}
+
+#[test]
+fn a_place_that_nobody_comes_back_for_is_not_left_empty() {
+    let mut pool = pool(vec![ModemRules::default()]);
+    assert_eq!(fill(&mut pool, 0, SWISS, START), 2);
+    turn(&mut pool, 0, after(3));
+    assert_eq!(fill(&mut pool, 20, SWISS, after(4)), 0);
+    assert_eq!(fill(&mut pool, 30, SWISS, after(5)), 1, "the modem is free in a second");
+    // What was kept turned nobody away for whom there was no time: after a while all is as before.
+    turn(&mut pool, 0, after(6));
+    turn(&mut pool, 0, after(9));
+    assert_eq!(fill(&mut pool, 40, SWISS, after(20)), 2);
+}
+
+#[test]
+fn who_has_had_a_code_is_served_before_nobody() {
+    let mut pool = pool(vec![ModemRules::default()]);
+    assert_eq!(fill(&mut pool, 0, SWISS, START), 2);
+    let mut back_at = START;
+    for recipient in [0, 9] {
+        let refused = pool.admit(&code(8 + recipient, SWISS, START), &asker(), recipient, START).unwrap_err();
+        back_at = back_at.max(START.plus(refused.retry_after)).max(after(3));
+    }
+    turn(&mut pool, 0, after(3));
+    assert!(pool.would_admit(&code(8, SWISS, back_at), &asker(), 0, back_at).is_err());
+    assert!(pool.would_admit(&code(17, SWISS, back_at), &asker(), 9, back_at).is_ok());
 }
 
 #[test]
@@ -101,7 +133,7 @@ fn few_wait_for_a_modem_that_is_away_and_where_nobody_knows_the_pace_as_many_as_
     let mut unknown =
         Pool::new(seconds(20), BreakerRules::default(), [("m0".to_owned(), ModemRules::default())]);
     assert_eq!(fill(&mut unknown, 0, SWISS, START), 57, "away: in 280 s, one in five seconds");
-    let refused = unknown.admit(&code(99, SWISS, START), 99, START);
+    let refused = unknown.admit(&code(99, SWISS, START), &asker(), 99, START);
     assert!(refused.is_err_and(|overload| overload.retry_after <= seconds(10)));
     assert_eq!(unknown.next(0, START).map(|entry| entry.id), Some(code(0, SWISS, START).id));
     assert_eq!(fill(&mut unknown, 200, SWISS, START), 1, "back: one more in place of the one on the air");
@@ -120,7 +152,8 @@ fn a_modem_that_does_not_answer_lets_nobody_in() {
         0,
         "it is late by 34 s, and expected to be so much later"
     );
-    let retry_after = pool.admit(&code(30, SWISS, after(40)), 30, after(40)).unwrap_err().retry_after;
+    let retry_after =
+        pool.admit(&code(30, SWISS, after(40)), &asker(), 30, after(40)).unwrap_err().retry_after;
     assert!((20..60).contains(&retry_after.as_secs()), "{retry_after:?}");
 }
 
@@ -130,13 +163,13 @@ fn a_code_waits_for_its_sims_minute_and_not_for_its_sims_day() {
     let mut by_minute = pool(vec![rules]);
     assert_eq!(fill(&mut by_minute, 0, SWISS, START), 2, "at once, and with the next minute");
     assert_eq!(turn(&mut by_minute, 0, after(3)), None);
-    let refused = by_minute.admit(&code(9, SWISS, after(50)), 9, after(50)).unwrap_err();
+    let refused = by_minute.admit(&code(9, SWISS, after(50)), &asker(), 9, after(50)).unwrap_err();
     assert!((50..70).contains(&refused.retry_after.as_secs()), "{refused:?}");
     assert_eq!(by_minute.advance(after(60)), (vec![], vec![0]));
     let mut by_day = pool(vec![ModemRules { max_per_day: Some(1), ..ModemRules::default() }]);
     assert_eq!(fill(&mut by_day, 0, SWISS, START), 1);
     turn(&mut by_day, 0, after(3));
-    let refused = by_day.admit(&code(9, SWISS, after(3)), 9, after(3)).unwrap_err();
+    let refused = by_day.admit(&code(9, SWISS, after(3)), &asker(), 9, after(3)).unwrap_err();
     let tomorrow = (START.as_millis() / 86_400_000 + 1) * 86_400_000;
     assert!(after(3).plus(refused.retry_after).as_millis() >= tomorrow);
 }
@@ -204,7 +237,7 @@ proptest! {
                 }
             } else if let Some((n, _)) = arrivals.next() {
                 let m = code(n as u64, SWISS, now);
-                if pool.admit(&m, n as u64, now).is_ok() {
+                if pool.admit(&m, &asker(), n as u64, now).is_ok() {
                     let_in.insert(m.id, now);
                     if let Some(modem) = pool.push(&m, n as u64, vec![], now) {
                         begun.extend(pool.next(modem, now).map(|entry| (modem, entry.id)));
