@@ -181,7 +181,9 @@ impl Move<'_, '_> {
                 let code = self.kept_source(&v)?.code;
                 let source = Source { code, ..new.source };
                 let sealed = self.key.seal(&v.id.to_bytes(), source.pack().expose());
-                let v = Verification { sealed: Some(sealed), ..v };
+                // One that names no keys is for whom the one before was for.
+                let keys = if asked.keys.is_empty() { v.keys } else { asked.keys.clone() };
+                let v = Verification { sealed: Some(sealed), keys, ..v };
                 let id = v.id;
                 let subject = self.send_again(caller, v, &source, new.m.id, judged)?;
                 self.remember(once, &id)?;
@@ -198,7 +200,7 @@ impl Move<'_, '_> {
                     self.cancel(older)?;
                 }
                 self.remember(once, &new.v.id)?;
-                let v = Verification { max_attempts, ..new.v };
+                let v = Verification { max_attempts, keys: asked.keys.clone(), ..new.v };
                 Ok(Made { subject: self.begin(v, &new.m)?, known: false })
             }
         }
@@ -285,6 +287,8 @@ impl Move<'_, '_> {
             ));
         }
         let asked = self.inner.weigh(caller, self.settings, v.to.clone(), Mode::Sms, &BTreeMap::new())?;
+        // It is for whom the code was issued for.
+        let asked = Asked { keys: v.keys.clone(), ..asked };
         let judged = self.judge(&asked, Some(&v))?;
         self.admit(&judged)?;
         let source = self.kept_source(&v)?;

@@ -30,7 +30,7 @@ pub(super) struct Asked {
     /// The same for a fair share of the modems, where a client without a name is its user.
     pub(super) asker: Asker,
     /// The caller's own keys: the name of each, and a keyed hash of its value.
-    pub(super) keys: Vec<(String, String)>,
+    pub(super) keys: Vec<(String, [u8; 16])>,
     /// Whether a message goes out for it: none does for an inbound one or to a test number.
     pub(super) sends: bool,
     /// Why it is refused whatever the store has.
@@ -78,7 +78,8 @@ impl Move<'_, '_> {
             permitted => permitted.map(|()| None)?,
         };
         let limits = &self.settings.limits;
-        let codes = self.look(limits.codes(&asked.to, asked.client.as_deref(), &asked.keys))?;
+        let keys: Vec<_> = asked.keys.iter().map(|(name, hash)| (name.clone(), hex::encode(hash))).collect();
+        let codes = self.look(limits.codes(&asked.to, asked.client.as_deref(), &keys))?;
         let guesses = self.look(limits.guesses(&asked.to))?;
         let full = self.full(codes.iter().chain(&guesses));
         let cooling = pending.and_then(|v| {
@@ -180,7 +181,7 @@ impl Inner {
 
     /// The caller's own keys, each with a keyed hash for its value: what a value names, such as a person's address, is
     /// kept nowhere.
-    fn hashed(&self, limits: &Limits, keys: &BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
+    fn hashed(&self, limits: &Limits, keys: &BTreeMap<String, String>) -> Result<Vec<(String, [u8; 16])>> {
         let hashed = |(name, value): (&String, &String)| {
             if !limits.keys.contains_key(name) {
                 return Err(unknown_key(limits));
@@ -190,7 +191,7 @@ impl Inner {
                 return Err(GatewayError::InvalidRequest(why));
             }
             let hash = self.key.hash(&[b"limit", name.as_bytes(), value.as_bytes()]);
-            Ok((name.clone(), hex::encode(&hash[..16])))
+            Ok((name.clone(), hash.first_chunk().copied().unwrap_or_default()))
         };
         keys.iter().map(hashed).collect()
     }

@@ -83,6 +83,9 @@ pub struct Verification {
     pub metadata: BTreeMap<String, String>,
     /// Whether the person sends the code, a token, from the number, and nothing is sent there.
     pub inbound: bool,
+    /// The application's own keys that it was issued with, by their names, each with a keyed hash of its value: a resend
+    /// counts for them as well. Removed when the verification ends.
+    pub keys: Vec<(String, [u8; 16])>,
 }
 
 /// An event of a verification.
@@ -152,6 +155,7 @@ impl Verification {
             binding: None,
             metadata: BTreeMap::new(),
             inbound: false,
+            keys: Vec::new(),
         }
     }
 
@@ -237,6 +241,7 @@ pub fn step(mut v: Verification, event: Event, now: Now) -> Result<Verification,
 fn end(v: &mut Verification, status: VerificationStatus) {
     v.status = status;
     v.sealed = None;
+    v.keys.clear();
 }
 
 #[cfg(test)]
@@ -352,7 +357,7 @@ mod tests {
         /// than allowed, and the sealed code is removed at the end.
         #[test]
         fn the_rules_hold_in_any_order(events in prop::collection::vec((0_u8..5, 0_u64..40), 0..40)) {
-            let mut v = new();
+            let mut v = Verification { keys: vec![("ip".to_owned(), [1; 16])], ..new() };
             let mut passed = 0;
             for (event, seconds) in events {
                 passed += seconds;
@@ -371,7 +376,8 @@ mod tests {
                     v = after;
                 }
                 prop_assert!(v.attempts_used <= v.max_attempts && v.sends <= v.max_sends);
-                prop_assert_eq!(v.sealed.is_some(), v.status == VerificationStatus::Pending);
+                let pending = v.status == VerificationStatus::Pending;
+                prop_assert_eq!((v.sealed.is_some(), !v.keys.is_empty()), (pending, pending));
             }
         }
     }

@@ -269,7 +269,7 @@ record! {
         id: [u8; 16], service: String, to: String, client: Option<String>, status: u8, attempts_used: u32,
         max_attempts: u32, created_at: u64, life: u64, resend_at: u64, cooldown: u64, sends: u32,
         max_sends: u32, hash: [u8; 32], sealed: Option<Vec<u8>>, message: [u8; 16],
-    } and binding, metadata, inbound
+    } and binding, metadata, inbound, keys
 }
 
 /// What a record adds of a life: whether the wall clock may end it, and its end by the clock that nobody sets.
@@ -281,7 +281,8 @@ fn with_ends(life: Life, (by_wall, steady): Ends) -> Life {
 
 /// Frames a verification. Format 2 had what its code is for and the application's notes behind format 1. Format 3 had the
 /// same, and was that of an inbound one. Format 4 had that, whether it is inbound, and the ends of its life; its
-/// `resend_at` was one of the clock that nobody sets. Format 5 has its number and the notes sealed.
+/// `resend_at` was one of the clock that nobody sets. Format 5 has its number and the notes sealed; format 6 is that of one
+/// that was issued with keys of `[limits.keys]`, which stand behind format 5.
 pub(super) fn encode_verification(v: &Verification, site: Site<'_>) -> Result<Vec<u8>, StoreError> {
     personal::encode_verification(v, site)
 }
@@ -301,6 +302,7 @@ pub(super) fn decode_verification(bytes: &[u8], site: Site<'_>) -> Result<Verifi
             Ok(Verification { binding, metadata, inbound, life: with_ends(v.life, ends), ..v })
         }
         (5, body) => personal::decode_verification(body, site),
+        (6, body) => personal::decode_keyed_verification(body, site),
         _ => Err(NEWER),
     }
 }

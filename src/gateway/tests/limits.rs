@@ -333,6 +333,53 @@ async fn the_callers_own_keys_are_counted_each_and_kept_as_hashes() {
     assert!(unhashed.buckets.is_empty());
 }
 
+/// A code that goes out again costs as much as the first time, and for the same person.
+#[tokio::test]
+async fn a_resend_counts_for_the_keys_that_its_code_was_issued_with() {
+    let mut settings = settings();
+    settings.limits.keys = BTreeMap::from([("ip".to_owned(), vec!["3/1h".parse().unwrap()])]);
+    settings.services.values_mut().for_each(|service| service.policy.max_sends = 9);
+    let (store, clock) = (Store::in_memory(), Clock::manual(START));
+    let world = World::with(1, settings.clone(), store.clone(), clock.clone()).await;
+    let by = |to: &str, ip: Option<&str>| IssueRequest {
+        keys: ip.map(|ip| keys(&[("ip", ip)])).unwrap_or_default(),
+        ..request(to)
+    };
+    let caller = Caller::default();
+    let used = async |world: &World, ip: &str| {
+        let asked = LimitsRequest { keys: keys(&[("ip", ip)]), ..judged("+41791234500") };
+        world.explained(asked).await.windows.iter().find(|w| w.name == "keys.ip 3/1h").unwrap().used
+    };
+    let (view, _) = world.gateway.issue(&caller, by("+41791234567", Some("a"))).await.unwrap();
+    clock.advance(Duration::from_secs(30));
+    world.gateway.resend(&caller, view.id, None).await.unwrap();
+    assert_eq!((used(&world, "a").await, used(&world, "b").await), (2, 0));
+    // An issue while it is pending sends the same code: for whom it says, else for whom the first was.
+    for (ip, a, b) in [(Some("b"), 2, 1), (None, 2, 2)] {
+        clock.advance(Duration::from_secs(30));
+        let (again, known) = world.gateway.issue(&caller, by("+41791234567", ip)).await.unwrap();
+        assert_eq!((again.id, known), (view.id, true));
+        if ip.is_none() {
+            assert_eq!(used(&world, "b").await, 1, "what says no keys is counted in none");
+            clock.advance(Duration::from_secs(30));
+            world.gateway.resend(&caller, view.id, None).await.unwrap();
+        }
+        assert_eq!((used(&world, "a").await, used(&world, "b").await), (a, b));
+    }
+    world.gateway.stop();
+    let world = World::with(1, settings.clone(), store, clock.clone()).await;
+    clock.advance(Duration::from_secs(30));
+    world.gateway.resend(&caller, view.id, None).await.unwrap();
+    clock.advance(Duration::from_secs(30));
+    let refused = world.gateway.resend(&caller, view.id, None).await.unwrap_err();
+    assert_eq!(wait_of(&refused).1, "limits.keys.ip = \"3/1h\"", "over a restart as well");
+    // A name that the configuration has no longer binds nobody.
+    let mut without = settings;
+    without.limits.keys.clear();
+    world.gateway.reload(without);
+    world.gateway.resend(&caller, view.id, None).await.unwrap();
+}
+
 /// The same `Idempotency-Key` with other keys of the caller's own is another request.
 #[tokio::test]
 async fn the_callers_own_keys_are_part_of_what_is_repeated() {

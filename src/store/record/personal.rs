@@ -114,32 +114,42 @@ struct VerificationBody<'a> {
 
 pub(super) fn encode_verification(v: &Verification, site: Site<'_>) -> Result<Vec<u8>, StoreError> {
     let personal = site.seal(&(digits(&v.to), &v.metadata))?;
-    encode_as(
-        5,
-        &VerificationBody {
-            personal: &personal,
-            service: &v.service,
-            client: v.client.as_deref(),
-            status: v.status.stored(),
-            inbound: v.inbound,
-            attempts_used: v.attempts_used,
-            max_attempts: v.max_attempts,
-            created_at: v.created_at.as_millis(),
-            life: lives(&v.life, v.created_at),
-            resend_at: behind(v.resend_at.as_millis(), v.life.place().as_millis()),
-            cooldown: v.cooldown.stored(),
-            sends: v.sends,
-            max_sends: v.max_sends,
-            hash: *v.hash.as_bytes(),
-            sealed: v.sealed.as_ref().map(Sealed::as_bytes),
-            message: v.message.to_bytes(),
-            binding: v.binding.as_ref().map(|hash| *hash.as_bytes()),
-        },
-    )
+    let body = VerificationBody {
+        personal: &personal,
+        service: &v.service,
+        client: v.client.as_deref(),
+        status: v.status.stored(),
+        inbound: v.inbound,
+        attempts_used: v.attempts_used,
+        max_attempts: v.max_attempts,
+        created_at: v.created_at.as_millis(),
+        life: lives(&v.life, v.created_at),
+        resend_at: behind(v.resend_at.as_millis(), v.life.place().as_millis()),
+        cooldown: v.cooldown.stored(),
+        sends: v.sends,
+        max_sends: v.max_sends,
+        hash: *v.hash.as_bytes(),
+        sealed: v.sealed.as_ref().map(Sealed::as_bytes),
+        message: v.message.to_bytes(),
+        binding: v.binding.as_ref().map(|hash| *hash.as_bytes()),
+    };
+    if v.keys.is_empty() { encode_as(5, &body) } else { encode_as(6, &(body, &v.keys)) }
 }
 
 pub(super) fn decode_verification(octets: &[u8], site: Site<'_>) -> Result<Verification, &'static str> {
-    let b: VerificationBody<'_> = body(octets)?;
+    verification(&body(octets)?, Vec::new(), site)
+}
+
+pub(super) fn decode_keyed_verification(octets: &[u8], site: Site<'_>) -> Result<Verification, &'static str> {
+    let (b, keys): (VerificationBody<'_>, Vec<(String, [u8; 16])>) = body(octets)?;
+    verification(&b, keys, site)
+}
+
+fn verification(
+    b: &VerificationBody<'_>,
+    keys: Vec<(String, [u8; 16])>,
+    site: Site<'_>,
+) -> Result<Verification, &'static str> {
     let (to, metadata): (u64, BTreeMap<String, String>) = site.open(b.personal)?;
     let created_at = Timestamp::from_millis(b.created_at);
     let life = life(b.life, created_at);
@@ -163,6 +173,7 @@ pub(super) fn decode_verification(octets: &[u8], site: Site<'_>) -> Result<Verif
         binding: b.binding.map(BindingHash::from_bytes),
         metadata,
         inbound: b.inbound,
+        keys,
     })
 }
 

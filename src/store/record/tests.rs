@@ -199,6 +199,7 @@ fn a_verification_of_any_format_comes_back_as_it_was() {
         binding: None,
         metadata: BTreeMap::new(),
         inbound: false,
+        keys: Vec::new(),
     };
     let older = encode(&v).unwrap();
     assert_eq!(verification_in(&older), Ok(v.clone()));
@@ -217,10 +218,11 @@ fn a_verification_of_any_format_comes_back_as_it_was() {
         Verification { metadata: [("a".to_owned(), "b".to_owned())].into(), ..v.clone() },
         Verification { inbound: true, ..v.clone() },
         Verification { inbound: true, metadata: [("a".to_owned(), "b".to_owned())].into(), ..v.clone() },
+        Verification { keys: vec![("ip".to_owned(), [3; 16]), ("device".to_owned(), [4; 16])], ..v.clone() },
     ] {
         assert_eq!(verification_again(&v), v);
     }
-    assert_eq!(verification_in(&encode_as(6, &7_u8).unwrap()), Err(NEWER));
+    assert_eq!(verification_in(&encode_as(7, &7_u8).unwrap()), Err(NEWER));
 }
 
 /// What stands on the disks of others stays readable: the octets of each format, as they were first written.
@@ -238,6 +240,20 @@ fn the_octets_of_each_older_format_of_a_verification_are_pinned() {
     }
 }
 
+/// The octets of the format of a verification with keys, as they were first written.
+#[test]
+fn the_octets_of_a_verification_with_keys_are_pinned() {
+    let v = verification_in(&octets_of(WITH_NOTES)).unwrap();
+    let v = Verification { keys: vec![("ip".to_owned(), [6; 16]), ("device".to_owned(), [7; 16])], ..v };
+    let id = v.id.to_bytes();
+    assert_eq!(at(id, |site| hex::encode(&encode_verification(&v, site).unwrap())), WITH_KEYS);
+    assert_eq!(at(id, |site| decode_verification(&octets_of(WITH_KEYS), site)), Ok(v));
+}
+
+const WITH_KEYS: &str = "061F3691ABF281605D9D327E84BEC4AEC124DC4E4D71A819D846685B73CE227443056C6F67696E0103776562000000058090\
+    9282E733C0CF240100DFFA20B0EA010103030303030303030303030303030303030303030303030303030303030303030301\
+    0303030303030303030303030303030303030303010707070707070707070707070707070707070707070707070707070707\
+    07070702026970060606060606060606060606060606060664657669636507070707070707070707070707070707BC8FC159";
 const VERIFICATION: &str = "0101010101010101010101010101010101056c6f67696e0c2b34313739313233343536370000000580909282e733e0b7a482\
     e733b0fa9382e733b0ea01010301010101010101010101010101010101010101010101010101010101010101010103010101\
     0101010101010101010101010101010113759285";
