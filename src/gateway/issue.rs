@@ -71,7 +71,7 @@ impl Gateway {
         let once =
             Once::of(&inner.key, caller, "POST /v1/verifications", request.idempotency_key.as_ref(), fields);
         let (who, now) = (caller.clone(), inner.now());
-        let look = move |mv: &mut Move<'_, '_>, id| Ok(visible(&who, mv.settled(id)?)?.view(mv.now));
+        let look = move |mv: &mut Move<'_, '_>, id| mv.made_again(&who, id);
         if let Some(view) = inner.replay(once.clone(), look).await? {
             return Ok((view, true));
         }
@@ -84,7 +84,8 @@ impl Gateway {
         let who = caller.clone();
         let Made { subject, known } =
             inner.perform(move |mv| mv.issue(&who, &asked, new, once.as_ref())).await?;
-        Ok((VerificationView { invitation: invitation.filter(|_| !known), ..subject }, known))
+        let invitation = if known { subject.invitation.clone() } else { invitation };
+        Ok((VerificationView { invitation, ..subject }, known))
     }
 
     /// Sends the same code again.
@@ -117,26 +118,25 @@ impl Inner {
         let policy = &service.policy;
         let drawn = self.key.ring();
         let (id, message) = (self.ids.next(now.steady()), self.ids.next(now.steady()));
-        let (code, number) = match request.mode {
+        let source = match request.mode {
             Mode::Sms => {
                 check_values(service, request.locale.as_deref(), &request.values)?;
                 let fixed = settings.testing.code(&to, &policy.alphabet);
-                (fixed.unwrap_or_else(|| Code::draw(policy, self.key.random())), None)
+                let code = fixed.unwrap_or_else(|| Code::draw(policy, self.key.random()));
+                Source { code, locale: request.locale, values: request.values }
             }
             Mode::Inbound => {
                 let number = self.dialled(settings, name, service, &request)?;
-                (otp::draw_token(self.key.random()), Some(number))
+                Source::of_token(otp::draw_token(self.key.random()), &number)
             }
         };
-        let source = Source { code, locale: request.locale, values: request.values };
         let hash = source.code.hash(&self.key, id, name, &to);
-        // A token is given once, and not kept.
-        let sealed = number.is_none().then(|| self.key.seal(&id.to_bytes(), source.pack().expose()));
+        let sealed = self.key.seal(&id.to_bytes(), source.pack().expose());
         let client = caller.client.clone();
         let v = Verification {
             binding: request.binding.as_ref().map(|b| BindingHash::of(b.expose(), &self.key, id)),
             metadata: request.metadata,
-            inbound: number.is_some(),
+            inbound: request.mode == Mode::Inbound,
             ..Verification::new(id, name.to_owned(), to, client, policy, now, hash, sealed, message)
         };
         let m = if v.inbound {
@@ -145,8 +145,7 @@ impl Inner {
             let text = source.render(name, service, policy.ttl)?;
             self.carry(message, &v, service, caller, &text, now)?
         };
-        let token = || Secret::new(source.code.expose().to_owned());
-        let invitation = number.map(|number| Invitation { token: token(), number });
+        let invitation = source.invitation().filter(|_| v.inbound);
         Ok(New {
             v,
             m,
@@ -169,7 +168,7 @@ impl Move<'_, '_> {
         once: Option<&Once>,
     ) -> Result<Made<VerificationView>> {
         if let Some(id) = self.made_before(once)? {
-            return Ok(Made { subject: self.settled(id)?.view(self.now), known: true });
+            return Ok(Made { subject: self.made_again(caller, id)?, known: true });
         }
         self.asked(caller.client.as_ref(), &asked.to);
         let new = new.issued(self.now);
@@ -206,6 +205,18 @@ impl Move<'_, '_> {
         }
     }
 
+    /// What was made under a key before, as it is now. A client whose answer was lost has not seen the token: while the
+    /// verification is pending that client, and no other, is given it again.
+    fn made_again(&mut self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
+        let tracked = visible(caller, self.settled(id)?)?;
+        let view = tracked.view(self.now);
+        let v = &tracked.v;
+        let sealed = v.sealed.as_ref().filter(|_| v.inbound && v.client == caller.client);
+        // An older version kept no token.
+        let source = sealed.and_then(|sealed| self.inner.unpack(&v.id.to_bytes(), sealed).ok());
+        Ok(VerificationView { invitation: source.and_then(|source| source.invitation()), ..view })
+    }
+
     /// The verification of a number, a service and a client that is pending.
     pub(super) fn pending(
         &mut self,
@@ -221,7 +232,7 @@ impl Move<'_, '_> {
     }
 
     /// Whether a pending verification is what is asked for now: its service says so, it lives long enough for another
-    /// message, and it is for the same thing. A token is given once, so that no inbound one goes on.
+    /// message, and it is for the same thing. A token is given to whoever made it, so that no inbound one goes on.
     fn goes_on(&self, v: &Verification, on_reissue: OnReissue, binding: Option<&Secret<String>>) -> bool {
         on_reissue == OnReissue::Same
             && !v.inbound

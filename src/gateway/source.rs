@@ -1,5 +1,6 @@
 //! What the text of a code is rendered from: the code, the language and the caller's values. It is kept sealed beside
-//! the verification, so that the code can be sent again.
+//! the verification, so that the code can be sent again. Of an inbound one it has the token and the number that the token
+//! goes to.
 //!
 //! Packed it is [`FORMAT`], then the code, the language (empty: none), and a name and a value for each value in the
 //! order of the names. Each of these is preceded by its length in octets, as two octets with the higher first, so that
@@ -10,7 +11,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::error::{GatewayError, Result};
+use super::view::Invitation;
 use crate::otp::{Code, RenderError, Service, Unfit, is_value_name};
+use crate::phone::PhoneNumber;
 use crate::secret::Secret;
 
 /// A value of a template is a name or an amount, not a text.
@@ -21,6 +24,9 @@ const VALUES_OCTETS: usize = 2048;
 
 /// The longest language tag.
 const LOCALE_CHARS: usize = 35;
+
+/// Under which name the number that a token goes to is kept.
+const NUMBER: &str = "number";
 
 /// What a code's text is rendered from; kept sealed for a resend.
 pub(super) struct Source {
@@ -36,6 +42,18 @@ const FORMAT: u8 = 2;
 const SEPARATOR: char = '\u{1f}';
 
 impl Source {
+    /// A token, and the number that it goes to.
+    pub(super) fn of_token(token: Code, number: &PhoneNumber) -> Self {
+        let values = BTreeMap::from([(NUMBER.to_owned(), number.as_str().to_owned())]);
+        Self { code: token, locale: None, values }
+    }
+
+    /// What a person has to send, and to which number, when it is of a token.
+    pub(super) fn invitation(&self) -> Option<Invitation> {
+        let number = self.values.get(NUMBER)?.parse().ok()?;
+        Some(Invitation { token: Secret::new(self.code.expose().to_owned()), number })
+    }
+
     pub(super) fn render(&self, name: &str, service: &Service, life: Duration) -> Result<Secret<String>> {
         let text = service.render(name, &self.code, self.locale.as_deref(), &self.values, life);
         text.map_err(|e| match e {

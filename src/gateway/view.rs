@@ -44,7 +44,8 @@ pub struct VerificationView {
     pub metadata: BTreeMap<String, String>,
     /// Whether the person sends a token from the number.
     pub inbound: bool,
-    /// That token and where it goes: in the answer to the issue that made it, and never again.
+    /// That token and where it goes: in the answer to the issue that made it, also when that is asked for again under its
+    /// `Idempotency-Key` while it is pending, and nowhere else.
     pub invitation: Option<Invitation>,
 }
 

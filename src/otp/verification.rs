@@ -72,8 +72,8 @@ pub struct Verification {
     pub max_sends: u32,
     /// The keyed hash of the code.
     pub hash: CodeHash,
-    /// The code and what its text was rendered from, sealed for a resend; removed when the verification ends. An inbound
-    /// one has none.
+    /// The code and what its text was rendered from, sealed for a resend; of an inbound one the token and where it goes,
+    /// sealed for an answer that was lost. Removed when the verification ends.
     pub sealed: Option<Sealed>,
     /// The newest message that carries the code.
     pub message: MessageId,

@@ -46,7 +46,7 @@ impl World {
     /// Where a verification stands, and how many attempts it has left.
     async fn has(&self, caller: &Caller, id: VerificationId) -> (VerificationStatus, u32) {
         let v = self.gateway.verification(caller, id).await.unwrap();
-        assert_eq!(v.invitation, None, "a token is given once");
+        assert_eq!(v.invitation, None, "a token is in the answer to its issue alone");
         (v.status, v.attempts_left)
     }
 }
@@ -197,13 +197,11 @@ async fn no_check_approves_one_and_no_resend_sends_for_it() {
 }
 
 #[tokio::test]
-async fn one_is_pending_at_most_and_its_token_is_given_once() {
+async fn one_is_pending_at_most_and_its_token_is_its_own() {
     let mut world = World::allowing().await;
     let caller = Caller::default();
     let keyed = || IssueRequest { idempotency_key: Some("k".to_owned()), ..inbound(PHONE) };
     let (first, token) = world.invited(&caller, keyed()).await;
-    let (same, known) = world.gateway.issue(&caller, keyed()).await.unwrap();
-    assert_eq!((same.id, known, same.invitation), (first, true, None));
     let as_sms = IssueRequest { mode: Mode::Sms, ..keyed() };
     assert_eq!(world.gateway.issue(&caller, as_sms).await.unwrap_err(), GatewayError::IdempotencyMismatch);
     let cooling = world.gateway.issue(&caller, inbound(PHONE)).await.unwrap_err();
@@ -224,6 +222,46 @@ async fn one_is_pending_at_most_and_its_token_is_given_once() {
     assert!(!world.check(by_code.id, &code).await.approved);
     world.hears(PHONE, &token).await;
     assert_eq!(world.has(&caller, third).await.0, VerificationStatus::Approved);
+}
+
+/// A client whose answer was lost asks again under the same key, and has the token: as long as it is of use, whatever
+/// the daemon and its configuration did meanwhile. Nobody else has it.
+#[tokio::test]
+async fn an_answer_that_was_lost_is_given_again_with_its_token() {
+    let (store, clock) = (Store::in_memory(), Clock::manual(START));
+    let world = World::with(1, allowed(), store.clone(), clock.clone()).await;
+    let (web, shop) = (named("web"), named("shop"));
+    let keyed = || IssueRequest { idempotency_key: Some("k".to_owned()), ..inbound(PHONE) };
+    let (first, token) = world.invited(&web, keyed()).await;
+    let (others, others_token) = world.invited(&shop, keyed()).await;
+    assert_ne!((others, &others_token), (first, &token), "another client's key is another key");
+    world.gateway.stop();
+    let numbers = [("m0".to_owned(), "+41791112244".parse().unwrap())].into();
+    let world = World::with(1, Settings { numbers, ..allowed() }, store, clock).await;
+    let again = async |caller: &Caller| {
+        let (view, known) = world.gateway.issue(caller, keyed()).await.unwrap();
+        assert!(known && !format!("{view:?}").contains(&token));
+        let given = view.invitation.map(|i| (i.token.expose().clone(), i.number.as_str().to_owned()));
+        (view.id, given)
+    };
+    assert_eq!(again(&web).await, (first, Some((token.clone(), MODEM.to_owned()))), "as it was");
+    assert_eq!(again(&shop).await, (others, Some((others_token, MODEM.to_owned()))));
+    let all = Caller { reach: Reach::Changes, ..Caller::default() };
+    assert_eq!(world.gateway.verification(&all, first).await.unwrap().invitation, None);
+    let listed = world.gateway.verifications(&web, VerificationFilter { limit: 9, ..Default::default() });
+    assert!(listed.await.unwrap().items.iter().all(|v| v.invitation.is_none()));
+    world.hears(PHONE, &token).await;
+    assert_eq!(again(&web).await, (first, None), "a token that was used is of no use");
+    world.clock.advance(Duration::from_secs(300));
+    assert_eq!(again(&shop).await, (others, None), "nor is one that ran out");
+    let v = world
+        .store
+        .read(move |view| crate::store::Records::verification(view, first))
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert_eq!(v.sealed, None, "nor is it kept");
 }
 
 #[tokio::test]
