@@ -32,7 +32,7 @@ impl Gateway {
             mv.asked(who.client.as_ref(), &tracked.v.to);
             match mv.answered_before(once.as_ref())? {
                 Some(answer) => Ok(answer),
-                None => mv.check(tracked, &request, once.as_ref()),
+                None => mv.check(&tracked, &request, once.as_ref()),
             }
         };
         self.0.perform(check).await
@@ -59,7 +59,7 @@ impl Gateway {
             let id = mv.newest(&to, &service, &who)?;
             let tracked = own(&who, mv.settled(id)?)?;
             mv.asked(who.client.as_ref(), &tracked.v.to);
-            mv.check(tracked, &request, once.as_ref())
+            mv.check(&tracked, &request, once.as_ref())
         };
         self.0.perform(check).await
     }
@@ -75,14 +75,16 @@ fn once(key: &Key, caller: &Caller, route: &str, request: &CheckRequest, of: &[&
 }
 
 impl Move<'_, '_> {
-    fn check(&mut self, tracked: Tracked, request: &CheckRequest, once: Option<&Once>) -> Result<CheckView> {
-        let answer = self.compared(tracked, request)?;
+    fn check(&mut self, tracked: &Tracked, request: &CheckRequest, once: Option<&Once>) -> Result<CheckView> {
+        let mut answer = self.compared(tracked, request)?;
+        // What is told here is what is shown later.
+        answer.verification = self.of_use(answer.verification)?;
         self.then(Effect::Checked(answer.approved));
         self.remember_answer(once, &answer)?;
         Ok(answer)
     }
 
-    fn compared(&mut self, tracked: Tracked, request: &CheckRequest) -> Result<CheckView> {
+    fn compared(&mut self, tracked: &Tracked, request: &CheckRequest) -> Result<CheckView> {
         // A token counts only in an SMS from its number.
         if tracked.v.inbound {
             self.not_compared("the verification is inbound".to_owned());
@@ -93,12 +95,11 @@ impl Move<'_, '_> {
             self.is_whole(&tracked.v)?;
         }
         match otp::step(tracked.v.clone(), otp::Event::Entered { right }, self.now) {
-            Ok(v) if self.guess(&v.to, !right)? => self.entered(Tracked { v, ..tracked }),
+            Ok(v) if self.guess(&v.to, !right)? => self.entered(Tracked { v, message: tracked.message }),
             // The number had too many wrong codes: not even a right one is compared.
             Ok(_) => {
                 self.not_compared("limits.guesses_per_number is used up".to_owned());
-                let v = tracked.v.without_attempts();
-                Ok(CheckView { approved: false, verification: Tracked { v, ..tracked }.view(self.now) })
+                Ok(CheckView { approved: false, verification: tracked.view(self.now) })
             }
             Err(_) => {
                 self.not_compared(format!("the verification is {}", tracked.v.status.as_str()));

@@ -209,7 +209,7 @@ impl Move<'_, '_> {
     /// verification is pending that client, and no other, is given it again.
     fn made_again(&mut self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
         let tracked = visible(caller, self.settled(id)?)?;
-        let view = tracked.view(self.now);
+        let view = self.shown(&tracked)?;
         let v = &tracked.v;
         let sealed = v.sealed.as_ref().filter(|_| v.inbound && v.client == caller.client);
         // An older version kept no token.

@@ -4,19 +4,23 @@
 //! Wrong codes are counted here too, in the move that compares them.
 
 use std::collections::BTreeMap;
+use std::result::Result as Outcome;
 use std::time::Duration;
 
 use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::inner::Inner;
+use super::moves::Tracked;
 use super::pumping::Guard;
 use super::request::{Caller, Mode};
 use super::settings::Settings;
+use super::view::VerificationView;
+use crate::clock::Now;
 use crate::hex;
-use crate::otp::{Limits, Place, PumpingRule, Standing, Verification, Window};
+use crate::otp::{Limits, Place, PumpingRule, Standing, Verification, VerificationStatus, Window};
 use crate::outbox::{Asker, Message};
 use crate::phone::PhoneNumber;
-use crate::store::WindowRecords as _;
+use crate::store::{StoreError, WindowRecords};
 
 /// Octets of a value among the caller's own keys.
 const KEY_OCTETS: usize = 200;
@@ -63,9 +67,38 @@ pub(super) struct Seen {
 impl Judged {
     /// How many wrong codes the number may still have.
     pub(super) fn guesses_left(&self) -> u32 {
-        let left = |seen: &Seen| seen.place.rate.count.saturating_sub(seen.standing.used);
-        self.guesses.iter().map(left).min().unwrap_or(u32::MAX)
+        left_in(&self.guesses)
     }
+}
+
+/// How many more these windows have room for.
+fn left_in(seen: &[Seen]) -> u32 {
+    let left = |seen: &Seen| seen.place.rate.count.saturating_sub(seen.standing.used);
+    seen.iter().map(left).min().unwrap_or(u32::MAX)
+}
+
+fn look(records: &impl WindowRecords, places: Vec<Place>, now: Now) -> Outcome<Vec<Seen>, StoreError> {
+    let look = |place: Place| {
+        let window = records.window(&place.subject, place.rate.per)?;
+        let standing = window.standing(place.rate, now.steady());
+        Ok(Seen { place, standing, window })
+    };
+    places.into_iter().map(look).collect()
+}
+
+/// A verification as a check of its code would meet it: no more checks are left than its number may have wrong codes.
+/// Those of an inbound one count nowhere else.
+pub(super) fn of_use(
+    records: &impl WindowRecords,
+    limits: &Limits,
+    view: VerificationView,
+    now: Now,
+) -> Outcome<VerificationView, StoreError> {
+    if view.status != VerificationStatus::Pending || view.inbound {
+        return Ok(view);
+    }
+    let guesses_left = left_in(&look(records, limits.guesses(&view.to), now)?);
+    Ok(VerificationView { attempts_left: view.attempts_left.min(guesses_left), ..view })
 }
 
 impl Move<'_, '_> {
@@ -123,12 +156,17 @@ impl Move<'_, '_> {
     }
 
     fn look(&self, places: Vec<Place>) -> Result<Vec<Seen>> {
-        let look = |place: Place| {
-            let window = self.tx.window(&place.subject, place.rate.per)?;
-            let standing = window.standing(place.rate, self.now.steady());
-            Ok(Seen { place, standing, window })
-        };
-        places.into_iter().map(look).collect()
+        Ok(look(&*self.tx, places, self.now)?)
+    }
+
+    /// What a client is shown of a verification.
+    pub(super) fn shown(&self, tracked: &Tracked) -> Result<VerificationView> {
+        self.of_use(tracked.view(self.now))
+    }
+
+    /// A verification as a check of its code would meet it.
+    pub(super) fn of_use(&self, view: VerificationView) -> Result<VerificationView> {
+        Ok(of_use(&*self.tx, &self.settings.limits, view, self.now)?)
     }
 
     fn add(&mut self, seen: Vec<Seen>) -> Result<()> {

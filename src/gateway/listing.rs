@@ -3,6 +3,7 @@
 use super::effects::Move;
 use super::error::Result;
 use super::inner::Gateway;
+use super::limits::of_use;
 use super::request::{Caller, VerificationFilter};
 use super::view::{Page, VerificationView};
 use crate::clock::Now;
@@ -27,7 +28,12 @@ impl Gateway {
         let to = filter.to.as_deref().map(|to| self.0.settings().number(to)).transpose()?;
         loop {
             let (who, filter, to, now) = (caller.clone(), filter.clone(), to.clone(), self.0.now());
-            let look = move |view: &View| page(view, &who, &filter, limit + 1, to.as_ref(), now);
+            let settings = self.0.settings();
+            let look = move |view: &View| {
+                let (found, over) = page(view, &who, &filter, limit + 1, to.as_ref(), now)?;
+                let shown = found.into_iter().map(|v| of_use(view, &settings.limits, v, now));
+                Ok::<_, StoreError>((shown.collect::<Result<Vec<_>, StoreError>>()?, over))
+            };
             let (found, over) = self.0.store.read(look).await??;
             if over.is_empty() {
                 return Ok(Page::cut(found, limit, |v| v.id.to_string()));

@@ -22,7 +22,11 @@ impl Gateway {
     /// One verification.
     pub async fn verification(&self, caller: &Caller, id: VerificationId) -> Result<VerificationView> {
         let who = caller.clone();
-        self.0.perform(move |mv| Ok(visible(&who, mv.settled(id)?)?.view(mv.now))).await
+        let look = move |mv: &mut Move<'_, '_>| {
+            let tracked = visible(&who, mv.settled(id)?)?;
+            mv.shown(&tracked)
+        };
+        self.0.perform(look).await
     }
 
     /// Withdraws a verification and its queued message.

@@ -185,12 +185,6 @@ impl Verification {
     pub fn attempts_left(&self) -> u32 {
         self.max_attempts.saturating_sub(self.attempts_used)
     }
-
-    /// The same to somebody whose checks are no longer compared.
-    #[must_use]
-    pub fn without_attempts(self) -> Self {
-        Self { attempts_used: self.max_attempts, ..self }
-    }
 }
 
 /// The verification after `event` at `now`. The rules: an ended verification never changes; every code that is entered

@@ -99,12 +99,14 @@ impl Attack {
         self.sent += count;
     }
 
-    /// How many attempts were used in all.
+    /// How many attempts were used of all that have ended. One that is pending shows what its number has left.
     async fn compared(&self) -> u64 {
         let mut compared = 0;
         for of in &self.known {
             let now = get(&self.rig.client(), &format!("/v1/verifications/{}", of.id)).await;
-            compared += of.attempts - now["attempts_left"].as_u64().unwrap();
+            if now["status"] != "pending" {
+                compared += of.attempts - now["attempts_left"].as_u64().unwrap();
+            }
         }
         compared
     }
@@ -154,7 +156,7 @@ async fn of_all_guesses_at_a_number_only_those_that_are_allowed_are_compared() {
         attack.known.len(),
         begun.elapsed()
     );
-    assert_eq!((attack.compared().await, attack.counted().await), (ALLOWED, ALLOWED));
+    assert_eq!(attack.counted().await, ALLOWED);
     assert!(attack.issued_again * ATTEMPTS >= ALLOWED && attack.refused > 0, "{}", attack.issued_again);
     // The right codes come too late, all of them, wherever they are tried.
     for of in &attack.known {
@@ -169,6 +171,11 @@ async fn of_all_guesses_at_a_number_only_those_that_are_allowed_are_compared() {
         }
     }
     assert_eq!(attack.counted().await, ALLOWED, "a right code is no guess");
+    for of in &attack.known {
+        // 409 for what has ended already.
+        call(&attack.rig.client(), Call::delete(format!("/v1/verifications/{}", of.id))).await;
+    }
+    assert_eq!(attack.compared().await, ALLOWED, "all that were allowed, and no more");
 }
 
 /// Answers to the same right codes, over this many connections each.

@@ -23,6 +23,12 @@ impl World {
         (view, code_of(&self.aired().await))
     }
 
+    /// How many codes were compared with that of a verification, as the store has it.
+    async fn compared(&self, id: VerificationId) -> u32 {
+        let look = move |view: &crate::store::View| crate::store::Records::verification(view, id);
+        self.store.read(look).await.unwrap().unwrap().unwrap().attempts_used
+    }
+
     async fn guesses_used(&self) -> u32 {
         let request = LimitsRequest { to: TO.to_owned(), service: None, keys: BTreeMap::new() };
         let view = self.gateway.limits(&Caller::default(), request).await.unwrap();
@@ -67,6 +73,42 @@ async fn wrong_codes_count_over_verifications_and_services_and_right_ones_do_not
     world.issue("+41791234568").await.expect("another number goes on");
     world.clock.advance(Duration::from_secs(86_400 - 60));
     world.issue(TO).await.expect("the first two have left");
+}
+
+/// What a check says is what is shown: of no verification of the number are more codes compared.
+#[tokio::test]
+async fn what_a_check_says_is_left_and_what_is_shown_are_the_same() {
+    let mut world = with(guessable("6/1d")).await;
+    let caller = Caller::default();
+    let (login, code) = world.issued("default").await;
+    let (pay, pays) = world.issued("pay").await;
+    let keyed = || IssueRequest { idempotency_key: Some("k".to_owned()), ..request("+41791234568") };
+    let (other, _) = world.gateway.issue(&caller, keyed()).await.unwrap();
+    let shown = async |world: &World, id: VerificationId| {
+        let view = world.gateway.verification(&caller, id).await.unwrap();
+        let filter = VerificationFilter { limit: 9, ..Default::default() };
+        let listed = world.gateway.verifications(&caller, filter).await.unwrap().items;
+        assert_eq!(listed.iter().find(|v| v.id == id), Some(&view));
+        view.attempts_left
+    };
+    for left in [4, 3, 2] {
+        let said = world.check(login.id, &wrong(&code)).await.verification.attempts_left;
+        assert_eq!((said, shown(&world, login.id).await), (left, left));
+    }
+    assert_eq!(shown(&world, pay.id).await, 3, "its number may have three more");
+    for (login_left, pay_left) in [(2, 2), (1, 1), (0, 0), (0, 0)] {
+        let said = world.check(pay.id, &wrong(&pays)).await.verification.attempts_left;
+        assert_eq!((said, shown(&world, pay.id).await), (pay_left, pay_left));
+        assert_eq!(shown(&world, login.id).await, login_left);
+    }
+    let said = world.check(login.id, &code).await;
+    let told = (said.approved, said.verification.status, said.verification.attempts_left);
+    assert_eq!(told, (false, VerificationStatus::Pending, 0));
+    assert_eq!(shown(&world, other.id).await, 5, "another number");
+    let (again, _) = world.gateway.issue(&caller, keyed()).await.unwrap();
+    assert_eq!(again.attempts_left, 5);
+    world.clock.advance(Duration::from_secs(300));
+    assert_eq!(shown(&world, login.id).await, 2, "one that has ended is as it ended");
 }
 
 #[tokio::test]
@@ -116,8 +158,9 @@ async fn a_thousand_guesses_at_once_count_exactly() {
     }
     let mut compared = 0;
     for (caller, view, _) in &verifications {
+        compared += world.compared(view.id).await;
         let view = world.gateway.verification(caller, view.id).await.unwrap();
-        compared += 5 - view.attempts_left;
+        assert_eq!(view.attempts_left, 0);
     }
     assert_eq!((compared, world.guesses_used().await), (15, 15));
 }
@@ -149,7 +192,7 @@ async fn a_hundred_thousand_guesses_stay_under_the_odds() {
     // An ended verification can be guessed at as long as it is kept.
     let settings = Settings { keep_verifications: Duration::from_hours(1_000), ..guessable("15/1d") };
     let mut world = World::with(1, settings, store, clock.clone()).await;
-    let (mut tries, mut known): (u32, VecDeque<(VerificationView, String)>) = (0, VecDeque::new());
+    let (mut tries, mut known): (u32, VecDeque<(VerificationView, String, u32)>) = (0, VecDeque::new());
     // When each guess was compared: an attempt that the daemon let through.
     let mut compared: Vec<Timestamp> = Vec::new();
     for round in 0_u64.. {
@@ -160,20 +203,20 @@ async fn a_hundred_thousand_guesses_stay_under_the_odds() {
             let request = IssueRequest { service: Some(service.to_owned()), ..request(TO) };
             if let Ok((view, _)) = world.gateway.issue(&Caller::default(), request).await {
                 let code = code_of(&world.aired().await);
-                known.push_front((view, code));
+                known.push_front((view, code, 0));
             }
         }
         known.truncate(4);
-        for (view, code) in &mut known {
+        for (view, code, before) in &mut known {
             let guess = wrong(code);
             let answers = futures_util::future::join_all((0..25).map(|_| world.check(view.id, &guess))).await;
             tries += 25;
             assert!(answers.iter().all(|answer| !answer.approved));
-            let now = world.gateway.verification(&Caller::default(), view.id).await.unwrap();
-            compared.extend((now.attempts_left..view.attempts_left).map(|_| clock.now()));
-            *view = now;
+            let now = world.compared(view.id).await;
+            compared.extend((*before..now).map(|_| clock.now()));
+            *before = now;
         }
-        if let Some((view, _)) = known.front().filter(|(view, _)| round % 3 == 0 && view.attempts_left > 0) {
+        if let Some((view, ..)) = known.front().filter(|_| round % 3 == 0) {
             let _ = world.gateway.cancel(&Caller::default(), view.id).await;
         }
         tokio::time::sleep(Duration::from_secs(if round % 2 == 0 { 7 } else { 1_100 })).await;

@@ -281,7 +281,8 @@ impl Model {
         self.guesses.push(Guess { to: to.clone(), asked, answered });
         let mut of: Vec<_> = self.guesses.iter().filter(|g| g.to == to && g.answered.is_some()).collect();
         of.sort_by_key(|g| g.asked);
-        let too_many = of.windows(GUESSES.count as usize + 1).any(|some| {
+        // The last one that is compared leaves nothing, and is answered as one that is not.
+        let too_many = of.windows(GUESSES.count as usize).any(|some| {
             let (first, last) = (some.first(), some.iter().filter_map(|g| g.answered).max());
             first.zip(last).is_some_and(|(first, last)| last - first.asked + GRAIN < GUESSES.per)
         });
@@ -380,8 +381,12 @@ impl Model {
         // The wall clock may have ended it, and nobody has looked since.
         let just_ended = self.verifications.get(&v.id).is_some_and(|known| known.perhaps_ended)
             && v.status == VerificationStatus::Expired;
-        let fits =
-            told.is_some_and(|(status, left)| left == v.attempts_left && (status == v.status || just_ended));
+        let fits = told.is_some_and(|(status, left)| {
+            // Of one that is pending no more are of use than its number has.
+            let shown =
+                left == v.attempts_left || v.status == VerificationStatus::Pending && v.attempts_left < left;
+            shown && (status == v.status || just_ended)
+        });
         let (id, status, left) = (v.id, v.status, v.attempts_left);
         self.must(fits, || format!("{id} is {status:?} with {left} attempts, and the trail says {told:?}"));
     }
