@@ -2,7 +2,7 @@
 //!
 //! The key is 32 random octets from systemd's credential `smsotpd.key`, else from the configured file, else in the state
 //! folder. Who could read a key reads codes and texts, and who could put one there reads those to come: so a file is
-//! refused that others may read or replace.
+//! refused that others may read or replace, by itself or with a folder above it (`folders.rs`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -84,12 +84,25 @@ pub enum KeyError {
     },
     /// Others may put another file in its place.
     #[error(
-        "the folder {folder} of the secret key can be changed by others, who could put another key there; run: \
-         chmod go-w {folder}, and give it to the daemon's user or root"
+        "the folder {folder} on the way to the secret key can be changed by others, who could put another key there; \
+         run: chmod go-w {folder}"
     )]
     Folder {
         /// The folder.
         folder: PathBuf,
+    },
+    /// Somebody else may do so, whose folder or link it is.
+    #[error(
+        "{folder} on the way to the secret key belongs to user {owner}, who could put another key there; run: \
+         chown -h {wanted} {folder}, or keep the key below folders of root"
+    )]
+    FolderOwner {
+        /// The folder, or a link to one.
+        folder: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Whose it should be.
+        wanted: u32,
     },
     /// The store has records, and there is no key.
     #[error(
@@ -176,6 +189,11 @@ impl Place {
         }
     }
 
+    /// Whether a key that is made here would be taken by the next start.
+    pub(super) fn may_be_made(&self) -> Result<(), KeyError> {
+        folders::look_at(self.path(), self.rules(), geteuid().as_raw())
+    }
+
     const fn rules(&self) -> Rules {
         match self {
             // systemd gives the group of the file what an access list grants to the daemon's user: it may be read.
@@ -229,7 +247,7 @@ fn read(path: &Path, rules: Rules) -> Result<Master, KeyError> {
         open if open & 0o022 != 0 => return Err(KeyError::Open { path, what: "changed" }),
         _ => return Err(KeyError::Open { path, what: "read" }),
     }
-    look_at_folder(&path, rules, user)?;
+    folders::look_at(&path, rules, user)?;
     let mut octets = Zeroizing::new(Vec::with_capacity(1024));
     if let Err(source) = file.take(1024).read_to_end(&mut octets) {
         return Err(KeyError::Read { path, source });
@@ -239,15 +257,6 @@ fn read(path: &Path, rules: Rules) -> Result<Master, KeyError> {
         Some(key) if key.is_constant() => Err(KeyError::Constant { path }),
         Some(key) => Ok(key),
     }
-}
-
-/// Who may write to a folder may put another file there; where the sticky bit is set, only the owners may.
-fn look_at_folder(path: &Path, rules: Rules, user: u32) -> Result<(), KeyError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let known = folder.metadata().map_err(|source| KeyError::Read { path: folder.to_owned(), source })?;
-    let strange = !rules.any_owner && ![0, user].contains(&known.uid());
-    let open = known.mode() & 0o022 != 0 && known.mode() & 0o1000 == 0;
-    if strange || open { Err(KeyError::Folder { folder: folder.to_owned() }) } else { Ok(()) }
 }
 
 fn parse(octets: &[u8]) -> Option<Master> {
@@ -296,5 +305,6 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
+mod folders;
 #[cfg(test)]
 mod tests;

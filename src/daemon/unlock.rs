@@ -28,6 +28,7 @@ pub(super) async fn unlock(store: &Store, place: &Place) -> Result<Unlocked, Sta
         let master = match found {
             None if has_records => return Err(missing().into()),
             None => {
+                place.may_be_made()?;
                 let master = Master::drawn(&Random::system());
                 key::make(place.path(), &master)?;
                 master

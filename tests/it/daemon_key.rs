@@ -121,6 +121,9 @@ async fn no_other_key_is_taken_and_none_is_made_beside_records() {
     std::fs::set_permissions(rig.state(), std::fs::Permissions::from_mode(0o777)).unwrap();
     refused("a folder for everybody", ["can be changed by others", "chmod go-w"]);
     std::fs::set_permissions(rig.state(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    std::fs::set_permissions(rig.dir.path(), std::fs::Permissions::from_mode(0o775)).unwrap();
+    refused("the group may exchange that folder", ["on the way to the secret key", "chmod go-w"]);
+    std::fs::set_permissions(rig.dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
     rig.launch();
     assert!(rig.is_approved(&code).await, "no attempt was counted");
     let verified = get(&rig.client(), "/v1/events/verify").await;

@@ -75,6 +75,61 @@ fn what_others_may_read_or_replace_is_refused() {
 }
 
 #[test]
+fn each_folder_above_it_decides_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let (above, folder) = (dir.path().join("above"), dir.path().join("above/folder"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let place = place(&folder);
+    make(place.path(), &Master::drawn(&Random::system())).unwrap();
+    chmod(&folder, 0o700);
+    for (mode, taken) in [(0o775, false), (0o757, false), (0o1777, true), (0o755, true)] {
+        for changed in [&above, &dir.path().to_owned()] {
+            chmod(changed, mode);
+            let (read, named) = (place.read(), changed.display().to_string());
+            assert_eq!(read.is_ok(), taken, "{mode:o} {named}");
+            if let Err(e) = read {
+                assert!(
+                    e.is_configuration() && e.to_string().ends_with(&format!("chmod go-w {named}")),
+                    "{e}"
+                );
+            }
+            chmod(changed, 0o755);
+        }
+    }
+}
+
+/// A link is followed on the way to the folder, and whoever may change what is before or behind it may put another key
+/// there.
+#[test]
+fn both_ends_of_a_link_on_the_way_decide() {
+    let dir = tempfile::tempdir().unwrap();
+    let (real, ways) = (dir.path().join("real"), dir.path().join("ways"));
+    std::fs::create_dir_all(real.join("state")).unwrap();
+    std::fs::create_dir(&ways).unwrap();
+    symlink("../real", ways.join("link")).unwrap();
+    make(&path(&real.join("state")), &Master::drawn(&Random::system())).unwrap();
+    let place = place(&ways.join("link/state"));
+    assert!(place.read().is_ok());
+    for folder in [&real, &ways] {
+        chmod(folder, 0o775);
+        assert!(
+            refusal(&place).ends_with(&format!("chmod go-w {}", folder.display())),
+            "{}",
+            refusal(&place)
+        );
+        chmod(folder, 0o755);
+    }
+    if geteuid().is_root() {
+        std::os::unix::fs::lchown(ways.join("link"), Some(12345), None).unwrap();
+        assert!(refusal(&place).contains("chown -h 0 "), "{}", refusal(&place));
+    } else {
+        eprintln!("not tried: only root can give a link away");
+    }
+    symlink("loop", ways.join("loop")).unwrap();
+    assert!(super::read(&path(&ways.join("loop")), Place::State(PathBuf::new()).rules()).is_err());
+}
+
+#[test]
 fn a_link_a_pipe_and_a_folder_are_no_keys() {
     let dir = tempfile::tempdir().unwrap();
     let place = place(dir.path());
@@ -107,7 +162,7 @@ fn a_key_of_somebody_else_is_refused() {
     assert!(check(place.path()).is_ok(), "root looks at it for that user");
     std::os::unix::fs::chown(place.path(), Some(0), None).unwrap();
     std::os::unix::fs::chown(dir.path(), Some(12345), None).unwrap();
-    assert!(refusal(&place).contains("the folder"), "{}", refusal(&place));
+    assert!(refusal(&place).contains("belongs to user 12345"), "{}", refusal(&place));
 }
 
 #[test]
