@@ -44,18 +44,21 @@ impl Inner {
         .await
     }
 
-    /// Where the SIMs are at home that were last seen in the modems.
+    /// Where the SIMs are at home that were last seen in the modems, and how long a part took there: before a modem is
+    /// ready, promises go by that.
     pub(super) async fn recall_homes(self: &Arc<Self>) -> Result<()> {
         let inner = Arc::clone(self);
-        let homes = self.store.read(move |view| {
-            let home = |slot: &Slot| {
+        let ledgers = self.store.read(move |view| {
+            let ledger = |slot: &Slot| {
                 let sim = view.last_sim(&inner.key, slot.modem.name())?;
-                sim.map_or(Ok(Home::default()), |sim| Ok(view.ledger(&sim.identity)?.home))
+                sim.map_or(Ok(Ledger::default()), |sim| view.ledger(&sim.identity))
             };
-            inner.slots.iter().map(home).collect::<std::result::Result<Vec<_>, StoreError>>()
+            inner.slots.iter().map(ledger).collect::<std::result::Result<Vec<_>, StoreError>>()
         });
-        for (index, home) in homes.await??.into_iter().enumerate() {
-            locked(&self.queue).set_home(index, home);
+        for (index, ledger) in ledgers.await??.into_iter().enumerate() {
+            let mut pool = locked(&self.queue);
+            pool.set_home(index, ledger.home);
+            pool.recall_pace(index, ledger.part);
         }
         Ok(())
     }

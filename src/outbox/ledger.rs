@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::{Health, Home, ModemRules};
 use crate::clock::{Ahead, Now, Steady, Timestamp};
@@ -20,6 +21,8 @@ pub struct Ledger {
     pub health: Health,
     /// Where the SIM is at home, once its IMSI was told.
     pub home: Home,
+    /// How long a part took lately, air time included, in the modem that had the SIM last.
+    pub part: Option<Duration>,
 }
 
 /// The periods that an instant lies in.
@@ -115,6 +118,8 @@ impl Ledger {
             health: self.health.joined(other.health),
             // One of them at most was told with its IMSI; else the IMSI is told with the next look at the SIM.
             home: self.home.max(other.home),
+            // Of two the slower one: less is promised.
+            part: self.part.max(other.part),
         }
     }
 
@@ -122,7 +127,9 @@ impl Ledger {
     /// observations are written down with the next send.
     #[must_use]
     pub fn after(self, at_hand: &Self) -> Self {
-        if at_hand.health.at >= self.health.at { Self { health: at_hand.health, ..self } } else { self }
+        let part = at_hand.part.or(self.part);
+        let health = if at_hand.health.at >= self.health.at { at_hand.health } else { self.health };
+        Self { health, part, ..self }
     }
 
     /// Parts sent today and this month.
@@ -307,13 +314,15 @@ mod tests {
     fn ledger() -> impl Strategy<Value = Ledger> {
         let slot = || (0_u64..3, prop_oneof![0_u32..5, Just(u32::MAX)]);
         let health = (0_u32..=1_000_000, 0_u32..=1_000_000, 0_u64..10_000_000);
-        let all = (slot(), slot(), slot(), health, 0_u32..3);
-        all.prop_map(|(minute, day, month, (sends, codes, at), network)| Ledger {
+        let part = prop::option::of((1_u64..9_000).prop_map(Duration::from_millis));
+        let all = (slot(), slot(), slot(), health, 0_u32..3, part);
+        all.prop_map(|(minute, day, month, (sends, codes, at), network, part)| Ledger {
             minute,
             day,
             month,
             health: Health { sends, codes, at: Steady::from_millis(at) },
             home: Home::of_network(network),
+            part,
         })
     }
 
@@ -331,7 +340,7 @@ mod tests {
         #[test]
         fn names_may_be_joined_in_any_order(a in ledger(), b in ledger(), c in ledger()) {
             prop_assert_eq!(a.joined(b), b.joined(a));
-            let counts = |l: Ledger| (l.minute, l.day, l.month, l.home);
+            let counts = |l: Ledger| (l.minute, l.day, l.month, l.home, l.part);
             prop_assert_eq!(counts(a.joined(b).joined(c)), counts(a.joined(b.joined(c))));
             let t = Periods::of(Now::agreed(Timestamp::from_millis(10_000_000)));
             let weight = |l: Ledger| l.health.weight(t.now);

@@ -14,6 +14,8 @@ use crate::clock::Steady;
 pub struct Pace {
     /// How long each had the modem, and how many parts it carried.
     sends: VecDeque<(Duration, u32)>,
+    /// How long a part took before the start, while none was sent since.
+    recalled: Option<Duration>,
 }
 
 /// Sends that are remembered.
@@ -22,6 +24,11 @@ const KEPT: usize = 8;
 pub(super) const LONGEST: Duration = Duration::from_secs(180);
 
 impl Pace {
+    /// What is known from before the start.
+    pub fn recall(&mut self, part: Option<Duration>) {
+        self.recalled = part.map(|part| part.clamp(Duration::from_millis(1), LONGEST)).or(self.recalled);
+    }
+
     /// Takes a send into account that had the modem for so long. One that carried nothing took its time as well.
     pub fn record(&mut self, took: Duration, parts: u32) {
         if self.sends.len() == KEPT {
@@ -31,7 +38,8 @@ impl Pace {
     }
 
     /// How long the modem takes for a part, as a mean over its last sends without the slowest one: a single stall, or
-    /// a clock that was set meanwhile, says nothing. `None` before the first send.
+    /// a clock that was set meanwhile, says nothing. Before the first send what is known from before the start, if anything
+    /// is.
     pub fn part(&self) -> Option<Duration> {
         let slowest = self.sends.iter().enumerate().max_by_key(|(_, (took, _))| *took).map(|(i, _)| i);
         let without = slowest.filter(|_| self.sends.len() > 2);
@@ -40,7 +48,7 @@ impl Pace {
         let (took, parts) = counted.fold((Duration::ZERO, 0_u32), |(took, parts), send| {
             (took + send.0, parts.saturating_add(send.1))
         });
-        (!self.sends.is_empty()).then(|| took / parts.max(1))
+        if self.sends.is_empty() { self.recalled } else { Some(took / parts.max(1)) }
     }
 }
 
@@ -151,6 +159,19 @@ mod tests {
         assert_eq!(pace.part(), Some(seconds(1)), "what was long ago is forgotten");
         pace.record(Duration::ZERO, 1);
         assert!(pace.part().unwrap() > Duration::ZERO);
+    }
+
+    #[test]
+    fn what_was_known_before_the_start_counts_until_the_first_send() {
+        let mut pace = Pace::default();
+        pace.recall(None);
+        assert_eq!(pace.part(), None);
+        pace.recall(Some(seconds(3)));
+        pace.recall(None);
+        assert_eq!(pace.part(), Some(seconds(3)), "nothing is known better");
+        pace.record(seconds(9), 1);
+        pace.recall(Some(seconds(4)));
+        assert_eq!(pace.part(), Some(seconds(9)), "what is measured");
     }
 
     #[test]

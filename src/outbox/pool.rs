@@ -261,6 +261,7 @@ impl Pool {
         }
         let sim = &mut member.sim;
         let before = sim.ledger;
+        sim.ledger.part = member.pace.part();
         let mut new_recipient = None;
         if done.parts > 0 {
             sim.ledger.record(done.parts, &t);
@@ -308,6 +309,7 @@ impl Pool {
     /// A new SIM, or the first one, is in the modem.
     pub fn set_sim(&mut self, modem: usize, sim: Sim) {
         let member = &mut self.members[modem];
+        member.pace.recall(sim.ledger.part);
         member.sim = sim;
         member.account = Account::default();
     }

@@ -360,12 +360,16 @@ fn by_dates(m: outbox::Message) -> outbox::Message {
 }
 
 // Format 1 of a ledger.
-record! { LedgerRecord of outbox::Ledger { minute: (u64, u32), day: (u64, u32), month: (u64, u32) } and health, home }
+record! { LedgerRecord of outbox::Ledger { minute: (u64, u32), day: (u64, u32), month: (u64, u32) } and health, home, part }
 record! { HealthRecord of outbox::Health { sends: u32, codes: u32, at: u64 } }
 
-/// Frames a ledger. Format 2 has the SIM's health behind format 1, format 3 its home network behind that.
+/// What a record adds of a ledger: the SIM's health, its home network, how long a part took.
+type Added = (outbox::Health, (outbox::Home, Option<Duration>));
+
+/// Frames a ledger. Format 2 has the SIM's health behind format 1, format 3 its home network behind that, and format 4 how
+/// long a part took behind that.
 pub(super) fn encode_ledger(l: &outbox::Ledger) -> Result<Vec<u8>, StoreError> {
-    encode_as(3, &(l.stored(), l.health.stored(), l.home.stored()))
+    encode_as(4, &(l.stored(), l.health.stored(), l.home.stored(), l.part.stored()))
 }
 
 /// A framed ledger of any format, or what is wrong with it.
@@ -379,6 +383,10 @@ pub(super) fn decode_ledger(bytes: &[u8]) -> Result<outbox::Ledger, &'static str
         (3, body) => {
             let (ledger, (health, home)) = fields::<(outbox::Ledger, (outbox::Health, outbox::Home))>(body)?;
             Ok(outbox::Ledger { health, home, ..ledger })
+        }
+        (4, body) => {
+            let (ledger, (health, (home, part))) = fields::<(outbox::Ledger, Added)>(body)?;
+            Ok(outbox::Ledger { health, home, part, ..ledger })
         }
         _ => Err(NEWER),
     }

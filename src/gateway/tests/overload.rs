@@ -86,6 +86,28 @@ async fn who_would_wait_too_long_is_refused_before_anything_is_counted() {
     slow.issue("web", "+41791234500").await.expect("nothing was counted, and there is room");
 }
 
+/// What the modem can do is known from before, so that no more is promised than that.
+#[tokio::test]
+async fn the_pace_of_a_modem_is_known_after_a_restart() {
+    let store = Store::in_memory();
+    let settings = Settings { max_wait: MAX_WAIT, ..settings() };
+    let clock = Clock::manual(START);
+    let world = World::with(1, settings.clone(), store.clone(), clock.clone()).await;
+    let mut slow = Slow { world, release: VecDeque::new() };
+    slow.hold(9);
+    for n in 0..3 {
+        slow.world.send(&format!("+4178000000{n}")).await;
+        slow.world.aired().await;
+        slow.answer().await;
+    }
+    slow.world.gateway.stop();
+    let world = World::with(1, settings, store, clock).await;
+    let mut again = Slow { world, release: VecDeque::new() };
+    again.hold(9);
+    assert!(again.world.gateway.metrics().contains("smsotp_modem_pace_parts_per_minute{modem=\"m0\"} 20\n"));
+    assert_eq!(again.let_in("web", "+41791234").await, 2, "at once, and in three seconds");
+}
+
 #[tokio::test]
 async fn a_key_gives_its_verification_back_though_no_other_is_let_in() {
     let slow = Slow::new(settings()).await;

@@ -84,6 +84,11 @@ impl Pool {
         self.schedule.max_wait = max_wait;
     }
 
+    /// Tells how long a part took in the modem before the start.
+    pub fn recall_pace(&mut self, modem: usize, part: Option<Duration>) {
+        self.members[modem].pace.recall(part);
+    }
+
     /// Lets a code in, for which a place is kept from then on, or says when to come back. `recipient` is its number as a
     /// keyed hash.
     pub fn admit(&mut self, m: &Message, asker: &Asker, recipient: u64, now: Steady) -> Result<(), Overload> {

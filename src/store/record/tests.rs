@@ -166,13 +166,24 @@ fn the_second_format_of_a_ledger_stays_readable() {
 }
 
 #[test]
+fn the_third_format_of_a_ledger_stays_readable() {
+    let written = [3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+    let framed = [&written[..], &crc32fast::hash(&written).to_be_bytes()].concat();
+    let health = outbox::Health { sends: 7, codes: 8, at: Steady::from_millis(9) };
+    let l = decode_ledger(&framed).unwrap();
+    assert_eq!((l.minute, l.day, l.month, l.health), ((1, 2), (3, 4), (5, 6), health));
+    assert_eq!((l.home, l.part), (outbox::Home::of_network(10), None));
+}
+
+#[test]
 fn a_ledger_comes_back_as_it_was() {
     let health = outbox::Health { sends: 7, codes: 1_000_000, at: Steady::from_millis(9) };
     let home = outbox::Home::of("228015550000001");
-    let ledger = outbox::Ledger { minute: (1, 2), day: (3, 4), month: (5, u32::MAX), health, home };
+    let part = Some(Duration::from_millis(3210));
+    let ledger = outbox::Ledger { minute: (1, 2), day: (3, 4), month: (5, u32::MAX), health, home, part };
     let framed = encode_ledger(&ledger).unwrap();
     assert_eq!(decode_ledger(&framed), Ok(ledger));
-    let newer = encode_as(4, &7_u8).unwrap();
+    let newer = encode_as(5, &7_u8).unwrap();
     assert_eq!(decode_ledger(&newer), Err("its format is of a newer version"));
 }
 

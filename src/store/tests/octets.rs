@@ -236,7 +236,14 @@ pub(super) const WRITES: &[Move] = &[
         let health = SimHealth { sends: 7, codes: 8, at: START.steady() };
         tx.put_ledger(
             "sim",
-            &Ledger { minute: (1, 2), day: (3, 4), month: (5, 6), health, home: Home::of_network(22801) },
+            &Ledger {
+                minute: (1, 2),
+                day: (3, 4),
+                month: (5, 6),
+                health,
+                home: Home::of_network(22801),
+                part: Some(Duration::from_millis(3210)),
+            },
         )
     },
     |tx| {
