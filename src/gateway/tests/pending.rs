@@ -221,6 +221,16 @@ async fn notes_are_given_back() {
     assert_eq!(view.metadata, notes);
     let shown = world.gateway.verification(&Caller::default(), view.id).await.unwrap();
     assert_eq!(shown.metadata, notes);
+    // Notes are those of the verification, which was there before. Other ones are no reason for another code.
+    world.clock.advance(Duration::from_secs(30));
+    let others = BTreeMap::from([("order".to_owned(), "8".to_owned())]);
+    for metadata in [others, BTreeMap::new()] {
+        let (again, known) = world.ask(IssueRequest { metadata, ..request(NUMBER) }).await.unwrap();
+        assert_eq!((again.id, known, &again.metadata), (view.id, true, &notes));
+        let shown = world.gateway.verification(&Caller::default(), view.id).await.unwrap();
+        assert_eq!(shown.metadata, notes);
+        world.clock.advance(Duration::from_secs(30));
+    }
     let seventeen = (0..17).map(|n| (n.to_string(), String::new())).collect();
     let long = BTreeMap::from([("a".to_owned(), "b".repeat(1024))]);
     for metadata in [seventeen, long] {
