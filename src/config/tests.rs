@@ -28,7 +28,8 @@ fn faults(text: &str) -> Vec<String> {
 fn nothing_is_the_defaults() {
     let config = parse("").unwrap();
     assert_eq!(config.api, Api::default());
-    assert_eq!(config.gateway, Settings::default());
+    let machine = config.gateway.machine.clone();
+    assert_eq!(config.gateway, Settings { machine, ..Settings::default() });
     assert_eq!(config.patience, None);
     assert_eq!(config.log, Log::default());
     assert!(config.clients.is_empty() && config.modems.is_empty());

@@ -34,6 +34,19 @@ impl Inner {
         })
     }
 
+    /// Refuses what may happen only while no other host has the records.
+    pub(super) fn no_other_host(&self) -> Result<()> {
+        let (Some(fleet), now) = (&self.fleet, self.now().steady()) else { return Ok(()) };
+        let is_there = |host: &&Host| host.name != fleet.name && host.state(now) != HostState::Lost;
+        match fleet.seen(|seen| seen.hosts.iter().find(is_there).map(|host| host.name.clone())) {
+            Some(other) => Err(GatewayError::Conflict(format!(
+                "the key is replaced while one host alone has the records: stop the daemon of {other} first, and give it \
+                 the new key before it starts again"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// How many messages are on the air here.
     pub(super) fn sending(&self) -> usize {
         self.slots.iter().filter(|slot| locked(&slot.sending).is_some()).count()

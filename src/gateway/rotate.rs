@@ -49,6 +49,7 @@ impl Gateway {
     pub async fn turn_key(&self, master: Master) -> Result<()> {
         let inner = Arc::clone(&self.0);
         to_its_end(async move {
+            inner.no_other_host()?;
             let _alone = inner.turning.write().await;
             inner.turn_to(master, None).await
         })
@@ -58,6 +59,7 @@ impl Gateway {
 
 impl Inner {
     async fn rotate(self: &Arc<Self>, by: Option<String>) -> Result<()> {
+        self.no_other_host()?;
         let Ok(_alone) = self.turning.try_write() else {
             let why = "a backup is being taken, or the key is being replaced; try again when that is over";
             return Err(GatewayError::Conflict(why.to_owned()));

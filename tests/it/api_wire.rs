@@ -13,6 +13,7 @@ use smsotpd::otp::VerificationStatus as V;
 use smsotpd::outbox::{Circuit, Encoding, MessageStatus};
 use smsotpd::{clock::Timestamp, gateway::VerificationView, id};
 
+use crate::api_shown::host;
 use crate::api_support::NUMBER;
 
 /// Every instant of the samples, which occurs nowhere else in them.
@@ -430,6 +431,10 @@ impl Held {
         let kept = "state".to_owned();
         let full = wire::Key { rotations: 1, kept, done: true, sealed_anew: 1, damaged: 1, former };
         self.hold("/components/schemas/Key", &full, &full);
+        let mut hosts = wire::Hosts::from(&[host("attic", false).unwrap()][..]);
+        hosts.hosts[0].seen_at = AT.into();
+        self.hold(&schema("Host"), &hosts.hosts[0], &hosts.hosts[0]);
+        self.hold(&answer("~1v1~1hosts/get"), &hosts, &hosts);
         let log = wire::Log { filter: "x".to_owned() };
         self.hold("/components/schemas/Log", &log, &log);
     }

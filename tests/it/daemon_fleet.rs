@@ -306,7 +306,9 @@ async fn hosts_and_their_database_fail_in_turn_and_nothing_is_lost() {
     assert_eq!(ids.len(), last as usize);
     for id in &ids {
         let m = get(&hosts[0].client(), &format!("/v1/messages/{}", id.trim_matches('"'))).await;
-        assert!(m["status"] == "sent" || m["status"] == "delivered", "{m}\n{}", logs());
+        // One that was to go out once more when its code had been entered is withdrawn.
+        let entered = m["kind"] == "otp" && m["status"] == "cancelled";
+        assert!(m["status"] == "sent" || entered, "{m}\n{}", logs());
     }
     let phones = phones.lock().unwrap();
     assert_eq!(phones.len(), last as usize, "each number got what was for it");

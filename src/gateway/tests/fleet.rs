@@ -304,6 +304,8 @@ async fn only_a_host_that_is_gone_is_forgotten_with_its_modems() {
     };
     attic.pass(BEAT * 2).await;
     assert_eq!(modems(&attic), [("cellar0".to_owned(), false)]);
+    let key = attic.world.gateway.rotate_key(&caller).await;
+    assert!(matches!(&key, Err(GatewayError::Conflict(why)) if why.contains("cellar")), "{key:?}");
     cellar.cut(true).await;
     attic.pass(LEASE + BEAT * 2).await;
     assert_eq!(modems(&attic), [("cellar0".to_owned(), true)]);
