@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::key::{self, KeyError};
 use super::{STORE, wiring};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::gateway::lint;
 use crate::store;
 
@@ -58,6 +58,15 @@ pub fn missing(config: &Config) -> Vec<Lack> {
     let key = config.secret_key_file.as_deref().and_then(|path| Some(lack(path, key::check(path).err()?)));
     let pins = config.modems.iter().filter_map(|m| Some(lack(m.pin_file.as_deref()?, wiring::pin(m).err()?)));
     clients.chain(group).chain(key).chain(pins).collect()
+}
+
+/// The database that several hosts share, as a log shows it, and how it stands or what is wrong; nothing where the records are
+/// in files.
+pub async fn database(config: &Config) -> Option<(String, Result<store::Survey, String>)> {
+    match &config.store {
+        config::Store::Sled => None,
+        config::Store::Postgres { url, .. } => Some((url.to_string(), url.survey().await)),
+    }
 }
 
 /// How the key stands that no service manager gives.

@@ -45,7 +45,7 @@ mod unlock;
 mod wiring;
 
 pub use core::{Core, PluggedModem};
-pub use inspect::{KeyFile, Lack, disk_floor, key_file, missing, warnings};
+pub use inspect::{KeyFile, Lack, database, disk_floor, key_file, missing, warnings};
 pub use key::KeyError;
 pub use main::{command, main};
 pub use restore::{KeyRestored, RestoreError, restore};

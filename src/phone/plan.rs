@@ -209,17 +209,19 @@ fn range_of(number: &rlibphonenumber::PhoneNumber) -> Range {
         country: region.filter(|region| *region != Region::World).map(Country),
         calling_code,
         kind: Kind::of_code(calling_code).unwrap_or(kind.into()),
-        in_use: kind != PhoneNumberType::Unknown,
+        in_use: kind != PhoneNumberType::Unknown && is_whole(number),
     }
+}
+
+/// Whether it can be dialled from everywhere: one that can be within an area alone lacks its area code.
+fn is_whole(number: &rlibphonenumber::PhoneNumber) -> bool {
+    PHONE_NUMBER_UTIL.is_possible_number_with_reason(number) == Ok(NumberLengthType::IsPossible)
 }
 
 fn canonical(text: &str, country: Option<Country>) -> Result<PhoneNumber, PhoneError> {
     let region = country.map(|country| country.0);
     let number = PHONE_NUMBER_UTIL.parse(text, region).map_err(|_| PhoneError::Impossible)?;
-    // A number that can be dialled within an area alone lacks its area code.
-    if PHONE_NUMBER_UTIL.is_possible_number_with_reason(&number) != Ok(NumberLengthType::IsPossible)
-        || keeps_its_prefix(&number)
-    {
+    if !is_whole(&number) || keeps_its_prefix(&number) {
         return Err(PhoneError::Impossible);
     }
     let read: PhoneNumber = PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).parse()?;
@@ -333,7 +335,7 @@ mod tests {
             let letters = range.country.map(Country::letters).unwrap_or_default();
             assert_eq!((letters.as_str(), range.kind, range.in_use), (place, kind, true), "{number}");
         }
-        for unassigned in ["+41701234567", "+49123456789", "+8819999999", "+2101234567"] {
+        for unassigned in ["+41701234567", "+49123456789", "+8819999999", "+2101234567", "+13100000"] {
             assert!(!unassigned.parse::<PhoneNumber>().unwrap().range().in_use, "{unassigned}");
         }
     }

@@ -73,7 +73,7 @@ pub use memory::Memory;
 pub use names::{KnownSim, NameRecords};
 pub use open::{OpenError, Options};
 pub use others::Others;
-pub use postgres::DatabaseUrl;
+pub use postgres::{DatabaseUrl, Survey};
 pub use records::{Answered, Idempotency, Records};
 pub use reports::{HeldKey, ReportRecords};
 pub use room::is_full;
@@ -178,6 +178,11 @@ impl StoreError {
     pub const fn is_cured_by_a_start(&self) -> bool {
         self.passes() || matches!(self, Self::Behind(_))
     }
+}
+
+/// The engine of a database alone, as [`Store::open_postgres`] has it. Blocks; it may be called from no task of a runtime.
+pub fn database(url: &DatabaseUrl, host: &str) -> Result<Arc<dyn Engine>, OpenError> {
+    Ok(Arc::new(Postgres::open(url, host, Arc::new(Health::new()))?))
 }
 
 impl Store {

@@ -28,10 +28,12 @@ mod listen;
 mod name;
 mod reading;
 mod schema;
+mod survey;
 mod turn;
 mod url;
 
 pub(super) use apart::Filling;
+pub use survey::Survey;
 pub use url::DatabaseUrl;
 
 use fault::Fault;

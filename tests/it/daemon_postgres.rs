@@ -165,3 +165,28 @@ async fn a_backup_goes_from_one_engine_to_the_other_and_back() {
     again.launch();
     assert!(approved(&again, &made, &sent).await);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_looks_at_the_database() {
+    let Some(server) = Server::new() else { return };
+    let url = server.database();
+    let rig = Rig::start(0, Script::default(), &store(&url));
+    let look = |config: &Path| {
+        let done = smsotp(&["doctor".as_ref(), "--config".as_ref(), config]);
+        String::from_utf8(done.stdout)
+            .unwrap()
+            .lines()
+            .find(|line| line[6..].starts_with("database"))
+            .unwrap()
+            .to_owned()
+    };
+    let config = rig.dir.path().join("smsotpd.toml");
+    let said = look(&config);
+    assert!(said.starts_with("ok ") && said.contains("answers, PostgreSQL 1"), "{said}");
+    server.sql(&url, "UPDATE smsotp_turn SET layout = 99");
+    let said = look(&config);
+    assert!(said.starts_with("fail ") && said.contains("99"), "{said}");
+    server.stop();
+    let said = look(&config);
+    assert!(said.starts_with("fail ") && said.contains("cannot be reached"), "{said}");
+}

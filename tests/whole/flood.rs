@@ -87,8 +87,7 @@ impl World {
             rack.set_air_time(modem, millis(AIR_MS - 500)..=millis(AIR_MS + 500));
         }
         let life = Arc::new(Life::default());
-        let disk =
-            Disk { memory: Arc::new(Memory::default()), full: Arc::default(), life: Arc::clone(&life) };
+        let disk = Disk { kept: Arc::new(Memory::default()), full: Arc::default(), life: Arc::clone(&life) };
         let store = Store::over(Arc::new(disk), millis(3));
         let key = Key::from_bytes([7; 32]).with_random(Random::seeded(flood.seed));
         let opened = Arc::default();

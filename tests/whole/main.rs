@@ -2,9 +2,13 @@
 //!
 //! `cargo run --release --example whole -- --seed N --steps` runs one seed and prints its steps; the same program makes
 //! longer runs, and the gate has it run as many seeds as fit a minute. `flood.rs` is a story of its own: more codes are
-//! asked for than the SIMs can send.
+//! asked for than the SIMs can send. `postgres.rs` has a database under the same simulation.
 
 mod flood;
+mod postgres;
+#[path = "../it/postgres_server.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod postgres_server;
 mod sim;
 
 use sim::{Kind, Plan, report, run, shrink};

@@ -11,6 +11,7 @@ use super::output::{self, Format, clean};
 use crate::config::{Config, ConfigError};
 use crate::daemon;
 
+mod database;
 mod files;
 mod modems;
 mod service;
@@ -116,6 +117,7 @@ pub(super) async fn run(path: &Path, named: Option<&Path>, json: bool) -> Result
     if let Some(config) = &config {
         files::key(config, &unit, &met, user.as_ref(), &mut report);
         files::state(config, user.as_ref(), &mut report);
+        database::check(config, &mut report).await;
     }
     files::clock(&unit, &mut report).await;
     output::print(&report.show(Format::of(json))?)?;

@@ -72,6 +72,11 @@ impl Follower {
     /// Takes up what was committed before this turn, which comes behind the commit of that number.
     pub(super) async fn catch_up_to(&self, client: &Client, ask: &Since, number: u64) -> Result<(), Fault> {
         let mut seen = self.seen.lock().await;
+        if number < *seen {
+            // The server's answer is of before this host slept, and it took the turn away since; others committed then. A
+            // database that was put back is found by whoever asks it anew, below.
+            return Err(Fault::Away("the turn ended while this host slept".to_owned()));
+        }
         if *seen != number {
             self.take_up(client, ask, &mut seen, number).await?;
         }

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use gsm_modem::ladder::Rung;
 use gsm_modem::{Find, Host, LastSeen, Line, NoPort, Opened, RecoveryTarget, Settings};
 use gsm_sim::{Rack, RackPort};
-use smsotpd::store::{Engine, Memory, Order, Overlay, Pair, StoreError};
+use smsotpd::store::{Engine, Order, Overlay, Pair, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
@@ -81,7 +81,7 @@ pub(crate) async fn until<T>(notices: &Notify, mut look: impl FnMut() -> Option<
 
 /// The disk, as one life sees it.
 pub(crate) struct Disk {
-    pub(crate) memory: Arc<Memory>,
+    pub(crate) kept: Arc<dyn Engine>,
     pub(crate) life: Arc<Life>,
     /// There is no room.
     pub(crate) full: Arc<AtomicBool>,
@@ -89,11 +89,23 @@ pub(crate) struct Disk {
 
 impl Engine for Disk {
     fn load(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.memory.load(key)
+        self.kept.load(key)
+    }
+
+    fn load_in_turn(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.kept.load_in_turn(key)
+    }
+
+    fn prepare(&self) -> Result<(), StoreError> {
+        self.kept.prepare()
+    }
+
+    fn release(&self) {
+        self.kept.release();
     }
 
     fn chunk(&self, range: Range<&[u8]>, order: Order, limit: usize) -> Result<Vec<Pair>, StoreError> {
-        self.memory.chunk(range, order, limit)
+        self.kept.chunk(range, order, limit)
     }
 
     fn commit(&self, changes: Overlay) -> Result<(), StoreError> {
@@ -107,11 +119,11 @@ impl Engine for Disk {
         }
         if self.life.step() {
             if self.life.behind.load(Ordering::SeqCst) {
-                self.memory.commit(changes)?;
+                self.kept.commit(changes)?;
             }
             return Err(StoreError::Closed);
         }
-        self.memory.commit(changes)
+        self.kept.commit(changes)
     }
 
     fn finish(&self) -> Result<(), StoreError> {

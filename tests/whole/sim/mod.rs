@@ -14,7 +14,10 @@ mod plan;
 mod trouble;
 mod world;
 
+use std::sync::Arc;
+
 pub(crate) use plan::{Kind, Plan};
+use smsotpd::store::{Engine, Memory};
 
 /// What became of a run.
 pub(crate) struct Run {
@@ -26,9 +29,14 @@ pub(crate) struct Run {
 
 /// Lives through a plan.
 pub(crate) fn run(plan: &Plan) -> Run {
+    run_on(Arc::new(Memory::default()), plan)
+}
+
+/// The same on the records of this engine, which has none.
+pub(crate) fn run_on(engine: Arc<dyn Engine>, plan: &Plan) -> Run {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(world::World::live(plan.clone()))
+    runtime.block_on(world::World::live(plan.clone(), engine))
 }
 
 /// Steps that are shown of a run that failed.

@@ -17,7 +17,7 @@ use smsotpd::otp::{Limits, OnReissue, Policy, Pumping, Service, Template};
 use smsotpd::outbox::{Circuit, MessageStatus, ModemRules};
 use smsotpd::random::Random;
 use smsotpd::secret::{Key, Secret};
-use smsotpd::store::{Memory, Store};
+use smsotpd::store::{Engine, Store};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -62,17 +62,16 @@ struct Inner {
 }
 
 /// What is there before the daemon starts and after it has ended.
-#[derive(Default)]
 pub(super) struct Machine {
-    memory: Arc<Memory>,
+    kept: Arc<dyn Engine>,
     /// The disk has no room.
     pub(super) full: Arc<AtomicBool>,
     opened: Arc<AtomicU64>,
 }
 
 impl World {
-    /// Lives through a plan.
-    pub(super) async fn live(plan: Plan) -> Run {
+    /// Lives through a plan, on this engine's records.
+    pub(super) async fn live(plan: Plan, kept: Arc<dyn Engine>) -> Run {
         let mut script = Script::default();
         if plan.torn {
             (script.line.pieces, script.line.piece_gap_us) = (Some([1, 9]), 500);
@@ -82,7 +81,7 @@ impl World {
         let world = Self(Arc::new(Inner {
             began: Instant::now(),
             rack,
-            machine: Machine::default(),
+            machine: Machine { kept, full: Arc::default(), opened: Arc::default() },
             clock: Clock::simulated(START),
             now: Mutex::default(),
             model: Mutex::new(model),
@@ -254,8 +253,8 @@ impl World {
     async fn start(&self, number: u64, life: &Arc<Life>) -> Result<Core, GatewayError> {
         let Inner { machine, rack, plan, clock, .. } = &*self.0;
         let mut dice = Dice::new(plan.seed, 1000 + number);
-        let (memory, full) = (Arc::clone(&machine.memory), Arc::clone(&machine.full));
-        let disk = Disk { memory, full, life: Arc::clone(life) };
+        let (kept, full) = (Arc::clone(&machine.kept), Arc::clone(&machine.full));
+        let disk = Disk { kept, full, life: Arc::clone(life) };
         let store = Store::over(Arc::new(disk), dice.millis(15));
         let key = Key::from_bytes([7; 32]).with_random(Random::seeded(dice.roll()));
         // Without the families' files nobody asks a modem for reports.
