@@ -113,7 +113,8 @@ impl Inner {
             }
             // A notice may have been lost, and a commit whose outcome was not known may have held.
             looked = if outcome.is_err() { 0 } else { looked + 1 };
-            if outcome.is_ok() && looked % LOOKS == 1 && self.resync().await.is_err() {
+            let doubts = fleet.doubts.swap(false, Ordering::SeqCst);
+            if outcome.is_ok() && (doubts || looked % LOOKS == 1) && self.resync().await.is_err() {
                 looked = 0;
             }
             if outcome.is_err() {
@@ -217,6 +218,7 @@ impl Inner {
         }
         let lost = locked(&fleet.watch).look(&hosts, &fleet.name, self.now().steady());
         *fleet.seen.write().unwrap_or_else(PoisonError::into_inner) = Seen { hosts, modems };
+        locked(&self.queue).set_elsewhere(fleet.ready_elsewhere(self.now().steady()));
         Ok(lost)
     }
 

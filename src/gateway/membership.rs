@@ -32,6 +32,8 @@ pub(super) struct Fleet {
     pub(super) wake: Notify,
     /// Another host told something.
     pub(super) changed: Notify,
+    /// All that waits is to be looked at.
+    pub(super) doubts: AtomicBool,
     pub(super) watch: Mutex<Watch>,
     pub(super) seen: RwLock<Seen>,
     /// What was told last of each modem of this host.
@@ -55,6 +57,7 @@ impl Fleet {
             draining: AtomicBool::new(false),
             wake: Notify::new(),
             changed: Notify::new(),
+            doubts: AtomicBool::new(false),
             watch: Mutex::default(),
             seen: RwLock::default(),
             told: Mutex::default(),
@@ -79,13 +82,14 @@ impl Fleet {
         self.seen(|seen| seen.modems.iter().find(is_it).map(|known| known.host.clone()))
     }
 
-    /// Whether a modem of another host can send.
-    pub(super) fn others_are_ready(&self, now: Steady) -> bool {
+    /// How many modems of other hosts can send.
+    pub(super) fn ready_elsewhere(&self, now: Steady) -> usize {
         self.seen(|seen| {
             let up = |name: &str| {
                 seen.hosts.iter().any(|host| host.name == name && host.state(now) == HostState::Up)
             };
-            seen.modems.iter().any(|modem| modem.ready && modem.host != self.name && up(&modem.host))
+            let can = |modem: &&HostModem| modem.ready && modem.host != self.name && up(&modem.host);
+            seen.modems.iter().filter(can).count()
         })
     }
 }

@@ -50,7 +50,7 @@ impl Gateway {
     /// Whether new work is taken and at least one modem can send: it works, and its breaker is not open.
     pub fn ready(&self) -> bool {
         let now = self.0.now().steady();
-        let others_are_ready = self.0.fleet.as_ref().is_some_and(|fleet| fleet.others_are_ready(now));
+        let others_are_ready = self.0.fleet.as_ref().is_some_and(|fleet| fleet.ready_elsewhere(now) > 0);
         self.0.store.room().is_ok()
             && (others_are_ready
                 || self.0.slots.iter().enumerate().any(|(i, slot)| {

@@ -99,6 +99,16 @@ impl Inner {
             let avoid = self.first_word(m, now);
             self.with_pool(|pool| pool.push(m, recipient, avoid, now));
         }
+        if let Some(fleet) = &self.fleet
+            && m.status == MessageStatus::Sending
+            && m.modem.as_deref().is_some_and(|name| self.owns(name))
+            && !self.has_in_hand(id)
+        {
+            // A claim of this host held after all, and nobody learned of it.
+            locked(&self.suspects).insert(id);
+            fleet.doubts.store(true, Ordering::SeqCst);
+            fleet.wake.notify_one();
+        }
         self.tell_waiting(EventKind::Message(MessageView::from(m)));
     }
 

@@ -19,7 +19,9 @@ impl OnAThread {
         let (work, works) = mpsc::channel::<Work>();
         std::thread::spawn(move || {
             let engine = store::database(&DatabaseUrl::parse(&url).unwrap(), "attic").unwrap();
-            works.into_iter().for_each(|work| work(&*engine));
+            for work in works {
+                work(&*engine);
+            }
         });
         Self(work)
     }

@@ -59,6 +59,8 @@ pub(super) struct Schedule {
     refused_at: BTreeMap<Lane, Steady>,
     turns: Turns,
     given_up: Vec<MessageId>,
+    /// How many modems of other hosts can send what waits here.
+    elsewhere: usize,
 }
 
 impl Schedule {
@@ -79,6 +81,11 @@ impl Schedule {
 }
 
 impl Pool {
+    /// Sets how many modems of other hosts can send what waits here.
+    pub fn set_elsewhere(&mut self, modems: usize) {
+        self.schedule.elsewhere = modems;
+    }
+
     /// Sets how long a code may wait for modems that are in service.
     pub fn set_max_wait(&mut self, max_wait: Duration) {
         self.schedule.max_wait = max_wait;
@@ -233,6 +240,9 @@ impl Pool {
         let load = self.queue.load();
         let modems = load.modems(lane);
         if self.supplies(modems, t).is_empty() {
+            if self.schedule.elsewhere > 0 {
+                return Vec::new();
+            }
             // Nobody knows when one comes back. What waits for it is kept short all the same.
             let away: Vec<_> = modems.iter().map(|&modem| self.members[modem].supply_when_back(t)).collect();
             return self.expected(lane, &away, load.parts(lane), LONG, t).into_iter().collect();
@@ -299,11 +309,18 @@ impl Pool {
 
     /// The modems of a group that are in service.
     fn of(&self, group: &Group, t: &Periods) -> Vec<Supply<'_>> {
-        group.iter().filter_map(|&modem| self.members[modem].supply(t)).collect()
+        self.with_others(group.iter().filter_map(|&modem| self.members[modem].supply(t)).collect())
     }
 
     fn supplies(&self, modems: &[usize], t: &Periods) -> Vec<Supply<'_>> {
-        modems.iter().filter_map(|&modem| self.members[modem].supply(t)).collect()
+        self.with_others(modems.iter().filter_map(|&modem| self.members[modem].supply(t)).collect())
+    }
+
+    /// What waits here also waits at the other hosts, whose modems are taken to be like these.
+    fn with_others<'a>(&self, own: Vec<Supply<'a>>) -> Vec<Supply<'a>> {
+        let others = if own.is_empty() { 0 } else { self.schedule.elsewhere };
+        let copies: Vec<_> = own.iter().copied().cycle().take(others).collect();
+        own.into_iter().chain(copies).collect()
     }
 }
 

@@ -77,6 +77,17 @@ fn as_many_are_let_in_as_begin_in_time_and_fewer_once_one_was_refused() {
 }
 
 #[test]
+fn the_modems_of_other_hosts_count_as_well() {
+    let mut one = pool(vec![ModemRules::default()]);
+    one.set_elsewhere(3);
+    assert_eq!(fill(&mut one, 0, SWISS, START), 5, "one at once here, and four in three seconds");
+    let mut away = pool(vec![ModemRules::default()]);
+    away.leave(0, START);
+    away.set_elsewhere(1);
+    assert_eq!(fill(&mut away, 0, SWISS, START), 100, "the other host knows how fast its modem is");
+}
+
+#[test]
 fn who_comes_back_as_told_is_let_in_before_those_who_come_first() {
     let mut pool = pool(vec![ModemRules::default()]);
     assert_eq!(fill(&mut pool, 0, SWISS, START), 2);
