@@ -19,7 +19,14 @@ const LONGEST_FILTER: usize = 200;
 /// `GET /v1/status`.
 pub(super) fn status(request: &Authorised) -> Response {
     let may = request.may.iter().map(|right| right.as_str().to_owned()).collect();
-    json(StatusCode::OK, &wire::Status { may, ..wire::Status::from(&request.app.service.status()) })
+    let service = &request.app.service;
+    let mut status = wire::Status { may, ..wire::Status::from(&service.status()) };
+    for modem in service.other_modems().iter().filter_map(wire::Modem::of_another) {
+        for of in ["total", &modem.state] {
+            *status.modems.entry(of.to_owned()).or_default() += 1;
+        }
+    }
+    json(StatusCode::OK, &status)
 }
 
 /// `GET /v1/key`.

@@ -78,6 +78,8 @@ async fn each_host_answers_for_all() {
     let ready = |list: &Value| states(list, "modems").values().filter(|state| *state == "ready").count() == 2;
     until(&client, "/v1/modems", "two modems are ready", ready).await;
     assert_eq!(call(&client, Call::get("/readyz")).await.status, 200);
+    let counts = get(&client, "/v1/status").await["modems"].clone();
+    assert_eq!((&counts["total"], &counts["ready"]), (&2.into(), &2.into()));
     let made = post(&client, "/v1/verifications", json!({"to": number(1)}), 201).await;
     let sms = tokio::time::timeout(PATIENCE, phone.recv()).await.unwrap().unwrap();
     let code: String =
