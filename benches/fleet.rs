@@ -7,6 +7,7 @@
 //! - commits: of the whole fleet, from a text's acceptance to its end, while nothing else happens
 //! - issue: codes that 64 connections are issued in a second at one host, and at two and three hosts together
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -66,7 +67,8 @@ async fn fleet(base: &Path, url: &str, run: &str, modems: &[usize]) -> Vec<Host>
         );
         for i in 0..modems {
             let port = sim.as_ref().expect("modems").port(i);
-            config += &format!("[[modem]]\nname = \"h{n}m{i}\"\nport = \"{}\"\n", port.display());
+            writeln!(config, "[[modem]]\nname = \"h{n}m{i}\"\nport = \"{}\"", port.display())
+                .expect("a string");
         }
         let path = dir.join("smsotpd.toml");
         std::fs::write(&path, config).expect("a file");

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 
 use gsm_modem::State as ModemState;
 
-use super::effects::{Effect, Move};
+use super::effects::Move;
 use super::error::{GatewayError, Result};
 use super::inner::Inner;
 use super::lock::locked;
@@ -287,18 +287,13 @@ impl Move<'_, '_> {
         let events = if elsewhere {
             let reason = format!("the host {} was lost while it was on the air", host.name);
             let end = End::Unknown { references: Vec::new(), reason };
-            modems.into_iter().map(|modem| Event::Ended { modem, end: end.clone() }).collect()
+            modems.iter().map(|modem| Event::Ended { modem: modem.clone(), end: end.clone() }).collect()
         } else {
             vec![Event::FoundSending]
         };
         for event in events {
             let settled = self.settle(id, &event, None)?;
-            for m in settled.states {
-                self.then(Effect::Message(m.clone()));
-                if m.status == MessageStatus::Queued {
-                    self.then(Effect::Enqueue(m, vec![]));
-                }
-            }
+            self.went_through(modems.first().map_or("", String::as_str), &settled.states);
         }
         Ok(())
     }

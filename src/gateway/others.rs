@@ -165,12 +165,8 @@ impl Inner {
                 };
                 if !inner.has_in_hand(id) && m.twins.is_empty() {
                     mv.found_on_air(&m)?;
-                    for m in mv.settle(id, &outbox::Event::FoundSending, None)?.states {
-                        mv.then(Effect::Message(m.clone()));
-                        if m.status == MessageStatus::Queued {
-                            mv.then(Effect::Enqueue(m, vec![]));
-                        }
-                    }
+                    let settled = mv.settle(id, &outbox::Event::FoundSending, None)?;
+                    mv.went_through(m.modem.as_deref().unwrap_or_default(), &settled.states);
                 }
                 Ok(())
             })

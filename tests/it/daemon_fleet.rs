@@ -110,23 +110,25 @@ async fn each_host_answers_for_all() {
     let id = waits["id"].as_str().unwrap();
     assert_eq!(office.over(id).await["status"], "sent");
 
-    // Another host with a modem of that name.
-    let url = get_url(&attic);
-    let mut twin = Rig::prepare(1, Script::default(), &host(&url, "cellar"));
-    twin.prefix = "attic";
-    std::fs::create_dir(twin.dir.path().join("state")).unwrap();
-    let key = |rig: &Rig| rig.dir.path().join("state/secret.key");
-    std::fs::copy(key(&attic), key(&twin)).unwrap();
-    twin.spawn();
-    assert_eq!(twin.ended().code(), Some(78));
-    assert!(twin.logs().contains("attic0"), "{}", twin.logs());
-
+    no_other_has_its_modems(&attic);
     attic.kill();
     until(&client, "/v1/hosts", "the attic is lost", |list| states(list, "hosts")["attic"] == "lost").await;
     assert_eq!(get(&client, "/v1/modems/attic0").await["state"], "absent");
     assert_eq!(call(&client, Call::get("/readyz")).await.status, 503);
     expect(&call(&client, Call::delete("/v1/hosts/attic")).await, 200);
     assert!(!states(&get(&client, "/v1/hosts").await, "hosts").contains_key("attic"));
+}
+
+/// A host is refused whose modems have the names of another's.
+fn no_other_has_its_modems(attic: &Rig) {
+    let mut twin = Rig::prepare(1, Script::default(), &host(&get_url(attic), "cellar"));
+    twin.prefix = "attic";
+    std::fs::create_dir(twin.dir.path().join("state")).unwrap();
+    let key = |rig: &Rig| rig.dir.path().join("state/secret.key");
+    std::fs::copy(key(attic), key(&twin)).unwrap();
+    twin.spawn();
+    assert_eq!(twin.ended().code(), Some(78));
+    assert!(twin.logs().contains("attic0"), "{}", twin.logs());
 }
 
 /// The database of a host.
@@ -227,6 +229,31 @@ enum Fails {
     DatabaseStopped,
 }
 
+impl Fails {
+    fn happen(self, hosts: &mut [Rig], server: &Server) {
+        match self {
+            Self::Host(index) => {
+                hosts[index].kill();
+                hosts[index].launch();
+            }
+            Self::Paused(index) => {
+                hosts[index].signal(Signal::STOP);
+                std::thread::sleep(LEASE + Duration::from_secs(3));
+                hosts[index].signal(Signal::CONT);
+            }
+            Self::DatabaseKilled => {
+                server.kill();
+                server.start();
+            }
+            Self::DatabaseStopped => {
+                server.stop();
+                std::thread::sleep(Duration::from_secs(1));
+                server.start();
+            }
+        }
+    }
+}
+
 /// `SMSOTP_FLEET=1000` works on a thousand codes and three thousand texts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hosts_and_their_database_fail_in_turn_and_nothing_is_lost() {
@@ -275,26 +302,7 @@ async fn hosts_and_their_database_fail_in_turn_and_nothing_is_lost() {
     while next.load(Ordering::SeqCst) < last || failures < plan.len() {
         let fails = plan[failures % plan.len()];
         tokio::time::sleep(Duration::from_millis(700)).await;
-        tokio::task::block_in_place(|| match fails {
-            Fails::Host(index) => {
-                hosts[index].kill();
-                hosts[index].launch();
-            }
-            Fails::Paused(index) => {
-                hosts[index].signal(Signal::STOP);
-                std::thread::sleep(LEASE + Duration::from_secs(3));
-                hosts[index].signal(Signal::CONT);
-            }
-            Fails::DatabaseKilled => {
-                server.kill();
-                server.start();
-            }
-            Fails::DatabaseStopped => {
-                server.stop();
-                std::thread::sleep(Duration::from_secs(1));
-                server.start();
-            }
-        });
+        tokio::task::block_in_place(|| fails.happen(&mut hosts, &server));
         failures += 1;
     }
     let mut ids = Vec::new();
