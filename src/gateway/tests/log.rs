@@ -1,6 +1,7 @@
 //! The log has a line for each step of a message's life, whole without its fields, and no number.
 
 use std::io::Write;
+use std::sync::OnceLock;
 
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
@@ -34,8 +35,11 @@ impl MakeWriter<'_> for Lines {
 }
 
 impl Lines {
-    /// Writes down what this thread logs from now on.
+    /// Writes down what this thread logs from now on. While there is one subscriber alone, tracing asks the thread that comes
+    /// to a line first whether anybody wants the line, and keeps that answer for all threads: so there is a second one.
     fn kept() -> (Self, tracing::subscriber::DefaultGuard) {
+        static SECOND: OnceLock<tracing::Dispatch> = OnceLock::new();
+        SECOND.get_or_init(|| tracing::Dispatch::new(tracing_subscriber::registry()));
         let lines = Self::default();
         let log = tracing_subscriber::fmt().with_ansi(false).without_time().with_max_level(Level::INFO);
         let guard = tracing::subscriber::set_default(log.with_writer(lines.clone()).finish());
