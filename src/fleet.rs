@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::clock::Steady;
-use crate::outbox::{Home, ModemRules};
+use crate::outbox::{Fit, Home, route};
 use crate::phone::PhoneNumber;
 use crate::secret::Sealed;
 
@@ -80,29 +80,10 @@ pub struct HostModem {
     pub facts: Sealed,
 }
 
-/// How well a modem fits a number, as far as a pool of another host can tell; the greater, the better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fit {
-    /// How many characters the longest of its routes that fits has; 0 without routes.
-    pub route: usize,
-    /// Whether its SIM is in its home network.
-    pub at_home: bool,
-    /// How near its SIM's country is to the number, as [`Home::nearness`] tells.
-    pub nearness: usize,
-}
-
-impl Fit {
-    /// Nothing when the modem may not serve the number.
-    pub fn of(routes: Option<&[String]>, roaming: bool, home: Home, to: &PhoneNumber) -> Option<Self> {
-        let rules = ModemRules { routes: routes.map(<[_]>::to_vec), ..ModemRules::default() };
-        Some(Self { route: rules.route(to)?, at_home: !roaming, nearness: home.nearness(to.range()) })
-    }
-}
-
 impl HostModem {
     /// How well it fits a number; nothing when it may not serve the number.
     pub fn fit(&self, to: &PhoneNumber) -> Option<Fit> {
-        Fit::of(self.routes.as_deref(), self.roaming, self.home, to)
+        Some(Fit::new(route(self.routes.as_deref(), to)?, self.roaming, self.home, to.range()))
     }
 }
 

@@ -12,10 +12,9 @@ use super::error::Result;
 use super::inner::Inner;
 use super::lock::locked;
 use crate::clock::Steady;
-use crate::fleet::{Fit, HostModem, HostState};
+use crate::fleet::HostModem;
 use crate::id::MessageId;
-use crate::outbox::{self, Avoid, Message, MessageStatus, Others};
-use crate::phone::PhoneNumber;
+use crate::outbox::{self, Avoid, Fit, Message, MessageStatus, Others};
 use crate::store::{HostRecords as _, Records as _, View};
 
 /// How long a host leaves a message to a better modem of another host.
@@ -28,20 +27,12 @@ impl Inner {
     /// How well the modems of other hosts fit a message, of those that are there.
     fn fits_elsewhere(&self, m: &Message, now: Steady, is_ready: impl Fn(&HostModem) -> bool) -> Vec<Fit> {
         let Some(fleet) = &self.fleet else { return Vec::new() };
-        fleet.seen(|seen| {
-            let up = |host: &str| {
-                let found = seen.hosts.iter().find(|known| known.name == host);
-                found.is_some_and(|known| known.state(now) == HostState::Up)
-            };
-            let may = |modem: &&HostModem| {
-                modem.host != fleet.name
-                    && is_ready(modem)
-                    && m.wanted_modem.as_ref().is_none_or(|wanted| *wanted == modem.name)
-                    && m.refused.as_ref().is_none_or(|refused| refused.modem != modem.name)
-                    && up(&modem.host)
-            };
-            seen.modems.iter().filter(may).filter_map(|modem| modem.fit(&m.to)).collect()
-        })
+        let may = |modem: &&HostModem| {
+            is_ready(modem)
+                && m.wanted_modem.as_ref().is_none_or(|wanted| *wanted == modem.name)
+                && m.refused.as_ref().is_none_or(|refused| refused.modem != modem.name)
+        };
+        fleet.others(now, |others| others.filter(may).filter_map(|modem| modem.fit(&m.to)).collect())
     }
 
     /// The modems of this host that leave this message a moment to a better one of another host.
@@ -50,18 +41,9 @@ impl Inner {
             return Avoid::new();
         };
         let until = now.plus(FIRST_WORD);
-        let own = (0..self.slots.len()).filter(|&index| self.fit(index, &m.to).is_some_and(|own| own < best));
+        let worse = |index: &usize| locked(&self.queue).fit(*index, &m.to).is_some_and(|own| own < best);
+        let own = (0..self.slots.len()).filter(worse);
         own.map(|index| (self.slots[index].modem.name().to_owned(), until)).collect()
-    }
-
-    /// How well a modem of this host fits a number.
-    fn fit(&self, index: usize, to: &PhoneNumber) -> Option<Fit> {
-        let rules = self.settings().rules(self.slots[index].modem.name());
-        let (home, roaming) = {
-            let pool = locked(&self.queue);
-            (pool.home(index), pool.is_roaming(index))
-        };
-        Fit::of(rules.routes.as_deref(), roaming, home, to)
     }
 
     /// Which other modem, of whichever host, could send a message that this one could not.

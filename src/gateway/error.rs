@@ -114,9 +114,10 @@ impl From<StoreError> for GatewayError {
 }
 
 impl GatewayError {
-    /// Whether it passes by itself.
-    pub(super) const fn passes(&self) -> bool {
-        matches!(self, Self::NotNow(_))
+    /// Whether the database is away, so that it may be tried again. A disk that was found full by a commit is not: the
+    /// store is to be opened anew.
+    pub(super) const fn is_away(&self) -> bool {
+        matches!(self, Self::NotNow(StoreError::Away(_)))
     }
 
     /// The rule by which a code or a message is refused, as the configuration names it; nothing for what is no refusal

@@ -19,9 +19,6 @@ use crate::id::MessageId;
 use crate::outbox::{End, Event, Message, MessageStatus};
 use crate::store::{HostRecords as _, Records, StoreError, Tx};
 
-/// Messages that are looked at together.
-const AT_ONCE: usize = 500;
-
 /// After how many beats a host looks at all that waits.
 const LOOKS: u32 = 5;
 
@@ -114,7 +111,7 @@ impl Inner {
             // A notice may have been lost, and a commit whose outcome was not known may have held.
             looked = if outcome.is_err() { 0 } else { looked + 1 };
             let doubts = fleet.doubts.swap(false, Ordering::SeqCst);
-            if outcome.is_ok() && (doubts || looked % LOOKS == 1) && self.resync().await.is_err() {
+            if outcome.is_ok() && (doubts || looked % LOOKS == 1) && self.resync(fleet).await.is_err() {
                 looked = 0;
             }
             if outcome.is_err() {
@@ -240,18 +237,10 @@ impl Inner {
             "the host {name} was not heard of: what it had on the air is of unknown outcome, and goes out again through \
              another modem"
         );
-        let mut after: Option<MessageId> = None;
-        loop {
-            let (some, last) = self.store.read(move |view| view.some_live_messages(after, AT_ONCE)).await??;
-            for m in some.into_iter().filter(|m| m.status == MessageStatus::Sending) {
-                if on_air_at(&m, &host).next().is_some() {
-                    let host = host.clone();
-                    self.make_in_turn(move |mv| mv.take_over(m.id, &host)).await?;
-                }
-            }
-            after = last;
-            if after.is_none() {
-                break;
+        for m in self.live_beside_the_pool().await? {
+            if m.status == MessageStatus::Sending && on_air_at(&m, &host).next().is_some() {
+                let host = host.clone();
+                self.make_in_turn(move |mv| mv.take_over(m.id, &host)).await?;
             }
         }
         let settled = move |mv: &mut Move<'_, '_>| {
@@ -280,20 +269,16 @@ impl Move<'_, '_> {
             return Ok(());
         }
         let modems: Vec<_> = on_air_at(&m, host).map(str::to_owned).collect();
-        for modem in &modems {
-            self.answers_late(modem, id, m.first_part(modem))?;
+        if modems.len() > m.twins.len() {
+            return self.sent_unknown(&m);
         }
-        let elsewhere = 1 + m.twins.len() > modems.len();
-        let events = if elsewhere {
-            let reason = format!("the host {} was lost while it was on the air", host.name);
-            let end = End::Unknown { references: Vec::new(), reason };
-            modems.iter().map(|modem| Event::Ended { modem: modem.clone(), end: end.clone() }).collect()
-        } else {
-            vec![Event::FoundSending]
-        };
-        for event in events {
-            let settled = self.settle(id, &event, None)?;
-            self.went_through(modems.first().map_or("", String::as_str), &settled.states);
+        // A modem of another host has it as well.
+        let reason = format!("the host {} was lost while it was on the air", host.name);
+        let end = End::Unknown { references: Vec::new(), reason };
+        for modem in modems {
+            self.answers_late(&modem, id, m.first_part(&modem))?;
+            let settled = self.settle(id, &Event::Ended { modem: modem.clone(), end: end.clone() }, None)?;
+            self.went_through(&modem, &settled.states);
         }
         Ok(())
     }

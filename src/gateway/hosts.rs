@@ -11,6 +11,9 @@ use crate::fleet::{Host, HostModem, HostState};
 use crate::store::HostRecords as _;
 use crate::trail::Audit;
 
+/// No host is called so.
+const NONE: GatewayError = GatewayError::NotFound("host of this name");
+
 impl Gateway {
     /// Tells how a modem is described to other hosts.
     pub fn describe_modems(&self, describe: Describe) {
@@ -24,24 +27,31 @@ impl Gateway {
     /// All hosts that share the store, by name; of a store of its own the one host.
     pub fn hosts(&self) -> Vec<HostView> {
         let (inner, now) = (&self.0, self.0.now());
-        let own = |name: &str| HostView {
-            name: name.to_owned(),
-            version: VERSION.to_owned(),
-            seen_at: now.wall(),
-            modems: inner.slots.len(),
-            sending: inner.sending(),
-            state: HostState::Up,
+        let Some(fleet) = &inner.fleet else {
+            return vec![HostView {
+                name: inner.settings().machine.clone(),
+                version: VERSION.to_owned(),
+                seen_at: now.wall(),
+                modems: inner.slots.len(),
+                sending: inner.sending(),
+                state: HostState::Up,
+            }];
         };
-        let Some(fleet) = &inner.fleet else { return vec![own(&inner.settings().machine)] };
         let view = |host: &Host| HostView {
+            name: host.name.clone(),
+            version: host.version.clone(),
             seen_at: now.told(host.seen),
             modems: host.modems.len(),
             sending: usize::try_from(host.sending).unwrap_or(usize::MAX),
             state: host.state(now.steady()),
-            version: host.version.clone(),
-            ..own(&host.name)
         };
         fleet.seen(|seen| seen.hosts.iter().map(view).collect())
+    }
+
+    /// A host as the store has it now.
+    async fn host_now(&self, name: &str) -> Result<HostView> {
+        self.0.look_at_hosts().await?;
+        self.hosts().into_iter().find(|host| host.name == name).ok_or(NONE)
     }
 
     /// The modems of the other hosts, by name, as their hosts describe them.
@@ -49,10 +59,7 @@ impl Gateway {
         let (inner, now) = (&self.0, self.0.now().steady());
         let Some(fleet) = &inner.fleet else { return Vec::new() };
         fleet.seen(|seen| {
-            let is_lost = |modem: &HostModem| {
-                let host = seen.hosts.iter().find(|host| host.name == modem.host);
-                host.is_none_or(|host| host.state(now) == HostState::Lost)
-            };
+            let is_lost = |modem: &HostModem| seen.state_of(&modem.host, now) == HostState::Lost;
             let others = seen.modems.iter().filter(|modem| modem.host != fleet.name);
             let view = |modem: &HostModem| {
                 let facts = inner.key.unseal(&owner(&modem.name), &modem.facts).ok()?;
@@ -73,7 +80,7 @@ impl Gateway {
         self.0.fleet_or_refuse()?;
         let wanted = name.clone();
         let drain = move |mv: &mut Move<'_, '_>| {
-            let mut host = mv.tx.host(&name)?.ok_or(GatewayError::NotFound("host of this name"))?;
+            let mut host = mv.tx.host(&name)?.ok_or(NONE)?;
             if host.draining != draining {
                 host.draining = draining;
                 mv.tx.put_host(&host)?;
@@ -83,19 +90,13 @@ impl Gateway {
             Ok(())
         };
         self.0.perform(drain).await?;
-        self.0.look_at_hosts().await?;
-        self.hosts()
-            .into_iter()
-            .find(|host| host.name == wanted)
-            .ok_or(GatewayError::NotFound("host of this name"))
+        self.host_now(&wanted).await
     }
 
     /// Forgets a host that is gone. What it had on the air is taken over first.
     pub async fn forget_host(&self, caller: &Caller, name: &str) -> Result<HostView> {
         self.0.fleet_or_refuse()?;
-        self.0.look_at_hosts().await?;
-        let found = self.hosts().into_iter().find(|host| host.name == name);
-        let host = found.ok_or(GatewayError::NotFound("host of this name"))?;
+        let host = self.host_now(name).await?;
         let up = || {
             let why = format!("the host {} is {}: stop its daemon first", host.name, host.state.as_str());
             GatewayError::Conflict(why)

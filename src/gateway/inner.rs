@@ -1,7 +1,6 @@
 //! What the use cases have at hand: the store, the pool, the modems, and who is told of what happens. They stand on
 //! this file, and it uses none of them.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
@@ -50,8 +49,6 @@ pub(super) struct Inner {
     pub(super) taken_up: Mutex<Option<MessageId>>,
     /// This host among others, when the store is shared.
     pub(super) fleet: Option<Fleet>,
-    /// What this host had on the air at the last look by the store alone.
-    pub(super) suspects: Mutex<BTreeSet<MessageId>>,
     /// Something earlier than `keeper_at` waits for its time.
     pub(super) keeper: Notify,
     /// Until when the keeper sleeps, in milliseconds; zero while it looks.

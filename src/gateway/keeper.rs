@@ -65,7 +65,7 @@ impl Inner {
             let now = self.now();
             let sealing = match self.pass(now, &mut swept).await {
                 Ok(sealing) => sealing,
-                Err(e) if e.passes() => {
+                Err(e) if e.is_away() => {
                     tracing::debug!("the keeper of times waits: {e}");
                     self.clocks.sleep_until(self.now().steady().plus(AGAIN)).await;
                     continue;

@@ -57,7 +57,6 @@ impl Gateway {
             expiries: Mutex::default(),
             taken_up: Mutex::default(),
             fleet,
-            suspects: Mutex::default(),
             keeper: Notify::new(),
             keeper_at: AtomicU64::new(0),
             events: Events::new(),

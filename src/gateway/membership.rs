@@ -1,6 +1,6 @@
 //! What this host knows of itself among others that share the store, and what it saw of them. The gateway stands on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 
@@ -11,6 +11,7 @@ use super::error::Result;
 use super::view::ModemView;
 use crate::clock::Steady;
 use crate::fleet::{Host, HostModem, HostState, OrderId, Watch};
+use crate::id::MessageId;
 use crate::phone::Country;
 
 /// Those who wait here for another host.
@@ -32,8 +33,10 @@ pub(super) struct Fleet {
     pub(super) wake: Notify,
     /// Another host told something.
     pub(super) changed: Notify,
-    /// All that waits is to be looked at.
+    /// All that waits is to be looked at at the next beat.
     pub(super) doubts: AtomicBool,
+    /// What this host had on the air at the last look by the store alone.
+    pub(super) suspects: Mutex<BTreeSet<MessageId>>,
     pub(super) watch: Mutex<Watch>,
     pub(super) seen: RwLock<Seen>,
     /// What was told last of each modem of this host.
@@ -58,6 +61,7 @@ impl Fleet {
             wake: Notify::new(),
             changed: Notify::new(),
             doubts: AtomicBool::new(false),
+            suspects: Mutex::default(),
             watch: Mutex::default(),
             seen: RwLock::default(),
             told: Mutex::default(),
@@ -82,15 +86,29 @@ impl Fleet {
         self.seen(|seen| seen.modems.iter().find(is_it).map(|known| known.host.clone()))
     }
 
+    /// What is read of the modems of other hosts that are up.
+    pub(super) fn others<T>(
+        &self,
+        now: Steady,
+        read: impl FnOnce(&mut dyn Iterator<Item = &HostModem>) -> T,
+    ) -> T {
+        self.seen(|seen| {
+            let is_up = |modem: &&HostModem| seen.state_of(&modem.host, now) == HostState::Up;
+            read(&mut seen.modems.iter().filter(|modem| modem.host != self.name).filter(is_up))
+        })
+    }
+
     /// How many modems of other hosts can send.
     pub(super) fn ready_elsewhere(&self, now: Steady) -> usize {
-        self.seen(|seen| {
-            let up = |name: &str| {
-                seen.hosts.iter().any(|host| host.name == name && host.state(now) == HostState::Up)
-            };
-            let can = |modem: &&HostModem| modem.ready && modem.host != self.name && up(&modem.host);
-            seen.modems.iter().filter(can).count()
-        })
+        self.others(now, |others| others.filter(|modem| modem.ready).count())
+    }
+}
+
+impl Seen {
+    /// How a host stands; one that nobody knows is lost.
+    pub(super) fn state_of(&self, host: &str, now: Steady) -> HostState {
+        let known = self.hosts.iter().find(|known| known.name == host);
+        known.map_or(HostState::Lost, |known| known.state(now))
     }
 }
 

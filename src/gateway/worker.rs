@@ -36,7 +36,7 @@ impl Inner {
                 let next = readiness.borrow_and_update().clone();
                 match self.meet(index, &ready, &next, &mut ended).await {
                     Ok(()) => ready = next,
-                    Err(e) if e.passes() => {
+                    Err(e) if e.is_away() => {
                         readiness.mark_changed();
                         self.wait_for_store(index, &e).await;
                         continue;
@@ -66,7 +66,7 @@ impl Inner {
             }
             match self.turn(index, ended.clone(), claim).await {
                 Ok(next) => ended = next,
-                Err(e) if e.passes() => self.wait_for_store(index, &e).await,
+                Err(e) if e.is_away() => self.wait_for_store(index, &e).await,
                 Err(e) => {
                     // The store told the daemon already; what is claimed is found again at the next start.
                     tracing::error!(
@@ -80,10 +80,13 @@ impl Inner {
         }
     }
 
-    /// The store is away for a while: what ended is written down when it is back, and what was claimed is found again.
+    /// The database is away for a while: what ended is written down when it is back, and what was claimed is looked for.
     async fn wait_for_store(&self, index: usize, why: &GatewayError) {
         let slot = &self.slots[index];
         *locked(&slot.sending) = None;
+        if let Some(fleet) = &self.fleet {
+            fleet.doubts.store(true, Ordering::SeqCst);
+        }
         tracing::debug!(modem = slot.modem.name(), "{} waits: {why}", slot.modem.name());
         self.clocks.sleep_until(self.now().steady().plus(WAIT)).await;
     }
@@ -287,9 +290,10 @@ impl Inner {
     ) -> Result<()> {
         let nameless = next.ready && next.sim.is_empty() && locked(&self.queue).sim(index).is_none();
         if nameless || !next.sim.is_empty() && next.sim != known.sim {
-            if let Some(last) = ended.take() {
+            if ended.is_some() {
                 // The counts that the store tells have to hold this send.
-                self.turn(index, Some(last), None).await?;
+                self.turn(index, ended.clone(), None).await?;
+                *ended = None;
             }
             let source = self.source(self.slots[index].modem.name(), &next.sim);
             let (sim, ledger, recipients) = self.counts(source).await?;

@@ -16,7 +16,7 @@ use super::entry::{Avoid, Entry};
 use super::ledger::{Ledger, Periods, Recipients};
 use super::queue::Queue;
 use super::{
-    Account, BreakerRules, Circuit, EndedSend, Home, Judgement, Kind, Message, ModemRules, Observation,
+    Account, BreakerRules, Circuit, EndedSend, Fit, Home, Judgement, Kind, Message, ModemRules, Observation,
     Others, SendEnd,
 };
 use crate::clock::{Now, Steady};
@@ -44,12 +44,8 @@ pub struct Sim {
 pub struct Fitness {
     /// Whether it is another modem than the one that just failed with the message.
     pub fresh: bool,
-    /// How many characters the longest of its routes that fits has; 0 without routes.
-    pub route: usize,
-    /// Whether its SIM is in its home network.
-    pub at_home: bool,
-    /// How near its SIM's country is to the number, as [`Home::nearness`] tells.
-    pub nearness: usize,
+    /// How well it fits the number.
+    pub fit: Fit,
     /// How much of its SIM's allowance is used up, in thousandths; poor health increases the value.
     pub used: Reverse<u64>,
     /// Its turn: each part that it sends moves it back, further when its health is poor.

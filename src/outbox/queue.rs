@@ -179,9 +179,9 @@ impl Queue {
         self.ready.get(self.ranks.get(&id)?).map(|entry| &**entry)
     }
 
-    /// Whether a message waits.
-    pub fn has(&self, id: MessageId) -> bool {
-        self.ranks.contains_key(&id)
+    /// A message, whether its time has come or not.
+    pub fn get(&self, id: MessageId) -> Option<&Entry> {
+        self.ready_entry(id).or_else(|| self.delayed.get(&id).map(|entry| &**entry))
     }
 
     /// Removes a message wherever it waits.

@@ -1,5 +1,6 @@
 //! What one modem may be used for, according to its operator.
 
+use super::fit::route;
 use crate::phone::PhoneNumber;
 
 /// The rules of one modem and its SIM. A limit that is left out does not limit.
@@ -20,11 +21,9 @@ pub struct ModemRules {
 }
 
 impl ModemRules {
-    /// How closely the routes fit a number: the length of the longest prefix that fits, zero without routes;
-    /// `None` when the modem may not serve the number.
+    /// How closely its routes fit a number, as [`route`] tells.
     pub fn route(&self, to: &PhoneNumber) -> Option<usize> {
-        let Some(routes) = &self.routes else { return Some(0) };
-        routes.iter().filter(|prefix| to.as_str().starts_with(prefix.as_str())).map(String::len).max()
+        route(self.routes.as_deref(), to)
     }
 
     /// How much of a limit is available to a message of this kind.

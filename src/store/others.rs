@@ -6,7 +6,7 @@ use super::tables::{EVENT_ENDS, HOSTS, KEYRING, MESSAGES, ORDERS, OVERDUE, VERIF
 use crate::fleet::OrderId;
 use crate::id::{MessageId, VerificationId};
 
-/// What others changed in one commit.
+/// What others changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Others {
     /// These verifications were made, changed or forgotten.
@@ -36,6 +36,17 @@ impl Others {
             overdue: keys(&OVERDUE, changes),
             keys: !keys(&KEYRING, changes).is_empty(),
         }
+    }
+
+    /// Adds what they changed after that.
+    pub fn join(&mut self, later: Self) {
+        self.verifications.extend(later.verifications);
+        self.messages.extend(later.messages);
+        self.events |= later.events;
+        self.hosts |= later.hosts;
+        self.orders.extend(later.orders);
+        self.overdue.extend(later.overdue);
+        self.keys |= later.keys;
     }
 }
 

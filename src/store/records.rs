@@ -147,11 +147,21 @@ pub trait Records {
         after: Option<MessageId>,
         limit: usize,
     ) -> Result<(Vec<Message>, Option<MessageId>), StoreError> {
+        let (ids, last) = self.some_live_ids(after, limit)?;
+        let found = ids.into_iter().filter_map(|id| self.message(id).transpose());
+        Ok((found.collect::<Result<_, _>>()?, last))
+    }
+
+    /// The ids of those, alone.
+    fn some_live_ids(
+        &self,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<(Vec<MessageId>, Option<MessageId>), StoreError> {
         let range = after.map_or_else(|| LIVE.all(), |last| LIVE.behind(&last));
         let ids = LIVE.keys(self, range, Order::Ascending, limit)?;
         let last = ids.last().copied().filter(|_| ids.len() >= limit);
-        let found = ids.into_iter().filter_map(|id| self.message(id).transpose());
-        Ok((found.collect::<Result<_, _>>()?, last))
+        Ok((ids, last))
     }
 
     /// At most `limit` messages that `wanted` takes, newest first, older than `before`.

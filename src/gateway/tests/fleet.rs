@@ -11,7 +11,11 @@ use crate::store::{Engine, HostRecords as _, Memory, Order, Overlay, Pair, Store
 struct Line {
     memory: Memory,
     is_cut: Arc<AtomicBool>,
+    /// How the next commit fails, and is not made.
+    fails: Fails,
 }
+
+type Fails = Arc<Mutex<Option<StoreError>>>;
 
 impl Line {
     fn reach(&self) -> Result<&Memory, StoreError> {
@@ -40,6 +44,9 @@ impl Engine for Line {
     }
 
     fn commit(&self, changes: Overlay) -> Result<(), StoreError> {
+        if let Some(why) = locked(&self.fails).take() {
+            return Err(why);
+        }
         self.reach()?.commit(changes)
     }
 
@@ -56,6 +63,7 @@ impl Engine for Line {
 struct At {
     world: World,
     is_cut: Arc<AtomicBool>,
+    fails: Fails,
 }
 
 /// Hosts of these names with so many modems each, which are called `attic0` and so on.
@@ -73,14 +81,15 @@ async fn host(database: &Memory, clock: &Clock, name: &str, modems: usize) -> At
 }
 
 async fn host_with(database: &Memory, clock: &Clock, name: &str, modems: usize, settings: Settings) -> At {
-    let is_cut = Arc::new(AtomicBool::new(false));
-    let engine = Line { memory: database.beside(), is_cut: Arc::clone(&is_cut) };
+    let (is_cut, fails) = (Arc::new(AtomicBool::new(false)), Fails::default());
+    let memory = database.beside();
+    let engine = Line { memory, is_cut: Arc::clone(&is_cut), fails: Arc::clone(&fails) };
     let store = Store::over(Arc::new(engine), Duration::ZERO);
     let settings = Settings { host: Some(name.to_owned()), ..settings };
     let cards = (0..modems).map(|i| card(&format!("sim {name} {i}"))).collect();
     let world = World::of_sims(cards, settings, store, clock.clone()).await;
     world.gateway.describe_modems(|modem| modem.name.clone().into_bytes());
-    At { world, is_cut }
+    At { world, is_cut, fails }
 }
 
 impl At {
@@ -93,6 +102,11 @@ impl At {
     async fn hosts(&self) -> Vec<(String, HostState)> {
         self.settle().await;
         self.world.gateway.hosts().into_iter().map(|host| (host.name, host.state)).collect()
+    }
+
+    /// The next commit of this host is lost.
+    fn lose_a_commit(&self) {
+        *locked(&self.fails) = Some(StoreError::Away("a test".to_owned()));
     }
 
     /// Lets all tasks run, also those of hosts whose store is away.
@@ -393,4 +407,55 @@ async fn a_code_whose_modem_is_silent_also_goes_out_through_another_host() {
     attic.settle().await;
     assert_eq!(attic.message(view.message.0).await.attempts, 2);
     assert!(attic.world.air.try_recv().is_err() && cellar.world.air.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn an_end_whose_commit_is_lost_while_the_sim_changes_is_written_down() {
+    let [mut attic, cellar] = fleet([("attic", 1), ("cellar", 0)]).await;
+    let held = attic.world.hold(0, Outcome::Accepted { references: vec![7] });
+    let id = cellar.world.send("+41791234567").await;
+    attic.sends().await;
+    attic.lose_a_commit();
+    attic.world.modems[0].readiness.send_modify(|known| known.sim = card("another"));
+    held.end();
+    attic.settle().await;
+    assert_eq!(cellar.message(id).await.status, MessageStatus::Sending);
+    attic.pass(BEAT).await;
+    cellar.reaches(id, MessageStatus::Sent).await;
+    assert_eq!(cellar.message(id).await.attempts, 1);
+}
+
+#[tokio::test]
+async fn a_message_whose_claim_is_lost_goes_out_at_the_next_beat() {
+    let [mut attic, cellar] = fleet([("attic", 1), ("cellar", 0)]).await;
+    attic.pass(BEAT).await;
+    attic.lose_a_commit();
+    let id = cellar.world.send("+41791234567").await;
+    attic.settle().await;
+    assert!(attic.world.air.try_recv().is_err());
+    attic.pass(BEAT).await;
+    attic.sends().await;
+    cellar.reaches(id, MessageStatus::Sent).await;
+}
+
+/// A store that met a full disk in a commit is opened anew, which waits for the workers.
+#[tokio::test]
+async fn a_worker_ends_when_a_commit_finds_the_disk_full() {
+    let [mut attic] = fleet([("attic", 1)]).await;
+    let fails = Fails::default();
+    let line = Line { memory: Memory::default(), is_cut: Arc::default(), fails: Arc::clone(&fails) };
+    let (store, clock) = (Store::over(Arc::new(line), Duration::ZERO), attic.world.clock.clone());
+    let modem = Arc::clone(&attic.world.modems[0]) as Arc<dyn Submit>;
+    let gateway =
+        Gateway::open(store, Key::from_bytes([9; 32]), clock, settings(), vec![modem]).await.unwrap();
+    let running = gateway.clone();
+    let run = tokio::spawn(async move { running.run().await });
+    let held = attic.world.hold(0, Outcome::Accepted { references: vec![7] });
+    gateway.send(&Caller::default(), text("+41791234567", "hello")).await.unwrap();
+    attic.sends().await;
+    *locked(&fails) = Some(StoreError::NoRoom);
+    held.end();
+    attic.settle().await;
+    gateway.stop();
+    tokio::time::timeout(Duration::from_secs(10), run).await.expect("it ends").unwrap();
 }

@@ -8,13 +8,20 @@ use crate::clock::Steady;
 use crate::id::MessageId;
 use crate::outbox::ledger::{Need, Periods};
 use crate::outbox::pace::{LONGEST, Supply};
-use crate::outbox::{Account, Circuit, Entry, Home, ModemRules, Pace};
+use crate::outbox::{Account, Circuit, Entry, Fit, Home, ModemRules, Pace};
+use crate::phone::PhoneNumber;
 
 impl Pool {
-    /// Whether a message waits, or was given to a modem that has not asked for it yet.
-    pub fn has(&self, id: MessageId) -> bool {
-        let given = |member: &Member| matches!(&member.work, Work::Given(entry) if entry.id == id);
-        self.queue.has(id) || self.members.iter().any(given)
+    /// Whether a message waits to be sent, or was given to a modem that has not asked for it yet. A twin is on the air.
+    pub fn waits(&self, id: MessageId) -> bool {
+        let is_it = |entry: &Entry| entry.id == id && entry.twin_of.is_none();
+        let given = |member: &Member| matches!(&member.work, Work::Given(entry) if is_it(entry));
+        self.queue.get(id).is_some_and(is_it) || self.members.iter().any(given)
+    }
+
+    /// Where the SIM of a modem is at home.
+    pub fn home(&self, modem: usize) -> Home {
+        self.members[modem].home
     }
 
     /// Whether the SIM of a modem is in a foreign network.
@@ -22,9 +29,10 @@ impl Pool {
         self.members[modem].roaming
     }
 
-    /// Where the SIM of a modem is at home.
-    pub fn home(&self, modem: usize) -> Home {
-        self.members[modem].home
+    /// How well a modem fits a number; nothing when it may not serve the number.
+    pub fn fit(&self, modem: usize, to: &PhoneNumber) -> Option<Fit> {
+        let Member { rules, roaming, home, .. } = &self.members[modem];
+        Some(Fit::new(rules.route(to)?, *roaming, *home, to.range()))
     }
 }
 
@@ -171,9 +179,7 @@ impl Member {
         let used = ledger.used(&self.rules, recipients.count(t), t);
         Verdict::Yes(Fitness {
             fresh: entry.last.as_deref() != Some(self.name.as_str()),
-            route,
-            at_home: !self.roaming,
-            nearness: self.home.nearness(entry.range()),
+            fit: Fit::new(route, self.roaming, self.home, entry.range()),
             used: Reverse(used * 1000 / u64::from(ledger.health.weight(t.now))),
             turn: Reverse(self.turn),
         })

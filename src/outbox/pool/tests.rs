@@ -66,19 +66,21 @@ const GERMAN: &str = "+491791234567";
 
 #[test]
 fn each_reason_yields_to_the_one_before() {
-    let plain =
-        Fitness { fresh: true, route: 0, at_home: true, nearness: 0, used: Reverse(500), turn: Reverse(9) };
+    let fit = Fit { route: 0, at_home: true, nearness: 0 };
+    let plain = Fitness { fresh: true, fit, used: Reverse(500), turn: Reverse(9) };
+    let best = Fitness { used: Reverse(0), turn: Reverse(0), ..plain };
+    let worst = Fitness { used: Reverse(1000), turn: Reverse(99), ..plain };
     let ladder = [
-        Fitness { fresh: false, route: 5, nearness: 4, used: Reverse(0), turn: Reverse(0), ..plain },
-        Fitness { at_home: false, nearness: 4, used: Reverse(0), turn: Reverse(0), ..plain },
+        Fitness { fresh: false, fit: Fit { route: 5, nearness: 4, ..fit }, ..best },
+        Fitness { fit: Fit { at_home: false, nearness: 4, ..fit }, ..best },
         Fitness { used: Reverse(600), turn: Reverse(0), ..plain },
         plain,
         Fitness { turn: Reverse(8), ..plain },
         Fitness { used: Reverse(499), turn: Reverse(99), ..plain },
-        Fitness { nearness: 1, used: Reverse(1000), turn: Reverse(99), ..plain },
-        Fitness { nearness: 2, used: Reverse(1000), turn: Reverse(99), ..plain },
-        Fitness { route: 3, at_home: false, used: Reverse(1000), turn: Reverse(99), ..plain },
-        Fitness { route: 4, at_home: false, used: Reverse(1000), turn: Reverse(99), ..plain },
+        Fitness { fit: Fit { nearness: 1, ..fit }, ..worst },
+        Fitness { fit: Fit { nearness: 2, ..fit }, ..worst },
+        Fitness { fit: Fit { route: 3, at_home: false, ..fit }, ..worst },
+        Fitness { fit: Fit { route: 4, at_home: false, ..fit }, ..worst },
     ];
     assert!(ladder.windows(2).all(|pair| pair[0] < pair[1]));
     assert_eq!(choose([(3, ladder[4]), (5, ladder[9]), (7, ladder[0])]), Some(5));

@@ -11,7 +11,7 @@ use super::super::engine::{Engine, Order, Overlay, Pair};
 use super::super::open::OpenError;
 use super::fault::Fault;
 use super::link::{LIMIT, Link, Way, within};
-use super::reading::{Questions, closed};
+use super::reading::{Columns, Questions};
 use super::{Base, DatabaseUrl, Own, schema};
 
 /// Whoever takes a backup may be slow.
@@ -121,16 +121,7 @@ impl Engine for Filling {
     }
 
     fn commit(&self, changes: Overlay) -> Result<(), StoreError> {
-        let (mut keys, mut values, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-        for (key, value) in changes {
-            match value {
-                Some(value) => {
-                    values.push(closed(&key, &value));
-                    keys.push(key);
-                }
-                None => gone.push(key),
-            }
-        }
+        let Columns { keys, values, gone } = Columns::of(&changes);
         let link = &self.apart.link;
         self.apart
             .runtime

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio_postgres::{Client, Row, Statement};
 
-use super::super::engine::{Order, Pair};
+use super::super::engine::{Order, Overlay, Pair};
 use super::Base;
 use super::fault::Fault;
 use super::link::{Again, LIMIT, Link, within};
@@ -64,8 +64,32 @@ impl Questions {
     }
 }
 
+/// Changes as the table takes them: the keys to put, their values, and the keys to delete.
+#[derive(Default)]
+pub(super) struct Columns {
+    pub(super) keys: Vec<Vec<u8>>,
+    pub(super) values: Vec<Vec<u8>>,
+    pub(super) gone: Vec<Vec<u8>>,
+}
+
+impl Columns {
+    pub(super) fn of(changes: &Overlay) -> Self {
+        let mut columns = Self::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => {
+                    columns.keys.push(key.clone());
+                    columns.values.push(closed(key, value));
+                }
+                None => columns.gone.push(key.clone()),
+            }
+        }
+        columns
+    }
+}
+
 /// A value as the table has it: a checksum of the key and the value behind it.
-pub(super) fn closed(key: &[u8], value: &[u8]) -> Vec<u8> {
+fn closed(key: &[u8], value: &[u8]) -> Vec<u8> {
     [value, &checksum(key, value)].concat()
 }
 

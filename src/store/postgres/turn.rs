@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::follow::{Follower, Since, number_in};
 use super::link::{Again, LIMIT, Link, within};
 use super::name;
-use super::reading::{Questions, closed};
+use super::reading::{Columns, Questions};
 use crate::clock::Clock;
 use crate::random::Random;
 
@@ -100,9 +100,7 @@ pub(super) struct Writer {
 struct Batch {
     number: i64,
     mark: Vec<u8>,
-    keys: Vec<Vec<u8>>,
-    values: Vec<Vec<u8>>,
-    gone: Vec<Vec<u8>>,
+    columns: Columns,
     changes: Vec<u8>,
 }
 
@@ -328,7 +326,7 @@ impl Writing {
     async fn send(&self, base: &Base, batch: &Batch) -> Sent {
         let client: &Client = &self.link;
         let own = &base.way.session;
-        let Batch { number, mark, keys, values, gone, changes } = batch;
+        let Batch { number, mark, columns: Columns { keys, values, gone }, changes } = batch;
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
             [keys, values, gone, number, &base.host, mark, changes, own];
         let written = client.execute(&self.write, &values);
@@ -359,24 +357,9 @@ impl Batch {
     fn of(number: u64, changes: &Overlay) -> Result<Self, StoreError> {
         let mut mark = vec![0; 16];
         Random::system().fill(&mut mark);
-        let mut batch = Self {
-            number: i64::try_from(number).unwrap_or(i64::MAX),
-            mark,
-            keys: Vec::new(),
-            values: Vec::new(),
-            gone: Vec::new(),
-            changes: Vec::new(),
-        };
-        journal::push_record(&mut batch.changes, number, changes)?;
-        for (key, value) in changes {
-            match value {
-                Some(value) => {
-                    batch.keys.push(key.clone());
-                    batch.values.push(closed(key, value));
-                }
-                None => batch.gone.push(key.clone()),
-            }
-        }
-        Ok(batch)
+        let mut octets = Vec::new();
+        journal::push_record(&mut octets, number, changes)?;
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        Ok(Self { number, mark, columns: Columns::of(changes), changes: octets })
     }
 }
