@@ -88,8 +88,9 @@ impl Authorised {
             1 => {}
             _ => return Err(Problem::malformed("a request has no more than one Idempotency-Key")),
         }
+        // Blanks around the value are not part of it (RFC 9110, 5.5).
         match self.header(NAME).map(str::trim) {
-            Some(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
+            Some(key) if (1..=255).contains(&key.len()) && !key.contains('\t') => Ok(Some(key.to_owned())),
             _ => Err(Problem::malformed("an Idempotency-Key has 1 to 255 printable ASCII characters")),
         }
     }

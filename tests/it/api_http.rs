@@ -88,11 +88,13 @@ async fn an_idempotency_key_gives_the_same_again() {
         text.starts_with("HTTP/1.1 201 ") && text.contains("\r\nlocation: /v1/verifications/ver_"),
         "{text}"
     );
-    refused(
-        &api.call(Call::post("/v1/messages").header("idempotency-key", "k".repeat(256))).await,
-        400,
-        "invalid_request",
-    );
+    for key in [&"k".repeat(256), "", " ", "k\tk"] {
+        refused(
+            &api.call(Call::post("/v1/messages").header("idempotency-key", key)).await,
+            400,
+            "invalid_request",
+        );
+    }
     for second in ["k1", "k2"] {
         let twice = api.call(call().header("idempotency-key", second)).await;
         assert!(refused(&twice, 400, "invalid_request").contains("no more than one Idempotency-Key"));
