@@ -21,13 +21,31 @@ pub(crate) const NUMBERS: (&str, usize) = ("4179", 7);
 pub(crate) struct Ear {
     known: Arc<Mutex<Known>>,
     /// Prints what it hears of the log.
-    aloud: bool,
+    pub(crate) aloud: bool,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    codes: BTreeSet<String>,
+    codes: BTreeSet<Vec<u8>>,
     heard: Option<String>,
+}
+
+impl Known {
+    /// What a run of letters or digits is, if it may not be said.
+    fn run_of(&self, said: &[u8]) -> Option<&'static str> {
+        let (mut letters, mut digits) = (0, 0);
+        for (at, octet) in said.iter().enumerate() {
+            letters = if octet.is_ascii_uppercase() { letters + 1 } else { 0 };
+            digits = if octet.is_ascii_hexdigit() { digits + 1 } else { 0 };
+            if digits >= PDU {
+                return Some("a PDU");
+            }
+            if letters >= LETTERS && self.codes.contains(&said[at + 1 - LETTERS..=at]) {
+                return Some("a code");
+            }
+        }
+        None
+    }
 }
 
 impl Ear {
@@ -38,7 +56,7 @@ impl Ear {
 
     /// This is a code.
     pub(crate) fn learn(&self, code: &str) {
-        self.known.lock().unwrap().codes.insert(code.to_owned());
+        self.known.lock().unwrap().codes.insert(code.into());
     }
 
     /// The first that was heard and must not be, and where.
@@ -52,20 +70,8 @@ impl Ear {
         if known.heard.is_some() {
             return;
         }
-        let runs = |of: fn(&u8) -> bool| said.as_bytes().split(move |octet| !of(octet));
-        let code = runs(u8::is_ascii_uppercase)
-            .flat_map(|run| run.windows(LETTERS))
-            .any(|word| std::str::from_utf8(word).is_ok_and(|word| known.codes.contains(word)));
-        let what = if code {
-            "a code"
-        } else if said.contains(MARK) {
-            "a text"
-        } else if runs(u8::is_ascii_hexdigit).any(|run| run.len() >= PDU) {
-            "a PDU"
-        } else {
-            return;
-        };
-        known.heard = Some(format!("{what} is told in: {said}"));
+        let what = if said.contains(MARK) { Some("a text") } else { known.run_of(said.as_bytes()) };
+        known.heard = what.map(|what| format!("{what} is told in: {said}"));
     }
 
     /// Listens to a line of the log, where no whole number may be either.
@@ -83,6 +89,9 @@ impl Ear {
     /// Listens where no whole number may be either.
     pub(crate) fn listen_closely(&self, line: &str) {
         self.listen(line);
+        if !line.contains(NUMBERS.0) {
+            return;
+        }
         // A time in milliseconds may have the same digits within it.
         let mut runs = line.split(|c: char| !c.is_ascii_digit());
         if runs.any(|run| run.strip_prefix(NUMBERS.0).is_some_and(|rest| rest.len() >= NUMBERS.1)) {

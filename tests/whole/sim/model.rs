@@ -69,7 +69,6 @@ struct Counted {
 /// A wrong code that counts for its number.
 #[derive(Debug)]
 struct Guess {
-    to: String,
     asked: Instant,
     /// None where it only perhaps counts.
     answered: Option<Instant>,
@@ -88,7 +87,8 @@ pub(crate) struct Model {
     promises: Vec<Promise>,
     unreachable: BTreeSet<String>,
     counted: Vec<Counted>,
-    guesses: Vec<Guess>,
+    /// Of each number.
+    guesses: BTreeMap<String, Vec<Guess>>,
     /// When each trouble began, and when it was over.
     troubles: Vec<(Instant, Option<Instant>)>,
     pub(crate) crashes: u32,
@@ -254,7 +254,8 @@ impl Model {
         if limit.starts_with("limits.guesses_per_number") {
             // One may have been counted a while after it was asked.
             let since = GUESSES.per + Duration::from_secs(60);
-            let perhaps = self.guesses.iter().filter(|g| g.to == to && g.asked.elapsed() <= since).count();
+            let guesses = self.guesses.get(to).into_iter().flatten();
+            let perhaps = guesses.filter(|g| g.asked.elapsed() <= since).count();
             self.must(perhaps >= GUESSES.count as usize, || {
                 format!("refused by {limit} after {perhaps} guesses")
             });
@@ -277,9 +278,10 @@ impl Model {
     fn guessed(&mut self, id: VerificationId, asked: Instant, answered: Option<Instant>) {
         let Some(Known { to, .. }) = self.verifications.get(&id) else { return };
         let to = to.clone();
-        self.guesses.retain(|g| g.asked.elapsed() <= 2 * GUESSES.per);
-        self.guesses.push(Guess { to: to.clone(), asked, answered });
-        let mut of: Vec<_> = self.guesses.iter().filter(|g| g.to == to && g.answered.is_some()).collect();
+        let guesses = self.guesses.entry(to.clone()).or_default();
+        guesses.retain(|g| g.asked.elapsed() <= 2 * GUESSES.per);
+        guesses.push(Guess { asked, answered });
+        let mut of: Vec<_> = guesses.iter().filter(|g| g.answered.is_some()).collect();
         of.sort_by_key(|g| g.asked);
         // The last one that is compared leaves nothing, and is answered as one that is not.
         let too_many = of.windows(GUESSES.count as usize).any(|some| {

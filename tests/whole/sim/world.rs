@@ -177,7 +177,9 @@ impl World {
     pub(super) fn step(&self, what: &str) {
         let at = self.0.began.elapsed().as_millis();
         self.0.steps.lock().unwrap().push(format!("{at:>9} {what}"));
-        tracing::info!(target: "step", "{what}");
+        if self.0.ear.aloud {
+            tracing::info!(target: "step", "{what}");
+        }
     }
 
     pub(super) fn model<T>(&self, look: impl FnOnce(&mut Model) -> T) -> T {
