@@ -19,7 +19,7 @@ use crate::otp::VerificationStatus;
 use crate::outbox::{Avoid, Message, MessageStatus, Observation};
 use crate::phone::PhoneNumber;
 use crate::secret::Key;
-use crate::store::{Ticket, Tx};
+use crate::store::{Ahead, Ticket, Tx};
 use crate::trail::{self, About, Audit};
 
 /// What is to happen when a move is on disk.
@@ -132,6 +132,14 @@ pub(super) struct Move<'a, 't> {
     effects: Vec<Effect>,
 }
 
+impl<'a, 't> Move<'a, 't> {
+    fn begun(tx: &'a mut Tx<'t>, inner: &'a Inner, settings: &'a Settings) -> Self {
+        // Here, and not when it was asked for: moves run one behind the other, and so do their times.
+        let now = inner.now();
+        Self { tx, inner, key: &inner.key, settings, now, by: None, to: None, effects: Vec::new() }
+    }
+}
+
 impl Move<'_, '_> {
     /// Notes what is to happen when this is on disk.
     pub(super) fn then(&mut self, effect: Effect) {
@@ -231,6 +239,27 @@ impl Inner {
         to_its_end(async move { inner.make(work).await }).await
     }
 
+    /// The same for what was rehearsed.
+    pub(super) async fn perform_ahead<R: Send + 'static>(
+        self: &Arc<Self>,
+        ahead: Ahead,
+        work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let inner = Arc::clone(self);
+        to_its_end(async move { inner.finish(inner.store.begin_ahead(ahead, inner.noting(work))).await })
+            .await
+    }
+
+    /// The keys that this work asks for, where reading them ahead pays. It is run here over nothing, and nothing comes of it:
+    /// so it may not touch what stands beside the store.
+    pub(super) fn rehearse<R>(&self, work: impl FnOnce(&mut Move<'_, '_>) -> Result<R>) -> Ahead {
+        let settings = self.settings();
+        self.store.rehearse(|tx| {
+            // It stops where it would be refused.
+            let _ = work(&mut Move::begun(tx, self, &settings));
+        })
+    }
+
     /// The same as a step of something that is taken to its end.
     pub(super) async fn make<R: Send + 'static>(
         self: &Arc<Self>,
@@ -262,13 +291,10 @@ impl Inner {
         let (inner, settings) = (Arc::clone(self), self.settings());
         move |tx| {
             let (inner, settings) = (&*inner, &*settings);
-            // Here, and not when it was asked for: moves run one behind the other, and so do their times.
-            let now = inner.now();
             if let Err(error) = inner.holds_lease(tx) {
                 return Noted { told: Ok(Vec::new()), answer: Err(error) };
             }
-            let (by, to, effects) = (None, None, Vec::new());
-            let mut mv = Move { tx, inner, key: &inner.key, settings, now, by, to, effects };
+            let mut mv = Move::begun(tx, inner, settings);
             let answer = work(&mut mv);
             if let Err(error) = &answer {
                 mv.refused(error);

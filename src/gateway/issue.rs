@@ -82,8 +82,9 @@ impl Gateway {
         let new = drawn.inspect_err(|e| inner.tell_refusal(caller, &asked.to, e))?;
         let invitation = new.invitation.clone();
         let who = caller.clone();
+        let ahead = inner.rehearse(|mv| mv.rehearse_issue(&asked, &new, once.as_ref()));
         let Made { subject, known } =
-            inner.perform(move |mv| mv.issue(&who, &asked, new, once.as_ref())).await?;
+            inner.perform_ahead(ahead, move |mv| mv.issue(&who, &asked, new, once.as_ref())).await?;
         let invitation = if known { subject.invitation.clone() } else { invitation };
         Ok((VerificationView { invitation, ..subject }, known))
     }
@@ -203,6 +204,16 @@ impl Move<'_, '_> {
                 Ok(Made { subject: self.begin(v, &new.m)?, known: false })
             }
         }
+    }
+
+    /// All that an issue asks of the store for a number that nobody knows. What it writes beside, it read before.
+    fn rehearse_issue(&mut self, asked: &Asked, new: &New, once: Option<&Once>) -> Result<()> {
+        let New { v, m, .. } = new;
+        self.made_before::<VerificationId>(once)?;
+        self.pending(&asked.to, &v.service, asked.client.as_deref())?;
+        self.judge(asked, None)?;
+        self.begin(v.clone(), m)?;
+        Ok(())
     }
 
     /// What was made under a key before, as it is now. A client whose answer was lost has not seen the token: while the

@@ -71,11 +71,12 @@ impl Inner {
         if once.is_none() {
             return Ok(None);
         }
+        let ahead = self.rehearse(|mv| mv.made_before::<I>(once.as_ref()));
         let replay = move |mv: &mut Move<'_, '_>| match mv.made_before(once.as_ref())? {
             Some(id) => look(mv, id).map(Some),
             None => Ok(None),
         };
-        self.perform(replay).await
+        self.perform_ahead(ahead, replay).await
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::ahead::Ahead;
 use super::engine::{Engine, Overlay};
 use super::health::Health;
 use super::listed::{Changed, Listed};
@@ -18,6 +19,8 @@ use crate::prometheus::Histogram;
 
 /// Moves in one commit.
 const GROUP: usize = 256;
+/// Moves that are read ahead for at once.
+const AT_ONCE: usize = 64;
 /// Octets of changes after which a commit takes no more moves.
 const ENOUGH: usize = 256 * 1024;
 /// The most octets that one move may change, so that its commit fits into the journal.
@@ -38,12 +41,21 @@ pub(super) struct Written {
 
 /// Work for the committer.
 pub(super) enum Job {
-    /// Run it; answer when what it wrote is durable. A patient one waits while the disk is full.
-    Move { run: Run, answer: oneshot::Sender<Outcome>, patient: bool },
+    /// Run it; answer when what it wrote is durable.
+    Move { run: Run, answer: oneshot::Sender<Outcome>, asks: Asks },
     /// Give every commit from now on to `to` as well, until nobody takes it.
     Record { to: std::sync::mpsc::Sender<Overlay>, begun: oneshot::Sender<()> },
     /// End after everything before.
     Close(oneshot::Sender<()>),
+}
+
+/// What a move asks of the committer.
+#[derive(Default)]
+pub(super) struct Asks {
+    /// What is read before it runs.
+    pub(super) ahead: Ahead,
+    /// It waits while the disk is full.
+    pub(super) patient: bool,
 }
 
 pub(super) struct Committer {
@@ -147,26 +159,47 @@ impl Committer {
                 self.take(run, answer, true, &ready, &mut group);
             }
         }
-        let mut next = first;
+        let mut next: Vec<_> = first.into_iter().collect();
         // No timer: while one group is synced, the next one gathers in the channel.
-        while let Some(job) = next.take() {
-            match job {
-                Job::Move { run, answer, patient } => self.take(run, answer, patient, &ready, &mut group),
-                Job::Record { to, begun } => {
-                    self.recorders.push(to);
-                    // Who asked may have gone.
-                    let _ = begun.send(());
-                }
-                Job::Close(done) => {
-                    group.close = Some(done);
-                    break;
+        while !next.is_empty() {
+            self.read_ahead(&mut next);
+            for job in next.drain(..) {
+                match job {
+                    Job::Move { run, answer, asks } => {
+                        self.take(run, answer, asks.patient, &ready, &mut group);
+                    }
+                    Job::Record { to, begun } => {
+                        self.recorders.push(to);
+                        // Who asked may have gone.
+                        let _ = begun.send(());
+                    }
+                    Job::Close(done) => {
+                        group.close = Some(done);
+                        return group;
+                    }
                 }
             }
             if group.answers.len() < GROUP && group.written.octets < ENOUGH {
-                next = self.jobs.try_recv().ok();
+                next.extend(self.jobs.try_recv());
             }
         }
         group
+    }
+
+    /// Has a far engine read at once what these jobs and those behind them ask for.
+    fn read_ahead(&mut self, next: &mut Vec<Job>) {
+        if !self.engine.is_far() {
+            return;
+        }
+        let behind = std::iter::from_fn(|| self.jobs.try_recv().ok());
+        next.extend(behind.take(AT_ONCE.saturating_sub(next.len())));
+        let mut keys = Ahead::default();
+        for job in next {
+            if let Job::Move { asks, .. } = job {
+                keys.join(std::mem::take(&mut asks.ahead));
+            }
+        }
+        self.engine.read_ahead(&keys);
     }
 
     /// Whether what moves write can be committed.

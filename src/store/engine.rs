@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use super::StoreError;
+use super::ahead::Ahead;
 
 /// Changes by key: a value to put, or nothing to delete the key.
 pub type Overlay = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -48,6 +49,12 @@ pub trait Engine: Send + Sync {
     fn prepare(&self) -> Result<(), StoreError> {
         Ok(())
     }
+    /// Whether a key that was not read lately takes a way to another machine, so that reading many at once pays.
+    fn is_far(&self) -> bool {
+        false
+    }
+    /// Reads at once what the moves of the group that `prepare` began are expected to ask for.
+    fn read_ahead(&self, _keys: &Ahead) {}
     /// Whether the disk has room for new work, as far as is known.
     fn room(&self) -> Result<(), StoreError> {
         Ok(())

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+mod ahead;
 mod anew;
 mod backup;
 mod committer;
@@ -63,6 +64,7 @@ mod tree;
 mod tx;
 mod windows;
 
+pub use ahead::Ahead;
 pub use backup::{RestoreError, Restored, restore, restore_postgres};
 pub use engine::{Engine, Order, Overlay, Pair, Told};
 pub use events::EventRecords;
@@ -81,7 +83,7 @@ pub use sealed::SealedAnew;
 pub use tx::{Tx, View};
 pub use windows::WindowRecords;
 
-use committer::{Committer, Job, LARGEST_MOVE, Written};
+use committer::{Asks, Committer, Job, LARGEST_MOVE, Written};
 use health::Health;
 use listed::{Changed, Listed};
 use postgres::Postgres;
@@ -257,9 +259,28 @@ impl Store {
         self.0.listed.wake();
     }
 
+    /// What a move asks for that finds nothing, where reading that ahead pays: it runs here, and what it writes goes
+    /// nowhere.
+    pub fn rehearse(&self, f: impl FnOnce(&mut Tx<'_>)) -> Ahead {
+        let is_far = {
+            let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner);
+            engine.as_ref().is_some_and(|engine| engine.is_far())
+        };
+        if is_far { Ahead::of(key_in(&self.0.key).as_ref(), f) } else { Ahead::default() }
+    }
+
     /// Hands a move to the committer; it is refused when too many wait.
     pub fn begin<R: Send + 'static>(&self, f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static) -> Ticket<R> {
-        let (job, mut ticket) = job(Arc::clone(&self.0.key), f, false);
+        self.begin_ahead(Ahead::default(), f)
+    }
+
+    /// The same for one that was rehearsed.
+    pub fn begin_ahead<R: Send + 'static>(
+        &self,
+        ahead: Ahead,
+        f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
+    ) -> Ticket<R> {
+        let (job, mut ticket) = job(Arc::clone(&self.0.key), f, Asks { ahead, patient: false });
         ticket.refusal = self.0.jobs.try_send(job).err().map(|e| match e {
             mpsc::error::TrySendError::Full(_) => StoreError::Full,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -273,7 +294,7 @@ impl Store {
         &self,
         f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
     ) -> Ticket<R> {
-        let (job, mut ticket) = job(Arc::clone(&self.0.key), f, true);
+        let (job, mut ticket) = job(Arc::clone(&self.0.key), f, Asks { patient: true, ..Asks::default() });
         ticket.refusal = self.0.jobs.send(job).await.err().map(|_| StoreError::Closed);
         ticket
     }
@@ -405,7 +426,7 @@ pub struct Ticket<R> {
 fn job<R: Send + 'static>(
     key: Arc<RwLock<Option<Key>>>,
     f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
-    patient: bool,
+    asks: Asks,
 ) -> (Job, Ticket<R>) {
     let (executed, result) = oneshot::channel();
     let (answer, durable) = oneshot::channel();
@@ -416,7 +437,7 @@ fn job<R: Send + 'static>(
         let _ = executed.send(done);
         outcome
     });
-    (Job::Move { run, answer, patient }, Ticket { result, durable, refusal: None })
+    (Job::Move { run, answer, asks }, Ticket { result, durable, refusal: None })
 }
 
 impl<R: Send + 'static> Ticket<R> {

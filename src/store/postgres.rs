@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::StoreError;
+use super::ahead::Ahead;
 use super::engine::{Engine, Order, Overlay, Pair, Told};
 use super::health::Health;
 use super::open::OpenError;
@@ -169,6 +170,14 @@ impl Engine for Postgres {
     fn prepare(&self) -> Result<(), StoreError> {
         self.with_writer(async |writer, inner| writer.prepare(&inner.base, &inner.follower).await)
             .map_err(Fault::while_open)
+    }
+
+    fn is_far(&self) -> bool {
+        true
+    }
+
+    fn read_ahead(&self, keys: &Ahead) {
+        self.with_writer(async |writer, inner| writer.read_ahead(&inner.follower, keys).await);
     }
 
     fn room(&self) -> Result<(), StoreError> {

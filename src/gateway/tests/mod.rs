@@ -17,6 +17,7 @@ use crate::outbox::{Fault, FaultClass, Message, MessageStatus, ModemRules};
 use crate::secret::{Key, Secret};
 use crate::store::{InboxRecords, ReportRecords, Store};
 
+mod ahead;
 mod apart;
 mod audit;
 mod backlog;
@@ -552,32 +553,6 @@ async fn a_sims_limit_makes_the_next_message_wait() {
     assert!(world.air.try_recv().is_err());
     world.clock.advance(Duration::from_secs(60));
     assert_eq!(world.aired().await.to, "+41791234563");
-}
-
-#[tokio::test]
-async fn codes_overtake_texts_and_a_scheduled_text_waits() {
-    let mut world = World::new(1).await;
-    let (release, until) = oneshot::channel();
-    locked(&world.modems[0].plan).push_back(Plan::Hold(until));
-    let caller = Caller::default();
-    world.gateway.send(&caller, text("+41791234560", "on the air")).await.unwrap();
-    world.aired().await;
-    let later =
-        SendRequest { send_at: Some(START.plus(Duration::from_secs(600))), ..text("+41791234561", "later") };
-    world.gateway.send(&caller, later).await.unwrap();
-    world.gateway.send(&caller, text("+41791234562", "low")).await.unwrap();
-    let high = SendRequest { priority: 9, ..text("+41791234563", "high") };
-    world.gateway.send(&caller, high).await.unwrap();
-    world.issue("+41791234564").await.unwrap();
-    assert_eq!(
-        world.gateway.status().queue,
-        QueueView { otp: 1, text: 3, delayed: 1, sending: 1, ..QueueView::default() }
-    );
-    release.send(()).unwrap();
-    let order = [world.aired().await.to, world.aired().await.to, world.aired().await.to];
-    assert_eq!(order, ["+41791234564", "+41791234563", "+41791234562"]);
-    world.clock.advance(Duration::from_secs(600));
-    assert_eq!(world.aired().await.text, "later");
 }
 
 #[tokio::test]

@@ -339,3 +339,29 @@ async fn a_reload_changes_the_rules_of_what_waits() {
     world.gateway.reload(settings());
     assert_eq!(world.aired().await.to, "+41791234567");
 }
+
+#[tokio::test]
+async fn codes_overtake_texts_and_a_scheduled_text_waits() {
+    let mut world = World::new(1).await;
+    let (release, until) = oneshot::channel();
+    locked(&world.modems[0].plan).push_back(Plan::Hold(until));
+    let caller = Caller::default();
+    world.gateway.send(&caller, text("+41791234560", "on the air")).await.unwrap();
+    world.aired().await;
+    let later =
+        SendRequest { send_at: Some(START.plus(Duration::from_secs(600))), ..text("+41791234561", "later") };
+    world.gateway.send(&caller, later).await.unwrap();
+    world.gateway.send(&caller, text("+41791234562", "low")).await.unwrap();
+    let high = SendRequest { priority: 9, ..text("+41791234563", "high") };
+    world.gateway.send(&caller, high).await.unwrap();
+    world.issue("+41791234564").await.unwrap();
+    assert_eq!(
+        world.gateway.status().queue,
+        QueueView { otp: 1, text: 3, delayed: 1, sending: 1, ..QueueView::default() }
+    );
+    release.send(()).unwrap();
+    let order = [world.aired().await.to, world.aired().await.to, world.aired().await.to];
+    assert_eq!(order, ["+41791234564", "+41791234563", "+41791234562"]);
+    world.clock.advance(Duration::from_secs(600));
+    assert_eq!(world.aired().await.text, "later");
+}

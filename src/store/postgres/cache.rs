@@ -1,5 +1,5 @@
-//! What moves read of the database lately, for the moves to come: exact, since it is asked only in a turn, in which nobody
-//! else commits, and whatever another host changed is dropped before that.
+//! What moves read of the database lately and what any host changed, for the moves to come: exact, since it is asked only in
+//! a turn, in which nobody else commits, and whatever another host changed is taken up before that.
 
 use std::collections::HashMap;
 
@@ -49,23 +49,12 @@ impl Cache {
         }
     }
 
-    /// Goes on to this engine's own commit.
+    /// Goes on to the next commit, by whichever host.
     pub(super) fn committed(&mut self, at: u64, changes: Overlay) {
         self.at = at;
         for (key, value) in changes {
             self.old.remove(&key);
             self.keep(key, value);
-        }
-    }
-
-    /// Goes on to a commit of another host.
-    pub(super) fn told(&mut self, at: u64, changes: &Overlay) {
-        self.at = at;
-        for key in changes.keys() {
-            self.old.remove(key);
-            if let Some(value) = self.young.remove(key) {
-                self.octets = self.octets.saturating_sub(size(key, value.as_ref()));
-            }
         }
     }
 
@@ -95,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn it_knows_what_was_read_and_written_and_nothing_that_others_changed() {
+    fn it_knows_what_was_read_and_written() {
         let mut cache = Cache::new(7);
         assert_eq!(cache.get(7, b"a"), None);
         cache.read(7, b"a", Some(&b"1".to_vec()));
@@ -104,11 +93,11 @@ mod tests {
         assert_eq!(cache.get(7, b"none"), Some(None), "that there is none is known as well");
         cache.committed(8, changes(b"a", Some(b"2")));
         assert_eq!(cache.get(8, b"a"), Some(Some(b"2".to_vec())));
-        cache.told(9, &changes(b"a", None));
-        assert_eq!((cache.get(9, b"a"), cache.get(9, b"none")), (None, Some(None)));
+        cache.committed(9, changes(b"a", None));
+        assert_eq!((cache.get(9, b"a"), cache.get(9, b"none")), (Some(None), Some(None)));
         // A turn that another host took meanwhile: what it read is of the past.
         cache.read(8, b"a", Some(&b"2".to_vec()));
-        assert_eq!((cache.get(9, b"a"), cache.get(8, b"none")), (None, None));
+        assert_eq!((cache.get(9, b"a"), cache.get(8, b"none")), (Some(None), None));
     }
 
     #[test]

@@ -112,18 +112,18 @@ impl Follower {
                 }
                 let changes = journal::single(row.get(1), next)
                     .ok_or_else(|| Fault::Broken(format!("commit {next} is garbled")))?;
-                self.tell(next, &changes);
+                self.tell(next, changes);
                 *seen = next;
             }
         }
         Ok(())
     }
 
-    fn tell(&self, number: u64, changes: &Overlay) {
-        self.cache().told(number, changes);
+    fn tell(&self, number: u64, changes: Overlay) {
         if let Some(told) = &*self.told.lock().unwrap_or_else(PoisonError::into_inner) {
-            told(changes);
+            told(&changes);
         }
+        self.cache().committed(number, changes);
     }
 }
 

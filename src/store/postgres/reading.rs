@@ -1,6 +1,7 @@
 //! What is committed, read on a connection of its own, which all readers share: their questions go out one behind the other
 //! without waiting for the answers in between.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use super::link::{Again, LIMIT, Link, within};
 /// How a session reads.
 pub(super) struct Questions {
     load: Statement,
+    load_all: Statement,
     up: Statement,
     down: Statement,
 }
@@ -22,6 +24,9 @@ impl Questions {
     pub(super) async fn prepare(client: &Client) -> Result<Self, Fault> {
         Ok(Self {
             load: client.prepare("SELECT value FROM smsotp_records WHERE key = $1").await?,
+            load_all: client
+                .prepare("SELECT key, value FROM smsotp_records WHERE key = ANY($1::bytea[])")
+                .await?,
             up: client
                 .prepare("SELECT key, value FROM smsotp_records WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3")
                 .await?,
@@ -36,6 +41,21 @@ impl Questions {
     pub(super) async fn load(&self, client: &Client, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         let row = client.query_opt(&self.load, &[&key]).await?;
         row.map(|row| opened(key, row.get(0))).transpose()
+    }
+
+    /// The values of those keys that have one.
+    pub(super) async fn load_all(
+        &self,
+        client: &Client,
+        keys: &[&[u8]],
+    ) -> Result<HashMap<Vec<u8>, Result<Vec<u8>, Fault>>, Fault> {
+        let rows = client.query(&self.load_all, &[&keys]).await?;
+        let value = |row: Row| {
+            let key: Vec<u8> = row.get(0);
+            let value = opened(&key, row.get(1));
+            (key, value)
+        };
+        Ok(rows.into_iter().map(value).collect())
     }
 
     /// One statement, so that it sees whole commits.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Statement};
 
+use super::super::ahead::Ahead;
 use super::super::engine::Overlay;
 use super::super::{StoreError, journal};
 use super::Base;
@@ -184,6 +185,29 @@ impl Writer {
             Err(_) => self.lose("the turn ended before its commit"),
         }
         Some(outcome)
+    }
+
+    /// Reads at once which of these the cache does not know. When that fails, whoever asks for them one by one is told.
+    pub(super) async fn read_ahead(&mut self, follower: &Follower, keys: &Ahead) {
+        let (Turn::Held(number), Some(writing)) = (&self.turn, &self.writing) else { return };
+        let unknown: Vec<&[u8]> = {
+            let mut cache = follower.cache();
+            keys.iter().filter(|key| cache.get(*number, key).is_none()).collect()
+        };
+        if unknown.is_empty() {
+            return;
+        }
+        let Ok(found) = within(LIMIT, writing.questions.load_all(&writing.link, &unknown)).await else {
+            return self.lose("the turn ended before its commit");
+        };
+        let mut cache = follower.cache();
+        for key in unknown {
+            match found.get(key) {
+                Some(Ok(value)) => cache.read(*number, key, Some(value)),
+                None => cache.read(*number, key, None),
+                Some(Err(_)) => {}
+            }
+        }
     }
 
     /// Ends the turn without a commit.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use super::super::Ahead;
 use super::postgres::server::Server;
 use super::postgres::{Host, host, key, note, until};
 use super::*;
@@ -203,4 +204,27 @@ fn a_database_that_does_not_answer_is_away_after_a_few_seconds() {
     assert_eq!(one.told().len(), usize::from(now == Some(b"1".to_vec())));
     one.engine.commit(note("a", "2")).unwrap();
     assert_eq!(one.health.check(), Ok(()));
+}
+
+#[test]
+fn what_is_read_ahead_is_not_asked_for_again() {
+    let Some(server) = Server::shared() else { return };
+    let url = server.database();
+    let (between, through) = Between::new(&url);
+    let other = host(&url, "other");
+    other.engine.commit(note("a", "1")).unwrap();
+    other.engine.commit(note("b", "2")).unwrap();
+    let one = host(&through, "one");
+    let keys = ["a", "b", "none"].map(key);
+    let ahead = Ahead::of(None, |tx| keys.iter().for_each(|key| assert_eq!(tx.load(key), Ok(None))));
+    one.engine.prepare().unwrap();
+    one.engine.read_ahead(&ahead);
+    between.stall(true);
+    let began = Instant::now();
+    let values = keys.map(|key| one.engine.load_in_turn(&key).unwrap());
+    assert_eq!(values, [Some(b"1".to_vec()), Some(b"2".to_vec()), None]);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    between.stall(false);
+    one.engine.commit(note("a", "3")).unwrap();
+    assert_eq!(other.engine.load(&key("a")), Ok(Some(b"3".to_vec())));
 }
