@@ -235,8 +235,7 @@ impl Inner {
         self: &Arc<Self>,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let inner = Arc::clone(self);
-        to_its_end(async move { inner.make(work).await }).await
+        self.perform_ahead(Ahead::default(), work).await
     }
 
     /// The same for what was rehearsed.
