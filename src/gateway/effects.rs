@@ -19,7 +19,7 @@ use crate::otp::VerificationStatus;
 use crate::outbox::{Avoid, Message, MessageStatus, Observation};
 use crate::phone::PhoneNumber;
 use crate::secret::Key;
-use crate::store::{Ahead, Ticket, Tx};
+use crate::store::{Rehearsed, Ticket, Tx};
 use crate::trail::{self, About, Audit};
 
 /// What is to happen when a move is on disk.
@@ -235,13 +235,13 @@ impl Inner {
         self: &Arc<Self>,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        self.perform_ahead(Ahead::default(), work).await
+        self.perform_ahead(Rehearsed::default(), work).await
     }
 
     /// The same for what was rehearsed.
     pub(super) async fn perform_ahead<R: Send + 'static>(
         self: &Arc<Self>,
-        ahead: Ahead,
+        ahead: Rehearsed,
         work: impl FnOnce(&mut Move<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let inner = Arc::clone(self);
@@ -251,7 +251,7 @@ impl Inner {
 
     /// The keys that this work asks for, where reading them ahead pays. It is run here over nothing, and nothing comes of it:
     /// so it may not touch what stands beside the store.
-    pub(super) fn rehearse<R>(&self, work: impl FnOnce(&mut Move<'_, '_>) -> Result<R>) -> Ahead {
+    pub(super) fn rehearse<R>(&self, work: impl FnOnce(&mut Move<'_, '_>) -> Result<R>) -> Rehearsed {
         let settings = self.settings();
         self.store.rehearse(|tx| {
             // It stops where it would be refused.

@@ -13,9 +13,9 @@ use crate::secret::Key;
 
 /// The keys that moves are expected to ask for.
 #[derive(Debug, Default)]
-pub struct Ahead(BTreeSet<Vec<u8>>);
+pub struct Rehearsed(BTreeSet<Vec<u8>>);
 
-impl Ahead {
+impl Rehearsed {
     /// Each key once.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().map(Vec::as_slice)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::ahead::Ahead;
+use super::ahead::Rehearsed;
 use super::engine::{Engine, Overlay};
 use super::health::Health;
 use super::listed::{Changed, Listed};
@@ -53,7 +53,7 @@ pub(super) enum Job {
 #[derive(Default)]
 pub(super) struct Asks {
     /// What is read before it runs.
-    pub(super) ahead: Ahead,
+    pub(super) ahead: Rehearsed,
     /// It waits while the disk is full.
     pub(super) patient: bool,
 }
@@ -193,7 +193,7 @@ impl Committer {
         }
         let behind = std::iter::from_fn(|| self.jobs.try_recv().ok());
         next.extend(behind.take(AT_ONCE.saturating_sub(next.len())));
-        let mut keys = Ahead::default();
+        let mut keys = Rehearsed::default();
         for job in next {
             if let Job::Move { asks, .. } = job {
                 keys.join(std::mem::take(&mut asks.ahead));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use super::StoreError;
-use super::ahead::Ahead;
+use super::ahead::Rehearsed;
 
 /// Changes by key: a value to put, or nothing to delete the key.
 pub type Overlay = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -54,7 +54,7 @@ pub trait Engine: Send + Sync {
         false
     }
     /// Reads at once what the moves of the group that `prepare` began are expected to ask for.
-    fn read_ahead(&self, _keys: &Ahead) {}
+    fn read_ahead(&self, _keys: &Rehearsed) {}
     /// Whether the disk has room for new work, as far as is known.
     fn room(&self) -> Result<(), StoreError> {
         Ok(())

@@ -64,7 +64,7 @@ mod tree;
 mod tx;
 mod windows;
 
-pub use ahead::Ahead;
+pub use ahead::Rehearsed;
 pub use backup::{RestoreError, Restored, restore, restore_postgres};
 pub use engine::{Engine, Order, Overlay, Pair, Told};
 pub use events::EventRecords;
@@ -261,23 +261,23 @@ impl Store {
 
     /// What a move asks for that finds nothing, where reading that ahead pays: it runs here, and what it writes goes
     /// nowhere.
-    pub fn rehearse(&self, f: impl FnOnce(&mut Tx<'_>)) -> Ahead {
+    pub fn rehearse(&self, f: impl FnOnce(&mut Tx<'_>)) -> Rehearsed {
         let is_far = {
             let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner);
             engine.as_ref().is_some_and(|engine| engine.is_far())
         };
-        if is_far { Ahead::of(key_in(&self.0.key).as_ref(), f) } else { Ahead::default() }
+        if is_far { Rehearsed::of(key_in(&self.0.key).as_ref(), f) } else { Rehearsed::default() }
     }
 
     /// Hands a move to the committer; it is refused when too many wait.
     pub fn begin<R: Send + 'static>(&self, f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static) -> Ticket<R> {
-        self.begin_ahead(Ahead::default(), f)
+        self.begin_ahead(Rehearsed::default(), f)
     }
 
     /// The same for one that was rehearsed.
     pub fn begin_ahead<R: Send + 'static>(
         &self,
-        ahead: Ahead,
+        ahead: Rehearsed,
         f: impl FnOnce(&mut Tx<'_>) -> R + Send + 'static,
     ) -> Ticket<R> {
         let (job, mut ticket) = job(Arc::clone(&self.0.key), f, Asks { ahead, patient: false });

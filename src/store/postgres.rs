@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::StoreError;
-use super::ahead::Ahead;
+use super::ahead::Rehearsed;
 use super::engine::{Engine, Order, Overlay, Pair, Told};
 use super::health::Health;
 use super::open::OpenError;
@@ -176,7 +176,7 @@ impl Engine for Postgres {
         true
     }
 
-    fn read_ahead(&self, keys: &Ahead) {
+    fn read_ahead(&self, keys: &Rehearsed) {
         self.with_writer(async |writer, inner| writer.read_ahead(&inner.follower, keys).await);
     }
 

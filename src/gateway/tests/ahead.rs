@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::*;
-use crate::store::{Ahead, Engine, Memory, Order, Overlay, Pair, StoreError};
+use crate::store::{Engine, Memory, Order, Overlay, Pair, Rehearsed, StoreError};
 
 /// Records that are far: it notes which keys a move asked for that were not known when its turn came.
 #[derive(Default)]
@@ -30,7 +30,7 @@ impl Engine for Far {
         true
     }
 
-    fn read_ahead(&self, keys: &Ahead) {
+    fn read_ahead(&self, keys: &Rehearsed) {
         locked(&self.known).extend(keys.iter().map(<[u8]>::to_vec));
     }
 

@@ -26,7 +26,6 @@ const SETTINGS: &str = "
     SET client_min_messages = warning;
     SET jit = off;
     SET enable_seqscan = off;
-    SET plan_cache_mode = force_generic_plan;
     SET lock_timeout = '4s';
     SET statement_timeout = '4500ms';
     SET idle_in_transaction_session_timeout = '3s';

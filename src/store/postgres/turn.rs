@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Statement};
 
-use super::super::ahead::Ahead;
+use super::super::ahead::Rehearsed;
 use super::super::engine::Overlay;
 use super::super::{StoreError, journal};
 use super::Base;
@@ -188,7 +188,7 @@ impl Writer {
     }
 
     /// Reads at once which of these the cache does not know. When that fails, whoever asks for them one by one is told.
-    pub(super) async fn read_ahead(&mut self, follower: &Follower, keys: &Ahead) {
+    pub(super) async fn read_ahead(&mut self, follower: &Follower, keys: &Rehearsed) {
         let (Turn::Held(number), Some(writing)) = (&self.turn, &self.writing) else { return };
         let unknown: Vec<&[u8]> = {
             let mut cache = follower.cache();

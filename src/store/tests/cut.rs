@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use super::super::Ahead;
+use super::super::Rehearsed;
 use super::postgres::server::Server;
 use super::postgres::{Host, host, key, note, until};
 use super::*;
@@ -216,7 +216,7 @@ fn what_is_read_ahead_is_not_asked_for_again() {
     other.engine.commit(note("b", "2")).unwrap();
     let one = host(&through, "one");
     let keys = ["a", "b", "none"].map(key);
-    let ahead = Ahead::of(None, |tx| keys.iter().for_each(|key| assert_eq!(tx.load(key), Ok(None))));
+    let ahead = Rehearsed::of(None, |tx| keys.iter().for_each(|key| assert_eq!(tx.load(key), Ok(None))));
     one.engine.prepare().unwrap();
     one.engine.read_ahead(&ahead);
     between.stall(true);
