@@ -2,22 +2,26 @@
 //! counts twice.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gsm_sim::Script;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use smsotpd::api::client::{Call, Client, ClientError};
+use smsotpd::api::client::{Call, Client, ClientError, Reply};
 use smsotpd::fleet::LEASE;
 use tokio::sync::watch;
 
 use crate::daemon_support::{NO_LIMITS, PATIENCE, Rig, call, expect, get, number, post};
+use crate::postgres_line::Line;
 use crate::postgres_server::Server;
 
 /// Those who work at the same time.
 const CLIENTS: u32 = 6;
+
+/// How many codes of one caller are sent.
+const OF_ONE_CALLER: usize = 3;
 
 /// What stands in the configuration of a host.
 fn host(url: &str, name: &str) -> String {
@@ -27,17 +31,16 @@ fn host(url: &str, name: &str) -> String {
     );
     let queue = "[queue]\nmax_wait = \"1h\"\nretry = { first = \"1s\", attempts = 20 }\n";
     format!(
-        "[store]\nengine = \"postgres\"\nurl = \"{url}\"\nhost = \"{name}\"\n{queue}{NO_LIMITS}{admin}\
-         [service.default]\nttl = \"10m\"\n"
+        "[store]\nengine = \"postgres\"\nurl = \"{url}\"\nhost = \"{name}\"\n{queue}{NO_LIMITS}\
+         [limits.keys]\ncaller = [\"{OF_ONE_CALLER}/1d\"]\n{admin}[service.default]\nttl = \"10m\"\n"
     )
 }
 
-/// Hosts with so many modems each, all with the key of the first.
-fn fleet<const N: usize>(server: &Server, hosts: [(&'static str, usize); N]) -> [Rig; N] {
-    let url = server.database();
+/// Hosts with so many modems each, by the URL of their database, all with the key of the first.
+fn fleet<const N: usize>(hosts: [(&'static str, usize, &str); N]) -> [Rig; N] {
     let mut first: Option<std::path::PathBuf> = None;
-    hosts.map(|(name, modems)| {
-        let mut rig = Rig::prepare(modems, Script::default(), &host(&url, name));
+    hosts.map(|(name, modems, url)| {
+        let mut rig = Rig::prepare(modems, Script::default(), &host(url, name));
         (rig.prefix, rig.log) = (name, "info");
         let key = rig.dir.path().join("state/secret.key");
         if let Some(first) = &first {
@@ -72,7 +75,8 @@ fn states(list: &Value, of: &str) -> HashMap<String, String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_host_answers_for_all() {
     let Some(server) = Server::new() else { return };
-    let [mut attic, office] = fleet(&server, [("attic", 2), ("office", 0)]);
+    let url = server.database();
+    let [mut attic, office] = fleet([("attic", 2, &url), ("office", 0, &url)]);
     let mut phone = attic.sim.listen();
     let client = office.client();
     let ready = |list: &Value| states(list, "modems").values().filter(|state| *state == "ready").count() == 2;
@@ -137,28 +141,41 @@ fn get_url(rig: &Rig) -> String {
     config.split_once("url = \"").unwrap().1.split_once('"').unwrap().0.to_owned()
 }
 
-/// What reached the phones: each text, by number.
-type Phones = Arc<Mutex<HashMap<String, Vec<String>>>>;
+/// What reached the phones.
+#[derive(Default)]
+struct Phones {
+    /// Each text, by number.
+    texts: Mutex<HashMap<String, Vec<String>>>,
+    /// How many came by each host.
+    by_host: [AtomicUsize; 3],
+}
+
+impl Phones {
+    /// How many came by this host, and by the others.
+    fn by(&self, host: usize) -> (usize, usize) {
+        let all = self.by_host.each_ref().map(|n| n.load(Ordering::SeqCst));
+        (all[host], all.iter().sum::<usize>() - all[host])
+    }
+}
 
 /// Somebody who asks any host, and another one when it does not answer.
 #[derive(Clone)]
 struct Person {
     hosts: Vec<Client>,
     turn: Arc<AtomicU32>,
-    phones: Phones,
+    phones: Arc<Phones>,
     arrived: watch::Receiver<usize>,
 }
 
 impl Person {
-    async fn ask(&self, call: Call, status: u16) -> Value {
+    async fn ask(&self, call: &Call) -> Reply {
         let limit = Instant::now() + PATIENCE * 3;
         loop {
             let turn = self.turn.fetch_add(1, Ordering::SeqCst).wrapping_mul(2_654_435_761) >> 16;
             let host = &self.hosts[turn as usize % self.hosts.len()];
             let pause = match host.call(call.clone()).await {
                 Ok(reply) if reply.status == 503 => Duration::from_millis(100),
-                Ok(reply) if reply.status == 200 => return expect(&reply, 200),
-                Ok(reply) => return expect(&reply, status),
+                Ok(reply) => return reply,
                 // A host that is paused answers late, or another one is asked.
                 Err(ClientError::Unreachable { .. } | ClientError::Lost(_) | ClientError::TimedOut(_)) => {
                     Duration::from_millis(20)
@@ -171,18 +188,28 @@ impl Person {
     }
 
     async fn post(&self, path: &str, body: Value, key: &str, status: u16) -> Value {
-        self.ask(Call::post(path).json(body).header("idempotency-key", key), status).await
+        let reply = self.ask(&Call::post(path).json(body).header("idempotency-key", key)).await;
+        let status = if reply.status == 200 { 200 } else { status };
+        expect(&reply, status)
     }
 
-    /// A text, or each fourth time a code, which is entered wrong once, then right, then again at another host.
-    async fn work(&mut self, n: u32) -> String {
-        let to = number(n);
+    /// A text, or each fourth time a code, and each fortieth time the codes of one caller too. Answers the messages' ids.
+    async fn work(&mut self, n: u32) -> Vec<String> {
         if !n.is_multiple_of(4) {
-            let body = json!({"to": to, "text": format!("Text {n}")});
-            return self.post("/v1/messages", body, &format!("text {n}"), 202).await["id"].to_string();
+            let body = json!({"to": number(n), "text": format!("Text {n}")});
+            let made = self.post("/v1/messages", body, &format!("text {n}"), 202).await;
+            return vec![made["id"].as_str().unwrap().to_owned()];
         }
+        let mut ids = if n.is_multiple_of(40) { self.too_many(n).await } else { Vec::new() };
+        ids.push(self.code(n).await);
+        ids
+    }
+
+    /// A code, which is entered wrong once, then right, then again at another host.
+    async fn code(&mut self, n: u32) -> String {
+        let to = number(n);
         let made = self.post("/v1/verifications", json!({"to": to}), &format!("issue {n}"), 201).await;
-        let code = self.code(&to).await;
+        let code = self.arrival(&to).await;
         let wrong = format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
         let path = format!("/v1/verifications/{}/check", made["id"].as_str().unwrap());
         for (guess, (typed, approved, left)) in
@@ -195,13 +222,35 @@ impl Person {
                 "{n} {guess}: {told}"
             );
         }
-        made["message"]["id"].to_string()
+        made["message"]["id"].as_str().unwrap().to_owned()
     }
 
-    async fn code(&mut self, to: &str) -> String {
+    /// Twice as many codes of one caller as are allowed, all at once at any host.
+    async fn too_many(&self, n: u32) -> Vec<String> {
+        let asks = (0..2 * OF_ONE_CALLER as u32).map(|i| {
+            let body = json!({"to": number(1_000_000 + n * 10 + i), "keys": {"caller": format!("{n}")}});
+            let call = Call::post("/v1/verifications").json(body);
+            let call = call.header("idempotency-key", &format!("caller {n} {i}"));
+            let person = self.clone();
+            tokio::spawn(async move { person.ask(&call).await })
+        });
+        let mut ids = Vec::new();
+        for ask in asks.collect::<Vec<_>>() {
+            let reply = ask.await.unwrap();
+            if reply.status == 429 {
+                assert_eq!(expect(&reply, 429)["code"], "rate_limited");
+            } else {
+                ids.push(expect(&reply, 201)["message"]["id"].as_str().unwrap().to_owned());
+            }
+        }
+        assert_eq!(ids.len(), OF_ONE_CALLER, "codes of caller {n}");
+        ids
+    }
+
+    async fn arrival(&mut self, to: &str) -> String {
         let arriving = async {
             loop {
-                if let Some(texts) = self.phones.lock().unwrap().get(to) {
+                if let Some(texts) = self.phones.texts.lock().unwrap().get(to) {
                     let digits = texts[0].chars().skip_while(|c| !c.is_ascii_digit());
                     return digits.take_while(char::is_ascii_digit).collect();
                 }
@@ -225,31 +274,106 @@ enum Fails {
     Host(usize),
     /// It is stopped for longer than a lease, and goes on.
     Paused(usize),
+    /// Nothing passes between it and the database for longer than a lease; what was under way arrives afterwards.
+    CutOff(usize),
+    /// The same for all hosts.
+    AllCutOff,
+    /// All connections end, and new ones are refused for a second.
+    AllSevered,
     DatabaseKilled,
     DatabaseStopped,
 }
 
-impl Fails {
-    fn happen(self, hosts: &mut [Rig], server: &Server) {
-        match self {
-            Self::Host(index) => {
-                hosts[index].kill();
-                hosts[index].launch();
+/// Three hosts with four modems each, and their database.
+struct Fleet {
+    server: Server,
+    lines: [Arc<Line>; 3],
+    hosts: [Rig; 3],
+    phones: Arc<Phones>,
+}
+
+impl Fleet {
+    fn new(server: Server) -> (Self, Person) {
+        let url = server.database();
+        let (attic, cellar, loft) = (Line::new(&url), Line::new(&url), Line::new(&url));
+        let hosts = fleet([("attic", 4, &attic.1), ("cellar", 4, &cellar.1), ("loft", 4, &loft.1)]);
+        let phones = Arc::<Phones>::default();
+        let (tell, arrived) = watch::channel(0);
+        for (index, rig) in hosts.iter().enumerate() {
+            let (mut phone, phones, tell) = (rig.sim.listen(), Arc::clone(&phones), tell.clone());
+            tokio::spawn(async move {
+                while let Some(sms) = phone.recv().await {
+                    phones.texts.lock().unwrap().entry(sms.to).or_default().push(sms.text);
+                    phones.by_host[index].fetch_add(1, Ordering::SeqCst);
+                    tell.send_modify(|n| *n += 1);
+                }
+            });
+        }
+        let patient = |rig: &Rig| rig.client().with_timeout(Duration::from_secs(5));
+        let clients = hosts.iter().map(patient).collect();
+        let person = Person { hosts: clients, turn: Arc::default(), phones: Arc::clone(&phones), arrived };
+        (Self { server, lines: [attic.0, cellar.0, loft.0], hosts, phones }, person)
+    }
+
+    fn suffer(&mut self, fails: Fails) {
+        let longer_than_a_lease = || std::thread::sleep(LEASE + Duration::from_secs(3));
+        match fails {
+            Fails::Host(index) => {
+                self.hosts[index].kill();
+                self.hosts[index].launch();
             }
-            Self::Paused(index) => {
-                hosts[index].signal(Signal::STOP);
-                std::thread::sleep(LEASE + Duration::from_secs(3));
-                hosts[index].signal(Signal::CONT);
+            Fails::Paused(index) => {
+                self.hosts[index].signal(Signal::STOP);
+                longer_than_a_lease();
+                self.hosts[index].signal(Signal::CONT);
             }
-            Self::DatabaseKilled => {
-                server.kill();
-                server.start();
+            Fails::CutOff(index) => {
+                self.lines[index].stall(true);
+                longer_than_a_lease();
+                let (sent, by_others) = self.phones.by(index);
+                std::thread::sleep(Duration::from_secs(3));
+                let now = self.phones.by(index);
+                assert_eq!(now.0, sent, "host {index} sends without its lease");
+                assert!(now.1 > by_others, "the other hosts go on");
+                self.lines[index].stall(false);
             }
-            Self::DatabaseStopped => {
-                server.stop();
+            Fails::AllCutOff => {
+                self.lines.iter().for_each(|line| line.stall(true));
+                longer_than_a_lease();
+                self.lines.iter().for_each(|line| line.stall(false));
+            }
+            Fails::AllSevered => {
+                self.lines.iter().for_each(|line| line.refuse(true));
+                self.lines.iter().for_each(|line| line.sever());
                 std::thread::sleep(Duration::from_secs(1));
-                server.start();
+                self.lines.iter().for_each(|line| line.refuse(false));
             }
+            Fails::DatabaseKilled => {
+                self.server.kill();
+                self.server.start();
+            }
+            Fails::DatabaseStopped => {
+                self.server.stop();
+                std::thread::sleep(Duration::from_secs(1));
+                self.server.start();
+            }
+        }
+    }
+
+    /// Waits until each host tells that nothing waits any more.
+    async fn is_calm(&self) {
+        let empty = |status: &Value| {
+            let queue = &status["queue"];
+            ["otp", "text", "sending"].iter().all(|of| queue[of] == 0)
+        };
+        for rig in &self.hosts {
+            // It may be starting anew.
+            let limit = Instant::now() + PATIENCE;
+            while let Err(e) = rig.client().call(Call::get("/healthz")).await {
+                assert!(Instant::now() < limit, "{e}\n{}", faults(rig));
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            until(&rig.client(), "/v1/status", "the queue is empty", empty).await;
         }
     }
 }
@@ -259,86 +383,65 @@ impl Fails {
 async fn hosts_and_their_database_fail_in_turn_and_nothing_is_lost() {
     let Some(server) = Server::new() else { return };
     let codes = std::env::var("SMSOTP_FLEET").ok().and_then(|n| n.parse().ok()).unwrap_or(60_u32);
-    let mut hosts = fleet(&server, [("attic", 4), ("cellar", 4), ("loft", 4)]);
-    let phones = Phones::default();
-    let (tell, arrived) = watch::channel(0);
-    for rig in &hosts {
-        let (mut phone, phones, tell) = (rig.sim.listen(), Arc::clone(&phones), tell.clone());
-        tokio::spawn(async move {
-            while let Some(sms) = phone.recv().await {
-                phones.lock().unwrap().entry(sms.to).or_default().push(sms.text);
-                tell.send_modify(|n| *n += 1);
-            }
-        });
-    }
-    let patient = |rig: &Rig| rig.client().with_timeout(Duration::from_secs(5));
-    let person = Person {
-        hosts: hosts.iter().map(patient).collect(),
-        turn: Arc::default(),
-        phones: Arc::clone(&phones),
-        arrived,
-    };
-    let next = Arc::new(AtomicU32::new(1));
-    let last = codes * 4;
+    let (mut fleet, person) = Fleet::new(server);
+    let (next, all_failed) = (Arc::new(AtomicU32::new(1)), Arc::new(AtomicBool::new(false)));
+    let least = codes * 4;
     let began = Instant::now();
     let workers: Vec<_> = (0..CLIENTS)
         .map(|_| {
-            let (mut person, next) = (person.clone(), Arc::clone(&next));
+            let (mut person, next, all_failed) = (person.clone(), Arc::clone(&next), Arc::clone(&all_failed));
             tokio::spawn(async move {
                 let mut ids = Vec::new();
                 loop {
                     let n = next.fetch_add(1, Ordering::SeqCst);
-                    if n > last {
+                    if n > least && all_failed.load(Ordering::SeqCst) {
                         return ids;
                     }
-                    ids.push(person.work(n).await);
+                    ids.extend(person.work(n).await);
                 }
             })
         })
         .collect();
-    let plan =
-        [Fails::Host(0), Fails::DatabaseKilled, Fails::Paused(1), Fails::DatabaseStopped, Fails::Host(2)];
+    let plan = [
+        Fails::Host(0),
+        Fails::DatabaseKilled,
+        Fails::CutOff(0),
+        Fails::Paused(1),
+        Fails::DatabaseStopped,
+        Fails::AllSevered,
+        Fails::Host(2),
+        Fails::AllCutOff,
+    ];
     let mut failures = 0_usize;
-    while next.load(Ordering::SeqCst) < last || failures < plan.len() {
+    while next.load(Ordering::SeqCst) < least || failures < plan.len() {
         let fails = plan[failures % plan.len()];
         tokio::time::sleep(Duration::from_millis(700)).await;
-        tokio::task::block_in_place(|| fails.happen(&mut hosts, &server));
+        tokio::task::block_in_place(|| fleet.suffer(fails));
         failures += 1;
     }
+    all_failed.store(true, Ordering::SeqCst);
     let mut ids = Vec::new();
     for worker in workers {
         ids.extend(worker.await.unwrap());
     }
-    let worked = began.elapsed();
-    let logs = || hosts.iter().map(faults).collect::<String>();
-    let calm = Instant::now();
-    let empty = |status: &Value| {
-        let queue = &status["queue"];
-        ["otp", "text", "sending"].iter().all(|of| queue[of] == 0)
-    };
-    for rig in &hosts {
-        // It may be starting anew.
-        let limit = Instant::now() + PATIENCE;
-        while let Err(e) = rig.client().call(Call::get("/healthz")).await {
-            assert!(Instant::now() < limit, "{e}\n{}", faults(rig));
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        until(&rig.client(), "/v1/status", "the queue is empty", empty).await;
-    }
+    let (worked, calm) = (began.elapsed(), Instant::now());
+    fleet.is_calm().await;
     let drained = calm.elapsed();
-    assert_eq!(ids.len(), last as usize);
+    let hosts = &fleet.hosts;
+    let logs = || hosts.iter().map(faults).collect::<String>();
     for id in &ids {
-        let m = get(&hosts[0].client(), &format!("/v1/messages/{}", id.trim_matches('"'))).await;
+        let m = get(&hosts[0].client(), &format!("/v1/messages/{id}")).await;
         // One that was to go out once more when its code had been entered is withdrawn.
         let entered = m["kind"] == "otp" && m["status"] == "cancelled";
         assert!(m["status"] == "sent" || entered, "{m}\n{}", logs());
     }
-    let phones = phones.lock().unwrap();
-    assert_eq!(phones.len(), last as usize, "each number got what was for it");
-    let twice: usize = phones.values().map(|texts| texts.len() - 1).sum();
+    let texts = fleet.phones.texts.lock().unwrap();
+    assert_eq!(texts.len(), ids.len(), "each number got what was for it");
+    let twice: usize = texts.values().map(|texts| texts.len() - 1).sum();
     assert!(twice <= failures * 12, "{twice} twins after {failures} failures of 12 modems");
     eprintln!(
-        "{last} messages, {codes} codes over 3 hosts in {worked:.1?} with {failures} failures: {twice} twins, \
-         the queue empty {drained:.1?} later"
+        "{} messages over 3 hosts in {worked:.1?} with {failures} failures: {twice} twins, \
+         the queue empty {drained:.1?} later",
+        ids.len()
     );
 }

@@ -68,6 +68,8 @@ mod ports_probe;
 mod ports_sysfs;
 mod ports_watch;
 #[allow(dead_code, reason = "the tests of the store use the rest")]
+mod postgres_line;
+#[allow(dead_code, reason = "the tests of the store use the rest")]
 mod postgres_server;
 mod sim_codec;
 mod sim_dialogue;

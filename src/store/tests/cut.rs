@@ -1,10 +1,5 @@
 //! A connection that breaks in the middle of a commit, before or after the server has done it.
 
-use std::io::{Read as _, Write as _};
-use std::net::Shutdown;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
-use std::sync::Mutex;
 use std::time::Instant;
 
 use super::super::Rehearsed;
@@ -12,121 +7,37 @@ use super::postgres::server::Server;
 use super::postgres::{Host, host, key, note, until};
 use super::*;
 
-/// What happens to the next commit that passes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    Passes,
-    /// It never reaches the server.
-    IsLost,
-    /// The server does it, and its answer is lost.
-    IsUnanswered,
-}
+#[allow(dead_code, reason = "the tests of the daemon use the rest")]
+#[path = "../../../tests/it/postgres_line.rs"]
+mod line;
 
-/// A socket in between, which reads what passes.
-struct Between {
-    folder: tempfile::TempDir,
-    to: PathBuf,
-    next: Mutex<Next>,
-    /// New connections are closed at once.
-    refuses: Mutex<bool>,
-    /// Nothing passes, as when a network is cut.
-    stalls: Mutex<bool>,
-}
-
-impl Between {
-    /// Stands before the server of a URL. Answers the URL that leads through it.
-    fn new(url: &str) -> (Arc<Self>, String) {
-        let folder = tempfile::tempdir().unwrap();
-        let server = url.split("host=").nth(1).unwrap().split('&').next().unwrap();
-        let through = url.replace(server, folder.path().to_str().unwrap());
-        let to = PathBuf::from(server).join(".s.PGSQL.5432");
-        let (next, refuses, stalls) = (Mutex::new(Next::Passes), Mutex::default(), Mutex::default());
-        let between = Arc::new(Self { folder, to, next, refuses, stalls });
-        let listener = UnixListener::bind(between.folder.path().join(".s.PGSQL.5432")).unwrap();
-        let accepts = Arc::clone(&between);
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                if *accepts.refuses.lock().unwrap() {
-                    continue;
-                }
-                let (client, server) = (client.unwrap(), UnixStream::connect(&accepts.to).unwrap());
-                let ways = [
-                    (client.try_clone().unwrap(), server.try_clone().unwrap(), Next::IsLost),
-                    (server, client, Next::IsUnanswered),
-                ];
-                for (from, to, loss) in ways {
-                    let between = Arc::clone(&accepts);
-                    std::thread::spawn(move || between.carry(from, to, loss));
-                }
-            }
-        });
-        (between, through)
-    }
-
-    fn carry(&self, mut from: UnixStream, mut to: UnixStream, loss: Next) {
-        let mut octets = vec![0; 64 * 1024];
-        while let Ok(count) = from.read(&mut octets)
-            && count > 0
-        {
-            let passing = &octets[..count];
-            let is_commit = passing.windows(7).any(|seven| seven == b"COMMIT\0");
-            let mut next = self.next.lock().unwrap();
-            if is_commit && *next == loss {
-                *next = Next::Passes;
-                break;
-            }
-            drop(next);
-            while *self.stalls.lock().unwrap() {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            if to.write_all(passing).is_err() {
-                break;
-            }
-        }
-        // The other way ends as well.
-        for end in [from, to] {
-            let _ = end.shutdown(Shutdown::Both);
-        }
-    }
-
-    fn lose(&self, next: Next) {
-        *self.next.lock().unwrap() = next;
-    }
-
-    fn stall(&self, stalls: bool) {
-        *self.stalls.lock().unwrap() = stalls;
-    }
-
-    fn refuse(&self, refuses: bool) {
-        *self.refuses.lock().unwrap() = refuses;
-    }
-}
+use line::{Line, Next};
 
 /// A host whose commits may be cut, and another one.
 struct Two {
     url: String,
-    between: Arc<Between>,
+    line: Arc<Line>,
     one: Host,
     other: Host,
 }
 
 fn two(server: &Server) -> Two {
     let url = server.database();
-    let (between, through) = Between::new(&url);
+    let (line, through) = Line::new(&url);
     let (one, other) = (host(&through, "one"), host(&url, "other"));
     one.engine.commit(note("a", "0")).unwrap();
     one.engine.prepare().unwrap();
-    Two { url, between, one, other }
+    Two { url, line, one, other }
 }
 
 #[test]
 fn a_commit_whose_connection_breaks_is_made_once() {
     let Some(server) = Server::shared() else { return };
     for loss in [Next::IsLost, Next::IsUnanswered] {
-        let Two { url, between, one, other } = two(server);
-        between.lose(loss);
+        let Two { url, line, one, other } = two(server);
+        line.lose(loss);
         one.engine.commit(note("a", "1")).unwrap();
-        assert!(*between.next.lock().unwrap() == Next::Passes, "it was cut");
+        assert!(line.has_lost(), "it was cut");
         assert_eq!(server.sql(&url, "SELECT number FROM smsotp_turn"), "2");
         assert_eq!(other.engine.load(&key("a")), Ok(Some(b"1".to_vec())));
         one.engine.prepare().unwrap();
@@ -142,9 +53,9 @@ fn a_commit_whose_connection_breaks_is_made_once() {
 fn a_commit_of_which_nobody_knows_is_told_when_it_is_found() {
     let Some(server) = Server::shared() else { return };
     for (loss, told) in [(Next::IsLost, vec![]), (Next::IsUnanswered, vec![note("a", "1")])] {
-        let Two { between, one, .. } = two(server);
-        between.lose(loss);
-        between.refuse(true);
+        let Two { line, one, .. } = two(server);
+        line.lose(loss);
+        line.refuse(true);
         let began = Instant::now();
         let outcome = one.engine.commit(note("a", "1"));
         assert!(matches!(outcome, Err(StoreError::Away(_))), "{outcome:?}");
@@ -153,7 +64,7 @@ fn a_commit_of_which_nobody_knows_is_told_when_it_is_found() {
         assert!(matches!(one.engine.prepare(), Err(StoreError::Away(_))));
         assert!(began.elapsed() < Duration::from_millis(500), "it is known to be away");
         assert!(matches!(one.engine.room(), Err(StoreError::Away(_))));
-        between.refuse(false);
+        line.refuse(false);
         until("it is back", || one.engine.prepare().is_ok());
         assert_eq!(one.told(), told);
         let now = if told.is_empty() { "0" } else { "1" };
@@ -167,13 +78,13 @@ fn a_commit_of_which_nobody_knows_is_told_when_it_is_found() {
 #[test]
 fn a_commit_that_another_host_came_before_is_not_made_again() {
     let Some(server) = Server::shared() else { return };
-    let Two { between, one, other, .. } = two(server);
-    between.lose(Next::IsLost);
-    between.refuse(true);
+    let Two { line, one, other, .. } = two(server);
+    line.lose(Next::IsLost);
+    line.refuse(true);
     let outcome = std::thread::scope(|scope| {
         let commit = scope.spawn(|| one.engine.commit(note("a", "1")));
         other.engine.commit(note("a", "2")).unwrap();
-        between.refuse(false);
+        line.refuse(false);
         commit.join().unwrap()
     });
     assert!(matches!(outcome, Err(StoreError::Away(_))), "{outcome:?}");
@@ -185,9 +96,9 @@ fn a_commit_that_another_host_came_before_is_not_made_again() {
 #[test]
 fn a_database_that_does_not_answer_is_away_after_a_few_seconds() {
     let Some(server) = Server::shared() else { return };
-    let Two { between, one, .. } = two(server);
+    let Two { line, one, .. } = two(server);
     assert_eq!(one.engine.load(&key("a")), Ok(Some(b"0".to_vec())));
-    between.stall(true);
+    line.stall(true);
     let began = Instant::now();
     std::thread::scope(|scope| {
         let commit = scope.spawn(|| one.engine.commit(note("a", "1")));
@@ -197,7 +108,7 @@ fn a_database_that_does_not_answer_is_away_after_a_few_seconds() {
         assert!(matches!(commit.join().unwrap(), Err(StoreError::Away(_))));
     });
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    between.stall(false);
+    line.stall(false);
     until("it is back", || one.engine.prepare().is_ok());
     // The octets of the commit came through late, or their session ended before.
     let now = one.engine.load_in_turn(&key("a")).unwrap();
@@ -210,7 +121,7 @@ fn a_database_that_does_not_answer_is_away_after_a_few_seconds() {
 fn what_is_read_ahead_is_not_asked_for_again() {
     let Some(server) = Server::shared() else { return };
     let url = server.database();
-    let (between, through) = Between::new(&url);
+    let (line, through) = Line::new(&url);
     let other = host(&url, "other");
     other.engine.commit(note("a", "1")).unwrap();
     other.engine.commit(note("b", "2")).unwrap();
@@ -219,12 +130,12 @@ fn what_is_read_ahead_is_not_asked_for_again() {
     let ahead = Rehearsed::of(None, |tx| keys.iter().for_each(|key| assert_eq!(tx.load(key), Ok(None))));
     one.engine.prepare().unwrap();
     one.engine.read_ahead(&ahead);
-    between.stall(true);
+    line.stall(true);
     let began = Instant::now();
     let values = keys.map(|key| one.engine.load_in_turn(&key).unwrap());
     assert_eq!(values, [Some(b"1".to_vec()), Some(b"2".to_vec()), None]);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    between.stall(false);
+    line.stall(false);
     one.engine.commit(note("a", "3")).unwrap();
     assert_eq!(other.engine.load(&key("a")), Ok(Some(b"3".to_vec())));
 }
