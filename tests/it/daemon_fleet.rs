@@ -21,7 +21,7 @@ use crate::postgres_server::Server;
 const CLIENTS: u32 = 6;
 
 /// How many codes of one caller are sent.
-const OF_ONE_CALLER: usize = 3;
+const OF_ONE_CALLER: u32 = 3;
 
 /// What stands in the configuration of a host.
 fn host(url: &str, name: &str) -> String {
@@ -227,10 +227,10 @@ impl Person {
 
     /// Twice as many codes of one caller as are allowed, all at once at any host.
     async fn too_many(&self, n: u32) -> Vec<String> {
-        let asks = (0..2 * OF_ONE_CALLER as u32).map(|i| {
+        let asks = (0..2 * OF_ONE_CALLER).map(|i| {
             let body = json!({"to": number(1_000_000 + n * 10 + i), "keys": {"caller": format!("{n}")}});
             let call = Call::post("/v1/verifications").json(body);
-            let call = call.header("idempotency-key", &format!("caller {n} {i}"));
+            let call = call.header("idempotency-key", format!("caller {n} {i}"));
             let person = self.clone();
             tokio::spawn(async move { person.ask(&call).await })
         });
@@ -243,7 +243,7 @@ impl Person {
                 ids.push(expect(&reply, 201)["message"]["id"].as_str().unwrap().to_owned());
             }
         }
-        assert_eq!(ids.len(), OF_ONE_CALLER, "codes of caller {n}");
+        assert_eq!(ids.len(), OF_ONE_CALLER as usize, "codes of caller {n}");
         ids
     }
 
