@@ -66,7 +66,7 @@ async fn a_full_disk_refuses_new_work_and_nothing_else() {
     post(&client, "/v1/verifications", json!({"to": "+41791234568"}), 201).await;
     assert!(get(&client, "/v1/status").await["disk_full"].is_null());
     let told = |what: &str| rig.logs().matches(what).count();
-    assert_eq!((told("is full (0 KiB free)"), told("has room again")), (1, 1), "{}", rig.logs());
+    assert_eq!((told(" KiB free): new work is refused"), told("has room again")), (1, 1), "{}", rig.logs());
 }
 
 /// Checks until nothing more is durable: from then on no code is compared, and none is approved twice.
